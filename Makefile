@@ -1,0 +1,41 @@
+# Every target sets itself up: on a fresh machine `make ablation` or `make test` is all there is to
+# type. PYTHON may name another interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: install ablation test lint clean
+.DELETE_ON_ERROR:
+
+install: $(VENV)/.installed
+
+# The library and what the experiments need.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'wavevit needs Python 3.11 or newer')"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+# The same, with the oracles, the test runner, the linter and the type checker.
+$(VENV)/.developer: $(VENV)/.installed
+	$(PIP) --editable '.[test,lint]'
+	touch $@
+
+# The main job: train, measure, compare and report. STUDY and ARGS reach the experiment's own
+# command line: make ablation ARGS="--seeds 0 1 2 3 4".
+STUDY ?= patch_vs_wavelet
+ablation: install
+	$(BIN)/python -m experiments.run $(STUDY) $(ARGS)
+	$(BIN)/python -m experiments.report $(STUDY)
+
+test: $(VENV)/.developer
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/.developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

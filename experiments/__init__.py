@@ -1,0 +1,1 @@
+"""Studies: train, measure, compare, record. Imports wavevit, never the reverse."""

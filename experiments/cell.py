@@ -1,0 +1,72 @@
+"""One cell of a study: train, measure, record. It fails alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+from experiments.evaluation import evaluate
+from experiments.folder import RunFolder, environment, write_json
+from experiments.training import AbandonedError, train
+
+__all__ = ["run_cell", "run_cell_in_process"]
+
+
+def run_cell(path: Path, device: str, threads: int, label: str, position: int = 0) -> bool:
+    """Brings the run in a claimed folder to its end; True if it is complete.
+
+    Whatever goes wrong is written to ``failed.json`` and returned as False, so that the other
+    cells go on.
+    """
+    folder = RunFolder(path)
+    torch.set_num_threads(threads)
+    with folder.locked():
+        if folder.complete:
+            return True
+        config, place = folder.load_config(), torch.device(device)
+        start = time.monotonic()
+        try:
+            write_json(folder.environment, environment(place, threads))
+            model = train(
+                config, folder, place, label=label, position=position, still_wanted=_parent_lives
+            )
+            trained = time.monotonic()
+            result = evaluate(model, config.data, place)
+            result["seconds"] = {  # of this attempt: a continued run did part of it before
+                "training": round(trained - start, 1),
+                "measuring": round(time.monotonic() - trained, 1),
+            }
+            write_json(folder.result, result)
+        except AbandonedError:
+            return False
+        except Exception as error:  # one failed cell does not end a sweep
+            write_json(
+                folder.failed,
+                {
+                    "error": type(error).__name__,
+                    "message": str(error),
+                    "traceback": traceback.format_exc(),
+                },
+            )
+            return False
+    folder.failed.unlink(missing_ok=True)
+    return True
+
+
+def _parent_lives() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is None or parent.is_alive()
+
+
+def run_cell_in_process(
+    path: str, device: str, threads: int, label: str, position: int, lock: object
+) -> None:
+    """`run_cell` as the target of a process that shares the progress bars' lock."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(lock)
+    raise SystemExit(0 if run_cell(Path(path), device, threads, label, position) else 1)

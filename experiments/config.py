@@ -1,0 +1,172 @@
+"""What a run is, and what a study is: frozen data, written as JSON and read back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.models import BackboneConfig
+
+__all__ = [
+    "Contrast",
+    "DataConfig",
+    "OptimizerConfig",
+    "RunConfig",
+    "Study",
+    "differing_fields",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The crops a run sees.
+
+    Attributes:
+        crop_size: side in pixels.
+        margin: pixels around each test crop for `crop` shifts.
+        max_short_side: photographs are reduced to this shorter side.
+        test_crops: number of held-out crops for accuracy and consistency.
+        measured_crops: number of them for the costlier measures.
+        seed: of the held-out crops, the same for all runs of a study.
+    """
+
+    crop_size: int = 64
+    margin: int = 16
+    max_short_side: int = 256
+    test_crops: int = 1440
+    measured_crops: int = 288
+    seed: int = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW with linear warm-up and cosine decay to zero.
+
+    Attributes:
+        steps: optimiser steps; equal for all variants of a study.
+        batch_size: crops per step.
+        lr: peak learning rate.
+        warmup_steps: steps of linear warm-up.
+        weight_decay: on matrices and kernels; biases, norms and positions have none.
+        betas: of Adam.
+        label_smoothing: of the cross-entropy.
+        clip: largest norm of the gradient.
+    """
+
+    steps: int = 400
+    batch_size: int = 64
+    lr: float = 1e-3
+    warmup_steps: int = 40
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.95)
+    label_smoothing: float = 0.1
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_at_least("steps", self.steps, 1)
+        check_at_least("batch_size", self.batch_size, 1)
+        check_at_least("warmup_steps", self.warmup_steps, 0)
+        if not self.lr > 0:
+            fail("lr", "a positive number", self.lr)
+        if not self.clip > 0:
+            fail("clip", "a positive number", self.clip)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One training run.
+
+    Attributes:
+        model: the backbone.
+        data: the crops.
+        optimizer: the schedule.
+        seed: of the weights, of the training crops and of every random choice in training.
+        checkpoint_every: steps between checkpoints; where a killed run goes on. It does not
+            change the result.
+    """
+
+    model: BackboneConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    seed: int = 0
+    checkpoint_every: int = 50
+
+    def __post_init__(self) -> None:
+        check_at_least("checkpoint_every", self.checkpoint_every, 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
+        """The configuration that `to_dict` wrote, through JSON or not."""
+        values = dict(data)
+        values["model"] = BackboneConfig.from_dict(values["model"])
+        values["data"] = DataConfig(**values["data"])
+        optimizer = dict(values["optimizer"])
+        optimizer["betas"] = tuple(optimizer["betas"])
+        values["optimizer"] = OptimizerConfig(**optimizer)
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two variants of a study that differ in one field.
+
+    Attributes:
+        variant: the changed one.
+        baseline: what it is compared with.
+        field: dotted path of the field that differs, such as ``"model.alignment"``.
+    """
+
+    variant: str
+    baseline: str
+    field: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question and the runs that answer it.
+
+    Attributes:
+        name: of its folder and on the command line.
+        question: one sentence.
+        variants: gives the configurations by variant name, seed left at 0.
+        baseline: the variant that costs and accuracies are compared with.
+        contrasts: what may be read as an ablation; a test holds that nothing else differs.
+        seeds: default seeds.
+    """
+
+    name: str
+    question: str
+    variants: Callable[[], dict[str, RunConfig]]
+    baseline: str
+    contrasts: tuple[Contrast, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    def configs(self) -> dict[str, RunConfig]:
+        """The variants, checked: the baseline and every contrast name one of them."""
+        configs = self.variants()
+        check_choice("baseline", self.baseline, configs)
+        for contrast in self.contrasts:
+            check_choice("contrast.variant", contrast.variant, configs)
+            check_choice("contrast.baseline", contrast.baseline, configs)
+        return configs
+
+
+def differing_fields(a: Any, b: Any, prefix: str = "") -> list[str]:
+    """Dotted paths at which two configurations (or parts of them) differ."""
+    if dataclasses.is_dataclass(a) and type(a) is type(b):
+        pairs = [(f.name, getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a)]
+    elif isinstance(a, Mapping) and isinstance(b, Mapping):
+        pairs = [(key, a.get(key), b.get(key)) for key in sorted({*a, *b})]
+    else:
+        return [] if a == b else [prefix]
+    found = []
+    for name, left, right in pairs:
+        found += differing_fields(left, right, f"{prefix}.{name}" if prefix else name)
+    return found

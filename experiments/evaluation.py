@@ -1,0 +1,119 @@
+"""What is measured on a trained model: everything the report shows, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.config import DataConfig
+from wavevit.data import SceneBatch, Scenes
+from wavevit.measure import (
+    cost,
+    local_lipschitz,
+    shift_consistency,
+    shift_sensitivity,
+    token_turnover,
+)
+from wavevit.measure.evaluation import in_batches
+from wavevit.models import Backbone
+
+__all__ = ["SHIFTS", "embed", "evaluate", "held_out", "token_map"]
+
+SHIFTS = (0.5, 1, 2, 4, 8, 16)
+_LIPSCHITZ_IMAGES = 24
+
+
+def held_out(data: DataConfig, device: torch.device) -> tuple[Scenes, SceneBatch]:
+    """The held-out crops in their windows: the same for every run of a study."""
+    scenes = Scenes("test", data.crop_size, data.margin, max_short_side=data.max_short_side)
+    batch = scenes.sample(data.test_crops, torch.Generator().manual_seed(data.seed))
+    return scenes, SceneBatch(*(tensor.to(device) for tensor in batch))
+
+
+def embed(model: Backbone, images: Tensor) -> Tensor:
+    """Pooled features before the head, (B, D)."""
+    return model.forward_head(model.forward_features(images), pre_logits=True)
+
+
+def token_map(model: Backbone, images: Tensor) -> Tensor:
+    """The last tokens of each image as a map (B, D, h, w)."""
+    return model.forward_intermediates(images, indices=1, intermediates_only=True)[0]
+
+
+def evaluate(model: Backbone, data: DataConfig, device: torch.device) -> dict[str, Any]:
+    """All measures of one trained model on the held-out crops.
+
+    Args:
+        model: trained.
+        data: says which crops.
+        device: where the model is.
+
+    Returns:
+        Plain data, ready for JSON; percentages in [0, 100], the rest without unit.
+    """
+    scenes, batch = held_out(data, device)
+    crops, size = scenes.center(batch.images), data.crop_size
+    logits = in_batches(model, crops, 128)
+    correct = logits.argmax(dim=1) == batch.labels
+    few = batch.images[: data.measured_crops]
+
+    def images_for(kind: str, windows: Tensor) -> Tensor:
+        return windows if kind == "crop" else scenes.center(windows)
+
+    shifts = [shift for shift in SHIFTS if shift <= data.margin]
+    consistency = {
+        kind: asdict(
+            shift_consistency(
+                model,
+                images_for(kind, batch.images[: len(batch.images) // 2]),
+                kind=kind,
+                crop_size=size,
+                pairs_per_image=2,
+            )
+        )
+        for kind in ("circular", "crop", "subpixel")
+    }
+    sensitivity = {
+        kind: asdict(
+            shift_sensitivity(
+                lambda x: embed(model, x), images_for(kind, few), shifts, kind=kind, crop_size=size
+            )
+        )
+        for kind in ("circular", "crop")
+    }
+    turnover = {
+        kind: asdict(
+            token_turnover(
+                lambda x: token_map(model, x),
+                images_for(kind, few[:96]),
+                (0, 1),
+                kind=kind,
+                crop_size=size,
+            )
+        )
+        for kind in ("circular", "crop")
+    }
+    lipschitz = local_lipschitz(lambda x: embed(model, x), crops[:_LIPSCHITZ_IMAGES], iterations=8)
+    classes = range(len(scenes.classes))
+    return {
+        "top1": 100 * float(correct.double().mean()),
+        "top1_by_class": {
+            scenes.classes[c]: 100 * float(correct[batch.labels == c].double().mean())
+            for c in classes
+            if bool((batch.labels == c).any())
+        },
+        "test_crops": len(crops),
+        "consistency": consistency,
+        "sensitivity": sensitivity,
+        "turnover": turnover,
+        "lipschitz": {
+            "absolute": lipschitz.median_absolute,
+            "relative": lipschitz.median_relative,
+            "images": len(lipschitz.absolute),
+            "iterations": lipschitz.iterations,
+        },
+        "cost": asdict(cost(model, crops[:1])),
+    }

@@ -1,0 +1,173 @@
+"""Files of a run: written whole or not at all, and never over something else's."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from experiments.config import RunConfig, differing_fields
+from wavevit.checks import fail
+
+__all__ = ["RunFolder", "StudyFolder", "environment", "slug", "write_bytes", "write_json"]
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file atomically: a reader, or a kill, sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """`write_bytes` of indented JSON; refuses NaN, which JSON does not have."""
+    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+    write_bytes(path, text.encode())
+
+
+def slug(name: str) -> str:
+    """A variant's name as a folder's: ``vit + phase_lock`` becomes ``vit-phase_lock``."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-")
+
+
+def environment(device: torch.device, threads: int) -> dict[str, Any]:
+    """What a result may depend on beside its configuration."""
+    packages = ("wavevit", "torch", "numpy", "scikit-image", "kornia", "safetensors")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": str(device),
+        "device_name": name,
+        "threads": threads,
+        "packages": {package: version(package) for package in packages},
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = re.findall(r"model name\s*:\s*(.+)", cpuinfo.read_text())
+        if names:
+            return f"{names[0]} ({len(names)} logical cores)"
+    return platform.processor() or platform.machine()
+
+
+class RunFolder:
+    """One run's files.
+
+    ``config.json`` comes first and is the folder's identity; ``environment.json`` beside it;
+    ``metrics.jsonl`` grows; ``checkpoint.safetensors`` is where a killed run goes on;
+    ``weights.safetensors`` ends the training; ``result.json`` ends the run. ``failed.json`` tells
+    why a run stopped; it goes away when a later attempt succeeds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.environment = path / "environment.json"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoint = path / "checkpoint.safetensors"
+        self.weights = path / "weights.safetensors"
+        self.result = path / "result.json"
+        self.failed = path / "failed.json"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run is trained and measured."""
+        return self.result.exists()
+
+    def claim(self, config: RunConfig) -> None:
+        """Makes this the folder of `config`, or checks that it is.
+
+        Raises:
+            ValueError: the folder holds another configuration; the differing fields are named.
+        """
+        wanted = json.loads(json.dumps(config.to_dict()))
+        if self.config.exists():
+            held = json.loads(self.config.read_text())
+            differing = differing_fields(held, wanted)
+            if differing:
+                fail(
+                    "out",
+                    f"{self.path} to hold this configuration (choose another --out)",
+                    f"a run that differs in {', '.join(differing[:5])}",
+                )
+            return
+        if self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
+            fail("out", f"{self.path} to be empty or a run", "other files")
+        write_json(self.config, wanted)
+
+    def load_config(self) -> RunConfig:
+        """The configuration that the folder was claimed for."""
+        return RunConfig.from_dict(json.loads(self.config.read_text()))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Waits until no other process works in the folder; a killed one lets go by dying."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def keep_metrics_until(self, step: int) -> None:
+        """Drops what was logged after a checkpoint, a torn last line included."""
+        lines = []
+        if self.metrics.exists():
+            for line in self.metrics.read_text().splitlines():
+                try:
+                    entry = json.loads(line)
+                except json.JSONDecodeError:
+                    break
+                if entry["step"] <= step:
+                    lines.append(line + "\n")
+        write_bytes(self.metrics, "".join(lines).encode())
+
+    def log(self, **entry: Any) -> None:
+        """Appends one line to the metrics."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+class StudyFolder:
+    """All runs of one study under one folder, which is theirs alone."""
+
+    def __init__(self, path: Path, study: str) -> None:
+        self.path = path
+        self.study = study
+        self.identity = path / "study.json"
+        self.latency = path / "latency.json"
+
+    def claim(self) -> None:
+        """Makes this the study's folder, or checks that it is.
+
+        Raises:
+            ValueError: the folder holds another study, or files that are no study's.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            fail("out", f"{self.path} to be a folder", "a file")
+        if self.identity.exists():
+            held = json.loads(self.identity.read_text())["study"]
+            if held != self.study:
+                fail("out", f"a folder of the study {self.study!r}", f"{self.path} of {held!r}")
+            return
+        if self.path.exists() and any(self.path.iterdir()):
+            fail("out", f"{self.path} to be empty or a study's folder", "other files")
+        write_json(self.identity, {"study": self.study})
+
+    def run(self, variant: str, seed: int) -> RunFolder:
+        """The folder of one run."""
+        return RunFolder(self.path / slug(variant) / f"seed{seed}")

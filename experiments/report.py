@@ -1,0 +1,149 @@
+"""Writes a study's report: ``python -m experiments.report patch_vs_wavelet``.
+
+One self-contained ``report.html``, ``summary.json``, and every figure as SVG and PNG.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from experiments.checkpoint import load_weights
+from experiments.config import RunConfig, Study
+from experiments.folder import StudyFolder, write_bytes, write_json
+from experiments.reporting.figures import (
+    accuracy_against_cost,
+    consistency_bars,
+    sensitivity_curves,
+)
+from experiments.reporting.page import ReportFigure, render_page
+from experiments.reporting.pictures import (
+    PICTURE_SHIFTS,
+    scene_window,
+    token_change_maps,
+    token_change_picture,
+)
+from experiments.reporting.sentences import (
+    about_consistency,
+    about_cost,
+    about_picture,
+    about_sensitivity,
+)
+from experiments.reporting.style import figure_style, save_figure
+from experiments.studies import STUDIES, get_study
+from experiments.summary import StudySummary, summarize
+from wavevit.models import Backbone
+
+__all__ = ["Options", "main", "write_report"]
+
+_RECORDS = Path(__file__).parent / "records"
+
+
+@dataclass
+class Options:
+    """Turn the runs of a study into tables, figures and one page."""
+
+    study: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"one of: {', '.join(STUDIES)}")]
+    out: Path | None = None
+    """Folder of the runs; by default runs/STUDY. The report is written to its subfolder report."""
+    record: bool = False
+    """Also keep summary and figures in experiments/records/STUDY, to be committed."""
+
+
+def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Backbone, RunConfig]:
+    run = folder.run(variant, seed)
+    config = run.load_config()
+    model = Backbone(config.model).eval()
+    load_weights(run.weights, model)
+    return model, config
+
+
+def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[ReportFigure]:
+    models, data = {}, None
+    for name in summary.variants:
+        models[name], config = _trained(folder, name, summary.seeds[name][0])
+        data = config.data
+    assert data is not None
+    shifts = [shift for shift in PICTURE_SHIFTS if shift <= data.margin]
+    window = scene_window(data)
+    titles = {
+        "circular": "The seed question in one picture: the image rolls",
+        "crop": "The same with a real crop, as a camera moves",
+    }
+    figures = []
+    for kind, title in titles.items():
+        changes = {
+            name: token_change_maps(model, window, data, kind, shifts)
+            for name, model in models.items()
+        }
+        svg = save_figure(
+            token_change_picture(changes, window, data, kind, shifts), target, f"tokens_{kind}"
+        )
+        figures.append(ReportFigure(title, svg, about_picture(changes, shifts, kind), "picture"))
+    return figures
+
+
+def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
+    """Writes the report into ``path/report``; returns the page's path.
+
+    Args:
+        study: which one.
+        path: its folder of runs.
+        record: a folder that gets ``summary.json`` and the figures as well.
+
+    Raises:
+        ValueError: `path` holds no complete run of this study.
+    """
+    torch.manual_seed(0)
+    folder = StudyFolder(path, study.name)
+    summary = summarize(study, folder)
+    target = path / "report"
+    with figure_style():
+        pictures = _pictures(summary, folder, target)
+        diagrams = [
+            ReportFigure(
+                "How far the embedding moves",
+                save_figure(sensitivity_curves(summary), target, "sensitivity"),
+                about_sensitivity(summary),
+            ),
+            ReportFigure(
+                "Does the class survive?",
+                save_figure(consistency_bars(summary), target, "consistency"),
+                about_consistency(summary),
+            ),
+            ReportFigure(
+                "Accuracy against cost",
+                save_figure(accuracy_against_cost(summary), target, "cost"),
+                about_cost(summary),
+            ),
+        ]
+    figures = [pictures[0], diagrams[0], pictures[1], *diagrams[1:]]
+    command = f"make ablation STUDY={study.name}"
+    page = render_page(summary, figures, command)
+    write_json(target / "summary.json", summary.to_dict())
+    write_bytes(target / "report.html", page.encode())
+    if record is not None:
+        for file in sorted(target.iterdir()):
+            if file.suffix in {".svg", ".png"} or file.name == "summary.json":
+                write_bytes(record / file.name, file.read_bytes())
+    return target / "report.html"
+
+
+def main() -> None:
+    """The command line; complaints about arguments come without a traceback."""
+    options = tyro.cli(Options, prog="python -m experiments.report", description=Options.__doc__)
+    try:
+        study = get_study(options.study)
+        record = _RECORDS / study.name if options.record else None
+        page = write_report(study, options.out or Path("runs") / study.name, record)
+    except ValueError as error:
+        raise SystemExit(f"experiments.report: {error}") from None
+    print(f"Open {page.resolve()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From a study's summary to figures, sentences and one page."""

@@ -1,0 +1,117 @@
+"""The report's diagrams. Each takes the summary and gives a matplotlib figure."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from experiments.reporting.style import line_styles
+from experiments.summary import METRICS, StudySummary
+
+__all__ = ["accuracy_against_cost", "consistency_bars", "sensitivity_curves"]
+
+_KIND_TITLES = {
+    "circular": "circular shift (roll)",
+    "crop": "crop shift (what a camera does)",
+}
+_CONSISTENCIES = {
+    "circular": "C-Cons (circular)",
+    "crop": "S-Cons (crop)",
+    "subpixel": "HP-Cons (circular + ½ px)",
+}
+
+
+def _shift_label(shift: float) -> str:
+    return "½" if shift == 0.5 else f"{shift:g}"
+
+
+def sensitivity_curves(summary: StudySummary) -> Figure:
+    """Sensitivity against shift, one panel per shift model, band = one standard deviation."""
+    styles = line_styles(summary.variants)
+    kinds = list(next(iter(summary.sensitivity.values())))
+    figure, axes = plt.subplots(1, len(kinds), figsize=(9.6, 4.1), sharey=True, squeeze=False)
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        for name in summary.variants:
+            curve = summary.sensitivity[name][kind]
+            shifts = np.array(list(curve))
+            mean = np.array([statistic.mean for statistic in curve.values()])
+            std = np.array([statistic.std for statistic in curve.values()])
+            axis.plot(shifts, mean, label=name, markersize=4.5, **styles[name])
+            colour = styles[name]["color"]
+            axis.fill_between(shifts, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_locator(FixedLocator(list(shifts)))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xticklabels([_shift_label(shift) for shift in shifts])
+        axis.set_xlabel("shift in pixels")
+        axis.set_title(_KIND_TITLES.get(kind, kind), fontsize=11)
+        axis.set_ylim(bottom=-0.02)
+    axes[0, 0].set_ylabel("change of the embedding\n(1 = distance to another image)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3)
+    return figure
+
+
+def consistency_bars(summary: StudySummary) -> Figure:
+    """Consistency under the three shift models, bars from a common floor that the axis names."""
+    styles = line_styles(summary.variants)
+    figure, axis = plt.subplots(figsize=(9.6, 3.9))
+    names = list(summary.variants)
+    width = 0.8 / len(names)
+    statistics = [summary.metrics[name][kind] for name in names for kind in _CONSISTENCIES]
+    floor = max(0.0, 5 * np.floor((min(s.mean - s.std for s in statistics) - 3) / 5))
+    for i, name in enumerate(names):
+        row = [summary.metrics[name][kind] for kind in _CONSISTENCIES]
+        places = np.arange(len(row)) + (i - (len(names) - 1) / 2) * width
+        bars = axis.bar(
+            places,
+            [s.mean - floor for s in row],
+            width * 0.92,
+            bottom=floor,
+            yerr=[s.std for s in row],
+            label=name,
+            color=styles[name]["color"],
+            alpha=0.55 if " + " in name else 1.0,
+            hatch="///" if " + " in name else None,
+            edgecolor="white",
+            error_kw={"elinewidth": 1, "capsize": 2},
+        )
+        labels = [f"{s.mean:.1f}" for s in row]
+        axis.bar_label(bars, labels, fontsize=7.5, padding=2)
+    axis.set_xticks(range(len(_CONSISTENCIES)), list(_CONSISTENCIES.values()))
+    axis.set_ylim(floor, 100 + (100 - floor) * 0.06)
+    axis.set_ylabel(f"same top-1 class, %\n(axis starts at {floor:.0f})")
+    axis.grid(axis="x", visible=False)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def accuracy_against_cost(summary: StudySummary) -> Figure:
+    """Top-1 against the time of a forward pass; the label says the multiply-accumulates."""
+    styles = line_styles(summary.variants)
+    figure, axis = plt.subplots(figsize=(9.6, 4.0))
+    costs = summary.latency or {
+        name: summary.metrics[name]["macs"].mean / 1e6 for name in summary.variants
+    }
+    for name in summary.variants:
+        top1, macs = summary.metrics[name]["top1"], summary.metrics[name]["macs"].mean
+        axis.errorbar(
+            costs[name],
+            top1.mean,
+            yerr=top1.std,
+            color=styles[name]["color"],
+            marker=styles[name]["marker"],
+            markerfacecolor="white" if " + " in name else styles[name]["color"],
+            markersize=9,
+            capsize=4,
+            linestyle="none",
+            label=f"{name} ({macs / 1e6:.1f} MMAC)",
+        )
+    axis.margins(x=0.12, y=0.2)
+    unit = f"time of a forward pass, {summary.baseline} = 1" if summary.latency else "MMAC"
+    axis.set_xlabel(unit)
+    axis.set_ylabel(f"{METRICS['top1'].title} on the held-out halves, %")
+    figure.legend(loc="outside right upper")
+    return figure

@@ -1,0 +1,181 @@
+"""One self-contained HTML page: no script, no network, readable at any width."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.reporting.sentences import about_contrasts, headline
+from experiments.summary import METRICS, StudySummary
+
+__all__ = ["ReportFigure", "render_page"]
+
+_STYLE = """
+:root { --ink: #1c2530; --soft: #5b6775; --line: #dde3ea; --accent: #0072B2; }
+* { box-sizing: border-box; }
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); margin: 0; background: #fff; }
+main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
+h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; }
+p.kicker { color: var(--soft); margin: 0 0 .3rem; }
+p.answer { font-size: 1.08rem; border-left: 4px solid var(--accent); padding-left: 1rem; }
+figure { margin: 0; }
+figure svg { width: 100%; height: auto; display: block; }
+figure.picture svg { max-width: 46rem; margin: 0 auto; }
+figcaption { color: var(--soft); font-size: .95rem; margin-top: .5rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th, td { padding: .4rem .65rem; border-bottom: 1px solid var(--line); text-align: right;
+  white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+td.words, th.words { text-align: left; }
+thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
+thead small { display: block; font-weight: normal; color: var(--soft); }
+tr.baseline td { background: #f4f7fa; }
+details { margin-top: 1rem; }
+pre { overflow-x: auto; background: #f4f7fa; padding: 1rem; font-size: .85rem; }
+.failed { color: #a3230f; }
+"""
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure with what it shows in words.
+
+    Attributes:
+        title: heading above it.
+        svg: the drawing.
+        caption: a sentence written from the numbers.
+        kind: ``"diagram"`` or ``"picture"`` (narrower).
+    """
+
+    title: str
+    svg: str
+    caption: str
+    kind: str = "diagram"
+
+
+def _main_table(summary: StudySummary) -> str:
+    head = ["<th>variant</th>", "<th>seeds</th>"]
+    for name, metric in METRICS.items():
+        if name in ("parameters", "macs"):
+            continue
+        arrow = {"high": " ↑", "low": " ↓", "": ""}[metric.better]
+        unit = f"<small>{metric.unit}</small>" if metric.unit else ""
+        head.append(f"<th>{metric.title}{arrow}{unit}</th>")
+    head.append("<th>R(1 px)<small>circular ↓</small></th>")
+    head.append("<th>R(1 px)<small>crop ↓</small></th>")
+    head.append("<th>parameters</th><th>MMAC</th>")
+    head.append(f"<th>time<small>{html.escape(summary.baseline)} = 1</small></th>")
+    rows = []
+    for name in summary.variants:
+        own = summary.metrics[name]
+        cells = [f"<td>{html.escape(name)}</td>", f"<td>{len(summary.seeds[name])}</td>"]
+        for key, metric in METRICS.items():
+            if key not in ("parameters", "macs"):
+                cells.append(f"<td>{own[key].text(metric.digits)}</td>")
+        for kind in ("circular", "crop"):
+            cells.append(f"<td>{summary.sensitivity[name][kind][1].text(3)}</td>")
+        cells.append(f"<td>{own['parameters'].mean:,.0f}</td>")
+        cells.append(f"<td>{own['macs'].mean / 1e6:.2f}</td>")
+        ratio = summary.latency.get(name)
+        cells.append(f"<td>{ratio:.2f}</td>" if ratio is not None else "<td>not timed</td>")
+        mark = ' class="baseline"' if name == summary.baseline else ""
+        rows.append(f"<tr{mark}>{''.join(cells)}</tr>")
+    return _table(head, rows)
+
+
+def _contrast_table(summary: StudySummary) -> str:
+    head = [
+        "<th>variant</th>",
+        '<th class="words">against</th>',
+        '<th class="words">field changed</th>',
+        '<th class="words">top-1, paired</th>',
+        '<th class="words">S-Cons, paired</th>',
+    ]
+    rows = []
+    for variant, *rest in about_contrasts(summary):
+        cells = "".join(f'<td class="words">{html.escape(text)}</td>' for text in rest)
+        rows.append(f"<tr><td>{html.escape(variant)}</td>{cells}</tr>")
+    return _table(head, rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[str]) -> str:
+    return (
+        f'<div class="scroll"><table><thead><tr>{"".join(head)}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _troubles(summary: StudySummary) -> str:
+    items = [f"{run} failed: {reason}" for run, reason in summary.failed.items()]
+    items += [f"{run} is not complete" for run in summary.missing]
+    if not items:
+        return ""
+    listed = "".join(f"<li>{html.escape(item)}</li>" for item in items)
+    return f'<h2>Runs that are not in these figures</h2><ul class="failed">{listed}</ul>'
+
+
+_GLOSSARY = """
+<h2>What the columns mean</h2>
+<p><b>C-Cons, S-Cons, HP-Cons</b>: share of pairs of random shifts of one picture with the same
+top-1 class: rolls up to ±1/7 of the side; two crops of a window 8/7 as large; rolls plus half a
+pixel. <b>R(s)</b>: change of the pooled embedding under a shift by s pixels, divided by the mean
+distance between different pictures' embeddings. <b>‖J‖‖x‖/‖f‖</b>: condition number at a picture,
+the largest singular value of the Jacobian of the embedding, relative; median over pictures.
+<b>MMAC</b>: million multiply-accumulates of one forward pass, attention products and wavelet
+steps counted. <b>time</b>: forward pass of a batch of 32, timed interleaved, median ratio. Figures
+are mean ± sample standard deviation over seeds. A paired difference is called <i>higher</i> or
+<i>lower</i> where its mean is more than two standard errors from zero, else <i>no effect
+found</i>; with three seeds that is a weak test.</p>
+<p>A claim about circular shifts says nothing about crops: a roll brings back on one side what it
+takes from the other, a camera does not.</p>
+"""
+
+
+def render_page(summary: StudySummary, figures: Sequence[ReportFigure], command: str) -> str:
+    """The whole page as text."""
+    counts = sorted({len(seeds) for seeds in summary.seeds.values()})
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    environment = summary.environment
+    classes = summary.configs[summary.variants[0]]["model"]["num_classes"]
+    drawn = "".join(
+        f"<h2>{html.escape(f.title)}</h2>"
+        f'<figure class="{f.kind}">{f.svg}'
+        f"<figcaption>{html.escape(f.caption)}</figcaption></figure>"
+        for f in figures
+    )
+    device = html.escape(
+        f"{environment['device_name']}, {environment['threads']} thread(s) per run"
+    )
+    packages = ", ".join(f"{k} {v}" for k, v in environment["packages"].items())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>wavevit: {html.escape(summary.study)}</title>
+<style>{_STYLE}</style>
+</head>
+<body><main>
+<p class="kicker">wavevit study <b>{html.escape(summary.study)}</b></p>
+<h1>{html.escape(summary.question)}</h1>
+<p class="answer">{headline(summary)}</p>
+<h2>The table</h2>
+{_main_table(summary)}
+<h2>One field at a time</h2>
+{_contrast_table(summary)}
+{_troubles(summary)}
+{drawn}
+{_GLOSSARY}
+<h2>How this was made</h2>
+<p>Task <i>scenes</i>: which of {classes} photographs is a grey crop from?
+Training crops come from the left half of each photograph, test crops from the right half.
+Equal steps for all variants, {seeds} seeds. Trained on {device}. Command:
+<code>{html.escape(command)}</code>.</p>
+<details><summary>Versions</summary><p>Python {html.escape(environment["python"])},
+{html.escape(packages)}, {html.escape(environment["platform"])}</p></details>
+</main></body>
+</html>
+"""

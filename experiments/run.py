@@ -1,0 +1,96 @@
+"""Trains and measures a study: ``python -m experiments.run patch_vs_wavelet``.
+
+Complete runs are skipped and killed ones continue, so the same command again does what is left.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from experiments.folder import StudyFolder
+from experiments.scheduler import clear_latency, default_jobs, measure_latency, plan, run_cells
+from experiments.studies import STUDIES, get_study
+from wavevit.checks import check_at_least, fail
+
+__all__ = ["Options", "main", "run_study"]
+
+
+@dataclass
+class Options:
+    """Train and measure the variants of a study, side by side, several seeds each."""
+
+    study: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"one of: {', '.join(STUDIES)}")]
+    seeds: tuple[int, ...] = field(default=(), metadata={"help": "by default the study's own"})
+    variants: tuple[str, ...] = ()
+    """Variants by name; by default all."""
+    out: Path | None = None
+    """Folder of the runs; by default runs/STUDY."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto takes the first GPU there is."""
+    jobs: int | None = None
+    """Runs side by side; by default one per core, and one on a GPU."""
+    threads: int | None = None
+    """CPU threads of each run; by default the cores divided by the jobs."""
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name, or the best one for ``auto``.
+
+    Raises:
+        ValueError: an unknown name, or a device that this machine lacks.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        fail("device", "a device of this machine", f"{name!r} ({str(error).splitlines()[0]})")
+    return device
+
+
+def run_study(options: Options) -> int:
+    """Does what the options say; returns the number of failed runs."""
+    study = get_study(options.study)
+    device = pick_device(options.device)
+    folder = StudyFolder(options.out or Path("runs") / study.name, study.name)
+    cells = plan(study, folder, options.seeds or study.seeds, options.variants or None)
+    jobs, threads = default_jobs(device, len(cells))
+    if options.jobs is not None:
+        jobs = check_at_least("jobs", options.jobs, 1)
+        threads = max(torch.get_num_threads() // jobs, 1)
+    if options.threads is not None:
+        threads = check_at_least("threads", options.threads, 1)
+    print(f"{study.question}\n{len(cells)} runs on {device}, {jobs} side by side → {folder.path}")
+    fresh = any(not cell.folder.complete for cell in cells)
+    if fresh:
+        clear_latency(folder)
+    failed = run_cells(cells, device, jobs, threads)
+    if not folder.latency.exists():
+        print("Timing the variants, interleaved …")
+        measure_latency(study.configs(), folder, study.baseline, device)
+    for cell in failed:
+        print(f"Not complete: {cell.label}; the reason is in {cell.folder.failed}", file=sys.stderr)
+    return len(failed)
+
+
+def main() -> None:
+    """The command line; complaints about arguments come without a traceback."""
+    options = tyro.cli(Options, prog="python -m experiments.run", description=Options.__doc__)
+    try:
+        failed = run_study(options)
+    except ValueError as error:
+        raise SystemExit(f"experiments.run: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped. The same command continues from the last checkpoints.") from None
+    raise SystemExit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

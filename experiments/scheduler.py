@@ -1,0 +1,191 @@
+"""Runs the cells of a study: in this process, or several processes side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from experiments.cell import run_cell, run_cell_in_process
+from experiments.config import RunConfig, Study
+from experiments.evaluation import held_out
+from experiments.folder import RunFolder, StudyFolder, environment, write_json
+from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.measure import latency_ratios
+from wavevit.models import Backbone
+
+__all__ = ["Cell", "default_jobs", "measure_latency", "plan", "run_cells"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variant with one seed, in its folder."""
+
+    variant: str
+    seed: int
+    folder: RunFolder
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.variant}, seed {self.seed}"
+
+
+def plan(
+    study: Study, folder: StudyFolder, seeds: Sequence[int], variants: Sequence[str] | None = None
+) -> list[Cell]:
+    """Claims every folder before anything is computed, so that a clash is told at once.
+
+    Seeds are the slow axis: a study that is stopped half-way has all variants with fewer seeds.
+
+    Raises:
+        ValueError: an unknown variant, no or repeated seeds, or a folder that holds something else.
+    """
+    configs = study.configs()
+    if not seeds or len(set(seeds)) != len(seeds):
+        fail("seeds", "at least one, all different", list(seeds))
+    for seed in seeds:
+        check_at_least("seeds", seed, 0)
+    for name in variants or ():
+        check_choice("variants", name, configs)
+    folder.claim()
+    cells = []
+    for seed in seeds:
+        for name, config in configs.items():
+            if variants and name not in variants:
+                continue
+            cell = Cell(name, seed, folder.run(name, seed))
+            cell.folder.claim(dataclasses.replace(config, seed=seed))
+            cells.append(cell)
+    return cells
+
+
+def default_jobs(device: torch.device, cells: int) -> tuple[int, int]:
+    """Processes side by side and threads of each.
+
+    On CPUs one thread per small model is the fastest way to use all cores: two such runs side by
+    side finish sooner than one after the other on two threads. A GPU takes one run at a time.
+    """
+    cores = max(torch.get_num_threads(), 1)
+    if device.type != "cpu":
+        return 1, cores
+    jobs = max(min(cells, cores), 1)
+    return jobs, max(cores // jobs, 1)
+
+
+def run_cells(cells: Sequence[Cell], device: torch.device, jobs: int, threads: int) -> list[Cell]:
+    """Runs what is not complete; returns the cells that failed.
+
+    Args:
+        cells: from `plan`.
+        device: where to compute.
+        jobs: processes side by side; 1 computes in this one.
+        threads: of each process.
+    """
+    pending = [cell for cell in cells if not cell.folder.complete]
+    if len(pending) < len(cells):
+        print(f"{len(cells) - len(pending)} of {len(cells)} runs are complete already.")
+    for cell in pending:
+        cell.folder.failed.unlink(missing_ok=True)
+    clock = _Clock(len(pending))
+    if jobs == 1:
+        for cell in pending:
+            run_cell(cell.folder.path, str(device), threads, cell.label)
+            clock.tell(cell)
+    else:
+        _run_side_by_side(pending, device, jobs, threads, clock)
+    return [cell for cell in pending if not cell.folder.complete]
+
+
+class _Clock:
+    """Says what ended and about how long the rest will take."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.start = total, 0, time.monotonic()
+
+    def tell(self, cell: Cell) -> None:
+        self.done += 1
+        elapsed = time.monotonic() - self.start
+        left = elapsed / self.done * (self.total - self.done)
+        if cell.folder.complete:
+            outcome = f"top-1 {json.loads(cell.folder.result.read_text())['top1']:.1f} %"
+        elif cell.folder.failed.exists():
+            failure = json.loads(cell.folder.failed.read_text())
+            outcome = f"FAILED, {failure['error']}: {failure['message']}"
+        else:
+            outcome = "stopped"
+        tqdm.write(
+            f"[{self.done}/{self.total}] {cell.label}: {outcome}"
+            f"  ({elapsed / 60:.1f} min, about {left / 60:.1f} min left)"
+        )
+
+
+def _run_side_by_side(
+    pending: list[Cell], device: torch.device, jobs: int, threads: int, clock: _Clock
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    lock = context.RLock()
+    tqdm.set_lock(lock)
+    waiting, slots = list(pending), list(range(jobs))
+    running: dict[SpawnProcess, tuple[Cell, int]] = {}
+    try:
+        while waiting or running:
+            while waiting and slots:
+                cell, slot = waiting.pop(0), slots.pop(0)
+                arguments = (str(cell.folder.path), str(device), threads, cell.label, slot, lock)
+                process = context.Process(target=run_cell_in_process, args=arguments)
+                process.start()
+                running[process] = (cell, slot)
+            wait([process.sentinel for process in running])
+            for process in [p for p in running if not p.is_alive()]:
+                cell, slot = running.pop(process)
+                slots.append(slot)
+                if not cell.folder.complete and not cell.folder.failed.exists():
+                    message = f"its process ended with exit code {process.exitcode}"
+                    failure = {"error": "ProcessDied", "message": message, "traceback": ""}
+                    write_json(cell.folder.failed, failure)
+                clock.tell(cell)
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.join()
+
+
+def measure_latency(
+    configs: dict[str, RunConfig], folder: StudyFolder, baseline: str, device: torch.device
+) -> None:
+    """Times all variants interleaved in one process and writes the ratios.
+
+    Runs when nothing else of the study does; weights do not matter to the time.
+    """
+    config = configs[baseline]
+    scenes, batch = held_out(dataclasses.replace(config.data, test_crops=32), device)
+    models = {name: Backbone(run.model).to(device).eval() for name, run in configs.items()}
+    threads = torch.get_num_threads()
+    crops = scenes.center(batch.images)
+    ratios = latency_ratios(models, crops, baseline, rounds=30)
+    write_json(
+        folder.latency,
+        {
+            "reference": baseline,
+            "ratios": ratios,
+            "batch": list(crops.shape),
+            "rounds": 30,
+            "environment": environment(device, threads),
+        },
+    )
+
+
+def clear_latency(folder: StudyFolder) -> None:
+    """Forgets old times: they belong to the runs they were measured with."""
+    Path(folder.latency).unlink(missing_ok=True)

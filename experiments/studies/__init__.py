@@ -1,0 +1,22 @@
+"""One module per study; the docstring of each is its lab note."""
+
+from __future__ import annotations
+
+from experiments.config import Study
+from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+from experiments.studies.smoke import SMOKE
+from wavevit.checks import check_choice
+
+__all__ = ["STUDIES", "get_study"]
+
+STUDIES: dict[str, Study] = {study.name: study for study in (PATCH_VS_WAVELET, SMOKE)}
+
+
+def get_study(name: str) -> Study:
+    """The study of that name.
+
+    Raises:
+        ValueError: an unknown name; the nearest ones are offered.
+    """
+    check_choice("study", name, STUDIES)
+    return STUDIES[name]

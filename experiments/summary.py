@@ -1,0 +1,211 @@
+"""From the runs of a study to one table: means, standard deviations, paired differences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from experiments.config import Study
+from experiments.folder import RunFolder, StudyFolder
+from wavevit.checks import fail
+
+__all__ = ["METRICS", "Metric", "Statistic", "StudySummary", "summarize"]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A figure over seeds: mean and sample standard deviation (0 for a single seed)."""
+
+    mean: float
+    std: float
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Statistic:
+        """Of at least one value."""
+        return cls(fmean(values), stdev(values) if len(values) > 1 else 0.0, tuple(values))
+
+    def text(self, digits: int) -> str:
+        """``mean ± std``."""
+        return f"{self.mean:.{digits}f} ± {self.std:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the table.
+
+    Attributes:
+        path: keys into ``result.json``.
+        title: head of the column.
+        unit: behind the title, empty for a pure number.
+        digits: decimals shown.
+        better: ``"high"``, ``"low"`` or ``""``.
+    """
+
+    path: tuple[str, ...]
+    title: str
+    unit: str
+    digits: int
+    better: str
+
+    def of(self, result: Mapping[str, Any]) -> float:
+        """Its value in one run's result."""
+        value: Any = result
+        for key in self.path:
+            value = value[key]
+        return float(value)
+
+
+METRICS = {
+    "top1": Metric(("top1",), "top-1", "%", 1, "high"),
+    "circular": Metric(("consistency", "circular", "percent"), "C-Cons", "%", 1, "high"),
+    "crop": Metric(("consistency", "crop", "percent"), "S-Cons", "%", 1, "high"),
+    "subpixel": Metric(("consistency", "subpixel", "percent"), "HP-Cons", "%", 1, "high"),
+    "lipschitz": Metric(("lipschitz", "relative"), "‖J‖‖x‖/‖f‖", "", 2, "low"),
+    "parameters": Metric(("cost", "parameters"), "parameters", "", 0, ""),
+    "macs": Metric(("cost", "macs"), "MACs", "", 0, ""),
+}
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """What the report and the records are made from.
+
+    Attributes:
+        study: its name.
+        question: its question.
+        baseline: variant that others are compared with.
+        contrasts: the pairs that differ in one field, with that field.
+        seeds: of the complete runs of each variant, in order.
+        metrics: variant → metric → statistic over seeds.
+        sensitivity: variant → shift model → shift in pixels → statistic.
+        turnover: variant → shift model → statistic, percent of tokens a 1-px shift changes.
+        latency: variant → time as a multiple of the baseline's; empty if not measured.
+        configs: variant → configuration as plain data.
+        environment: of the first run.
+        failed: run → reason.
+        missing: runs that are neither complete nor failed.
+    """
+
+    study: str
+    question: str
+    baseline: str
+    contrasts: tuple[tuple[str, str, str], ...]
+    seeds: dict[str, tuple[int, ...]]
+    metrics: dict[str, dict[str, Statistic]]
+    sensitivity: dict[str, dict[str, dict[float, Statistic]]]
+    turnover: dict[str, dict[str, Statistic]]
+    latency: dict[str, float]
+    configs: dict[str, Any]
+    environment: dict[str, Any]
+    failed: dict[str, str]
+    missing: tuple[str, ...]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Those with at least one complete run, in the study's order."""
+        return tuple(self.metrics)
+
+    def paired_difference(self, variant: str, baseline: str, metric: str) -> Statistic | None:
+        """Variant minus baseline, seed by seed; None without common seeds."""
+        common = [s for s in self.seeds.get(variant, ()) if s in self.seeds.get(baseline, ())]
+        if not common:
+            return None
+        own, other = self.metrics[variant][metric], self.metrics[baseline][metric]
+        at = {seed: own.values[i] for i, seed in enumerate(self.seeds[variant])}
+        base = {seed: other.values[i] for i, seed in enumerate(self.seeds[baseline])}
+        return Statistic.of([at[seed] - base[seed] for seed in common])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON: small enough to be kept as a record."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Statistic):
+                return {"mean": value.mean, "std": value.std, "values": list(value.values)}
+            if isinstance(value, Mapping):
+                return {str(key): plain(item) for key, item in value.items()}
+            return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+
+def _found_seeds(folder: StudyFolder, variant: str) -> list[tuple[int, RunFolder]]:
+    parent = folder.run(variant, 0).path.parent
+    numbers = [path.name.removeprefix("seed") for path in parent.glob("seed*")]
+    return [(seed, folder.run(variant, seed)) for seed in sorted(int(n) for n in numbers)]
+
+
+def summarize(study: Study, folder: StudyFolder) -> StudySummary:
+    """Reads all runs that a study's folder holds.
+
+    Raises:
+        ValueError: no folder of this study there, or not one complete run in it.
+    """
+    if not folder.identity.exists():
+        command = f"python -m experiments.run {study.name}"
+        fail("out", f"a study's folder (made by: {command})", folder.path)
+    folder.claim()
+    configs = study.configs()
+    seeds: dict[str, tuple[int, ...]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
+    failed: dict[str, str] = {}
+    missing: list[str] = []
+    environment: dict[str, Any] = {}
+    for variant in configs:
+        complete = []
+        for seed, run in _found_seeds(folder, variant):
+            label = f"{variant}, seed {seed}"
+            if run.complete:
+                complete.append((seed, json.loads(run.result.read_text())))
+                environment = environment or json.loads(run.environment.read_text())
+            elif run.failed.exists():
+                failure = json.loads(run.failed.read_text())
+                failed[label] = f"{failure['error']}: {failure['message']}"
+            else:
+                missing.append(label)
+        if complete:
+            seeds[variant] = tuple(seed for seed, _ in complete)
+            results[variant] = [result for _, result in complete]
+    if not results:
+        fail("out", "at least one complete run", f"none in {folder.path}")
+    latency = json.loads(folder.latency.read_text())["ratios"] if folder.latency.exists() else {}
+    return StudySummary(
+        study=study.name,
+        question=study.question,
+        baseline=study.baseline,
+        contrasts=tuple((c.variant, c.baseline, c.field) for c in study.contrasts),
+        seeds=seeds,
+        metrics={
+            variant: {
+                name: Statistic.of([metric.of(result) for result in runs])
+                for name, metric in METRICS.items()
+            }
+            for variant, runs in results.items()
+        },
+        sensitivity={variant: _sensitivity(runs) for variant, runs in results.items()},
+        turnover={
+            variant: {
+                kind: Statistic.of([run["turnover"][kind]["percent"] for run in runs])
+                for kind in runs[0]["turnover"]
+            }
+            for variant, runs in results.items()
+        },
+        latency={name: ratio for name, ratio in latency.items() if name in results},
+        configs={name: configs[name].to_dict() for name in results},
+        environment=environment,
+        failed=failed,
+        missing=tuple(missing),
+    )
+
+
+def _sensitivity(runs: list[dict[str, Any]]) -> dict[str, dict[float, Statistic]]:
+    return {
+        kind: {
+            shift: Statistic.of([run["sensitivity"][kind]["values"][i] for run in runs])
+            for i, shift in enumerate(curve["shifts"])
+        }
+        for kind, curve in runs[0]["sensitivity"].items()
+    }

@@ -1,0 +1,29 @@
+"""What the whole suite shares: Hypothesis profiles, one thread, and a torchvision that imports."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from hypothesis import HealthCheck, settings
+
+# PyPI's torchvision is built for CUDA torch and asks for operators that CPU torch lacks; declaring
+# their schemas is enough for it, and so timm, to import. Here only: the library does not do this.
+_TORCHVISION = torch.library.Library("torchvision", "DEF")
+for schema in (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+):
+    _TORCHVISION.define(schema)
+
+_SLOW_OK = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_SLOW_OK)
+settings.register_profile(
+    "ci", max_examples=100, deadline=None, derandomize=True, suppress_health_check=_SLOW_OK
+)
+settings.register_profile(
+    "nightly", max_examples=1000, deadline=None, suppress_health_check=_SLOW_OK
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+torch.set_num_threads(1)  # the suite runs in several processes; small tensors gain nothing

@@ -1,0 +1,92 @@
+"""The layer table of docs/architecture.md, enforced."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*ROOT.glob("wavevit/**/*.py"), *ROOT.glob("experiments/**/*.py")])
+HEAVY = ("matplotlib", "skimage", "kornia", "scipy", "timm", "torchvision", "pywt", "hypothesis")
+
+
+def layers() -> dict[str, int]:
+    """Package to layer number, read off the docs."""
+    table = {}
+    for line in (ROOT / "docs" / "architecture.md").read_text().splitlines():
+        if match := re.match(r"\| L(\d) \| (.+?) \|", line):
+            table.update({name: int(match[1]) for name in re.findall(r"`([\w.]+)`", match[2])})
+    return table
+
+
+def layer_of(module: str, table: dict[str, int]) -> tuple[str, int] | None:
+    for package, layer in table.items():
+        if module == package or module.startswith(package + "."):
+            return package, layer
+    return None
+
+
+def imported_modules(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+    return found
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def upward_imports(module: str, imported: set[str], table: dict[str, int]) -> list[str]:
+    """What of `imported` the table forbids to `module`."""
+    own = layer_of(module, table)
+    if own is None:
+        return []
+    targets = [(name, layer_of(name, table)) for name in sorted(imported)]
+    wrong = [name for name, target in targets if target and target[1] > own[1]]
+    wrong += [name for name in imported if name == "wavevit"]  # the top imports from everywhere
+    if own[0] == "wavevit.measure":
+        wrong += [name for name, target in targets if target and target[0] == "wavevit.models"]
+    return wrong
+
+
+def test_the_table_names_every_package() -> None:
+    table = layers()
+    homeless = [m for m in map(module_name, SOURCES) if m != "wavevit" and not layer_of(m, table)]
+    assert not homeless, f"docs/architecture.md has no layer for {homeless}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_imports_go_downward(path: Path) -> None:
+    module = module_name(path)
+    wrong = upward_imports(module, imported_modules(path), layers())
+    assert not wrong, f"{module} imports {wrong} from a higher layer"
+
+
+def test_an_upward_import_is_seen() -> None:
+    """Negative control of the rule itself."""
+    table = layers()
+    assert upward_imports("wavevit.wavelets.dwt", {"wavevit.models.config"}, table)
+    assert upward_imports("wavevit.measure.cost", {"wavevit.models"}, table)
+    assert upward_imports("wavevit.data.scenes", {"experiments.run"}, table)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_a_file_holds_one_idea(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= 400, f"{path} has {lines} lines"
+
+
+def test_importing_wavevit_is_light() -> None:
+    code = f"import sys, wavevit; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

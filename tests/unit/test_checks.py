@@ -1,0 +1,75 @@
+"""Complaints name the argument, what was expected and what came."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wavevit import checks
+from wavevit.wavelets import Pyramid, dwt2, idwt2, iwavepacket2, wavedec2, wavepacket2, waverec2
+
+IMAGE = torch.zeros(1, 1, 8, 8)
+
+
+def test_extra_is_named() -> None:
+    with pytest.raises(ImportError, match=r"pip install 'wavevit\[timm\]'"):
+        checks.require_extra("no_such_module_at_all", "timm")
+    assert checks.require_extra("json", "timm").dumps([]) == "[]"
+
+
+def test_an_extra_that_is_broken_says_what_it_lacks(tmp_path, monkeypatch) -> None:
+    (tmp_path / "broken_extra.py").write_text("import surely_not_installed\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="surely_not_installed"):
+        checks.require_extra("broken_extra", "timm")
+
+
+@pytest.mark.parametrize("function", [dwt2, wavedec2, wavepacket2])
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(8, 8), r"x: expected 4 dimensions \(B, C, H, W\), got 2"),
+        (IMAGE.long(), r"x: expected a floating dtype .*, got torch.int64"),
+        (torch.zeros(1, 1, 0, 4), r"x: expected sides of at least 1 pixel"),
+        ([[1.0]], r"x: expected a torch.Tensor .*, got list"),
+    ],
+)
+def test_transforms_refuse_bad_images(function, image, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        function(image)
+
+
+@pytest.mark.parametrize("function", [dwt2, wavedec2, wavepacket2])
+def test_transforms_refuse_unknown_names(function) -> None:
+    with pytest.raises(ValueError, match=r"wavelet: .*got 'haarr' \(unknown; nearest: haar\)"):
+        function(IMAGE, "haarr")
+    with pytest.raises(ValueError, match=r"wavelet: .*got 'db4' \(known to PyWavelets"):
+        function(IMAGE, "db4")
+    with pytest.raises(ValueError, match=r"mode: .*nearest: periodization.*'periodisation'"):
+        function(IMAGE, mode="periodisation")
+
+
+def test_levels() -> None:
+    with pytest.raises(ValueError, match="level: expected at most 3 for a side of 8 pixels, got 4"):
+        wavedec2(IMAGE, level=4)
+    with pytest.raises(ValueError, match="level: expected an integer of at least 0, got -1"):
+        wavepacket2(IMAGE, level=-1)
+
+
+def test_inverses_refuse_what_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="coefficients: expected 4 subbands on axis 2"):
+        idwt2(torch.zeros(1, 1, 3, 4, 4))
+    with pytest.raises(ValueError, match="coefficients: expected a tensor of shape"):
+        idwt2(IMAGE)
+    with pytest.raises(ValueError, match="coefficients: expected a floating dtype"):
+        idwt2(torch.zeros(1, 1, 4, 4, 4, dtype=torch.int32))
+    with pytest.raises(ValueError, match=r"output_size: .*\(8, 8\), got \(6, 8\)"):
+        idwt2(torch.zeros(1, 1, 4, 4, 4), output_size=(6, 8))
+    with pytest.raises(ValueError, match=r"packets: expected shape \(B, C, 4\*\*level, h, w\)"):
+        iwavepacket2(torch.zeros(1, 1, 8, 4, 4))
+    with pytest.raises(ValueError, match="output_size: expected a size that 1 halvings"):
+        iwavepacket2(torch.zeros(1, 1, 4, 4, 4), output_size=(12, 8))
+    with pytest.raises(ValueError, match=r"pyramid.details\[0\]: expected details of \(4, 4\)"):
+        waverec2(Pyramid(torch.zeros(1, 1, 4, 4), (torch.zeros(1, 1, 3, 6, 6),)))
+    with pytest.raises(ValueError, match=r"pyramid.details\[0\]: expected 3 subbands"):
+        waverec2(Pyramid(torch.zeros(1, 1, 4, 4), (torch.zeros(1, 1, 4, 4, 4),)))

@@ -1,0 +1,127 @@
+"""Configurations refuse what makes no sense and say why."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+import wavevit
+from wavevit import Backbone, BackboneConfig, StageConfig, make_stages
+from wavevit.alignment import PhaseLock, align, phase_of
+
+STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tokenizer": "pach"}, r"tokenizer: .*\(nearest: patch\), got 'pach'"),
+        (
+            {"position": "rotary"},
+            r"position: expected one of 'learned', .*, got 'rotary'",
+        ),
+        ({"padding": "reflect"}, "padding: expected one of 'zeros', 'circular', got 'reflect'"),
+        ({"alignment": "phaselock"}, r"alignment: .*nearest: phase_lock.*got 'phaselock'"),
+        ({"alignment_boundary": "hann"}, "alignment_boundary: expected one of"),
+        ({"pool": "max"}, "pool: expected one of 'token', 'avg', got 'max'"),
+        ({"patch_size": 6, "tokenizer": "dwt"}, "patch_size: expected a power of two"),
+        ({"patch_size": 0}, "patch_size: expected an integer of at least 1, got 0"),
+        ({"img_size": 8}, "img_size: expected sides of at least 16 pixels, got 8"),
+        ({"img_size": (32, 32, 3)}, r"img_size: expected one integer or \(height, width\)"),
+        ({"drop_path_rate": 1.0}, r"drop_path_rate: expected a rate in \[0, 1\), got 1.0"),
+        ({"num_classes": -1}, "num_classes: expected an integer of at least 0, got -1"),
+        ({"in_chans": 0}, "in_chans: expected an integer of at least 1, got 0"),
+        ({"stages": ()}, "stages: expected at least one StageConfig, got none"),
+        ({"stages": ("vit",)}, r"stages\[0\]: expected a StageConfig, got str"),
+        (
+            {"stages": (STAGES[0], STAGES[0])},
+            r"stages\[1\].downsample: expected a downsampler, got 'none'",
+        ),
+        (
+            {"stages": make_stages(depths=(1, 1), embed_dims=(8, 8)), "pool": "token"},
+            "pool: expected 'avg' where there are several stages, got 'token'",
+        ),
+        (
+            {
+                "stages": make_stages(depths=[1], embed_dims=[8], mixers="wavelet_conv"),
+                "pool": "token",
+            },
+            "pool: expected 'avg' with mixer 'wavelet_conv'",
+        ),
+    ],
+)
+def test_backbone_config_refuses(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BackboneConfig(**({"stages": STAGES} | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"depth": 0}, "depth: expected an integer of at least 1, got 0"),
+        ({"embed_dim": 0}, "embed_dim: expected an integer of at least 1, got 0"),
+        ({"num_heads": 3}, "embed_dim: expected a multiple of 3, got 8"),
+        ({"mixer": "windows"}, "mixer: expected one of 'global', 'wavelet_conv', got 'windows'"),
+        ({"downsample": "pool"}, "downsample: expected one of 'none', 'dwt', got 'pool'"),
+        ({"kernel_size": 4}, "kernel_size: expected an odd number, got 4"),
+        ({"mlp_ratio": 0.0}, "mlp_ratio: expected a positive number, got 0.0"),
+        ({"wavelet_levels": 0}, "wavelet_levels: expected an integer of at least 1, got 0"),
+    ],
+)
+def test_stage_config_refuses(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        StageConfig(**({"depth": 1, "embed_dim": 8} | changes))
+
+
+def test_mismatched_stage_lengths() -> None:
+    with pytest.raises(ValueError, match=r"embed_dims: expected 2 values, .*got 3: \(8, 16, 32\)"):
+        make_stages(depths=(1, 1), embed_dims=(8, 16, 32))
+    with pytest.raises(ValueError, match="num_heads: expected 1 values"):
+        make_stages(depths=[1], embed_dims=[8], num_heads=[1, 2])
+
+
+@pytest.mark.parametrize("name", wavevit.list_models())
+def test_configs_survive_json(name: str) -> None:
+    config = wavevit.model_config(name)
+    assert BackboneConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    wide = dataclasses.replace(config, img_size=(224, 448))
+    assert BackboneConfig.from_dict(json.loads(json.dumps(wide.to_dict()))) == wide
+
+
+def test_unknown_names_offer_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"name: .*nearest: vit_tiny_patch16.*'vit_tiny_patch6'"):
+        wavevit.create_model("vit_tiny_patch6")
+    with pytest.raises(ValueError, match=r"argument: .*nearest: num_classes.*got 'n_classes'"):
+        wavevit.create_model("test_vit", n_classes=3)
+    with pytest.raises(ValueError, match=r"field: .*nearest: stages"):
+        BackboneConfig.from_dict({"stage": []})
+    with pytest.raises(ValueError, match="out_indices: expected with features_only=True only"):
+        wavevit.create_model("test_vit", out_indices=(0,))
+
+
+def test_backbones_refuse_bad_images() -> None:
+    model = Backbone(BackboneConfig(stages=STAGES, num_classes=2, img_size=32))
+    with pytest.raises(ValueError, match="x: expected 3 channels, got 1"):
+        model(torch.zeros(1, 1, 32, 32))
+    with pytest.raises(ValueError, match="x: expected 4 dimensions"):
+        model(torch.zeros(3, 32, 32))
+    with pytest.raises(ValueError, match="x: expected a floating dtype"):
+        model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="x: expected sides of at least 16 pixels, got shape"):
+        model(torch.zeros(1, 3, 15, 32))
+    with pytest.raises(ValueError, match="x: expected sides of at least 16 pixels"):
+        wavevit.create_model("test_haar_pyramid")(torch.zeros(1, 3, 8, 64))  # injects at stride 16
+
+
+def test_alignment_refuses() -> None:
+    with pytest.raises(ValueError, match="period: expected an integer of at least 1, got 0"):
+        PhaseLock(0)
+    with pytest.raises(ValueError, match="boundary: expected one of 'circular', 'window'"):
+        PhaseLock(8, "reflect")
+    with pytest.raises(ValueError, match="boundary"):
+        phase_of(torch.zeros(1, 1, 8, 8), 8, "hann")
+    with pytest.raises(ValueError, match="method: expected one of 'phase_lock', got 'none'"):
+        align(torch.nn.Identity(), "none")

@@ -1,0 +1,95 @@
+"""One wording for every complaint about an argument.
+
+A message names the argument, says what was expected and what came, so that a traceback of one
+line is enough to mend the call. Everything public in wavevit complains through this module.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+from typing import NoReturn
+
+import torch
+
+__all__ = [
+    "check_at_least",
+    "check_choice",
+    "check_image",
+    "check_multiple",
+    "fail",
+    "nearest",
+    "require_extra",
+]
+
+
+def fail(argument: str, expected: str, got: object) -> NoReturn:
+    """Raises the project's one kind of ``ValueError``: argument, expected, got."""
+    raise ValueError(f"{argument}: expected {expected}, got {got}")
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names closest to `name`, best first; empty where nothing is close."""
+    return difflib.get_close_matches(str(name), list(known), n=count, cutoff=0.5)
+
+
+def check_choice(argument: str, value: str, choices: Iterable[str]) -> str:
+    """Returns `value` if it is one of `choices`; the complaint offers the nearest ones."""
+    known = list(choices)
+    if value in known:
+        return value
+    close = nearest(value, known)
+    hint = f" (nearest: {', '.join(close)})" if close else ""
+    listed = ", ".join(map(repr, known[:12])) + (", …" if len(known) > 12 else "")
+    fail(argument, f"one of {listed}{hint}", repr(value))
+
+
+def check_at_least(argument: str, value: int, minimum: int) -> int:
+    """Returns `value` if it is an integer not below `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        fail(argument, f"an integer of at least {minimum}", repr(value))
+    return value
+
+
+def check_multiple(argument: str, value: int, divisor: int) -> int:
+    """Returns `value` if `divisor` divides it."""
+    if value % divisor:
+        fail(argument, f"a multiple of {divisor}", value)
+    return value
+
+
+def check_image(x: torch.Tensor, argument: str = "x", *, channels: int | None = None) -> None:
+    """Checks a batch of images: a floating tensor of shape (B, C, H, W) without an empty side.
+
+    Raises:
+        ValueError: wrong type, rank, dtype, number of channels, or a side of zero pixels.
+    """
+    if not isinstance(x, torch.Tensor):
+        fail(argument, "a torch.Tensor of shape (B, C, H, W)", type(x).__name__)
+    if x.ndim != 4:
+        fail(argument, "4 dimensions (B, C, H, W)", f"{x.ndim} in shape {tuple(x.shape)}")
+    if not x.is_floating_point():
+        fail(argument, "a floating dtype (convert integer images and scale them first)", x.dtype)
+    if x.shape[-2] == 0 or x.shape[-1] == 0:
+        fail(argument, "sides of at least 1 pixel", f"shape {tuple(x.shape)}")
+    if channels is not None and x.shape[1] != channels:
+        fail(argument, f"{channels} channels", f"{x.shape[1]} in shape {tuple(x.shape)}")
+
+
+def require_extra(module: str, extra: str) -> ModuleType:
+    """Imports an optional dependency, or says which extra of wavevit brings it.
+
+    Raises:
+        ImportError: the module is not installed; the message holds the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise  # it is installed, but something that it needs is not: that error says more
+        raise ImportError(
+            f"this needs {module}, which comes with wavevit's extra {extra!r}: "
+            f"pip install 'wavevit[{extra}]'"
+        ) from error

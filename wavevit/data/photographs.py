@@ -1,0 +1,80 @@
+"""The real photographs that scikit-image ships in its wheel: no download, no licence question.
+
+Chosen: everything photographic that comes with the package itself (`astronaut` to `text`). Left
+out: drawings and test patterns, the second view of the stereo pair, pictures under 150 pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_at_least, check_choice
+
+__all__ = ["NAMES", "load_photograph"]
+
+# name -> function of skimage.data
+_SOURCES = {
+    "astronaut": "astronaut",
+    "brick": "brick",
+    "camera": "camera",
+    "cat": "cat",
+    "cell": "cell",
+    "clock": "clock",
+    "coffee": "coffee",
+    "coins": "coins",
+    "grass": "grass",
+    "gravel": "gravel",
+    "hubble": "hubble_deep_field",
+    "immunohistochemistry": "immunohistochemistry",
+    "moon": "moon",
+    "motorcycle": "stereo_motorcycle",
+    "page": "page",
+    "retina": "retina",
+    "rocket": "rocket",
+    "text": "text",
+}
+NAMES = tuple(_SOURCES)
+
+
+@functools.lru_cache(maxsize=64)
+def load_photograph(name: str, max_short_side: int = 256) -> Tensor:
+    """One photograph in grey.
+
+    Args:
+        name: one of `NAMES`.
+        max_short_side: larger photographs are reduced (area-averaged, anti-aliased) until their
+            shorter side has this many pixels; smaller ones stay as they are.
+
+    Returns:
+        (H, W) float32, luminance in [0, 1]. Cached: do not write into it.
+
+    Raises:
+        ValueError: an unknown name (with the nearest ones) or a side below 1.
+    """
+    check_choice("name", name, NAMES)
+    check_at_least("max_short_side", max_short_side, 1)
+    # Imported here: `import wavevit.data` stays light, and scikit-image brings SciPy along.
+    import skimage.data
+    from skimage.color import rgb2gray
+    from skimage.transform import resize
+    from skimage.util import img_as_float32
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its notes on optional download helpers: none is needed
+        image = getattr(skimage.data, _SOURCES[name])()
+    if isinstance(image, tuple):  # the stereo pair: left view, right view, disparity
+        image = image[0]
+    image = img_as_float32(image)
+    if image.ndim == 3:
+        image = rgb2gray(image[..., :3])
+    short = min(image.shape)
+    if short > max_short_side:
+        scale = max_short_side / short
+        shape = tuple(round(side * scale) for side in image.shape)
+        image = resize(image, shape, anti_aliasing=True)
+    return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))

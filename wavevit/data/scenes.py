@@ -1,0 +1,137 @@
+"""`scenes`: which photograph is this crop from? A real-image task that needs no download.
+
+Each photograph is one class. Training crops come from its left half and test crops from its
+right half, so a crop is never recognised by having been seen. Crops are grey and normalised one
+by one, so that colour and brightness do not give the answer away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.data.photographs import NAMES, load_photograph
+
+__all__ = ["SPLITS", "SceneBatch", "Scenes"]
+
+SPLITS = ("train", "test")
+
+# Contrast that is added before dividing by a crop's own: an almost flat patch of sky stays almost
+# flat instead of becoming a picture of the sensor's noise. On the luminance scale of [0, 1].
+_CONTRAST_FLOOR = 0.02
+
+
+class SceneBatch(NamedTuple):
+    """Crops with their origin.
+
+    Attributes:
+        images: (N, 1, S, S) with ``S = crop_size + 2 * margin``.
+        labels: (N,) index into `Scenes.classes`.
+        corners: (N, 2) row and column, in the photograph, of each image's upper left pixel.
+    """
+
+    images: Tensor
+    labels: Tensor
+    corners: Tensor
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """The crops of one split.
+
+    Attributes:
+        split: ``"train"`` (left halves) or ``"test"`` (right halves).
+        crop_size: side of a crop in pixels.
+        margin: pixels of the same photograph kept around each crop on every side, for `crop`
+            shifts; the larger window stays inside the split's half as well.
+        classes: names of photographs, one class each.
+        max_short_side: photographs are reduced to at most this shorter side.
+
+    Raises:
+        ValueError: an unknown split or photograph, or windows that do not fit a half.
+
+    Guarantees:
+        No pixel of a photograph lies in a train and a test window; equal arguments and seed give
+        equal crops (tests/properties/test_scenes_laws.py).
+    """
+
+    split: str
+    crop_size: int = 64
+    margin: int = 0
+    classes: tuple[str, ...] = NAMES
+    max_short_side: int = 256
+
+    def __post_init__(self) -> None:
+        check_choice("split", self.split, SPLITS)
+        check_at_least("crop_size", self.crop_size, 1)
+        check_at_least("margin", self.margin, 0)
+        if not self.classes:
+            fail("classes", "at least one photograph", "none")
+        for label in range(len(self.classes)):
+            top, bottom, left, right = self.region(label)
+            if min(bottom - top, right - left) < self.window:
+                name, fits = self.classes[label], min(bottom - top, right - left)
+                expected = f"windows of at most {fits} pixels for the photograph {name!r}"
+                fail("crop_size + 2 * margin", expected, self.window)
+
+    @property
+    def window(self) -> int:
+        """Side of an image with its margin, in pixels."""
+        return self.crop_size + 2 * self.margin
+
+    def photograph(self, label: int) -> Tensor:
+        """The whole photograph of a class, (H, W)."""
+        return load_photograph(self.classes[label], self.max_short_side)
+
+    def region(self, label: int) -> tuple[int, int, int, int]:
+        """This split's part of a photograph: rows [top, bottom), columns [left, right)."""
+        height, width = self.photograph(label).shape
+        if self.split == "train":
+            return 0, height, 0, width // 2
+        return 0, height, width // 2, width
+
+    def sample(self, count: int, generator: torch.Generator) -> SceneBatch:
+        """Draws crops: classes in equal shares, places uniform.
+
+        Args:
+            count: number of crops; where the number of classes does not divide it, the classes
+                that get one more are drawn too.
+            generator: its state alone decides what is drawn.
+        """
+        check_at_least("count", count, 1)
+        rounds = -(-count // len(self.classes))
+        orders = [torch.randperm(len(self.classes), generator=generator) for _ in range(rounds)]
+        labels = torch.cat(orders)[:count]
+        places = torch.rand(count, 2, generator=generator)
+        images, corners = [], []
+        for label, place in zip(labels.tolist(), places.tolist(), strict=True):
+            top, bottom, left, right = self.region(label)
+            row = top + int(place[0] * (bottom - top - self.window + 1))
+            column = left + int(place[1] * (right - left - self.window + 1))
+            photograph = self.photograph(label)
+            images.append(photograph[row : row + self.window, column : column + self.window])
+            corners.append((row, column))
+        return SceneBatch(
+            self.normalized(torch.stack(images)[:, None]), labels, torch.tensor(corners)
+        )
+
+    def normalized(self, windows: Tensor) -> Tensor:
+        """Windows with mean 0 and contrast about 1, measured on the crop in the middle.
+
+        One offset and one gain for the whole window: two crops of it differ by their place and
+        not by a second normalisation.
+        """
+        side = slice(self.margin, self.margin + self.crop_size)
+        crop = windows[..., side, side]
+        mean = crop.mean(dim=(-2, -1), keepdim=True)
+        contrast = crop.std(dim=(-2, -1), keepdim=True, correction=0)
+        return (windows - mean) / (contrast + _CONTRAST_FLOOR)
+
+    def center(self, windows: Tensor) -> Tensor:
+        """The crops in the middle of windows (N, C, S, S)."""
+        side = slice(self.margin, self.margin + self.crop_size)
+        return windows[..., side, side]

@@ -1,0 +1,1 @@
+"""The parts of a backbone; each declares the shifts it keeps."""

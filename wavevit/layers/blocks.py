@@ -1,0 +1,66 @@
+"""The pre-norm block that every mixer sits in."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["Block", "DropPath", "Mlp"]
+
+
+class DropPath(nn.Module):
+    """Drops the residual branch of whole samples in training (stochastic depth, Huang 2016)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.rate == 0.0 or not self.training:
+            return x
+        keep = 1.0 - self.rate
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        return x * torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(keep) / keep
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate:.3f}"
+
+
+class Mlp(nn.Module):
+    """Two linear maps with GELU between them, on each token alone."""
+
+    def __init__(self, dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden_dim)
+        self.fc2 = nn.Linear(hidden_dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """``x + mixer(norm(x))``, then ``x + mlp(norm(x))``.
+
+    Args:
+        dim: channels of a token.
+        mixer: a module of signature ``(tokens, grid) -> tokens``.
+        mlp_ratio: hidden channels of the MLP per channel.
+        drop_path: rate of stochastic depth of both branches.
+        eps: of the normalisations.
+    """
+
+    def __init__(
+        self, dim: int, mixer: nn.Module, mlp_ratio: float, drop_path: float, eps: float
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.mixer = mixer
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, N, D) on a grid (h, w) to the same shape."""
+        x = x + self.drop_path(self.mixer(self.norm1(x), grid))
+        return x + self.drop_path(self.mlp(self.norm2(x)))

@@ -1,0 +1,64 @@
+"""WTConv: small depthwise kernels on every scale of a wavelet pyramid."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.wavelets import dwt2, idwt2
+
+__all__ = ["WaveletConv"]
+
+
+class WaveletConv(Part):
+    """Depthwise convolution of the map, plus depthwise convolutions of its Haar subbands.
+
+    A kernel of 5 on the bands of level `l` sees ``5 · 2**l`` tokens at the price of 5: a wide
+    receptive field at a cost that grows with the logarithm of the width.
+
+    Args:
+        dim: channels of a token.
+        kernel_size: odd side of every kernel.
+        levels: depth of the pyramid.
+        padding: ``"circular"`` keeps shifts by ``2**levels`` exactly, ``"zeros"`` does not.
+        wavelet: name of the filter.
+
+    Source:
+        Finder et al., ECCV 2024 (WTConv), section 3. Borders invert exactly here at any size.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        kernel_size: int = 5,
+        levels: int = 1,
+        padding: str = "circular",
+        wavelet: str = "haar",
+    ) -> None:
+        super().__init__()
+        self.wavelet = wavelet
+        self.base = DepthwiseConv(dim, kernel_size, padding)
+        self.bands = nn.ModuleList(
+            DepthwiseConv(4 * dim, kernel_size, padding, bias=False) for _ in range(levels)
+        )
+        # The paper starts the wavelet branches quietly, so that the base convolution leads.
+        self.scales = nn.ParameterList(torch.full((4 * dim, 1, 1), 0.1) for _ in range(levels))
+        self.symmetry = Symmetry(2**levels, circular=padding == "circular")
+
+    def _branch(self, approx: Tensor, level: int) -> Tensor:
+        if level == len(self.bands):
+            return torch.zeros_like(approx)
+        coefficients = dwt2(approx, self.wavelet).flatten(1, 2)
+        mixed = (self.bands[level](coefficients) * self.scales[level]).unflatten(1, (-1, 4))
+        if level + 1 < len(self.bands):
+            deeper = self._branch(coefficients.unflatten(1, (-1, 4))[:, :, 0], level + 1)
+            mixed = torch.cat([mixed[:, :, :1] + deeper[:, :, None], mixed[:, :, 1:]], dim=2)
+        return idwt2(mixed, self.wavelet, output_size=(approx.shape[-2], approx.shape[-1]))
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""
+        image = x.transpose(1, 2).unflatten(2, grid)
+        mixed = self.base(image) + self._branch(image, 0)
+        return mixed.flatten(2).transpose(1, 2)

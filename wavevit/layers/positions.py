@@ -1,0 +1,75 @@
+"""How a token learns where it is."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.symmetry import Part, Symmetry
+
+__all__ = ["ConvPosition", "LearnedPosition", "NoPosition"]
+
+
+class LearnedPosition(Part):
+    """One learned vector per place, resampled to other grids; no shift survives it.
+
+    Args:
+        dim: channels of a token.
+        grid: (h, w) of the training size.
+        prefix: number of tokens in front that have no place; they get vectors too.
+
+    Source:
+        Dosovitskiy et al. 2021; bicubic resampling as in timm.
+    """
+
+    symmetry = Symmetry(None)
+
+    def __init__(self, dim: int, grid: tuple[int, int], prefix: int = 0) -> None:
+        super().__init__()
+        self.grid, self.prefix = grid, prefix
+        self.embedding = nn.Parameter(torch.empty(1, prefix + grid[0] * grid[1], dim))
+        nn.init.trunc_normal_(self.embedding, std=0.02)
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, T + h·w, D) to the same shape."""
+        return x + self._resampled(grid).to(x.dtype)
+
+    def _resampled(self, grid: tuple[int, int]) -> Tensor:
+        if tuple(grid) == tuple(self.grid):
+            return self.embedding
+        prefix, places = self.embedding.split([self.prefix, self.grid[0] * self.grid[1]], dim=1)
+        image = places.transpose(1, 2).unflatten(2, self.grid).float()
+        image = F.interpolate(image, size=grid, mode="bicubic", antialias=True)
+        return torch.cat([prefix, image.flatten(2).transpose(1, 2).to(prefix.dtype)], dim=1)
+
+
+class ConvPosition(Part):
+    """A depthwise 3 x 3 convolution added to the tokens: neighbours instead of addresses.
+
+    Source:
+        Chu et al. 2021 (CPVT). With ``"circular"`` padding it keeps every shift of the grid;
+        with zeros the border tells the network where it is.
+    """
+
+    def __init__(self, dim: int, padding: str) -> None:
+        super().__init__()
+        self.conv = DepthwiseConv(dim, 3, padding)
+        self.symmetry = Symmetry(1, circular=padding == "circular")
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, T + h·w, D) to the same shape; tokens without a place stay as they are."""
+        prefix, places = x.split([x.shape[1] - grid[0] * grid[1], grid[0] * grid[1]], dim=1)
+        image = places.transpose(1, 2).unflatten(2, grid)
+        places = places + self.conv(image).flatten(2).transpose(1, 2)
+        return torch.cat([prefix, places], dim=1)
+
+
+class NoPosition(Part):
+    """Nothing added: the network sees a set of tokens."""
+
+    symmetry = Symmetry(1)
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        return x

@@ -1,0 +1,6 @@
+"""From pixels to the first grid of tokens, (B, C, H, W) to (B, h, w, D)."""
+
+from wavevit.layers.tokenizers.dwt import PacketTokenizer, SubbandNorm
+from wavevit.layers.tokenizers.patch import PatchTokenizer
+
+__all__ = ["PacketTokenizer", "PatchTokenizer", "SubbandNorm"]

@@ -1,0 +1,156 @@
+"""What a model costs: parameters, multiply-accumulates, and time beside a reference."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from wavevit.checks import check_at_least
+from wavevit.measure.evaluation import evaluation_mode
+from wavevit.wavelets import dwt2, idwt2
+
+__all__ = ["Cost", "cost", "latency_ratios"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one forward pass.
+
+    Attributes:
+        parameters: number of learned values.
+        macs: multiply-accumulates for one image, all of those below.
+        macs_by_kind: ``"matmul"`` (linear, convolution, attention products, einsum), ``"wavelet"``
+            (filter taps of every transform), ``"fft"``. Pointwise work is not counted.
+    """
+
+    parameters: int
+    macs: int
+    macs_by_kind: dict[str, int]
+
+
+def _fft_flops(input_shape: Any, dims: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    shape = input_shape if math.prod(input_shape) >= math.prod(out_shape) else out_shape
+    points = math.prod(shape[dim] for dim in dims)
+    # 5 N log2 N real operations for a complex transform of N points (the usual convention).
+    return round(5 * math.log2(max(points, 2)) * math.prod(shape))
+
+
+_FFTS = {
+    torch.ops.aten._fft_r2c: _fft_flops,
+    torch.ops.aten._fft_c2r: _fft_flops,
+    torch.ops.aten._fft_c2c: _fft_flops,
+}
+
+
+class _WaveletCounter(TorchFunctionMode):
+    """Counts filter taps of transforms; their pointwise arithmetic is invisible to other counters.
+
+    A separable filter bank of `L` taps costs `L` multiply-accumulates per sample along each axis.
+    """
+
+    taps = 2  # Haar
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is dwt2:
+            self.macs += 2 * self.taps * result.numel()
+        elif func is idwt2:
+            self.macs += 2 * self.taps * args[0].numel()
+        return result
+
+
+def cost(model: nn.Module, images: Tensor) -> Cost:
+    """Counts one forward pass.
+
+    Args:
+        model: any module.
+        images: (B, C, H, W); the figures are per image.
+
+    Returns:
+        A `Cost`.
+
+    Guarantees:
+        Equal to hand counts for a linear layer, a convolution, attention and a DWT
+        (tests/unit/test_measure_cost.py). One MAC is two of torch's FLOPs.
+    """
+    # Fused attention is invisible to the counter on the CPU; the plain one is two products.
+    counter = FlopCounterMode(display=False, custom_mapping=_FFTS)
+    wavelets = _WaveletCounter()
+    with (
+        torch.no_grad(),
+        evaluation_mode(model),
+        sdpa_kernel(SDPBackend.MATH),
+        counter,
+        wavelets,
+    ):
+        model(images)
+    by_op = counter.get_flop_counts().get("Global", {})
+    fft = sum(flops for op, flops in by_op.items() if op in _FFTS)
+    batch = images.shape[0]
+    kinds = {
+        "matmul": (sum(by_op.values()) - fft) // 2 // batch,
+        "wavelet": wavelets.macs // batch,
+        "fft": fft // 2 // batch,
+    }
+    parameters = sum(p.numel() for p in model.parameters())
+    return Cost(parameters, sum(kinds.values()), kinds)
+
+
+def latency_ratios(
+    models: Mapping[str, Callable[[Tensor], Any]],
+    images: Tensor,
+    reference: str,
+    *,
+    rounds: int = 15,
+) -> dict[str, float]:
+    """Time of a forward pass as a multiple of the reference's, timed interleaved.
+
+    In every round each model runs once, so that a slow moment of the machine meets all alike; a
+    model's ratio is the median over rounds of its time over the reference's in the same round.
+
+    Args:
+        models: callables by name.
+        images: one batch (B, C, H, W).
+        reference: the name that gets 1.0.
+        rounds: timed rounds, after two that are not timed.
+
+    Returns:
+        Ratio by name, without unit.
+    """
+    check_at_least("rounds", rounds, 1)
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(rounds + 2):
+        for name, model in models.items():
+            with torch.no_grad(), evaluation_mode(model):
+                _synchronize(images)
+                start = time.perf_counter()
+                model(images)
+                _synchronize(images)
+            if turn >= 2:
+                seconds[name].append(time.perf_counter() - start)
+    base = seconds[reference]
+    return {
+        name: median(own / ref for own, ref in zip(times, base, strict=True))
+        for name, times in seconds.items()
+    }
+
+
+def _synchronize(images: Tensor) -> None:
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)

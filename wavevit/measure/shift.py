@@ -1,0 +1,241 @@
+"""How a model's answer and features change when the image moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.measure.evaluation import Model, in_batches
+from wavevit.measure.shifting import SHIFT_MODELS, center_crop, shifted
+
+__all__ = [
+    "ShiftConsistency",
+    "ShiftSensitivity",
+    "TokenTurnover",
+    "shift_consistency",
+    "shift_sensitivity",
+    "token_change",
+    "token_turnover",
+]
+
+
+@dataclass(frozen=True)
+class ShiftConsistency:
+    """Share of pairs of shifts of one image that get the same top-1 class.
+
+    Attributes:
+        percent: in [0, 100].
+        stderr: binomial standard error of `percent`, pairs taken as independent.
+        pairs: number of pairs.
+        max_shift: largest offset in pixels that was drawn.
+        kind: shift model.
+        seed: of the offsets.
+    """
+
+    percent: float
+    stderr: float
+    pairs: int
+    max_shift: int
+    kind: str
+    seed: int
+
+
+def _crop_size(images: Tensor, crop_size: int | None, kind: str) -> tuple[int, int]:
+    if kind == "crop":
+        if crop_size is None:
+            fail("crop_size", "the side of the model's input for kind='crop'", None)
+        return crop_size, crop_size
+    return images.shape[-2], images.shape[-1]
+
+
+def shift_consistency(
+    model: Model,
+    images: Tensor,
+    *,
+    kind: str,
+    crop_size: int | None = None,
+    pairs_per_image: int = 4,
+    seed: int = 0,
+    batch_size: int = 128,
+) -> ShiftConsistency:
+    """C-Cons (``circular``), S-Cons (``crop``) or HP-Cons (``subpixel``) of a classifier.
+
+    Args:
+        model: images to logits (B, classes).
+        images: (N, C, H, W); for ``"crop"`` windows of at least 8/7 of the crop's side.
+        kind: ``"circular"``: offsets uniform in ±1/7 of the side (±32 px at 224).
+            ``"crop"``: two crops of a window 8/7 as large as the crop, offsets uniform.
+            ``"subpixel"``: circular plus half a pixel on both axes.
+        crop_size: side of the crop in pixels, for ``"crop"``.
+        pairs_per_image: pairs of shifts drawn for each image.
+        seed: of the offsets.
+        batch_size: images at a time.
+
+    Returns:
+        A `ShiftConsistency`, in percent.
+
+    Source:
+        Zhang 2019 (S-Cons), Chaman & Dokmanic 2021 (C-Cons), Michaeli et al. 2023 (half-pixel).
+    """
+    check_choice("kind", kind, SHIFT_MODELS)
+    check_at_least("pairs_per_image", pairs_per_image, 1)
+    size = _crop_size(images, crop_size, kind)
+    generator = torch.Generator().manual_seed(seed)
+    side = min(size)
+    # For crops the offsets span a window of 8/7 of the side: half of 1/7 to each direction.
+    spread = side // 7
+    low, high = (-(spread // 2), spread - spread // 2) if kind == "crop" else (-spread, spread)
+    fraction = 0.5 if kind == "subpixel" else 0.0
+    agreements = 0
+    for _ in range(pairs_per_image):
+        answers = []
+        for _ in range(2):
+            offsets = torch.randint(low, high + 1, (len(images), 2), generator=generator)
+            moved = [
+                shifted(image[None], (dy + fraction, dx + fraction), kind, size)
+                for image, (dy, dx) in zip(images, offsets.tolist(), strict=True)
+            ]
+            answers.append(in_batches(model, torch.cat(moved), batch_size).argmax(dim=1))
+        agreements += int((answers[0] == answers[1]).sum())
+    pairs = pairs_per_image * len(images)
+    share = agreements / pairs
+    stderr = 100 * math.sqrt(share * (1 - share) / pairs)
+    return ShiftConsistency(100 * share, stderr, pairs, max(-low, high), kind, seed)
+
+
+@dataclass(frozen=True)
+class ShiftSensitivity:
+    """Change of an embedding under a shift, in units of the distance between images.
+
+    Attributes:
+        shifts: in pixels.
+        values: one per shift; 0 = invariant, 1 = as different as another image.
+        stderr: standard error of each value over images.
+        kind: shift model.
+        images: number of images.
+    """
+
+    shifts: tuple[float, ...]
+    values: tuple[float, ...]
+    stderr: tuple[float, ...]
+    kind: str
+    images: int
+
+
+def shift_sensitivity(
+    embed: Model,
+    images: Tensor,
+    shifts: Sequence[float] = (0.5, 1, 2, 4, 8, 16),
+    *,
+    kind: str,
+    crop_size: int | None = None,
+    batch_size: int = 128,
+) -> ShiftSensitivity:
+    """``‖f(T_s x) − f(x)‖`` over the mean distance between different images' embeddings.
+
+    Each shift is taken once down and once to the right, and the two changes are averaged.
+
+    Args:
+        embed: images to embeddings (B, …), flattened.
+        images: (N, C, H, W) with N at least 2, all different; for ``"crop"`` windows that hold
+            the crop moved by the largest shift.
+        shifts: in pixels. For ``"circular"`` a fraction of a pixel uses the Fourier shift.
+        kind: shift model.
+        crop_size: side of the crop in pixels, for ``"crop"``.
+        batch_size: images at a time.
+
+    Returns:
+        A `ShiftSensitivity`, without unit.
+
+    Raises:
+        ValueError: fewer than two images, or embeddings that do not tell any images apart.
+    """
+    check_choice("kind", kind, SHIFT_MODELS)
+    if len(images) < 2:
+        fail("images", "at least 2 (the unit is their distance)", len(images))
+    size = _crop_size(images, crop_size, kind)
+    base = in_batches(embed, center_crop(images, size), batch_size).flatten(1).double()
+    unit = torch.pdist(base).mean()
+    if unit <= 0:
+        fail("embed", "embeddings that differ between images", "equal ones for all images")
+    values, errors = [], []
+    for shift in shifts:
+        how = "subpixel" if kind == "circular" and shift != int(shift) else kind
+        change = torch.zeros(len(images), dtype=torch.float64, device=base.device)
+        for direction in ((shift, 0.0), (0.0, shift)):
+            moved = in_batches(embed, shifted(images, direction, how, size), batch_size)
+            change += (moved.flatten(1).double() - base).norm(dim=1) / 2
+        values.append(float(change.mean() / unit))
+        errors.append(float(change.std() / unit / math.sqrt(len(images))))
+    return ShiftSensitivity(tuple(shifts), tuple(values), tuple(errors), kind, len(images))
+
+
+def token_change(before: Tensor, after: Tensor) -> Tensor:
+    """Relative change of each token, (B, D, h, w) maps to (B, h, w).
+
+    The maps are first laid over each other by the whole-token roll that fits best: a shift that
+    merely permutes the tokens counts as no change at all.
+    """
+    height, width = before.shape[-2:]
+    scale = before.square().sum(1).mean(dim=(1, 2), keepdim=True).sqrt()
+    scale = scale.clamp_min(torch.finfo(scale.dtype).tiny)
+    rolls = [torch.roll(after, (i, j), (-2, -1)) for i in range(height) for j in range(width)]
+    changes = torch.stack([(roll - before).norm(dim=1) / scale for roll in rolls])
+    best = changes.mean(dim=(2, 3)).argmin(dim=0)
+    return changes[best, torch.arange(len(before), device=before.device)]
+
+
+@dataclass(frozen=True)
+class TokenTurnover:
+    """Share of tokens that a shift changes by more than a tenth.
+
+    Attributes:
+        percent: in [0, 100].
+        mean_change: mean relative change of a token, without unit.
+        shift: in pixels, rows and columns.
+        kind: shift model.
+        tokens: number of tokens looked at.
+    """
+
+    percent: float
+    mean_change: float
+    shift: tuple[float, float]
+    kind: str
+    tokens: int
+
+
+def token_turnover(
+    tokenize: Model,
+    images: Tensor,
+    shift: tuple[float, float],
+    *,
+    kind: str,
+    crop_size: int | None = None,
+    threshold: float = 0.1,
+    batch_size: int = 64,
+) -> TokenTurnover:
+    """How many tokens a shift replaces, after the best whole-token realignment (`token_change`).
+
+    Args:
+        tokenize: images to maps (B, D, h, w).
+        images: (N, C, H, W), windows for ``"crop"``.
+        shift: rows and columns in pixels.
+        kind: shift model.
+        crop_size: side of the crop in pixels, for ``"crop"``.
+        threshold: relative change from which a token counts as changed.
+        batch_size: images at a time.
+    """
+    check_choice("kind", kind, SHIFT_MODELS)
+    size = _crop_size(images, crop_size, kind)
+    before = in_batches(tokenize, center_crop(images, size), batch_size)
+    if before.ndim != 4:
+        fail("tokenize", "maps of shape (B, D, h, w)", f"shape {tuple(before.shape)}")
+    after = in_batches(tokenize, shifted(images, shift, kind, size), batch_size)
+    change = token_change(before, after)
+    percent = 100 * float((change > threshold).double().mean())
+    return TokenTurnover(percent, float(change.mean()), shift, kind, change.numel())

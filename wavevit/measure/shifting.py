@@ -1,0 +1,93 @@
+"""The three shift models. Every figure about shifts names the one it used.
+
+* ``circular``: `torch.roll`; what leaves on one side enters on the other.
+* ``crop``: two windows of one larger image; what a camera does.
+* ``subpixel``: the Fourier shift theorem, circular as well, for fractions of a pixel.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_choice, check_image, fail
+
+__all__ = ["SHIFT_MODELS", "center_crop", "fourier_shift", "shifted"]
+
+SHIFT_MODELS = ("circular", "crop", "subpixel")
+
+
+def fourier_shift(x: Tensor, shift: tuple[float, float]) -> Tensor:
+    """Circular shift of images (B, C, H, W) by real numbers of rows and columns.
+
+    The Nyquist frequency of an even side has no phase of its own; it keeps the cosine of its
+    ramp, so that the result is real and integer shifts equal `torch.roll`.
+    """
+    spectrum = torch.fft.fft2(x.to(torch.promote_types(x.dtype, torch.float32)))
+    for axis, amount in ((-2, shift[0]), (-1, shift[1])):
+        size = x.shape[axis]
+        frequency = torch.fft.fftfreq(size, device=x.device, dtype=spectrum.real.dtype)
+        angle = -2 * torch.pi * amount * frequency
+        imaginary = angle.sin()
+        if size % 2 == 0:
+            imaginary[size // 2] = 0
+        ramp = torch.complex(angle.cos(), imaginary)
+        spectrum = spectrum * (ramp[:, None] if axis == -2 else ramp)
+    return torch.fft.ifft2(spectrum).real.to(x.dtype)
+
+
+def center_crop(windows: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of images (B, C, H, W)."""
+    return _crop(windows, size, (0, 0))
+
+
+def _crop(windows: Tensor, size: tuple[int, int], offset: tuple[int, int]) -> Tensor:
+    starts = []
+    for side, wanted, moved in zip(windows.shape[-2:], size, offset, strict=True):
+        start = (side - wanted) // 2 + moved
+        if start < 0 or start + wanted > side:
+            expected = f"windows that hold a crop of {wanted} pixels moved by {moved}"
+            fail("images", expected, f"a side of {side}")
+        starts.append(start)
+    rows, columns = starts
+    return windows[..., rows : rows + size[0], columns : columns + size[1]]
+
+
+def shifted(
+    images: Tensor,
+    shift: tuple[float, float],
+    kind: str,
+    crop_size: tuple[int, int] | None = None,
+) -> Tensor:
+    """Images as they look after the content moved down and right by `shift` pixels.
+
+    Args:
+        images: (B, C, H, W); for ``"crop"`` windows larger than the crop.
+        shift: rows and columns. Fractions are allowed for ``"subpixel"``, and for ``"crop"``,
+            where the larger window is shifted by the fraction before it is cut.
+        kind: one of `SHIFT_MODELS`.
+        crop_size: (H, W) of the crop, for ``"crop"`` only.
+
+    Returns:
+        (B, C, H, W), or crops of `crop_size`.
+
+    Raises:
+        ValueError: a fraction for ``"circular"``, a crop without its size, or one that leaves
+            the window.
+    """
+    check_image(images, "images")
+    check_choice("kind", kind, SHIFT_MODELS)
+    if kind == "subpixel":
+        return fourier_shift(images, shift)
+    whole = (round(shift[0]), round(shift[1]))
+    rest = (shift[0] - whole[0], shift[1] - whole[1])
+    if kind == "circular":
+        if rest != (0, 0):
+            fail("shift", "whole pixels for kind='circular' (or kind='subpixel')", shift)
+        return torch.roll(images, whole, dims=(-2, -1))
+    if crop_size is None:
+        fail("crop_size", "(height, width) for kind='crop'", None)
+    if rest != (0, 0):
+        images = fourier_shift(images, rest)
+    # The content moves down when the window moves up.
+    return _crop(images, crop_size, (-whole[0], -whole[1]))

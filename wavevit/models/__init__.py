@@ -1,0 +1,24 @@
+"""Backbones: one configuration space, one class, many names."""
+
+from wavevit.models import zoo as _zoo  # registers the names
+from wavevit.models.backbone import Backbone
+from wavevit.models.config import BackboneConfig, StageConfig, make_stages
+from wavevit.models.features import FeatureBackbone
+from wavevit.models.fold import fold, unfold
+from wavevit.models.registry import create_model, list_models, model_config, register_model
+
+del _zoo
+
+__all__ = [
+    "Backbone",
+    "BackboneConfig",
+    "FeatureBackbone",
+    "StageConfig",
+    "create_model",
+    "fold",
+    "list_models",
+    "make_stages",
+    "model_config",
+    "register_model",
+    "unfold",
+]

@@ -1,0 +1,80 @@
+"""Patch convolution and linear block-Haar tokenizer are one function class; here is the map.
+
+The packet transform `T` of a patch is orthonormal, so for a kernel `w` and a patch `p`
+``<w, p> = <T w, T p>``: transforming the kernels turns one tokenizer into the other with equal
+outputs. This is why "replace patchify by Haar" changes nothing by itself (claim C17).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from wavevit.checks import fail
+from wavevit.models.backbone import Backbone
+from wavevit.wavelets import iwavepacket2, wavepacket2
+
+__all__ = ["fold", "unfold"]
+
+
+def _rebuilt(model: Backbone, weight: torch.Tensor, **changes: object) -> Backbone:
+    twin = Backbone(dataclasses.replace(model.config, **changes))  # type: ignore[arg-type]
+    twin.reset_classifier(model.num_classes)
+    twin = twin.to(device=weight.device, dtype=weight.dtype).train(model.training)
+    twin.load_state_dict(model.state_dict() | {"tokenizer.proj.weight": weight})
+    return twin
+
+
+def unfold(model: Backbone) -> Backbone:
+    """A patch tokenizer rewritten as a linear block-Haar tokenizer; the same function.
+
+    Args:
+        model: a backbone with ``tokenizer="patch"`` and a patch size that is a power of two.
+
+    Returns:
+        A new backbone with ``tokenizer="dwt"``, without subband normalisation and activation.
+
+    Raises:
+        ValueError: another tokenizer, or a patch that the packet cannot split.
+
+    Guarantees:
+        Outputs equal to rounding, and ``fold(unfold(m))`` has the weights of `m`
+        (tests/properties/test_fold_laws.py).
+    """
+    config = model.config
+    if config.tokenizer != "patch":
+        fail("model.config.tokenizer", "'patch'", repr(config.tokenizer))
+    kernel = model.tokenizer.proj.weight.detach()
+    level = config.patch_size.bit_length() - 1
+    if 1 << level != config.patch_size:
+        fail("model.config.patch_size", "a power of two", config.patch_size)
+    packets = wavepacket2(kernel, level=level).flatten(1, 2)
+    return _rebuilt(
+        model, packets, tokenizer="dwt", wavelet="haar", subband_norm=False, subband_act=False
+    )
+
+
+def fold(model: Backbone) -> Backbone:
+    """Inverse of `unfold`: a linear block-Haar tokenizer merged into one patch convolution.
+
+    Args:
+        model: a backbone with ``tokenizer="dwt"``, Haar, no subband normalisation or activation.
+
+    Returns:
+        A new backbone with ``tokenizer="patch"``; faster, because the transform is gone.
+
+    Raises:
+        ValueError: a tokenizer that is not linear in one block; it has no such twin.
+
+    Guarantees:
+        Outputs equal to rounding (tests/properties/test_fold_laws.py).
+    """
+    config = model.config
+    if config.tokenizer != "dwt" or config.subband_norm or config.subband_act:
+        got = f"tokenizer={config.tokenizer!r}, subband_norm={config.subband_norm}"
+        expected = "a linear block-Haar tokenizer (tokenizer='dwt' without norm and activation)"
+        fail("model.config", expected, f"{got}, subband_act={config.subband_act}")
+    weight = model.tokenizer.proj.weight.detach()
+    packets = weight.unflatten(1, (config.in_chans, -1))
+    return _rebuilt(model, iwavepacket2(packets), tokenizer="patch")

@@ -1,0 +1,85 @@
+"""Names of backbones, as timm gives them."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import nn
+
+from wavevit.checks import check_choice
+from wavevit.models.backbone import Backbone
+from wavevit.models.config import BackboneConfig
+from wavevit.models.features import FeatureBackbone
+
+__all__ = ["create_model", "list_models", "model_config", "register_model"]
+
+_MODELS: dict[str, Callable[[], BackboneConfig]] = {}
+
+
+def register_model(function: Callable[[], BackboneConfig]) -> Callable[[], BackboneConfig]:
+    """Decorator: the function's name becomes a model's name."""
+    _MODELS[function.__name__] = function
+    return function
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of all models that match a shell-style pattern, sorted.
+
+    Example:
+        >>> list_models("vit_*")
+        ['vit_base_patch16', 'vit_small_patch16', 'vit_tiny_patch16']
+    """
+    return sorted(fnmatch.filter(_MODELS, pattern))
+
+
+def model_config(name: str) -> BackboneConfig:
+    """The configuration behind a name: the start of an ablation.
+
+    Raises:
+        ValueError: an unknown name; the nearest ones are offered.
+    """
+    check_choice("name", name, list_models())
+    return _MODELS[name]()
+
+
+def create_model(
+    name: str,
+    *,
+    features_only: bool = False,
+    out_indices: int | Sequence[int] | None = None,
+    **changes: Any,
+) -> nn.Module:
+    """Builds a backbone by name.
+
+    Args:
+        name: one of `list_models`.
+        features_only: return maps of several strides instead of logits.
+        out_indices: which maps, as indices into ``feature_info``; with `features_only` only.
+        **changes: fields of `BackboneConfig` to change: ``num_classes``, ``in_chans``,
+            ``img_size``, ``drop_path_rate``, ``alignment``, …
+
+    Returns:
+        A `Backbone`, or a `FeatureBackbone` with `features_only`.
+
+    Raises:
+        ValueError: an unknown model name or field (with the nearest names), a bad value, or
+            `out_indices` without `features_only`.
+
+    Example:
+        >>> import torch
+        >>> model = create_model("test_haar_pyramid", num_classes=10)
+        >>> model(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 10])
+    """
+    config = model_config(name)
+    for field in changes:
+        check_choice("argument", field, [f.name for f in dataclasses.fields(BackboneConfig)])
+    backbone = Backbone(dataclasses.replace(config, **changes))
+    if features_only:
+        return FeatureBackbone(backbone, out_indices)
+    if out_indices is not None:
+        raise ValueError("out_indices: expected with features_only=True only, got it without")
+    return backbone

@@ -1,0 +1,28 @@
+"""How exact a law must hold in each dtype."""
+
+from __future__ import annotations
+
+import torch
+
+from wavevit.checks import fail
+
+__all__ = ["TOLERANCES", "tolerance"]
+
+# Relative to the norm of what is compared, per step of depth.
+TOLERANCES = {
+    torch.float64: 1e-12,
+    torch.float32: 1e-5,
+    torch.bfloat16: 2e-2,
+    torch.float16: 2e-3,
+}
+
+
+def tolerance(dtype: torch.dtype, depth: int = 1) -> float:
+    """Relative tolerance for a computation of `depth` steps (levels, blocks) in `dtype`.
+
+    Raises:
+        ValueError: a dtype without a tolerance.
+    """
+    if dtype not in TOLERANCES:
+        fail("dtype", f"one of {', '.join(map(str, TOLERANCES))}", dtype)
+    return TOLERANCES[dtype] * max(depth, 1)

@@ -20,6 +20,7 @@ from experiments.reporting.figures import (
     consistency_bars,
     sensitivity_curves,
 )
+from experiments.reporting.markdown import markdown_table
 from experiments.reporting.page import ReportFigure, render_page
 from experiments.reporting.pictures import (
     PICTURE_SHIFTS,
@@ -93,7 +94,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     Args:
         study: which one.
         path: its folder of runs.
-        record: a folder that gets ``summary.json`` and the figures as well.
+        record: a folder that gets the summary, the table and the figures as well.
 
     Raises:
         ValueError: `path` holds no complete run of this study.
@@ -128,8 +129,9 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     write_bytes(target / "report.html", page.encode())
     if record is not None:
         for file in sorted(target.iterdir()):
-            if file.suffix in {".svg", ".png"} or file.name == "summary.json":
+            if file.suffix == ".png" or file.name == "summary.json":
                 write_bytes(record / file.name, file.read_bytes())
+        write_bytes(record / "table.md", markdown_table(summary).encode())
     return target / "report.html"
 
 

@@ -47,7 +47,8 @@ def sensitivity_curves(summary: StudySummary) -> Figure:
         axis.set_xticklabels([_shift_label(shift) for shift in shifts])
         axis.set_xlabel("shift in pixels")
         axis.set_title(_KIND_TITLES.get(kind, kind), fontsize=11)
-        axis.set_ylim(bottom=-0.02)
+    top = axes[0, 0].get_ylim()[1]  # the axes are shared: one limit, when all curves are drawn
+    axes[0, 0].set_ylim(-0.02 * top, top)
     axes[0, 0].set_ylabel("change of the embedding\n(1 = distance to another image)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3)

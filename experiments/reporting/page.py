@@ -15,7 +15,7 @@ _STYLE = """
 :root { --ink: #1c2530; --soft: #5b6775; --line: #dde3ea; --accent: #0072B2; }
 * { box-sizing: border-box; }
 body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); margin: 0; background: #fff; }
-main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+main { max-width: 74rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; }
 p.kicker { color: var(--soft); margin: 0 0 .3rem; }
@@ -25,8 +25,9 @@ figure svg { width: 100%; height: auto; display: block; }
 figure.picture svg { max-width: 46rem; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: .95rem; margin-top: .5rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { padding: .4rem .65rem; border-bottom: 1px solid var(--line); text-align: right;
+table { border-collapse: collapse; width: 100%; font-size: .86rem; }
+p, ul, figcaption { max-width: 62rem; }
+th, td { padding: .4rem .5rem; border-bottom: 1px solid var(--line); text-align: right;
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 td.words, th.words { text-align: left; }
@@ -120,15 +121,15 @@ def _troubles(summary: StudySummary) -> str:
 _GLOSSARY = """
 <h2>What the columns mean</h2>
 <p><b>C-Cons, S-Cons, HP-Cons</b>: share of pairs of random shifts of one picture with the same
-top-1 class: rolls up to ±1/7 of the side; two crops of a window 8/7 as large; rolls plus half a
-pixel. <b>R(s)</b>: change of the pooled embedding under a shift by s pixels, divided by the mean
-distance between different pictures' embeddings. <b>‖J‖‖x‖/‖f‖</b>: condition number at a picture,
-the largest singular value of the Jacobian of the embedding, relative; median over pictures.
-<b>MMAC</b>: million multiply-accumulates of one forward pass, attention products and wavelet
-steps counted. <b>time</b>: forward pass of a batch of 32, timed interleaved, median ratio. Figures
-are mean ± sample standard deviation over seeds. A paired difference is called <i>higher</i> or
-<i>lower</i> where its mean is more than two standard errors from zero, else <i>no effect
-found</i>; with three seeds that is a weak test.</p>
+top-1 class: rolls up to ±1/7 of the side; two crops of a window 8/7 as large; rolls, and one of
+the two half a pixel further. <b>R(s)</b>: change of the pooled embedding under a shift by s
+pixels, divided by the mean distance between different pictures' embeddings. <b>‖J‖‖x‖/‖f‖</b>:
+condition number at a picture, the largest singular value of the Jacobian of the embedding,
+relative; median over pictures. <b>MMAC</b>: million multiply-accumulates of one forward pass,
+attention products and wavelet steps counted. <b>time</b>: forward pass of a batch of 32, timed
+interleaved, median ratio. Figures are mean ± sample standard deviation over seeds. A paired
+difference is called <i>higher</i> or <i>lower</i> where its mean is more than two standard errors
+from zero, else <i>no effect found</i>; with three seeds that is a weak test.</p>
 <p>A claim about circular shifts says nothing about crops: a roll brings back on one side what it
 takes from the other, a camera does not.</p>
 """

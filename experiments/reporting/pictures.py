@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.patheffects as effects
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ __all__ = ["PICTURE_SHIFTS", "scene_window", "token_change_maps", "token_change_
 PICTURE_SHIFTS = (0, 1, 4, 8, 16)
 
 
-def scene_window(data: DataConfig, photograph: str = "cat") -> Tensor:
+def scene_window(data: DataConfig, photograph: str = "motorcycle") -> Tensor:
     """One held-out window (1, 1, S, S): the middle of a photograph's test half."""
     scenes = Scenes("test", data.crop_size, data.margin, max_short_side=data.max_short_side)
     label = scenes.classes.index(photograph)
@@ -73,19 +74,19 @@ def token_change_picture(
     source = window if kind == "crop" else scenes.center(window)
     for axis, shift in zip(axes[0], shifts, strict=True):
         image = shifted(source, (0, shift), kind, size)[0, 0]
-        axis.imshow(image, cmap="gray", interpolation="nearest")
+        axis.imshow(image.numpy(), cmap="gray", interpolation="nearest")
         axis.set_title("original" if shift == 0 else f"{shift} px", fontsize=11)
     heat = None
     for row, (name, maps) in zip(axes[1:], changes.items(), strict=True):
         for axis, change in zip(row, maps, strict=True):
-            heat = axis.imshow(change, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
-            colour = "white" if float(change.mean()) < 0.6 else "black"
+            heat = axis.imshow(change.numpy(), cmap="magma", vmin=0, vmax=1, interpolation="nearest")
             mean = f"{100 * float(change.mean()):.0f} %"
             axis.text(
                 0.5,
                 0.5,
                 mean,
-                color=colour,
+                color="white",
+                path_effects=[effects.withStroke(linewidth=2.5, foreground="black")],
                 ha="center",
                 va="center",
                 transform=axis.transAxes,

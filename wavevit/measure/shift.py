@@ -70,7 +70,8 @@ def shift_consistency(
         images: (N, C, H, W); for ``"crop"`` windows of at least 8/7 of the crop's side.
         kind: ``"circular"``: offsets uniform in ±1/7 of the side (±32 px at 224).
             ``"crop"``: two crops of a window 8/7 as large as the crop, offsets uniform.
-            ``"subpixel"``: circular plus half a pixel on both axes.
+            ``"subpixel"``: circular, and one of the two half a pixel further on both axes, so
+            that the pair differs by a fraction that no roll undoes.
         crop_size: side of the crop in pixels, for ``"crop"``.
         pairs_per_image: pairs of shifts drawn for each image.
         seed: of the offsets.
@@ -94,10 +95,10 @@ def shift_consistency(
     agreements = 0
     for _ in range(pairs_per_image):
         answers = []
-        for _ in range(2):
+        for extra in (0.0, fraction):
             offsets = torch.randint(low, high + 1, (len(images), 2), generator=generator)
             moved = [
-                shifted(image[None], (dy + fraction, dx + fraction), kind, size)
+                shifted(image[None], (dy + extra, dx + extra), kind, size)
                 for image, (dy, dx) in zip(images, offsets.tolist(), strict=True)
             ]
             answers.append(in_batches(model, torch.cat(moved), batch_size).argmax(dim=1))

@@ -1,0 +1,137 @@
+"""The report: whole, self-contained, and its sentences follow the numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.folder import StudyFolder
+from experiments.report import write_report
+from experiments.reporting.page import render_page
+from experiments.reporting.sentences import headline, verdict
+from experiments.scheduler import measure_latency, plan, run_cells
+from experiments.studies.smoke import SMOKE
+from experiments.summary import Statistic, summarize
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished smoke study."""
+    path = tmp_path_factory.mktemp("smoke") / "runs"
+    folder = StudyFolder(path, SMOKE.name)
+    assert run_cells(plan(SMOKE, folder, SMOKE.seeds), CPU, jobs=1, threads=1) == []
+    measure_latency(SMOKE.configs(), folder, SMOKE.baseline, CPU)
+    return path
+
+
+class Balanced(HTMLParser):
+    """Fails on tags that are closed out of order, and lists what is loaded from elsewhere."""
+
+    void = frozenset({"meta", "br", "img", "link", "path", "use", "image", "rect", "circle"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.external: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.void:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href") and not (value or "").startswith(
+                ("#", "data:")
+            ):
+                self.external.append(f"{tag} {value}")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.void:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.void:
+            assert self.open.pop() == tag
+
+
+def test_report_is_whole_and_self_contained(runs: Path, tmp_path: Path) -> None:
+    page = write_report(SMOKE, runs, record=tmp_path / "record")
+    text = page.read_text()
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == []
+    assert parser.external == []
+    assert "<script" not in text
+    names = {"tokens_circular", "tokens_crop", "sensitivity", "consistency", "cost"}
+    for suffix in ("svg", "png"):
+        assert {p.stem for p in page.parent.glob(f"*.{suffix}")} == names
+    kept = {path.name for path in (tmp_path / "record").iterdir()}
+    assert kept == {f"{name}.png" for name in names} | {"summary.json", "table.md"}
+    assert text.count("<figcaption>") == len(names)
+    assert all(len(caption) > 60 for caption in re.findall(r"<figcaption>(.*?)</figcaption>", text))
+
+
+def test_the_table_is_the_summary(runs: Path) -> None:
+    page = write_report(SMOKE, runs)
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    text = page.read_text()
+    stored = json.loads((page.parent / "summary.json").read_text())
+    for name in summary.variants:
+        assert f"<td>{summary.metrics[name]['top1'].text(1)}</td>" in text
+        assert stored["metrics"][name]["top1"]["mean"] == summary.metrics[name]["top1"].mean
+        results = [
+            json.loads(
+                (runs / name.replace(" + ", "-") / f"seed{seed}" / "result.json").read_text()
+            )
+            for seed in SMOKE.seeds
+        ]
+        expected = sum(result["top1"] for result in results) / len(results)
+        assert summary.metrics[name]["top1"].mean == pytest.approx(expected)
+    assert summary.metrics["vit + phase_lock"]["circular"].mean == 100
+    assert summary.latency["vit"] == 1.0
+
+
+def test_paired_differences(runs: Path) -> None:
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    own, base = (summary.metrics[n]["crop"].values for n in ("vit + phase_lock", "vit"))
+    difference = summary.paired_difference("vit + phase_lock", "vit", "crop")
+    assert difference is not None
+    assert difference.values == pytest.approx([a - b for a, b in zip(own, base, strict=True)])
+
+
+def test_sentences_follow_the_numbers(runs: Path) -> None:
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    text = headline(summary)
+    share = 100 * summary.sensitivity["vit"]["circular"][1].mean
+    assert f"by {share:.0f} % of the distance to another image" in text
+    assert "Exactly invariant to rolls (C-Cons 100 %): <b>vit + phase_lock</b>" in text
+
+
+def test_verdicts() -> None:
+    assert verdict(Statistic.of([2.0, 2.1, 1.9])) == "higher"
+    assert verdict(Statistic.of([-2.0, -2.1, -1.9])) == "lower"
+    assert verdict(Statistic.of([2.0, -2.1, 0.3])) == "no effect found"
+    assert verdict(Statistic.of([2.0])) == "one seed: no statement"
+
+
+def test_names_are_escaped(runs: Path) -> None:
+    import dataclasses
+
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    hostile = dataclasses.replace(summary, question="is 1 < 2 & <b>so</b>?")
+    assert "is 1 &lt; 2 &amp; &lt;b&gt;so&lt;/b&gt;?" in render_page(hostile, [], "make")
+
+
+def test_missing_runs_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="out: expected a study's folder"):
+        summarize(SMOKE, StudyFolder(tmp_path / "none", "smoke"))
+    folder = StudyFolder(tmp_path / "empty", "smoke")
+    plan(SMOKE, folder, (0,))
+    with pytest.raises(ValueError, match="out: expected at least one complete run"):
+        summarize(SMOKE, folder)

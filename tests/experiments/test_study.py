@@ -1,0 +1,223 @@
+"""Studies: one field per contrast, failures that stay alone, folders that are never overwritten."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.config import Contrast, Study, differing_fields
+from experiments.folder import RunFolder, StudyFolder, slug, write_json
+from experiments.report import write_report
+from experiments.run import Options, run_study
+from experiments.scheduler import default_jobs, plan, run_cells
+from experiments.studies import STUDIES, get_study
+from experiments.studies.smoke import SMOKE
+from experiments.summary import Statistic, summarize
+from wavevit.measure import cost
+from wavevit.models import Backbone
+
+ROOT = Path(__file__).parents[2]
+
+
+def quick(name: str = "smoke", lr: float | None = None) -> Study:
+    """The smoke study in six steps; `lr` spoils its second variant."""
+
+    def variants():
+        configs = SMOKE.variants()
+        short = {
+            key: dataclasses.replace(
+                run, optimizer=dataclasses.replace(run.optimizer, steps=6, warmup_steps=1)
+            )
+            for key, run in configs.items()
+        }
+        if lr is not None:
+            spoiled = short["vit + phase_lock"]
+            short["vit + phase_lock"] = dataclasses.replace(
+                spoiled, optimizer=dataclasses.replace(spoiled.optimizer, lr=lr, warmup_steps=0)
+            )
+        return short
+
+    return dataclasses.replace(SMOKE, name=name, variants=variants)
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
+def test_contrasts_differ_in_exactly_the_field_they_name(study: Study) -> None:
+    configs = study.configs()
+    assert study.contrasts
+    for contrast in study.contrasts:
+        found = differing_fields(configs[contrast.baseline], configs[contrast.variant])
+        assert found
+        for path in found:
+            assert path == contrast.field or path.startswith(contrast.field + "."), (contrast, path)
+
+
+def test_a_second_difference_is_seen() -> None:
+    """Negative control of the rule above."""
+    run = SMOKE.configs()["vit"]
+    model = dataclasses.replace(run.model, alignment="phase_lock", position="none")
+    found = differing_fields(run, dataclasses.replace(run, model=model))
+    assert found == ["model.position", "model.alignment"]
+
+
+def test_default_study_compares_equals() -> None:
+    """The variants that the issue names; equal steps; multiply-accumulates within 5 %."""
+    study = get_study("patch_vs_wavelet")
+    configs = study.configs()
+    assert set(configs) >= {
+        "vit",
+        "vit + phase_lock",
+        "haar_vit",
+        "haar_pyramid",
+        "haar_pyramid + phase_lock",
+    }
+    assert len(study.seeds) >= 3
+    assert len({(run.optimizer, run.data) for run in configs.values()}) == 1
+    image = torch.zeros(1, 1, 64, 64)
+    macs = [cost(Backbone(run.model), image).macs for run in configs.values()]
+    assert max(macs) / min(macs) < 1.05
+
+
+def test_study_must_name_its_own_variants() -> None:
+    with pytest.raises(ValueError, match="baseline: expected one of 'vit'"):
+        dataclasses.replace(SMOKE, baseline="resnet").configs()
+    wrong = dataclasses.replace(SMOKE, contrasts=(Contrast("vit", "cnn", "model"),))
+    with pytest.raises(ValueError, match=r"contrast.baseline: .*got 'cnn'"):
+        wrong.configs()
+
+
+def test_a_failed_cell_does_not_end_the_study(tmp_path: Path) -> None:
+    study = quick(lr=1e30)
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    cells = plan(study, folder, (0,))
+    failed = run_cells(cells, torch.device("cpu"), jobs=1, threads=1)
+    assert [cell.variant for cell in failed] == ["vit + phase_lock"]
+    summary = summarize(study, folder)
+    assert summary.variants == ("vit",)
+    (reason,) = summary.failed.values()
+    assert reason.startswith("NonFiniteLossError: ")
+    page = write_report(study, tmp_path / "runs").read_text()
+    assert "vit + phase_lock, seed 0 failed: NonFiniteLossError" in page
+
+
+def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
+    """Processes change nothing in the bits, and a process that dies is recorded as failed."""
+    study = quick()
+    weights = {}
+    for jobs in (1, 2):
+        folder = StudyFolder(tmp_path / f"jobs{jobs}", study.name)
+        cells = plan(study, folder, (0,))
+        assert run_cells(cells, torch.device("cpu"), jobs=jobs, threads=1) == []
+        weights[jobs] = [cell.folder.weights.read_bytes() for cell in cells]
+        results = [json.loads(cell.folder.result.read_text()) for cell in cells]
+        assert results[1]["consistency"]["circular"]["percent"] == 100
+    assert weights[1] == weights[2]
+
+
+def test_complete_runs_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = quick()
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    cells = plan(study, folder, (0,), ["vit"])
+    run_cells(cells, torch.device("cpu"), jobs=1, threads=1)
+    before = {path: path.stat().st_mtime_ns for path in cells[0].folder.path.iterdir()}
+    run_cells(plan(study, folder, (0,), ["vit"]), torch.device("cpu"), jobs=1, threads=1)
+    assert "1 of 1 runs are complete already" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in cells[0].folder.path.iterdir()}
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    study = quick()
+    plan(study, StudyFolder(tmp_path / "a", study.name), (0,))
+    with pytest.raises(
+        ValueError, match=r"out: expected a folder of the study 'other', got .*'smoke'"
+    ):
+        StudyFolder(tmp_path / "a", "other").claim()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.tex").write_text("precious")
+    with pytest.raises(ValueError, match="to be empty or a study's folder, got other files"):
+        StudyFolder(tmp_path / "b", "smoke").claim()
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["thesis.tex"]
+    (tmp_path / "c").write_text("a file")
+    with pytest.raises(ValueError, match="to be a folder, got a file"):
+        StudyFolder(tmp_path / "c", "smoke").claim()
+
+
+def test_a_run_of_another_configuration_is_left_alone(tmp_path: Path) -> None:
+    config = SMOKE.configs()["vit"]
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(config)
+    folder.claim(config)
+    other = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, lr=0.5))
+    with pytest.raises(ValueError, match=r"a run that differs in optimizer\.lr"):
+        folder.claim(other)
+    assert folder.load_config() == config
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="to be empty or a run, got other files"):
+        RunFolder(tmp_path / "other").claim(config)
+
+
+def test_files_are_written_whole(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": 1})
+    with pytest.raises(ValueError, match="Out of range float values"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert slug("haar_pyramid + phase_lock") == "haar_pyramid-phase_lock"
+
+
+def test_plans_refuse_bad_arguments(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "runs", "smoke")
+    with pytest.raises(ValueError, match="seeds: expected at least one, all different"):
+        plan(SMOKE, folder, (1, 1))
+    with pytest.raises(ValueError, match="seeds: expected an integer of at least 0, got -1"):
+        plan(SMOKE, folder, (-1,))
+    with pytest.raises(ValueError, match=r"variants: .*got 'haar'"):
+        plan(SMOKE, folder, (0,), ["haar"])
+    assert not folder.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["patch_vs_wavelt"], "study: expected one of .*nearest: patch_vs_wavelet"),
+        (["smoke", "--device", "tpu9"], "device: expected a device of this machine, got 'tpu9'"),
+        (["smoke", "--jobs", "0"], "jobs: expected an integer of at least 1, got 0"),
+    ],
+)
+def test_the_command_line_complains_without_a_traceback(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "experiments.run", *arguments, "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert re.search(message, done.stderr), done.stderr
+
+
+def test_options_reach_the_runs(tmp_path: Path) -> None:
+    options = Options(
+        study="smoke", seeds=(3,), variants=("vit",), out=tmp_path / "o", device="cpu", jobs=1
+    )
+    assert run_study(options) == 0
+    assert (tmp_path / "o" / "vit" / "seed3" / "result.json").exists()
+    assert json.loads((tmp_path / "o" / "latency.json").read_text())["ratios"]["vit"] == 1.0
+
+
+def test_jobs_fill_the_cores() -> None:
+    jobs, threads = default_jobs(torch.device("cpu"), cells=15)
+    assert jobs * threads <= max(torch.get_num_threads(), 1)
+    assert default_jobs(torch.device("cuda"), cells=15)[0] == 1
+
+
+def test_statistics() -> None:
+    statistic = Statistic.of([1.0, 2.0, 3.0])
+    assert (statistic.mean, statistic.std) == (2.0, 1.0)
+    assert statistic.text(1) == "2.0 ± 1.0"
+    assert Statistic.of([5.0]).std == 0.0

@@ -1,0 +1,54 @@
+"""Local Lipschitz against known Jacobians."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import wavevit
+from wavevit.measure import local_lipschitz
+
+
+def test_linear_map_has_its_spectral_norm() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(7, 2 * 5 * 5, dtype=torch.float64, generator=generator)
+    images = torch.randn(3, 2, 5, 5, dtype=torch.float64, generator=generator)
+    found = local_lipschitz(lambda x: x.flatten(1) @ matrix.T, images, iterations=200)
+    norm = float(torch.linalg.matrix_norm(matrix, 2))
+    assert found.absolute == pytest.approx((norm,) * 3, rel=1e-6)
+    outputs = (images.flatten(1) @ matrix.T).norm(dim=1)
+    relative = (norm * images.flatten(1).norm(dim=1) / outputs).tolist()
+    assert found.relative == pytest.approx(relative, rel=1e-6)
+    assert found.median_absolute == pytest.approx(norm, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_haar_vit", "test_haar_pyramid"])
+def test_networks_have_the_norm_of_their_explicit_jacobian(name: str) -> None:
+    torch.manual_seed(0)
+    model = wavevit.create_model(
+        name, in_chans=1, img_size=16, num_classes=3, alignment="phase_lock"
+    ).double()
+    images = torch.randn(2, 1, 16, 16, dtype=torch.float64)
+    found = local_lipschitz(model, images, iterations=60)
+    model.eval()
+    for image, value in zip(images, found.absolute, strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda x: model(x)[0], image[None])
+        expected = float(torch.linalg.matrix_norm(jacobian.reshape(3, -1), 2))
+        assert value == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_steeper_model_is_seen_to_be_steeper() -> None:
+    """Negative control: the measure is no constant."""
+    images = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    calm = local_lipschitz(lambda x: x.flatten(1), images)
+    steep = local_lipschitz(lambda x: 5 * x.flatten(1), images)
+    assert steep.absolute == pytest.approx(tuple(5 * v for v in calm.absolute), rel=1e-4)
+    assert steep.relative == pytest.approx(calm.relative, rel=1e-4)
+
+
+def test_training_mode_is_restored() -> None:
+    model = wavevit.create_model("test_vit", img_size=32).train()
+    local_lipschitz(model, torch.randn(1, 3, 32, 32), iterations=1)
+    assert model.training
+    with pytest.raises(ValueError, match="iterations: expected an integer of at least 1"):
+        local_lipschitz(model, torch.randn(1, 3, 32, 32), iterations=0)

@@ -1,0 +1,70 @@
+"""Multiply-accumulates against hand counts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import wavevit
+from wavevit.measure import cost, latency_ratios
+from wavevit.wavelets import dwt2, idwt2, wavepacket2
+
+
+class Function(nn.Module):
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+def test_linear_convolution_and_batch() -> None:
+    layer = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.Flatten(), nn.Linear(8 * 4, 5))
+    found = cost(layer, torch.zeros(7, 3, 8, 8))
+    assert found.macs == 4 * 8 * 3 * 16 + 32 * 5
+    assert found.parameters == 8 * 3 * 16 + 8 + 32 * 5 + 5
+
+
+def test_attention_products_are_counted() -> None:
+    def attention(x: torch.Tensor) -> torch.Tensor:
+        q = x.flatten(2).transpose(1, 2).unflatten(2, (2, -1)).transpose(1, 2)
+        return nn.functional.scaled_dot_product_attention(q, q, q)
+
+    tokens, dim = 16, 12
+    found = cost(Function(attention), torch.zeros(2, dim, 4, 4))
+    assert found.macs == 2 * tokens * tokens * dim
+
+
+def test_wavelet_steps_are_counted() -> None:
+    image = torch.zeros(2, 3, 16, 16)
+    pixels = 3 * 16 * 16
+    assert cost(Function(dwt2), image).macs_by_kind["wavelet"] == 4 * pixels
+    both = cost(Function(lambda x: idwt2(dwt2(x))), image)
+    assert both.macs_by_kind["wavelet"] == 8 * pixels
+    packet = cost(Function(lambda x: wavepacket2(x, level=3)), image)
+    assert packet.macs_by_kind["wavelet"] == 3 * 4 * pixels
+
+
+def test_fourier_transforms_are_counted() -> None:
+    found = cost(Function(lambda x: torch.fft.fft2(x).real), torch.zeros(1, 1, 8, 8))
+    assert found.macs_by_kind["fft"] == 5 * 64 * 6 // 2
+
+
+def test_vit_small_is_the_published_size() -> None:
+    """4.6 GMAC and 22 M parameters at 224 pixels (DeiT-S in the literature)."""
+    found = cost(wavevit.create_model("vit_small_patch16"), torch.zeros(1, 3, 224, 224))
+    tokens, dim = 197, 384
+    blocks = 12 * (12 * tokens * dim**2 + 2 * tokens**2 * dim)
+    assert found.macs == blocks + 196 * 768 * dim + dim * 1000
+    assert found.macs / 1e9 == pytest.approx(4.6, abs=0.05)
+    assert found.parameters == 22_050_664
+
+
+def test_latency_is_relative_to_the_reference() -> None:
+    models = {"one": nn.Identity(), "two": Function(lambda x: x @ x)}
+    ratios = latency_ratios(models, torch.zeros(1, 1, 8, 8), "one", rounds=3)
+    assert ratios["one"] == 1.0
+    assert set(ratios) == {"one", "two"}
+    assert ratios["two"] > 0

@@ -1,0 +1,106 @@
+"""The command line: pictures that are right, tables, complaints without a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage.io import imread, imsave
+
+from wavevit.cli import main
+from wavevit.pictures import load_image, pyramid_mosaic
+from wavevit.wavelets import wavedec2
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "db3", "bior4.4", "dtcwt"])
+def test_transform_writes_a_picture(
+    wavelet: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "out.png"
+    main(["transform", "coins", "--wavelet", wavelet, "--level", "2", "--out", str(target)])
+    assert capsys.readouterr().out.strip() == str(target)
+    pixels = imread(target)
+    assert min(pixels.shape[:2]) > 300
+    assert pixels[..., :3].std() > 20
+
+
+def test_mosaic_puts_every_band_in_its_place() -> None:
+    """A picture of vertical stripes has its energy in cV (changes along a row), and only there."""
+    x = torch.zeros(1, 1, 16, 16)
+    x[..., ::2] = 1
+    canvas, places = pyramid_mosaic(wavedec2(x, level=1))
+    assert canvas.shape == (16, 16)
+    bands = {label: canvas[t : t + h, l : l + w] for label, t, l, h, w in places}
+    assert set(bands) == {"cA1", "cH1", "cV1", "cD1"}
+    assert places[2] == ("cV1", 8, 0, 8, 8)
+    assert np.all(bands["cV1"] == 1)
+    assert np.all(bands["cH1"] == 0.5)
+    assert np.all(bands["cD1"] == 0.5)
+
+
+def test_mosaic_cells_never_overlap_with_long_filters() -> None:
+    x = load_image("text")
+    canvas, places = pyramid_mosaic(wavedec2(x, "db4", "symmetric", 3))
+    seen = np.zeros(canvas.shape, dtype=int)
+    for _, top, left, height, width in places:
+        seen[top : top + height, left : left + width] += 1
+    assert seen.max() == 1
+    assert len(places) == 10
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3), (20, 30, 4)])
+def test_pictures_of_every_kind(shape: tuple[int, ...], tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    imsave(tmp_path / "p.png", pixels, check_contrast=False)
+    image = load_image(str(tmp_path / "p.png"))
+    assert image.shape == (1, 1, 20, 30)
+    assert 0 <= float(image.min()) < float(image.max()) <= 1
+
+
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    imsave(tmp_path / "p.png", np.zeros((4, 4, 4), dtype=np.uint8), check_contrast=False)
+    assert bool((load_image(str(tmp_path / "p.png")) > 0.99).all())
+
+
+def test_models_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["models", "test_*"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["model", "parameters"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        "test_haar_pyramid",
+        "test_haar_vit",
+        "test_vit",
+    ]
+    assert "16 px (circular)" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["transform", "no-such-file.png"], "image: expected a file, or a bundled photograph"),
+        (["transform", "coins", "--wavelet", "harr"], "wavelet: "),
+        (["transform", "coins", "--level", "40"], "level: expected at most"),
+        (["transform", "coins", "--out", "a.xyz"], "out: expected one of '.png'"),
+        (["models", "resnet*"], "pattern: expected one of"),
+    ],
+)
+def test_complaints_come_without_a_traceback(arguments: list[str], message: str) -> None:
+    with pytest.raises(SystemExit, match="wavevit: " + message):
+        main(arguments)
+
+
+def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "p.png").write_text("not a picture")
+    with pytest.raises(SystemExit, match="image: expected a picture that scikit-image can read"):
+        main(["transform", str(tmp_path / "p.png")])
+
+
+def test_the_installed_command_answers() -> None:
+    command = Path(sys.executable).with_name("wavevit")
+    done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
+    assert "transform" in done.stdout
+    assert "models" in done.stdout

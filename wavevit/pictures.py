@@ -1,0 +1,165 @@
+"""Pictures of transforms: the subband pyramid of any image, labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wavevit.checks import fail
+from wavevit.wavelets import Pyramid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_dual_tree", "draw_pyramid", "load_image", "pyramid_mosaic"]
+
+_ORIENTATIONS = ("+15°", "+45°", "+75°", "−75°", "−45°", "−15°")
+
+
+def load_image(source: str) -> Tensor:
+    """An image file, or one of the bundled photographs by name, in grey.
+
+    Args:
+        source: path of a picture (anything scikit-image reads, with or without colour or alpha),
+            or a name such as ``"astronaut"``.
+
+    Returns:
+        (1, 1, H, W) float32 in [0, 1].
+
+    Raises:
+        ValueError: neither a readable picture nor a known name.
+    """
+    from wavevit.data.photographs import NAMES, load_photograph
+
+    if not Path(source).exists():
+        if source in NAMES:
+            return load_photograph(source, max_short_side=512)[None, None]
+        fail("image", f"a file, or a bundled photograph ({', '.join(NAMES)})", repr(source))
+    from skimage.color import gray2rgb, rgb2gray
+    from skimage.io import imread
+    from skimage.util import img_as_float32
+
+    try:
+        pixels = img_as_float32(imread(source))
+    except (OSError, ValueError, SyntaxError) as error:
+        fail("image", "a picture that scikit-image can read", f"{source} ({error})")
+    if pixels.ndim == 2:
+        pixels = gray2rgb(pixels)
+    if pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
+        fail("image", "one grey or colour picture", f"shape {pixels.shape}")
+    colour = pixels[..., :3]
+    if pixels.shape[-1] == 4:  # what is transparent shows a white page
+        alpha = pixels[..., 3:]
+        colour = colour * alpha + (1 - alpha)
+    return torch.from_numpy(np.ascontiguousarray(rgb2gray(colour), dtype=np.float32))[None, None]
+
+
+def _stretched(band: Tensor, centered: bool) -> np.ndarray[Any, Any]:
+    """A band in [0, 1]: details around middle grey, so that sign and strength can be seen."""
+    values = band.double()
+    if not centered:
+        low, high = values.min(), values.max()
+        return ((values - low) / (high - low).clamp_min(1e-12)).numpy()
+    # A quantile, because a few strong edges would leave everything else grey.
+    limit = torch.quantile(values.abs().flatten()[:: max(1, values.numel() // 100_000)], 0.99)
+    return (0.5 + 0.5 * (values / limit.clamp_min(1e-12)).clamp(-1, 1)).numpy()
+
+
+def pyramid_mosaic(
+    pyramid: Pyramid,
+) -> tuple[np.ndarray[Any, Any], list[tuple[str, int, int, int, int]]]:
+    """The usual mosaic: approximation upper left, ``cH`` beside it, ``cV`` below, ``cD`` across.
+
+    Args:
+        pyramid: of one grey image, bands (1, 1, …).
+
+    Returns:
+        An array (H, W) in [0, 1], and for each band its label and place
+        ``(label, top, left, height, width)``.
+    """
+    canvas = _stretched(pyramid.approx[0, 0], centered=False)
+    levels = len(pyramid.details)
+    places = [(f"cA{levels}" if levels else "image", 0, 0, *canvas.shape)]
+    for index, bands in enumerate(pyramid.details):
+        level = levels - index
+        height, width = bands.shape[-2:]
+        # Filters that reach over the border give bands a little larger than half; a cell holds both.
+        rows, columns = max(canvas.shape[0], height), max(canvas.shape[1], width)
+        larger = np.ones((rows + height, columns + width))
+        larger[: canvas.shape[0], : canvas.shape[1]] = canvas
+        corners = {"cH": (0, columns), "cV": (rows, 0), "cD": (rows, columns)}
+        for band, (name, (top, left)) in enumerate(corners.items()):
+            larger[top : top + height, left : left + width] = _stretched(
+                bands[0, 0, band], centered=True
+            )
+            places.append((f"{name}{level}", top, left, height, width))
+        canvas = larger
+    return canvas, places
+
+
+def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
+    """Mosaic of a decimated transform with the name of each band.
+
+    Args:
+        pyramid: of one grey image.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    canvas, places = pyramid_mosaic(pyramid)
+    scale = 8 / max(canvas.shape)
+    figure = Figure(
+        figsize=(canvas.shape[1] * scale, canvas.shape[0] * scale + 0.4), layout="constrained"
+    )
+    axis = figure.subplots()
+    axis.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    for label, top, left, height, width in places:
+        frame = Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor="#D55E00")
+        axis.add_patch(frame)
+        size = min(10.0, 72 * scale * min(height, width) / 3)
+        axis.text(
+            left + 0.03 * width,
+            top + 0.04 * height,
+            label,
+            va="top",
+            fontsize=size,
+            color="white",
+            bbox={"facecolor": "black", "alpha": 0.6, "pad": 1.5, "linewidth": 0},
+        )
+    axis.set_title(title, fontsize=11)
+    axis.axis("off")
+    return figure
+
+
+def draw_dual_tree(magnitudes: list[Tensor], approx: Tensor, title: str) -> Figure:
+    """Magnitudes of the six orientations, a row per level, fine to coarse.
+
+    Args:
+        magnitudes: per level (6, h, w), fine to coarse, in the transform's order.
+        approx: the low band (h, w).
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    levels = len(magnitudes)
+    figure = Figure(figsize=(12, 1.9 * levels + 0.6), layout="constrained")
+    axes = figure.subplots(levels, 7, squeeze=False)
+    for row, bands in enumerate(magnitudes):
+        limit = float(torch.quantile(bands.flatten()[:: max(1, bands.numel() // 100_000)], 0.995))
+        for column, band in enumerate(bands):
+            axis = axes[row, column]
+            axis.imshow(band.numpy(), cmap="magma", vmin=0, vmax=limit, interpolation="nearest")
+            axis.set_title(f"level {row + 1}, {_ORIENTATIONS[column]}", fontsize=8)
+    for row in range(levels - 1):
+        axes[row, 6].set_visible(False)
+    axes[-1, 6].imshow(_stretched(approx, centered=False), cmap="gray", interpolation="nearest")
+    axes[-1, 6].set_title("low band", fontsize=8)
+    for axis in axes.flat:
+        axis.axis("off")
+    figure.suptitle(title, fontsize=11)
+    return figure

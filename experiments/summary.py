@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from scipy.stats import t as student_t
+
 from experiments.config import Study
 from experiments.folder import RunFolder, StudyFolder
 from wavevit.checks import fail
@@ -27,6 +29,14 @@ class Statistic:
     def of(cls, values: Sequence[float]) -> Statistic:
         """Of at least one value."""
         return cls(fmean(values), stdev(values) if len(values) > 1 else 0.0, tuple(values))
+
+    def interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval of the mean (Student's t); None for a single seed."""
+        count = len(self.values)
+        if count < 2:
+            return None
+        half = float(student_t.ppf(0.975, count - 1)) * self.std / count**0.5
+        return self.mean - half, self.mean + half
 
     def text(self, digits: int) -> str:
         """``mean ± std``."""
@@ -110,14 +120,28 @@ class StudySummary:
         return tuple(self.metrics)
 
     def paired_difference(self, variant: str, baseline: str, metric: str) -> Statistic | None:
-        """Variant minus baseline, seed by seed; None without common seeds."""
-        common = [s for s in self.seeds.get(variant, ()) if s in self.seeds.get(baseline, ())]
-        if not common:
+        """Variant minus baseline in a metric, seed by seed; None without common seeds."""
+        if variant not in self.metrics or baseline not in self.metrics:
             return None
         own, other = self.metrics[variant][metric], self.metrics[baseline][metric]
-        at = {seed: own.values[i] for i, seed in enumerate(self.seeds[variant])}
-        base = {seed: other.values[i] for i, seed in enumerate(self.seeds[baseline])}
-        return Statistic.of([at[seed] - base[seed] for seed in common])
+        return self._paired(variant, own, baseline, other)
+
+    def paired_sensitivity(
+        self, variant: str, baseline: str, kind: str, shift: float
+    ) -> Statistic | None:
+        """The same for the sensitivity to one shift."""
+        if variant not in self.metrics or baseline not in self.metrics:
+            return None
+        own, other = (self.sensitivity[name][kind][shift] for name in (variant, baseline))
+        return self._paired(variant, own, baseline, other)
+
+    def _paired(
+        self, variant: str, own: Statistic, baseline: str, other: Statistic
+    ) -> Statistic | None:
+        at = dict(zip(self.seeds[variant], own.values, strict=True))
+        base = dict(zip(self.seeds[baseline], other.values, strict=True))
+        common = [seed for seed in at if seed in base]
+        return Statistic.of([at[seed] - base[seed] for seed in common]) if common else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON: small enough to be kept as a record."""

@@ -79,7 +79,9 @@ def token_change_picture(
     heat = None
     for row, (name, maps) in zip(axes[1:], changes.items(), strict=True):
         for axis, change in zip(row, maps, strict=True):
-            heat = axis.imshow(change.numpy(), cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+            heat = axis.imshow(
+                change.numpy(), cmap="magma", vmin=0, vmax=1, interpolation="nearest"
+            )
             mean = f"{100 * float(change.mean()):.0f} %"
             axis.text(
                 0.5,

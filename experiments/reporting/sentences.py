@@ -20,24 +20,22 @@ __all__ = [
 
 
 def verdict(difference: Statistic) -> str:
-    """What a paired difference over seeds allows to say: its sign, if it stands out of the spread.
-
-    "Stands out" means more than twice the standard error; with one seed nothing does.
-    """
-    count = len(difference.values)
-    if count < 2:
+    """What a paired difference over seeds allows to say: its sign, if the interval has one."""
+    interval = difference.interval()
+    if interval is None:
         return "one seed: no statement"
-    error = difference.std / count**0.5
-    if abs(difference.mean) <= 2 * error:
+    if interval[0] <= 0 <= interval[1]:
         return "no effect found"
     return "higher" if difference.mean > 0 else "lower"
 
 
 def _points(difference: Statistic) -> str:
-    count = len(difference.values)
-    spread = f" ± {difference.std:.1f}" if count > 1 else ""
-    seeds = "seed" if count == 1 else "seeds"
-    return f"{difference.mean:+.1f}{spread} points ({verdict(difference)}, {count} {seeds})"
+    interval, count = difference.interval(), len(difference.values)
+    if interval is None:
+        return f"{difference.mean:+.1f} points ({verdict(difference)})"
+    low, high = interval
+    words = f"{verdict(difference)}, {count} seeds"
+    return f"{difference.mean:+.1f} [{low:+.1f}, {high:+.1f}] points ({words})"
 
 
 def headline(summary: StudySummary) -> str:
@@ -54,18 +52,32 @@ def headline(summary: StudySummary) -> str:
     others = [name for name in summary.variants if name != base]
     if not others:
         return text
-    best_crop = min(others, key=lambda name: summary.sensitivity[name]["crop"][1].mean)
-    value = summary.sensitivity[best_crop]["crop"][1].mean
-    relation = "less" if value < crop[1].mean else "not less"
-    text += (
-        f"The least sensitive of the others to that one pixel of crop is <b>{best_crop}</b> with "
-        f"{100 * value:.0f} %, {relation} than {base}. "
-    )
+    text += _crop_ranking(summary, others)
     exact = [name for name in others if summary.metrics[name]["circular"].mean == 100]
     if exact:
         names = " and ".join(f"<b>{name}</b>" for name in exact)
         text += f"Exactly invariant to rolls (C-Cons 100 %): {names}."
     return text
+
+
+def _crop_ranking(summary: StudySummary, others: Sequence[str]) -> str:
+    """Which of the others one pixel of crop moves less than the baseline, beyond the spread."""
+    calmer, livelier = [], []
+    for name in others:
+        difference = summary.paired_sensitivity(name, summary.baseline, "crop", 1)
+        outcome = verdict(difference) if difference is not None else ""
+        share = f"<b>{name}</b> ({100 * summary.sensitivity[name]['crop'][1].mean:.0f} %)"
+        if outcome == "lower":
+            calmer.append(share)
+        elif outcome == "higher":
+            livelier.append(share)
+    text = (
+        f"Under that pixel of crop {', '.join(calmer)} moves less than {summary.baseline}"
+        if calmer
+        else f"Under that pixel of crop none of the others is found to move less than "
+        f"{summary.baseline}"
+    )
+    return text + (f"; {', '.join(livelier)} moves more. " if livelier else ". ")
 
 
 def about_picture(changes: Mapping[str, Sequence[Tensor]], shifts: Sequence[int], kind: str) -> str:

@@ -38,6 +38,7 @@ def _variants() -> dict[str, RunConfig]:
             num_heads=(1, 2, 4),
             mixers=("wavelet_conv", "wavelet_conv", "global"),
             inject=(False, True, True),
+            kernel_size=3,
         ),
     )
 

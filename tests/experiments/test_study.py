@@ -221,3 +221,7 @@ def test_statistics() -> None:
     assert (statistic.mean, statistic.std) == (2.0, 1.0)
     assert statistic.text(1) == "2.0 ± 1.0"
     assert Statistic.of([5.0]).std == 0.0
+    assert Statistic.of([5.0]).interval() is None
+    low, high = statistic.interval()
+    assert (low + high) / 2 == pytest.approx(2.0)
+    assert (high - low) / 2 == pytest.approx(4.3027 / 3**0.5, rel=1e-4)  # t for 2 degrees

@@ -140,7 +140,7 @@ def test_kill_9_of_a_real_process_and_the_same_command_again(tmp_path: Path) -> 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tmp_path: Path) -> None:
     config = tiny(lr=1e30, warmup_steps=0)
     folder = claimed(tmp_path / "run", config)
-    with pytest.raises(NonFiniteLossError, match=r"at step \d+ of 12, learning rate 1e\+30"):
+    with pytest.raises(NonFiniteLossError, match=r"at step \d+ of 12, learning rate \d"):
         train(config, folder, CPU)
     assert not folder.weights.exists()
     assert run_cell(folder.path, "cpu", 1, "run") is False

@@ -206,6 +206,7 @@ def make_stages(
     downsample: str = "dwt",
     mlp_ratio: float = 4.0,
     inject: Sequence[bool] | bool = False,
+    kernel_size: int = 5,
 ) -> tuple[StageConfig, ...]:
     """Stages from parallel sequences, as the papers' tables give them.
 
@@ -217,6 +218,7 @@ def make_stages(
         downsample: how every stage after the first gets its grid.
         mlp_ratio: for all stages.
         inject: for each stage, or one for all.
+        kernel_size: for all stages.
 
     Raises:
         ValueError: sequences of different lengths.
@@ -243,6 +245,7 @@ def make_stages(
             downsample="none" if index == 0 else downsample,
             mlp_ratio=mlp_ratio,
             inject=injected,
+            kernel_size=kernel_size,
         )
         for index, (depth, dim, heads, mixer, injected) in enumerate(
             zip(

@@ -37,7 +37,7 @@ class DataConfig:
     margin: int = 16
     max_short_side: int = 256
     test_crops: int = 1440
-    measured_crops: int = 288
+    measured_crops: int = 192
     seed: int = 20_000
 
 
@@ -56,7 +56,7 @@ class OptimizerConfig:
         clip: largest norm of the gradient.
     """
 
-    steps: int = 400
+    steps: int = 360
     batch_size: int = 64
     lr: float = 1e-3
     warmup_steps: int = 40

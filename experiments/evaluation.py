@@ -68,7 +68,7 @@ def evaluate(model: Backbone, data: DataConfig, device: torch.device) -> dict[st
         kind: asdict(
             shift_consistency(
                 model,
-                images_for(kind, batch.images[: len(batch.images) // 2]),
+                images_for(kind, batch.images[: len(batch.images) // 3]),
                 kind=kind,
                 crop_size=size,
                 pairs_per_image=2,

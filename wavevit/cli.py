@@ -94,7 +94,7 @@ def _model_row(name: str) -> tuple[str, ...]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``wavevit``; complaints about arguments come without a traceback."""
-    command = tyro.cli(Transform | Models, prog="wavevit", args=arguments)  # type: ignore[arg-type]
+    command = tyro.cli(Transform | Models, prog="wavevit", args=arguments)
     try:
         command.run()
     except ValueError as error:

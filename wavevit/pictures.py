@@ -87,7 +87,7 @@ def pyramid_mosaic(
     for index, bands in enumerate(pyramid.details):
         level = levels - index
         height, width = bands.shape[-2:]
-        # Filters that reach over the border give bands a little larger than half; a cell holds both.
+        # Filters that reach over the border give bands a little larger than half.
         rows, columns = max(canvas.shape[0], height), max(canvas.shape[1], width)
         larger = np.ones((rows + height, columns + width))
         larger[: canvas.shape[0], : canvas.shape[1]] = canvas

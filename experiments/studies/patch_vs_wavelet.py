@@ -36,7 +36,7 @@ def _variants() -> dict[str, RunConfig]:
             depths=(1, 1, 2),
             embed_dims=(36, 72, 136),
             num_heads=(1, 2, 4),
-            mixers=("wavelet_conv", "wavelet_conv", "global"),
+            mixer=("wavelet_conv", "wavelet_conv", "global"),
             inject=(False, True, True),
             kernel_size=3,
         ),

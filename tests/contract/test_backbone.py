@@ -10,7 +10,7 @@ import torch
 import wavevit
 from wavevit import Backbone
 
-FAMILIES = ("test_vit", "test_haar_vit", "test_haar_pyramid")
+FAMILIES = ("test_vit", "test_haar_vit", "test_haar_pyramid", "test_swin", "test_pvt_v2")
 SIZES = [(32, 32), (33, 47), (64, 32), (96, 80)]
 
 
@@ -144,6 +144,7 @@ def test_dtypes_layouts_and_meta(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("alignment", ["none", "phase_lock"])
 def test_compiles_without_a_graph_break(name: str, alignment: str) -> None:
+    torch.compiler.reset()  # every family is compiled in this process: no limit on recompilations
     model, x = build(name, alignment=alignment), image()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad():

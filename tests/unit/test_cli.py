@@ -30,11 +30,11 @@ def test_transform_writes_a_picture(
 
 def test_mosaic_puts_every_band_in_its_place() -> None:
     """A picture of vertical stripes has its energy in cV (changes along a row), and only there."""
-    x = torch.zeros(1, 1, 16, 16)
-    x[..., ::2] = 1
-    canvas, places = pyramid_mosaic(wavedec2(x, level=1))
+    image = torch.zeros(1, 1, 16, 16)
+    image[..., ::2] = 1
+    canvas, places = pyramid_mosaic(wavedec2(image, level=1))
     assert canvas.shape == (16, 16)
-    bands = {label: canvas[t : t + h, l : l + w] for label, t, l, h, w in places}
+    bands = {name: canvas[y : y + h, x : x + w] for name, y, x, h, w in places}
     assert set(bands) == {"cA1", "cH1", "cV1", "cD1"}
     assert places[2] == ("cV1", 8, 0, 8, 8)
     assert np.all(bands["cV1"] == 1)

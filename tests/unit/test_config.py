@@ -46,7 +46,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ),
         (
             {
-                "stages": make_stages(depths=[1], embed_dims=[8], mixers="wavelet_conv"),
+                "stages": make_stages(depths=[1], embed_dims=[8], mixer="wavelet_conv"),
                 "pool": "token",
             },
             "pool: expected 'avg' with mixer 'wavelet_conv'",

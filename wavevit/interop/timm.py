@@ -7,34 +7,59 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from wavevit.checks import fail, require_extra
+from wavevit.checks import check_choice, fail, require_extra
 from wavevit.models import Backbone
 
 __all__ = ["load_timm_weights"]
 
-_RENAMES = (
-    (r"^patch_embed\.proj\.", "tokenizer.proj."),
-    (r"^pos_embed$", "position.embedding"),
-    (r"^blocks\.(\d+)\.attn\.", r"stages.0.blocks.\1.mixer."),
-    (r"^blocks\.(\d+)\.", r"stages.0.blocks.\1."),
-)
+# Names of timm's tensors and of ours; the first pattern that matches a name renames it.
+_BLOCK = r"stages.\1.blocks.\2."
+_RENAMES = {
+    "VisionTransformer": (
+        (r"^patch_embed\.proj\.", "tokenizer.proj."),
+        (r"^pos_embed$", "position.embedding"),
+        (r"^blocks\.(\d+)\.attn\.", r"stages.0.blocks.\1.mixer."),
+        (r"^blocks\.(\d+)\.", r"stages.0.blocks.\1."),
+    ),
+    "SwinTransformer": (
+        (r"^patch_embed\.proj\.", "tokenizer.proj."),
+        (r"^patch_embed\.norm\.", "token_norm."),
+        (r"^layers\.(\d+)\.downsample\.reduction\.", r"stages.\1.downsample.proj."),
+        (r"^layers\.(\d+)\.downsample\.", r"stages.\1.downsample."),
+        (
+            r"^layers\.(\d+)\.blocks\.(\d+)\.attn\.relative_position_bias_table$",
+            _BLOCK + "mixer.bias_table",
+        ),
+        (r"^layers\.(\d+)\.blocks\.(\d+)\.attn\.", _BLOCK + "mixer."),
+        (r"^layers\.(\d+)\.blocks\.(\d+)\.", _BLOCK),
+        (r"^head\.fc\.", "head."),
+    ),
+    "PyramidVisionTransformerV2": (
+        (r"^patch_embed\.", "tokenizer."),
+        (r"^stages\.(\d+)\.downsample\.proj\.", r"stages.\1.downsample.conv."),
+        (r"^stages\.(\d+)\.blocks\.(\d+)\.attn\.sr\.", _BLOCK + "mixer.reduce."),
+        (r"^stages\.(\d+)\.blocks\.(\d+)\.attn\.", _BLOCK + "mixer."),
+        (r"^stages\.(\d+)\.blocks\.(\d+)\.mlp\.dwconv\.", _BLOCK + "mlp.conv."),
+    ),
+}
 
 
-def _renamed(name: str) -> str:
-    for pattern, replacement in _RENAMES:
+def _renamed(family: str, name: str, last_stage: int) -> str:
+    for pattern, replacement in _RENAMES[family]:
         name, count = re.subn(pattern, replacement, name)
         if count:
             break
-    return name
+    # The norm that ends the last stage is the backbone's own.
+    return re.sub(rf"^stages\.{last_stage}\.norm\.", "norm.", name)
 
 
 def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
-    """Copies the weights of a timm ViT of the same architecture into `model`.
+    """Copies the weights of a timm model of the same architecture into `model`.
 
     Args:
-        model: a columnar backbone with ``tokenizer="patch"`` and ``pool="token"``.
-        timm_model: a timm VisionTransformer, or a name that timm creates with pretrained
-            weights.
+        model: a `vit_*`, `swin_*` or `pvt_v2_*` of ours, or a configuration equal to one.
+        timm_model: a timm VisionTransformer, SwinTransformer or PyramidVisionTransformerV2, or a
+            name that timm creates with pretrained weights.
 
     Returns:
         `model`.
@@ -44,13 +69,19 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         ValueError: an architecture that differs; the first tensors that do not fit are named.
 
     Guarantees:
-        Equal outputs to 1e-4 for ``vit_*_patch16`` (tests/parity/test_timm_vit.py).
+        Equal outputs to 1e-4 for ``vit_*_patch16``, ``swin_*`` and ``pvt_v2_*``
+        (tests/parity/test_timm.py).
     """
     timm = require_extra("timm", "timm")
     source = timm_model
     if isinstance(source, str):
         source = cast("nn.Module", timm.create_model(source, pretrained=True))
-    theirs: dict[str, Tensor] = {_renamed(k): v for k, v in source.state_dict().items()}
+    family = type(source).__name__
+    check_choice("timm_model", family, _RENAMES)
+    last = len(model.config.stages) - 1
+    theirs: dict[str, Tensor] = {
+        _renamed(family, name, last): tensor for name, tensor in source.state_dict().items()
+    }
     ours = model.state_dict()
     misfits = [name for name in ours if name not in theirs]
     misfits += [name for name in theirs if name not in ours]

@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Block", "DropPath", "Mlp"]
+from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.symmetry import Part, Symmetry
+
+__all__ = ["Block", "ConvMlp", "DropPath", "Mlp"]
 
 
 class DropPath(nn.Module):
@@ -27,16 +30,38 @@ class DropPath(nn.Module):
         return f"rate={self.rate:.3f}"
 
 
-class Mlp(nn.Module):
+class Mlp(Part):
     """Two linear maps with GELU between them, on each token alone."""
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden_dim)
         self.fc2 = nn.Linear(hidden_dim, dim)
+        self.symmetry = Symmetry(1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, N, D) to the same shape."""
         return self.fc2(F.gelu(self.fc1(x)))
+
+
+class ConvMlp(Part):
+    """The same with a depthwise 3 x 3 convolution before GELU: positions from the neighbours.
+
+    Source:
+        Wang et al. 2022 (PVT v2), section 3.2.
+    """
+
+    def __init__(self, dim: int, hidden_dim: int, padding: str) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden_dim)
+        self.conv = DepthwiseConv(hidden_dim, 3, padding)
+        self.fc2 = nn.Linear(hidden_dim, dim)
+        self.symmetry = Symmetry(1, circular=padding == "circular")
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""
+        hidden = self.conv(self.fc1(x).transpose(1, 2).unflatten(2, grid))
+        return self.fc2(F.gelu(hidden.flatten(2).transpose(1, 2)))
 
 
 class Block(nn.Module):
@@ -45,22 +70,20 @@ class Block(nn.Module):
     Args:
         dim: channels of a token.
         mixer: a module of signature ``(tokens, grid) -> tokens``.
-        mlp_ratio: hidden channels of the MLP per channel.
+        mlp: another one, for what happens at each token.
         drop_path: rate of stochastic depth of both branches.
         eps: of the normalisations.
     """
 
-    def __init__(
-        self, dim: int, mixer: nn.Module, mlp_ratio: float, drop_path: float, eps: float
-    ) -> None:
+    def __init__(self, dim: int, mixer: Part, mlp: Part, drop_path: float, eps: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=eps)
         self.mixer = mixer
         self.norm2 = nn.LayerNorm(dim, eps=eps)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.mlp = mlp
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, D) on a grid (h, w) to the same shape."""
         x = x + self.drop_path(self.mixer(self.norm1(x), grid))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        return x + self.drop_path(self.mlp(self.norm2(x), grid))

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.checks import check_multiple
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
 
-__all__ = ["ConvPosition", "LearnedPosition", "NoPosition"]
+__all__ = ["ConvPosition", "LearnedPosition", "NoPosition", "SinCosPosition"]
 
 
 class LearnedPosition(Part):
@@ -43,6 +44,38 @@ class LearnedPosition(Part):
         image = places.transpose(1, 2).unflatten(2, self.grid).float()
         image = F.interpolate(image, size=grid, mode="bicubic", antialias=True)
         return torch.cat([prefix, image.flatten(2).transpose(1, 2).to(prefix.dtype)], dim=1)
+
+
+class SinCosPosition(Part):
+    """Fixed sines and cosines of row and column: addresses that need no training.
+
+    Args:
+        dim: channels of a token, a multiple of 4 (sine and cosine of rows and of columns).
+
+    Raises:
+        ValueError: another number of channels.
+
+    Source:
+        Vaswani et al. 2017; in two dimensions as in MAE (He et al. 2022), appendix A.1.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        check_multiple("embed_dim (position='sincos')", dim, 4)
+        self.dim = dim
+        self.symmetry = Symmetry(None)
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, T + h·w, D) to the same shape; tokens without a place stay as they are."""
+        quarter = self.dim // 4
+        steps = torch.arange(quarter, device=x.device, dtype=torch.float32) / quarter
+        rates = 10_000**-steps
+        rows = torch.arange(grid[0], device=x.device)[:, None] * rates
+        columns = torch.arange(grid[1], device=x.device)[:, None] * rates
+        rows = torch.cat([rows.sin(), rows.cos()], dim=1)[:, None].expand(-1, grid[1], -1)
+        columns = torch.cat([columns.sin(), columns.cos()], dim=1)[None].expand(grid[0], -1, -1)
+        places = torch.cat([columns, rows], dim=2).flatten(0, 1).to(x.dtype)
+        return x + F.pad(places, (0, 0, x.shape[1] - len(places), 0))
 
 
 class ConvPosition(Part):

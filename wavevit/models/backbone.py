@@ -12,31 +12,14 @@ from torch import Tensor, nn
 from wavevit.alignment import make_alignment
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.layers.padding import pad_to_multiple
-from wavevit.layers.positions import ConvPosition, LearnedPosition, NoPosition
-from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers import PacketTokenizer, PatchTokenizer
 from wavevit.models.config import BackboneConfig
+from wavevit.models.parts import make_position, make_tokenizer
 from wavevit.models.stage import Stage
 from wavevit.wavelets import wavedec2
 
 __all__ = ["Backbone"]
-
-
-def _make_tokenizer(config: BackboneConfig) -> PatchTokenizer | PacketTokenizer:
-    arguments = (config.in_chans, config.stages[0].embed_dim, config.patch_size)
-    if config.tokenizer == "patch":
-        return PatchTokenizer(*arguments)
-    return PacketTokenizer(*arguments, config.wavelet, config.subband_norm, config.subband_act)
-
-
-def _make_position(config: BackboneConfig) -> Part:
-    dim = config.stages[0].embed_dim
-    if config.position == "learned":
-        height, width = (-(-side // config.patch_size) for side in config.image_size)
-        return LearnedPosition(dim, (height, width), prefix=int(config.pool == "token"))
-    if config.position == "conv":
-        return ConvPosition(dim, config.padding)
-    return NoPosition()
 
 
 def _init_weights(module: nn.Module) -> None:
@@ -79,8 +62,12 @@ class Backbone(nn.Module):
         self.config = config
         self.num_classes = config.num_classes
         self.num_features = self.head_hidden_size = config.stages[-1].embed_dim
-        self.tokenizer = _make_tokenizer(config)
-        self.position = _make_position(config)
+        self.tokenizer = make_tokenizer(config)
+        dim = config.stages[0].embed_dim
+        self.token_norm = (
+            nn.LayerNorm(dim, eps=config.norm_eps) if config.token_norm else nn.Identity()
+        )
+        self.position = make_position(config)
         self.cls_token = None
         if config.pool == "token":
             self.cls_token = nn.Parameter(torch.empty(1, 1, config.stages[0].embed_dim))
@@ -134,7 +121,7 @@ class Backbone(nn.Module):
     def tokenize(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """The first tokens of images (B, C, H, W) as given, before positions: (B, h·w, D), grid."""
         x = pad_to_multiple(x, self.config.patch_size)
-        tokens = self.tokenizer(x)
+        tokens = self.token_norm(self.tokenizer(x))
         return tokens.flatten(1, 2), (tokens.shape[1], tokens.shape[2])
 
     def _steps(self, x: Tensor) -> Iterator[tuple[Tensor, tuple[int, int]]]:
@@ -155,6 +142,7 @@ class Backbone(nn.Module):
                 if columnar:
                     yield tokens, grid
             if not columnar:
+                tokens = stage.norm(tokens)
                 yield tokens, grid
 
     def _image_details(self, x: Tensor) -> list[Tensor | None]:
@@ -293,11 +281,11 @@ class Backbone(nn.Module):
             [(r"^stages\.(\d+)", None)]
             if coarse
             else [
-                (r"^stages\.(\d+)\.(?:downsample|inject)", (0,)),
+                (r"^stages\.(\d+)\.(?:downsample|inject|norm)", (0,)),
                 (r"^stages\.(\d+)\.blocks\.(\d+)", None),
             ]
         )
         return {
-            "stem": r"^cls_token|^tokenizer|^position",
+            "stem": r"^cls_token|^tokenizer|^token_norm|^position",
             "blocks": [*blocks, (r"^norm", (99999,))],
         }

@@ -18,6 +18,7 @@ from wavevit.layers.padding import PADDINGS
 __all__ = [
     "DOWNSAMPLES",
     "MIXERS",
+    "MLPS",
     "POOLS",
     "POSITIONS",
     "TOKENIZERS",
@@ -26,10 +27,11 @@ __all__ = [
     "make_stages",
 ]
 
-TOKENIZERS = ("patch", "dwt")
-MIXERS = ("global", "wavelet_conv")
-DOWNSAMPLES = ("none", "dwt")
-POSITIONS = ("learned", "conv", "none")
+TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt")
+MIXERS = ("global", "window", "spatial_reduction", "cross_covariance", "wavelet_conv")
+DOWNSAMPLES = ("none", "patch_merging", "conv", "pool", "blur_pool", "dwt", "dwt_ll")
+POSITIONS = ("learned", "sincos", "conv", "relative_bias", "none")
+MLPS = ("plain", "conv")
 POOLS = ("token", "avg")
 
 
@@ -41,13 +43,20 @@ class StageConfig:
         depth: number of blocks.
         embed_dim: channels of a token.
         num_heads: attention heads, a divisor of `embed_dim`; read by attention mixers.
-        mixer: how tokens exchange information: ``"global"`` or ``"wavelet_conv"``.
+        mixer: how tokens exchange information: ``"global"`` (ViT), ``"window"`` (Swin; every
+            second block's windows are shifted), ``"spatial_reduction"`` (PVT),
+            ``"cross_covariance"`` (XCiT), ``"wavelet_conv"`` (WTConv).
         downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
-            stage (the tokenizer made its grid), ``"dwt"`` halves both sides.
+            stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
+            ``"pool"`` (MViT), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the
+            approximation alone) halve both sides.
         mlp_ratio: hidden channels of the MLP per channel.
+        mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
         inject: add the image's own wavelet details of this stage's stride to its tokens.
         kernel_size: odd side of the convolution; read by ``"wavelet_conv"``.
         wavelet_levels: levels of the mixer's own pyramid; read by ``"wavelet_conv"``.
+        window_size: side of a window in tokens; read by ``"window"``.
+        reduction: stride between queries and keys; read by ``"spatial_reduction"``.
     """
 
     depth: int
@@ -56,9 +65,12 @@ class StageConfig:
     mixer: str = "global"
     downsample: str = "none"
     mlp_ratio: float = 4.0
+    mlp: str = "plain"
     inject: bool = False
     kernel_size: int = 5
     wavelet_levels: int = 1
+    window_size: int = 7
+    reduction: int = 1
 
     def __post_init__(self) -> None:
         check_at_least("depth", self.depth, 1)
@@ -66,12 +78,15 @@ class StageConfig:
         check_at_least("num_heads", self.num_heads, 1)
         check_choice("mixer", self.mixer, MIXERS)
         check_choice("downsample", self.downsample, DOWNSAMPLES)
+        check_choice("mlp", self.mlp, MLPS)
+        check_at_least("window_size", self.window_size, 1)
+        check_at_least("reduction", self.reduction, 1)
         if self.mlp_ratio <= 0:
             fail("mlp_ratio", "a positive number", self.mlp_ratio)
         check_at_least("wavelet_levels", self.wavelet_levels, 1)
         if check_at_least("kernel_size", self.kernel_size, 1) % 2 == 0:
             fail("kernel_size", "an odd number", self.kernel_size)
-        if self.mixer == "global":
+        if self.mixer != "wavelet_conv":
             check_multiple("embed_dim", self.embed_dim, self.num_heads)
 
 
@@ -84,12 +99,16 @@ class BackboneConfig:
         in_chans: channels of the image.
         img_size: training size in pixels, one side or (H, W); other sizes work too. It decides
             the grid of learned positions and nothing else.
-        tokenizer: ``"patch"`` (a strided convolution) or ``"dwt"`` (a wavelet packet).
+        tokenizer: ``"patch"`` (a strided convolution), ``"overlap"`` (a wider one, PVT v2),
+            ``"conv_stem"`` (small convolutions) or ``"dwt"`` (a wavelet packet).
+        token_norm: LayerNorm on the first tokens, before positions (Swin).
         patch_size: stride of the first grid in pixels.
         wavelet: filter of every wavelet step in the model.
         subband_norm: normalise each subband of the ``"dwt"`` tokenizer.
         subband_act: GELU on each coefficient of the ``"dwt"`` tokenizer.
-        position: ``"learned"``, ``"conv"`` or ``"none"``.
+        position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (inside the windows
+            of ``"window"`` mixers) or ``"none"``.
+        stage_norm: LayerNorm at the end of every stage (PVT v2), not of the last one only.
         padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``.
         alignment: ``"none"`` or ``"phase_lock"``; its period follows from the other fields.
         alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
@@ -108,6 +127,8 @@ class BackboneConfig:
     wavelet: str = "haar"
     subband_norm: bool = True
     subband_act: bool = True
+    token_norm: bool = False
+    stage_norm: bool = False
     position: str = "learned"
     padding: str = "zeros"
     alignment: str = "none"
@@ -130,9 +151,13 @@ class BackboneConfig:
         check_choice("pool", self.pool, POOLS)
         check_at_least("patch_size", self.patch_size, 1)
         if self.patch_size & (self.patch_size - 1) and (
-            self.tokenizer == "dwt" or any(stage.inject for stage in self.stages)
+            self.tokenizer in ("dwt", "conv_stem") or any(stage.inject for stage in self.stages)
         ):
-            fail("patch_size", "a power of two where a wavelet reads the image", self.patch_size)
+            fail(
+                "patch_size",
+                "a power of two for this tokenizer or for injected details",
+                self.patch_size,
+            )
         if not 0 <= self.drop_path_rate < 1:
             fail("drop_path_rate", "a rate in [0, 1)", self.drop_path_rate)
         size = (self.img_size,) * 2 if isinstance(self.img_size, int) else tuple(self.img_size)
@@ -154,10 +179,16 @@ class BackboneConfig:
                     "'none' (the tokenizer makes its grid)" if index == 0 else "a downsampler"
                 )
                 fail(f"stages[{index}].downsample", expected, repr(stage.downsample))
+        if self.position == "relative_bias" and all(s.mixer != "window" for s in self.stages):
+            mixers = ", ".join(dict.fromkeys(stage.mixer for stage in self.stages))
+            expected = (
+                "another one where no stage has mixer='window' (the bias lives in its windows)"
+            )
+            fail("position", expected, f"'relative_bias' with {mixers}")
         if self.pool == "token":
             if len(self.stages) > 1:
                 fail("pool", "'avg' where there are several stages", "'token'")
-            if self.stages[0].mixer != "global":
+            if self.stages[0].mixer not in ("global", "cross_covariance"):
                 mixer = repr(self.stages[0].mixer)
                 fail("pool", f"'avg' with mixer {mixer} (no place on the grid)", "'token'")
 
@@ -201,60 +232,37 @@ def make_stages(
     *,
     depths: Sequence[int],
     embed_dims: Sequence[int],
-    num_heads: Sequence[int] | int = 1,
-    mixers: Sequence[str] | str = "global",
     downsample: str = "dwt",
-    mlp_ratio: float = 4.0,
-    inject: Sequence[bool] | bool = False,
-    kernel_size: int = 5,
+    **fields: Any,
 ) -> tuple[StageConfig, ...]:
     """Stages from parallel sequences, as the papers' tables give them.
 
     Args:
         depths: blocks of each stage; its length is the number of stages.
         embed_dims: channels of each stage.
-        num_heads: heads of each stage, or one number for all.
-        mixers: mixer of each stage, or one for all.
         downsample: how every stage after the first gets its grid.
-        mlp_ratio: for all stages.
-        inject: for each stage, or one for all.
-        kernel_size: for all stages.
+        **fields: any other field of `StageConfig`: one value for all stages, or a sequence with
+            one for each.
 
     Raises:
-        ValueError: sequences of different lengths.
+        ValueError: an unknown field (with the nearest names), or sequences of different lengths.
 
     Example:
         >>> [stage.downsample for stage in make_stages(depths=(1, 2), embed_dims=(8, 16))]
         ['none', 'dwt']
     """
-    count = len(depths)
-
-    def spread(argument: str, value: Any) -> list[Any]:
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            return [value] * count
-        if len(value) != count:
-            fail(argument, f"{count} values, one per entry of depths", f"{len(value)}: {value!r}")
-        return list(value)
-
+    known = [field.name for field in dataclasses.fields(StageConfig)]
+    rows: list[dict[str, Any]] = [{"depth": depth} for depth in depths]
+    for name, value in {"embed_dim": embed_dims, **fields}.items():
+        check_choice("field", name, known)
+        values = value if isinstance(value, Sequence) and not isinstance(value, str) else None
+        if values is not None and len(values) != len(rows):
+            argument = "embed_dims" if name == "embed_dim" else name
+            expected = f"{len(rows)} values, one per entry of depths"
+            fail(argument, expected, f"{len(values)}: {values!r}")
+        for index, row in enumerate(rows):
+            row[name] = value if values is None else values[index]
     return tuple(
-        StageConfig(
-            depth=depth,
-            embed_dim=dim,
-            num_heads=heads,
-            mixer=mixer,
-            downsample="none" if index == 0 else downsample,
-            mlp_ratio=mlp_ratio,
-            inject=injected,
-            kernel_size=kernel_size,
-        )
-        for index, (depth, dim, heads, mixer, injected) in enumerate(
-            zip(
-                depths,
-                spread("embed_dims", embed_dims),
-                spread("num_heads", num_heads),
-                spread("mixers", mixers),
-                spread("inject", inject),
-                strict=True,
-            )
-        )
+        StageConfig(**row, downsample="none" if index == 0 else downsample)
+        for index, row in enumerate(rows)
     )

@@ -12,6 +12,7 @@ import dataclasses
 import torch
 
 from wavevit.checks import fail
+from wavevit.layers.tokenizers import PacketTokenizer, PatchTokenizer
 from wavevit.models.backbone import Backbone
 from wavevit.wavelets import iwavepacket2, wavepacket2
 
@@ -45,6 +46,7 @@ def unfold(model: Backbone) -> Backbone:
     config = model.config
     if config.tokenizer != "patch":
         fail("model.config.tokenizer", "'patch'", repr(config.tokenizer))
+    assert isinstance(model.tokenizer, PatchTokenizer)
     kernel = model.tokenizer.proj.weight.detach()
     level = config.patch_size.bit_length() - 1
     if 1 << level != config.patch_size:
@@ -75,6 +77,7 @@ def fold(model: Backbone) -> Backbone:
         got = f"tokenizer={config.tokenizer!r}, subband_norm={config.subband_norm}"
         expected = "a linear block-Haar tokenizer (tokenizer='dwt' without norm and activation)"
         fail("model.config", expected, f"{got}, subband_act={config.subband_act}")
+    assert isinstance(model.tokenizer, PacketTokenizer)
     weight = model.tokenizer.proj.weight.detach()
     packets = weight.unflatten(1, (config.in_chans, -1))
     return _rebuilt(model, iwavepacket2(packets), tokenizer="patch")

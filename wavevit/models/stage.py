@@ -7,21 +7,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from wavevit.layers.blocks import Block
-from wavevit.layers.downsample import DWTDownsample
 from wavevit.layers.inject import DetailInjection
-from wavevit.layers.mixers import GlobalAttention, WaveletConv
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.models.config import BackboneConfig, StageConfig
+from wavevit.models.config import BackboneConfig
+from wavevit.models.parts import make_downsample, make_mixer, make_mlp
 
 __all__ = ["Stage"]
-
-
-def _make_mixer(stage: StageConfig, config: BackboneConfig) -> Part:
-    if stage.mixer == "global":
-        return GlobalAttention(stage.embed_dim, stage.num_heads, config.qkv_bias)
-    return WaveletConv(
-        stage.embed_dim, stage.kernel_size, stage.wavelet_levels, config.padding, config.wavelet
-    )
 
 
 class Stage(Part):
@@ -35,23 +26,25 @@ class Stage(Part):
 
     def __init__(self, config: BackboneConfig, index: int, drop_path: list[float]) -> None:
         super().__init__()
-        stage = config.stages[index]
+        stage, stride = config.stages[index], config.strides[index]
         dim, eps = stage.embed_dim, config.norm_eps
         self.grad_checkpointing = False
-        self.downsample = None
-        if stage.downsample == "dwt":
-            previous = config.stages[index - 1].embed_dim
-            self.downsample = DWTDownsample(previous, dim, config.wavelet, eps)
-        stride = config.strides[index]
+        self.downsample = make_downsample(config, index)
         self.inject = None
         if stage.inject:
             self.inject = DetailInjection(config.in_chans, dim, level=stride.bit_length() - 1)
-        mixers = [_make_mixer(stage, config) for _ in range(stage.depth)]
+        mixers = [make_mixer(config, stage, block) for block in range(stage.depth)]
+        mlps = [make_mlp(config, stage) for _ in range(stage.depth)]
         self.blocks = nn.ModuleList(
-            Block(dim, mixer, stage.mlp_ratio, rate, eps)
-            for mixer, rate in zip(mixers, drop_path, strict=True)
+            Block(dim, mixer, mlp, rate, eps)
+            for mixer, mlp, rate in zip(mixers, mlps, drop_path, strict=True)
         )
-        declared = [mixers[0].symmetry.at_stride(stride), Symmetry(stride)]
+        # The last stage's norm is the backbone's own.
+        ends = config.stage_norm and index < len(config.stages) - 1
+        self.norm = nn.LayerNorm(dim, eps=eps) if ends else nn.Identity()
+        declared = [Symmetry(stride), *(p.symmetry.at_stride(stride) for p in (*mixers, *mlps))]
+        if self.downsample is not None:
+            declared.append(self.downsample.symmetry.at_stride(stride // 2))
         self.symmetry = Symmetry.combine(declared)  # in pixels
 
     def enter(

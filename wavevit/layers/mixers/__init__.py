@@ -1,6 +1,15 @@
 """How tokens exchange information, (B, N, D) on a grid (h, w) to the same shape."""
 
+from wavevit.layers.mixers.cross_covariance import CrossCovarianceAttention
 from wavevit.layers.mixers.global_attention import GlobalAttention
+from wavevit.layers.mixers.spatial_reduction import SpatialReductionAttention
 from wavevit.layers.mixers.wavelet_conv import WaveletConv
+from wavevit.layers.mixers.window import WindowAttention
 
-__all__ = ["GlobalAttention", "WaveletConv"]
+__all__ = [
+    "CrossCovarianceAttention",
+    "GlobalAttention",
+    "SpatialReductionAttention",
+    "WaveletConv",
+    "WindowAttention",
+]

@@ -27,7 +27,7 @@ def haar_pyramid(
         depths=depths,
         embed_dims=embed_dims,
         num_heads=[max(dim // head_dim, 1) for dim in embed_dims],
-        mixers=["wavelet_conv" if i < attention_from else "global" for i in range(count)],
+        mixer=["wavelet_conv" if i < attention_from else "global" for i in range(count)],
         # The first grid's tokenizer has just read every detail of its own stride.
         inject=[i > 0 for i in range(count)],
     )

@@ -1,0 +1,76 @@
+"""Our ViT, Swin and PVT are timm's: the baselines of every claim are no straw men."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import wavevit
+from wavevit.interop.timm import load_timm_weights
+
+timm = pytest.importorskip("timm", reason="comes with the extra timm")
+
+
+PAIRS = {
+    "vit_tiny_patch16": "vit_tiny_patch16_224",
+    "vit_small_patch16": "vit_small_patch16_224",
+    "vit_base_patch16": "vit_base_patch16_224",
+    "swin_tiny": "swin_tiny_patch4_window7_224",
+    "swin_small": "swin_small_patch4_window7_224",
+    "swin_base": "swin_base_patch4_window7_224",
+    "pvt_v2_b0": "pvt_v2_b0",
+    "pvt_v2_b1": "pvt_v2_b1",
+    "pvt_v2_b2": "pvt_v2_b2",
+}
+COMPUTED = ("vit_tiny_patch16", "vit_small_patch16", "swin_tiny", "pvt_v2_b0", "pvt_v2_b1")
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_equal_outputs(name: str) -> None:
+    torch.manual_seed(0)
+    theirs = timm.create_model(PAIRS[name], num_classes=10).eval()
+    for parameter in theirs.parameters():  # timm starts biases at 0: random ones test more
+        torch.nn.init.normal_(parameter, std=0.05)
+    ours = wavevit.create_model(name, num_classes=10).eval()
+    load_timm_weights(ours, theirs)
+    x = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+        features = theirs.forward_features(x)
+        if name.startswith("swin"):
+            features = features.permute(0, 3, 1, 2)
+        torch.testing.assert_close(ours.forward_features(x), features, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(448, 224), (224, 448)])
+def test_swin_equals_timm_at_other_sizes(size: tuple[int, int]) -> None:
+    """Sizes that whole windows fill; timm wants to know them beforehand, ours takes any.
+
+    Elsewhere the two differ by design: ours pads before it rolls, as Swin's own detection code
+    does, so that the mask separates what the roll brings together; timm pads afterwards.
+    """
+    torch.manual_seed(0)
+    theirs = timm.create_model(
+        "swin_tiny_patch4_window7_224", num_classes=10, img_size=size
+    ).eval()
+    ours = wavevit.create_model("swin_tiny", num_classes=10).eval()
+    load_timm_weights(ours, theirs)
+    x = torch.randn(1, 3, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_size_has_timms_parameters(name: str) -> None:
+    with torch.device("meta"):
+        ours = wavevit.create_model(name)
+        theirs = timm.create_model(PAIRS[name])
+    assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
+
+
+def test_another_architecture_is_refused() -> None:
+    theirs = timm.create_model("vit_tiny_patch16_224", num_classes=10)
+    with pytest.raises(ValueError, match="timm_model: expected the architecture of `model`"):
+        load_timm_weights(wavevit.create_model("test_vit"), theirs)
+    with pytest.raises(ValueError, match="timm_model: expected one of 'VisionTransformer'"):
+        load_timm_weights(wavevit.create_model("test_vit"), timm.create_model("resnet18"))

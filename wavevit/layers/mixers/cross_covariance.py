@@ -1,0 +1,46 @@
+"""XCiT's mixer: attention between channels instead of tokens."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.checks import check_multiple
+from wavevit.layers.symmetry import Part, Symmetry
+
+__all__ = ["CrossCovarianceAttention"]
+
+
+class CrossCovarianceAttention(Part):
+    """Channels attend to channels through their covariance over all places.
+
+    Cost grows linearly with the number of tokens. The map from values to outputs is the same
+    linear map at every place, so it keeps every shift and aliases nothing; tokens do not meet
+    except through that covariance.
+
+    Args:
+        dim: channels of a token.
+        num_heads: number of heads, a divisor of `dim`.
+        qkv_bias: whether queries, keys and values have a bias.
+
+    Source:
+        El-Nouby et al. 2021 (XCiT), section 3.2.
+    """
+
+    def __init__(self, dim: int, num_heads: int, qkv_bias: bool = True) -> None:
+        super().__init__()
+        check_multiple("embed_dim", dim, num_heads)
+        self.num_heads = num_heads
+        self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+        self.symmetry = Symmetry(1)
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, N, D) to the same shape."""
+        # (3, B, heads, D/heads, N)
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 4, 1)
+        attention = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)
+        attention = (attention * self.temperature).softmax(dim=-1)
+        return self.proj((attention @ v).permute(0, 3, 1, 2).flatten(2))

@@ -1,0 +1,131 @@
+"""Swin's mixer: attention inside windows that shift by half a window from block to block."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.checks import check_multiple
+from wavevit.layers.symmetry import Part, Symmetry
+
+__all__ = ["WindowAttention"]
+
+# What keeps tokens apart that the roll has brought together; exp(-100) is 0 in float32.
+_APART = -100.0
+
+
+class WindowAttention(Part):
+    """Softmax attention of each token to the others of its window.
+
+    A grid that no window divides is padded at the bottom and right with zeros before it is
+    shifted, as in Swin's own detection code (timm pads after the shift); a grid that one window
+    covers is not shifted.
+
+    Args:
+        dim: channels of a token.
+        num_heads: number of heads, a divisor of `dim`.
+        window_size: side of a window in tokens.
+        shifted: move the windows by half their side (every second block does).
+        relative_bias: add a learned bias for each offset between two tokens of a window.
+        qkv_bias: whether queries, keys and values have a bias.
+        padding: ``"zeros"`` masks attention across the seam of the shifted grid, as in Swin;
+            ``"circular"`` lets the windows wrap, which keeps shifts by a window exactly where
+            the window divides the grid.
+
+    Source:
+        Liu et al. 2021 (Swin), section 3.2.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        window_size: int = 7,
+        shifted: bool = False,
+        relative_bias: bool = True,
+        qkv_bias: bool = True,
+        padding: str = "zeros",
+    ) -> None:
+        super().__init__()
+        check_multiple("embed_dim", dim, num_heads)
+        self.num_heads, self.window_size = num_heads, window_size
+        self.shift = window_size // 2 if shifted else 0
+        self.wraps = padding == "circular"
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+        self.bias_table = None
+        if relative_bias:
+            self.bias_table = nn.Parameter(torch.empty((2 * window_size - 1) ** 2, num_heads))
+            nn.init.trunc_normal_(self.bias_table, std=0.02)
+        self.symmetry = Symmetry(window_size, circular=self.wraps)
+
+    def _bias(self, height: int, width: int) -> Tensor | None:
+        """(heads, N, N) for a window of that size, read off the table's middle."""
+        if self.bias_table is None:
+            return None
+        device = self.bias_table.device
+        rows = torch.arange(height, device=device).repeat_interleave(width)
+        columns = torch.arange(width, device=device).repeat(height)
+        middle, side = self.window_size - 1, 2 * self.window_size - 1
+        dy = rows[:, None] - rows[None, :] + middle
+        dx = columns[:, None] - columns[None, :] + middle
+        return self.bias_table[dy * side + dx].permute(2, 0, 1)
+
+    def _mask(self, padded: tuple[int, int], window: tuple[int, int], like: Tensor) -> Tensor:
+        """(windows, N, N): zero between tokens of one region of the shifted grid."""
+
+        def regions(side: int, size: int) -> Tensor:
+            place = torch.arange(side, device=like.device)
+            if side == size:  # one window covers this axis: it is not shifted
+                return torch.zeros_like(place)
+            return (place >= side - size).long() + (place >= side - self.shift).long()
+
+        rows, columns = (regions(s, w) for s, w in zip(padded, window, strict=True))
+        labels = (3 * rows[:, None] + columns[None, :]).unflatten(0, (-1, window[0]))
+        labels = labels.unflatten(2, (-1, window[1])).transpose(1, 2).flatten(2).flatten(0, 1)
+        apart = labels[:, :, None] != labels[:, None, :]
+        return torch.zeros_like(apart, dtype=like.dtype).masked_fill(apart, _APART)
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""
+        batch, _, dim = x.shape
+        height, width = grid
+        window = (min(self.window_size, height), min(self.window_size, width))
+        shift = tuple(self.shift if s > w else 0 for s, w in zip(grid, window, strict=True))
+        padded = (height + -height % window[0], width + -width % window[1])
+        image = x.unflatten(1, grid)
+        image = F.pad(image, (0, 0, 0, padded[1] - width, 0, padded[0] - height))
+        if any(shift):
+            image = torch.roll(image, (-shift[0], -shift[1]), dims=(1, 2))
+        # (B, rows, wh, columns, ww, D) -> (B · windows, N, D)
+        image = image.unflatten(2, (-1, window[1])).unflatten(1, (-1, window[0]))
+        rows, columns = image.shape[1], image.shape[3]
+        tokens = image.transpose(2, 3).flatten(3, 4).flatten(0, 2)
+        q, k, v = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        tokens = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=self._attention_bias(padded, window, shift, batch, q)
+        )
+        tokens = self.proj(tokens.transpose(1, 2).flatten(2))
+        image = tokens.reshape(batch, rows, columns, window[0], window[1], dim)
+        image = image.transpose(2, 3).reshape(batch, padded[0], padded[1], dim)
+        if any(shift):
+            image = torch.roll(image, shift, dims=(1, 2))
+        return image[:, :height, :width].flatten(1, 2)
+
+    def _attention_bias(
+        self,
+        padded: tuple[int, int],
+        window: tuple[int, int],
+        shift: tuple[int, ...],
+        batch: int,
+        like: Tensor,
+    ) -> Tensor | None:
+        """Relative bias plus the mask of a shifted grid, for scores (B · windows, heads, N, N)."""
+        bias = self._bias(*window)
+        if not any(shift) or self.wraps:
+            return None if bias is None else bias.to(like.dtype)
+        mask = self._mask(padded, window, like)[:, None]
+        if bias is not None:
+            mask = mask + bias.to(like.dtype)
+        return mask.repeat(batch, 1, 1, 1)

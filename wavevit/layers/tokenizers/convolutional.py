@@ -1,0 +1,87 @@
+"""Tokenizers whose tokens share pixels: overlapping patches, and a stem of small convolutions."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.checks import fail
+from wavevit.layers.padding import pad_map
+from wavevit.layers.symmetry import Part, Symmetry
+
+__all__ = ["ConvStemTokenizer", "OverlapTokenizer"]
+
+
+class OverlapTokenizer(Part):
+    """One convolution whose kernel is almost twice its stride, then a norm.
+
+    Args:
+        in_chans: channels of the image.
+        embed_dim: channels of a token.
+        patch_size: stride in pixels; the kernel is ``2 * patch_size - 1``.
+        padding: borders, ``"zeros"`` or ``"circular"``.
+        eps: of the norm.
+
+    Source:
+        Wang et al. 2022 (PVT v2): kernel 7 at stride 4.
+    """
+
+    def __init__(
+        self, in_chans: int, embed_dim: int, patch_size: int, padding: str, eps: float = 1e-6
+    ) -> None:
+        super().__init__()
+        self.border, self.reach = padding, patch_size - 1
+        self.proj = nn.Conv2d(in_chans, embed_dim, 2 * patch_size - 1, stride=patch_size)
+        self.norm = nn.LayerNorm(embed_dim, eps=eps)
+        self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
+        tokens = self.proj(pad_map(x, self.reach, self.border))
+        return self.norm(tokens.permute(0, 2, 3, 1))
+
+
+class ConvStemTokenizer(Part):
+    """3 x 3 convolutions of stride 2, each followed by a norm and GELU, then a linear map.
+
+    Args:
+        in_chans: channels of the image.
+        embed_dim: channels of a token.
+        patch_size: total stride, a power of two; its logarithm is the number of convolutions.
+        padding: borders, ``"zeros"`` or ``"circular"``.
+        eps: of the norms.
+
+    Raises:
+        ValueError: a patch size that is no power of two, or below 2.
+
+    Source:
+        Xiao et al. 2021 ("Early convolutions help transformers see better"); their batch norm is
+        a LayerNorm over channels here, so that images of a batch do not meet.
+    """
+
+    def __init__(
+        self, in_chans: int, embed_dim: int, patch_size: int, padding: str, eps: float = 1e-6
+    ) -> None:
+        super().__init__()
+        steps = patch_size.bit_length() - 1
+        if patch_size < 2 or patch_size != 1 << steps:
+            expected = "a power of two from 2 on for tokenizer='conv_stem'"
+            fail("patch_size", expected, patch_size)
+        # Channels double on the way, so that every step costs about the same.
+        widths = [in_chans, *(max(embed_dim >> (steps - 1 - i), 8) for i in range(steps))]
+        self.border = padding
+        self.convs = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2) for before, after in itertools.pairwise(widths)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=eps) for width in widths[1:])
+        self.proj = nn.Linear(widths[-1], embed_dim)
+        self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = conv(pad_map(x, 1, self.border)).permute(0, 2, 3, 1)
+            x = F.gelu(norm(x)).permute(0, 3, 1, 2)
+        return self.proj(x.permute(0, 2, 3, 1))

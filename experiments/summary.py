@@ -74,7 +74,7 @@ METRICS = {
     "circular": Metric(("consistency", "circular", "percent"), "C-Cons", "%", 1, "high"),
     "crop": Metric(("consistency", "crop", "percent"), "S-Cons", "%", 1, "high"),
     "subpixel": Metric(("consistency", "subpixel", "percent"), "HP-Cons", "%", 1, "high"),
-    "lipschitz": Metric(("lipschitz", "relative"), "‖J‖‖x‖/‖f‖", "", 2, "low"),
+    "lipschitz": Metric(("lipschitz", "relative"), "‖J‖‖x‖/‖f‖", "", 1, "low"),
     "parameters": Metric(("cost", "parameters"), "parameters", "", 0, ""),
     "macs": Metric(("cost", "macs"), "MACs", "", 0, ""),
 }

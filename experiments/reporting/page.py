@@ -15,7 +15,7 @@ _STYLE = """
 :root { --ink: #1c2530; --soft: #5b6775; --line: #dde3ea; --accent: #0072B2; }
 * { box-sizing: border-box; }
 body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); margin: 0; background: #fff; }
-main { max-width: 74rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+main { max-width: 80rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; }
 p.kicker { color: var(--soft); margin: 0 0 .3rem; }
@@ -27,10 +27,10 @@ figcaption { color: var(--soft); font-size: .95rem; margin-top: .5rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; }
 p, ul, figcaption { max-width: 62rem; }
-th, td { padding: .4rem .5rem; border-bottom: 1px solid var(--line); text-align: right;
+th, td { padding: .4rem .42rem; border-bottom: 1px solid var(--line); text-align: right;
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-td.words, th.words { text-align: left; }
+td.words, th.words { text-align: left; white-space: normal; }
 thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
 thead small { display: block; font-weight: normal; color: var(--soft); }
 tr.baseline td { background: #f4f7fa; }
@@ -67,7 +67,7 @@ def _main_table(summary: StudySummary) -> str:
         head.append(f"<th>{metric.title}{arrow}{unit}</th>")
     head.append("<th>R(1 px)<small>circular ↓</small></th>")
     head.append("<th>R(1 px)<small>crop ↓</small></th>")
-    head.append("<th>parameters</th><th>MMAC</th>")
+    head.append("<th>param.<small>thousands</small></th><th>MMAC</th>")
     head.append(f"<th>time<small>{html.escape(summary.baseline)} = 1</small></th>")
     rows = []
     for name in summary.variants:
@@ -78,7 +78,7 @@ def _main_table(summary: StudySummary) -> str:
                 cells.append(f"<td>{own[key].text(metric.digits)}</td>")
         for kind in ("circular", "crop"):
             cells.append(f"<td>{summary.sensitivity[name][kind][1].text(3)}</td>")
-        cells.append(f"<td>{own['parameters'].mean:,.0f}</td>")
+        cells.append(f"<td>{own['parameters'].mean / 1e3:,.0f}</td>")
         cells.append(f"<td>{own['macs'].mean / 1e6:.2f}</td>")
         ratio = summary.latency.get(name)
         cells.append(f"<td>{ratio:.2f}</td>" if ratio is not None else "<td>not timed</td>")

@@ -50,9 +50,7 @@ def test_swin_equals_timm_at_other_sizes(size: tuple[int, int]) -> None:
     does, so that the mask separates what the roll brings together; timm pads afterwards.
     """
     torch.manual_seed(0)
-    theirs = timm.create_model(
-        "swin_tiny_patch4_window7_224", num_classes=10, img_size=size
-    ).eval()
+    theirs = timm.create_model("swin_tiny_patch4_window7_224", num_classes=10, img_size=size).eval()
     ours = wavevit.create_model("swin_tiny", num_classes=10).eval()
     load_timm_weights(ours, theirs)
     x = torch.randn(1, 3, *size)

@@ -1,0 +1,103 @@
+"""Every pair of values of two axes builds, runs on odd sizes and trains every parameter."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from wavevit import Backbone, BackboneConfig, make_stages
+from wavevit.models.config import (
+    DOWNSAMPLES,
+    MIXERS,
+    MLPS,
+    POSITIONS,
+    TOKENIZERS,
+)
+from wavevit.testing import assert_shift_invariant
+
+AXES = {
+    "tokenizer": TOKENIZERS,
+    "mixer": MIXERS,
+    "downsample": tuple(name for name in DOWNSAMPLES if name != "none"),
+    "position": POSITIONS,
+    "mlp": MLPS,
+    "padding": ("zeros", "circular"),
+    "inject": (False, True),
+    "stage_norm": (False, True),
+    "token_norm": (False, True),
+    "alignment": ("none", "phase_lock"),
+}
+
+
+def pairs() -> list[dict[str, object]]:
+    """Configurations that together hold every pair of values; greedy and deterministic."""
+    missing = {
+        ((a, x), (b, y))
+        for a, b in itertools.combinations(AXES, 2)
+        for x in AXES[a]
+        for y in AXES[b]
+    }
+    found = []
+    while missing:
+        first = dict(min(missing, key=repr))
+        for axis, values in AXES.items():
+            if axis not in first:
+                gains = [_gain(first | {axis: value}, missing) for value in values]
+                first[axis] = values[gains.index(max(gains))]
+        found.append({axis: first[axis] for axis in AXES})
+        missing -= {p for p in missing if all(first[axis] == value for axis, value in p)}
+    return found
+
+
+def _gain(chosen: dict[str, object], missing: set) -> int:
+    return sum(all(axis in chosen and chosen[axis] == v for axis, v in pair) for pair in missing)
+
+
+def config_of(values: dict[str, object]) -> BackboneConfig:
+    values = dict(values)
+    stages = make_stages(
+        depths=(2, 1),
+        embed_dims=(8, 16),
+        num_heads=2,
+        window_size=3,
+        reduction=2,
+        **{name: values.pop(name) for name in ("mixer", "downsample", "mlp", "inject")},
+    )
+    return BackboneConfig(
+        stages=stages, img_size=24, patch_size=4, in_chans=2, num_classes=3, **values
+    )
+
+
+CONFIGURATIONS = pairs()
+
+
+def test_pairs_are_all_there() -> None:
+    for a, b in itertools.combinations(AXES, 2):
+        seen = {(config[a], config[b]) for config in CONFIGURATIONS}
+        assert len(seen) == len(AXES[a]) * len(AXES[b])
+
+
+@pytest.mark.parametrize("values", CONFIGURATIONS, ids=lambda v: "-".join(map(str, v.values())))
+def test_pair(values: dict[str, object]) -> None:
+    if values["position"] == "relative_bias" and values["mixer"] != "window":
+        with pytest.raises(ValueError, match="position: "):
+            config_of(values)
+        return
+    torch.manual_seed(0)
+    model = Backbone(config_of(values)).double()
+    for size in ((24, 24), (23, 37)):
+        x = torch.randn(4, 2, *size, dtype=torch.float64)
+        model.train()
+        model.zero_grad()
+        model(x).square().sum().backward()
+        missing = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+        assert not missing
+        final, maps = model.eval().forward_intermediates(x)
+        torch.testing.assert_close(maps[-1], final)
+    period = model.symmetry.lockable_period
+    if period is not None:
+        side = -(-24 // period) * period
+        x = torch.randn(2, 2, side, 2 * side, dtype=torch.float64)
+        assert_shift_invariant(model, x, [(period, 0), (0, period), (-period, period)])

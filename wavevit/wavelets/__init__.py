@@ -3,6 +3,7 @@
 from wavevit.wavelets.boundary import MODES
 from wavevit.wavelets.dwt import dwt2, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank, wavelet_names
+from wavevit.wavelets.lifting import Lifting
 from wavevit.wavelets.modules import DWT2, IDWT2, ISWT2, SWT2, WaveDec2, WaveRec2
 from wavevit.wavelets.packets import iwavepacket2, wavepacket2
 from wavevit.wavelets.pyramid import Pyramid, dwt_max_level, wavedec2, waverec2
@@ -15,6 +16,7 @@ __all__ = [
     "MODES",
     "SWT2",
     "FilterBank",
+    "Lifting",
     "Pyramid",
     "WaveDec2",
     "WaveRec2",

@@ -56,14 +56,19 @@ def extend(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
 
 def _source(position: Tensor, side: int, mode: str) -> Tensor:
     """Index of the sample that stands at `position`, which may lie anywhere."""
+    # Sizes enter as tensors: an exported graph with free sizes has no scalars to compute with.
+    last = position.new_full((1,), side - 1)
+    if mode == "constant":
+        return torch.minimum(position.clamp(min=0), last)
     if mode == "periodization":
-        return position.remainder(side + side % 2).clamp(max=side - 1)
-    if mode == "periodic":
-        return position.remainder(side)
-    if mode == "symmetric":
-        folded = position.remainder(2 * side)
-        return torch.minimum(folded, 2 * side - 1 - folded)
-    if mode == "reflect":
-        folded = position.remainder(2 * side - 2)
-        return torch.minimum(folded, 2 * side - 2 - folded)
-    return position.clamp(0, side - 1)  # constant
+        period = side + side % 2
+    elif mode == "periodic":
+        period = side
+    elif mode == "symmetric":
+        period = 2 * side
+    else:  # reflect
+        period = 2 * side - 2
+    folded = torch.remainder(position, position.new_full((1,), period))
+    if mode in ("periodization", "periodic"):
+        return torch.minimum(folded, last)
+    return torch.minimum(folded, (period - 1 if mode == "symmetric" else period) - folded)

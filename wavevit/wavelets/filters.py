@@ -93,6 +93,17 @@ class FilterBank:
         """
         return filter_bank(name)
 
+    @classmethod
+    def one_sided(cls, lo: Sequence[float], hi: Sequence[float]) -> FilterBank:
+        """A bank of which one direction alone is known and used; nothing can be checked.
+
+        Both directions get the pair that is given, in the convention of `dec_*` and `rec_*`.
+
+        Raises:
+            ValueError: filters of different, odd or no length.
+        """
+        return cls(tuple(lo), tuple(hi), tuple(lo), tuple(hi), "one-sided", _trusted=True)
+
     @property
     def filters(self) -> tuple[Taps, Taps, Taps, Taps]:
         """``(dec_lo, dec_hi, rec_lo, rec_hi)``, the order of ``pywt.Wavelet(filter_bank=…)``."""
@@ -247,7 +258,8 @@ def _load(name: str) -> bool:
     # Counting moments in floating point is unreliable for long filters; orthogonal families
     # have theirs by construction.
     moments = wavelet.vanishing_moments_psi if wavelet.orthogonal else None
-    _NAMED[name] = FilterBank(*wavelet.filter_bank, name, moments, True)
+    low, high, low_back, high_back = wavelet.filter_bank
+    _NAMED[name] = FilterBank(low, high, low_back, high_back, name, moments, _trusted=True)
     return True
 
 

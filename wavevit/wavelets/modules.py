@@ -7,6 +7,8 @@ by ``.to_empty(device=…)`` and ``reset_parameters()``, as timm's fixed filters
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.overrides import has_torch_function
@@ -44,6 +46,12 @@ class _Transform(nn.Module):
         exact = self.bank.taps(self.which, torch.float64, torch.device("cpu"))
         with torch.no_grad():
             self.taps.copy_(exact)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _Transform:
+        # Casting copies rounded values: double() after float() would keep seven digits.
+        super()._apply(fn, recurse)
+        self.reset_parameters()
+        return self
 
     def extra_repr(self) -> str:
         """The wavelet and, where there is one, the mode."""

@@ -61,14 +61,19 @@ def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tenso
     return forward_levels(x, filter_bank(wavelet), level)
 
 
-def forward_levels(x: Tensor, bank: FilterBank, level: int, taps: Tensor | None = None) -> Tensor:
-    """`swt2` without its checks; `taps` may bring the bank's filters as a tensor."""
+def forward_levels(
+    x: Tensor, bank: FilterBank, level: int, taps: Tensor | None = None, mode: str = "periodic"
+) -> Tensor:
+    """`swt2` without its checks; `taps` may bring the bank's filters as a tensor.
+
+    Only on the circle, mode ``"periodic"``, does the transform keep shifts and have an inverse.
+    """
 
     def compute(image: Tensor) -> Tensor:
         g = bank_taps(taps, bank, "analysis", image)
         levels: list[Tensor] = []
         for j in range(level):
-            bands = _filter(_filter(image, g, -1, 2**j), g, -2, 2**j)
+            bands = _filter(_filter(image, g, -1, 2**j, mode), g, -2, 2**j, mode)
             bands = bands.unflatten(1, (image.shape[1], 4))
             levels.append(bands)
             image = bands[:, :, 0]
@@ -129,10 +134,10 @@ def _spacing(spacing: int, dim: int) -> tuple[int, int]:
     return (1, spacing) if dim == -1 else (spacing, 1)
 
 
-def _filter(x: Tensor, g: Tensor, dim: int, spacing: int) -> Tensor:
+def _filter(x: Tensor, g: Tensor, dim: int, spacing: int, mode: str) -> Tensor:
     """(B, C, H, W) to (B, 2C, H, W): each channel becomes its low and its high band."""
     half = g.shape[1] // 2
-    x = extend(x, dim, spacing * (half - 1), spacing * half, "periodic")
+    x = extend(x, dim, spacing * (half - 1), spacing * half, mode)
     channels = x.shape[1]
     kernel = _kernel(g, dim)[:, None].repeat(channels, 1, 1, 1)
     return F.conv2d(x, kernel, dilation=_spacing(spacing, dim), groups=channels)

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wavevit.checks import check_at_least
 from wavevit.measure.evaluation import evaluation_mode
-from wavevit.wavelets import dwt2, idwt2
+from wavevit.wavelets import dwt2, filter_bank, idwt2, iswt2, swt2
 
 __all__ = ["Cost", "cost", "latency_ratios"]
 
@@ -53,25 +53,34 @@ _FFTS = {
 
 
 class _WaveletCounter(TorchFunctionMode):
-    """Counts filter taps of transforms; their pointwise arithmetic is invisible to other counters.
+    """Counts filter taps of transforms, however they are evaluated.
 
-    A separable filter bank of `L` taps costs `L` multiply-accumulates per sample along each axis.
+    A separable filter bank of `L` taps costs `L` multiply-accumulates per coefficient and axis.
+    The convolutions or products that a transform is made of are taken out of `flops` again:
+    what it costs is a property of the wavelet, not of the evaluation that was fastest here.
     """
 
-    taps = 2  # Haar
-
-    def __init__(self) -> None:
+    def __init__(self, flops: FlopCounterMode) -> None:
         super().__init__()
         self.macs = 0
+        self.flops = flops
+        self.flops_inside = 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if func not in (dwt2, idwt2, swt2, iswt2):
+            return func(*args, **(kwargs or {}))
+        before = self.flops.get_total_flops()
         result = func(*args, **(kwargs or {}))
-        if func is dwt2:
-            self.macs += 2 * self.taps * result.numel()
-        elif func is idwt2:
-            self.macs += 2 * self.taps * args[0].numel()
+        self.flops_inside += self.flops.get_total_flops() - before
+        taps = filter_bank((kwargs or {})["wavelet"]).length
+        coefficients = (args[0] if func in (idwt2, iswt2) else result).numel()
+        if func in (dwt2, idwt2):
+            self.macs += 2 * taps * coefficients
+        else:
+            # Undecimated, one axis makes half of the coefficients and the other all of them.
+            self.macs += 3 * taps * coefficients // 2
         return result
 
 
@@ -91,7 +100,7 @@ def cost(model: nn.Module, images: Tensor) -> Cost:
     """
     # Fused attention is invisible to the counter on the CPU; the plain one is two products.
     counter = FlopCounterMode(display=False, custom_mapping=_FFTS)
-    wavelets = _WaveletCounter()
+    wavelets = _WaveletCounter(counter)
     with (
         torch.no_grad(),
         evaluation_mode(model),
@@ -104,7 +113,7 @@ def cost(model: nn.Module, images: Tensor) -> Cost:
     fft = sum(flops for op, flops in by_op.items() if op in _FFTS)
     batch = images.shape[0]
     kinds = {
-        "matmul": (sum(by_op.values()) - fft) // 2 // batch,
+        "matmul": (sum(by_op.values()) - fft - wavelets.flops_inside) // 2 // batch,
         "wavelet": wavelets.macs // batch,
         "fft": fft // 2 // batch,
     }

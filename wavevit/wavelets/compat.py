@@ -1,0 +1,157 @@
+"""pytorch-wavelets' classes under their own names: change one import, keep the code.
+
+    from pytorch_wavelets import DWTForward, DWTInverse          # before
+    from wavevit.wavelets.compat import DWTForward, DWTInverse   # after
+
+`SWTForward` is in ``pytorch_wavelets.dwt.transform2d`` there, and here beside the others.
+
+Same arguments, same structure of what is returned, same values. Different are the gradients,
+which are right here in every mode and size (those of pytorch-wavelets 1.3.0 are not, beyond
+even sizes under ``"zero"`` and ``"periodization"``), and that half precision, `torch.func` and
+compilation work. For new code, the functions of `wavevit.wavelets` say more with less.
+
+The filters are no part of the state dict here; load checkpoints of models that held the old
+classes with ``strict=False``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.wavelets.dwt import check_bands, dwt2, idwt2
+from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.swt import forward_levels
+
+__all__ = ["DWTForward", "DWTInverse", "SWTForward"]
+
+# Names of pytorch-wavelets to ours, for transforms that decimate and for those that do not.
+_DECIMATED = {mode: mode for mode in ("zero", "symmetric", "reflect", "periodic", "periodization")}
+_DECIMATED["per"] = "periodization"
+_UNDECIMATED = {"zero": "zero", "constant": "zero", "replicate": "constant"}
+_UNDECIMATED |= {"symmetric": "symmetric", "reflect": "reflect"}
+_UNDECIMATED |= {"periodic": "periodic", "periodization": "periodic", "per": "periodic"}
+
+
+def _as_bank(wave: Any) -> FilterBank:
+    """A bank from a name, a `FilterBank`, a ``pywt.Wavelet`` or a pair of filters.
+
+    Raises:
+        ValueError: an unknown name, or different filters for rows and columns.
+    """
+    if isinstance(wave, str | FilterBank):
+        return filter_bank(wave)
+    if hasattr(wave, "filter_bank"):  # pywt.Wavelet
+        low, high, low_back, high_back = wave.filter_bank
+        return FilterBank(low, high, low_back, high_back, wave.name, _trusted=True)
+    pair = [[float(tap) for tap in filter_] for filter_ in wave]
+    if len(pair) == 4 and pair[:2] == pair[2:]:
+        pair = pair[:2]
+    if len(pair) != 2:
+        fail("wave", "a name, a bank or one pair of filters for rows and columns", f"{len(pair)}")
+    return FilterBank.one_sided(*pair)
+
+
+class DWTForward(nn.Module):
+    """Decimated transform, fine to coarse.
+
+    Args:
+        J: number of levels.
+        wave: name of a wavelet, a `FilterBank`, a ``pywt.Wavelet`` or ``(dec_lo, dec_hi)``.
+        mode: ``"zero"``, ``"symmetric"``, ``"reflect"``, ``"periodic"``, ``"periodization"`` or
+            its short name ``"per"``.
+
+    Raises:
+        ValueError: an unknown wavelet or mode, a level below 0.
+
+    Guarantees:
+        Values of pytorch-wavelets 1.3.0, right gradients (tests/parity/test_pytorch_wavelets.py).
+    """
+
+    def __init__(self, J: int = 1, wave: Any = "db1", mode: str = "zero") -> None:
+        super().__init__()
+        self.bank = _as_bank(wave)
+        self.J = check_at_least("J", J, 0)
+        self.mode = check_choice("mode", mode, _DECIMATED)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Images (B, C, H, W) to ``(yl, yh)``: (B, C, h, w) and J tensors (B, C, 3, h_j, w_j)."""
+        check_image(x)
+        low, high = x, []
+        for _ in range(self.J):
+            bands = dwt2(low, self.bank, _DECIMATED[self.mode])
+            low = bands[:, :, 0]
+            high.append(bands[:, :, 1:])
+        return low, high
+
+
+class DWTInverse(nn.Module):
+    """Inverse of `DWTForward`.
+
+    Args:
+        wave: as in `DWTForward`; a pair of filters is ``(rec_lo, rec_hi)``.
+        mode: as in `DWTForward`.
+
+    Raises:
+        ValueError: an unknown wavelet or mode.
+
+    Guarantees:
+        Values of pytorch-wavelets 1.3.0, right gradients (tests/parity/test_pytorch_wavelets.py).
+    """
+
+    def __init__(self, wave: Any = "db1", mode: str = "zero") -> None:
+        super().__init__()
+        self.bank = _as_bank(wave)
+        self.mode = check_choice("mode", mode, _DECIMATED)
+
+    def forward(self, coeffs: tuple[Tensor, Sequence[Tensor | None]]) -> Tensor:
+        """``(yl, yh)`` as `DWTForward` gives them to images; an entry of `yh` may be None."""
+        low, high = coeffs
+        check_image(low, "coeffs[0]")
+        for index, bands in reversed(list(enumerate(high))):
+            if bands is None:
+                bands = low.new_zeros(low.shape[0], low.shape[1], 3, *low.shape[-2:])
+            check_bands(bands, f"coeffs[1][{index}]", 3)
+            height, width = bands.shape[-2:]
+            # The level below may have had an odd side, of which the inverse makes an even one.
+            low = low[:, :, None, :height, :width]
+            if low.shape[-2:] != bands.shape[-2:]:
+                expected = f"details of {tuple(low.shape[-2:])} or one below on a side"
+                fail(f"coeffs[1][{index}]", expected, (height, width))
+            low = idwt2(torch.cat([low, bands], dim=2), self.bank, _DECIMATED[self.mode])
+        return low
+
+
+class SWTForward(nn.Module):
+    """Undecimated transform, fine to coarse.
+
+    Args:
+        J: number of levels.
+        wave: as in `DWTForward`.
+        mode: borders. ``"periodization"``, ``"per"`` and ``"periodic"`` are the circle, the one
+            border on which the transform keeps shifts; pytorch-wavelets has the first as its
+            default and then fails on it. ``"zero"``, ``"constant"`` (zeros there, and here),
+            ``"replicate"``, ``"symmetric"``, ``"reflect"``.
+
+    Raises:
+        ValueError: an unknown wavelet or mode, a level below 1.
+
+    Guarantees:
+        Values of pytorch-wavelets 1.3.0, right gradients (tests/parity/test_pytorch_wavelets.py).
+    """
+
+    def __init__(self, J: int = 1, wave: Any = "db1", mode: str = "periodization") -> None:
+        super().__init__()
+        self.bank = _as_bank(wave)
+        self.J = check_at_least("J", J, 1)
+        self.mode = check_choice("mode", mode, _UNDECIMATED)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Images (B, C, H, W) to J tensors (B, C, 4, H, W), bands ``cA, cH, cV, cD``."""
+        check_image(x)
+        levels = forward_levels(x, self.bank, self.J, mode=_UNDECIMATED[self.mode])
+        return list(levels.flip(2).unbind(2))

@@ -1,0 +1,176 @@
+"""One level of a separable two-channel filter bank, and its adjoint, on both axes of an image.
+
+With `g` the taps in correlation order and `x̃` the extended signal, the two maps along an axis are
+
+    analysis     c_b[k] = Σ_i g_b[i] x̃[2k + i]
+    synthesis    ỹ[m]   = Σ_b Σ_k g_b[m − 2k] c_b[k]        its transpose, cropped to the signal
+
+and each has two evaluations that agree to rounding, chosen by what is fast where:
+
+    strided grouped convolution     large images, and every compiled or exported graph
+    two dense matrix products       small images in eager mode: the matrix of a side, border
+                                    included, is the transform of the identity
+
+Both are torch's own operations, so derivatives of every order and direction are torch's too.
+Half precision is computed in float32 and rounded once, at the end; autocast is kept out, because
+rounding filters to bfloat16 would cost the reconstruction two digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wavevit.wavelets.boundary import extend
+from wavevit.wavelets.filters import FilterBank, remember
+
+__all__ = ["analyse", "bank_taps", "in_compute_dtype", "synthesise"]
+
+# Sides up to which the dense product was faster than the convolution on a CPU core; it costs the
+# side per sample, where the convolution costs the number of taps.
+_DENSE_SIDE_PER_TAP = 32
+_DENSE_SIDE = 320
+_DENSE_IMAGES = 4  # with fewer, making the matrix costs more than it saves
+
+
+def in_compute_dtype(x: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+    """Runs `compute` on `x` in at least float32, outside autocast, and returns to `x`'s dtype."""
+    dtype = x.dtype
+    wide = x if dtype in (torch.float32, torch.float64) else x.float()
+    kind = x.device.type
+    lowered = kind != "meta" and torch.is_autocast_enabled(kind)
+    with torch.autocast(kind, enabled=False) if lowered else nullcontext():
+        return compute(wide).to(dtype)
+
+
+def analyse(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
+    """One level, (B, C, H, W) to (B, C, 4, h, w); `taps` may bring the filters as a tensor."""
+
+    def compute(x: Tensor) -> Tensor:
+        if _dense_pays(x.shape[1] * x.shape[0], x.shape[-2], x.shape[-1], bank):
+            return _dense_analysis(x, bank, mode)
+        g = bank_taps(taps, bank, "analysis", x)
+        x = _convolve_rows(_extend_for_analysis(x, -1, bank.length, mode), g)
+        x = _convolve_columns(_extend_for_analysis(x, -2, bank.length, mode), g)
+        return x.unflatten(1, (-1, 4))
+
+    return in_compute_dtype(x, compute)
+
+
+def synthesise(
+    coefficients: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None
+) -> Tensor:
+    """Inverse of `analyse`, (B, C, 4, h, w) to (B, C, H, W)."""
+
+    def compute(c: Tensor) -> Tensor:
+        if _dense_pays(c.shape[1] * c.shape[0], 2 * c.shape[-2], 2 * c.shape[-1], bank):
+            return _dense_synthesis(c, bank, mode)
+        g = bank_taps(taps, bank, "synthesis", c)
+        crop = bank.length - 2
+        c = c.flatten(1, 2)
+        if mode == "periodization":
+            # Wrapped coefficients give every output sample all the terms of its sum.
+            wrap = bank.length // 4
+            crop = bank.length // 2 - 1 + 2 * wrap
+            c = extend(extend(c, -1, wrap, wrap, "periodic"), -2, wrap, wrap, "periodic")
+        return _spread_rows(_spread_columns(c, g, crop), g, crop)
+
+    return in_compute_dtype(coefficients, compute)
+
+
+def bank_taps(given: Tensor | None, bank: FilterBank, which: str, x: Tensor) -> Tensor:
+    """The filters for `x`: the tensor `given`, or the bank's own where that does not fit `x`."""
+    # A module that was cast to half precision has rounded filters: the table's are exact.
+    if given is not None and given.dtype == x.dtype and given.device == x.device:
+        return given
+    return bank.taps(which, x.dtype, x.device)
+
+
+def _extend_for_analysis(x: Tensor, dim: int, length: int, mode: str) -> Tensor:
+    # An odd side needs one sample more than an even one. All get it, and a stride of 2 leaves it
+    # unread where it is not needed: so no graph depends on the parity of a side.
+    before = length // 2 - 1 if mode == "periodization" else length - 2
+    return extend(x, dim, before, before + 1, mode)
+
+
+# Convolutions. Channels stay apart (groups); the two bands of a step become neighbours, so that
+# two steps, rows first, leave them in the order cA, cH, cV, cD.
+
+
+def _convolve_rows(x: Tensor, g: Tensor) -> Tensor:
+    channels = x.shape[1]
+    return F.conv2d(x, g[:, None, None].repeat(channels, 1, 1, 1), stride=(1, 2), groups=channels)
+
+
+def _convolve_columns(x: Tensor, g: Tensor) -> Tensor:
+    channels = x.shape[1]
+    kernel = g[:, None, :, None].repeat(channels, 1, 1, 1)
+    return F.conv2d(x, kernel, stride=(2, 1), groups=channels)
+
+
+def _spread_rows(c: Tensor, g: Tensor, crop: int) -> Tensor:
+    channels = c.shape[1] // 2
+    kernel = g[:, None, None].repeat(channels, 1, 1, 1)
+    return F.conv_transpose2d(c, kernel, stride=(1, 2), padding=(0, crop), groups=channels)
+
+
+def _spread_columns(c: Tensor, g: Tensor, crop: int) -> Tensor:
+    channels = c.shape[1] // 2
+    kernel = g[:, None, :, None].repeat(channels, 1, 1, 1)
+    return F.conv_transpose2d(c, kernel, stride=(2, 1), padding=(crop, 0), groups=channels)
+
+
+# Dense products.
+
+
+def _dense_pays(images: int, height: int, width: int, bank: FilterBank) -> bool:
+    if torch.compiler.is_compiling():
+        return False
+    limit = min(_DENSE_SIDE_PER_TAP * bank.length, _DENSE_SIDE)
+    return images >= _DENSE_IMAGES and max(height, width) <= limit
+
+
+def _analysis_matrix(side: int, bank: FilterBank, mode: str, like: Tensor) -> Tensor:
+    """(side, 2n): columns are the low-pass coefficients, then the high-pass ones."""
+
+    def build() -> Tensor:
+        rows = torch.eye(side, dtype=like.dtype, device=like.device)[:, None, None]
+        g = bank.taps("analysis", like.dtype, like.device)
+        return _convolve_rows(_extend_for_analysis(rows, -1, bank.length, mode), g).flatten(1)
+
+    return remember((bank, "analysis", side, mode, like.dtype, like.device), build)
+
+
+def _synthesis_matrix(count: int, bank: FilterBank, mode: str, like: Tensor) -> Tensor:
+    """(2 count, side): rows are the low-pass coefficients, then the high-pass ones."""
+
+    def build() -> Tensor:
+        c = torch.eye(2 * count, dtype=like.dtype, device=like.device).view(-1, 2, 1, count)
+        g = bank.taps("synthesis", like.dtype, like.device)
+        crop = bank.length - 2
+        if mode == "periodization":
+            wrap = bank.length // 4
+            crop = bank.length // 2 - 1 + 2 * wrap
+            c = extend(c, -1, wrap, wrap, "periodic")
+        return _spread_rows(c, g, crop).flatten(1)
+
+    return remember((bank, "synthesis", count, mode, like.dtype, like.device), build)
+
+
+def _dense_analysis(x: Tensor, bank: FilterBank, mode: str) -> Tensor:
+    rows = _analysis_matrix(x.shape[-1], bank, mode, x)
+    columns = _analysis_matrix(x.shape[-2], bank, mode, x)
+    y = torch.matmul(columns.t(), torch.matmul(x, rows))
+    y = y.unflatten(-1, (2, -1)).unflatten(2, (2, -1))  # (B, C, 2 vertical, h, 2 horizontal, w)
+    return y.permute(0, 1, 4, 2, 3, 5).flatten(2, 3)
+
+
+def _dense_synthesis(c: Tensor, bank: FilterBank, mode: str) -> Tensor:
+    rows = _synthesis_matrix(c.shape[-1], bank, mode, c)
+    columns = _synthesis_matrix(c.shape[-2], bank, mode, c)
+    c = c.unflatten(2, (2, 2)).permute(0, 1, 3, 4, 2, 5)  # (B, C, vertical, h, horizontal, w)
+    return torch.matmul(columns.t(), torch.matmul(c.flatten(4, 5).flatten(2, 3), rows))

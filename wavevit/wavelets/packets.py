@@ -1,0 +1,114 @@
+"""The full wavelet packet: every band is split again, not the approximation alone."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from wavevit.checks import check_image, fail
+from wavevit.wavelets.boundary import coefficient_count
+from wavevit.wavelets.dwt import dwt2, idwt2
+from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.pyramid import check_level
+
+__all__ = ["iwavepacket2", "wavepacket2"]
+
+
+def wavepacket2(
+    x: Tensor,
+    wavelet: str | FilterBank = "haar",
+    mode: str = "periodization",
+    level: int = 1,
+) -> Tensor:
+    """Full wavelet packet: every band is split again at every level.
+
+    Args:
+        x: images (B, C, H, W).
+        wavelet: see `dwt2`.
+        mode: see `dwt2`.
+        level: number of levels; one packet coefficient stands for ``2**level`` pixels a side.
+
+    Returns:
+        (B, C, 4**level, h, w). Band ``i`` written in base 4 is PyWavelets' path from the first
+        level on, with the digits 0 to 3 for ``a, h, v, d`` (natural order).
+
+    Raises:
+        ValueError: more levels than the shorter side can be halved, or what `dwt2` refuses.
+
+    Guarantees:
+        Equal to ``pywt.WaveletPacket2D`` and inverted by `iwavepacket2`, for every wavelet and
+        mode (tests/properties/test_dwt_laws.py); for Haar and sizes that ``2**level`` divides, an
+        orthonormal change of basis of each block of ``2**level`` pixels a side
+        (tests/properties/test_haar_laws.py).
+    """
+    check_image(x)
+    bank = filter_bank(wavelet)
+    level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
+    bands = x
+    for _ in range(level):
+        bands = dwt2(bands, bank, mode).flatten(1, 2)
+    return bands.unflatten(1, (x.shape[1], 4**level))
+
+
+def iwavepacket2(
+    packets: Tensor,
+    wavelet: str | FilterBank = "haar",
+    mode: str = "periodization",
+    output_size: tuple[int, int] | None = None,
+) -> Tensor:
+    """Inverse of `wavepacket2`.
+
+    Args:
+        packets: (B, C, 4**level, h, w); the level is read off the number of bands.
+        wavelet: see `dwt2`.
+        mode: see `dwt2`.
+        output_size: (H, W) of the original image; needed where a side was odd at some level.
+
+    Returns:
+        Images (B, C, H, W).
+
+    Raises:
+        ValueError: a number of bands that is no power of four, or an `output_size` that does not
+            lead to these packets.
+
+    Guarantees:
+        ``iwavepacket2(wavepacket2(x, level=l), output_size=x.shape[-2:])`` is `x`
+        (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py).
+    """
+    bands = packets.shape[2] if isinstance(packets, Tensor) and packets.ndim == 5 else 0
+    level = (bands.bit_length() - 1) // 2
+    if bands == 0 or 4**level != bands:
+        shape = tuple(getattr(packets, "shape", ()))
+        fail("packets", "shape (B, C, 4**level, h, w)", f"shape {shape}")
+    bank = filter_bank(wavelet)
+    height, width = packets.shape[-2:]
+    if output_size is None:
+        output_size = _grown(height, level, bank, mode), _grown(width, level, bank, mode)
+    sizes = _sizes_by_level(output_size, level, bank, mode)
+    if sizes[-1] != (height, width):
+        fail("output_size", f"a size that {level} halvings take to {(height, width)}", output_size)
+    x = packets.flatten(1, 2)
+    for size in reversed(sizes[:-1]):
+        x = idwt2(x.unflatten(1, (-1, 4)), bank, mode, output_size=size)
+    return x
+
+
+def _grown(side: int, level: int, bank: FilterBank, mode: str) -> int:
+    """The even side whose coefficients, `level` levels down, are `side`."""
+    for _ in range(level):
+        side = 2 * side - (0 if mode == "periodization" else bank.length - 2)
+    return side
+
+
+def _sizes_by_level(
+    size: tuple[int, int], level: int, bank: FilterBank, mode: str
+) -> list[tuple[int, int]]:
+    sizes = [(int(size[0]), int(size[1]))]
+    for _ in range(level):
+        height, width = sizes[-1]
+        sizes.append(
+            (
+                coefficient_count(height, bank.length, mode),
+                coefficient_count(width, bank.length, mode),
+            )
+        )
+    return sizes

@@ -1,0 +1,156 @@
+"""Multi-level decomposition: the approximation of a level is the image of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_at_least, check_image, fail
+from wavevit.wavelets.dwt import check_bands, crop, dwt2, idwt2
+from wavevit.wavelets.filters import FilterBank, filter_bank
+
+__all__ = ["Pyramid", "check_level", "dwt_max_level", "wavedec2", "waverec2"]
+
+
+class Pyramid(NamedTuple):
+    """A multi-level decomposition.
+
+    Attributes:
+        approx: the coarsest approximation, (B, C, h, w).
+        details: one tensor per level, coarse to fine as in PyWavelets, each (B, C, 3, h_l, w_l)
+            with the bands ``cH, cV, cD``.
+    """
+
+    approx: Tensor
+    details: tuple[Tensor, ...]
+
+
+def dwt_max_level(height: int, width: int, filter_length: int = 2) -> int:
+    """The deepest useful level of an image.
+
+    Beyond it every coefficient touches the border. PyWavelets' rule: the largest level for which
+    ``(filter_length − 1) · 2**level`` is at most the shorter side; for Haar, as often as the
+    shorter side halves.
+
+    Args:
+        height: of the image in pixels.
+        width: of the image in pixels.
+        filter_length: taps of the filters, `FilterBank.length`.
+
+    Raises:
+        ValueError: fewer than two taps.
+    """
+    check_at_least("filter_length", filter_length, 2)
+    return max((min(height, width) // (filter_length - 1)).bit_length() - 1, 0)
+
+
+def check_level(level: int | None, height: int, width: int, length: int) -> int:
+    """The level asked for, or the deepest useful one.
+
+    More than that is allowed, with every coefficient at the border, as long as a side has two
+    pixels to halve; PyWavelets warns there.
+
+    Raises:
+        ValueError: a level below 0 or above what halving allows.
+    """
+    if level is None:
+        return dwt_max_level(height, width, length)
+    deepest = dwt_max_level(height, width)
+    check_at_least("level", level, 0)
+    if level > deepest:
+        fail("level", f"at most {deepest} for a side of {min(height, width)} pixels", level)
+    return level
+
+
+def decompose(x: Tensor, step: Callable[[Tensor], Tensor], level: int) -> Pyramid:
+    """`level` times `step`, which maps (B, C, H, W) to (B, C, 4, h, w)."""
+    approx, details = x, []
+    for _ in range(level):
+        bands = step(approx)
+        approx = bands[:, :, 0]
+        details.append(bands[:, :, 1:])
+    return Pyramid(approx, tuple(reversed(details)))
+
+
+def recompose(
+    pyramid: tuple[Tensor, tuple[Tensor, ...]],
+    step: Callable[[Tensor], Tensor],
+    output_size: tuple[int, int] | None,
+) -> Tensor:
+    """Inverse of `decompose`; `step` maps (B, C, 4, h, w) to (B, C, H, W)."""
+    approx, details = pyramid
+    check_image(approx, "pyramid.approx")
+    for index, bands in enumerate(details):
+        name = f"pyramid.details[{index}]"
+        check_bands(bands, name, 3)
+        height, width = bands.shape[-2:]
+        # A level of odd size was extended by one: what was reconstructed above may be one larger.
+        if not (0 <= approx.shape[-2] - height <= 1 and 0 <= approx.shape[-1] - width <= 1):
+            expected = f"details of {tuple(approx.shape[-2:])} or one below on a side"
+            fail(name, expected, (height, width))
+        approx = approx[:, :, None, :height, :width]
+        approx = step(torch.cat([approx, bands], dim=2))
+    return crop(approx, output_size)
+
+
+def wavedec2(
+    x: Tensor,
+    wavelet: str | FilterBank = "haar",
+    mode: str = "periodization",
+    level: int | None = None,
+) -> Pyramid:
+    """Multi-level decomposition: `dwt2` again and again on the approximation.
+
+    Args:
+        x: images (B, C, H, W).
+        wavelet: see `dwt2`.
+        mode: see `dwt2`.
+        level: number of levels, by default as many as are useful (`dwt_max_level`); 0 gives the
+            image itself as `approx`.
+
+    Returns:
+        A `Pyramid`; its details come coarse to fine.
+
+    Raises:
+        ValueError: more levels than the shorter side can be halved, or what `dwt2` refuses.
+
+    Guarantees:
+        Equal to ``pywt.wavedec2``, inverted by `waverec2` (tests/properties/test_dwt_laws.py);
+        energy kept by orthogonal banks where every level is even
+        (tests/properties/test_haar_laws.py).
+    """
+    check_image(x)
+    bank = filter_bank(wavelet)
+    level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
+    return decompose(x, lambda image: dwt2(image, bank, mode), level)
+
+
+def waverec2(
+    pyramid: tuple[Tensor, tuple[Tensor, ...]],
+    wavelet: str | FilterBank = "haar",
+    mode: str = "periodization",
+    output_size: tuple[int, int] | None = None,
+) -> Tensor:
+    """Inverse of `wavedec2`.
+
+    Args:
+        pyramid: what `wavedec2` gave, or any ``(approx, details)`` of fitting shapes.
+        wavelet: see `dwt2`.
+        mode: see `dwt2`.
+        output_size: (H, W) of the original image; needed only where a side was odd.
+
+    Returns:
+        Images (B, C, H, W).
+
+    Raises:
+        ValueError: details that do not fit the approximation of their level.
+
+    Guarantees:
+        ``waverec2(wavedec2(x), output_size=x.shape[-2:])`` is `x` to the dtype's rounding
+        (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py).
+    """
+    bank = filter_bank(wavelet)
+    return recompose(pyramid, lambda bands: idwt2(bands, bank, mode), output_size)

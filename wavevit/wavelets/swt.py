@@ -1,0 +1,152 @@
+"""The undecimated transform: no sample is dropped, so every circular shift is kept.
+
+Level `j` filters the approximation of level `j − 1` with the bank's filters, ``2**(j − 1) − 1``
+zeros between their taps (à trous), on a circle of any size:
+
+    c_b[k] = Σ_i g_b[i] x[k + d (i − L/2 + 1)]      d = 2**(j − 1), indices modulo the side
+
+The inverse correlates with the synthesis filters and halves on each axis: the mean of the two
+inverses that decimation at even and at odd places would have.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+from wavevit.checks import check_at_least, check_image, fail
+from wavevit.wavelets.boundary import extend
+from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
+from wavevit.wavelets.filters import FilterBank, filter_bank
+
+__all__ = ["iswt2", "swt2"]
+
+
+def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tensor:
+    """Undecimated (stationary) 2-D wavelet transform, circular borders.
+
+    Args:
+        x: images (B, C, H, W), any floating dtype and size, also those that ``2**level`` does not
+            divide, which PyWavelets refuses.
+        wavelet: any discrete wavelet of PyWavelets, or a `FilterBank`.
+        level: number of levels, at least 1.
+
+    Returns:
+        (B, C, level, 4, H, W), levels coarse to fine as in PyWavelets, bands ``cA, cH, cV, cD``.
+        Coefficients are not normalised (PyWavelets' ``norm=False``): with an orthogonal bank a
+        level has 4 times the energy of the approximation that it came from.
+
+    Raises:
+        ValueError: wrong rank, integer images, an unknown wavelet, a level below 1.
+
+    Guarantees:
+        Equal to ``pywt.swt2`` where PyWavelets takes the size; commutes with every circular
+        shift; inverted by `iswt2`; right derivatives of every order
+        (tests/properties/test_swt_laws.py).
+
+    Source:
+        Nason & Silverman 1995; Holschneider et al. 1989 (à trous); conventions of PyWavelets 1.9.
+
+    Example:
+        >>> import torch
+        >>> swt2(torch.ones(1, 3, 5, 7), "db2", level=2).shape
+        torch.Size([1, 3, 2, 4, 5, 7])
+    """
+    if has_torch_function((x,)):
+        return handle_torch_function(swt2, (x,), x, wavelet=wavelet, level=level)
+    check_image(x)
+    check_at_least("level", level, 1)
+    return forward_levels(x, filter_bank(wavelet), level)
+
+
+def forward_levels(
+    x: Tensor, bank: FilterBank, level: int, taps: Tensor | None = None, mode: str = "periodic"
+) -> Tensor:
+    """`swt2` without its checks; `taps` may bring the bank's filters as a tensor.
+
+    Only on the circle, mode ``"periodic"``, does the transform keep shifts and have an inverse.
+    """
+
+    def compute(image: Tensor) -> Tensor:
+        g = bank_taps(taps, bank, "analysis", image)
+        levels: list[Tensor] = []
+        for j in range(level):
+            bands = _filter(_filter(image, g, -1, 2**j, mode), g, -2, 2**j, mode)
+            bands = bands.unflatten(1, (image.shape[1], 4))
+            levels.append(bands)
+            image = bands[:, :, 0]
+        return torch.stack(levels[::-1], dim=2)
+
+    return in_compute_dtype(x, compute)
+
+
+def iswt2(coefficients: Tensor, wavelet: str | FilterBank = "haar") -> Tensor:
+    """Inverse of `swt2`.
+
+    Args:
+        coefficients: (B, C, level, 4, H, W) as `swt2` gives them. Approximations of the levels
+            below the coarsest are not read: they follow from it and the details.
+        wavelet: as given to `swt2`.
+
+    Returns:
+        Images (B, C, H, W).
+
+    Raises:
+        ValueError: another shape, an integer dtype or an unknown wavelet.
+
+    Guarantees:
+        ``iswt2(swt2(x))`` is `x` to the dtype's rounding at any size; equal to ``pywt.iswt2``,
+        also for coefficients that are no image's transform (tests/properties/test_swt_laws.py).
+    """
+    if has_torch_function((coefficients,)):
+        return handle_torch_function(iswt2, (coefficients,), coefficients, wavelet=wavelet)
+    if not isinstance(coefficients, Tensor) or coefficients.ndim != 6 or coefficients.shape[3] != 4:
+        shape = tuple(getattr(coefficients, "shape", ()))
+        fail("coefficients", "a tensor of shape (B, C, level, 4, H, W)", f"shape {shape}")
+    if not coefficients.is_floating_point():
+        fail("coefficients", "a floating dtype", coefficients.dtype)
+    return backward_levels(coefficients, filter_bank(wavelet))
+
+
+def backward_levels(c: Tensor, bank: FilterBank, taps: Tensor | None = None) -> Tensor:
+    """`iswt2` without its checks; `taps` as in `forward_levels`."""
+
+    def compute(c: Tensor) -> Tensor:
+        g = bank_taps(taps, bank, "synthesis", c).flip(-1) / 2
+        approx = c[:, :, 0, 0]
+        level = c.shape[2]
+        for index in range(level):
+            spacing = 2 ** (level - 1 - index)
+            bands = torch.cat([approx[:, :, None], c[:, :, index, 1:]], dim=2).flatten(1, 2)
+            approx = _merge(_merge(bands, g, -2, spacing), g, -1, spacing)
+        return approx
+
+    return in_compute_dtype(c, compute)
+
+
+def _kernel(g: Tensor, dim: int) -> Tensor:
+    return g[:, None, :] if dim == -1 else g[:, :, None]
+
+
+def _spacing(spacing: int, dim: int) -> tuple[int, int]:
+    return (1, spacing) if dim == -1 else (spacing, 1)
+
+
+def _filter(x: Tensor, g: Tensor, dim: int, spacing: int, mode: str) -> Tensor:
+    """(B, C, H, W) to (B, 2C, H, W): each channel becomes its low and its high band."""
+    half = g.shape[1] // 2
+    x = extend(x, dim, spacing * (half - 1), spacing * half, mode)
+    channels = x.shape[1]
+    kernel = _kernel(g, dim)[:, None].repeat(channels, 1, 1, 1)
+    return F.conv2d(x, kernel, dilation=_spacing(spacing, dim), groups=channels)
+
+
+def _merge(c: Tensor, g: Tensor, dim: int, spacing: int) -> Tensor:
+    """(B, 2C, H, W) to (B, C, H, W): the transpose of `_filter`, with the synthesis taps."""
+    half = g.shape[1] // 2
+    c = extend(c, dim, spacing * half, spacing * (half - 1), "periodic")
+    channels = c.shape[1] // 2
+    kernel = _kernel(g, dim)[None].repeat(channels, 1, 1, 1)
+    return F.conv2d(c, kernel, dilation=_spacing(spacing, dim), groups=channels)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail, nearest
-from wavevit.wavelets.haar import haar_analysis, haar_synthesis
+from wavevit.wavelets.haar import haar_analysis, haar_pyramid_analysis, haar_synthesis
 
 __all__ = [
     "MODES",
@@ -192,6 +192,9 @@ def wavedec2(
     """
     check_image(x)
     level = _check_level(level, x.shape[-2], x.shape[-1])
+    _check_transform(wavelet, mode)
+    if not has_torch_function((x,)):  # a mode that counts wants to see every step
+        return Pyramid(*haar_pyramid_analysis(x, level))
     approx, details = x, []
     for _ in range(level):
         bands = dwt2(approx, wavelet, mode)

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
+from wavevit.checks import fail
 from wavevit.wavelets import haar_plain
 
 __all__ = ["HaarMap", "apply", "has_kernel", "kernels", "most_fused"]
@@ -48,6 +49,7 @@ class _Switch:
 
 
 _switch = _Switch()
+_WIDE, _HALF = (torch.float32, torch.float64), (torch.bfloat16, torch.float16)
 _DEEPEST = {"cpu": 4, "cuda": 3}  # levels in one pass: a strip of 16 rows; a tile of 8 x 8 blocks
 
 
@@ -66,8 +68,8 @@ def has_kernel(x: Tensor) -> bool:
     if not _switch.enabled or _is_exporting():
         return False
     if x.device.type == "cpu":
-        return _switch.cpu and x.dtype in (torch.float32, torch.float64)
-    return x.device.type == "cuda" and _switch.cuda
+        return _switch.cpu and x.dtype in _WIDE
+    return x.device.type == "cuda" and _switch.cuda and x.dtype in (*_WIDE, *_HALF)
 
 
 def most_fused(x: Tensor) -> int:
@@ -119,6 +121,10 @@ class HaarMap:
         kernel = _kernel(tensors[0]) if tensors[0].numel() else None
         if kernel is None:
             return self.plain(tensors, eager=True)
+        expected = self.transpose.shapes(*tensors[0].shape[:2])
+        given = [tuple(x.shape) for x in tensors]
+        if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
+            fail("coefficients", f"shapes {expected}", given)
         tensors = [x.contiguous() for x in tensors]
         shapes = self.shapes(*tensors[0].shape[:2])
         results = [tensors[0].new_empty(shape) for shape in shapes]
@@ -146,7 +152,7 @@ class HaarMap:
             for _ in sizes:
                 bands = forward(x)
                 x = bands[:, :, 0]
-                details.append(bands[:, :, 1:])
+                details.append(bands[:, :, 1:].contiguous() if eager else bands[:, :, 1:])
             return [x.clone(), *details]  # a copy: results of an operator share no memory
         for step in range(self.level):
             x = forward(x.reshape(batch, channels * 4**step, *x.shape[-2:]))
@@ -259,10 +265,13 @@ def apply(haar_map: HaarMap, *tensors: Tensor) -> list[Tensor]:
         The same values and derivatives with and without kernels, eagerly, compiled, exported and
         under `torch.func` (tests/properties/test_haar_fast.py).
     """
+    first = tensors[0]
+    if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
+        return haar_map.plain(tensors)  # torch promotes, or complains, in its own words
     if torch.compiler.is_compiling():
         # A transform of torch.func inside the compiled function: the operator alone would give
         # jvp a tangent of zero, without a word.
-        if torch._C._are_functorch_transforms_active() or not has_kernel(tensors[0]):
+        if torch._C._are_functorch_transforms_active() or not has_kernel(first):
             return haar_map.plain(tensors)
         return _call(haar_map, tensors)
     if torch.jit.is_tracing() or not all(map(_is_ordinary, tensors)):

@@ -41,9 +41,11 @@ def _fold(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Transpose of `pad_to_even`: what the repeated row or column received goes to the last."""
     height, width = size
     if x.shape[-2] != height:
-        x = torch.cat([x[..., : height - 1, :], x[..., height - 1 :, :].sum(-2, True)], dim=-2)
+        last = x[..., height - 1 : height, :] + x[..., height : height + 1, :]
+        x = torch.cat([x[..., : height - 1, :], last], dim=-2)
     if x.shape[-1] != width:
-        x = torch.cat([x[..., : width - 1], x[..., width - 1 :].sum(-1, True)], dim=-1)
+        last = x[..., width - 1 : width] + x[..., width : width + 1]
+        x = torch.cat([x[..., : width - 1], last], dim=-1)
     return x
 
 

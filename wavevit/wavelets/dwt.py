@@ -63,6 +63,15 @@ def _is_butterfly(bank: FilterBank, mode: str, height: int, width: int) -> bool:
     return mode in ("periodization", "symmetric", "constant") or not (height % 2 or width % 2)
 
 
+def fuses_levels(x: Tensor, bank: FilterBank, mode: str) -> bool:
+    """Whether several levels of this transform may be one pass of a Haar kernel.
+
+    Not while a `TorchFunctionMode` looks on: one that counts steps wants to see each of them.
+    """
+    whole = bank.is_haar and mode == "periodization" and not torch.compiler.is_exporting()
+    return whole and not has_torch_function((x,))
+
+
 def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodization") -> Tensor:
     """One level of the 2-D discrete wavelet transform.
 

@@ -1,4 +1,4 @@
-"""The orthonormal Haar butterfly: one level, both directions, and its undecimated twin.
+"""The orthonormal Haar transforms: one level, several at once, and the undecimated twin.
 
 For a 2 x 2 block ``[[a, b], [c, d]]`` the four coefficients, in PyWavelets' order, are
 
@@ -6,56 +6,163 @@ For a 2 x 2 block ``[[a, b], [c, d]]`` the four coefficients, in PyWavelets' ord
     cV = (a - b + c - d) / 2      cD = (a - b - c + d) / 2
 
 The matrix of that map is symmetric and orthogonal, so it is its own inverse: analysis and
-synthesis are one butterfly between different memory layouts. Everything here is made of plain
-torch operations, so reverse and forward mode, `torch.func`, and `torch.compile` just work.
+synthesis are one butterfly between different memory layouts. These functions plan what to do;
+`wavevit.wavelets.haar_maps` does it with the fastest kernel there is. Every result is new memory
+or a view of it, never of the input; values and derivatives do not depend on the kernel
+(tests/properties/test_haar_fast.py).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["haar_analysis", "haar_details_undecimated", "haar_synthesis"]
+from wavevit.wavelets.haar_maps import HaarMap, apply, has_kernel, most_fused
+from wavevit.wavelets.haar_plain import butterfly
 
-
-def _butterfly(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    # Halving comes first: in float16 the sum of four large pixels overflows, their halves do not.
-    top, bottom = 0.5 * (a + b), 0.5 * (c + d)
-    top_difference, bottom_difference = 0.5 * (a - b), 0.5 * (c - d)
-    return (
-        top + bottom,
-        top - bottom,
-        top_difference + bottom_difference,
-        top_difference - bottom_difference,
-    )
-
-
-def pad_to_even(x: Tensor) -> Tensor:
-    """Repeats the last row and column of an odd side: PyWavelets' rule for `periodization`."""
-    height, width = x.shape[-2:]
-    if height % 2:
-        x = torch.cat([x, x[..., -1:, :]], dim=-2)
-    if width % 2:
-        x = torch.cat([x, x[..., :, -1:]], dim=-1)
-    return x
+__all__ = [
+    "haar_analysis",
+    "haar_details_undecimated",
+    "haar_packet_analysis",
+    "haar_packet_synthesis",
+    "haar_pyramid_analysis",
+    "haar_pyramid_synthesis",
+    "haar_synthesis",
+]
 
 
 def haar_analysis(x: Tensor) -> Tensor:
-    """One level of the decimated Haar transform, (B, C, H, W) to (B, C, 4, ⌈H/2⌉, ⌈W/2⌉)."""
-    x = pad_to_even(x)
-    a, b = x[..., 0::2, 0::2], x[..., 0::2, 1::2]
-    c, d = x[..., 1::2, 0::2], x[..., 1::2, 1::2]
-    return torch.stack(_butterfly(a, b, c, d), dim=2)
+    """One level of the decimated Haar transform, (B, C, H, W) to (B, C, 4, ⌈H/2⌉, ⌈W/2⌉).
+
+    An odd side repeats its last row or column, as PyWavelets does under `periodization`.
+    """
+    (coefficients,) = apply(HaarMap(False, False, 1, (x.shape[-2], x.shape[-1])), x)
+    return coefficients
 
 
 def haar_synthesis(coefficients: Tensor) -> Tensor:
     """Inverse of `haar_analysis`, (B, C, 4, h, w) to (B, C, 2h, 2w)."""
-    batch, channels, _, height, width = coefficients.shape
-    a, b, c, d = _butterfly(*coefficients.unbind(2))
-    # (B, C, h, w, 2, 2) -> (B, C, h, 2, w, 2) -> (B, C, 2h, 2w): pixels back between each other
-    blocks = torch.stack([a, b, c, d], dim=-1).unflatten(-1, (2, 2))
-    return blocks.transpose(3, 4).reshape(batch, channels, 2 * height, 2 * width)
+    size = (2 * coefficients.shape[-2], 2 * coefficients.shape[-1])
+    (x,) = apply(HaarMap(False, True, 1, size), coefficients)
+    return x
+
+
+def haar_pyramid_analysis(x: Tensor, level: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """`haar_analysis` again and again on the approximation, in as few passes as the sides allow.
+
+    Args:
+        x: images (B, C, H, W).
+        level: number of levels, 0 or more; the caller has checked that there are so many.
+
+    Returns:
+        The approximation (B, C, h, w) and the details, coarse to fine, each (B, C, 3, h_l, w_l).
+    """
+    details: list[Tensor] = []
+    while level > 0:
+        size = (x.shape[-2], x.shape[-1])
+        fused = _fusible(x, level)
+        if fused:
+            x, *finer = apply(HaarMap(True, False, fused, size), x)
+        else:
+            bands = haar_analysis(x)
+            x, finer = bands[:, :, 0], [bands[:, :, 1:]]
+        details += finer
+        level -= max(fused, 1)
+    return x, tuple(reversed(details))
+
+
+def haar_pyramid_synthesis(approx: Tensor, details: Sequence[Tensor]) -> Tensor:
+    """Inverse of `haar_pyramid_analysis`.
+
+    Args:
+        approx: (B, C, h, w).
+        details: coarse to fine, each (B, C, 3, h_l, w_l). What was reconstructed of the coarser
+            levels is cropped to the size of the next details, as an odd side asks for.
+
+    Returns:
+        Images (B, C, 2h, 2w) for the ``h, w`` of the finest details.
+    """
+    x, left = approx, list(details)
+    while left:
+        height, width = left[0].shape[-2:]
+        x = x[..., :height, :width]
+        fused = 1
+        while fused < min(len(left), most_fused(x)) and left[fused].shape[-2:] == (
+            height << fused,
+            width << fused,
+        ):
+            fused += 1
+        if has_kernel(x):
+            size = (height << fused, width << fused)
+            (x,) = apply(HaarMap(True, True, fused, size), x, *reversed(left[:fused]))
+        else:
+            x = haar_synthesis(torch.cat([x[:, :, None], left[0]], dim=2))
+        left = left[fused:]
+    return x
+
+
+def haar_packet_analysis(x: Tensor, level: int) -> Tensor:
+    """Every band split again at every level, (B, C, H, W) to (B, C, 4**level, h, w)."""
+    channels, bands = x.shape[1], x
+    while level > 0:
+        size = (bands.shape[-2], bands.shape[-1])
+        fused = max(_fusible(bands, level), 1)
+        (packets,) = apply(HaarMap(False, False, fused, size), bands)
+        bands = packets.flatten(1, 2)
+        level -= fused
+    return bands.unflatten(1, (channels, -1))
+
+
+def haar_packet_synthesis(packets: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """Inverse of `haar_packet_analysis`.
+
+    Args:
+        packets: (B, C, 4**level, h, w).
+        size: (H, W) of the images, which `level` halvings, rounded up, take to (h, w); by
+            default h and w times ``2**level``.
+
+    Returns:
+        Images (B, C, H, W).
+    """
+    level = (packets.shape[2].bit_length() - 1) // 2
+    height, width = size or (packets.shape[-2] << level, packets.shape[-1] << level)
+    x = packets.flatten(1, 2)
+    while level > 0:
+        coarse = (x.shape[-2], x.shape[-1])
+        fused = 1
+        # Levels fuse as long as the larger image is exactly twice the smaller one.
+        while fused < min(level, most_fused(x)) and _rounded_up((height, width), level - fused) == (
+            coarse[0] << fused,
+            coarse[1] << fused,
+        ):
+            fused += 1
+        whole = (coarse[0] << fused, coarse[1] << fused)
+        (x,) = apply(HaarMap(False, True, fused, whole), x.unflatten(1, (-1, 4**fused)))
+        level -= fused
+        rows, columns = _rounded_up((height, width), level)
+        x = x[..., :rows, :columns]
+    return x
+
+
+def _rounded_up(size: tuple[int, int], halvings: int) -> tuple[int, int]:
+    return -(-size[0] >> halvings), -(-size[1] >> halvings)
+
+
+def _fusible(x: Tensor, level: int) -> int:
+    """How many of `level` levels one pass of a kernel can do; 0 where there is no kernel.
+
+    Without one, nothing is asked about the sides: an exported graph must not depend on them.
+    """
+    if not has_kernel(x):
+        return 0
+    height, width = x.shape[-2:]
+    count, most = 0, min(level, most_fused(x))
+    while count < most and not (height % (2 << count) or width % (2 << count)):
+        count += 1
+    return count
 
 
 def haar_details_undecimated(x: Tensor) -> Tensor:
@@ -67,4 +174,4 @@ def haar_details_undecimated(x: Tensor) -> Tensor:
     wrapped = F.pad(x, (0, 1, 0, 1), mode="circular")
     a, b = wrapped[..., :-1, :-1], wrapped[..., :-1, 1:]
     c, d = wrapped[..., 1:, :-1], wrapped[..., 1:, 1:]
-    return torch.stack(_butterfly(a, b, c, d)[1:], dim=2)
+    return torch.stack(butterfly(a, b, c, d)[1:], dim=2)

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from wavevit.checks import check_image, fail
 from wavevit.wavelets.boundary import coefficient_count
-from wavevit.wavelets.dwt import dwt2, idwt2
+from wavevit.wavelets.dwt import dwt2, fuses_levels, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.haar import haar_packet_analysis, haar_packet_synthesis
 from wavevit.wavelets.pyramid import check_level
 
 __all__ = ["iwavepacket2", "wavepacket2"]
@@ -43,6 +44,8 @@ def wavepacket2(
     check_image(x)
     bank = filter_bank(wavelet)
     level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
+    if fuses_levels(x, bank, mode):
+        return haar_packet_analysis(x, level)
     bands = x
     for _ in range(level):
         bands = dwt2(bands, bank, mode).flatten(1, 2)
@@ -86,6 +89,8 @@ def iwavepacket2(
     sizes = _sizes_by_level(output_size, level, bank, mode)
     if sizes[-1] != (height, width):
         fail("output_size", f"a size that {level} halvings take to {(height, width)}", output_size)
+    if fuses_levels(packets, bank, mode):
+        return haar_packet_synthesis(packets, sizes[0])
     x = packets.flatten(1, 2)
     for size in reversed(sizes[:-1]):
         x = idwt2(x.unflatten(1, (-1, 4)), bank, mode, output_size=size)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.wavelets.dwt import check_bands, crop, dwt2, idwt2
+from wavevit.wavelets.dwt import check_bands, crop, dwt2, fuses_levels, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
 
 __all__ = ["Pyramid", "check_level", "dwt_max_level", "wavedec2", "waverec2"]
 
@@ -84,16 +85,22 @@ def recompose(
     approx, details = pyramid
     check_image(approx, "pyramid.approx")
     for index, bands in enumerate(details):
-        name = f"pyramid.details[{index}]"
-        check_bands(bands, name, 3)
-        height, width = bands.shape[-2:]
-        # A level of odd size was extended by one: what was reconstructed above may be one larger.
-        if not (0 <= approx.shape[-2] - height <= 1 and 0 <= approx.shape[-1] - width <= 1):
-            expected = f"details of {tuple(approx.shape[-2:])} or one below on a side"
-            fail(name, expected, (height, width))
+        height, width = _fitting(bands, f"pyramid.details[{index}]", approx.shape[-2:])
         approx = approx[:, :, None, :height, :width]
         approx = step(torch.cat([approx, bands], dim=2))
     return crop(approx, output_size)
+
+
+def _fitting(bands: Tensor, name: str, coarse: Sequence[int]) -> tuple[int, int]:
+    """The size of details that fit what was reconstructed above them, of size `coarse`.
+
+    A level of odd size was extended by one: what was reconstructed may be one larger.
+    """
+    check_bands(bands, name, 3)
+    height, width = bands.shape[-2:]
+    if not (0 <= coarse[0] - height <= 1 and 0 <= coarse[1] - width <= 1):
+        fail(name, f"details of {tuple(coarse)} or one below on a side", (height, width))
+    return height, width
 
 
 def wavedec2(
@@ -125,6 +132,8 @@ def wavedec2(
     check_image(x)
     bank = filter_bank(wavelet)
     level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
+    if fuses_levels(x, bank, mode):
+        return Pyramid(*haar_pyramid_analysis(x, level))
     return decompose(x, lambda image: dwt2(image, bank, mode), level)
 
 
@@ -153,4 +162,12 @@ def waverec2(
         (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py).
     """
     bank = filter_bank(wavelet)
+    approx, details = pyramid
+    if isinstance(approx, Tensor) and fuses_levels(approx, bank, mode):
+        check_image(approx, "pyramid.approx")
+        coarse: Sequence[int] = approx.shape[-2:]
+        for index, bands in enumerate(details):
+            height, width = _fitting(bands, f"pyramid.details[{index}]", coarse)
+            coarse = (2 * height, 2 * width)
+        return crop(haar_pyramid_synthesis(approx, details), output_size)
     return recompose(pyramid, lambda bands: idwt2(bands, bank, mode), output_size)

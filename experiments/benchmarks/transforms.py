@@ -1,0 +1,274 @@
+"""Times Haar beside other libraries: ``python -m experiments.benchmarks.transforms``.
+
+Question: how far from a copy of the image is a wavelet transform, ours and theirs?
+Every contender runs once a round, in turning order, so that a slow moment of the machine meets all
+alike; a figure is the median over rounds. The limit is ``x.clone()``, one read and one write.
+Before anything is timed, every contender's coefficients must have the image's energy.
+Figures and what they decided: docs/transforms-speed.md; record: experiments/records/transforms/.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import tyro
+from torch import Tensor
+
+from experiments.folder import environment, write_json
+from wavevit.checks import check_at_least, fail
+from wavevit.wavelets import dwt2, wavedec2
+
+__all__ = ["SHAPES", "Options", "benchmark", "contenders", "main", "table"]
+
+Shape = tuple[int, int, int, int]
+Transform = Callable[[Tensor], Sequence[Tensor]]
+
+SHAPES: tuple[Shape, ...] = (
+    (32, 3, 224, 224),
+    (32, 64, 56, 56),
+    (8, 256, 28, 28),
+    (1, 3, 2048, 2048),
+)
+LIMIT, EAGER, COMPILED = "clone", "wavevit", "wavevit compiled"
+LIBRARIES = ("pytorch-wavelets", "ptwt")
+
+
+@dataclass
+class Options:
+    """Time one and three levels of Haar, forward and with backward, against other libraries."""
+
+    quick: bool = False
+    """Three rounds in place of eleven: to see that it runs, not to quote."""
+    threads: tuple[int, ...] = (1, 2)
+    """Numbers of CPU threads, each timed on its own."""
+    levels: tuple[int, ...] = (1, 3)
+    """Numbers of levels."""
+    out: Path | None = None
+    """A JSON file to write; by default the table is only printed."""
+
+
+def _ours(level: int) -> Transform:
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        if level == 1:
+            return (dwt2(x),)
+        approx, details = wavedec2(x, level=level)
+        return (approx, *details)
+
+    return transform
+
+
+def _convolution(level: int) -> Transform:
+    signs = torch.tensor([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
+    weight = (signs / 2).view(4, 1, 2, 2)
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        channels, results = x.shape[1], []
+        grouped = weight.repeat(channels, 1, 1, 1)
+        for _ in range(level):
+            x = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
+            bands = F.conv2d(x, grouped, stride=2, groups=channels).unflatten(1, (channels, 4))
+            x = bands[:, :, 0]
+            results.append(bands[:, :, 1:])
+        return (x, *results)
+
+    return transform
+
+
+def _pytorch_wavelets(level: int) -> Transform:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks setuptools for what setuptools deprecates
+        library = import_module("pytorch_wavelets")
+    module = library.DWTForward(J=level, wave="haar", mode="periodization")
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        approx, details = module(x)
+        return (approx, *details)
+
+    return transform
+
+
+def _ptwt(level: int) -> Transform:
+    library = import_module("ptwt")
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        approx, *details = library.wavedec2(x, "haar", mode="zero", level=level)
+        return (approx, *(band for bands in details for band in bands))
+
+    return transform
+
+
+def contenders(level: int) -> dict[str, Transform]:
+    """Transforms by name; libraries that are not installed are left out, and said so."""
+    found: dict[str, Transform] = {
+        LIMIT: lambda x: (x.clone(),),
+        EAGER: _ours(level),
+        COMPILED: torch.compile(_ours(level), fullgraph=True, dynamic=False),
+        "grouped convolution": _convolution(level),
+    }
+    for name, build in zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True):
+        try:
+            found[name] = build(level)
+        except ModuleNotFoundError as error:
+            print(f"{name} is left out: {error}")
+    return found
+
+
+def _check_energy(name: str, results: Sequence[Tensor], x: Tensor, level: int) -> None:
+    if x.shape[-2] % (1 << level) or x.shape[-1] % (1 << level):
+        return  # an odd side is extended, each library in its own way
+    energy = float(sum(part.double().square().sum() for part in results))
+    expected = float(x.double().square().sum())
+    if abs(energy - expected) > 1e-4 * expected:
+        fail(name, f"coefficients with the image's energy {expected:.6g}", f"{energy:.6g}")
+
+
+def _one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], object]:
+    if not backward:
+        return lambda: transform(x)
+    leaf = x.clone().requires_grad_()
+    cotangents = [torch.randn_like(part) for part in transform(leaf)]
+    return lambda: torch.autograd.grad(transform(leaf), leaf, cotangents)
+
+
+def _times(passes: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    names = list(passes)
+    for turn in range(rounds + 2):
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            start = time.perf_counter()
+            passes[name]()
+            elapsed = time.perf_counter() - start
+            if turn >= 2:
+                seconds[name].append(elapsed)
+    return seconds
+
+
+def _cell(
+    shape: Shape, level: int, backward: bool, found: dict[str, Transform], rounds: int
+) -> dict[str, Any]:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    for name, transform in found.items():
+        _check_energy(name, transform(x), x, level)
+    passes = {name: _one_pass(transform, x, backward) for name, transform in found.items()}
+    # The limit stays one copy: a backward pass is at best a second one.
+    passes[LIMIT] = lambda: x.clone()
+    seconds = _times(passes, rounds)
+    milliseconds = {name: 1e3 * median(times) for name, times in seconds.items()}
+    best = min((milliseconds[name] for name in LIBRARIES if name in milliseconds), default=None)
+    cell: dict[str, Any] = {
+        "shape": list(shape),
+        "levels": level,
+        "pass": "forward+backward" if backward else "forward",
+        "threads": torch.get_num_threads(),
+        "milliseconds": {name: round(value, 4) for name, value in milliseconds.items()},
+        "multiple_of_clone": {
+            name: round(median(a / b for a, b in zip(times, seconds[LIMIT], strict=True)), 2)
+            for name, times in seconds.items()
+        },
+    }
+    if best is not None:
+        cell["times_faster_than_best_library"] = {
+            name: round(best / milliseconds[name], 2) for name in (EAGER, COMPILED)
+        }
+    return cell
+
+
+def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[str, Any]:
+    """Times everything that the options name; restores the number of threads.
+
+    Args:
+        options: the command line's.
+        shapes: images (B, C, H, W); by default `SHAPES`.
+
+    Returns:
+        The record: ``environment`` and ``cells``, one for each shape, number of levels, pass and
+        number of threads, with milliseconds and multiples of clone by contender.
+
+    Raises:
+        ValueError: no thread, no level, or a contender whose coefficients are wrong.
+    """
+    for threads in options.threads:
+        check_at_least("threads", threads, 1)
+    for level in options.levels:
+        check_at_least("levels", level, 1)
+    rounds = 3 if options.quick else 11
+    before = torch.get_num_threads()
+    cells = []
+    try:
+        for level in options.levels:
+            for threads in options.threads:
+                torch.set_num_threads(threads)
+                torch.compiler.reset()  # what was compiled for another number of threads
+                found = contenders(level)
+                for shape in shapes or SHAPES:
+                    for backward in (False, True):
+                        cells.append(_cell(shape, level, backward, found, rounds))
+                        print(table(cells[-1:], header=len(cells) == 1))
+    finally:
+        torch.set_num_threads(before)
+    return {"environment": _environment(options), "rounds": rounds, "cells": cells}
+
+
+def _environment(options: Options) -> dict[str, Any]:
+    found = environment(torch.device("cpu"), max(options.threads))
+    for package in ("numba", "pytorch-wavelets", "ptwt"):
+        try:
+            found["packages"][package] = version(package)
+        except PackageNotFoundError:
+            found["packages"][package] = "not installed"
+    return found
+
+
+def table(cells: Sequence[dict[str, Any]], header: bool = True) -> str:
+    """Multiples of clone in columns, and how much faster than the better library we are."""
+    names = [EAGER, COMPILED, "grouped convolution", *LIBRARIES]
+    titles = ["shape", "levels", "pass", "threads", "clone ms", *names, "eager x", "compiled x"]
+    widths = [max(len(title), 7) for title in titles]
+    widths[0], widths[2] = 18, 16
+    rows = [titles] if header else []
+    for cell in cells:
+        multiples, faster = cell["multiple_of_clone"], cell.get("times_faster_than_best_library")
+        rows.append(
+            [
+                "x".join(map(str, cell["shape"])),
+                str(cell["levels"]),
+                cell["pass"],
+                str(cell["threads"]),
+                f"{cell['milliseconds'][LIMIT]:.2f}",
+                *(f"{multiples[name]:.2f}" if name in multiples else "-" for name in names),
+                *(f"{faster[name]:.1f}" if faster else "-" for name in (EAGER, COMPILED)),
+            ]
+        )
+    return "\n".join(
+        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+
+
+def main() -> None:
+    """The command line; complaints about arguments come without a traceback."""
+    options = tyro.cli(
+        Options, prog="python -m experiments.benchmarks.transforms", description=Options.__doc__
+    )
+    try:
+        record = benchmark(options)
+        if options.out is not None:
+            write_json(options.out, record)
+            print(f"→ {options.out}")
+    except ValueError as error:
+        raise SystemExit(f"experiments.benchmarks.transforms: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The benchmark of the transforms runs, checks its contenders, and says what it measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.benchmarks import transforms
+from experiments.benchmarks.transforms import Options, benchmark, contenders, main, table
+
+TINY = ((1, 2, 16, 8),)
+
+
+def test_measures_and_records(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transforms, "SHAPES", TINY)
+    out = tmp_path / "cpu.json"
+    arguments = ["transforms", "--quick", "--threads", "1", "--levels", "3", "--out", str(out)]
+    monkeypatch.setattr("sys.argv", arguments)
+    before = torch.get_num_threads()
+    # The real compiler is timed by the command itself; here it would take longer than the test.
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    main()
+    assert torch.get_num_threads() == before
+    record = json.loads(out.read_text())
+    assert [cell["pass"] for cell in record["cells"]] == ["forward", "forward+backward"]
+    for cell in record["cells"]:
+        assert set(cell["milliseconds"]) == set(contenders(1))
+        assert all(value > 0 for value in cell["milliseconds"].values())
+        assert set(cell["times_faster_than_best_library"]) == {"wavevit", "wavevit compiled"}
+    assert record["environment"]["packages"]["ptwt"] != "not installed"
+    printed = capsys.readouterr().out
+    assert "1x2x16x8" in printed
+    assert "clone ms" in printed
+
+
+def test_a_missing_library_is_said_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(transforms, "import_module", missing)
+    assert not {"ptwt", "pytorch-wavelets"} & set(contenders(1))
+    assert "ptwt is left out" in capsys.readouterr().out
+    cell = {
+        "shape": [1, 1, 2, 2],
+        "levels": 1,
+        "pass": "forward",
+        "threads": 1,
+        "milliseconds": {"clone": 1.0},
+        "multiple_of_clone": {"clone": 1.0, "wavevit": 1.25},
+    }
+    assert table([cell]).splitlines()[1].split()[-1] == "-"
+
+
+def test_wrong_coefficients_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: a transform that drops a band is not timed."""
+    wrong = {"clone": lambda x: (x,), "lossy": lambda x: (x[..., ::2],)}
+    monkeypatch.setattr(transforms, "contenders", lambda level: wrong)
+    with pytest.raises(ValueError, match="lossy: expected coefficients with the image's energy"):
+        benchmark(Options(quick=True, threads=(1,), levels=(1,)), TINY)
+
+
+def test_bad_options_are_named() -> None:
+    with pytest.raises(ValueError, match="threads: expected an integer of at least 1"):
+        benchmark(Options(threads=(0,)), TINY)

@@ -1,0 +1,285 @@
+"""The Haar transforms as linear maps with every derivative, over the fastest kernel there is.
+
+A `HaarMap` is one linear map and knows its transpose. That is enough for all of autograd: the
+backward pass of a map is its transpose, the tangent is the map itself, and a batch of maps is the
+map of a larger batch. (Left to autograd, a slice's backward pass fills a whole image with zeros,
+four times over.) The layers, top to bottom:
+
+* `apply` chooses. Eagerly: an autograd Function with explicit ``jvp`` and ``vmap``. Under
+  `torch.compile`: the bare operator, whose derivative is registered, because dynamo can't trace a
+  Function that has a ``jvp``. Where someone must look inside (`torch.export`, `torch.jit.trace`, a
+  tensor subclass) or no kernel helps a compiler: plain operations.
+* ``torch.ops.wavevit.haar`` is that operator: fake tensors and dispatch modes see it.
+* Kernels: `haar_cpu` (numba, extra ``fast``) for float32 and float64 on the CPU, `haar_triton` on
+  CUDA, `haar_plain` everywhere else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+from wavevit.checks import fail
+from wavevit.wavelets import haar_plain
+
+__all__ = ["HaarMap", "apply", "has_kernel", "kernels", "most_fused"]
+
+
+# Older releases don't tell an export from a compilation: both are then left to plain operations.
+_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
+
+class _Switch:
+    """Which kernels may run: installed, not found broken, not switched off."""
+
+    def __init__(self) -> None:
+        self.cpu = find_spec("numba") is not None
+        self.cuda = find_spec("triton") is not None
+        self.enabled = True
+
+
+_switch = _Switch()
+_WIDE, _HALF = (torch.float32, torch.float64), (torch.bfloat16, torch.float16)
+_DEEPEST = {"cpu": 4, "cuda": 3}  # levels in one pass: a strip of 16 rows; a tile of 8 x 8 blocks
+
+
+@contextmanager
+def kernels(enabled: bool) -> Iterator[None]:
+    """Switches the compiled kernels off (or on again) inside: to compare, or to debug."""
+    before, _switch.enabled = _switch.enabled, enabled
+    try:
+        yield
+    finally:
+        _switch.enabled = before
+
+
+def has_kernel(x: Tensor) -> bool:
+    """Whether a compiled kernel will transform tensors like this one."""
+    if not _switch.enabled or _is_exporting():
+        return False
+    if x.device.type == "cpu":
+        return _switch.cpu and x.dtype in _WIDE
+    return x.device.type == "cuda" and _switch.cuda and x.dtype in (*_WIDE, *_HALF)
+
+
+def most_fused(x: Tensor) -> int:
+    """How many levels one pass over tensors like this one can do."""
+    return _DEEPEST[x.device.type] if has_kernel(x) else 1
+
+
+@dataclass(frozen=True)
+class HaarMap:
+    """One linear map: what kind of transform, which way, of which images.
+
+    Attributes:
+        pyramid: the details of every level, (B, C, h, w) with a (B, C, 3, h_l, w_l) for each level
+            from fine to coarse; otherwise the packet, one (B, C, 4**level, h, w).
+        transposed: from coefficients to images. For even sides that is the inverse.
+        level: number of levels, at least 1. Only a packet of one level takes sides that
+            ``2**level`` does not divide.
+        size: (H, W) of the images.
+    """
+
+    pyramid: bool
+    transposed: bool
+    level: int
+    size: tuple[int, int]
+
+    @property
+    def transpose(self) -> HaarMap:
+        """The adjoint map."""
+        return replace(self, transposed=not self.transposed)
+
+    def shapes(self, batch: int, channels: int) -> list[tuple[int, ...]]:
+        """Shapes of the results."""
+        height, width = self.size
+        if self.transposed:
+            return [(batch, channels, height, width)]
+        if self.level == 1:
+            h, w = (height + 1) // 2, (width + 1) // 2
+        else:
+            h, w = height >> self.level, width >> self.level
+        if not self.pyramid:
+            return [(batch, channels, 4**self.level, h, w)]
+        details = [
+            (batch, channels, 3, height >> step, width >> step) for step in range(1, self.level + 1)
+        ]
+        return [(batch, channels, h, w), *details]
+
+    def run(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Computes the map with the kernel for these tensors."""
+        kernel = _kernel(tensors[0]) if tensors[0].numel() else None
+        if kernel is None:
+            return self.plain(tensors, eager=True)
+        expected = self.transpose.shapes(*tensors[0].shape[:2])
+        given = [tuple(x.shape) for x in tensors]
+        if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
+            fail("coefficients", f"shapes {expected}", given)
+        tensors = [x.contiguous() for x in tensors]
+        shapes = self.shapes(*tensors[0].shape[:2])
+        results = [tensors[0].new_empty(shape) for shape in shapes]
+        image, bands = (results[0], tensors) if self.transposed else (tensors[0], results)
+        kernel.run(self, image, bands)
+        return results
+
+    def plain(self, tensors: Sequence[Tensor], eager: bool = False) -> list[Tensor]:
+        """The same level by level; differentiable by autograd unless `eager`."""
+        forward = haar_plain.analysis_eager if eager else _analysis
+        backward = haar_plain.adjoint_eager if eager else haar_plain.adjoint
+        sizes = [(self.size[0] >> step, self.size[1] >> step) for step in range(self.level)]
+        x, *details = tensors
+        if self.transposed and self.pyramid:
+            for size, bands in zip(reversed(sizes), reversed(details), strict=True):
+                x = backward(torch.cat([x[:, :, None], bands], dim=2), size)
+            return [x]
+        batch, channels = x.shape[:2]
+        if self.transposed:
+            for step, size in reversed(list(enumerate(sizes))):
+                x = x.reshape(batch, channels * 4**step, 4, *x.shape[-2:])
+                x = backward(x, size)
+            return [x]
+        if self.pyramid:
+            for _ in sizes:
+                bands = forward(x)
+                x = bands[:, :, 0]
+                details.append(bands[:, :, 1:].contiguous() if eager else bands[:, :, 1:])
+            return [x.clone(), *details]  # a copy: results of an operator share no memory
+        for step in range(self.level):
+            x = forward(x.reshape(batch, channels * 4**step, *x.shape[-2:]))
+        return [x.reshape(batch, channels, 4**self.level, *x.shape[-2:])]
+
+
+def _analysis(x: Tensor) -> Tensor:
+    free = _is_exporting() and not all(statically_known_true(n % 2 == 0) for n in x.shape[-2:])
+    return haar_plain.analysis(x, any_size=free)
+
+
+def _kernel(x: Tensor) -> ModuleType | None:
+    if not has_kernel(x):
+        return None
+    try:
+        return import_module(
+            "wavevit.wavelets.haar_cpu"
+            if x.device.type == "cpu"
+            else "wavevit.wavelets.haar_triton"
+        )
+    except ImportError as error:  # installed and broken, as numba is beside a numpy too new for it
+        setattr(_switch, x.device.type, False)
+        warnings.warn(f"Haar transforms run without their fast kernel: {error}", stacklevel=2)
+        return None
+
+
+_library = torch.library.Library("wavevit", "DEF")
+_library.define(
+    "haar(Tensor[] tensors, bool pyramid, bool transposed, int level, SymInt height, SymInt width)"
+    " -> Tensor[]"
+)
+
+
+def _map(pyramid: bool, transposed: bool, level: int, height: int, width: int) -> HaarMap:
+    return HaarMap(pyramid, transposed, level, (height, width))
+
+
+def _operator(tensors: list[Tensor], *args: Any) -> list[Tensor]:
+    return _map(*args).run(tensors)
+
+
+def _fake(tensors: list[Tensor], *args: Any) -> list[Tensor]:
+    return [tensors[0].new_empty(shape) for shape in _map(*args).shapes(*tensors[0].shape[:2])]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.haar_map = _map(*inputs[1:])
+
+
+def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
+    return _call(ctx.haar_map.transpose, gradients), None, None, None, None, None
+
+
+def _batched(info: Any, in_dims: Any, tensors: list[Tensor], *args: Any) -> Any:
+    results = _call(_map(*args), _flattened(info, in_dims[0], tensors))
+    return [x.unflatten(0, (info.batch_size, -1)) for x in results], [0] * len(results)
+
+
+def _flattened(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The mapped dimension of every tensor, merged into its batch."""
+    front = [
+        x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+        for x, dim in zip(tensors, in_dims, strict=True)
+    ]
+    return [x.flatten(0, 1) for x in front]
+
+
+_library.impl("haar", _operator, "CompositeExplicitAutograd")
+torch.library.register_fake("wavevit::haar", _fake, lib=_library)
+torch.library.register_vmap("wavevit::haar", _batched, lib=_library)
+torch.library.register_autograd("wavevit::haar", _backward, setup_context=_remember, lib=_library)
+
+
+def _call(haar_map: HaarMap, tensors: Sequence[Tensor]) -> list[Tensor]:
+    return torch.ops.wavevit.haar(
+        list(tensors), haar_map.pyramid, haar_map.transposed, haar_map.level, *haar_map.size
+    )
+
+
+class _Apply(torch.autograd.Function):
+    @staticmethod
+    def forward(haar_map: HaarMap, *tensors: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return tuple(_call(haar_map, tensors))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.haar_map = inputs[0]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return None, *apply(ctx.haar_map.transpose, *gradients)
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, *tangents: Tensor) -> Any:  # type: ignore[override]
+        return tuple(apply(ctx.haar_map, *tangents))
+
+    @staticmethod
+    def vmap(  # type: ignore[override]
+        info: Any, in_dims: tuple[int | None, ...], haar_map: HaarMap, *tensors: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        results = _Apply.apply(haar_map, *_flattened(info, in_dims[1:], tensors))
+        sizes = (info.batch_size, -1)
+        return tuple(x.unflatten(0, sizes) for x in results), (0,) * len(results)
+
+
+def apply(haar_map: HaarMap, *tensors: Tensor) -> list[Tensor]:
+    """The map of the tensors, differentiable any number of times in either mode.
+
+    Guarantees:
+        The same values and derivatives with and without kernels, eagerly, compiled, exported and
+        under `torch.func` (tests/properties/test_haar_fast.py).
+    """
+    first = tensors[0]
+    if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
+        return haar_map.plain(tensors)  # torch promotes, or complains, in its own words
+    if torch.compiler.is_compiling():
+        # A transform of torch.func inside the compiled function: the operator alone would give
+        # jvp a tangent of zero, without a word.
+        if torch._C._are_functorch_transforms_active() or not has_kernel(first):
+            return haar_map.plain(tensors)
+        return _call(haar_map, tensors)
+    if torch.jit.is_tracing() or not all(map(_is_ordinary, tensors)):
+        return haar_map.plain(tensors)
+    return list(_Apply.apply(haar_map, *tensors))
+
+
+def _is_ordinary(x: Tensor) -> bool:
+    # The older vmap, which `torch.autograd.functional` still uses, takes no rule for an operator.
+    ordinary = type(x) in (Tensor, torch.nn.Parameter)
+    return ordinary and not torch._C._functorch.is_legacy_batchedtensor(x)

@@ -30,10 +30,10 @@ from wavevit.wavelets.filters import FilterBank, remember
 
 __all__ = ["analyse", "bank_taps", "in_compute_dtype", "synthesise"]
 
-# Sides up to which the dense product was faster than the convolution on a CPU core; it costs the
-# side per sample, where the convolution costs the number of taps.
-_DENSE_SIDE_PER_TAP = 32
-_DENSE_SIDE = 320
+# Sides up to which the dense product was faster than the convolution on a CPU core, forward and
+# backward together: it costs the side per sample, where the convolution costs the taps.
+_DENSE_SIDE_PER_TAP = 24
+_DENSE_SIDES = (128, 320)  # whatever the taps, up to the first and never above the second
 _DENSE_IMAGES = 4  # with fewer, making the matrix costs more than it saves
 
 
@@ -130,7 +130,8 @@ def _spread_columns(c: Tensor, g: Tensor, crop: int) -> Tensor:
 def _dense_pays(images: int, height: int, width: int, bank: FilterBank) -> bool:
     if torch.compiler.is_compiling():
         return False
-    limit = min(_DENSE_SIDE_PER_TAP * bank.length, _DENSE_SIDE)
+    always, never = _DENSE_SIDES
+    limit = min(max(_DENSE_SIDE_PER_TAP * bank.length, always), never)
     return images >= _DENSE_IMAGES and max(height, width) <= limit
 
 

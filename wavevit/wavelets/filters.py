@@ -243,7 +243,6 @@ def wavelet_names() -> tuple[str, ...]:
 _NAMED: dict[str, FilterBank] = {}
 
 
-@torch.compiler.assume_constant_result
 def _load(name: str) -> bool:
     """Puts the bank of `name` into `_NAMED`; a compiler runs this instead of tracing it."""
     if name in _NAMED:
@@ -261,6 +260,11 @@ def _load(name: str) -> bool:
     low, high, low_back, high_back = wavelet.filter_bank
     _NAMED[name] = FilterBank(low, high, low_back, high_back, name, moments, _trusted=True)
     return True
+
+
+# The mark that `torch.compiler.assume_constant_result` sets; the decorator itself would import
+# the whole compiler, a second or so, whenever anybody imports wavevit.
+setattr(_load, "_dynamo_marked_constant", True)  # noqa: B010
 
 
 def filter_bank(wavelet: str | FilterBank) -> FilterBank:

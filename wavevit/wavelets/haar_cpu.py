@@ -37,34 +37,25 @@ __all__ = ["run"]
 # The factor of the butterfly; numba specialises every loop by its type.
 _HALF = {torch.float32: np.float32(0.5), torch.float64: np.float64(0.5)}
 
-_LANES = 8  # blocks per vector step: one AVX register of float32, two of NEON
+_WIDE, _NARROW = 8, 4  # blocks per vector step; a row shorter than four goes block by block
 _GRAIN = 1 << 16  # pixels per thread below which a second thread costs more than it brings
 
 
-def _mask(indices: list[int]) -> ir.Constant:
-    return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), indices)
-
-
-_EVEN = _mask(list(range(0, 2 * _LANES, 2)))
-_ODD = _mask(list(range(1, 2 * _LANES, 2)))
-_INTERLEAVED = [lane + side * _LANES for lane in range(_LANES) for side in (0, 1)]
-_LOWER, _UPPER = _mask(_INTERLEAVED[:_LANES]), _mask(_INTERLEAVED[_LANES:])
-
-
 class _Lanes:
-    """Loads, stores and halves vectors of eight; memory is only aligned to one element."""
+    """Emits loads, stores and shuffles of vectors; memory is only aligned to one element."""
 
-    def __init__(self, builder: ir.IRBuilder, scalar: ir.Type) -> None:
-        self.builder = builder
-        self.type = ir.VectorType(scalar, _LANES)
+    def __init__(self, builder: ir.IRBuilder, scalar: ir.Type, count: int) -> None:
+        self.builder, self.count = builder, count
+        self.type = ir.VectorType(scalar, count)
         self.bytes = 4 if isinstance(scalar, ir.FloatType) else 8
-        self.half = ir.Constant(self.type, [0.5] * _LANES)
+        self.half = ir.Constant(self.type, [0.5] * count)
 
     def _pointer(self, address: ir.Value, step: int) -> ir.Value:
-        offset = ir.Constant(address.type, step * _LANES * self.bytes)
+        offset = ir.Constant(address.type, step * self.count * self.bytes)
         return self.builder.inttoptr(self.builder.add(address, offset), self.type.as_pointer())
 
     def load(self, address: ir.Value, step: int = 0) -> ir.Value:
+        """Half of what is there."""
         value = self.builder.load(self._pointer(address, step))
         value.align = self.bytes
         return self.builder.fmul(self.half, value)
@@ -72,43 +63,74 @@ class _Lanes:
     def store(self, value: ir.Value, address: ir.Value, step: int = 0) -> None:
         self.builder.store(value, self._pointer(address, step)).align = self.bytes
 
+    def _shuffle(self, first: ir.Value, second: ir.Value, lanes: list[int]) -> ir.Value:
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.count), lanes)
+        return self.builder.shuffle_vector(first, second, mask)
 
-@intrinsic
-def _split8(typing, half, top, bottom, a, h, v, d):
-    """Eight blocks side by side, from two rows of pixels to four rows of coefficients."""
+    def apart(self, first: ir.Value, second: ir.Value) -> list[ir.Value]:
+        """The even and the odd elements of both."""
+        lanes = list(range(2 * self.count))
+        return [self._shuffle(first, second, lanes[parity::2]) for parity in (0, 1)]
+
+    def together(self, even: ir.Value, odd: ir.Value) -> list[ir.Value]:
+        """`apart` backwards."""
+        lanes = [lane + side * self.count for lane in range(self.count) for side in (0, 1)]
+        halves = (lanes[: self.count], lanes[self.count :])
+        return [self._shuffle(even, odd, half) for half in halves]
+
+
+def _split_blocks(count: int) -> Callable[..., Any]:
+    """Emits `count` blocks side by side, two rows of pixels to four rows of coefficients."""
 
     def codegen(context, builder, signature, args):
-        lanes = _Lanes(builder, args[0].type)
+        lanes = _Lanes(builder, args[0].type, count)
         upper = [lanes.load(args[1], step) for step in (0, 1)]
         lower = [lanes.load(args[2], step) for step in (0, 1)]
         sums = [builder.fadd(t, b) for t, b in zip(upper, lower, strict=True)]
         differences = [builder.fsub(t, b) for t, b in zip(upper, lower, strict=True)]
         for rows, low, high in ((sums, args[3], args[5]), (differences, args[4], args[6])):
-            left, right = (builder.shuffle_vector(*rows, mask) for mask in (_EVEN, _ODD))
+            left, right = lanes.apart(*rows)
             lanes.store(builder.fadd(left, right), low)
             lanes.store(builder.fsub(left, right), high)
         return context.get_dummy_value()
 
-    return types.void(half, top, bottom, a, h, v, d), codegen
+    return codegen
+
+
+def _merge_blocks(count: int) -> Callable[..., Any]:
+    """`_split_blocks` backwards."""
+
+    def codegen(context, builder, signature, args):
+        lanes = _Lanes(builder, args[0].type, count)
+        cA, cH, cV, cD = (lanes.load(address) for address in args[3:])
+        sums = lanes.together(builder.fadd(cA, cV), builder.fsub(cA, cV))
+        differences = lanes.together(builder.fadd(cH, cD), builder.fsub(cH, cD))
+        for step, (s, e) in enumerate(zip(sums, differences, strict=True)):
+            lanes.store(builder.fadd(s, e), args[1], step)
+            lanes.store(builder.fsub(s, e), args[2], step)
+        return context.get_dummy_value()
+
+    return codegen
+
+
+@intrinsic
+def _split8(typing, half, top, bottom, a, h, v, d):
+    return types.void(half, top, bottom, a, h, v, d), _split_blocks(_WIDE)
+
+
+@intrinsic
+def _split4(typing, half, top, bottom, a, h, v, d):
+    return types.void(half, top, bottom, a, h, v, d), _split_blocks(_NARROW)
 
 
 @intrinsic
 def _merge8(typing, half, top, bottom, a, h, v, d):
-    """`_split8` backwards."""
+    return types.void(half, top, bottom, a, h, v, d), _merge_blocks(_WIDE)
 
-    def codegen(context, builder, signature, args):
-        lanes = _Lanes(builder, args[0].type)
-        cA, cH, cV, cD = (lanes.load(address) for address in args[3:])
-        left_sum, right_sum = builder.fadd(cA, cV), builder.fsub(cA, cV)
-        left_difference, right_difference = builder.fadd(cH, cD), builder.fsub(cH, cD)
-        for step, mask in enumerate((_LOWER, _UPPER)):
-            total = builder.shuffle_vector(left_sum, right_sum, mask)
-            difference = builder.shuffle_vector(left_difference, right_difference, mask)
-            lanes.store(builder.fadd(total, difference), args[1], step)
-            lanes.store(builder.fsub(total, difference), args[2], step)
-        return context.get_dummy_value()
 
-    return types.void(half, top, bottom, a, h, v, d), codegen
+@intrinsic
+def _merge4(typing, half, top, bottom, a, h, v, d):
+    return types.void(half, top, bottom, a, h, v, d), _merge_blocks(_NARROW)
 
 
 @intrinsic
@@ -139,12 +161,17 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def _split_row(half, size, top, bottom, a, h, v, d, count):
     j = 0
     while j < count:
-        if count >= _LANES:
+        if count >= _WIDE:
             # The last step moves back over blocks that are done rather than leave a tail.
-            j = min(j, count - _LANES)
+            j = min(j, count - _WIDE)
             o = j * size
             _split8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-            j += _LANES
+            j += _WIDE
+        elif count >= _NARROW:
+            j = min(j, count - _NARROW)
+            o = j * size
+            _split4(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
+            j += _NARROW
         else:
             o = j * size
             p, q = half * _load(half, top + 2 * o), half * _load(half, top + 2 * o + size)
@@ -160,11 +187,16 @@ def _split_row(half, size, top, bottom, a, h, v, d, count):
 def _merge_row(half, size, top, bottom, a, h, v, d, count):
     j = 0
     while j < count:
-        if count >= _LANES:
-            j = min(j, count - _LANES)
+        if count >= _WIDE:
+            j = min(j, count - _WIDE)
             o = j * size
             _merge8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-            j += _LANES
+            j += _WIDE
+        elif count >= _NARROW:
+            j = min(j, count - _NARROW)
+            o = j * size
+            _merge4(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
+            j += _NARROW
         else:
             o = j * size
             p, q = half * _load(half, a + o), half * _load(half, h + o)

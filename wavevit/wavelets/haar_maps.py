@@ -234,7 +234,7 @@ def _call(haar_map: HaarMap, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 class _Apply(torch.autograd.Function):
     @staticmethod
-    def forward(haar_map: HaarMap, *tensors: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(haar_map: HaarMap, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(_call(haar_map, tensors))
 
     @staticmethod
@@ -246,11 +246,11 @@ class _Apply(torch.autograd.Function):
         return None, *apply(ctx.haar_map.transpose, *gradients)
 
     @staticmethod
-    def jvp(ctx: Any, _: None, *tangents: Tensor) -> Any:  # type: ignore[override]
+    def jvp(ctx: Any, _: None, *tangents: Tensor) -> Any:
         return tuple(apply(ctx.haar_map, *tangents))
 
     @staticmethod
-    def vmap(  # type: ignore[override]
+    def vmap(
         info: Any, in_dims: tuple[int | None, ...], haar_map: HaarMap, *tensors: Tensor
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         results = _Apply.apply(haar_map, *_flattened(info, in_dims[1:], tensors))

@@ -369,9 +369,7 @@ class IDTCWT2(KernelModule):
         approx, details = pyramid
         check_image(approx, "pyramid.approx")
         kernels = self.kernels(approx)
-        return _inverse(
-            approx, details, self.biort, self.qshift, self.mode, output_size, kernels
-        )
+        return _inverse(approx, details, self.biort, self.qshift, self.mode, output_size, kernels)
 
     def extra_repr(self) -> str:
         return f"biort={self.biort!r}, qshift={self.qshift!r}, mode={self.mode!r}"

@@ -15,13 +15,15 @@ a sample apart.
 
 Sources:
     legall: Le Gall & Tabatabai, ICASSP 1988, 5/3 taps. antonini: Antonini, Barlaud, Mathieu &
-    Daubechies, IEEE Trans. Image Processing 1(2), 1992, 9/7 taps: four zeros at ω = π shared out
+    Daubechies, IEEE Trans. Image Processing 1(2), 1992, 9/7 taps: the zeros at ω = π shared out
     over the maximally flat half-band filter. near_sym_a: 5/7 taps from the Laplacian-pyramid
     filter with a = 0.6, ibid.; Kingsbury, Phil. Trans. R. Soc. A 357, 1999. near_sym_b: 13/19
-    taps, the same pair with `Z` replaced by `_LONGER`, Kingsbury 1999. qshift_06: Kingsbury, ICIP 2000 (six non-zero taps), here as the lattice of three
-    rotations that it is. qshift_a to qshift_d (10, 14, 16, 18 taps): Kingsbury, ICIP 2000 and
-    Appl. Comput. Harmonic Analysis 10(3), 2001; results of numerical optimisation that have no
-    closed form, here with the 15 decimals in which they are in circulation (the papers print 8).
+    taps, the same pair with `Z` replaced by `_LONGER`, Kingsbury 1999. qshift_06: Kingsbury,
+    ICIP 2000 (six non-zero taps), here as the lattice of three rotations that it is. qshift_a to
+    qshift_d (10, 14, 16, 18 taps): Kingsbury, ICIP 2000 and Appl. Comput. Harmonic Analysis
+    10(3), 2001; results of numerical optimisation that have no closed form, here with the 15
+    decimals that are in circulation (MATLAB's `qorthwavf` documents the same numbers; the papers
+    print 8).
 """
 
 from __future__ import annotations

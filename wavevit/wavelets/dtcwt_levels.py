@@ -136,7 +136,7 @@ def _dense_taps(name: str) -> np.ndarray:
     # quads[row band, column band, p, q]: phase p of the column filter, q of the row filter
     quads = np.einsum("cpu,rqv->rcpquv", taps, taps)
     rows = [quads[0, 0, p, q] for p in (0, 1) for q in (0, 1)]
-    details: list[np.ndarray | None] = [None] * 12
+    details = [rows[0]] * 12
     for (first, second), (row_band, column_band) in _PAIRS:
         a, b, c, d = quads[row_band, column_band].reshape(4, *quads.shape[-2:]) * _HALF
         details[2 * first : 2 * first + 2] = [a - d, b + c]
@@ -300,9 +300,7 @@ class _Synthesis(torch.autograd.Function):
         return *_Analysis.apply(gradients[0], ctx.name, ctx.mode), None, None
 
 
-def analyse(
-    x: Tensor, name: str, mode: str, kernel: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """One level down.
 
     Args:

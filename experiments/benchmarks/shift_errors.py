@@ -2,7 +2,7 @@
 
 Question: which wavelet transform should stand before a network that must not mind a small shift?
 
-    python -m experiments.benchmarks.shift_errors            # measure, write the record and the page
+    python -m experiments.benchmarks.shift_errors            # measure; write record and page
     python -m experiments.benchmarks.shift_errors --render   # the page's table from the record
 
 Error: the 18 bundled photographs, reduced to at most 256 pixels on the shorter side and cut to
@@ -48,6 +48,10 @@ def _haar(level: int) -> Representation:
     return lambda x: wavedec2(x, level=level).details[0]
 
 
+def _haar_magnitude(level: int) -> Representation:
+    return lambda x: wavedec2(x, level=level).details[0].abs()
+
+
 def _dual(level: int) -> Representation:
     return lambda x: dtcwt2(x, level, mode="periodic").details[0]
 
@@ -65,9 +69,7 @@ def _scattering(paths: slice) -> Representation:
 # What is compared, by row of the table and by column. Scattering's columns are its orders.
 REPRESENTATIONS: dict[str, dict[str, Representation]] = {
     "haar": {f"level {level}": _haar(level) for level in (1, 2, 3)},
-    "haar magnitude": {
-        f"level {level}": (lambda x, f=_haar(level): f(x).abs()) for level in (1, 2, 3)
-    },
+    "haar magnitude": {f"level {level}": _haar_magnitude(level) for level in (1, 2, 3)},
     "undecimated haar": {"level 1": haar_details_undecimated},
     "dual tree": {f"level {level}": _dual(level) for level in (1, 2, 3)},
     "dual tree magnitude": {f"level {level}": _dual_magnitude(level) for level in (1, 2, 3)},

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wavevit.data import load_photograph
@@ -33,6 +33,13 @@ with warnings.catch_warnings():
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 SIDES = sizes(1, 40)
 BANKS = st.tuples(st.sampled_from(BIORTS), st.sampled_from(QSHIFTS))
+
+
+def compiling(test):
+    """Dynamo and Inductor themselves use what torch deprecates."""
+    for message in ("should not be instantiated", "`torch.jit.script_method` is deprecated"):
+        test = pytest.mark.filterwarnings(f"ignore:.*{message}:DeprecationWarning")(test)
+    return test
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -154,10 +161,10 @@ def relative_motion(before: torch.Tensor, after: torch.Tensor) -> float:
 def test_magnitudes_move_less_than_haar(level: int) -> None:
     """On every bundled photograph, under a circular shift by one pixel along either axis.
 
-    Compared with the magnitudes of Haar details at the same level; the factors are the worst
-    photograph's, with margin (experiments/records/transforms/shift_errors.json has the figures).
+    Compared with the magnitudes of Haar details at the same level. The factors hold for the worst
+    photograph, with margin. Level 1 gains least: its filters are not half a sample apart but one.
     """
-    factors = {1: FACTOR_1, 2: FACTOR_2, 3: FACTOR_3}
+    factors = {1: 1.05, 2: 1.75, 3: 1.85}  # medians over the photographs: 1.9, 2.5, 3.0
     for name in NAMES:
         image = load_photograph(name).double()
         x = image[: image.shape[0] // 8 * 8, : image.shape[1] // 8 * 8][None, None]
@@ -228,17 +235,19 @@ def test_autocast_does_not_round_the_transform() -> None:
     torch.testing.assert_close(inside.details, dtcwt2(x, 2).details)
 
 
-@settings(max_examples=1)
-@given(st.just(None))
-def test_compiles_with_its_own_backward(_: None) -> None:
+@compiling
+@pytest.mark.parametrize(("backend", "level"), [("inductor", 1), ("aot_eager", 2)])
+def test_compiles_with_its_own_backward(backend: str, level: int) -> None:
+    banks = ("legall", "qshift_06")  # the shortest, because Inductor's time grows with the taps
+
     def loss(x: torch.Tensor) -> torch.Tensor:
-        pyramid = dtcwt2(x, 2)
-        back = idtcwt2(pyramid)
-        return (back * x).sum() + sum(band.square().sum() for band in pyramid.details)
+        pyramid = dtcwt2(x, level, *banks)
+        squares = sum(band.square().sum() for band in pyramid.details)
+        return (idtcwt2(pyramid, *banks) * x).sum() + squares
 
     eager, compiled = noise(1, 1, 8, 12).requires_grad_(), noise(1, 1, 8, 12).requires_grad_()
     loss(eager).backward()
-    torch.compile(loss, fullgraph=True)(compiled).backward()
+    torch.compile(loss, fullgraph=True, backend=backend)(compiled).backward()
     torch.testing.assert_close(compiled.grad, eager.grad)
 
 
@@ -268,7 +277,7 @@ def test_exports_with_a_free_batch() -> None:
         (lambda: dtcwt2(torch.zeros(1, 1, 8, 8), mode="zero"), "mode: expected one of"),
         (
             lambda: idtcwt2((torch.zeros(1, 1, 4, 4), [torch.zeros(1, 1, 6, 2, 4, 4)])),
-            r"pyramid.details\[0\]: expected 2 or 1 on axis -1",
+            r"pyramid.details\[0\]: expected 2 or 1 on axis -2",
         ),
         (
             lambda: idtcwt2((torch.zeros(1, 1, 4, 4), [torch.zeros(1, 1, 6, 2, 2)])),

@@ -137,10 +137,12 @@ def dtcwt2(
     Guarantees:
         Equal to pytorch-wavelets' ``DTCWTForward`` (its real and imaginary parts are on the last
         axis, its levels fine to coarse) to 1e-12 in float64; inverted by `idtcwt2`; linear;
-        energy within `level_one_frame_bounds`; constants live in the approximation; under a
-        1-pixel shift, magnitudes move less than half as much as Haar coefficients do
-        (tests/properties/test_dtcwt_laws.py). *Not* guaranteed: exact shift invariance of
-        anything; magnitudes move too.
+        energy within `level_one_frame_bounds`; constants live in the approximation (level 1: to
+        rounding; later levels: to the 1e-5 to which the published Q-shift taps cancel); under a
+        1-pixel circular shift, magnitudes move less than those of Haar details on every bundled
+        photograph, by 1.05 at level 1, 1.75 at level 2, 1.85 at level 3 (medians 1.9, 2.5, 3.0)
+        (tests/properties/test_dtcwt_laws.py). *Not* guaranteed: shift invariance. Magnitudes move,
+        and real and imaginary parts by themselves move as much as any decimated coefficient.
 
     Source:
         Kingsbury, Appl. Comput. Harmonic Analysis 10(3), 2001; Selesnick, Baraniuk & Kingsbury,

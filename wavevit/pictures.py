@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import fail
-from wavevit.wavelets import Pyramid
+from wavevit.wavelets import ORIENTATIONS, DualTreePyramid, Pyramid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw_dual_tree", "draw_pyramid", "load_image", "pyramid_mosaic"]
-
-_ORIENTATIONS = ("+15°", "+45°", "+75°", "−75°", "−45°", "−15°")
 
 
 def load_image(source: str) -> Tensor:
@@ -136,29 +134,30 @@ def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
     return figure
 
 
-def draw_dual_tree(magnitudes: list[Tensor], approx: Tensor, title: str) -> Figure:
-    """Magnitudes of the six orientations, a row per level, fine to coarse.
+def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
+    """Magnitudes of the six orientations, a row per level, fine to coarse, and the low band.
 
     Args:
-        magnitudes: per level (6, h, w), fine to coarse, in the transform's order.
-        approx: the low band (h, w).
+        tree: of one grey image.
         title: above the picture.
     """
     from matplotlib.figure import Figure
 
-    levels = len(magnitudes)
-    figure = Figure(figsize=(12, 1.9 * levels + 0.6), layout="constrained")
-    axes = figure.subplots(levels, 7, squeeze=False)
-    for row, bands in enumerate(magnitudes):
-        limit = float(torch.quantile(bands.flatten()[:: max(1, bands.numel() // 100_000)], 0.995))
-        for column, band in enumerate(bands):
-            axis = axes[row, column]
+    levels = len(tree.details)
+    figure = Figure(figsize=(13, 1.9 * levels + 0.6), layout="constrained")
+    axes = figure.subplots(levels, len(ORIENTATIONS) + 1, squeeze=False)
+    for row, bands in enumerate(reversed(tree.details)):
+        magnitudes = bands[0, 0].double().square().sum(dim=1).sqrt()
+        some = magnitudes.flatten()[:: max(1, magnitudes.numel() // 100_000)]
+        limit = max(float(torch.quantile(some, 0.995)), 1e-12)
+        for axis, band, degrees in zip(axes[row], magnitudes, ORIENTATIONS, strict=False):
             axis.imshow(band.numpy(), cmap="magma", vmin=0, vmax=limit, interpolation="nearest")
-            axis.set_title(f"level {row + 1}, {_ORIENTATIONS[column]}", fontsize=8)
+            axis.set_title(f"level {row + 1}, {degrees}°", fontsize=8)
+    low = axes[-1, -1]
+    low.imshow(_stretched(tree.approx[0, 0], centered=False), cmap="gray", interpolation="nearest")
+    low.set_title("low band", fontsize=8)
     for row in range(levels - 1):
-        axes[row, 6].set_visible(False)
-    axes[-1, 6].imshow(_stretched(approx, centered=False), cmap="gray", interpolation="nearest")
-    axes[-1, 6].set_title("low band", fontsize=8)
+        axes[row, -1].set_visible(False)
     for axis in axes.flat:
         axis.axis("off")
     figure.suptitle(title, fontsize=11)

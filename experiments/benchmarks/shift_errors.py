@@ -1,0 +1,185 @@
+"""How far each transform's coefficients move when the image shifts by one pixel, and what it costs.
+
+Question: which wavelet transform should stand before a network that must not mind a small shift?
+
+    python -m experiments.benchmarks.shift_errors            # measure; write record and page
+    python -m experiments.benchmarks.shift_errors --render   # the page's table from the record
+
+Error: the 18 bundled photographs, reduced to at most 256 pixels on the shorter side and cut to
+multiples of 16, float64, periodic borders, rolled by one pixel along rows and along columns:
+``min_k ‖S(T₁ x) - T_k S(x)‖ / ‖S(x)‖`` over the nine rolls `k` of the output's own grid by at most
+one sample (so that a transform which merely moves with the image counts as exact). Mean and worst
+over photographs and axes. Circular shifts only: nothing here is about crops.
+
+Cost: one level (scattering: two scales) of (8, 3, 224, 224) in float32, eager, no gradient, one
+thread, all transforms and ``x.clone()`` interleaved; the median of the processor times over the
+median of the clone's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
+from wavevit.wavelets.haar import haar_details_undecimated
+
+__all__ = ["RECORD", "main", "measure", "render"]
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "experiments" / "records" / "transforms" / "shift_errors.json"
+PAGE = ROOT / "docs" / "which-transform.md"
+BEGIN, END = "<!-- begin: shift_errors -->", "<!-- end: shift_errors -->"
+
+Representation = Callable[[Tensor], Tensor]
+
+
+def _haar(level: int) -> Representation:
+    return lambda x: wavedec2(x, level=level).details[0]
+
+
+def _haar_magnitude(level: int) -> Representation:
+    return lambda x: wavedec2(x, level=level).details[0].abs()
+
+
+def _dual(level: int) -> Representation:
+    return lambda x: dtcwt2(x, level, mode="periodic").details[0]
+
+
+def _dual_magnitude(level: int) -> Representation:
+    return lambda x: dtcwt2(x, level, mode="periodic").details[0].norm(dim=3)
+
+
+def _scattering(paths: slice) -> Representation:
+    return lambda x: scattering2(x, 2, 2, mode="periodic").unflatten(1, (x.shape[1], -1))[
+        :, :, paths
+    ]
+
+
+# What is compared, by row of the table and by column. Scattering's columns are its orders.
+REPRESENTATIONS: dict[str, dict[str, Representation]] = {
+    "haar": {f"level {level}": _haar(level) for level in (1, 2, 3)},
+    "haar magnitude": {f"level {level}": _haar_magnitude(level) for level in (1, 2, 3)},
+    "undecimated haar": {"level 1": haar_details_undecimated},
+    "dual tree": {f"level {level}": _dual(level) for level in (1, 2, 3)},
+    "dual tree magnitude": {f"level {level}": _dual_magnitude(level) for level in (1, 2, 3)},
+    "scattering": {
+        "order 1, scale 1": _scattering(slice(1, 7)),
+        "order 1, scale 2": _scattering(slice(7, 13)),
+        "order 2": _scattering(slice(13, 49)),
+    },
+}
+
+TIMED: dict[str, Callable[[Tensor], Any]] = {
+    "clone": torch.clone,
+    "haar": dwt2,
+    "undecimated haar": haar_details_undecimated,
+    "dual tree": lambda x: dtcwt2(x, 1),
+    "scattering": lambda x: scattering2(x, 2, 2),
+}
+
+# Numbers out per number in: 4**-l (detail bands) summed over levels, and the approximation.
+REDUNDANCY = {"haar": 1.0, "undecimated haar": 4.0, "dual tree": 4.0, "scattering": 49 / 16}
+
+
+def photographs() -> Iterator[Tensor]:
+    """(1, 1, H, W) float64, sides that 16 divides."""
+    for name in NAMES:
+        image = load_photograph(name).double()
+        height, width = (side // 16 * 16 for side in image.shape)
+        yield image[:height, :width][None, None]
+
+
+def shift_error(representation: Representation, x: Tensor) -> list[float]:
+    """The best-realigned relative error for a roll along the rows and along the columns."""
+    before = representation(x)
+    rolls = [torch.roll(before, (i, j), (-2, -1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    return [
+        min(float((after - roll).norm() / before.norm()) for roll in rolls)
+        for after in (representation(torch.roll(x, 1, axis)) for axis in (-2, -1))
+    ]
+
+
+def costs(rounds: int = 9) -> dict[str, float]:
+    """Processor time of each transform as a multiple of a clone's."""
+    x = torch.rand(8, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    times: dict[str, list[float]] = {name: [] for name in TIMED}
+    with torch.no_grad():
+        for turn in range(rounds + 1):
+            for name, function in TIMED.items():
+                begin = time.process_time()
+                function(x)
+                if turn:  # the first round warms up
+                    times[name].append(time.process_time() - begin)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return {name: round(value / medians["clone"], 2) for name, value in medians.items()}
+
+
+def measure() -> dict[str, Any]:
+    """Everything that the page shows."""
+    torch.set_num_threads(1)
+    errors: dict[str, dict[str, dict[str, float]]] = {}
+    for row, columns in REPRESENTATIONS.items():
+        errors[row] = {}
+        for column, representation in columns.items():
+            values = [e for x in photographs() for e in shift_error(representation, x)]
+            errors[row][column] = {
+                "mean": round(statistics.mean(values), 4),
+                "worst": round(max(values), 4),
+            }
+    return {
+        "shift": "circular, one pixel along one axis, best realigned on the output's grid",
+        "photographs": len(NAMES),
+        "errors": errors,
+        "redundancy": {name: round(value, 2) for name, value in REDUNDANCY.items()},
+        "cost_in_clones": costs(),
+        "environment": {
+            "torch": torch.__version__,
+            "machine": platform.machine(),
+            "threads": torch.get_num_threads(),
+        },
+    }
+
+
+def render(record: dict[str, Any]) -> str:
+    """The page's tables, every number out of the record."""
+    lines = ["| coefficients | first column | second column | third column |", "|---|---|---|---|"]
+    for row, columns in record["errors"].items():
+        cells = [f"{name}: {e['mean']:.3f} ({e['worst']:.3f})" for name, e in columns.items()]
+        lines.append(f"| {row} | " + " | ".join([*cells, "", ""][:3]) + " |")
+    lines += ["", "| transform | redundancy | cost in clones |", "|---|---|---|"]
+    for name, redundancy in record["redundancy"].items():
+        lines.append(f"| {name} | {redundancy:g} | {record['cost_in_clones'][name]:g} |")
+    return "\n".join(lines)
+
+
+def page_with(record: dict[str, Any], page: str) -> str:
+    """The page with its generated part replaced."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{render(record)}\n{END}{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--render", action="store_true", help="only rewrite the page's table")
+    if not parser.parse_args().render:
+        RECORD.parent.mkdir(parents=True, exist_ok=True)
+        RECORD.write_text(json.dumps(measure(), indent=2) + "\n")
+    record = json.loads(RECORD.read_text())
+    PAGE.write_text(page_with(record, PAGE.read_text()))
+    print(render(record))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The drop-in classes beside pytorch-wavelets itself: same values, right gradients."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wavevit.testing.strategies import images, sizes
+from wavevit.wavelets import BIORTS, QSHIFTS, dtcwt_max_level
+from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it imports pkg_resources
+    import pytorch_wavelets as theirs
+
+SIDES = sizes(1, 32)
+CLOSE = {"rtol": 0, "atol": 1e-12}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _double() -> Iterator[None]:
+    """pytorch-wavelets builds its filters in the default dtype."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@given(
+    x=images(SIDES, SIDES, batch=1),
+    levels=st.integers(0, 4),
+    banks=st.tuples(st.sampled_from(BIORTS), st.sampled_from(QSHIFTS)),
+)
+def test_forward_and_inverse(x: torch.Tensor, levels: int, banks: tuple[str, str]) -> None:
+    levels = min(levels, dtcwt_max_level(x.shape[-2], x.shape[-1]))
+    options = {"biort": banks[0], "qshift": banks[1]}
+    low, highs = DTCWTForward(J=levels, **options)(x)
+    expected_low, expected_highs = theirs.DTCWTForward(J=levels, **options)(x)
+    torch.testing.assert_close(low, expected_low, **CLOSE)
+    if levels == 0:
+        assert highs is expected_highs is None
+        return
+    torch.testing.assert_close(highs, expected_highs, **CLOSE)
+    back = DTCWTInverse(**options)((low, highs))
+    torch.testing.assert_close(
+        back, theirs.DTCWTInverse(**options)((expected_low, expected_highs)), **CLOSE
+    )
+
+
+@pytest.mark.parametrize(("o_dim", "ri_dim"), [(2, -1), (1, 2), (2, 3), (-1, 2), (4, 5)])
+def test_axes(o_dim: int, ri_dim: int) -> None:
+    x = torch.randn(2, 3, 12, 16)
+    axes = {"o_dim": o_dim, "ri_dim": ri_dim}
+    low, highs = DTCWTForward(J=2, **axes)(x)
+    _, expected = theirs.DTCWTForward(J=2, **axes)(x)
+    assert [h.shape for h in highs] == [h.shape for h in expected]
+    torch.testing.assert_close(highs, expected, **CLOSE)
+    torch.testing.assert_close(DTCWTInverse(**axes)((low, highs)), x)
+
+
+def test_skipped_bands_and_scales() -> None:
+    x = torch.randn(1, 2, 16, 24)
+    options = {"J": 3, "skip_hps": [True, False, True], "include_scale": [True, False, True]}
+    lows, highs = DTCWTForward(**options)(x)
+    expected_lows, expected_highs = theirs.DTCWTForward(**options)(x)
+    torch.testing.assert_close(highs, expected_highs, **CLOSE)
+    torch.testing.assert_close(lows, expected_lows, **CLOSE)
+
+
+def test_inverse_without_some_bands() -> None:
+    low, highs = DTCWTForward(J=2)(torch.randn(1, 2, 16, 24))
+    for missing in (None, torch.zeros([])):
+        bands = [missing, highs[1]]
+        torch.testing.assert_close(
+            DTCWTInverse()((low, bands)), theirs.DTCWTInverse()((low, bands)), **CLOSE
+        )
+
+
+@given(
+    x=images(SIDES, SIDES, channels=3),
+    biort=st.sampled_from(BIORTS),
+    bias=st.floats(1e-3, 1),
+    combine=st.booleans(),
+)
+def test_scat_layer(x: torch.Tensor, biort: str, bias: float, combine: bool) -> None:
+    options = {"biort": biort, "magbias": bias, "combine_colour": combine}
+    torch.testing.assert_close(ScatLayer(**options)(x), theirs.ScatLayer(**options)(x), **CLOSE)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (5, 7), (6, 3)])
+def test_gradients(size: tuple[int, int]) -> None:
+    x = torch.randn(1, 3, *size, requires_grad=True)
+    forward, inverse = DTCWTForward(J=2), DTCWTInverse()
+
+    def flat(image: torch.Tensor) -> torch.Tensor:
+        low, highs = forward(image)
+        return torch.cat([part.flatten() for part in (low, *highs)])
+
+    assert torch.autograd.gradcheck(flat, (x,), check_forward_ad=True)
+    low, highs = forward(x.detach())
+    parts = [part.requires_grad_() for part in (low, *highs)]
+    assert torch.autograd.gradcheck(lambda a, *b: inverse((a, b)), parts)
+    for combine in (False, True):
+        assert torch.autograd.gradcheck(ScatLayer(combine_colour=combine), (x,))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: DTCWTForward(o_dim=2, ri_dim=-4), "o_dim: expected another axis than ri_dim"),
+        (lambda: DTCWTForward(biort="near_sym_c"), "biort: expected one of"),
+        (lambda: DTCWTForward(mode="zero"), "mode: expected one of"),
+        (lambda: DTCWTForward(J=2, skip_hps=[True]), "skip_hps: expected one truth value or 2"),
+        (lambda: ScatLayer(magbias=0.0), "magbias: expected a number above 0"),
+        (
+            lambda: ScatLayer(combine_colour=True)(torch.zeros(1, 2, 4, 4)),
+            "x: expected 3 channels",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,55 @@
+"""The dual tree's filter banks: reconstruction, orthonormality, and the values everybody uses."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+
+import numpy as np
+import pytest
+
+from wavevit.wavelets import BIORTS, QSHIFTS
+from wavevit.wavelets.dtcwt_filters import biorthogonal_pair, qshift_filter
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it imports pkg_resources
+    oracle = importlib.import_module("pytorch_wavelets.dtcwt.coeffs")
+
+
+@pytest.mark.parametrize("name", BIORTS)
+def test_level_one_reconstructs(name: str) -> None:
+    pair = biorthogonal_pair(name)
+    total = np.convolve(pair.h0, pair.g0) + np.convolve(pair.h1, pair.g1)
+    impulse = np.zeros_like(total)
+    impulse[len(total) // 2] = 1
+    np.testing.assert_allclose(total, impulse, atol=1e-15)
+    assert sum(pair.h0) == pytest.approx(1, abs=1e-14)
+    assert sum(pair.g0) == pytest.approx(1, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", BIORTS)
+def test_level_one_equals_the_oracle(name: str) -> None:
+    pair = biorthogonal_pair(name)
+    for ours, theirs in zip((pair.h0, pair.g0, pair.h1, pair.g1), oracle.biort(name), strict=True):
+        np.testing.assert_allclose(ours, theirs.ravel(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", QSHIFTS)
+def test_qshift_is_orthonormal_and_half_a_sample_apart(name: str) -> None:
+    low = np.array(qshift_filter(name))
+    for shift in range(0, len(low), 2):
+        product = low[shift:] @ low[: len(low) - shift]
+        assert product == pytest.approx(float(shift == 0), abs=1e-14)
+    # Two trees: the filter and its reverse. Over the low-pass's band their phases run apart by
+    # half a sample on average, best for the long filters.
+    n, omega = np.arange(len(low)), np.linspace(0.05, np.pi / 2, 64)
+    phase = np.unwrap(np.angle(np.exp(-1j * np.outer(omega, n - (len(low) - 1) / 2)) @ low))
+    apart = float((2 * phase @ omega) / (omega @ omega))
+    assert apart == pytest.approx(0.5, abs=0.08 if name == "qshift_06" else 0.02)
+
+
+@pytest.mark.parametrize("name", QSHIFTS)
+def test_qshift_equals_the_oracle(name: str) -> None:
+    np.testing.assert_allclose(
+        qshift_filter(name), oracle.qshift(name)[0].ravel(), rtol=0, atol=1e-14
+    )

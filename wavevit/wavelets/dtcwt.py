@@ -1,0 +1,377 @@
+"""The dual-tree complex wavelet transform of Kingsbury in two dimensions.
+
+Two wavelet trees whose filters lie half a sample apart are read as the real and the imaginary part
+of one complex wavelet. What that buys, for four times the numbers: six orientations instead of
+three, and magnitudes that hardly move when the image shifts by a pixel, because a shift turns the
+phase. The levels themselves are in `wavevit.wavelets.dtcwt_levels`, the filters in
+`wavevit.wavelets.dtcwt_filters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function
+
+from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS
+from wavevit.wavelets.dtcwt_levels import analyse, compute_dtype, dense_kernel, synthesise
+
+__all__ = [
+    "DTCWT2",
+    "DTCWT_MODES",
+    "IDTCWT2",
+    "ORIENTATIONS",
+    "DualTreePyramid",
+    "dtcwt2",
+    "dtcwt_max_level",
+    "idtcwt2",
+]
+
+DTCWT_MODES = ("symmetric", "periodic")
+# Degrees of the edges that a band answers to, counter-clockwise from a horizontal edge.
+ORIENTATIONS = (15, 45, 75, 105, 135, 165)
+
+Kernels = tuple[Tensor | None, Tensor | None]  # of level 1 and of the later ones
+NO_KERNELS: Kernels = (None, None)
+
+
+class DualTreePyramid(NamedTuple):
+    """A dual-tree decomposition.
+
+    Attributes:
+        approx: the four trees' approximations, interleaved, (B, C, 2h, 2w) beside coarsest
+            details of (h, w).
+        details: one tensor per level, coarse to fine as in `wavevit.wavelets.Pyramid`, each
+            (B, C, 6, 2, h_l, w_l): the six `ORIENTATIONS`, then real and imaginary part. Two
+            planes rather than a complex dtype, because bfloat16, float16 and ONNX have none;
+            ``details[l].flatten(1, 3)`` are feature channels, and
+            ``torch.view_as_complex(d.movedim(3, -1).contiguous())`` is the complex tensor.
+    """
+
+    approx: Tensor
+    details: tuple[Tensor, ...]
+
+
+def dtcwt_max_level(height: int, width: int) -> int:
+    """The deepest useful level: the shorter side halves, rounded up, to 1 that often."""
+    return max((min(height, width) - 1).bit_length(), 1)
+
+
+def check_banks(biort: str, qshift: str, mode: str) -> None:
+    """Complains about unknown names, each with the nearest known ones."""
+    check_choice("biort", biort, BIORTS)
+    check_choice("qshift", qshift, QSHIFTS)
+    check_choice("mode", mode, DTCWT_MODES)
+
+
+def check_dtcwt_level(level: int, height: int, width: int, argument: str = "level") -> None:
+    """Complains about no level, or about more than the shorter side has."""
+    check_at_least(argument, level, 1)
+    deepest = dtcwt_max_level(height, width)
+    if level > deepest:
+        fail(argument, f"at most {deepest} for a side of {min(height, width)} pixels", level)
+
+
+def _pad_to_even(x: Tensor) -> Tensor:
+    if x.shape[-2] % 2:
+        x = torch.cat([x, x[..., -1:, :]], dim=-2)
+    if x.shape[-1] % 2:
+        x = torch.cat([x, x[..., -1:]], dim=-1)
+    return x
+
+
+def _pad_to_four(x: Tensor) -> Tensor:
+    """Repeats the first and the last row or column of a side that is even but no multiple of 4."""
+    if x.shape[-2] % 4:
+        x = torch.cat([x[..., :1, :], x, x[..., -1:, :]], dim=-2)
+    if x.shape[-1] % 4:
+        x = torch.cat([x[..., :1], x, x[..., -1:]], dim=-1)
+    return x
+
+
+def decompose(
+    x: Tensor, level: int, biort: str, qshift: str, mode: str, kernels: Kernels = NO_KERNELS
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Approximations and details of every level, fine to coarse, in the dtype of computation."""
+    approx, details = analyse(_pad_to_even(x), f"analysis {biort}", mode, kernels[0])
+    approximations, bands = [approx], [details]
+    for _ in range(1, level):
+        approx, details = analyse(_pad_to_four(approx), qshift, mode, kernels[1])
+        approximations.append(approx)
+        bands.append(details)
+    return approximations, bands
+
+
+def dtcwt2(
+    x: Tensor,
+    level: int = 3,
+    biort: str = "near_sym_a",
+    qshift: str = "qshift_a",
+    mode: str = "symmetric",
+) -> DualTreePyramid:
+    """The 2-D dual-tree complex wavelet transform.
+
+    Args:
+        x: images (B, C, H, W), any floating dtype, any size from 1 pixel. An odd side is first
+            extended by repeating its last row or column; from level 2 on, an approximation side
+            that is no multiple of 4 is extended by one sample at either end. Both are what
+            Kingsbury's toolbox and its ports do.
+        level: number of levels, at most `dtcwt_max_level`.
+        biort: filters of level 1: ``"near_sym_a"`` (5/7 taps), ``"near_sym_b"`` (13/19),
+            ``"legall"`` (5/3) or ``"antonini"`` (9/7).
+        qshift: filters from level 2 on: ``"qshift_06"`` (6 taps in 10), ``"qshift_a"`` (10),
+            ``"qshift_b"`` (14), ``"qshift_c"`` (16) or ``"qshift_d"`` (18).
+        mode: ``"symmetric"`` extends the image as in a mirror that repeats the border pixel;
+            ``"periodic"`` wraps it, which commutes with circular shifts by ``2**level``.
+
+    Returns:
+        A `DualTreePyramid`. Level l counted from 1 has details of ⌈H / 2**l⌉ by ⌈W / 2**l⌉.
+
+    Raises:
+        ValueError: wrong rank, integer images, an unknown name, too many levels.
+
+    Guarantees:
+        Equal to pytorch-wavelets' ``DTCWTForward`` (its real and imaginary parts are on the last
+        axis, its levels fine to coarse) to 1e-12 in float64; inverted by `idtcwt2`; linear;
+        energy within `level_one_frame_bounds`; constants live in the approximation (level 1: to
+        rounding; later levels: to the 1e-5 to which the published Q-shift taps cancel); under a
+        1-pixel circular shift, magnitudes move less than those of Haar details on every bundled
+        photograph, by 1.05 at level 1, 1.75 at level 2, 1.85 at level 3 (medians 1.9, 2.5, 3.0)
+        (tests/properties/test_dtcwt_laws.py). *Not* guaranteed: shift invariance. Magnitudes move,
+        and real and imaginary parts by themselves move as much as any decimated coefficient.
+
+    Source:
+        Kingsbury, Appl. Comput. Harmonic Analysis 10(3), 2001; Selesnick, Baraniuk & Kingsbury,
+        IEEE Signal Processing Magazine 22(6), 2005. Periodic borders are ours.
+
+    Example:
+        >>> import torch
+        >>> pyramid = dtcwt2(torch.ones(1, 3, 32, 32), level=2)
+        >>> pyramid.approx.shape, [tuple(d.shape) for d in pyramid.details]
+        (torch.Size([1, 3, 16, 16]), [(1, 3, 6, 2, 8, 8), (1, 3, 6, 2, 16, 16)])
+    """
+    if has_torch_function((x,)):
+        return handle_torch_function(
+            dtcwt2, (x,), x, level=level, biort=biort, qshift=qshift, mode=mode
+        )
+    return _transform(x, level, biort, qshift, mode, NO_KERNELS)
+
+
+def _transform(
+    x: Tensor, level: int, biort: str, qshift: str, mode: str, kernels: Kernels
+) -> DualTreePyramid:
+    check_image(x)
+    check_banks(biort, qshift, mode)
+    check_dtcwt_level(level, x.shape[-2], x.shape[-1])
+    computed = x.to(compute_dtype(x.dtype))
+    approximations, details = decompose(computed, level, biort, qshift, mode, kernels)
+    return DualTreePyramid(
+        approximations[-1].to(x.dtype), tuple(band.to(x.dtype) for band in reversed(details))
+    )
+
+
+def _check_details(approx: Tensor, details: Tensor, argument: str) -> None:
+    if not isinstance(details, Tensor) or details.ndim != 6 or details.shape[2:4] != (6, 2):
+        shape = tuple(getattr(details, "shape", ()))
+        fail(argument, "a tensor of shape (B, C, 6, 2, h, w)", f"shape {shape}")
+    if details.dtype != approx.dtype:
+        fail(argument, f"the approximation's dtype {approx.dtype}", details.dtype)
+    if details.shape[:2] != approx.shape[:2]:
+        expected = f"the approximation's batch and channels {tuple(approx.shape[:2])}"
+        fail(argument, expected, tuple(details.shape[:2]))
+
+
+def _trim(approx: Tensor, details: Tensor, argument: str) -> Tensor:
+    """Takes off the sample at either end by which an approximation was extended."""
+    for axis in (-2, -1):
+        side, wanted = approx.shape[axis], 2 * details.shape[axis]
+        if side == wanted + 2:
+            approx = approx.narrow(axis, 1, wanted)
+        elif side != wanted:
+            expected = f"{side // 2} or {side // 2 - 1} on axis {axis}, half the approximation"
+            fail(argument, expected, tuple(details.shape))
+    return approx
+
+
+def idtcwt2(
+    pyramid: DualTreePyramid | tuple[Tensor, Sequence[Tensor]],
+    biort: str = "near_sym_a",
+    qshift: str = "qshift_a",
+    mode: str = "symmetric",
+    output_size: tuple[int, int] | None = None,
+) -> Tensor:
+    """Inverse of `dtcwt2`.
+
+    Args:
+        pyramid: what `dtcwt2` gave, or any ``(approx, details)`` of fitting shapes; the number of
+            levels is read off.
+        biort: as given to `dtcwt2`.
+        qshift: as given to `dtcwt2`.
+        mode: as given to `dtcwt2`.
+        output_size: (H, W) of the original image; needed only where a side was odd.
+
+    Returns:
+        Images (B, C, H, W).
+
+    Raises:
+        ValueError: details that do not fit the approximation of their level, no level at all, an
+            `output_size` that `dtcwt2` could not have started from.
+
+    Guarantees:
+        ``idtcwt2(dtcwt2(x), output_size=x.shape[-2:])`` is `x` to the dtype's rounding
+        (tests/properties/test_dtcwt_laws.py). The transform is redundant: other pyramids give the
+        same image, and for near-orthonormal `biort` this inverse is close to the least-squares one.
+    """
+    approx, details = pyramid
+    tensors = (approx, *details)
+    if has_torch_function(tensors):
+        return handle_torch_function(
+            idtcwt2,
+            tensors,
+            pyramid,
+            biort=biort,
+            qshift=qshift,
+            mode=mode,
+            output_size=output_size,
+        )
+    return _inverse(approx, details, biort, qshift, mode, output_size, NO_KERNELS)
+
+
+def _inverse(
+    approx: Tensor,
+    details: Sequence[Tensor],
+    biort: str,
+    qshift: str,
+    mode: str,
+    output_size: tuple[int, int] | None,
+    kernels: Kernels,
+) -> Tensor:
+    check_image(approx, "pyramid.approx")
+    check_banks(biort, qshift, mode)
+    if len(details) == 0:
+        fail("pyramid.details", "at least one level", "none")
+    dtype = approx.dtype
+    low = approx.to(compute_dtype(dtype))
+    for index, bands in enumerate(details):
+        name = f"pyramid.details[{index}]"
+        _check_details(approx, bands, name)
+        low = _trim(low, bands, name)
+        first = index == len(details) - 1
+        filters, kernel = (f"synthesis {biort}", kernels[0]) if first else (qshift, kernels[1])
+        low = synthesise(low, bands.to(low.dtype), filters, mode, kernel)
+    low = low.to(dtype)
+    if output_size is None:
+        return low
+    height, width = output_size
+    if not (0 <= low.shape[-2] - height <= 1 and 0 <= low.shape[-1] - width <= 1):
+        expected = f"sides equal to or one below the reconstruction's {tuple(low.shape[-2:])}"
+        fail("output_size", expected, tuple(output_size))
+    return low[..., :height, :width]
+
+
+class KernelModule(nn.Module):
+    """Keeps a transform's two filter kernels as buffers, exact on every device.
+
+    The buffers are not persistent (a state dict holds learned values only). They follow ``.to()``,
+    and since they are rebuilt whenever they move, neither a detour over bfloat16 nor ``to_empty()``
+    after an initialisation on the meta device leaves rounded or empty filters behind.
+    """
+
+    first: Tensor
+    later: Tensor
+
+    def __init__(self, first: str, later: str) -> None:
+        super().__init__()
+        self._names = (first, later)
+        like = torch.empty(0)
+        self.register_buffer("first", dense_kernel(first, like), persistent=False)
+        self.register_buffer("later", dense_kernel(later, like), persistent=False)
+
+    def reset_parameters(self) -> None:
+        """Recomputes the filters in place, on the buffers' device and in their precision."""
+        for buffer, name in zip(("first", "later"), self._names, strict=True):
+            setattr(self, buffer, dense_kernel(name, getattr(self, buffer)))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        self.reset_parameters()
+        return self
+
+    def kernels(self, x: Tensor) -> Kernels:
+        """The kernels, in the dtype in which `x` is computed."""
+        dtype = compute_dtype(x.dtype)
+        if self.first.dtype == dtype:
+            return self.first, self.later
+        return NO_KERNELS  # built afresh: float64 filters are not float32 filters with zeros behind
+
+
+class DTCWT2(KernelModule):
+    """`dtcwt2` as a module.
+
+    Args:
+        level: see `dtcwt2`.
+        biort: see `dtcwt2`.
+        qshift: see `dtcwt2`.
+        mode: see `dtcwt2`.
+
+    Raises:
+        ValueError: as `dtcwt2`.
+    """
+
+    def __init__(
+        self,
+        level: int = 3,
+        biort: str = "near_sym_a",
+        qshift: str = "qshift_a",
+        mode: str = "symmetric",
+    ) -> None:
+        check_at_least("level", level, 1)
+        check_banks(biort, qshift, mode)
+        super().__init__(f"analysis {biort}", qshift)
+        self.level, self.biort, self.qshift, self.mode = level, biort, qshift, mode
+
+    def forward(self, x: Tensor) -> DualTreePyramid:
+        """(B, C, H, W) to a `DualTreePyramid`."""
+        check_image(x)
+        return _transform(x, self.level, self.biort, self.qshift, self.mode, self.kernels(x))
+
+    def extra_repr(self) -> str:
+        return f"level={self.level}, biort={self.biort!r}, qshift={self.qshift!r}"
+
+
+class IDTCWT2(KernelModule):
+    """`idtcwt2` as a module.
+
+    Args:
+        biort: see `dtcwt2`.
+        qshift: see `dtcwt2`.
+        mode: see `dtcwt2`.
+
+    Raises:
+        ValueError: as `idtcwt2`.
+    """
+
+    def __init__(
+        self, biort: str = "near_sym_a", qshift: str = "qshift_a", mode: str = "symmetric"
+    ) -> None:
+        check_banks(biort, qshift, mode)
+        super().__init__(f"synthesis {biort}", qshift)
+        self.biort, self.qshift, self.mode = biort, qshift, mode
+
+    def forward(
+        self,
+        pyramid: DualTreePyramid | tuple[Tensor, Sequence[Tensor]],
+        output_size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """A `DualTreePyramid` to (B, C, H, W)."""
+        approx, details = pyramid
+        check_image(approx, "pyramid.approx")
+        kernels = self.kernels(approx)
+        return _inverse(approx, details, self.biort, self.qshift, self.mode, output_size, kernels)
+
+    def extra_repr(self) -> str:
+        return f"biort={self.biort!r}, qshift={self.qshift!r}, mode={self.mode!r}"

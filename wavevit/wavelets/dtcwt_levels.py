@@ -1,0 +1,334 @@
+"""One level of the dual tree, both directions, as plain torch operations.
+
+In one dimension a level extends the signal past its borders and takes, for each of its two bands
+and two phases, one inner product every `stride` samples:
+
+    level 1:   stride 2, the odd-length filter at an even and at an odd sample;
+    level 2+:  stride 4, tree a's filter on every second sample, tree b's on the others.
+
+In two dimensions the four phase pairs of a band form a quad ``[[a, b], [c, d]]``; sums and
+differences of its entries are the real and imaginary parts of two orientations,
+
+    z₁ = ((a - d) + i (b + c)) / √2        z₂ = ((a + d) + i (b - c)) / √2.
+
+That last step is orthonormal, so a level's adjoint is its inverse with the analysis filters in
+the synthesis filters' place. The same linear map is written twice here, because no way of writing
+it is fast everywhere: as one strided convolution with sixteen output channels (eager, CPU), and as
+shifted additions of column phases (what a compiler fuses, and what keeps float32 exact on GPUs
+whose convolutions round to TF32). tests/properties/test_dtcwt_laws.py holds them equal.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS, biorthogonal_pair, qshift_filter
+
+__all__ = ["LEVELS", "Level", "analyse", "dense_kernel", "synthesise"]
+
+_HALF = math.sqrt(0.5)
+
+# Pairs of orientations (of six, from 15° in steps of 30°) with their (row, column) bands: what is
+# high-pass along a column only is a horizontal edge, 15° and 165°.
+_PAIRS = (((0, 5), (0, 1)), ((1, 4), (1, 1)), ((2, 3), (1, 0)))
+
+
+class Level(NamedTuple):
+    """What one dimension of a level does.
+
+    Attributes:
+        stride: samples between the supports of neighbouring outputs of one phase.
+        pad: samples by which each end of the signal is extended.
+        taps: ``taps[band][phase]``, bands low and high, all of one length, which `stride` divides.
+    """
+
+    stride: int
+    pad: int
+    taps: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]
+
+
+def _first_level(low: tuple[float, ...], high: tuple[float, ...]) -> Level:
+    middle = max(len(low), len(high)) // 2
+
+    def phases(taps: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        margin = (0.0,) * (middle - len(taps) // 2)
+        taps = (*margin, *taps, *margin)
+        return (*taps, 0.0), (0.0, *taps)
+
+    return Level(2, middle, (phases(low), phases(high)))
+
+
+def _later_level(low_a: tuple[float, ...]) -> Level:
+    """Tree a reads even samples, tree b odd ones; the output has them side by side again."""
+    low_b = low_a[::-1]
+    high_a = tuple((-1) ** k * tap for k, tap in enumerate(low_b))
+    high_b = high_a[::-1]
+
+    def every_second(taps: tuple[float, ...], odd: int) -> tuple[float, ...]:
+        spread = [0.0] * (2 * len(taps))
+        spread[odd::2] = taps
+        return tuple(spread)
+
+    low = (every_second(low_a, 0), every_second(low_b, 1))
+    high = (every_second(high_b, 1), every_second(high_a, 0))
+    return Level(4, len(low_a) - 2, (low, high))
+
+
+# By name, so that a compiled graph holds a string and no table: level 1 has its own filters for
+# each direction, the later levels are orthonormal and have one.
+_PAIRS_OF_FILTERS = {name: biorthogonal_pair(name) for name in BIORTS}
+LEVELS = {
+    **{f"analysis {name}": _first_level(p.h0, p.h1) for name, p in _PAIRS_OF_FILTERS.items()},
+    **{f"synthesis {name}": _first_level(p.g0, p.g1) for name, p in _PAIRS_OF_FILTERS.items()},
+    **{name: _later_level(qshift_filter(name)) for name in QSHIFTS},
+}
+
+
+def _extensions(length: int, pad: int) -> list[int]:
+    """Widths of the steps that extend a signal by `pad`: none reaches past the signal itself."""
+    steps = []
+    while pad > 0:
+        steps.append(min(length, pad))
+        length, pad = length + 2 * steps[-1], pad - steps[-1]
+    return steps
+
+
+def _extend(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
+    """Extends both ends by half-sample symmetry (…, x₁, x₀ | x₀, x₁, …) or periodically."""
+    for step in _extensions(x.shape[dim], pad):
+        head, tail = x.narrow(dim, 0, step), x.narrow(dim, x.shape[dim] - step, step)
+        if mode == "symmetric":
+            x = torch.cat([head.flip(dim), x, tail.flip(dim)], dim)
+        else:
+            x = torch.cat([tail, x, head], dim)
+    return x
+
+
+def _fold(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
+    """Adjoint of `_extend`: what was copied out of the signal is added back."""
+    for step in reversed(_extensions(x.shape[dim] - 2 * pad, pad)):
+        length = x.shape[dim] - 2 * step
+        head, tail = x.narrow(dim, 0, step), x.narrow(dim, length + step, step)
+        if mode == "symmetric":
+            head, tail = head.flip(dim), tail.flip(dim)
+        else:
+            head, tail = tail, head
+        after, before = _zeros_around(dim, 0, length - step), _zeros_around(dim, length - step, 0)
+        x = x.narrow(dim, step, length) + F.pad(head, after) + F.pad(tail, before)
+    return x
+
+
+def _zeros_around(dim: int, before: int, after: int) -> list[int]:
+    return [before, after] if dim == -1 else [0, 0, before, after]
+
+
+@functools.cache
+def _dense_taps(name: str) -> np.ndarray:
+    level = LEVELS[name]
+    taps = np.array(level.taps)  # (band, phase, K)
+    # quads[row band, column band, p, q]: phase p of the column filter, q of the row filter
+    quads = np.einsum("cpu,rqv->rcpquv", taps, taps)
+    rows = [quads[0, 0, p, q] for p in (0, 1) for q in (0, 1)]
+    details = [rows[0]] * 12
+    for (first, second), (row_band, column_band) in _PAIRS:
+        a, b, c, d = quads[row_band, column_band].reshape(4, *quads.shape[-2:]) * _HALF
+        details[2 * first : 2 * first + 2] = [a - d, b + c]
+        details[2 * second : 2 * second + 2] = [a + d, b - c]
+    return np.stack([*rows, *details])[:, None]
+
+
+def dense_kernel(name: str, like: Tensor) -> Tensor:
+    """All sixteen outputs of a level as one convolution kernel, (16, 1, K, K).
+
+    Channels 0 to 3 are the approximation's quad, 4 to 15 the six orientations' real and imaginary
+    parts. In the dtype that `like` is computed in.
+    """
+    # A copy: torch must not write into the cache, and a fake-tensor mode sees an ordinary creation.
+    return torch.tensor(_dense_taps(name), dtype=compute_dtype(like.dtype), device=like.device)
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Half precisions are computed in float32 and rounded once, at the end."""
+    return dtype if dtype == torch.float64 else torch.float32
+
+
+def _without_autocast(x: Tensor) -> torch.autocast:
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def _analyse_dense(x: Tensor, name: str, mode: str, kernel: Tensor | None) -> tuple[Tensor, Tensor]:
+    level = LEVELS[name]
+    batch, channels = x.shape[:2]
+    kernel = dense_kernel(name, x) if kernel is None else kernel
+    extended = _extend(_extend(x, level.pad, mode, -1), level.pad, mode, -2)
+    with _without_autocast(x):
+        planes = F.conv2d(extended.flatten(0, 1).unsqueeze(1), kernel, stride=level.stride)
+    approx = F.pixel_shuffle(planes[:, :4], 2).squeeze(1).unflatten(0, (batch, channels))
+    details = planes[:, 4:].unflatten(1, (6, 2)).unflatten(0, (batch, channels))
+    return approx, details
+
+
+def _synthesise_dense(
+    approx: Tensor, details: Tensor, name: str, mode: str, kernel: Tensor | None
+) -> Tensor:
+    level = LEVELS[name]
+    batch, channels = approx.shape[:2]
+    kernel = dense_kernel(name, approx) if kernel is None else kernel
+    quads = F.pixel_unshuffle(approx.flatten(0, 1).unsqueeze(1), 2)
+    planes = torch.cat([quads, details.flatten(0, 1).flatten(1, 2)], dim=1)
+    with _without_autocast(approx):
+        extended = F.conv_transpose2d(planes, kernel, stride=level.stride)
+    extended = extended.squeeze(1).unflatten(0, (batch, channels))
+    return _fold(_fold(extended, level.pad, mode, -2), level.pad, mode, -1)
+
+
+def _weighted_sum(parts: list[tuple[float, Tensor]]) -> Tensor:
+    total = parts[0][0] * parts[0][1]
+    for weight, part in parts[1:]:
+        total = total + weight * part
+    return total
+
+
+def _analyse_shifted(x: Tensor, name: str, mode: str) -> tuple[Tensor, Tensor]:
+    stride, pad, taps = LEVELS[name]
+    height, width = x.shape[-2] // stride, x.shape[-1] // stride
+    extended = _extend(_extend(x, pad, mode, -1), pad, mode, -2)
+    # Columns of one residue lie side by side, so that everything after this reads straight ahead.
+    residues = [extended[..., r::stride] for r in range(stride)]
+
+    def along_row(filter_: tuple[float, ...]) -> Tensor:
+        return _weighted_sum(
+            [
+                (tap, residues[j % stride].narrow(-1, j // stride, width))
+                for j, tap in enumerate(filter_)
+                if tap
+            ]
+        )
+
+    def along_column(row: Tensor, filter_: tuple[float, ...]) -> Tensor:
+        last = stride * (height - 1) + 1
+        return _weighted_sum(
+            [(tap, row[..., j : j + last : stride, :]) for j, tap in enumerate(filter_) if tap]
+        )
+
+    rows = [[along_row(taps[band][q]) for q in (0, 1)] for band in (0, 1)]
+
+    def quad(row_band: int, column_band: int) -> list[list[Tensor]]:
+        return [
+            [along_column(rows[row_band][q], taps[column_band][p]) for q in (0, 1)] for p in (0, 1)
+        ]
+
+    approx = torch.stack(
+        [torch.stack(line, dim=-1).flatten(-2) for line in quad(0, 0)], dim=-2
+    ).flatten(-3, -2)
+    details: list[Tensor] = [x] * 12
+    for (first, second), bands in _PAIRS:
+        (a, b), (c, d) = quad(*bands)
+        details[2 * first : 2 * first + 2] = [_HALF * (a - d), _HALF * (b + c)]
+        details[2 * second : 2 * second + 2] = [_HALF * (a + d), _HALF * (b - c)]
+    return approx, torch.stack(details, dim=2).unflatten(2, (6, 2))
+
+
+def _spread(parts: list[tuple[Tensor, tuple[float, ...]]], stride: int, dim: int) -> Tensor:
+    """Adjoint of the inner products along one axis: each output laid back over its support."""
+    margin = len(parts[0][1]) // stride - 1
+    padding = _zeros_around(dim, margin, margin)
+    padded = [(F.pad(part, padding), filter_) for part, filter_ in parts]
+    length = parts[0][0].shape[dim] + margin
+    lines = [
+        _weighted_sum(
+            [
+                (filter_[j], part.narrow(dim, margin - j // stride, length))
+                for part, filter_ in padded
+                for j in range(residue, len(filter_), stride)
+                if filter_[j]
+            ]
+        )
+        for residue in range(stride)
+    ]
+    if dim == -1:
+        return torch.stack(lines, dim=-1).flatten(-2)
+    return torch.stack(lines, dim=-2).flatten(-3, -2)
+
+
+def _synthesise_shifted(approx: Tensor, details: Tensor, name: str, mode: str) -> Tensor:
+    stride, pad, taps = LEVELS[name]
+    quads = {(0, 0): [[approx[..., p::2, q::2] for q in (0, 1)] for p in (0, 1)]}
+    for (first, second), bands in _PAIRS:
+        real_1, imag_1 = details[:, :, first].unbind(2)
+        real_2, imag_2 = details[:, :, second].unbind(2)
+        quads[bands] = [
+            [_HALF * (real_1 + real_2), _HALF * (imag_1 + imag_2)],
+            [_HALF * (imag_1 - imag_2), _HALF * (real_2 - real_1)],
+        ]
+    rows = []
+    for row_band in (0, 1):
+        for q in (0, 1):
+            parts = [(quads[row_band, c][p][q], taps[c][p]) for c in (0, 1) for p in (0, 1)]
+            rows.append((_fold(_spread(parts, stride, -2), pad, mode, -2), taps[row_band][q]))
+    return _fold(_spread(rows, stride, -1), pad, mode, -1)
+
+
+class _Analysis(torch.autograd.Function):
+    """The compiled level with its adjoint as backward: autodiff would zero-fill every slice."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, name: str, mode: str) -> tuple[Tensor, Tensor]:
+        ctx.name, ctx.mode = name, mode
+        return _analyse_shifted(x, name, mode)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _Synthesis.apply(*gradients, ctx.name, ctx.mode), None, None
+
+
+class _Synthesis(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, approx: Tensor, details: Tensor, name: str, mode: str) -> Tensor:
+        ctx.name, ctx.mode = name, mode
+        return _synthesise_shifted(approx, details, name, mode)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        return *_Analysis.apply(gradients[0], ctx.name, ctx.mode), None, None
+
+
+def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """One level down.
+
+    Args:
+        x: (B, C, H, W), float32 or float64, sides that the level's stride divides.
+        name: key of `LEVELS`.
+        mode: ``"symmetric"`` or ``"periodic"``.
+        kernel: `dense_kernel`, where a module keeps it.
+
+    Returns:
+        Approximation (B, C, 2h, 2w) and details (B, C, 6, 2, h, w), h = H / stride.
+    """
+    if torch.compiler.is_exporting():
+        return _analyse_shifted(x, name, mode)
+    if torch.compiler.is_compiling():
+        return _Analysis.apply(x, name, mode)
+    if x.is_cuda:
+        return _analyse_shifted(x, name, mode)
+    return _analyse_dense(x, name, mode, kernel)
+
+
+def synthesise(
+    approx: Tensor, details: Tensor, name: str, mode: str, kernel: Tensor | None = None
+) -> Tensor:
+    """One level up: the adjoint of `analyse` of the same name."""
+    if torch.compiler.is_exporting():
+        return _synthesise_shifted(approx, details, name, mode)
+    if torch.compiler.is_compiling():
+        return _Synthesis.apply(approx, details, name, mode)
+    if approx.is_cuda:
+        return _synthesise_shifted(approx, details, name, mode)
+    return _synthesise_dense(approx, details, name, mode, kernel)

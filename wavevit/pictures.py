@@ -22,7 +22,7 @@ def load_image(source: str) -> Tensor:
     """An image file, or one of the bundled photographs by name, in grey.
 
     Args:
-        source: path of a picture (anything scikit-image reads, with or without colour or alpha),
+        source: path of a picture (anything Pillow reads, with or without colour or alpha),
             or a name such as ``"astronaut"``.
 
     Returns:
@@ -37,22 +37,16 @@ def load_image(source: str) -> Tensor:
         if source in NAMES:
             return load_photograph(source, max_short_side=512)[None, None]
         fail("image", f"a file, or a bundled photograph ({', '.join(NAMES)})", repr(source))
-    from skimage.color import gray2rgb, rgb2gray
-    from skimage.io import imread
-    from skimage.util import img_as_float32
+    from PIL import Image
+    from skimage.color import rgb2gray
 
     try:
-        pixels = img_as_float32(imread(source))
+        with Image.open(source) as picture:
+            pixels = np.asarray(picture.convert("RGBA"), dtype=np.float32) / 255
     except (OSError, ValueError, SyntaxError) as error:
-        fail("image", "a picture that scikit-image can read", f"{source} ({error})")
-    if pixels.ndim == 2:
-        pixels = gray2rgb(pixels)
-    if pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
-        fail("image", "one grey or colour picture", f"shape {pixels.shape}")
-    colour = pixels[..., :3]
-    if pixels.shape[-1] == 4:  # what is transparent shows a white page
-        alpha = pixels[..., 3:]
-        colour = colour * alpha + (1 - alpha)
+        fail("image", "a picture that Pillow can read", f"{source} ({error})")
+    colour, alpha = pixels[..., :3], pixels[..., 3:]
+    colour = colour * alpha + (1 - alpha)  # what is transparent shows a white page
     return torch.from_numpy(np.ascontiguousarray(rgb2gray(colour), dtype=np.float32))[None, None]
 
 

@@ -73,6 +73,8 @@ def test_models_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in lines[1:]] == [
         "test_haar_pyramid",
         "test_haar_vit",
+        "test_pvt_v2",
+        "test_swin",
         "test_vit",
     ]
     assert "16 px (circular)" in lines[1]
@@ -95,7 +97,7 @@ def test_complaints_come_without_a_traceback(arguments: list[str], message: str)
 
 def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_text("not a picture")
-    with pytest.raises(SystemExit, match="image: expected a picture that scikit-image can read"):
+    with pytest.raises(SystemExit, match="image: expected a picture that Pillow can read"):
         main(["transform", str(tmp_path / "p.png")])
 
 

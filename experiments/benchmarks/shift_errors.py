@@ -153,7 +153,7 @@ def measure() -> dict[str, Any]:
 
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
-    lines = ["| coefficients | first column | second column | third column |", "|---|---|---|---|"]
+    lines = ["| coefficients | error: mean (worst) | | |", "|---|---|---|---|"]
     for row, columns in record["errors"].items():
         cells = [f"{name}: {e['mean']:.3f} ({e['worst']:.3f})" for name, e in columns.items()]
         lines.append(f"| {row} | " + " | ".join([*cells, "", ""][:3]) + " |")

@@ -138,7 +138,9 @@ def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
     from matplotlib.figure import Figure
 
     levels = len(tree.details)
-    figure = Figure(figsize=(13, 1.9 * levels + 0.6), layout="constrained")
+    height, width = tree.approx.shape[-2:]
+    row_height = 1.8 * height / width + 0.25  # inches: a picture and its title
+    figure = Figure(figsize=(13, row_height * levels + 0.4), layout="constrained")
     axes = figure.subplots(levels, len(ORIENTATIONS) + 1, squeeze=False)
     for row, bands in enumerate(reversed(tree.details)):
         magnitudes = bands[0, 0].double().square().sum(dim=1).sqrt()

@@ -23,11 +23,19 @@ import torch
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer
 from wavevit.wavelets.dwt import check_bands, dwt2, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.swt import forward_levels
 
-__all__ = ["DWTForward", "DWTInverse", "SWTForward"]
+__all__ = [
+    "DTCWTForward",
+    "DTCWTInverse",
+    "DWTForward",
+    "DWTInverse",
+    "SWTForward",
+    "ScatLayer",
+]
 
 # Names of pytorch-wavelets to ours, for transforms that decimate and for those that do not.
 _DECIMATED = {mode: mode for mode in ("zero", "symmetric", "reflect", "periodic", "periodization")}

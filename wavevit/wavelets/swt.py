@@ -76,7 +76,8 @@ def forward_levels(
             for j in range(level):
                 levels.append(haar_undecimated(image, 2**j))
                 image = levels[-1][:, :, 0]
-            return torch.stack(levels[::-1], dim=2)
+            # Stacking would copy four times the image; one level is a view of what there is.
+            return torch.stack(levels[::-1], dim=2) if level > 1 else levels[0][:, :, None]
         g = bank_taps(taps, bank, "analysis", image)
         for j in range(level):
             bands = _filter(_filter(image, g, -1, 2**j, mode), g, -2, 2**j, mode)

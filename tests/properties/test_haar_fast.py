@@ -283,11 +283,20 @@ def test_the_operator_passes_opcheck() -> None:
         (HaarMap(False, False, 1, (5, 6)), [noise(1, 2, 5, 6)]),
         (HaarMap(True, False, 2, (8, 4)), [noise(1, 2, 8, 4)]),
         (HaarMap(True, True, 1, (4, 4)), [noise(1, 2, 2, 2), noise(1, 2, 3, 2, 2)]),
+        (HaarMap(False, False, 1, (5, 6), spacing=2), [noise(1, 2, 5, 6)]),
+        (HaarMap(False, True, 1, (5, 6), spacing=2), [noise(1, 2, 4, 5, 6)]),
     ]:
         leaves = [x.requires_grad_() for x in inputs]
         torch.library.opcheck(
             torch.ops.wavevit.haar.default,
-            (leaves, haar_map.pyramid, haar_map.transposed, haar_map.level, *haar_map.size),
+            (
+                leaves,
+                haar_map.pyramid,
+                haar_map.transposed,
+                haar_map.level,
+                *haar_map.size,
+                haar_map.spacing,
+            ),
         )
 
 

@@ -31,6 +31,8 @@ __all__ = [
     "haar_pyramid_analysis",
     "haar_pyramid_synthesis",
     "haar_synthesis",
+    "haar_undecimated",
+    "haar_undecimated_inverse",
 ]
 
 
@@ -163,6 +165,23 @@ def _fusible(x: Tensor, level: int) -> int:
     while count < most and not (height % (2 << count) or width % (2 << count)):
         count += 1
     return count
+
+
+def haar_undecimated(x: Tensor, spacing: int) -> Tensor:
+    """Four coefficients at every pixel of a circle, (B, C, H, W) to (B, C, 4, H, W).
+
+    Each is the orthonormal one of the block whose other rows and columns are `spacing` pixels
+    away. No sample is dropped, so the map commutes with every circular shift.
+    """
+    (coefficients,) = apply(HaarMap(False, False, 1, (x.shape[-2], x.shape[-1]), spacing), x)
+    return coefficients
+
+
+def haar_undecimated_inverse(coefficients: Tensor, spacing: int) -> Tensor:
+    """Inverse of `haar_undecimated`: the mean of the four inverses that decimation would have."""
+    size = (coefficients.shape[-2], coefficients.shape[-1])
+    (x,) = apply(HaarMap(False, True, 1, size, spacing), coefficients)
+    return x / 4
 
 
 def haar_details_undecimated(x: Tensor) -> Tensor:

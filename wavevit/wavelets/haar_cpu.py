@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from torch import Tensor
+
+from wavevit.wavelets.haar_cpu_code import Lanes, compiled, load, store
+from wavevit.wavelets.haar_cpu_undecimated import undecimated, undecimated_adjoint
 
 if TYPE_CHECKING:
     from wavevit.wavelets.haar_maps import HaarMap
@@ -41,49 +43,11 @@ _WIDE, _NARROW = 8, 4  # blocks per vector step; a row shorter than four goes bl
 _GRAIN = 1 << 16  # pixels per thread below which a second thread costs more than it brings
 
 
-class _Lanes:
-    """Emits loads, stores and shuffles of vectors; memory is only aligned to one element."""
-
-    def __init__(self, builder: ir.IRBuilder, scalar: ir.Type, count: int) -> None:
-        self.builder, self.count = builder, count
-        self.type = ir.VectorType(scalar, count)
-        self.bytes = 4 if isinstance(scalar, ir.FloatType) else 8
-        self.half = ir.Constant(self.type, [0.5] * count)
-
-    def _pointer(self, address: ir.Value, step: int) -> ir.Value:
-        offset = ir.Constant(address.type, step * self.count * self.bytes)
-        return self.builder.inttoptr(self.builder.add(address, offset), self.type.as_pointer())
-
-    def load(self, address: ir.Value, step: int = 0) -> ir.Value:
-        """Half of what is there."""
-        value = self.builder.load(self._pointer(address, step))
-        value.align = self.bytes
-        return self.builder.fmul(self.half, value)
-
-    def store(self, value: ir.Value, address: ir.Value, step: int = 0) -> None:
-        self.builder.store(value, self._pointer(address, step)).align = self.bytes
-
-    def _shuffle(self, first: ir.Value, second: ir.Value, lanes: list[int]) -> ir.Value:
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.count), lanes)
-        return self.builder.shuffle_vector(first, second, mask)
-
-    def apart(self, first: ir.Value, second: ir.Value) -> list[ir.Value]:
-        """The even and the odd elements of both."""
-        lanes = list(range(2 * self.count))
-        return [self._shuffle(first, second, lanes[parity::2]) for parity in (0, 1)]
-
-    def together(self, even: ir.Value, odd: ir.Value) -> list[ir.Value]:
-        """`apart` backwards."""
-        lanes = [lane + side * self.count for lane in range(self.count) for side in (0, 1)]
-        halves = (lanes[: self.count], lanes[self.count :])
-        return [self._shuffle(even, odd, half) for half in halves]
-
-
 def _split_blocks(count: int) -> Callable[..., Any]:
     """Emits `count` blocks side by side, two rows of pixels to four rows of coefficients."""
 
     def codegen(context, builder, signature, args):
-        lanes = _Lanes(builder, args[0].type, count)
+        lanes = Lanes(builder, args[0].type, count)
         upper = [lanes.load(args[1], step) for step in (0, 1)]
         lower = [lanes.load(args[2], step) for step in (0, 1)]
         sums = [builder.fadd(t, b) for t, b in zip(upper, lower, strict=True)]
@@ -101,7 +65,7 @@ def _merge_blocks(count: int) -> Callable[..., Any]:
     """`_split_blocks` backwards."""
 
     def codegen(context, builder, signature, args):
-        lanes = _Lanes(builder, args[0].type, count)
+        lanes = Lanes(builder, args[0].type, count)
         cA, cH, cV, cD = (lanes.load(address) for address in args[3:])
         sums = lanes.together(builder.fadd(cA, cV), builder.fsub(cA, cV))
         differences = lanes.together(builder.fadd(cH, cD), builder.fsub(cH, cD))
@@ -133,31 +97,7 @@ def _merge4(typing, half, top, bottom, a, h, v, d):
     return types.void(half, top, bottom, a, h, v, d), _merge_blocks(_NARROW)
 
 
-@intrinsic
-def _load(typing, half, address):
-    def codegen(context, builder, signature, args):
-        return builder.load(builder.inttoptr(args[1], args[0].type.as_pointer()))
-
-    return half(half, address), codegen
-
-
-@intrinsic
-def _store(typing, half, address, value):
-    def codegen(context, builder, signature, args):
-        builder.store(args[2], builder.inttoptr(args[1], args[0].type.as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(half, address, half), codegen
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder to keep the machine code in: compile in every process
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def _split_row(half, size, top, bottom, a, h, v, d, count):
     j = 0
     while j < count:
@@ -174,16 +114,16 @@ def _split_row(half, size, top, bottom, a, h, v, d, count):
             j += _NARROW
         else:
             o = j * size
-            p, q = half * _load(half, top + 2 * o), half * _load(half, top + 2 * o + size)
-            r, s = half * _load(half, bottom + 2 * o), half * _load(half, bottom + 2 * o + size)
-            _store(half, a + o, (p + r) + (q + s))
-            _store(half, h + o, (p - r) + (q - s))
-            _store(half, v + o, (p + r) - (q + s))
-            _store(half, d + o, (p - r) - (q - s))
+            p, q = half * load(half, top + 2 * o), half * load(half, top + 2 * o + size)
+            r, s = half * load(half, bottom + 2 * o), half * load(half, bottom + 2 * o + size)
+            store(half, a + o, (p + r) + (q + s))
+            store(half, h + o, (p - r) + (q - s))
+            store(half, v + o, (p + r) - (q + s))
+            store(half, d + o, (p - r) - (q - s))
             j += 1
 
 
-@_compiled
+@compiled
 def _merge_row(half, size, top, bottom, a, h, v, d, count):
     j = 0
     while j < count:
@@ -199,16 +139,16 @@ def _merge_row(half, size, top, bottom, a, h, v, d, count):
             j += _NARROW
         else:
             o = j * size
-            p, q = half * _load(half, a + o), half * _load(half, h + o)
-            r, s = half * _load(half, v + o), half * _load(half, d + o)
-            _store(half, top + 2 * o, (p + r) + (q + s))
-            _store(half, top + 2 * o + size, (p - r) + (q - s))
-            _store(half, bottom + 2 * o, (p + r) - (q + s))
-            _store(half, bottom + 2 * o + size, (p - r) - (q - s))
+            p, q = half * load(half, a + o), half * load(half, h + o)
+            r, s = half * load(half, v + o), half * load(half, d + o)
+            store(half, top + 2 * o, (p + r) + (q + s))
+            store(half, top + 2 * o + size, (p - r) + (q - s))
+            store(half, bottom + 2 * o, (p + r) - (q + s))
+            store(half, bottom + 2 * o + size, (p - r) - (q - s))
             j += 1
 
 
-@_compiled
+@compiled
 def _dwt(half, size, image, coefficients, height, width, start, stop):
     h, w = (height + 1) // 2, (width + 1) // 2
     band = h * w * size
@@ -220,14 +160,14 @@ def _dwt(half, size, image, coefficients, height, width, start, stop):
         _split_row(half, size, top, bottom, a, a + band, a + 2 * band, a + 3 * band, width // 2)
         if width % 2:  # the last column, repeated: no horizontal difference
             o, edge = (w - 1) * size, (width - 1) * size
-            p, r = _load(half, top + edge), _load(half, bottom + edge)
-            _store(half, a + o, p + r)
-            _store(half, a + band + o, p - r)
-            _store(half, a + 2 * band + o, half - half)
-            _store(half, a + 3 * band + o, half - half)
+            p, r = load(half, top + edge), load(half, bottom + edge)
+            store(half, a + o, p + r)
+            store(half, a + band + o, p - r)
+            store(half, a + 2 * band + o, half - half)
+            store(half, a + 3 * band + o, half - half)
 
 
-@_compiled
+@compiled
 def _dwt_adjoint(half, size, image, coefficients, height, width, start, stop):
     h, w = (height + 1) // 2, (width + 1) // 2
     band = h * w * size
@@ -240,19 +180,19 @@ def _dwt_adjoint(half, size, image, coefficients, height, width, start, stop):
         if 2 * row + 1 < height:
             _merge_row(half, size, top, bottom, a, a + band, a + 2 * band, a + 3 * band, width // 2)
             if width % 2:  # what the repeated column received goes to the column
-                p, q = _load(half, a + o), _load(half, a + band + o)
-                _store(half, top + edge, p + q)
-                _store(half, bottom + edge, p - q)
+                p, q = load(half, a + o), load(half, a + band + o)
+                store(half, top + edge, p + q)
+                store(half, bottom + edge, p - q)
         else:  # and what the repeated row received to the row
             for j in range(width // 2):
-                p, q = _load(half, a + j * size), _load(half, a + 2 * band + j * size)
-                _store(half, top + 2 * j * size, p + q)
-                _store(half, top + (2 * j + 1) * size, p - q)
+                p, q = load(half, a + j * size), load(half, a + 2 * band + j * size)
+                store(half, top + 2 * j * size, p + q)
+                store(half, top + (2 * j + 1) * size, p - q)
             if width % 2:
-                _store(half, top + edge, _load(half, a + o) + _load(half, a + o))
+                store(half, top + edge, load(half, a + o) + load(half, a + o))
 
 
-@_compiled
+@compiled
 def _pyramid(half, size, scratch, image, bands, level, height, width, start, stop):
     """`bands` holds the addresses of the approximation and of the details, fine to coarse."""
     strips = height >> level
@@ -276,7 +216,7 @@ def _pyramid(half, size, scratch, image, bands, level, height, width, start, sto
             source = target
 
 
-@_compiled
+@compiled
 def _pyramid_inverse(half, size, scratch, image, bands, level, height, width, start, stop):
     strips = height >> level
     spare = (width * size << level) // 2
@@ -299,7 +239,7 @@ def _pyramid_inverse(half, size, scratch, image, bands, level, height, width, st
             source = target
 
 
-@_compiled
+@compiled
 def _packet(half, size, scratch, image, packets, level, height, width, start, stop):
     strips = height >> level
     strip_bytes = width * size << level
@@ -321,7 +261,7 @@ def _packet(half, size, scratch, image, packets, level, height, width, start, st
             source = target
 
 
-@_compiled
+@compiled
 def _packet_inverse(half, size, scratch, image, packets, level, height, width, start, stop):
     strips = height >> level
     strip_bytes = width * size << level
@@ -362,7 +302,10 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     level, (height, width) = haar_map.level, haar_map.size
     half, size = _HALF[image.dtype], image.element_size()
     where: tuple[Any, ...] = (image.data_ptr(), bands[0].data_ptr())
-    if haar_map.pyramid:
+    if haar_map.spacing:
+        kernel, scratch = (undecimated, undecimated_adjoint)[haar_map.transposed], 0
+        where = (*where, haar_map.spacing)
+    elif haar_map.pyramid:
         kernel, scratch = (_pyramid, _pyramid_inverse)[haar_map.transposed], width * size << level
         where = (image.data_ptr(), np.array([band.data_ptr() for band in bands]), level)
     elif level > 1:

@@ -88,12 +88,15 @@ class HaarMap:
         level: number of levels, at least 1. Only a packet of one level takes sides that
             ``2**level`` does not divide.
         size: (H, W) of the images.
+        spacing: 0, or the distance in pixels between the taps of an undecimated level: one packet
+            of one level, (B, C, 4, H, W), on the circle, from any size.
     """
 
     pyramid: bool
     transposed: bool
     level: int
     size: tuple[int, int]
+    spacing: int = 0
 
     @property
     def transpose(self) -> HaarMap:
@@ -105,6 +108,8 @@ class HaarMap:
         height, width = self.size
         if self.transposed:
             return [(batch, channels, height, width)]
+        if self.spacing:
+            return [(batch, channels, 4, height, width)]
         if self.level == 1:
             h, w = (height + 1) // 2, (width + 1) // 2
         else:
@@ -119,6 +124,8 @@ class HaarMap:
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """Computes the map with the kernel for these tensors."""
         kernel = _kernel(tensors[0]) if tensors[0].numel() else None
+        if self.spacing and tensors[0].is_cuda:
+            kernel = None  # Triton's kernel decimates
         if kernel is None:
             return self.plain(tensors, eager=True)
         expected = self.transpose.shapes(*tensors[0].shape[:2])
@@ -138,6 +145,9 @@ class HaarMap:
         backward = haar_plain.adjoint_eager if eager else haar_plain.adjoint
         sizes = [(self.size[0] >> step, self.size[1] >> step) for step in range(self.level)]
         x, *details = tensors
+        if self.spacing:
+            undecimated = (haar_plain.undecimated, haar_plain.undecimated_adjoint)[self.transposed]
+            return [undecimated(x, self.spacing)]
         if self.transposed and self.pyramid:
             for size, bands in zip(reversed(sizes), reversed(details), strict=True):
                 x = backward(torch.cat([x[:, :, None], bands], dim=2), size)
@@ -181,13 +191,15 @@ def _kernel(x: Tensor) -> ModuleType | None:
 
 _library = torch.library.Library("wavevit", "DEF")
 _library.define(
-    "haar(Tensor[] tensors, bool pyramid, bool transposed, int level, SymInt height, SymInt width)"
-    " -> Tensor[]"
+    "haar(Tensor[] tensors, bool pyramid, bool transposed, int level, SymInt height, SymInt width,"
+    " int spacing) -> Tensor[]"
 )
 
 
-def _map(pyramid: bool, transposed: bool, level: int, height: int, width: int) -> HaarMap:
-    return HaarMap(pyramid, transposed, level, (height, width))
+def _map(
+    pyramid: bool, transposed: bool, level: int, height: int, width: int, spacing: int
+) -> HaarMap:
+    return HaarMap(pyramid, transposed, level, (height, width), spacing)
 
 
 def _operator(tensors: list[Tensor], *args: Any) -> list[Tensor]:
@@ -203,7 +215,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
-    return _call(ctx.haar_map.transpose, gradients), None, None, None, None, None
+    return _call(ctx.haar_map.transpose, gradients), *[None] * 6
 
 
 def _batched(info: Any, in_dims: Any, tensors: list[Tensor], *args: Any) -> Any:
@@ -228,7 +240,12 @@ torch.library.register_autograd("wavevit::haar", _backward, setup_context=_remem
 
 def _call(haar_map: HaarMap, tensors: Sequence[Tensor]) -> list[Tensor]:
     return torch.ops.wavevit.haar(
-        list(tensors), haar_map.pyramid, haar_map.transposed, haar_map.level, *haar_map.size
+        list(tensors),
+        haar_map.pyramid,
+        haar_map.transposed,
+        haar_map.level,
+        *haar_map.size,
+        haar_map.spacing,
     )
 
 

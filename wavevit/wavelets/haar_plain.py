@@ -11,7 +11,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["adjoint", "adjoint_eager", "analysis", "analysis_eager", "butterfly", "pad_to_even"]
+__all__ = [
+    "adjoint",
+    "adjoint_eager",
+    "analysis",
+    "analysis_eager",
+    "butterfly",
+    "pad_to_even",
+    "undecimated",
+    "undecimated_adjoint",
+]
 
 
 def butterfly(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -115,3 +124,20 @@ def adjoint_eager(coefficients: Tensor, size: tuple[int, int]) -> Tensor:
     result = coefficients.new_empty(batch, channels, 2 * height, 2 * width)
     _butterfly_into(_corners(result), coefficients.unbind(2))
     return _fold(result, size)
+
+
+def undecimated(x: Tensor, spacing: int) -> Tensor:
+    """Four coefficients at every pixel of a circle, (B, C, H, W) to (B, C, 4, H, W).
+
+    The block of a pixel reaches `spacing` rows down and `spacing` columns to the right.
+    """
+    right = torch.roll(x, -spacing, -1)
+    lower = torch.roll(torch.stack([x, right]), -spacing, -2)
+    return torch.stack(butterfly(x, right, *lower.unbind()), dim=2)
+
+
+def undecimated_adjoint(coefficients: Tensor, spacing: int) -> Tensor:
+    """Transpose of `undecimated`; a quarter of it is the inverse."""
+    a, b, c, d = butterfly(*coefficients.unbind(2))
+    upper, lower = a + torch.roll(b, spacing, -1), c + torch.roll(d, spacing, -1)
+    return upper + torch.roll(lower, spacing, -2)

@@ -20,6 +20,7 @@ from wavevit.checks import check_at_least, check_image, fail
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
 from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
 
 __all__ = ["iswt2", "swt2"]
 
@@ -70,8 +71,14 @@ def forward_levels(
     """
 
     def compute(image: Tensor) -> Tensor:
-        g = bank_taps(taps, bank, "analysis", image)
         levels: list[Tensor] = []
+        if bank.is_haar and mode == "periodic":
+            for j in range(level):
+                levels.append(haar_undecimated(image, 2**j))
+                image = levels[-1][:, :, 0]
+            # Stacking would copy four times the image; one level is a view of what there is.
+            return torch.stack(levels[::-1], dim=2) if level > 1 else levels[0][:, :, None]
+        g = bank_taps(taps, bank, "analysis", image)
         for j in range(level):
             bands = _filter(_filter(image, g, -1, 2**j, mode), g, -2, 2**j, mode)
             bands = bands.unflatten(1, (image.shape[1], 4))
@@ -114,12 +121,16 @@ def backward_levels(c: Tensor, bank: FilterBank, taps: Tensor | None = None) -> 
     """`iswt2` without its checks; `taps` as in `forward_levels`."""
 
     def compute(c: Tensor) -> Tensor:
-        g = bank_taps(taps, bank, "synthesis", c).flip(-1) / 2
         approx = c[:, :, 0, 0]
         level = c.shape[2]
+        g = None if bank.is_haar else bank_taps(taps, bank, "synthesis", c).flip(-1) / 2
         for index in range(level):
             spacing = 2 ** (level - 1 - index)
-            bands = torch.cat([approx[:, :, None], c[:, :, index, 1:]], dim=2).flatten(1, 2)
+            bands = torch.cat([approx[:, :, None], c[:, :, index, 1:]], dim=2)
+            if g is None:
+                approx = haar_undecimated_inverse(bands, spacing)
+                continue
+            bands = bands.flatten(1, 2)
             approx = _merge(_merge(bands, g, -2, spacing), g, -1, spacing)
         return approx
 

@@ -22,12 +22,14 @@ $(VENV)/.developer: $(VENV)/.installed
 	$(PIP) --editable '.[test,lint]'
 	touch $@
 
-# The main job: train, measure, compare and report. STUDY and ARGS reach the experiment's own
-# command line: make ablation ARGS="--seeds 0 1 2 3 4".
+# The main job: train, measure, compare and report. ARGS reaches the experiment's own command line:
+# make ablation ARGS="--seeds 0 1 2 3 4". A run that fails is told in the report and in the exit
+# status; the others are reported all the same.
 STUDY ?= patch_vs_wavelet
+OUT ?= runs/$(STUDY)
 ablation: install
-	$(BIN)/python -m experiments.run $(STUDY) $(ARGS)
-	$(BIN)/python -m experiments.report $(STUDY)
+	$(BIN)/python -m experiments.run $(STUDY) --out $(OUT) $(ARGS); status=$$?; \
+	test -d $(OUT) && $(BIN)/python -m experiments.report $(STUDY) --out $(OUT) && exit $$status
 
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n 2 --dist worksteal

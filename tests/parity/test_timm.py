@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
 import wavevit
 from wavevit.interop.timm import load_timm_weights
-
-timm = pytest.importorskip("timm", reason="comes with the extra timm")
-
 
 PAIRS = {
     "vit_tiny_patch16": "vit_tiny_patch16_224",

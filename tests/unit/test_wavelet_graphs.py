@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import onnxruntime as runtime
 import pytest
 import torch
 from torch import nn
@@ -90,7 +91,6 @@ def test_exports_with_free_sizes(wavelet: str, mode: str) -> None:
 
 @pytest.mark.parametrize(("wavelet", "mode"), CASES)
 def test_runs_in_onnxruntime(wavelet: str, mode: str, tmp_path) -> None:
-    runtime = pytest.importorskip("onnxruntime")
     model = _RoundTrip(wavelet, mode).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations

@@ -51,7 +51,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         if name.startswith("optimizer."):
             parameter, _, key = name.removeprefix("optimizer.").partition("/")
             owner = parameters[parameter]
-            # Adam keeps its step counter where it was made; everything else lies by the weights.
-            state.setdefault(owner, {})[key] = tensor if key == "step" else tensor.to(owner.device)
+            # All of it by the weights, the step counter too: fused AdamW wants it there.
+            state.setdefault(owner, {})[key] = tensor.to(owner.device)
     optimizer.state.update(state)
     return step

@@ -32,7 +32,7 @@ class Options:
     out: Path | None = None
     """Folder of the runs; by default runs/STUDY."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the first GPU there is."""
+    """cpu, cuda, cuda:1; auto takes the first GPU there is. (mps lacks float64, which we need.)"""
     jobs: int | None = None
     """Runs side by side; by default one per core, and one on a GPU."""
     threads: int | None = None

@@ -8,6 +8,7 @@ machine.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -119,6 +120,8 @@ def train(
     if folder.checkpoint.exists():
         start = load_checkpoint(folder.checkpoint, model, optimizer)
     folder.keep_metrics_until(start)
+    # Without a fixed workspace cuBLAS is not deterministic, and torch refuses to call it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     model.train()
     bar = tqdm(

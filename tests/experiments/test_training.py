@@ -105,6 +105,19 @@ def test_checkpoint_holds_weights_optimiser_and_step(tmp_path: Path) -> None:
             assert torch.equal(torch.as_tensor(value), torch.as_tensor(fresh.state[two][key]))
 
 
+def test_training_is_deterministic_on_gpus_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What torch asks for before it calls cuBLAS deterministically; a user's own choice stays."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    train(tiny(), claimed(tmp_path / "a", tiny()), CPU)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    train(tiny(), claimed(tmp_path / "b", tiny()), CPU)
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
 def test_kill_9_of_a_real_process_and_the_same_command_again(tmp_path: Path) -> None:
     """The study's own command line, killed with its children while it trains."""
     command = [sys.executable, "-m", "experiments.run", "smoke", "--seeds", "0", "--jobs", "1"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,16 +23,16 @@ __all__ = [
 ]
 
 
-class Downsample(Part):
+class Downsample(Part, ABC):
     """Halves both sides: `halve` makes the smaller map, the rest is the same for all."""
 
+    @abstractmethod
     def halve(self, image: Tensor) -> Tensor:
         """Map (B, D, h, w) to (B, D', ⌈h/2⌉, ⌈w/2⌉)."""
-        raise TypeError(f"{type(self).__name__} must define halve")
 
+    @abstractmethod
     def project(self, x: Tensor) -> Tensor:
         """Tokens (B, N, D') to (B, N, out_dim)."""
-        raise TypeError(f"{type(self).__name__} must define project")
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         """Tokens (B, h·w, D) on grid (h, w) to the smaller ones and their grid."""

@@ -48,14 +48,12 @@ def _split_blocks(count: int) -> Callable[..., Any]:
 
     def codegen(context, builder, signature, args):
         lanes = Lanes(builder, args[0].type, count)
-        upper = [lanes.load(args[1], step) for step in (0, 1)]
-        lower = [lanes.load(args[2], step) for step in (0, 1)]
+        upper, lower = lanes.load_pixels(args[1]), lanes.load_pixels(args[2])
         sums = [builder.fadd(t, b) for t, b in zip(upper, lower, strict=True)]
         differences = [builder.fsub(t, b) for t, b in zip(upper, lower, strict=True)]
         for rows, low, high in ((sums, args[3], args[5]), (differences, args[4], args[6])):
-            left, right = lanes.apart(*rows)
-            lanes.store(builder.fadd(left, right), low)
-            lanes.store(builder.fsub(left, right), high)
+            for value, address in zip(lanes.halves(*lanes.apart(*rows)), (low, high), strict=True):
+                lanes.store(value, address)
         return context.get_dummy_value()
 
     return codegen
@@ -152,11 +150,14 @@ def _merge_row(half, size, top, bottom, a, h, v, d, count):
 def _dwt(half, size, image, coefficients, height, width, start, stop):
     h, w = (height + 1) // 2, (width + 1) // 2
     band = h * w * size
-    for unit in range(start, stop):
-        plane, row = unit // h, unit % h
+    plane, row = start // h, start % h  # counted on from here: a division costs as much as a step
+    for _ in range(start, stop):
         top = image + (plane * height + 2 * row) * width * size
         bottom = top + width * size if 2 * row + 1 < height else top  # the last row, repeated
         a = coefficients + (plane * 4 * h + row) * w * size
+        row += 1
+        if row == h:
+            plane, row = plane + 1, 0
         _split_row(half, size, top, bottom, a, a + band, a + 2 * band, a + 3 * band, width // 2)
         if width % 2:  # the last column, repeated: no horizontal difference
             o, edge = (w - 1) * size, (width - 1) * size
@@ -171,13 +172,14 @@ def _dwt(half, size, image, coefficients, height, width, start, stop):
 def _dwt_adjoint(half, size, image, coefficients, height, width, start, stop):
     h, w = (height + 1) // 2, (width + 1) // 2
     band = h * w * size
-    for unit in range(start, stop):
-        plane, row = unit // h, unit % h
+    plane, row = start // h, start % h
+    for _ in range(start, stop):
         top = image + (plane * height + 2 * row) * width * size
         bottom = top + width * size
         a = coefficients + (plane * 4 * h + row) * w * size
         edge, o = (width - 1) * size, (w - 1) * size
-        if 2 * row + 1 < height:
+        row += 1
+        if 2 * row <= height:
             _merge_row(half, size, top, bottom, a, a + band, a + 2 * band, a + 3 * band, width // 2)
             if width % 2:  # what the repeated column received goes to the column
                 p, q = load(half, a + o), load(half, a + band + o)
@@ -190,6 +192,8 @@ def _dwt_adjoint(half, size, image, coefficients, height, width, start, stop):
                 store(half, top + (2 * j + 1) * size, p - q)
             if width % 2:
                 store(half, top + edge, load(half, a + o) + load(half, a + o))
+        if row == h:
+            plane, row = plane + 1, 0
 
 
 @compiled

@@ -7,6 +7,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 __all__ = ["Lanes", "compiled", "load", "store"]
@@ -16,32 +17,61 @@ class Lanes:
     """Emits loads, stores and shuffles of vectors; memory is only aligned to one element."""
 
     def __init__(self, builder: ir.IRBuilder, scalar: ir.Type, count: int) -> None:
-        self.builder, self.count = builder, count
+        self.builder, self.count, self.scalar = builder, count, scalar
         self.type = ir.VectorType(scalar, count)
         self.bytes = 4 if isinstance(scalar, ir.FloatType) else 8
         self.half = ir.Constant(self.type, [0.5] * count)
 
-    def _pointer(self, address: ir.Value, step: int) -> ir.Value:
-        offset = ir.Constant(address.type, step * self.count * self.bytes)
-        return self.builder.inttoptr(self.builder.add(address, offset), self.type.as_pointer())
+    def _pointer(self, address: ir.Value, step: int, kind: ir.VectorType) -> ir.Value:
+        offset = ir.Constant(address.type, step * kind.count * self.bytes)
+        return self.builder.inttoptr(self.builder.add(address, offset), kind.as_pointer())
 
-    def load(self, address: ir.Value, step: int = 0) -> ir.Value:
-        """Half of what is there."""
-        value = self.builder.load(self._pointer(address, step))
+    def _read(self, address: ir.Value, step: int, kind: ir.VectorType) -> ir.Value:
+        value = self.builder.load(self._pointer(address, step, kind))
         value.align = self.bytes
-        return self.builder.fmul(self.half, value)
+        return value
+
+    def load(self, address: ir.Value) -> ir.Value:
+        """Half of what is there."""
+        return self.builder.fmul(self.half, self._read(address, 0, self.type))
+
+    def halves(self, left: ir.Value, right: ir.Value) -> list[ir.Value]:
+        """Half the sum and half the difference; halving is exact, so nothing rounds twice."""
+        name = f"llvm.fmuladd.v{self.count}f{8 * self.bytes}"
+        fused = get_or_insert_function(
+            self.builder.module, ir.FunctionType(self.type, [self.type] * 3), name
+        )
+        half, minus = self.half, ir.Constant(self.type, [-0.5] * self.count)
+        start = self.builder.fmul(half, left)
+        return [self.builder.call(fused, [factor, right, start]) for factor in (half, minus)]
 
     def store(self, value: ir.Value, address: ir.Value, step: int = 0) -> None:
-        self.builder.store(value, self._pointer(address, step)).align = self.bytes
+        self.builder.store(value, self._pointer(address, step, self.type)).align = self.bytes
 
     def _shuffle(self, first: ir.Value, second: ir.Value, lanes: list[int]) -> ir.Value:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.count), lanes)
         return self.builder.shuffle_vector(first, second, mask)
 
+    def load_pixels(self, address: ir.Value) -> list[ir.Value]:
+        """Twice `count` elements in the order in which `apart` wants them.
+
+        The quarters are paired 0 with 2 and 1 with 3: then no shuffle crosses the middle of a
+        vector, which costs several times as much as one that stays inside its half.
+        """
+        quarter = ir.VectorType(self.scalar, self.count // 2)
+        parts = [self._read(address, step, quarter) for step in range(4)]
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.count), list(range(self.count)))
+        return [self.builder.shuffle_vector(parts[i], parts[i + 2], lanes) for i in (0, 1)]
+
     def apart(self, first: ir.Value, second: ir.Value) -> list[ir.Value]:
-        """The even and the odd elements of both."""
-        lanes = list(range(2 * self.count))
-        return [self._shuffle(first, second, lanes[parity::2]) for parity in (0, 1)]
+        """The even and the odd elements of what `load_pixels` gave, in order."""
+        quarter, lanes = self.count // 2, list(range(2 * self.count))
+        sides = (lanes[: self.count], lanes[self.count :])
+        chunks = [side[start : start + quarter] for start in (0, quarter) for side in sides]
+        return [
+            self._shuffle(first, second, [lane for chunk in chunks for lane in chunk[odd::2]])
+            for odd in (0, 1)
+        ]
 
     def together(self, even: ir.Value, odd: ir.Value) -> list[ir.Value]:
         """`apart` backwards."""

@@ -16,6 +16,7 @@ four times over.) The layers, top to bottom:
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from wavevit.checks import fail
@@ -105,8 +107,11 @@ class HaarMap:
 
     def shapes(self, batch: int, channels: int) -> list[tuple[int, ...]]:
         """Shapes of the results."""
+        return self._shapes(batch, channels, images=self.transposed)
+
+    def _shapes(self, batch: int, channels: int, images: bool) -> list[tuple[int, ...]]:
         height, width = self.size
-        if self.transposed:
+        if images:
             return [(batch, channels, height, width)]
         if self.spacing:
             return [(batch, channels, 4, height, width)]
@@ -128,13 +133,13 @@ class HaarMap:
             kernel = None  # Triton's kernel decimates
         if kernel is None:
             return self.plain(tensors, eager=True)
-        expected = self.transpose.shapes(*tensors[0].shape[:2])
+        batch, channels = tensors[0].shape[:2]
+        expected = self._shapes(batch, channels, images=not self.transposed)
         given = [tuple(x.shape) for x in tensors]
         if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
             fail("coefficients", f"shapes {expected}", given)
         tensors = [x.contiguous() for x in tensors]
-        shapes = self.shapes(*tensors[0].shape[:2])
-        results = [tensors[0].new_empty(shape) for shape in shapes]
+        results = [tensors[0].new_empty(shape) for shape in self.shapes(batch, channels)]
         image, bands = (results[0], tensors) if self.transposed else (tensors[0], results)
         kernel.run(self, image, bands)
         return results
@@ -249,10 +254,21 @@ def _call(haar_map: HaarMap, tensors: Sequence[Tensor]) -> list[Tensor]:
     )
 
 
+def _eagerly(haar_map: HaarMap, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The map of tensors that autograd has done with.
+
+    Without a dispatch mode that looks on, the dispatcher need not hear of it: on a small image it
+    takes longer than the kernel.
+    """
+    if torch._C._len_torch_dispatch_stack():
+        return _call(haar_map, tensors)
+    return haar_map.run(list(tensors))
+
+
 class _Apply(torch.autograd.Function):
     @staticmethod
     def forward(haar_map: HaarMap, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(_call(haar_map, tensors))
+        return tuple(_eagerly(haar_map, tensors))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -275,6 +291,10 @@ class _Apply(torch.autograd.Function):
         return tuple(x.unflatten(0, sizes) for x in results), (0,) * len(results)
 
 
+# torch asks for it at every call, and working it out takes longer than a small image.
+_Apply.forward.__signature__ = inspect.signature(_Apply.forward)  # type: ignore[attr-defined]
+
+
 def apply(haar_map: HaarMap, *tensors: Tensor) -> list[Tensor]:
     """The map of the tensors, differentiable any number of times in either mode.
 
@@ -293,7 +313,14 @@ def apply(haar_map: HaarMap, *tensors: Tensor) -> list[Tensor]:
         return _call(haar_map, tensors)
     if torch.jit.is_tracing() or not all(map(_is_ordinary, tensors)):
         return haar_map.plain(tensors)
-    return list(_Apply.apply(haar_map, *tensors))
+    if torch._C._are_functorch_transforms_active() or any(map(_is_derived, tensors)):
+        return list(_Apply.apply(haar_map, *tensors))
+    return _eagerly(haar_map, tensors)
+
+
+def _is_derived(x: Tensor) -> bool:
+    # A level of forward mode stays open as long as there are dual numbers.
+    return (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0
 
 
 def _is_ordinary(x: Tensor) -> bool:

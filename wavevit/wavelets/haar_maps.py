@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -183,7 +184,7 @@ def _kernel(x: Tensor) -> ModuleType | None:
     if not has_kernel(x):
         return None
     try:
-        return import_module(
+        return _imported(
             "wavevit.wavelets.haar_cpu"
             if x.device.type == "cpu"
             else "wavevit.wavelets.haar_triton"
@@ -192,6 +193,9 @@ def _kernel(x: Tensor) -> ModuleType | None:
         setattr(_switch, x.device.type, False)
         warnings.warn(f"Haar transforms run without their fast kernel: {error}", stacklevel=2)
         return None
+
+
+_imported = cache(import_module)
 
 
 _library = torch.library.Library("wavevit", "DEF")

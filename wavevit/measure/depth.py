@@ -1,0 +1,266 @@
+"""How far a network looks: by gradient (receptive field) and by attention (mean distance)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+from wavevit.checks import check_at_least, check_image, fail
+from wavevit.measure.evaluation import Model, evaluation_mode
+
+__all__ = ["AttentionDistance", "ReceptiveField", "attention_distance", "receptive_field"]
+
+_MOST_PREFIX = 16  # class and register tokens
+_SOFTMAX = (torch.softmax, torch.Tensor.softmax, F.softmax)
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """Where the gradient of the middle cell of a feature map lies in the image.
+
+    Attributes:
+        extent: rows and columns in pixels between the outermost gradients that are not 0: what
+            the cell *can* see.
+        radius: root mean square distance in pixels from the gradient's centre: what it does see.
+        half_energy: side in pixels of the smallest square around that centre that holds half of
+            the squared gradient.
+        stderr: standard error of `radius` over images.
+        images: number of images.
+    """
+
+    extent: tuple[int, int]
+    radius: float
+    half_energy: int
+    stderr: float
+    images: int
+
+
+def receptive_field(
+    features: Callable[[Tensor], Tensor], images: Tensor, *, probes: int = 4, seed: int = 0
+) -> ReceptiveField:
+    """The effective receptive field of a feature map, by backpropagation from its middle cell.
+
+    Args:
+        features: images to a map (B, D, h, w); a row may depend on its own image only.
+        images: (N, C, H, W). Borders cut a field off that is wider than the image.
+        probes: random mixtures of the cell's channels that are sent back, signs drawn.
+        seed: of the signs.
+
+    Returns:
+        A `ReceptiveField`, in pixels.
+
+    Raises:
+        ValueError: an output that is no map, or one that does not depend on the image.
+
+    Guarantees:
+        For a box filter of `k` pixels the extent is `k` and the radius that of a uniform square
+        (tests/unit/test_measure_depth.py).
+
+    Source:
+        Luo et al. 2016; signs drawn in place of ones, so that channels cannot cancel.
+    """
+    check_image(images, "images")
+    check_at_least("probes", probes, 1)
+    generator = torch.Generator().manual_seed(seed)
+    x = images.detach().requires_grad_()
+    energy = torch.zeros(len(images), *images.shape[-2:], dtype=torch.float64)
+    with torch.enable_grad(), evaluation_mode(features):
+        maps = features(x)
+        if not isinstance(maps, Tensor) or maps.ndim != 4:
+            got = f"shape {tuple(maps.shape)}" if isinstance(maps, Tensor) else type(maps).__name__
+            fail("features", "a map of shape (B, D, h, w)", got)
+        cell = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
+        if not cell.requires_grad:
+            fail("features", "an output that depends on the image", "one without a gradient")
+        for _ in range(probes):
+            signs = torch.randint(0, 2, cell.shape, generator=generator).to(cell) * 2 - 1
+            (gradient,) = torch.autograd.grad(cell, x, signs, retain_graph=True)
+            energy += gradient.double().square().sum(dim=1).cpu()
+    total = energy.sum(dim=(1, 2))
+    if (total == 0).any():
+        fail("features", "an output that depends on the image", "a gradient of 0")
+    share = energy / total[:, None, None]
+    rows = torch.arange(share.shape[1], dtype=torch.float64)[:, None]
+    columns = torch.arange(share.shape[2], dtype=torch.float64)
+    centre = [(share * axis).sum(dim=(1, 2), keepdim=True) for axis in (rows, columns)]
+    offsets = [axis - middle for axis, middle in zip((rows, columns), centre, strict=True)]
+    squares = offsets[0].square() + offsets[1].square()
+    radii = (share * squares).sum(dim=(1, 2)).sqrt()
+    reach = torch.maximum(offsets[0].abs(), offsets[1].abs())
+    seen = (share > 0).any(dim=0).nonzero()
+    low, high = seen.min(dim=0).values, seen.max(dim=0).values
+    rows_seen, columns_seen = (high - low + 1).tolist()
+    count = len(images)
+    stderr = float(radii.std() / math.sqrt(count)) if count > 1 else math.inf
+    return ReceptiveField(
+        (rows_seen, columns_seen), float(radii.mean()), _half(share, reach), stderr, count
+    )
+
+
+def _half(share: Tensor, reach: Tensor) -> int:
+    """Side of the smallest centred square that holds half of the mean energy."""
+    for side in range(1, 2 * max(share.shape[1:]) + 1):
+        if float((share * (reach <= side / 2)).sum() / len(share)) >= 0.5:
+            return side
+    raise AssertionError("a square of twice the side holds everything")
+
+
+@dataclass(frozen=True)
+class AttentionDistance:
+    """Mean distance between a query and what it attends to, layer by layer.
+
+    Attributes:
+        pixels: for each attention in the order in which it ran, one mean per head.
+        stderr: of each layer's mean over images, in pixels.
+        images: number of images.
+    """
+
+    pixels: tuple[tuple[float, ...], ...]
+    stderr: tuple[float, ...]
+    images: int
+
+    @property
+    def by_layer(self) -> tuple[float, ...]:
+        """Mean over heads."""
+        return tuple(sum(heads) / len(heads) for heads in self.pixels)
+
+
+class _Attention(TorchFunctionMode):
+    """Looks at every attention matrix (B, heads, N, M) that goes by."""
+
+    def __init__(self, look: Callable[[Tensor], None]) -> None:
+        super().__init__()
+        self.look = look
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        result = func(*args, **kwargs)
+        if func is F.scaled_dot_product_attention:
+            self.look(_weights(*args, **kwargs))
+        elif func in _SOFTMAX and isinstance(result, Tensor) and result.ndim == 4:
+            dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+            if dim in (-1, 3):
+                self.look(result)
+        return result
+
+
+def _weights(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    if enable_gqa:
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = query @ key.transpose(-2, -1) * scale
+    if is_causal:
+        lower = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        scores = scores.masked_fill(~lower, -torch.inf)
+    if attn_mask is not None:
+        if attn_mask.dtype == torch.bool:
+            scores = scores.masked_fill(~attn_mask, -torch.inf)
+        else:
+            scores = scores + attn_mask
+    return scores.softmax(dim=-1)
+
+
+def _places(tokens: int, extent: tuple[float, float]) -> tuple[Tensor, int]:
+    """Centres in pixels of the grid that covers `extent`, and the number of tokens before it.
+
+    A grid of some stride has its two sides rounded up; of those, the one that leaves the fewest
+    tokens over (class and register tokens).
+    """
+    height, width = extent
+    for prefix in range(min(tokens, _MOST_PREFIX + 1)):
+        count = tokens - prefix
+        for rows in range(1, count + 1):
+            columns = count // rows
+            if rows * columns != count:
+                continue
+            smallest = max(height / rows, width / columns)
+            below = min(height / max(rows - 1, 1e-9), width / max(columns - 1, 1e-9))
+            if smallest < below:
+                y = (torch.arange(rows, dtype=torch.float64) + 0.5) * (height / rows)
+                x = (torch.arange(columns, dtype=torch.float64) + 0.5) * (width / columns)
+                return torch.cartesian_prod(y, x).reshape(-1, 2), prefix
+    fail("model", f"attention over a grid that covers {extent} pixels", f"{tokens} tokens")
+
+
+def attention_distance(model: Model, images: Tensor) -> AttentionDistance:
+    """How far, in pixels, each head of each layer looks, weighted by attention.
+
+    Every attention over tokens that the model computes is seen, however it is written:
+    `scaled_dot_product_attention`, or a softmax over the last axis of a (B, heads, N, M) tensor.
+    Tokens that do not lie on the grid (class and register tokens, before it) are left out, and
+    what remains is weighted anew. Keys of a coarser grid than the queries' (PVT, MViT) stand at
+    the middle of the pixels that they cover; windows (Swin), which fill the batch axis, are
+    taken to be square, to cover the image exactly, and are measured within themselves.
+
+    Args:
+        model: anything that attends; its output is not looked at.
+        images: (N, C, H, W), run as one batch.
+
+    Returns:
+        An `AttentionDistance`, in pixels.
+
+    Raises:
+        ValueError: no attention over tokens at all (a convolutional network, attention over
+            channels), or tokens that fill no grid of the image's shape.
+
+    Guarantees:
+        Uniform attention gives the mean distance of the grid's cells, attention of every token
+        to itself gives 0 (tests/unit/test_measure_depth.py).
+
+    Source:
+        Dosovitskiy et al. 2021, appendix D.7.
+    """
+    check_image(images, "images")
+    layers: list[Tensor] = []  # (images, heads)
+
+    def look(weights: Tensor) -> None:
+        layers.append(_mean_distance(weights.detach(), images))
+
+    # The plain attention: inside the fused one nothing can be seen, and one call is one layer.
+    with torch.no_grad(), evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), _Attention(look):
+        model(images)
+    if not layers:
+        fail("model", "at least one attention over tokens", "a model without any")
+    count = len(images)
+    means = [layer.mean(dim=1) for layer in layers]
+    errors = [float(m.std() / math.sqrt(count)) if count > 1 else math.inf for m in means]
+    pixels = tuple(tuple(layer.mean(dim=0).tolist()) for layer in layers)
+    return AttentionDistance(pixels, tuple(errors), count)
+
+
+def _mean_distance(weights: Tensor, images: Tensor) -> Tensor:
+    """Mean over queries of the attention-weighted distance, (images, heads)."""
+    batch, heads, queries, keys = weights.shape
+    height, width = images.shape[-2:]
+    if batch % len(images):
+        expected = f"attention whose first axis is a multiple of the {len(images)} images"
+        fail("model", expected, f"shape {tuple(weights.shape)}")
+    windows = batch // len(images)
+    # Square windows share the image's area among them.
+    extent = (height, width) if windows == 1 else (math.sqrt(height * width / windows),) * 2
+    at, skip_queries = _places(queries, extent)
+    to, skip_keys = _places(keys, extent)
+    distance = torch.cdist(at, to).to(weights)
+    kept = weights[:, :, skip_queries:, skip_keys:]
+    mass = kept.sum(dim=-1).clamp_min(torch.finfo(kept.dtype).tiny)
+    mean = ((kept * distance).sum(dim=-1) / mass).mean(dim=-1)
+    return mean.reshape(len(images), windows, heads).mean(dim=1).double().cpu()

@@ -8,6 +8,13 @@ from wavevit.measure.depth import (
     attention_distance,
     receptive_field,
 )
+from wavevit.measure.equivariance import (
+    AdversarialShiftAccuracy,
+    EquivarianceError,
+    adversarial_shift_accuracy,
+    equivariance_error,
+)
+from wavevit.measure.scale import ScaleSensitivity, scale_sensitivity
 from wavevit.measure.shift import (
     ShiftConsistency,
     ShiftSensitivity,
@@ -19,27 +26,38 @@ from wavevit.measure.shift import (
 )
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, shifted
 from wavevit.measure.spectrum import AliasingNorm, FrameBounds, aliasing_norm, frame_bounds
+from wavevit.measure.vocabulary import EffectiveRank, NTermError, effective_rank, n_term_error
 
 __all__ = [
     "SHIFT_MODELS",
+    "AdversarialShiftAccuracy",
     "AliasingNorm",
     "AttentionDistance",
     "Cost",
+    "EffectiveRank",
+    "EquivarianceError",
     "FrameBounds",
     "LocalLipschitz",
+    "NTermError",
     "ReceptiveField",
+    "ScaleSensitivity",
     "ShiftConsistency",
     "ShiftSensitivity",
     "TokenTurnover",
+    "adversarial_shift_accuracy",
     "aliasing_norm",
     "attention_distance",
     "center_crop",
     "cost",
+    "effective_rank",
+    "equivariance_error",
     "fourier_shift",
     "frame_bounds",
     "latency_ratios",
     "local_lipschitz",
+    "n_term_error",
     "receptive_field",
+    "scale_sensitivity",
     "shift_consistency",
     "shift_sensitivity",
     "shifted",

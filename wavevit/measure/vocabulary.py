@@ -1,0 +1,174 @@
+"""How rich a representation is: dimensions it uses, and how few coefficients carry an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_at_least, check_image, fail
+from wavevit.measure.evaluation import Model, in_batches
+
+__all__ = ["EffectiveRank", "NTermError", "effective_rank", "n_term_error"]
+
+
+@dataclass(frozen=True)
+class EffectiveRank:
+    """The number of equally strong dimensions that would be as diverse as the features are.
+
+    Attributes:
+        rank: exponential of the entropy of the normalised singular values.
+        low: lower end of a 95 % interval of `rank`, from halves of the images (see `samples`).
+        high: its upper end.
+        dim: of the features, the most that `rank` could be.
+        samples: number of images; with fewer than a few times `dim`, the rank is too low.
+    """
+
+    rank: float
+    low: float
+    high: float
+    dim: int
+    samples: int
+
+
+def effective_rank(
+    embed: Model, images: Tensor, *, batch_size: int = 128, resamples: int = 50, seed: int = 0
+) -> EffectiveRank:
+    """Effective rank of centred features.
+
+    Args:
+        embed: images to embeddings (B, …), flattened.
+        images: (N, C, H, W) with N at least 2.
+        batch_size: images at a time.
+        resamples: random halves of the images that the interval comes from; a half's deviation
+            from the whole has the standard error of the whole.
+        seed: of the halves.
+
+    Returns:
+        An `EffectiveRank`, in dimensions.
+
+    Raises:
+        ValueError: fewer than 4 images, or features that do not tell any images apart.
+
+    Guarantees:
+        k for features that are white in k dimensions, 1 on a line, unchanged by rotation and
+        scaling (tests/unit/test_measure_vocabulary.py).
+
+    Source:
+        Roy & Vetterli 2007; the interval by random halves (delete-half jackknife, Shao & Wu 1989).
+    """
+    check_image(images, "images")
+    check_at_least("images", len(images), 4)
+    check_at_least("resamples", resamples, 2)
+    features = in_batches(embed, images, batch_size).flatten(1).double().cpu()
+    rank = _rank(features)
+    generator = torch.Generator().manual_seed(seed)
+    half = len(features) // 2
+    halves = torch.tensor(
+        [
+            _rank(features[torch.randperm(len(features), generator=generator)[:half]])
+            for _ in range(resamples)
+        ],
+        dtype=torch.float64,
+    )
+    # The spread of the halves around their own mean; a half has less rank than the whole.
+    error = 1.96 * float(halves.std())
+    return EffectiveRank(rank, rank - error, rank + error, features.shape[1], len(features))
+
+
+def _rank(features: Tensor) -> float:
+    values = torch.linalg.svdvals(features - features.mean(dim=0))
+    total = values.sum()
+    if not total > 0:
+        fail("embed", "embeddings that differ between images", "equal ones for all images")
+    shares = values / total
+    return math.exp(float(-(shares * shares.clamp_min(1e-300).log()).sum()))
+
+
+@dataclass(frozen=True)
+class NTermError:
+    """Error of the best approximation by few coefficients.
+
+    Attributes:
+        shares: of the coefficients that are kept, in (0, 1].
+        errors: ``‖x − x_n‖ / ‖x‖`` for each, mean over images.
+        stderr: standard error of each over images.
+        images: number of images.
+    """
+
+    shares: tuple[float, ...]
+    errors: tuple[float, ...]
+    stderr: tuple[float, ...]
+    images: int
+
+
+def n_term_error(
+    analyse: Callable[[Tensor], Tensor],
+    images: Tensor,
+    *,
+    synthesise: Callable[[Tensor], Tensor] | None = None,
+    shares: Sequence[float] = (0.01, 0.02, 0.05, 0.1, 0.2),
+) -> NTermError:
+    """How well the largest coefficients of a transform describe each image.
+
+    Args:
+        analyse: images (N, C, H, W) to coefficients (N, …).
+        images: (N, C, H, W).
+        synthesise: coefficients to images. Without it the transform must be orthonormal, and the
+            error is the energy of what is dropped; that it is orthonormal is checked.
+        shares: of the image's pixel values, each in (0, 1]: counted in numbers of the image, so
+            that a redundant transform gets no more of them.
+
+    Returns:
+        An `NTermError`, without unit.
+
+    Raises:
+        ValueError: a share outside (0, 1], a transform that keeps no energy without
+            `synthesise`, or a synthesis that does not bring the images back.
+
+    Guarantees:
+        0 where as many coefficients are kept as differ from 0, monotone in the share, equal for
+        both ways of an orthonormal transform (tests/unit/test_measure_vocabulary.py).
+
+    Source:
+        DeVore 1998 (non-linear approximation); Mallat 2009, chapter 9.
+    """
+    check_image(images, "images")
+    for share in shares:
+        if not 0 < share <= 1:
+            fail("shares", "numbers in (0, 1]", share)
+    with torch.no_grad():
+        coefficients = analyse(images)
+        shape = coefficients.shape
+        flat = coefficients.flatten(1)
+        norm = images.flatten(1).norm(dim=1)
+        whole = flat.norm(dim=1) if synthesise is None else None
+        if whole is not None and not torch.allclose(whole, norm, rtol=1e-4):
+            worst = float((whole / norm - 1).abs().max())
+            fail("analyse", "an orthonormal transform, or a `synthesise`", f"energy off by {worst}")
+        if synthesise is not None:
+            error = float((synthesise(coefficients) - images).norm() / images.norm())
+            if error > 1e-4:
+                fail("synthesise", "the inverse of `analyse`", f"a relative error of {error:.2g}")
+        order = flat.abs().argsort(dim=1, descending=True)
+        results = []
+        for share in shares:
+            count = max(round(share * images[0].numel()), 1)
+            kept = torch.zeros_like(flat).scatter(
+                1, order[:, :count], flat.gather(1, order[:, :count])
+            )
+            missing = (
+                (flat - kept)
+                if synthesise is None
+                else (images - synthesise(kept.reshape(shape))).flatten(1)
+            )
+            results.append((missing.norm(dim=1) / norm).double())
+    count = len(images)
+    errors = tuple(float(result.mean()) for result in results)
+    stderr = tuple(
+        float(result.std() / math.sqrt(count)) if count > 1 else math.inf for result in results
+    )
+    return NTermError(tuple(shares), errors, stderr, count)

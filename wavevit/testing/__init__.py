@@ -1,6 +1,24 @@
-"""Public testing kit: strategies and assertions for laws of transforms and models."""
+"""Public testing kit: assertions for laws of transforms and models, with tolerances by dtype.
 
-from wavevit.testing.assertions import assert_close_relative, assert_shift_invariant
+The Hypothesis strategies are in `wavevit.testing.strategies` (extra ``test``).
+"""
+
+from wavevit.testing.assertions import (
+    assert_close_relative,
+    assert_perfect_reconstruction,
+    assert_shift_equivariant,
+    assert_shift_invariant,
+)
+from wavevit.testing.bounds import assert_lipschitz, steepest_pair
 from wavevit.testing.tolerances import TOLERANCES, tolerance
 
-__all__ = ["TOLERANCES", "assert_close_relative", "assert_shift_invariant", "tolerance"]
+__all__ = [
+    "TOLERANCES",
+    "assert_close_relative",
+    "assert_lipschitz",
+    "assert_perfect_reconstruction",
+    "assert_shift_equivariant",
+    "assert_shift_invariant",
+    "steepest_pair",
+    "tolerance",
+]

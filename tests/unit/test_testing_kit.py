@@ -1,0 +1,100 @@
+"""The public assertions pass what keeps a law, and catch what breaks it, with a message."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wavevit.testing import (
+    assert_lipschitz,
+    assert_perfect_reconstruction,
+    assert_shift_equivariant,
+    assert_shift_invariant,
+    steepest_pair,
+)
+from wavevit.wavelets import dwt2, idwt2
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+IMAGES = noise(3, 2, 16, 16)
+
+
+def blurred(stride: int):
+    """Band-limited on the pixel grid, then sampled: it may be shifted by fractions of a cell."""
+
+    def model(x: Tensor) -> Tensor:
+        spectrum = torch.fft.fft2(x)
+        keep = torch.fft.fftfreq(x.shape[-1], dtype=torch.float64).abs() < 0.5 / stride
+        return torch.fft.ifft2(spectrum * keep * keep[:, None]).real[..., ::stride, ::stride]
+
+    return model
+
+
+def test_equivariance_by_whole_and_by_fractional_cells() -> None:
+    shifts = [(1, 0), (0, -3), (5, 7)]
+    assert_shift_equivariant(blurred(1), IMAGES, shifts)
+    assert_shift_equivariant(blurred(4), IMAGES, shifts)
+
+
+def test_a_stride_with_aliases_is_seen_to_fail_at_its_smallest_shift() -> None:
+    def strided(x: Tensor) -> Tensor:
+        return x[..., ::2, ::2]
+
+    assert_shift_equivariant(strided, IMAGES, [(2, 4)])
+    with pytest.raises(AssertionError, match=r"not equivariant: a circular shift by \(0, 1\)"):
+        assert_shift_equivariant(strided, IMAGES, [(3, 5), (0, 1), (2, 2)])
+    with pytest.raises(AssertionError, match="expected maps"):
+        assert_shift_equivariant(lambda x: x.mean(dim=(2, 3)), IMAGES, [(0, 1)])
+
+
+def test_nan_is_no_invariance() -> None:
+    with pytest.raises(AssertionError, match="not invariant"):
+        assert_shift_invariant(lambda x: torch.full((len(x), 1), torch.nan), IMAGES, [(0, 1)])
+
+
+def test_reconstruction_and_the_place_where_it_fails() -> None:
+    assert_perfect_reconstruction(dwt2, idwt2, IMAGES)
+    assert_perfect_reconstruction(dwt2, idwt2, IMAGES.bfloat16())
+
+    def damaged(x: Tensor) -> Tensor:
+        x = idwt2(x)
+        x[1, 0, 3, 4] += 1
+        return x
+
+    with pytest.raises(AssertionError, match=r"image 1 of 3 .* worst pixel is \(0, 3, 4\)"):
+        assert_perfect_reconstruction(dwt2, damaged, IMAGES)
+    with pytest.raises(AssertionError, match=r"expected shape \(3, 2, 16, 16\)"):
+        assert_perfect_reconstruction(dwt2, lambda c: c, IMAGES)
+
+
+def test_the_constant_of_a_linear_map_holds_and_a_smaller_one_is_broken() -> None:
+    kernel = noise(3, 2, 1, 1)
+    constant = float(torch.linalg.matrix_norm(kernel[:, :, 0, 0], ord=2))
+
+    def linear(x: Tensor) -> Tensor:
+        return F.conv2d(x, kernel)
+
+    assert_lipschitz(linear, IMAGES, constant, iterations=30)
+    _, slopes, _ = steepest_pair(linear, IMAGES, iterations=30)
+    torch.testing.assert_close(slopes, torch.full_like(slopes, constant), rtol=1e-3, atol=0)
+    with pytest.raises(AssertionError, match=r"not Lipschitz with constant .* See it again"):
+        assert_lipschitz(linear, IMAGES, 0.98 * constant, iterations=30)
+
+
+def test_what_grows_faster_than_any_line_is_caught_far_away() -> None:
+    small = IMAGES / IMAGES.flatten(1).norm(dim=1)[:, None, None, None]
+    with pytest.raises(AssertionError, match="distance 1"):
+        assert_lipschitz(
+            lambda x: x.flatten(1).square(), small, 2.0 * float(small.abs().max()) + 0.1
+        )
+
+
+@pytest.mark.parametrize("constant", [0.0, float("inf"), float("nan")])
+def test_a_constant_must_be_a_number(constant: float) -> None:
+    with pytest.raises(ValueError, match="constant"):
+        assert_lipschitz(lambda x: x, IMAGES, constant)

@@ -1,0 +1,108 @@
+"""`assert_lipschitz`: a claimed constant, and somebody who tries to break it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from wavevit.checks import check_at_least, fail
+from wavevit.measure.evaluation import Model, evaluation_mode
+
+__all__ = ["assert_lipschitz", "steepest_pair"]
+
+_RADII = (1e-3, 1e-1, 1.0)  # of the image's own norm
+
+
+def steepest_pair(
+    model: Model, images: Tensor, *, iterations: int = 10, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """For each image, the partner that was found to change the output most for its distance.
+
+    Directions are drawn at random and turned towards the largest singular vector of the Jacobian
+    by power iteration; steps of several lengths are taken along both.
+
+    Args:
+        model: images to (B, …); a row may depend on its own image only.
+        images: (B, C, H, W).
+        iterations: of the power iteration.
+        seed: of the directions.
+
+    Returns:
+        Partners (B, C, H, W), and the slopes ``‖f(y) − f(x)‖ / ‖y − x‖`` (B,) in float64, and the
+        distances (B,).
+    """
+    check_at_least("iterations", iterations, 0)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(images.shape, generator=generator, dtype=torch.float64).to(images)
+
+    def unit(x: Tensor) -> Tensor:
+        norms = x.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
+        return x / norms.reshape(-1, 1, 1, 1)
+
+    # The fused attention has no forward-mode derivative on the CPU.
+    with sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
+        _, pull = torch.func.vjp(model, images)  # type: ignore[misc]
+        turned = unit(drawn)
+        for _ in range(iterations):
+            turned = unit(pull(torch.func.jvp(model, (images,), (turned,))[1])[0])
+    length = images.flatten(1).norm(dim=1).clamp_min(1.0)
+    best, partners, distances = torch.full((len(images),), -1.0).double(), images, length
+    with torch.no_grad(), evaluation_mode(model):
+        start = model(images).double().flatten(1)
+        for direction in (unit(drawn), turned):
+            for radius in _RADII:
+                other = images + direction * (radius * length).reshape(-1, 1, 1, 1)
+                distance = (other - images).double().flatten(1).norm(dim=1)
+                slope = (model(other).double().flatten(1) - start).norm(dim=1) / distance
+                better = (slope > best.to(slope)) | slope.isnan()
+                best = torch.where(better, slope, best.to(slope))
+                distances = torch.where(better, distance.to(distances), distances)
+                partners = torch.where(better.reshape(-1, 1, 1, 1), other, partners)
+    return partners, best, distances
+
+
+def assert_lipschitz(
+    model: Model,
+    images: Tensor,
+    constant: float,
+    *,
+    iterations: int = 10,
+    seed: int = 0,
+    tolerance: float = 1e-6,
+) -> None:
+    """No pair that is found may lie further apart behind the model than `constant` allows.
+
+    A search, not a proof: it looks along random directions and along the steepest one, at
+    distances of a thousandth, a tenth and one norm of the image.
+
+    Args:
+        model: images to (B, …); a row may depend on its own image only. Differentiable forward
+            and backward.
+        images: (B, C, H, W).
+        constant: ``‖f(y) − f(x)‖ ≤ constant · ‖y − x‖``, Euclidean norms.
+        iterations: of the power iteration that finds the steepest direction.
+        seed: of the directions.
+        tolerance: relative slack for rounding.
+
+    Raises:
+        AssertionError: names the image, the slope, the constant and the distance of the pair.
+        ValueError: a constant that is no positive finite number.
+
+    Example:
+        >>> import torch
+        >>> images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+        >>> assert_lipschitz(lambda x: 2 * x, images, constant=2.0)
+    """
+    if not 0 < constant < float("inf"):
+        fail("constant", "a positive finite number", constant)
+    _, slopes, distances = steepest_pair(model, images, iterations=iterations, seed=seed)
+    worst = int(slopes.nan_to_num(torch.inf).argmax())
+    if not slopes[worst] <= constant * (1 + tolerance):
+        raise AssertionError(
+            f"not Lipschitz with constant {constant:g}: image {worst} of {len(images)} has a "
+            f"partner at distance {float(distances[worst]):.3g} whose output is "
+            f"{float(slopes[worst]):.6g} times as far away. See it again: "
+            f"wavevit.testing.steepest_pair(model, images, iterations={iterations}, seed={seed})"
+            f"[0][{worst}]"
+        )

@@ -17,6 +17,7 @@ def test_there_are_pages_with_code() -> None:
     assert DOCS / "quickstart.md" in PAGES
 
 
+@pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")  # of pytorch-wavelets
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_code_on_the_page_runs(page: Path) -> None:
     torch.manual_seed(0)

@@ -167,3 +167,7 @@ def test_filters_that_make_no_bank_are_refused(wave, message: str) -> None:
 def test_an_inverse_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"coeffs\[1\]\[0\]: expected details of"):
         compat.DWTInverse()((torch.zeros(1, 1, 4, 4), [torch.zeros(1, 1, 3, 6, 6)]))
+    with pytest.raises(ValueError, match=r"coeffs\[1\]\[0\]: expected the approximation's batch"):
+        compat.DWTInverse()((torch.zeros(1, 2, 4, 4), [torch.zeros(1, 1, 3, 4, 4)]))
+    with pytest.raises(ValueError, match="x: expected sides of at least 2 pixels"):
+        compat.SWTForward(1, "db2", "reflect")(torch.zeros(1, 1, 1, 4))

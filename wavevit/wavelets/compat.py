@@ -26,7 +26,7 @@ from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.axes import analyse_axes, synthesise_axes, undecimated_axes
 from wavevit.wavelets.boundary import check_mode
 from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer, ScatLayerj2
-from wavevit.wavelets.dwt import check_bands, dwt2, idwt2
+from wavevit.wavelets.dwt import check_bands, check_maps, dwt2, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.swt import forward_levels
 
@@ -154,6 +154,7 @@ class DWTInverse(nn.Module):
             if bands is None:
                 bands = low.new_zeros(low.shape[0], low.shape[1], 3, *low.shape[-2:])
             check_bands(bands, f"coeffs[1][{index}]", 3)
+            check_maps(bands, f"coeffs[1][{index}]", low)
             height, width = bands.shape[-2:]
             # The level below may have had an odd side, of which the inverse makes an even one.
             low = low[:, :, None, :height, :width]
@@ -193,6 +194,7 @@ class SWTForward(nn.Module):
         """Images (B, C, H, W) to J tensors (B, C, 4, H, W), bands ``cA, cH, cV, cD``."""
         check_image(x)
         mode = _UNDECIMATED[self.mode]
+        check_mode(mode, x.shape[-2], x.shape[-1])
         if self.banks.one:
             levels = forward_levels(x, self.banks.rows, self.J, mode=mode)
             return list(levels.flip(2).unbind(2))

@@ -162,6 +162,8 @@ class DTCWTInverse(nn.Module):
             if band is None or band.numel() <= 1:
                 # Without bands a level's approximation cannot have been extended: it is doubled.
                 band = low.new_zeros(*low.shape[:2], 6, 2, height, width)
+            elif band.ndim != 6:
+                fail("yh", "bands of six dimensions", f"shape {tuple(band.shape)}")
             else:
                 band = self._layout.inward(band)
             details.append(band)

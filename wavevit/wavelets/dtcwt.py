@@ -24,7 +24,7 @@ from wavevit.wavelets.dtcwt_levels import (
     dense_kernel,
     synthesise,
 )
-from wavevit.wavelets.dwt import crop
+from wavevit.wavelets.dwt import check_maps, crop
 from wavevit.wavelets.free_sizes import certainly, exporting, index_within, take
 
 __all__ = [
@@ -201,9 +201,7 @@ def _check_details(approx: Tensor, details: Tensor, argument: str) -> None:
         fail(argument, "a tensor of shape (B, C, 6, 2, h, w)", f"shape {shape}")
     if details.dtype != approx.dtype:
         fail(argument, f"the approximation's dtype {approx.dtype}", details.dtype)
-    if details.shape[:2] != approx.shape[:2]:
-        expected = f"the approximation's batch and channels {tuple(approx.shape[:2])}"
-        fail(argument, expected, tuple(details.shape[:2]))
+    check_maps(details, argument, approx)
 
 
 def _trim(approx: Tensor, details: Tensor, argument: str) -> Tensor:

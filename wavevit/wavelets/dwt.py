@@ -18,7 +18,7 @@ from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_analysis, haar_synthesis
 
-__all__ = ["check_bands", "crop", "dwt2", "idwt2"]
+__all__ = ["check_bands", "check_maps", "crop", "dwt2", "idwt2"]
 
 
 def check_bands(coefficients: Tensor, argument: str, bands: int) -> None:
@@ -34,6 +34,17 @@ def check_bands(coefficients: Tensor, argument: str, bands: int) -> None:
         fail(argument, "a floating dtype", coefficients.dtype)
     if coefficients.shape[2] != bands:
         fail(argument, f"{bands} subbands on axis 2", f"shape {tuple(coefficients.shape)}")
+
+
+def check_maps(bands: Tensor, argument: str, approx: Tensor) -> None:
+    """Checks that details have the batch and the channels of their approximation.
+
+    Raises:
+        ValueError: they have not.
+    """
+    if any(certainly(a != b) for a, b in zip(bands.shape[:2], approx.shape[:2], strict=True)):
+        expected = f"the approximation's batch and channels {tuple(approx.shape[:2])}"
+        fail(argument, expected, tuple(bands.shape[:2]))
 
 
 def crop(x: Tensor, output_size: tuple[int, int] | None, argument: str = "output_size") -> Tensor:

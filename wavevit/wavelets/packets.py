@@ -6,7 +6,7 @@ from torch import Tensor
 
 from wavevit.checks import check_image, fail
 from wavevit.wavelets.boundary import coefficient_count
-from wavevit.wavelets.dwt import dwt2, fuses_levels, idwt2
+from wavevit.wavelets.dwt import check_bands, dwt2, fuses_levels, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly
 from wavevit.wavelets.haar import haar_packet_analysis, haar_packet_synthesis
@@ -85,8 +85,11 @@ def iwavepacket2(
     if bands == 0 or 4**level != bands:
         shape = tuple(getattr(packets, "shape", ()))
         fail("packets", "shape (B, C, 4**level, h, w)", f"shape {shape}")
+    check_bands(packets, "packets", bands)
     bank = filter_bank(wavelet)
     height, width = packets.shape[-2:]
+    if not packets.numel():
+        fail("packets", "at least 1 coefficient a band", f"shape {tuple(packets.shape)}")
     if output_size is None:
         output_size = _grown(height, level, bank, mode), _grown(width, level, bank, mode)
     sizes = _sizes_by_level(output_size, level, bank, mode)

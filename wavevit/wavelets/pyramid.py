@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.wavelets.dwt import check_bands, crop, dwt2, fuses_levels, idwt2
+from wavevit.wavelets.dwt import check_bands, check_maps, crop, dwt2, fuses_levels, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
@@ -89,18 +89,19 @@ def recompose(
     approx, details = pyramid
     check_image(approx, "pyramid.approx")
     for index, bands in enumerate(details):
-        height, width = _fitting(bands, f"pyramid.details[{index}]", approx.shape[-2:])
+        height, width = _fitting(bands, f"pyramid.details[{index}]", approx, approx.shape[-2:])
         approx = take(take(approx, -2, 0, height), -1, 0, width)[:, :, None]
         approx = step(torch.cat([approx, bands], dim=2))
     return crop(approx, output_size)
 
 
-def _fitting(bands: Tensor, name: str, coarse: Sequence[int]) -> tuple[int, int]:
+def _fitting(bands: Tensor, name: str, approx: Tensor, coarse: Sequence[int]) -> tuple[int, int]:
     """The size of details that fit what was reconstructed above them, of size `coarse`.
 
     A level of odd size was extended by one: what was reconstructed may be one larger.
     """
     check_bands(bands, name, 3)
+    check_maps(bands, name, approx)
     height, width = bands.shape[-2:]
     for above, side in zip(coarse, (height, width), strict=True):
         if certainly(side > above) or certainly(side < above - 1):
@@ -175,7 +176,7 @@ def waverec2(
         check_image(approx, "pyramid.approx")
         coarse: Sequence[int] = approx.shape[-2:]
         for index, bands in enumerate(details):
-            height, width = _fitting(bands, f"pyramid.details[{index}]", coarse)
+            height, width = _fitting(bands, f"pyramid.details[{index}]", approx, coarse)
             coarse = (2 * height, 2 * width)
         return crop(haar_pyramid_synthesis(approx, details), output_size)
     return recompose(pyramid, lambda bands: idwt2(bands, bank, mode), output_size)

@@ -22,7 +22,7 @@ from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
 
-__all__ = ["filter_axis", "iswt2", "swt2"]
+__all__ = ["check_levels", "filter_axis", "iswt2", "swt2"]
 
 
 def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tensor:
@@ -109,12 +109,22 @@ def iswt2(coefficients: Tensor, wavelet: str | FilterBank = "haar") -> Tensor:
         ``iswt2(swt2(x))`` is `x` to the dtype's rounding at any size; equal to ``pywt.iswt2``,
         also for coefficients that are no image's transform (tests/properties/test_swt_laws.py).
     """
-    if not isinstance(coefficients, Tensor) or coefficients.ndim != 6 or coefficients.shape[3] != 4:
-        shape = tuple(getattr(coefficients, "shape", ()))
-        fail("coefficients", "a tensor of shape (B, C, level, 4, H, W)", f"shape {shape}")
+    check_levels(coefficients)
+    return backward_levels(coefficients, filter_bank(wavelet))
+
+
+def check_levels(coefficients: Tensor) -> None:
+    """Checks what `iswt2` is given.
+
+    Raises:
+        ValueError: wrong type, rank or dtype, not four bands, no level, an empty side.
+    """
+    shape = tuple(getattr(coefficients, "shape", ()))
+    if len(shape) != 6 or shape[3] != 4 or 0 in shape[2:]:
+        expected = "a tensor of shape (B, C, level, 4, H, W), no level or side empty"
+        fail("coefficients", expected, f"shape {shape}")
     if not coefficients.is_floating_point():
         fail("coefficients", "a floating dtype", coefficients.dtype)
-    return backward_levels(coefficients, filter_bank(wavelet))
 
 
 def backward_levels(c: Tensor, bank: FilterBank, taps: Tensor | None = None) -> Tensor:

@@ -181,7 +181,21 @@ class DTCWTInverse(nn.Module):
         return f"biort={self.biort!r}, qshift={self.qshift!r}"
 
 
-class ScatLayer(nn.Module):
+class _Scattering(nn.Module):
+    """Names and bias, checked."""
+
+    def __init__(self, biort: str, qshift: str, mode: str, magbias: float) -> None:
+        super().__init__()
+        _check(biort, qshift, mode)
+        if not magbias > 0:
+            fail("magbias", "a number above 0", magbias)
+        self.biort, self.qshift, self.mode_str, self.magbias = biort, qshift, mode, magbias
+
+    def extra_repr(self) -> str:
+        return f"biort={self.biort!r}, mode={self.mode_str!r}, magbias={self.magbias}"
+
+
+class ScatLayer(_Scattering):
     """One scale of first-order scattering in pytorch-wavelets' channel order.
 
     Unlike `wavevit.wavelets.scattering2`, whose paths of one channel are side by side, the first C
@@ -208,18 +222,14 @@ class ScatLayer(nn.Module):
         magbias: float = 1e-2,
         combine_colour: bool = False,
     ) -> None:
-        super().__init__()
-        _check(biort, "qshift_a", mode)
-        if not magbias > 0:
-            fail("magbias", "a number above 0", magbias)
-        self.biort, self.mode_str = biort, mode
-        self.magbias, self.combine_colour = magbias, combine_colour
+        super().__init__(biort, "qshift_a", mode, magbias)
+        self.combine_colour = combine_colour
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 7C, ⌈H/2⌉, ⌈W/2⌉); (B, 9, …) with colours combined."""
         check_image(x, channels=3 if self.combine_colour else None)
         (low,), (details,) = decompose(
-            x.to(compute_dtype(x.dtype)), 1, self.biort, "qshift_a", self.mode_str
+            x.to(compute_dtype(x.dtype)), 1, self.biort, self.qshift, self.mode_str
         )
         low = F.avg_pool2d(low, 2)
         if self.combine_colour:
@@ -229,11 +239,8 @@ class ScatLayer(nn.Module):
             magnitude = smooth_magnitude(details, self.magbias).transpose(1, 2).flatten(1, 2)
         return torch.cat([low, magnitude], dim=1).to(x.dtype)
 
-    def extra_repr(self) -> str:
-        return f"biort={self.biort!r}, mode={self.mode_str!r}, magbias={self.magbias}"
 
-
-class ScatLayerj2(nn.Module):
+class ScatLayerj2(_Scattering):
     """Two scales of second-order scattering in pytorch-wavelets' channel order.
 
     `wavevit.wavelets.scattering2` with two scales, on images whose sides are first extended to
@@ -263,13 +270,9 @@ class ScatLayerj2(nn.Module):
         magbias: float = 1e-2,
         combine_colour: bool = False,
     ) -> None:
-        super().__init__()
-        _check(biort, qshift, mode)
-        if not magbias > 0:
-            fail("magbias", "a number above 0", magbias)
+        super().__init__(biort, qshift, mode, magbias)
         if combine_colour:
             fail("combine_colour", "False (`ScatLayer` has it, for one scale)", combine_colour)
-        self.biort, self.qshift, self.mode_str, self.magbias = biort, qshift, mode, magbias
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 49C, ⌈H/8⌉ · 2, ⌈W/8⌉ · 2)."""
@@ -287,6 +290,3 @@ class ScatLayerj2(nn.Module):
         once, twice = paths.unflatten(1, (x.shape[1], 49)).split([13, 36], dim=2)
         twice = twice.unflatten(2, (6, 6)).transpose(2, 3).flatten(2, 3)  # last orientation first
         return torch.cat([once, twice], dim=2).transpose(1, 2).flatten(1, 2)
-
-    def extra_repr(self) -> str:
-        return f"biort={self.biort!r}, qshift={self.qshift!r}, magbias={self.magbias}"

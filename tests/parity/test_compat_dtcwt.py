@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import BIORTS, QSHIFTS, dtcwt_max_level
-from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer
+from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer, ScatLayerj2
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources
     import pytorch_wavelets as theirs
+    from pytorch_wavelets.scatternet.layers import ScatLayerj2 as TheirScatLayerj2
 
 SIDES = sizes(1, 32)
 CLOSE = {"rtol": 0, "atol": 1e-12}
@@ -91,6 +92,24 @@ def test_scat_layer(x: torch.Tensor, biort: str, bias: float, combine: bool) -> 
     torch.testing.assert_close(ScatLayer(**options)(x), theirs.ScatLayer(**options)(x), **CLOSE)
 
 
+@given(
+    x=images(sizes(4, 24), sizes(4, 24), batch=1),
+    banks=st.tuples(st.sampled_from(BIORTS), st.sampled_from(QSHIFTS)),
+    bias=st.floats(1e-3, 1),
+)
+def test_scat_layer_of_two_scales(x: torch.Tensor, banks: tuple[str, str], bias: float) -> None:
+    ours, expected = (make(*banks, magbias=bias)(x) for make in (ScatLayerj2, TheirScatLayerj2))
+    torch.testing.assert_close(ours, expected, **CLOSE)
+
+
+def test_inverse_without_approximation() -> None:
+    """As documented there; the original itself stops with an error."""
+    low, highs = DTCWTForward(J=2)(torch.randn(1, 2, 16, 24))
+    expected = DTCWTInverse()((torch.zeros_like(low), highs))
+    for missing in (None, torch.zeros([]), torch.zeros(0)):
+        torch.testing.assert_close(DTCWTInverse()((missing, highs)), expected, **CLOSE)
+
+
 @pytest.mark.parametrize("size", [(4, 4), (5, 7), (6, 3)])
 def test_gradients(size: tuple[int, int]) -> None:
     x = torch.randn(1, 3, *size, requires_grad=True)
@@ -108,6 +127,11 @@ def test_gradients(size: tuple[int, int]) -> None:
         assert torch.autograd.gradcheck(ScatLayer(combine_colour=combine), (x,))
 
 
+def test_gradients_of_two_scales() -> None:
+    x = torch.randn(1, 1, 6, 5, requires_grad=True)
+    assert torch.autograd.gradcheck(ScatLayerj2(), (x,), check_forward_ad=True)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -115,6 +139,13 @@ def test_gradients(size: tuple[int, int]) -> None:
         (lambda: DTCWTForward(biort="near_sym_c"), "biort: expected one of"),
         (lambda: DTCWTForward(mode="zero"), "mode: expected one of"),
         (lambda: DTCWTForward(J=2, skip_hps=[True]), "skip_hps: expected one truth value or 2"),
+        (lambda: DTCWTForward(biort=([1.0], [1.0])), "biort: expected one of"),
+        (lambda: DTCWTInverse(qshift="qshift_b_bp"), "qshift: expected one of"),
+        (lambda: ScatLayerj2(combine_colour=True), "combine_colour: expected False"),
+        (
+            lambda: ScatLayerj2()(torch.zeros(1, 1, 2, 8)),
+            "x: expected at least 3 pixels on axis -2",
+        ),
         (lambda: ScatLayer(magbias=0.0), "magbias: expected a number above 0"),
         (
             lambda: ScatLayer(combine_colour=True)(torch.zeros(1, 2, 4, 4)),

@@ -102,14 +102,72 @@ def test_ways_to_name_a_wavelet() -> None:
         assert_close_relative(high[0], expected[1][0])
     back = compat.DWTInverse((bank.rec_lo, bank.rec_hi))(expected)
     assert_close_relative(back, x)
-    with pytest.raises(ValueError, match="one pair of filters"):
-        compat.DWTForward(1, (*pair, bank.rec_lo, bank.rec_hi))
+    with pytest.raises(ValueError, match="wave: expected a name"):
+        compat.DWTForward(1, (*pair, bank.rec_lo))
     with pytest.raises(ValueError, match=r"wavelet: .*nearest"):
         compat.DWTForward(1, "db3x")
     with pytest.raises(ValueError, match="mode: expected one of"):
         compat.DWTForward(1, "db3", "constant")
 
 
+def four(which: str) -> tuple[tuple[float, ...], ...]:
+    """db2 and, with more taps, bior2.2."""
+    return tuple(
+        getattr(filter_bank(name), f"{which}_{band}")
+        for name in ("db2", "bior2.2")
+        for band in ("lo", "hi")
+    )
+
+
+@pytest.mark.parametrize("mode", DECIMATED)
+@pytest.mark.parametrize("size", [(24, 32), (25, 31)])
+def test_other_filters_along_rows_than_along_columns(mode: str, size: tuple[int, int]) -> None:
+    x = noise(2, 3, *size)
+    low, high = compat.DWTForward(2, four("dec"), mode)(x)
+    their_low, their_high = theirs.DWTForward(J=2, wave=four("dec"), mode=mode)(x)
+    assert_close_relative(low, their_low)
+    for ours, other in zip(high, their_high, strict=True):
+        assert_close_relative(ours, other)
+    back = compat.DWTInverse(four("rec"), mode)((low, high))
+    assert_close_relative(back, theirs.DWTInverse(wave=four("rec"), mode=mode)((low, high)))
+    assert_close_relative(back[..., : size[0], : size[1]], x, depth=8)
+    if mode in UNDECIMATED:
+        (ours,) = compat.SWTForward(1, four("dec"), mode)(x)
+        (flat,) = TheirSWTForward(J=1, wave=four("dec"), mode=mode)(x)
+        assert_close_relative(ours, flat.unflatten(1, (3, 4)))
+
+
+@pytest.mark.parametrize("mode", ["symmetric", "periodization"])
+def test_gradients_of_filters_for_each_axis(mode: str) -> None:
+    x = noise(1, 1, 5, 6).double().requires_grad_()
+    forward, inverse = compat.DWTForward(1, four("dec"), mode), compat.DWTInverse(four("rec"), mode)
+
+    def round_trip(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        low, high = forward(x)
+        return low, *high, inverse((low, high)), *compat.SWTForward(2, four("dec"))(x)
+
+    assert torch.autograd.gradcheck(round_trip, (x,), check_forward_ad=True)
+
+
+@pytest.mark.parametrize(
+    ("wave", "message"),
+    [
+        ((), "wave: expected a name, a bank, two filters or four, got 0"),
+        (four("dec")[:3], "wave: expected a name, a bank, two filters or four, got 3"),
+        (([1.0] * 3, [1.0] * 3), "dec_lo: expected an even number of taps"),
+        (([1.0] * 2, [1.0] * 4), "dec_hi: expected 2 taps"),
+    ],
+)
+def test_filters_that_make_no_bank_are_refused(wave, message: str) -> None:
+    for make in (compat.DWTForward, compat.SWTForward):
+        with pytest.raises(ValueError, match=message):
+            make(1, wave)
+
+
 def test_an_inverse_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"coeffs\[1\]\[0\]: expected details of"):
         compat.DWTInverse()((torch.zeros(1, 1, 4, 4), [torch.zeros(1, 1, 3, 6, 6)]))
+    with pytest.raises(ValueError, match=r"coeffs\[1\]\[0\]: expected the approximation's batch"):
+        compat.DWTInverse()((torch.zeros(1, 2, 4, 4), [torch.zeros(1, 1, 3, 4, 4)]))
+    with pytest.raises(ValueError, match="x: expected sides of at least 2 pixels"):
+        compat.SWTForward(1, "db2", "reflect")(torch.zeros(1, 1, 1, 4))

@@ -259,20 +259,6 @@ def test_compiles_to_machine_code() -> None:
     torch.testing.assert_close(compiled(x), dtcwt2(x, 1, *SHORT))
 
 
-def test_exports_with_a_free_batch() -> None:
-    class Both(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            pyramid = dtcwt2(x, 2)
-            return pyramid.details[0], idtcwt2(pyramid)
-
-    batch = torch.export.Dim("batch", min=1, max=64)
-    program = torch.export.export(Both(), (noise(2, 1, 8, 12),), dynamic_shapes=({0: batch},))
-    x = noise(5, 1, 8, 12, seed=1)
-    details, back = program.module()(x)
-    torch.testing.assert_close(details, dtcwt2(x, 2).details[0])
-    torch.testing.assert_close(back, x)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -65,6 +65,27 @@ def test_derivatives(wavelet: str) -> None:
     torch.testing.assert_close(torch.func.vmap(forward)(batch)[1], forward(batch[1]))
 
 
+@pytest.mark.parametrize("wavelet", ["haar", "bior2.2"])
+def test_layouts_jvp_and_autocast(wavelet: str) -> None:
+    x, tangent = torch.randn(2, 2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    expected = swt2(x, wavelet, 2)
+    last = x.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(swt2(last, wavelet, 2), expected)
+    turned = x.transpose(-1, -2)
+    torch.testing.assert_close(swt2(turned, wavelet, 2), swt2(turned.contiguous(), wavelet, 2))
+    _, pushed = torch.func.jvp(lambda x: swt2(x, wavelet, 2), (x,), (tangent,))
+    torch.testing.assert_close(pushed, swt2(tangent, wavelet, 2))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(swt2(x, wavelet, 2), expected)
+
+
+@given(x=images(), a=st.floats(-3, 3), level=LEVELS, wavelet=st.sampled_from(WAVELETS))
+def test_linear(x: torch.Tensor, a: float, level: int, wavelet: str) -> None:
+    y = x.flip(-1).roll(1, -2)
+    separate = a * swt2(x, wavelet, level) + swt2(y, wavelet, level)
+    torch.testing.assert_close(swt2(a * x + y, wavelet, level), separate, rtol=0, atol=1e-11)
+
+
 def test_refuses_what_does_not_fit() -> None:
     x = torch.zeros(1, 1, 4, 4)
     with pytest.raises(ValueError, match="level: expected an integer of at least 1, got 0"):

@@ -7,10 +7,38 @@ import torch
 from torch import nn
 
 from wavevit.measure import cost
-from wavevit.wavelets import DWT2, SWT2, dwt2, idwt2, swt2
+from wavevit.wavelets import (
+    DTCWT2,
+    DWT2,
+    IDTCWT2,
+    SWT2,
+    Scattering2,
+    dtcwt2,
+    dwt2,
+    idtcwt2,
+    idwt2,
+    scattering2,
+    swt2,
+)
+from wavevit.wavelets.compat import DTCWTForward, ScatLayer, SWTForward
 
 IMAGES = torch.zeros(4, 2, 16, 16)
 PIXELS = 2 * 16 * 16
+
+# Dual tree, per channel. Level 1 with taps of 5 and 7: two maps from each pixel along the rows,
+# four from those two along the columns. Level 2 with 10 taps in each filter: each of the four
+# trees is a decimated transform of a quarter of the 16 x 16 samples.
+FIRST = PIXELS * (5 + 7) + 2 * PIXELS * (5 + 7)
+SECOND = 4 * (2 * 10 * PIXELS // 4)
+
+
+def scattered() -> int:
+    """Two scales, order 2, with those filters.
+
+    The image is transformed to two levels; then the magnitudes at 8 x 8 in six orientations to
+    one level. Magnitudes at 4 x 4, of either order, are at the last scale already.
+    """
+    return FIRST + SECOND + 6 * FIRST // 4
 
 
 class _Call(nn.Module):
@@ -32,6 +60,28 @@ class _Call(nn.Module):
         # Each level makes 2 maps from 1 along the rows and 4 from 2 along the columns.
         (lambda x: swt2(x, "db2", 3), 3 * (2 + 4) * 4 * PIXELS),
         (SWT2("db2", 3), 3 * (2 + 4) * 4 * PIXELS),
+        (SWTForward(3, "db2", "reflect"), 3 * (2 + 4) * 4 * PIXELS),
+        (lambda x: dtcwt2(x, 1), FIRST),
+        (lambda x: dtcwt2(x, 2), FIRST + SECOND),
+        (lambda x: idtcwt2(dtcwt2(x, 2)), 2 * (FIRST + SECOND)),
+        (DTCWT2(2), FIRST + SECOND),
+        (nn.Sequential(DTCWT2(2), IDTCWT2()), 2 * (FIRST + SECOND)),
+        (DTCWTForward(J=2), FIRST + SECOND),
+        # Zeros cost nothing: of 13, 19 and 10 taps 11, 17 and 6 are none.
+        (
+            lambda x: dtcwt2(x, 2, "near_sym_b", "qshift_06"),
+            3 * (11 + 17) * PIXELS + 4 * (2 * 6 * PIXELS // 4),
+        ),
+        # An odd side is extended to 16 pixels first; 8 x 8 are the samples of level 3.
+        (lambda x: dtcwt2(x[..., :15, :], 3), FIRST + SECOND + SECOND // 4),
+        (scattering2, scattered()),
+        (Scattering2(), scattered()),
+        # First order: magnitudes at 8 x 8 are low-passed only, five taps along either axis.
+        (lambda x: scattering2(x, 2, 1), FIRST + SECOND + 6 * (2 * 5 * PIXELS // 4)),
+        (ScatLayer(), FIRST),
+        # Approximations alone: 5 taps along rows and columns; then, of 10 taps, half as many sums
+        # along the rows as samples, and half as many again along the columns.
+        (DTCWTForward(J=2, skip_hps=True), 2 * 5 * PIXELS + 10 * PIXELS // 2 + 10 * PIXELS // 4),
     ],
 )
 def test_a_wavelet_step_costs_its_taps(function, macs: int) -> None:

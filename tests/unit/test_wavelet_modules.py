@@ -16,6 +16,7 @@ from wavevit.wavelets import (
     dwt2,
     idwt2,
     iswt2,
+    iwavepacket2,
     swt2,
     wavedec2,
     waverec2,
@@ -63,6 +64,40 @@ def test_filters_are_buffers_outside_the_state(module) -> None:
     finished = on_meta.to_empty(device="cpu")
     finished.reset_parameters()
     torch.testing.assert_close(finished.taps, module("db3").taps)
+
+
+def zeros(*shape: int) -> torch.Tensor:
+    return torch.zeros(shape)
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "db2"])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda w: waverec2((zeros(1, 1, 4, 4), (zeros(2, 1, 3, 4, 4),)), w),
+            r"pyramid.details\[0\]: expected the approximation's batch and channels \(1, 1\)",
+        ),
+        (
+            lambda w: WaveRec2(w)((zeros(1, 2, 4, 4), (zeros(1, 1, 3, 4, 4),))),
+            r"pyramid.details\[0\]: expected the approximation's batch and channels \(1, 2\)",
+        ),
+        (
+            lambda w: waverec2((zeros(1, 1, 4, 4), (zeros(1, 1, 3, 6, 6),)), w),
+            r"pyramid.details\[0\]: expected details of \(4, 4\) or one below",
+        ),
+        (lambda w: iwavepacket2(zeros(1, 1, 5, 4, 4), w), "packets: expected shape"),
+        (lambda w: iwavepacket2(zeros(1, 1, 16, 4, 4).int(), w), "packets: expected a floating"),
+        (lambda w: iwavepacket2(zeros(1, 1, 16, 0, 4), w), "packets: expected at least 1"),
+        (lambda w: iswt2(zeros(1, 1, 0, 4, 4, 4), w), "coefficients: expected a tensor of shape"),
+        (lambda w: iswt2(zeros(1, 1, 1, 4, 0, 4), w), "coefficients: expected a tensor of shape"),
+        (lambda w: ISWT2(w)(zeros(1, 1, 1, 3, 4, 4)), "coefficients: expected a tensor of shape"),
+        (lambda w: ISWT2(w)(zeros(1, 1, 1, 4, 4, 4).int()), "coefficients: expected a floating"),
+    ],
+)
+def test_inverses_refuse_what_does_not_fit(wavelet: str, call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(wavelet)
 
 
 def test_modules_refuse_what_the_functions_refuse() -> None:

@@ -17,7 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wavevit.checks import check_at_least
 from wavevit.measure.evaluation import evaluation_mode
-from wavevit.wavelets import dwt2, filter_bank, idwt2, iswt2, swt2
+from wavevit.wavelets import dwt2, filter_bank, idwt2
+from wavevit.wavelets.dtcwt_levels import LEVELS, analyse, approximate, synthesise
+from wavevit.wavelets.swt import backward_levels, forward_levels
 
 __all__ = ["Cost", "cost", "latency_ratios"]
 
@@ -52,6 +54,21 @@ _FFTS = {
 }
 
 
+def _dual_tree_macs(name: str, samples: int, low_only: bool = False) -> int:
+    """A dual-tree level of an image with that many samples, along the rows, then the columns.
+
+    Level 1 keeps every sample (stride 2, two phases); a later level is four decimated trees, one
+    for each pair of phases of stride 4. Zeros among the taps cost nothing.
+    """
+    level = LEVELS[name]
+    bands = level.taps[:1] if low_only else level.taps
+    # For each sample of a row, `taps / stride` products; each band is 2 / stride as wide as the
+    # image, and so long are the columns of it that follow.
+    taps = sum(1 for phases in bands for phase in phases for tap in phase if tap)
+    products, wider = samples * taps // level.stride, 2 * len(bands)
+    return products + products * wider // level.stride
+
+
 class _WaveletCounter(TorchFunctionMode):
     """Counts filter taps of transforms, however they are evaluated.
 
@@ -69,18 +86,24 @@ class _WaveletCounter(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func not in (dwt2, idwt2, swt2, iswt2):
-            return func(*args, **(kwargs or {}))
         before = self.flops.get_total_flops()
         result = func(*args, **(kwargs or {}))
-        self.flops_inside += self.flops.get_total_flops() - before
-        taps = filter_bank((kwargs or {})["wavelet"]).length
-        coefficients = (args[0] if func in (idwt2, iswt2) else result).numel()
-        if func in (dwt2, idwt2):
-            self.macs += 2 * taps * coefficients
-        else:
+        inside = self.flops.get_total_flops() - before
+        if func is dwt2:
+            self.macs += 2 * filter_bank((kwargs or {})["wavelet"]).length * result.numel()
+        elif func is idwt2:
+            self.macs += 2 * filter_bank((kwargs or {})["wavelet"]).length * args[0].numel()
+        elif func in (forward_levels, backward_levels):
+            coefficients = (result if func is forward_levels else args[0]).numel()
             # Undecimated, one axis makes half of the coefficients and the other all of them.
-            self.macs += 3 * taps * coefficients // 2
+            self.macs += 3 * args[1].length * coefficients // 2
+        elif func in (analyse, approximate):
+            self.macs += _dual_tree_macs(args[1], args[0].numel(), func is approximate)
+        elif func is synthesise:
+            self.macs += _dual_tree_macs(args[2], result.numel())
+        else:
+            return result
+        self.flops_inside += inside
         return result
 
 
@@ -96,7 +119,8 @@ def cost(model: nn.Module, images: Tensor) -> Cost:
 
     Guarantees:
         Equal to hand counts for a linear layer, a convolution, attention and a DWT
-        (tests/unit/test_measure_cost.py). One MAC is two of torch's FLOPs.
+        (tests/unit/test_measure_cost.py), and for the undecimated transform, the dual tree and
+        scattering (tests/unit/test_cost_wavelets.py). One MAC is two of torch's FLOPs.
     """
     # Fused attention is invisible to the counter on the CPU; the plain one is two products.
     counter = FlopCounterMode(display=False, custom_mapping=_FFTS)

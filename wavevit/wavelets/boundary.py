@@ -20,7 +20,7 @@ from torch import Tensor
 
 from wavevit.checks import check_choice, fail
 
-__all__ = ["MODES", "check_mode", "coefficient_count", "extend"]
+__all__ = ["MODES", "check_mode", "coefficient_count", "extend", "source"]
 
 MODES = ("periodization", "zero", "symmetric", "reflect", "constant", "periodic")
 
@@ -48,13 +48,13 @@ def extend(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
         return F.pad(x, (before, after) if dim in (-1, x.ndim - 1) else (0, 0, before, after))
     # The pieces are gathered and joined: the middle is a plain copy, and its gradient a slice.
     steps = torch.arange(-before, 0, device=x.device)
-    left = x.index_select(dim, _source(steps, side, mode))
+    left = x.index_select(dim, source(steps, side, mode))
     steps = torch.arange(after, device=x.device) + side
-    right = x.index_select(dim, _source(steps, side, mode))
+    right = x.index_select(dim, source(steps, side, mode))
     return torch.cat([left, x, right], dim=dim)
 
 
-def _source(position: Tensor, side: int, mode: str) -> Tensor:
+def source(position: Tensor, side: int, mode: str) -> Tensor:
     """Index of the sample that stands at `position`, which may lie anywhere."""
     # Sizes enter as tensors: an exported graph with free sizes has no scalars to compute with.
     last = position.new_full((1,), side - 1)

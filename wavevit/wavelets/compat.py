@@ -17,14 +17,16 @@ classes with ``strict=False``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
-from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer
-from wavevit.wavelets.dwt import check_bands, dwt2, idwt2
+from wavevit.wavelets.axes import analyse_axes, synthesise_axes, undecimated_axes
+from wavevit.wavelets.boundary import check_mode
+from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer, ScatLayerj2
+from wavevit.wavelets.dwt import check_bands, check_maps, dwt2, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.swt import forward_levels
 
@@ -35,6 +37,7 @@ __all__ = [
     "DWTInverse",
     "SWTForward",
     "ScatLayer",
+    "ScatLayerj2",
 ]
 
 # Names of pytorch-wavelets to ours, for transforms that decimate and for those that do not.
@@ -45,23 +48,48 @@ _UNDECIMATED |= {"symmetric": "symmetric", "reflect": "reflect"}
 _UNDECIMATED |= {"periodic": "periodic", "periodization": "periodic", "per": "periodic"}
 
 
-def _as_bank(wave: Any) -> FilterBank:
-    """A bank from a name, a `FilterBank`, a ``pywt.Wavelet`` or a pair of filters.
+class _Banks(NamedTuple):
+    """What filters along the rows, and what along the columns."""
+
+    rows: FilterBank
+    columns: FilterBank
+
+    @property
+    def one(self) -> bool:
+        return self.rows == self.columns
+
+    def analyse(self, x: Tensor, mode: str) -> Tensor:
+        if self.one:
+            return dwt2(x, self.rows, mode)
+        check_mode(mode, x.shape[-2], x.shape[-1])
+        return analyse_axes(x, self.rows, self.columns, mode)
+
+    def synthesise(self, bands: Tensor, mode: str) -> Tensor:
+        if self.one:
+            return idwt2(bands, self.rows, mode)
+        return synthesise_axes(bands, self.rows, self.columns, mode)
+
+
+def _as_banks(wave: Any) -> _Banks:
+    """Banks from a name, a `FilterBank`, a ``pywt.Wavelet`` or two or four filters.
+
+    Of four filters the first two go along the rows, whatever pytorch-wavelets' documentation says:
+    its decimated classes hand their "column" filters over in the place of the row filters.
 
     Raises:
-        ValueError: an unknown name, or different filters for rows and columns.
+        ValueError: an unknown name, another number of filters, filters of odd or unequal length.
     """
     if isinstance(wave, str | FilterBank):
-        return filter_bank(wave)
+        bank = filter_bank(wave)
+        return _Banks(bank, bank)
     if hasattr(wave, "filter_bank"):  # pywt.Wavelet
         low, high, low_back, high_back = wave.filter_bank
-        return FilterBank(low, high, low_back, high_back, wave.name, _trusted=True)
-    pair = [[float(tap) for tap in filter_] for filter_ in wave]
-    if len(pair) == 4 and pair[:2] == pair[2:]:
-        pair = pair[:2]
-    if len(pair) != 2:
-        fail("wave", "a name, a bank or one pair of filters for rows and columns", f"{len(pair)}")
-    return FilterBank.one_sided(*pair)
+        bank = FilterBank(low, high, low_back, high_back, wave.name, _trusted=True)
+        return _Banks(bank, bank)
+    filters = [[float(tap) for tap in filter_] for filter_ in wave]
+    if len(filters) not in (2, 4):
+        fail("wave", "a name, a bank, two filters or four", f"{len(filters)} filters")
+    return _Banks(FilterBank.one_sided(*filters[:2]), FilterBank.one_sided(*filters[-2:]))
 
 
 class DWTForward(nn.Module):
@@ -69,7 +97,9 @@ class DWTForward(nn.Module):
 
     Args:
         J: number of levels.
-        wave: name of a wavelet, a `FilterBank`, a ``pywt.Wavelet`` or ``(dec_lo, dec_hi)``.
+        wave: name of a wavelet, a `FilterBank`, a ``pywt.Wavelet``, ``(dec_lo, dec_hi)``, or two
+            such pairs in one tuple of four: the first runs along the rows (from left to right),
+            as it does in pytorch-wavelets, which calls its filters ``h0_col`` and ``h1_col``.
         mode: ``"zero"``, ``"symmetric"``, ``"reflect"``, ``"periodic"``, ``"periodization"`` or
             its short name ``"per"``.
 
@@ -82,7 +112,7 @@ class DWTForward(nn.Module):
 
     def __init__(self, J: int = 1, wave: Any = "db1", mode: str = "zero") -> None:
         super().__init__()
-        self.bank = _as_bank(wave)
+        self.banks = _as_banks(wave)
         self.J = check_at_least("J", J, 0)
         self.mode = check_choice("mode", mode, _DECIMATED)
 
@@ -91,7 +121,7 @@ class DWTForward(nn.Module):
         check_image(x)
         low, high = x, []
         for _ in range(self.J):
-            bands = dwt2(low, self.bank, _DECIMATED[self.mode])
+            bands = self.banks.analyse(low, _DECIMATED[self.mode])
             low = bands[:, :, 0]
             high.append(bands[:, :, 1:])
         return low, high
@@ -101,7 +131,7 @@ class DWTInverse(nn.Module):
     """Inverse of `DWTForward`.
 
     Args:
-        wave: as in `DWTForward`; a pair of filters is ``(rec_lo, rec_hi)``.
+        wave: as in `DWTForward`; filters are those of synthesis, ``(rec_lo, rec_hi)``.
         mode: as in `DWTForward`.
 
     Raises:
@@ -113,7 +143,7 @@ class DWTInverse(nn.Module):
 
     def __init__(self, wave: Any = "db1", mode: str = "zero") -> None:
         super().__init__()
-        self.bank = _as_bank(wave)
+        self.banks = _as_banks(wave)
         self.mode = check_choice("mode", mode, _DECIMATED)
 
     def forward(self, coeffs: tuple[Tensor, Sequence[Tensor | None]]) -> Tensor:
@@ -124,13 +154,14 @@ class DWTInverse(nn.Module):
             if bands is None:
                 bands = low.new_zeros(low.shape[0], low.shape[1], 3, *low.shape[-2:])
             check_bands(bands, f"coeffs[1][{index}]", 3)
+            check_maps(bands, f"coeffs[1][{index}]", low)
             height, width = bands.shape[-2:]
             # The level below may have had an odd side, of which the inverse makes an even one.
             low = low[:, :, None, :height, :width]
             if low.shape[-2:] != bands.shape[-2:]:
                 expected = f"details of {tuple(low.shape[-2:])} or one below on a side"
                 fail(f"coeffs[1][{index}]", expected, (height, width))
-            low = idwt2(torch.cat([low, bands], dim=2), self.bank, _DECIMATED[self.mode])
+            low = self.banks.synthesise(torch.cat([low, bands], dim=2), _DECIMATED[self.mode])
         return low
 
 
@@ -139,7 +170,8 @@ class SWTForward(nn.Module):
 
     Args:
         J: number of levels.
-        wave: as in `DWTForward`.
+        wave: as in `DWTForward`, but of four filters the first two run along the columns, as they
+            do in pytorch-wavelets.
         mode: borders. ``"periodization"``, ``"per"`` and ``"periodic"`` are the circle, the one
             border on which the transform keeps shifts; pytorch-wavelets has the first as its
             default and then fails on it. ``"zero"``, ``"constant"`` (zeros there, and here),
@@ -154,12 +186,18 @@ class SWTForward(nn.Module):
 
     def __init__(self, J: int = 1, wave: Any = "db1", mode: str = "periodization") -> None:
         super().__init__()
-        self.bank = _as_bank(wave)
+        self.banks = _as_banks(wave)
         self.J = check_at_least("J", J, 1)
         self.mode = check_choice("mode", mode, _UNDECIMATED)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Images (B, C, H, W) to J tensors (B, C, 4, H, W), bands ``cA, cH, cV, cD``."""
         check_image(x)
-        levels = forward_levels(x, self.bank, self.J, mode=_UNDECIMATED[self.mode])
-        return list(levels.flip(2).unbind(2))
+        mode = _UNDECIMATED[self.mode]
+        check_mode(mode, x.shape[-2], x.shape[-1])
+        if self.banks.one:
+            levels = forward_levels(x, self.banks.rows, self.J, mode=mode)
+            return list(levels.flip(2).unbind(2))
+        # Of this class alone pytorch-wavelets lets "column" filters filter columns.
+        along_columns, along_rows = self.banks
+        return undecimated_axes(x, along_rows, along_columns, self.J, mode)

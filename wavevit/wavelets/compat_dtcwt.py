@@ -18,9 +18,9 @@ from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.dtcwt import decompose, idtcwt2
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS
 from wavevit.wavelets.dtcwt_levels import compute_dtype
-from wavevit.wavelets.scattering import smooth_magnitude
+from wavevit.wavelets.scattering import scattering2, smooth_magnitude
 
-__all__ = ["DTCWTForward", "DTCWTInverse", "ScatLayer"]
+__all__ = ["DTCWTForward", "DTCWTInverse", "ScatLayer", "ScatLayerj2"]
 
 
 class _Layout(NamedTuple):
@@ -106,7 +106,9 @@ class DTCWTForward(nn.Module):
         if self.J == 0:
             return x, None
         computed = x.to(compute_dtype(x.dtype))
-        lows, bands = decompose(computed, self.J, self.biort, self.qshift, self.mode)
+        lows, bands = decompose(
+            computed, self.J, self.biort, self.qshift, self.mode, skip=self.skip_hps
+        )
         empty = x.new_zeros([])
         highs = [
             empty if skip else self._layout.outward(band).to(x.dtype)
@@ -149,9 +151,10 @@ class DTCWTInverse(nn.Module):
         self.o_dim, self.ri_dim = o_dim, ri_dim
         self._layout = _layout(o_dim, ri_dim)
 
-    def forward(self, coeffs: tuple[Tensor, Sequence[Tensor | None]]) -> Tensor:
-        """``(yl, yh)`` to images. Bands that are None or empty are zero."""
-        low, highs = coeffs
+    def forward(self, coeffs: tuple[Tensor | None, Sequence[Tensor | None]]) -> Tensor:
+        """``(yl, yh)`` to images. What is None or empty is zero."""
+        given, highs = coeffs
+        low = self._beside(highs) if given is None or given.ndim < 2 else given
         check_image(low, "yl")
         details: list[Tensor] = []
         height, width = low.shape[-2] // 2, low.shape[-1] // 2
@@ -159,17 +162,40 @@ class DTCWTInverse(nn.Module):
             if band is None or band.numel() <= 1:
                 # Without bands a level's approximation cannot have been extended: it is doubled.
                 band = low.new_zeros(*low.shape[:2], 6, 2, height, width)
+            elif band.ndim != 6:
+                fail("yh", "bands of six dimensions", f"shape {tuple(band.shape)}")
             else:
                 band = self._layout.inward(band)
             details.append(band)
             height, width = 2 * band.shape[-2], 2 * band.shape[-1]
         return idtcwt2((low, details), self.biort, self.qshift, self.mode)
 
+    def _beside(self, highs: Sequence[Tensor | None]) -> Tensor:
+        """An approximation of zeros that fits the coarsest bands."""
+        if not highs or highs[-1] is None or highs[-1].ndim != 6:
+            fail("yl", "an approximation where the coarsest bands are missing too", None)
+        band = self._layout.inward(highs[-1])
+        return band.new_zeros(*band.shape[:2], 2 * band.shape[-2], 2 * band.shape[-1])
+
     def extra_repr(self) -> str:
         return f"biort={self.biort!r}, qshift={self.qshift!r}"
 
 
-class ScatLayer(nn.Module):
+class _Scattering(nn.Module):
+    """Names and bias, checked."""
+
+    def __init__(self, biort: str, qshift: str, mode: str, magbias: float) -> None:
+        super().__init__()
+        _check(biort, qshift, mode)
+        if not magbias > 0:
+            fail("magbias", "a number above 0", magbias)
+        self.biort, self.qshift, self.mode_str, self.magbias = biort, qshift, mode, magbias
+
+    def extra_repr(self) -> str:
+        return f"biort={self.biort!r}, mode={self.mode_str!r}, magbias={self.magbias}"
+
+
+class ScatLayer(_Scattering):
     """One scale of first-order scattering in pytorch-wavelets' channel order.
 
     Unlike `wavevit.wavelets.scattering2`, whose paths of one channel are side by side, the first C
@@ -196,18 +222,14 @@ class ScatLayer(nn.Module):
         magbias: float = 1e-2,
         combine_colour: bool = False,
     ) -> None:
-        super().__init__()
-        _check(biort, "qshift_a", mode)
-        if not magbias > 0:
-            fail("magbias", "a number above 0", magbias)
-        self.biort, self.mode_str = biort, mode
-        self.magbias, self.combine_colour = magbias, combine_colour
+        super().__init__(biort, "qshift_a", mode, magbias)
+        self.combine_colour = combine_colour
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 7C, ⌈H/2⌉, ⌈W/2⌉); (B, 9, …) with colours combined."""
         check_image(x, channels=3 if self.combine_colour else None)
         (low,), (details,) = decompose(
-            x.to(compute_dtype(x.dtype)), 1, self.biort, "qshift_a", self.mode_str
+            x.to(compute_dtype(x.dtype)), 1, self.biort, self.qshift, self.mode_str
         )
         low = F.avg_pool2d(low, 2)
         if self.combine_colour:
@@ -217,5 +239,54 @@ class ScatLayer(nn.Module):
             magnitude = smooth_magnitude(details, self.magbias).transpose(1, 2).flatten(1, 2)
         return torch.cat([low, magnitude], dim=1).to(x.dtype)
 
-    def extra_repr(self) -> str:
-        return f"biort={self.biort!r}, mode={self.mode_str!r}, magbias={self.magbias}"
+
+class ScatLayerj2(_Scattering):
+    """Two scales of second-order scattering in pytorch-wavelets' channel order.
+
+    `wavevit.wavelets.scattering2` with two scales, on images whose sides are first extended to
+    multiples of 8 as pytorch-wavelets extends them, and with the paths outside of the channels.
+
+    Args:
+        biort: filters of the first level.
+        qshift: filters of the second.
+        mode: ``"symmetric"``.
+        magbias: the bias of the smooth magnitude.
+        combine_colour: False; pytorch-wavelets' second order of combined colours is not offered.
+
+    Raises:
+        ValueError: unknown names, a bias that is not positive, colours to combine, a side of which
+            too little is there to be extended.
+
+    Guarantees:
+        Equal to pytorch-wavelets 1.3.0 to 1e-12 in float64, gradients that agree with finite
+        differences (tests/parity/test_compat_dtcwt.py).
+    """
+
+    def __init__(
+        self,
+        biort: str = "near_sym_a",
+        qshift: str = "qshift_a",
+        mode: str = "symmetric",
+        magbias: float = 1e-2,
+        combine_colour: bool = False,
+    ) -> None:
+        super().__init__(biort, qshift, mode, magbias)
+        if combine_colour:
+            fail("combine_colour", "False (`ScatLayer` has it, for one scale)", combine_colour)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 49C, ⌈H/8⌉ · 2, ⌈W/8⌉ · 2)."""
+        check_image(x)
+        for dim in (-2, -1):
+            side = x.shape[dim]
+            after = (-side % 8 + 1) // 2
+            before = -side % 8 - after
+            if after > side:
+                fail("x", f"at least {after} pixels on axis {dim}", side)
+            # The first rows come before themselves as they are, not mirrored: that is the original.
+            ends = x.narrow(dim, 0, before), x.narrow(dim, side - after, after)
+            x = torch.cat([ends[0], x, ends[1]], dim)
+        paths = scattering2(x, 2, 2, self.biort, self.qshift, self.mode_str, self.magbias)
+        once, twice = paths.unflatten(1, (x.shape[1], 49)).split([13, 36], dim=2)
+        twice = twice.unflatten(2, (6, 6)).transpose(2, 3).flatten(2, 3)  # last orientation first
+        return torch.cat([once, twice], dim=2).transpose(1, 2).flatten(1, 2)

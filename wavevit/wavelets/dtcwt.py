@@ -14,11 +14,18 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS
-from wavevit.wavelets.dtcwt_levels import analyse, compute_dtype, dense_kernel, synthesise
+from wavevit.wavelets.dtcwt_levels import (
+    analyse,
+    approximate,
+    compute_dtype,
+    dense_kernel,
+    synthesise,
+)
+from wavevit.wavelets.dwt import check_maps, crop
+from wavevit.wavelets.free_sizes import certainly, exporting, index_within, take
 
 __all__ = [
     "DTCWT2",
@@ -71,37 +78,53 @@ def check_banks(biort: str, qshift: str, mode: str) -> None:
 def check_dtcwt_level(level: int, height: int, width: int, argument: str = "level") -> None:
     """Complains about no level, or about more than the shorter side has."""
     check_at_least(argument, level, 1)
-    deepest = dtcwt_max_level(height, width)
-    if level > deepest:
+    least = 2 ** (level - 1) + 1 if level > 1 else 1
+    if certainly(height < least) or certainly(width < least):
+        deepest = dtcwt_max_level(height, width)
         fail(argument, f"at most {deepest} for a side of {min(height, width)} pixels", level)
 
 
-def _pad_to_even(x: Tensor) -> Tensor:
-    if x.shape[-2] % 2:
-        x = torch.cat([x, x[..., -1:, :]], dim=-2)
-    if x.shape[-1] % 2:
-        x = torch.cat([x, x[..., -1:]], dim=-1)
-    return x
+def _pad(x: Tensor, stride: int) -> Tensor:
+    """Repeats border samples until `stride`, 2 or 4, divides each side.
 
-
-def _pad_to_four(x: Tensor) -> Tensor:
-    """Repeats the first and the last row or column of a side that is even but no multiple of 4."""
-    if x.shape[-2] % 4:
-        x = torch.cat([x[..., :1, :], x, x[..., -1:, :]], dim=-2)
-    if x.shape[-1] % 4:
-        x = torch.cat([x[..., :1], x, x[..., -1:]], dim=-1)
+    An odd side gets one more at its end; an even side that 4 does not divide one at either end.
+    """
+    for dim in (-2, -1):
+        side = x.shape[dim]
+        total = stride * ((side // (stride // 2) + 1) // 2)
+        before = (total - side) // 2
+        if exporting():
+            x = x.index_select(dim, index_within(-before, total - before, side, x.device))
+        elif total != side:
+            after = total - side - before
+            ends = x.narrow(dim, 0, before), x.narrow(dim, side - after, after)
+            x = torch.cat([ends[0], x, ends[1]], dim)
     return x
 
 
 def decompose(
-    x: Tensor, level: int, biort: str, qshift: str, mode: str, kernels: Kernels = NO_KERNELS
+    x: Tensor,
+    level: int,
+    biort: str,
+    qshift: str,
+    mode: str,
+    kernels: Kernels = NO_KERNELS,
+    skip: Sequence[bool] = (),
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Approximations and details of every level, fine to coarse, in the dtype of computation."""
-    approx, details = analyse(_pad_to_even(x), f"analysis {biort}", mode, kernels[0])
-    approximations, bands = [approx], [details]
-    for _ in range(1, level):
-        approx, details = analyse(_pad_to_four(approx), qshift, mode, kernels[1])
-        approximations.append(approx)
+    """Approximations and details of every level, fine to coarse, in the dtype of computation.
+
+    Where `skip` is true the details are not computed, and a tensor of no dimension stands for them.
+    """
+    approximations, bands = [], []
+    for index in range(level):
+        first = index == 0
+        name, kernel = (f"analysis {biort}", kernels[0]) if first else (qshift, kernels[1])
+        x = _pad(x, 2 if first else 4)
+        if skip and skip[index]:
+            x, details = approximate(x, name, mode, kernel), x.new_zeros([])
+        else:
+            x, details = analyse(x, name, mode, kernel)
+        approximations.append(x)
         bands.append(details)
     return approximations, bands
 
@@ -141,7 +164,9 @@ def dtcwt2(
         rounding; later levels: to the 1e-5 to which the published Q-shift taps cancel); under a
         1-pixel circular shift, magnitudes move less than those of Haar details on every bundled
         photograph, by 1.05 at level 1, 1.75 at level 2, 1.85 at level 3 (medians 1.9, 2.5, 3.0)
-        (tests/properties/test_dtcwt_laws.py). *Not* guaranteed: shift invariance. Magnitudes move,
+        (tests/properties/test_dtcwt_laws.py). In eager mode on the CPU it allocates up to 9.5
+        images at the peak, 4 of them its output (tests/unit/test_wavelet_memory.py). *Not*
+        guaranteed: shift invariance. Magnitudes move,
         and real and imaginary parts by themselves move as much as any decimated coefficient.
 
     Source:
@@ -154,10 +179,6 @@ def dtcwt2(
         >>> pyramid.approx.shape, [tuple(d.shape) for d in pyramid.details]
         (torch.Size([1, 3, 16, 16]), [(1, 3, 6, 2, 8, 8), (1, 3, 6, 2, 16, 16)])
     """
-    if has_torch_function((x,)):
-        return handle_torch_function(
-            dtcwt2, (x,), x, level=level, biort=biort, qshift=qshift, mode=mode
-        )
     return _transform(x, level, biort, qshift, mode, NO_KERNELS)
 
 
@@ -180,17 +201,15 @@ def _check_details(approx: Tensor, details: Tensor, argument: str) -> None:
         fail(argument, "a tensor of shape (B, C, 6, 2, h, w)", f"shape {shape}")
     if details.dtype != approx.dtype:
         fail(argument, f"the approximation's dtype {approx.dtype}", details.dtype)
-    if details.shape[:2] != approx.shape[:2]:
-        expected = f"the approximation's batch and channels {tuple(approx.shape[:2])}"
-        fail(argument, expected, tuple(details.shape[:2]))
+    check_maps(details, argument, approx)
 
 
 def _trim(approx: Tensor, details: Tensor, argument: str) -> Tensor:
     """Takes off the sample at either end by which an approximation was extended."""
     for axis in (-2, -1):
         side, wanted = approx.shape[axis], 2 * details.shape[axis]
-        if side == wanted + 2:
-            approx = approx.narrow(axis, 1, wanted)
+        if exporting() or side == wanted + 2:
+            approx = take(approx, axis, (side - wanted) // 2, wanted)
         elif side != wanted:
             expected = f"{side // 2} or {side // 2 - 1} on axis {axis}, half the approximation"
             fail(argument, expected, tuple(details.shape))
@@ -227,17 +246,6 @@ def idtcwt2(
         same image, and for near-orthonormal `biort` this inverse is close to the least-squares one.
     """
     approx, details = pyramid
-    tensors = (approx, *details)
-    if has_torch_function(tensors):
-        return handle_torch_function(
-            idtcwt2,
-            tensors,
-            pyramid,
-            biort=biort,
-            qshift=qshift,
-            mode=mode,
-            output_size=output_size,
-        )
     return _inverse(approx, details, biort, qshift, mode, output_size, NO_KERNELS)
 
 
@@ -263,14 +271,7 @@ def _inverse(
         first = index == len(details) - 1
         filters, kernel = (f"synthesis {biort}", kernels[0]) if first else (qshift, kernels[1])
         low = synthesise(low, bands.to(low.dtype), filters, mode, kernel)
-    low = low.to(dtype)
-    if output_size is None:
-        return low
-    height, width = output_size
-    if not (0 <= low.shape[-2] - height <= 1 and 0 <= low.shape[-1] - width <= 1):
-        expected = f"sides equal to or one below the reconstruction's {tuple(low.shape[-2:])}"
-        fail("output_size", expected, tuple(output_size))
-    return low[..., :height, :width]
+    return crop(low.to(dtype), output_size)
 
 
 class KernelModule(nn.Module):

@@ -13,9 +13,13 @@ differences of its entries are the real and imaginary parts of two orientations,
 
 That last step is orthonormal, so a level's adjoint is its inverse with the analysis filters in
 the synthesis filters' place. The same linear map is written twice here, because no way of writing
-it is fast everywhere: as one strided convolution with sixteen output channels (eager, CPU), and as
-shifted additions of column phases (what a compiler fuses, and what keeps float32 exact on GPUs
-whose convolutions round to TF32). tests/properties/test_dtcwt_laws.py holds them equal.
+it is fast everywhere: as one strided convolution with sixteen output channels (eager on the CPU,
+and in exported graphs, which it keeps short), and as shifted additions of column phases (what a
+compiler fuses, and what keeps float32 exact on GPUs whose convolutions round to TF32).
+tests/properties/test_dtcwt_laws.py holds them equal.
+
+`analyse`, `approximate` and `synthesise` are overridable like torch's own functions
+(`torch.overrides`): `wavevit.measure.cost` sees every level, whoever asked for it.
 """
 
 from __future__ import annotations
@@ -28,10 +32,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
+from wavevit.wavelets.boundary import extend, source
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS, biorthogonal_pair, qshift_filter
+from wavevit.wavelets.free_sizes import exporting
 
-__all__ = ["LEVELS", "Level", "analyse", "dense_kernel", "synthesise"]
+__all__ = ["LEVELS", "Level", "analyse", "approximate", "dense_kernel", "synthesise"]
 
 _HALF = math.sqrt(0.5)
 
@@ -102,6 +109,8 @@ def _extensions(length: int, pad: int) -> list[int]:
 
 def _extend(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
     """Extends both ends by half-sample symmetry (…, x₁, x₀ | x₀, x₁, …) or periodically."""
+    if exporting():
+        return extend(x, dim, pad, pad, mode)
     for step in _extensions(x.shape[dim], pad):
         head, tail = x.narrow(dim, 0, step), x.narrow(dim, x.shape[dim] - step, step)
         if mode == "symmetric":
@@ -113,6 +122,12 @@ def _extend(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
 
 def _fold(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
     """Adjoint of `_extend`: what was copied out of the signal is added back."""
+    if exporting():
+        length = x.shape[dim] - 2 * pad
+        steps = torch.arange(pad, device=x.device)
+        head, tail = x.narrow(dim, 0, pad), x.narrow(dim, length + pad, pad)
+        x = x.narrow(dim, pad, length).index_add(dim, source(steps - pad, length, mode), head)
+        return x.index_add(dim, source(steps + length, length, mode), tail)
     for step in reversed(_extensions(x.shape[dim] - 2 * pad, pad)):
         length = x.shape[dim] - 2 * step
         head, tail = x.narrow(dim, 0, step), x.narrow(dim, length + step, step)
@@ -163,16 +178,29 @@ def _without_autocast(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
-def _analyse_dense(x: Tensor, name: str, mode: str, kernel: Tensor | None) -> tuple[Tensor, Tensor]:
+def _maps(x: Tensor) -> Tensor:
+    """(B, C, H, W) to (B · C, 1, H, W)."""
+    return x.reshape(x.shape[0] * x.shape[1], 1, x.shape[2], x.shape[3])
+
+
+def _planes(x: Tensor, name: str, mode: str, kernel: Tensor) -> Tensor:
+    """(B, C, H, W) to (B · C, outputs of the kernel, h, w)."""
     level = LEVELS[name]
-    batch, channels = x.shape[:2]
-    kernel = dense_kernel(name, x) if kernel is None else kernel
     extended = _extend(_extend(x, level.pad, mode, -1), level.pad, mode, -2)
     with _without_autocast(x):
-        planes = F.conv2d(extended.flatten(0, 1).unsqueeze(1), kernel, stride=level.stride)
-    approx = F.pixel_shuffle(planes[:, :4], 2).squeeze(1).unflatten(0, (batch, channels))
+        return F.conv2d(_maps(extended), kernel, stride=level.stride)
+
+
+def _interleaved(quads: Tensor, batch: int, channels: int) -> Tensor:
+    """The four trees' approximations, (B · C, 4, h, w), to (B, C, 2h, 2w)."""
+    return F.pixel_shuffle(quads, 2).squeeze(1).unflatten(0, (batch, channels))
+
+
+def _analyse_dense(x: Tensor, name: str, mode: str, kernel: Tensor | None) -> tuple[Tensor, Tensor]:
+    batch, channels = x.shape[:2]
+    planes = _planes(x, name, mode, dense_kernel(name, x) if kernel is None else kernel)
     details = planes[:, 4:].unflatten(1, (6, 2)).unflatten(0, (batch, channels))
-    return approx, details
+    return _interleaved(planes[:, :4], batch, channels), details
 
 
 def _synthesise_dense(
@@ -181,7 +209,7 @@ def _synthesise_dense(
     level = LEVELS[name]
     batch, channels = approx.shape[:2]
     kernel = dense_kernel(name, approx) if kernel is None else kernel
-    quads = F.pixel_unshuffle(approx.flatten(0, 1).unsqueeze(1), 2)
+    quads = F.pixel_unshuffle(_maps(approx), 2)
     planes = torch.cat([quads, details.flatten(0, 1).flatten(1, 2)], dim=1)
     with _without_autocast(approx):
         extended = F.conv_transpose2d(planes, kernel, stride=level.stride)
@@ -312,23 +340,35 @@ def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tu
     Returns:
         Approximation (B, C, 2h, 2w) and details (B, C, 6, 2, h, w), h = H / stride.
     """
-    if torch.compiler.is_exporting():
-        return _analyse_shifted(x, name, mode)
-    if torch.compiler.is_compiling():
+    if has_torch_function((x,)):
+        return handle_torch_function(analyse, (x,), x, name, mode, kernel)
+    if torch.compiler.is_compiling() and not exporting():
         return _Analysis.apply(x, name, mode)
-    if x.is_cuda:
+    if x.is_cuda and not exporting():
         return _analyse_shifted(x, name, mode)
     return _analyse_dense(x, name, mode, kernel)
+
+
+def approximate(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> Tensor:
+    """The approximation that `analyse` gives, without the work for the details."""
+    if has_torch_function((x,)):
+        return handle_torch_function(approximate, (x,), x, name, mode, kernel)
+    if not exporting() and (torch.compiler.is_compiling() or x.is_cuda):
+        return analyse(x, name, mode)[0]  # a compiler leaves out what is not read
+    kernel = dense_kernel(name, x) if kernel is None else kernel
+    return _interleaved(_planes(x, name, mode, kernel[:4]), *x.shape[:2])
 
 
 def synthesise(
     approx: Tensor, details: Tensor, name: str, mode: str, kernel: Tensor | None = None
 ) -> Tensor:
     """One level up: the adjoint of `analyse` of the same name."""
-    if torch.compiler.is_exporting():
-        return _synthesise_shifted(approx, details, name, mode)
-    if torch.compiler.is_compiling():
+    if has_torch_function((approx, details)):
+        return handle_torch_function(
+            synthesise, (approx, details), approx, details, name, mode, kernel
+        )
+    if torch.compiler.is_compiling() and not exporting():
         return _Synthesis.apply(approx, details, name, mode)
-    if approx.is_cuda:
+    if approx.is_cuda and not exporting():
         return _synthesise_shifted(approx, details, name, mode)
     return _synthesise_dense(approx, details, name, mode, kernel)

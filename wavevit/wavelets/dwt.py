@@ -8,7 +8,6 @@ network. The functions are overridable like torch's own (`torch.overrides`): a
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -16,9 +15,10 @@ from wavevit.checks import check_choice, check_image, fail
 from wavevit.wavelets.boundary import MODES, check_mode
 from wavevit.wavelets.filtering import analyse, synthesise
 from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_analysis, haar_synthesis
 
-__all__ = ["check_bands", "crop", "dwt2", "idwt2"]
+__all__ = ["check_bands", "check_maps", "crop", "dwt2", "idwt2"]
 
 
 def check_bands(coefficients: Tensor, argument: str, bands: int) -> None:
@@ -36,6 +36,17 @@ def check_bands(coefficients: Tensor, argument: str, bands: int) -> None:
         fail(argument, f"{bands} subbands on axis 2", f"shape {tuple(coefficients.shape)}")
 
 
+def check_maps(bands: Tensor, argument: str, approx: Tensor) -> None:
+    """Checks that details have the batch and the channels of their approximation.
+
+    Raises:
+        ValueError: they have not.
+    """
+    if any(certainly(a != b) for a, b in zip(bands.shape[:2], approx.shape[:2], strict=True)):
+        expected = f"the approximation's batch and channels {tuple(approx.shape[:2])}"
+        fail(argument, expected, tuple(bands.shape[:2]))
+
+
 def crop(x: Tensor, output_size: tuple[int, int] | None, argument: str = "output_size") -> Tensor:
     """Drops the row or column that an odd side was extended by.
 
@@ -44,11 +55,12 @@ def crop(x: Tensor, output_size: tuple[int, int] | None, argument: str = "output
     """
     if output_size is None:
         return x
-    height, width = output_size
-    if not (0 <= x.shape[-2] - height <= 1 and 0 <= x.shape[-1] - width <= 1):
-        expected = f"sides equal to or one below the reconstruction's {tuple(x.shape[-2:])}"
-        fail(argument, expected, tuple(output_size))
-    return x[..., :height, :width]
+    for dim, side in zip((-2, -1), output_size, strict=True):
+        if certainly(side > x.shape[dim]) or certainly(side < x.shape[dim] - 1):
+            expected = f"sides equal to or one below the reconstruction's {tuple(x.shape[-2:])}"
+            fail(argument, expected, tuple(output_size))
+        x = take(x, dim, 0, side)
+    return x
 
 
 def _is_butterfly(bank: FilterBank, mode: str, height: int, width: int) -> bool:
@@ -58,7 +70,7 @@ def _is_butterfly(bank: FilterBank, mode: str, height: int, width: int) -> bool:
     `haar_analysis` takes from the border, as these three modes do. An exported graph has free
     sizes, which the butterfly's own test of parity would pin.
     """
-    if not bank.is_haar or torch.compiler.is_exporting():
+    if not bank.is_haar or exporting():
         return False
     return mode in ("periodization", "symmetric", "constant") or not (height % 2 or width % 2)
 
@@ -68,7 +80,7 @@ def fuses_levels(x: Tensor, bank: FilterBank, mode: str) -> bool:
 
     Not while a `TorchFunctionMode` looks on: one that counts steps wants to see each of them.
     """
-    whole = bank.is_haar and mode == "periodization" and not torch.compiler.is_exporting()
+    whole = bank.is_haar and mode == "periodization" and not exporting()
     return whole and not has_torch_function((x,))
 
 
@@ -99,7 +111,10 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
         commutes with even circular shifts (tests/properties/test_dwt_laws.py,
         tests/properties/test_haar_laws.py). *Not* shift-invariant: an odd shift moves energy
         between the bands. Not local for what is no number: a NaN may spread along its whole
-        row and column. Half precision is computed in float32 and rounded once.
+        row and column. Half precision is computed in float32 and rounded once. Memory: Haar's
+        kernel allocates its output alone (and a few rows for each thread), plain Haar half an
+        image more; other filters up to 4.5 times the image at the peak, output included
+        (tests/unit/test_wavelet_memory.py).
 
     Source:
         Mallat 1989; conventions of PyWavelets 1.9.
@@ -174,6 +189,6 @@ def backward_step(c: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = 
     if c.shape[-2] < least or c.shape[-1] < least:
         expected = f"at least {least} coefficients a side for {bank.length} taps in mode {mode!r}"
         fail("coefficients", expected, f"shape {tuple(c.shape)}")
-    if bank.is_haar and not torch.compiler.is_exporting():
+    if bank.is_haar and not exporting():
         return haar_synthesis(c)
     return synthesise(c, bank, mode, taps)

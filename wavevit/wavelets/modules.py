@@ -18,7 +18,7 @@ from wavevit.wavelets.boundary import MODES, check_mode
 from wavevit.wavelets.dwt import backward_step, check_bands, crop, dwt2, forward_step, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.pyramid import Pyramid, check_level, decompose, recompose
-from wavevit.wavelets.swt import backward_levels, forward_levels, iswt2, swt2
+from wavevit.wavelets.swt import backward_levels, check_levels, forward_levels
 
 __all__ = ["DWT2", "IDWT2", "ISWT2", "SWT2", "WaveDec2", "WaveRec2"]
 
@@ -188,8 +188,6 @@ class SWT2(_Transform):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to (B, C, level, 4, H, W)."""
-        if has_torch_function((x,)):
-            return swt2(x, self.bank, self.level)
         check_image(x)
         return forward_levels(x, self.bank, self.level, self.taps)
 
@@ -216,6 +214,5 @@ class ISWT2(_Transform):
 
     def forward(self, coefficients: Tensor) -> Tensor:
         """(B, C, level, 4, H, W) to images (B, C, H, W)."""
-        if has_torch_function((coefficients,)) or coefficients.ndim != 6:
-            return iswt2(coefficients, self.bank)
+        check_levels(coefficients)
         return backward_levels(coefficients, self.bank, self.taps)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.wavelets.dwt import check_bands, crop, dwt2, fuses_levels, idwt2
+from wavevit.wavelets.dwt import check_bands, check_maps, crop, dwt2, fuses_levels, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
 
 __all__ = ["Pyramid", "check_level", "dwt_max_level", "wavedec2", "waverec2"]
@@ -55,13 +56,16 @@ def check_level(level: int | None, height: int, width: int, length: int) -> int:
     pixels to halve; PyWavelets warns there.
 
     Raises:
-        ValueError: a level below 0 or above what halving allows.
+        ValueError: a level below 0 or above what halving allows; no level in a graph whose sides
+            are free, for they can't choose how many results it has.
     """
     if level is None:
+        if exporting() and not (isinstance(height, int) and isinstance(width, int)):
+            fail("level", "a number in an exported graph with free sizes", "None")
         return dwt_max_level(height, width, length)
-    deepest = dwt_max_level(height, width)
     check_at_least("level", level, 0)
-    if level > deepest:
+    if certainly(height < 2**level) or certainly(width < 2**level):
+        deepest = dwt_max_level(height, width)
         fail("level", f"at most {deepest} for a side of {min(height, width)} pixels", level)
     return level
 
@@ -85,21 +89,23 @@ def recompose(
     approx, details = pyramid
     check_image(approx, "pyramid.approx")
     for index, bands in enumerate(details):
-        height, width = _fitting(bands, f"pyramid.details[{index}]", approx.shape[-2:])
-        approx = approx[:, :, None, :height, :width]
+        height, width = _fitting(bands, f"pyramid.details[{index}]", approx, approx.shape[-2:])
+        approx = take(take(approx, -2, 0, height), -1, 0, width)[:, :, None]
         approx = step(torch.cat([approx, bands], dim=2))
     return crop(approx, output_size)
 
 
-def _fitting(bands: Tensor, name: str, coarse: Sequence[int]) -> tuple[int, int]:
+def _fitting(bands: Tensor, name: str, approx: Tensor, coarse: Sequence[int]) -> tuple[int, int]:
     """The size of details that fit what was reconstructed above them, of size `coarse`.
 
     A level of odd size was extended by one: what was reconstructed may be one larger.
     """
     check_bands(bands, name, 3)
+    check_maps(bands, name, approx)
     height, width = bands.shape[-2:]
-    if not (0 <= coarse[0] - height <= 1 and 0 <= coarse[1] - width <= 1):
-        fail(name, f"details of {tuple(coarse)} or one below on a side", (height, width))
+    for above, side in zip(coarse, (height, width), strict=True):
+        if certainly(side > above) or certainly(side < above - 1):
+            fail(name, f"details of {tuple(coarse)} or one below on a side", (height, width))
     return height, width
 
 
@@ -127,7 +133,8 @@ def wavedec2(
     Guarantees:
         Equal to ``pywt.wavedec2``, inverted by `waverec2` (tests/properties/test_dwt_laws.py);
         energy kept by orthogonal banks where every level is even
-        (tests/properties/test_haar_laws.py).
+        (tests/properties/test_haar_laws.py); memory as `dwt2`'s of the first level
+        (tests/unit/test_wavelet_memory.py).
     """
     check_image(x)
     bank = filter_bank(wavelet)
@@ -159,7 +166,9 @@ def waverec2(
 
     Guarantees:
         ``waverec2(wavedec2(x), output_size=x.shape[-2:])`` is `x` to the dtype's rounding
-        (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py).
+        (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py). Haar's kernel
+        allocates its output alone; plain Haar 2.75 times that at the peak
+        (tests/unit/test_wavelet_memory.py).
     """
     bank = filter_bank(wavelet)
     approx, details = pyramid
@@ -167,7 +176,7 @@ def waverec2(
         check_image(approx, "pyramid.approx")
         coarse: Sequence[int] = approx.shape[-2:]
         for index, bands in enumerate(details):
-            height, width = _fitting(bands, f"pyramid.details[{index}]", coarse)
+            height, width = _fitting(bands, f"pyramid.details[{index}]", approx, coarse)
             coarse = (2 * height, 2 * width)
         return crop(haar_pyramid_synthesis(approx, details), output_size)
     return recompose(pyramid, lambda bands: idwt2(bands, bank, mode), output_size)

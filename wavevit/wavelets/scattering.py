@@ -11,7 +11,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.dtcwt import (
@@ -135,18 +134,6 @@ def scattering2(
         Cotter & Kingsbury, "Visualizing and improving scattering networks", MLSP 2017. With one
         scale and order 1 it holds the numbers of pytorch-wavelets' ``ScatLayer``.
     """
-    if has_torch_function((x,)):
-        return handle_torch_function(
-            scattering2,
-            (x,),
-            x,
-            scales=scales,
-            order=order,
-            biort=biort,
-            qshift=qshift,
-            mode=mode,
-            bias=bias,
-        )
     return _scatter(x, scales, order, biort, qshift, mode, bias, NO_KERNELS)
 
 
@@ -175,7 +162,8 @@ def _scatter(
     def low_pass(maps: Tensor, levels: int) -> Tensor:
         if levels == 0:
             return maps
-        approximations, _ = decompose(maps, levels, biort, qshift, mode, kernels)
+        skip = [True] * levels
+        approximations, _ = decompose(maps, levels, biort, qshift, mode, kernels, skip)
         return F.avg_pool2d(approximations[-1], 2)
 
     channels = x.shape[1]

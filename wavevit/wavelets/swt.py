@@ -22,7 +22,7 @@ from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
 
-__all__ = ["iswt2", "swt2"]
+__all__ = ["check_levels", "filter_axis", "iswt2", "swt2"]
 
 
 def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tensor:
@@ -45,7 +45,8 @@ def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tenso
     Guarantees:
         Equal to ``pywt.swt2`` where PyWavelets takes the size; commutes with every circular
         shift; inverted by `iswt2`; right derivatives of every order
-        (tests/properties/test_swt_laws.py).
+        (tests/properties/test_swt_laws.py). One level of Haar allocates its output alone, four
+        images; other filters eleven at the peak (tests/unit/test_wavelet_memory.py).
 
     Source:
         Nason & Silverman 1995; Holschneider et al. 1989 (à trous); conventions of PyWavelets 1.9.
@@ -55,8 +56,6 @@ def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tenso
         >>> swt2(torch.ones(1, 3, 5, 7), "db2", level=2).shape
         torch.Size([1, 3, 2, 4, 5, 7])
     """
-    if has_torch_function((x,)):
-        return handle_torch_function(swt2, (x,), x, wavelet=wavelet, level=level)
     check_image(x)
     check_at_least("level", level, 1)
     return forward_levels(x, filter_bank(wavelet), level)
@@ -68,7 +67,10 @@ def forward_levels(
     """`swt2` without its checks; `taps` may bring the bank's filters as a tensor.
 
     Only on the circle, mode ``"periodic"``, does the transform keep shifts and have an inverse.
+    Overridable (`torch.overrides`), like `backward_levels`: so a counter sees every call.
     """
+    if has_torch_function((x,)):
+        return handle_torch_function(forward_levels, (x,), x, bank, level, taps, mode)
 
     def compute(image: Tensor) -> Tensor:
         levels: list[Tensor] = []
@@ -80,7 +82,7 @@ def forward_levels(
             return torch.stack(levels[::-1], dim=2) if level > 1 else levels[0][:, :, None]
         g = bank_taps(taps, bank, "analysis", image)
         for j in range(level):
-            bands = _filter(_filter(image, g, -1, 2**j, mode), g, -2, 2**j, mode)
+            bands = filter_axis(filter_axis(image, g, -1, 2**j, mode), g, -2, 2**j, mode)
             bands = bands.unflatten(1, (image.shape[1], 4))
             levels.append(bands)
             image = bands[:, :, 0]
@@ -107,18 +109,28 @@ def iswt2(coefficients: Tensor, wavelet: str | FilterBank = "haar") -> Tensor:
         ``iswt2(swt2(x))`` is `x` to the dtype's rounding at any size; equal to ``pywt.iswt2``,
         also for coefficients that are no image's transform (tests/properties/test_swt_laws.py).
     """
-    if has_torch_function((coefficients,)):
-        return handle_torch_function(iswt2, (coefficients,), coefficients, wavelet=wavelet)
-    if not isinstance(coefficients, Tensor) or coefficients.ndim != 6 or coefficients.shape[3] != 4:
-        shape = tuple(getattr(coefficients, "shape", ()))
-        fail("coefficients", "a tensor of shape (B, C, level, 4, H, W)", f"shape {shape}")
+    check_levels(coefficients)
+    return backward_levels(coefficients, filter_bank(wavelet))
+
+
+def check_levels(coefficients: Tensor) -> None:
+    """Checks what `iswt2` is given.
+
+    Raises:
+        ValueError: wrong type, rank or dtype, not four bands, no level, an empty side.
+    """
+    shape = tuple(getattr(coefficients, "shape", ()))
+    if len(shape) != 6 or shape[3] != 4 or 0 in shape[2:]:
+        expected = "a tensor of shape (B, C, level, 4, H, W), no level or side empty"
+        fail("coefficients", expected, f"shape {shape}")
     if not coefficients.is_floating_point():
         fail("coefficients", "a floating dtype", coefficients.dtype)
-    return backward_levels(coefficients, filter_bank(wavelet))
 
 
 def backward_levels(c: Tensor, bank: FilterBank, taps: Tensor | None = None) -> Tensor:
     """`iswt2` without its checks; `taps` as in `forward_levels`."""
+    if has_torch_function((c,)):
+        return handle_torch_function(backward_levels, (c,), c, bank, taps)
 
     def compute(c: Tensor) -> Tensor:
         approx = c[:, :, 0, 0]
@@ -145,7 +157,7 @@ def _spacing(spacing: int, dim: int) -> tuple[int, int]:
     return (1, spacing) if dim == -1 else (spacing, 1)
 
 
-def _filter(x: Tensor, g: Tensor, dim: int, spacing: int, mode: str) -> Tensor:
+def filter_axis(x: Tensor, g: Tensor, dim: int, spacing: int, mode: str) -> Tensor:
     """(B, C, H, W) to (B, 2C, H, W): each channel becomes its low and its high band."""
     half = g.shape[1] // 2
     x = extend(x, dim, spacing * (half - 1), spacing * half, mode)
@@ -155,7 +167,7 @@ def _filter(x: Tensor, g: Tensor, dim: int, spacing: int, mode: str) -> Tensor:
 
 
 def _merge(c: Tensor, g: Tensor, dim: int, spacing: int) -> Tensor:
-    """(B, 2C, H, W) to (B, C, H, W): the transpose of `_filter`, with the synthesis taps."""
+    """(B, 2C, H, W) to (B, C, H, W): the transpose of `filter_axis`, with the synthesis taps."""
     half = g.shape[1] // 2
     c = extend(c, dim, spacing * half, spacing * (half - 1), "periodic")
     channels = c.shape[1] // 2

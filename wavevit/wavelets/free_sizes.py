@@ -1,0 +1,40 @@
+"""Sizes that an exported graph leaves free: nothing may branch on them, nor compare two of them.
+
+`torch.export` and `torch.onnx` run the code once with symbols for sides. A branch on a symbol (is
+this side odd?) would fix its answer for every later image, so it becomes arithmetic here: an index
+that is computed in the graph from the sides. Everywhere else sizes are numbers and the ordinary
+operations, which are faster, are used.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+__all__ = ["certainly", "exporting", "index_within", "take"]
+
+
+# Older releases don't tell an export from a compilation: both then get what an export needs.
+exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
+
+def certainly(condition: bool) -> bool:
+    """`condition`; in an exported graph only where it holds for every size the graph takes.
+
+    So a check refuses what it knows to be wrong, and leaves the rest to the operation that
+    follows, which complains when the graph runs.
+    """
+    return statically_known_true(condition) if exporting() else condition
+
+
+def index_within(start: int, stop: int, side: int, device: torch.device) -> Tensor:
+    """The positions from `start` to `stop`, those outside a side replaced by its nearest sample."""
+    return torch.arange(start, stop, device=device).clamp(0, side - 1)
+
+
+def take(x: Tensor, dim: int, start: int, count: int) -> Tensor:
+    """`count` samples along `dim`: a slice, in an exported graph a gather of exactly that many."""
+    if not exporting():
+        return x.narrow(dim, start, count)
+    return x.index_select(dim, torch.arange(start, start + count, device=x.device))

@@ -30,16 +30,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from wavevit.checks import fail
 from wavevit.wavelets import haar_plain
+from wavevit.wavelets.free_sizes import certainly, exporting
 
 __all__ = ["HaarMap", "apply", "has_kernel", "kernels", "most_fused"]
-
-
-# Older releases don't tell an export from a compilation: both are then left to plain operations.
-_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 class _Switch:
@@ -68,7 +64,7 @@ def kernels(enabled: bool) -> Iterator[None]:
 
 def has_kernel(x: Tensor) -> bool:
     """Whether a compiled kernel will transform tensors like this one."""
-    if not _switch.enabled or _is_exporting():
+    if not _switch.enabled or exporting():
         return False
     if x.device.type == "cpu":
         return _switch.cpu and x.dtype in _WIDE
@@ -176,7 +172,7 @@ class HaarMap:
 
 
 def _analysis(x: Tensor) -> Tensor:
-    free = _is_exporting() and not all(statically_known_true(n % 2 == 0) for n in x.shape[-2:])
+    free = exporting() and not all(certainly(n % 2 == 0) for n in x.shape[-2:])
     return haar_plain.analysis(x, any_size=free)
 
 

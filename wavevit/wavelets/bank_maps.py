@@ -1,0 +1,248 @@
+"""Separable filter banks as linear maps with every derivative, over a kernel for the CPU.
+
+What `wavevit.wavelets.haar_maps` is for Haar this is for every other bank: a `BankMap` knows its
+transpose, and that is all that autograd needs. It has the same faces for the same reasons:
+
+* `apply`, eagerly: an autograd Function with explicit ``jvp`` and ``vmap``;
+* ``torch.ops.wavevit.bank``, under `torch.compile`: the bare operator with a registered derivative;
+* `fits` says where neither serves (an export, a tensor subclass, `torch.func` inside a compiled
+  function, a device or dtype without a kernel): callers then use plain operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import fail
+from wavevit.wavelets.filters import FilterBank
+from wavevit.wavelets.haar_maps import has_kernel
+
+__all__ = ["Bank", "BankMap", "apply", "decimated", "fits", "undecimated"]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What one axis does: ``c_b[k] = Σ_i taps_b[i] x̃[stride k + spacing i − before]``.
+
+    Attributes:
+        taps: of each band, an even number of bands, all of one length.
+        stride: 2, or 1 where no sample is dropped.
+        spacing: samples from tap to tap.
+        before: samples that the first coefficient reads before the signal begins.
+        after: samples that the last one may read behind its end.
+    """
+
+    taps: tuple[tuple[float, ...], ...]
+    stride: int
+    spacing: int
+    before: int
+    after: int
+
+    def count(self, side: int) -> int:
+        """Coefficients per band of a side."""
+        reach = self.spacing * (len(self.taps[0]) - 1) + 1
+        return (side + self.before + self.after - reach) // self.stride + 1
+
+
+def decimated(bank: FilterBank, which: str, mode: str) -> Bank:
+    """The ``"analysis"`` or the ``"synthesis"`` filters of `bank` at every second sample."""
+    before = bank.length // 2 - 1 if mode == "periodization" else bank.length - 2
+    return Bank(_correlating(bank, which), 2, 1, before, before + 1)
+
+
+def undecimated(bank: FilterBank, which: str, spacing: int) -> Bank:
+    """The same at every sample, `spacing` samples from tap to tap."""
+    half = spacing * bank.length // 2
+    return Bank(_correlating(bank, which), 1, spacing, half - spacing, half)
+
+
+def _correlating(bank: FilterBank, which: str) -> tuple[tuple[float, ...], ...]:
+    if which == "analysis":
+        return bank.dec_lo[::-1], bank.dec_hi[::-1]
+    return bank.rec_lo, bank.rec_hi
+
+
+@dataclass(frozen=True)
+class BankMap:
+    """One linear map: a bank along both axes.
+
+    Attributes:
+        bank: of either axis.
+        mode: what lies beyond the border, see `wavevit.wavelets.boundary`.
+        size: (H, W) of the images.
+        apart: coefficients are two tensors, the approximation (B, C, h, w) and the other bands
+            (B, C, n, h, w), rather than all in one.
+        transposed: from coefficients to images.
+    """
+
+    bank: Bank
+    mode: str
+    size: tuple[int, int]
+    apart: bool = False
+    transposed: bool = False
+
+    @property
+    def transpose(self) -> BankMap:
+        """The adjoint map."""
+        return replace(self, transposed=not self.transposed)
+
+    def shapes(self, batch: int, channels: int) -> list[tuple[int, ...]]:
+        """Shapes of the results."""
+        if self.transposed:
+            return [(batch, channels, *self.size)]
+        bands = len(self.bank.taps) ** 2
+        h, w = (self.bank.count(side) for side in self.size)
+        if self.apart:
+            return [(batch, channels, h, w), (batch, channels, bands - 1, h, w)]
+        return [(batch, channels, bands, h, w)]
+
+    def run(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Computes the map, with the kernel wherever it runs."""
+        expected = self.transpose.shapes(*tensors[0].shape[:2])
+        given = [tuple(x.shape) for x in tensors]
+        if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
+            fail("coefficients", f"shapes {expected}", given)
+        results = [tensors[0].new_empty(shape) for shape in self.shapes(*tensors[0].shape[:2])]
+        if not tensors[0].numel():
+            return [result.zero_() for result in results]
+        if self.transposed:
+            image, bands = results[0], [x.contiguous() for x in tensors]
+        else:
+            image, bands = _even_planes(tensors[0]), results
+        import_module("wavevit.wavelets.bank_cpu").run(self, image, bands)
+        return results
+
+
+def _even_planes(x: Tensor) -> Tensor:
+    """`x`, copied unless its planes are contiguous in themselves and evenly spaced."""
+    _, channels, _, width = x.shape
+    step = x.stride(1)
+    if x.stride()[2:] == (width, 1) and x.stride(0) == channels * step and step > 0:
+        return x
+    return x.contiguous()
+
+
+_library = torch.library.Library("wavevit", "FRAGMENT")
+_library.define(
+    "bank(Tensor[] tensors, float[] taps, int bands, int stride, int spacing, int before,"
+    " int after, str mode, SymInt height, SymInt width, bool apart, bool transposed) -> Tensor[]"
+)
+
+
+def _arguments(bank_map: BankMap) -> tuple[Any, ...]:
+    bank = bank_map.bank
+    taps = [tap for taps in bank.taps for tap in taps]
+    steps = bank.stride, bank.spacing, bank.before, bank.after
+    shape = bank_map.mode, *bank_map.size, bank_map.apart, bank_map.transposed
+    return taps, len(bank.taps), *steps, *shape
+
+
+def _map(taps: Sequence[float], bands: int, *args: Any) -> BankMap:
+    """`_arguments` backwards."""
+    length = len(taps) // bands
+    filters = tuple(tuple(taps[b * length : (b + 1) * length]) for b in range(bands))
+    mode, height, width, apart, transposed = args[4:]
+    return BankMap(Bank(filters, *args[:4]), mode, (height, width), apart, transposed)
+
+
+def _operator(tensors: list[Tensor], *args: Any) -> list[Tensor]:
+    return _map(*args).run(tensors)
+
+
+def _fake(tensors: list[Tensor], *args: Any) -> list[Tensor]:
+    return [tensors[0].new_empty(shape) for shape in _map(*args).shapes(*tensors[0].shape[:2])]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.bank_map = _map(*inputs[1:])
+
+
+def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
+    return _call(ctx.bank_map.transpose, gradients), *[None] * 11
+
+
+def _batched(info: Any, in_dims: Any, tensors: list[Tensor], *args: Any) -> Any:
+    results = _call(_map(*args), _flattened(info, in_dims[0], tensors))
+    return [x.unflatten(0, (info.batch_size, -1)) for x in results], [0] * len(results)
+
+
+def _flattened(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The mapped dimension of every tensor, merged into its batch."""
+    front = [
+        x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+        for x, dim in zip(tensors, in_dims, strict=True)
+    ]
+    return [x.flatten(0, 1) for x in front]
+
+
+_library.impl("bank", _operator, "CompositeExplicitAutograd")
+torch.library.register_fake("wavevit::bank", _fake, lib=_library)
+torch.library.register_vmap("wavevit::bank", _batched, lib=_library)
+torch.library.register_autograd("wavevit::bank", _backward, setup_context=_remember, lib=_library)
+
+
+def _call(bank_map: BankMap, tensors: Sequence[Tensor]) -> list[Tensor]:
+    return torch.ops.wavevit.bank(list(tensors), *_arguments(bank_map))
+
+
+class _Apply(torch.autograd.Function):
+    @staticmethod
+    def forward(bank_map: BankMap, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(_call(bank_map, tensors))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.bank_map = inputs[0]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return None, *apply(ctx.bank_map.transpose, *gradients)
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, *tangents: Tensor) -> Any:
+        return tuple(apply(ctx.bank_map, *tangents))
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], bank_map: BankMap, *tensors: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        results = _Apply.apply(bank_map, *_flattened(info, in_dims[1:], tensors))
+        sizes = (info.batch_size, -1)
+        return tuple(x.unflatten(0, sizes) for x in results), (0,) * len(results)
+
+
+def fits(*tensors: Tensor) -> bool:
+    """Whether `apply` can take these tensors; where not, plain operations must.
+
+    Guarantees:
+        The same values and derivatives on either path (tests/properties/test_bank_fast.py).
+    """
+    first = tensors[0]
+    if first.device.type != "cpu" or not has_kernel(first):
+        return False
+    if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
+        return False
+    if torch.compiler.is_compiling():
+        # A transform of torch.func inside the compiled function: the operator alone would give
+        # jvp a tangent of zero, without a word.
+        return not torch._C._are_functorch_transforms_active()
+    return not torch.jit.is_tracing() and all(map(_is_ordinary, tensors))
+
+
+def _is_ordinary(x: Tensor) -> bool:
+    # The older vmap, which `torch.autograd.functional` still uses, takes no rule for an operator.
+    ordinary = type(x) in (Tensor, torch.nn.Parameter)
+    return ordinary and not torch._C._functorch.is_legacy_batchedtensor(x)
+
+
+def apply(bank_map: BankMap, *tensors: Tensor) -> list[Tensor]:
+    """The map of tensors that fit, differentiable any number of times in either mode."""
+    if torch.compiler.is_compiling():
+        return _call(bank_map, tensors)
+    return list(_Apply.apply(bank_map, *tensors))

@@ -76,15 +76,17 @@ class BankMap:
         bank: of either axis.
         mode: what lies beyond the border, see `wavevit.wavelets.boundary`.
         size: (H, W) of the images.
-        apart: coefficients are two tensors, the approximation (B, C, h, w) and the other bands
-            (B, C, n, h, w), rather than all in one.
+        layout: of the coefficients. ``"joined"``: (B, C, bands, h, w); ``"apart"``: the
+            approximation (B, C, h, w) and the other bands (B, C, n, h, w); ``"oriented"``: a dual
+            tree's, of four bands an axis, the approximation (B, C, 2h, 2w) and six orientations'
+            real and imaginary parts (B, C, 6, 2, h, w).
         transposed: from coefficients to images.
     """
 
     bank: Bank
     mode: str
     size: tuple[int, int]
-    apart: bool = False
+    layout: str = "joined"
     transposed: bool = False
 
     @property
@@ -98,7 +100,9 @@ class BankMap:
             return [(batch, channels, *self.size)]
         bands = len(self.bank.taps) ** 2
         h, w = (self.bank.count(side) for side in self.size)
-        if self.apart:
+        if self.layout == "oriented":
+            return [(batch, channels, 2 * h, 2 * w), (batch, channels, 6, 2, h, w)]
+        if self.layout == "apart":
             return [(batch, channels, h, w), (batch, channels, bands - 1, h, w)]
         return [(batch, channels, bands, h, w)]
 
@@ -131,7 +135,7 @@ def _even_planes(x: Tensor) -> Tensor:
 _library = torch.library.Library("wavevit", "FRAGMENT")
 _library.define(
     "bank(Tensor[] tensors, float[] taps, int bands, int stride, int spacing, int before,"
-    " int after, str mode, SymInt height, SymInt width, bool apart, bool transposed) -> Tensor[]"
+    " int after, str mode, SymInt height, SymInt width, str layout, bool transposed) -> Tensor[]"
 )
 
 
@@ -139,7 +143,7 @@ def _arguments(bank_map: BankMap) -> tuple[Any, ...]:
     bank = bank_map.bank
     taps = [tap for taps in bank.taps for tap in taps]
     steps = bank.stride, bank.spacing, bank.before, bank.after
-    shape = bank_map.mode, *bank_map.size, bank_map.apart, bank_map.transposed
+    shape = bank_map.mode, *bank_map.size, bank_map.layout, bank_map.transposed
     return taps, len(bank.taps), *steps, *shape
 
 
@@ -147,8 +151,8 @@ def _map(taps: Sequence[float], bands: int, *args: Any) -> BankMap:
     """`_arguments` backwards."""
     length = len(taps) // bands
     filters = tuple(tuple(taps[b * length : (b + 1) * length]) for b in range(bands))
-    mode, height, width, apart, transposed = args[4:]
-    return BankMap(Bank(filters, *args[:4]), mode, (height, width), apart, transposed)
+    mode, height, width, layout, transposed = args[4:]
+    return BankMap(Bank(filters, *args[:4]), mode, (height, width), layout, transposed)
 
 
 def _operator(tensors: list[Tensor], *args: Any) -> list[Tensor]:

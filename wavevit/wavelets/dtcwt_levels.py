@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavevit.wavelets.bank_maps import Bank, BankMap, apply, fits
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS, biorthogonal_pair, qshift_filter
 
 __all__ = ["LEVELS", "Level", "analyse", "dense_kernel", "synthesise"]
@@ -300,6 +301,12 @@ class _Synthesis(torch.autograd.Function):
         return *_Analysis.apply(gradients[0], ctx.name, ctx.mode), None, None
 
 
+def _map(name: str, mode: str, size: tuple[int, int]) -> BankMap:
+    stride, pad, ((low_0, low_1), (high_0, high_1)) = LEVELS[name]
+    bank = Bank((low_0, high_1, low_1, high_0), stride, 1, pad, pad)
+    return BankMap(bank, mode, size, "oriented")
+
+
 def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """One level down.
 
@@ -312,6 +319,9 @@ def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tu
     Returns:
         Approximation (B, C, 2h, 2w) and details (B, C, 6, 2, h, w), h = H / stride.
     """
+    if fits(x):
+        approx, details = apply(_map(name, mode, (x.shape[-2], x.shape[-1])), x)
+        return approx, details
     if torch.compiler.is_exporting():
         return _analyse_shifted(x, name, mode)
     if torch.compiler.is_compiling():
@@ -325,6 +335,10 @@ def synthesise(
     approx: Tensor, details: Tensor, name: str, mode: str, kernel: Tensor | None = None
 ) -> Tensor:
     """One level up: the adjoint of `analyse` of the same name."""
+    if fits(approx, details):
+        stride = LEVELS[name].stride
+        size = (stride * details.shape[-2], stride * details.shape[-1])
+        return apply(_map(name, mode, size).transpose, approx, details)[0]
     if torch.compiler.is_exporting():
         return _synthesise_shifted(approx, details, name, mode)
     if torch.compiler.is_compiling():

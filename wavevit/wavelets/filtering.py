@@ -100,20 +100,20 @@ def analyse_apart(x: Tensor, bank: FilterBank, mode: str) -> tuple[Tensor, Tenso
 
     Two results instead of views of one, whose gradients autograd would have to join again.
     """
-    approx, details = apply(_analysis_map(x, bank, mode, apart=True), x)
+    approx, details = apply(_analysis_map(x, bank, mode, "apart"), x)
     return approx, details
 
 
 def synthesise_joined(approx: Tensor, details: Tensor, bank: FilterBank, mode: str) -> Tensor:
     """Inverse of `analyse_apart`, for tensors that `fits` accepts together."""
-    return apply(_synthesis_map(details, bank, mode, apart=True), approx, details)[0]
+    return apply(_synthesis_map(details, bank, mode, "apart"), approx, details)[0]
 
 
-def _analysis_map(x: Tensor, bank: FilterBank, mode: str, apart: bool = False) -> BankMap:
-    return BankMap(decimated(bank, "analysis", mode), mode, (x.shape[-2], x.shape[-1]), apart)
+def _analysis_map(x: Tensor, bank: FilterBank, mode: str, layout: str = "joined") -> BankMap:
+    return BankMap(decimated(bank, "analysis", mode), mode, (x.shape[-2], x.shape[-1]), layout)
 
 
-def _synthesis_map(c: Tensor, bank: FilterBank, mode: str, apart: bool = False) -> BankMap:
+def _synthesis_map(c: Tensor, bank: FilterBank, mode: str, layout: str = "joined") -> BankMap:
     # Synthesis drops what lies beyond the border: it is the transpose of a transform that found
     # zeros there. Under periodization the sum goes round the circle instead.
     h, w = c.shape[-2:]
@@ -121,7 +121,7 @@ def _synthesis_map(c: Tensor, bank: FilterBank, mode: str, apart: bool = False) 
         size = (2 * h, 2 * w)
     else:
         mode, size = "zero", (2 * h - bank.length + 2, 2 * w - bank.length + 2)
-    return BankMap(decimated(bank, "synthesis", mode), mode, size, apart, transposed=True)
+    return BankMap(decimated(bank, "synthesis", mode), mode, size, layout, transposed=True)
 
 
 def bank_taps(given: Tensor | None, bank: FilterBank, which: str, x: Tensor) -> Tensor:

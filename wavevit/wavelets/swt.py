@@ -106,7 +106,8 @@ def _map(
     x: Tensor, bank: FilterBank, which: str, spacing: int, mode: str = "periodic"
 ) -> BankMap:
     size = (x.shape[-2], x.shape[-1])
-    return BankMap(undecimated(bank, which, spacing), mode, size, apart=which == "synthesis")
+    layout = "joined" if which == "analysis" else "apart"
+    return BankMap(undecimated(bank, which, spacing), mode, size, layout)
 
 
 def iswt2(coefficients: Tensor, wavelet: str | FilterBank = "haar") -> Tensor:

@@ -11,6 +11,7 @@ transpose, and that is all that autograd needs. It has the same faces for the sa
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -221,6 +222,24 @@ class _Apply(torch.autograd.Function):
         return tuple(x.unflatten(0, sizes) for x in results), (0,) * len(results)
 
 
+_broken = False
+
+
+def _loops_work() -> bool:
+    global _broken
+    if not _broken:
+        try:
+            import_module("wavevit.wavelets.bank_cpu")
+        except ImportError as error:  # numba is there and broken, as beside a numpy too new for it
+            _broken = True
+            warnings.warn(f"Filter banks run without their fast kernel: {error}", stacklevel=3)
+    return not _broken
+
+
+# What `torch.compiler.assume_constant_result` sets, which would import dynamo to do so.
+_loops_work._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def fits(*tensors: Tensor) -> bool:
     """Whether `apply` can take these tensors; where not, plain operations must.
 
@@ -228,7 +247,7 @@ def fits(*tensors: Tensor) -> bool:
         The same values and derivatives on either path (tests/properties/test_bank_fast.py).
     """
     first = tensors[0]
-    if first.device.type != "cpu" or not has_kernel(first):
+    if first.device.type != "cpu" or not has_kernel(first) or not _loops_work():
         return False
     if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
         return False

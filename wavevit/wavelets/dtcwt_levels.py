@@ -307,6 +307,13 @@ def _map(name: str, mode: str, size: tuple[int, int]) -> BankMap:
     return BankMap(bank, mode, size, "oriented")
 
 
+def _wants_plain() -> bool:
+    """Whether operations are being recorded that must know every derivative by themselves."""
+    if not torch.compiler.is_compiling():
+        return False
+    return torch.compiler.is_exporting() or torch._C._are_functorch_transforms_active()
+
+
 def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """One level down.
 
@@ -322,7 +329,7 @@ def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tu
     if fits(x):
         approx, details = apply(_map(name, mode, (x.shape[-2], x.shape[-1])), x)
         return approx, details
-    if torch.compiler.is_exporting():
+    if _wants_plain():
         return _analyse_shifted(x, name, mode)
     if torch.compiler.is_compiling():
         return _Analysis.apply(x, name, mode)
@@ -339,7 +346,7 @@ def synthesise(
         stride = LEVELS[name].stride
         size = (stride * details.shape[-2], stride * details.shape[-1])
         return apply(_map(name, mode, size).transpose, approx, details)[0]
-    if torch.compiler.is_exporting():
+    if _wants_plain():
         return _synthesise_shifted(approx, details, name, mode)
     if torch.compiler.is_compiling():
         return _Synthesis.apply(approx, details, name, mode)

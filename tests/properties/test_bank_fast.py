@@ -75,9 +75,7 @@ def close(fast: Tensor, plain: Tensor, dtype: torch.dtype = torch.float64) -> No
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("mode", MODES)
 @given(data=st.data(), wavelet=st.sampled_from(WAVELETS))
-def test_decimated_values(
-    mode: str, dtype: torch.dtype, data: st.DataObject, wavelet: str
-) -> None:
+def test_decimated_values(mode: str, dtype: torch.dtype, data: st.DataObject, wavelet: str) -> None:
     least = 2 if mode == "reflect" else 1
     x = data.draw(images(sizes(least, 40), sizes(least, 40), dtype=dtype))
     fast, plain = both(lambda: dwt2(x, wavelet, mode))
@@ -115,7 +113,7 @@ def test_dual_tree_values(biort: str, x: Tensor, qshift: str, mode: str) -> None
 @given(data=st.data(), wavelet=st.sampled_from(WAVELETS), seed=st.integers(0, 2**31))
 def test_the_transpose_is_the_transpose(data: st.DataObject, wavelet: str, seed: int) -> None:
     mode, bank = data.draw(st.sampled_from(MODES)), filter_bank(wavelet)
-    x = data.draw(images(sizes(4, 24, multiple=4), sizes(4, 24, multiple=4)))
+    x = data.draw(images(sizes(4, 16, multiple=4), sizes(4, 16, multiple=4)))
     size = (x.shape[-2], x.shape[-1])
     spacing = data.draw(st.integers(1, 3))
     for bank_map in (
@@ -128,6 +126,9 @@ def test_the_transpose_is_the_transpose(data: st.DataObject, wavelet: str, seed:
         coefficients = apply(bank_map, x)
         y = [noise(*part.shape, seed=seed) for part in coefficients]
         (back,) = apply(bank_map.transpose, *y)
+        for fast, slow in zip(coefficients, bank_map.plain([x]), strict=True):
+            torch.testing.assert_close(fast, slow)
+        torch.testing.assert_close([back], bank_map.transpose.plain(y))
         inner = sum((a * b).sum() for a, b in zip(coefficients, y, strict=True))
         torch.testing.assert_close(inner, (x * back).sum(), rtol=1e-10, atol=1e-10)
 
@@ -169,7 +170,7 @@ def test_compiles_forward_and_backward(function: Transform, dynamic: bool) -> No
         )
 
 
-@pytest.mark.parametrize("function", [one, undecimated_two, dual_tree])
+@pytest.mark.parametrize("function", [one, undecimated_two, lambda x: tuple(dtcwt2(x, 1).details)])
 def test_func_transforms_inside_the_compiler(function: Transform) -> None:
     """The bare operator gives `jvp` zeros without a word, so it must not be what is traced."""
     x = noise(2, 4, 4, 8)

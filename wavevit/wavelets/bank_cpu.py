@@ -12,89 +12,20 @@ This module imports numba, so it is imported at the first transform of a CPU ten
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from wavevit.wavelets.bank_cpu_code import weigh_once, weigh_twice
-from wavevit.wavelets.boundary import extend
+from wavevit.wavelets.bank_tables import MIXED, axis_tables
 from wavevit.wavelets.cpu_threads import share
 from wavevit.wavelets.haar_cpu_code import compiled
 
 if TYPE_CHECKING:
-    from wavevit.wavelets.bank_maps import Bank, BankMap
+    from wavevit.wavelets.bank_maps import BankMap
 
 __all__ = ["run"]
-
-
-class _Axis(NamedTuple):
-    """One axis as tables. A row's samples are sorted: ``stride · j + r`` lies at ``r · places + j``.
-
-    Attributes:
-        sources: the sample that stands at each place of the extended signal, −1 for a zero.
-        places: samples of one residue.
-        edges: where in the sorted row lies what the plain loop over the signal does not reach.
-        copied: the samples that stand there, −1 for a zero.
-        starts: where the list of each sample begins in `bands`, `users` and `weights`.
-        bands: the coefficients that a sample has a part in: their band,
-        users: their place in it,
-        weights: and how much of it.
-    """
-
-    sources: np.ndarray
-    places: int
-    edges: np.ndarray
-    copied: np.ndarray
-    starts: np.ndarray
-    bands: np.ndarray
-    users: np.ndarray
-    weights: np.ndarray
-
-
-@lru_cache(maxsize=128)
-def _axis(bank: Bank, side: int, mode: str, dtype: np.dtype) -> _Axis:
-    count, length, number = bank.count(side), len(bank.taps[0]), len(bank.taps)
-    before, stride = bank.before, bank.stride
-    reach = stride * (count - 1) + bank.spacing * (length - 1) + 1
-    with torch.inference_mode(False):
-        samples = torch.arange(1, side + 1).view(1, 1, 1, side)
-        sources = extend(samples, -1, before, max(reach - before - side, 0), mode)
-    sources = sources.flatten().numpy() - 1
-    place = np.arange(sources.size)
-    outside = (place < before) | (place >= before + side // stride * stride)
-    places = -(-sources.size // stride)
-    edges = (place % stride * places + place // stride)[outside]
-
-    k, tap = np.meshgrid(np.arange(count), np.arange(length), indexing="ij")
-    read = np.tile(sources[stride * k + bank.spacing * tap].ravel(), number)
-    bands = np.repeat(np.arange(number), count * length)
-    users = np.tile(k.ravel(), number)
-    weights = np.concatenate([np.tile(taps, count) for taps in bank.taps])
-    kept = np.flatnonzero((read >= 0) & (weights != 0))
-    kept = kept[np.argsort(read[kept], kind="stable")]
-    starts = np.searchsorted(read[kept], np.arange(side + 1))
-    lists = bands[kept], users[kept], weights[kept].astype(dtype)
-    return _Axis(sources, places, edges, sources[outside], starts, *lists)
-
-
-# The dual tree's four bands along an axis: low and high, at one phase and at the other, in the
-# order low 0, high 1, low 1, high 0, so that of a later level two neighbours use the same samples.
-# Two of the sixteen bands, their sum and their difference (times √½) among the twelve details.
-_LOW, _HIGH = (0, 2), (3, 1)
-_QUADS = (((0, 5), (_LOW, _HIGH)), ((1, 4), (_HIGH, _HIGH)), ((2, 3), (_HIGH, _LOW)))
-_MIXED = np.array(
-    [
-        row
-        for (first, second), (u, v) in _QUADS
-        for row in (
-            (4 * u[0] + v[0], 4 * u[1] + v[1], 2 * second, 2 * first),
-            (4 * u[1] + v[0], 4 * u[0] + v[1], 2 * first + 1, 2 * second + 1),
-        )
-    ]
-)
 
 
 @compiled
@@ -200,9 +131,9 @@ def _analyse(
                 for j in range(w):
                     line[2 * j] = left[j]
                     line[2 * j + 1] = right[j]
-            for n in range(_MIXED.shape[0]):
-                above[0], above[1] = where[_MIXED[n, 0]], where[_MIXED[n, 1]]
-                plus, minus = _MIXED[n, 2], _MIXED[n, 3]
+            for n in range(MIXED.shape[0]):
+                above[0], above[1] = where[MIXED[n, 0]], where[MIXED[n, 1]]
+                plus, minus = MIXED[n, 2], MIXED[n, 3]
                 weigh_twice(
                     one, size, _at(above), 2,
                     _at(halves[0]), targets[plus] + plane * target_bytes[plus] + k * w * size,
@@ -217,7 +148,7 @@ def _adjoint(
 ):  # fmt: skip
     """Rows `start` to `stop` of the images; a band is the sum of its `sources` times `factors`."""
     bands, length = taps.shape
-    height, width = image.shape[1:]
+    height = image.shape[1]
     margin = spacing * (length - 1) // stride + 1
     lines = np.zeros((bands, margin + places), taps.dtype)  # zeros on both sides of `w`
     sorted_ = np.empty(stride * places, taps.dtype)
@@ -286,7 +217,7 @@ def _oriented_sources(quads: Tensor, details: Tensor) -> tuple[np.ndarray, ...]:
             sources[band, 0], source_bytes[band, 0] = places[2 * p + q], steps[2 * p + q]
             factors[band, 0] = 1
     places, steps = _planes(details)
-    for first, second, plus, minus in _MIXED:
+    for first, second, plus, minus in MIXED:
         for part, plane in enumerate((plus, minus)):
             for band, sign in ((first, 1), (second, 1 - 2 * part)):
                 sources[band, part], source_bytes[band, part] = places[plane], steps[plane]
@@ -306,7 +237,10 @@ def run(bank_map: BankMap, image: Tensor, bands: list[Tensor]) -> None:
     size, planes = image.element_size(), image.shape[0] * image.shape[1]
     taps = np.array(bank.taps, np.float32 if size == 4 else np.float64)
     one = taps.dtype.type(1)
-    rows, columns = _axis(bank, height, mode, taps.dtype), _axis(bank, width, mode, taps.dtype)
+    rows, columns = (
+        axis_tables(bank, height, mode, taps.dtype),
+        axis_tables(bank, width, mode, taps.dtype),
+    )
     sorting = columns.edges, columns.copied, columns.places
     h, w = bank.count(height), bank.count(width)
     shared = *sorting, bank.before, bank.stride, bank.spacing, h, w

@@ -143,7 +143,7 @@ def _step(j, length):
 
 @compiled
 def weigh_once(one, size, rows, count, weights, target, length):
-    """Sums of `length` elements; `rows` and `weights` are addresses of `count` addresses, numbers."""
+    """Sums of `length` elements; `rows`, `weights`: where `count` addresses and numbers lie."""
     j = 0
     while j < length:
         vectors, j = _step(j, length)

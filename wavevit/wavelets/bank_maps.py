@@ -17,10 +17,12 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from wavevit.checks import fail
+from wavevit.wavelets.bank_tables import axis_matrix, mixing_matrix
 from wavevit.wavelets.filters import FilterBank
 from wavevit.wavelets.haar_maps import has_kernel
 
@@ -116,12 +118,58 @@ class BankMap:
         results = [tensors[0].new_empty(shape) for shape in self.shapes(*tensors[0].shape[:2])]
         if not tensors[0].numel():
             return [result.zero_() for result in results]
+        try:
+            kernel = import_module("wavevit.wavelets.bank_cpu")
+        except ImportError as error:  # numba is there and broken, as beside a numpy too new for it
+            _switch.broken = True
+            warnings.warn(f"Filter banks run without their fast kernel: {error}", stacklevel=2)
+            return [part.clone() for part in self.plain(tensors)]
         if self.transposed:
             image, bands = results[0], [x.contiguous() for x in tensors]
         else:
             image, bands = _even_planes(tensors[0]), results
-        import_module("wavevit.wavelets.bank_cpu").run(self, image, bands)
+        kernel.run(self, image, bands)
         return results
+
+    def plain(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The same as dense products: for what no kernel can be given, not for speed."""
+
+        def constant(values: np.ndarray) -> Tensor:
+            return torch.tensor(values, dtype=tensors[0].dtype, device=tensors[0].device)
+
+        rows, columns = (constant(axis_matrix(self.bank, side, self.mode)) for side in self.size)
+        number, (h, w) = len(self.bank.taps), map(self.bank.count, self.size)
+        batch, channels = tensors[0].shape[:2]
+        flat = (batch, channels, number**2, h * w)
+        if not self.transposed:
+            y = torch.matmul(torch.matmul(rows, tensors[0]), columns.t())
+            y = y.reshape(batch, channels, number, h, number, w).permute(0, 1, 4, 2, 3, 5)
+            if self.layout == "oriented":
+                y = torch.matmul(constant(mixing_matrix()), y.reshape(flat))
+                quads, details = y[:, :, :4], y[:, :, 4:]
+                quads = quads.reshape(batch, channels, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3)
+                parts = [quads, details]
+            else:
+                y = y.reshape(flat)
+                parts = [y[:, :, 0], y[:, :, 1:]] if self.layout == "apart" else [y]
+            shapes = self.shapes(batch, channels)
+            return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        if self.layout == "oriented":
+            quads = tensors[0].reshape(batch, channels, h, 2, w, 2).permute(0, 1, 3, 5, 2, 4)
+            pieces = [quads.reshape(*flat[:2], 4, h * w), tensors[1].reshape(*flat[:2], 12, h * w)]
+            y = torch.matmul(constant(mixing_matrix().T), torch.cat(pieces, dim=2))
+        else:
+            y = torch.cat([part.reshape(*flat[:2], -1, h * w) for part in tensors], dim=2)
+        y = y.reshape(batch, channels, number, number, h, w).permute(0, 1, 3, 4, 2, 5)
+        y = y.reshape(batch, channels, number * h, number * w)
+        return [torch.matmul(torch.matmul(rows.t(), y), columns)]
+
+
+class _Switch:
+    broken = False  # numba was found, and does not import
+
+
+_switch = _Switch()
 
 
 def _even_planes(x: Tensor) -> Tensor:
@@ -222,24 +270,6 @@ class _Apply(torch.autograd.Function):
         return tuple(x.unflatten(0, sizes) for x in results), (0,) * len(results)
 
 
-_broken = False
-
-
-def _loops_work() -> bool:
-    global _broken
-    if not _broken:
-        try:
-            import_module("wavevit.wavelets.bank_cpu")
-        except ImportError as error:  # numba is there and broken, as beside a numpy too new for it
-            _broken = True
-            warnings.warn(f"Filter banks run without their fast kernel: {error}", stacklevel=3)
-    return not _broken
-
-
-# What `torch.compiler.assume_constant_result` sets, which would import dynamo to do so.
-_loops_work._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
 def fits(*tensors: Tensor) -> bool:
     """Whether `apply` can take these tensors; where not, plain operations must.
 
@@ -247,7 +277,7 @@ def fits(*tensors: Tensor) -> bool:
         The same values and derivatives on either path (tests/properties/test_bank_fast.py).
     """
     first = tensors[0]
-    if first.device.type != "cpu" or not has_kernel(first) or not _loops_work():
+    if first.device.type != "cpu" or _switch.broken or not has_kernel(first):
         return False
     if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
         return False
@@ -265,7 +295,9 @@ def _is_ordinary(x: Tensor) -> bool:
 
 
 def apply(bank_map: BankMap, *tensors: Tensor) -> list[Tensor]:
-    """The map of tensors that fit, differentiable any number of times in either mode."""
+    """The map, differentiable any number of times in either mode; fast for tensors that fit."""
+    if not fits(*tensors):
+        return bank_map.plain(tensors)
     if torch.compiler.is_compiling():
         return _call(bank_map, tensors)
     return list(_Apply.apply(bank_map, *tensors))

@@ -7,7 +7,7 @@ With `g` the taps in correlation order and `x̃` the extended signal, the two ma
 
 and each has three evaluations that agree to rounding, chosen by what is fast where:
 
-    loops                           on the CPU, with the extra ``fast``: `wavevit.wavelets.bank_maps`
+    loops                           on the CPU with the extra ``fast``, `wavevit.wavelets.bank_maps`
     strided grouped convolution     large images, and every exported graph
     two dense matrix products       small images in eager mode: the matrix of a side, border
                                     included, is the transform of the identity

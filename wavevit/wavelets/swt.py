@@ -102,9 +102,7 @@ def _step(
     return convolve
 
 
-def _map(
-    x: Tensor, bank: FilterBank, which: str, spacing: int, mode: str = "periodic"
-) -> BankMap:
+def _map(x: Tensor, bank: FilterBank, which: str, spacing: int, mode: str = "periodic") -> BankMap:
     size = (x.shape[-2], x.shape[-1])
     layout = "joined" if which == "analysis" else "apart"
     return BankMap(undecimated(bank, which, spacing), mode, size, layout)

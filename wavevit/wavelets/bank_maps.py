@@ -3,7 +3,7 @@
 What `wavevit.wavelets.haar_maps` is for Haar this is for every other bank: a `BankMap` knows its
 transpose, and that is all that autograd needs. It has the same faces for the same reasons:
 
-* `apply`, eagerly: an autograd Function with explicit ``jvp`` and ``vmap``;
+* `BankMap.apply`, eagerly: an autograd Function with explicit ``jvp`` and ``vmap``;
 * ``torch.ops.wavevit.bank``, under `torch.compile`: the bare operator with a registered derivative;
 * `fits` says where neither serves (an export, a tensor subclass, `torch.func` inside a compiled
   function, a device or dtype without a kernel): callers then use plain operations.
@@ -25,8 +25,9 @@ from wavevit.checks import fail
 from wavevit.wavelets.bank_tables import axis_matrix, mixing_matrix
 from wavevit.wavelets.filters import FilterBank
 from wavevit.wavelets.haar_maps import has_kernel
+from wavevit.wavelets.linear_maps import MapFunction, merged, split
 
-__all__ = ["Bank", "BankMap", "apply", "decimated", "fits", "undecimated"]
+__all__ = ["Bank", "BankMap", "decimated", "fits", "undecimated"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,18 @@ class BankMap:
         if self.layout == "apart":
             return [(batch, channels, h, w), (batch, channels, bands - 1, h, w)]
         return [(batch, channels, bands, h, w)]
+
+    def apply(self, *tensors: Tensor) -> list[Tensor]:
+        """The map, differentiable any number of times in either mode; fast where it `fits`."""
+        if not fits(*tensors):
+            return self.plain(tensors)
+        if torch.compiler.is_compiling():
+            return self.call(tensors)
+        return list(MapFunction.apply(self, *tensors))
+
+    def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The bare operator, without a derivative in forward mode."""
+        return torch.ops.wavevit.bank(list(tensors), *_arguments(self))
 
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """Computes the map, with the kernel wherever it runs."""
@@ -217,21 +230,12 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
-    return _call(ctx.bank_map.transpose, gradients), *[None] * 11
+    return ctx.bank_map.transpose.call(gradients), *[None] * 11
 
 
 def _batched(info: Any, in_dims: Any, tensors: list[Tensor], *args: Any) -> Any:
-    results = _call(_map(*args), _flattened(info, in_dims[0], tensors))
-    return [x.unflatten(0, (info.batch_size, -1)) for x in results], [0] * len(results)
-
-
-def _flattened(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The mapped dimension of every tensor, merged into its batch."""
-    front = [
-        x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
-        for x, dim in zip(tensors, in_dims, strict=True)
-    ]
-    return [x.flatten(0, 1) for x in front]
+    results = _map(*args).call(merged(info, in_dims[0], tensors))
+    return split(info, results), [0] * len(results)
 
 
 _library.impl("bank", _operator, "CompositeExplicitAutograd")
@@ -240,38 +244,8 @@ torch.library.register_vmap("wavevit::bank", _batched, lib=_library)
 torch.library.register_autograd("wavevit::bank", _backward, setup_context=_remember, lib=_library)
 
 
-def _call(bank_map: BankMap, tensors: Sequence[Tensor]) -> list[Tensor]:
-    return torch.ops.wavevit.bank(list(tensors), *_arguments(bank_map))
-
-
-class _Apply(torch.autograd.Function):
-    @staticmethod
-    def forward(bank_map: BankMap, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(_call(bank_map, tensors))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.bank_map = inputs[0]
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return None, *apply(ctx.bank_map.transpose, *gradients)
-
-    @staticmethod
-    def jvp(ctx: Any, _: None, *tangents: Tensor) -> Any:
-        return tuple(apply(ctx.bank_map, *tangents))
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], bank_map: BankMap, *tensors: Tensor
-    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        results = _Apply.apply(bank_map, *_flattened(info, in_dims[1:], tensors))
-        sizes = (info.batch_size, -1)
-        return tuple(x.unflatten(0, sizes) for x in results), (0,) * len(results)
-
-
 def fits(*tensors: Tensor) -> bool:
-    """Whether `apply` can take these tensors; where not, plain operations must.
+    """Whether `BankMap.apply` is fast for these tensors; where not, plain operations must.
 
     Guarantees:
         The same values and derivatives on either path (tests/properties/test_bank_fast.py).
@@ -292,12 +266,3 @@ def _is_ordinary(x: Tensor) -> bool:
     # The older vmap, which `torch.autograd.functional` still uses, takes no rule for an operator.
     ordinary = type(x) in (Tensor, torch.nn.Parameter)
     return ordinary and not torch._C._functorch.is_legacy_batchedtensor(x)
-
-
-def apply(bank_map: BankMap, *tensors: Tensor) -> list[Tensor]:
-    """The map, differentiable any number of times in either mode; fast for tensors that fit."""
-    if not fits(*tensors):
-        return bank_map.plain(tensors)
-    if torch.compiler.is_compiling():
-        return _call(bank_map, tensors)
-    return list(_Apply.apply(bank_map, *tensors))

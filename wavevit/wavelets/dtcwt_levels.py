@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.wavelets.bank_maps import Bank, BankMap, apply, fits
+from wavevit.wavelets.bank_maps import Bank, BankMap, fits
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS, biorthogonal_pair, qshift_filter
 
 __all__ = ["LEVELS", "Level", "analyse", "dense_kernel", "synthesise"]
@@ -327,7 +327,7 @@ def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tu
         Approximation (B, C, 2h, 2w) and details (B, C, 6, 2, h, w), h = H / stride.
     """
     if fits(x):
-        approx, details = apply(_map(name, mode, (x.shape[-2], x.shape[-1])), x)
+        approx, details = _map(name, mode, (x.shape[-2], x.shape[-1])).apply(x)
         return approx, details
     if _wants_plain():
         return _analyse_shifted(x, name, mode)
@@ -345,7 +345,7 @@ def synthesise(
     if fits(approx, details):
         stride = LEVELS[name].stride
         size = (stride * details.shape[-2], stride * details.shape[-1])
-        return apply(_map(name, mode, size).transpose, approx, details)[0]
+        return _map(name, mode, size).transpose.apply(approx, details)[0]
     if _wants_plain():
         return _synthesise_shifted(approx, details, name, mode)
     if torch.compiler.is_compiling():

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.wavelets.bank_maps import BankMap, apply, decimated, fits
+from wavevit.wavelets.bank_maps import BankMap, decimated, fits
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filters import FilterBank, remember
 
@@ -61,7 +61,7 @@ def analyse(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) 
 
     def compute(x: Tensor) -> Tensor:
         if fits(x):
-            return apply(_analysis_map(x, bank, mode), x)[0]
+            return _analysis_map(x, bank, mode).apply(x)[0]
         if _dense_pays(x.shape[1] * x.shape[0], x.shape[-2], x.shape[-1], bank):
             return _dense_analysis(x, bank, mode)
         g = bank_taps(taps, bank, "analysis", x)
@@ -79,7 +79,7 @@ def synthesise(
 
     def compute(c: Tensor) -> Tensor:
         if fits(c):
-            return apply(_synthesis_map(c, bank, mode), c)[0]
+            return _synthesis_map(c, bank, mode).apply(c)[0]
         if _dense_pays(c.shape[1] * c.shape[0], 2 * c.shape[-2], 2 * c.shape[-1], bank):
             return _dense_synthesis(c, bank, mode)
         g = bank_taps(taps, bank, "synthesis", c)
@@ -100,13 +100,13 @@ def analyse_apart(x: Tensor, bank: FilterBank, mode: str) -> tuple[Tensor, Tenso
 
     Two results instead of views of one, whose gradients autograd would have to join again.
     """
-    approx, details = apply(_analysis_map(x, bank, mode, "apart"), x)
+    approx, details = _analysis_map(x, bank, mode, "apart").apply(x)
     return approx, details
 
 
 def synthesise_joined(approx: Tensor, details: Tensor, bank: FilterBank, mode: str) -> Tensor:
     """Inverse of `analyse_apart`, for tensors that `fits` accepts together."""
-    return apply(_synthesis_map(details, bank, mode, "apart"), approx, details)[0]
+    return _synthesis_map(details, bank, mode, "apart").apply(approx, details)[0]
 
 
 def _analysis_map(x: Tensor, bank: FilterBank, mode: str, layout: str = "joined") -> BankMap:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.wavelets.bank_maps import BankMap, apply, fits, undecimated
+from wavevit.wavelets.bank_maps import BankMap, fits, undecimated
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
 from wavevit.wavelets.filters import FilterBank, filter_bank
@@ -92,7 +92,7 @@ def _step(
     if bank.is_haar and mode == "periodic":
         return haar_undecimated
     if fits(image):
-        return lambda x, spacing: apply(_map(x, bank, "analysis", spacing, mode), x)[0]
+        return lambda x, spacing: _map(x, bank, "analysis", spacing, mode).apply(x)[0]
     g = bank_taps(taps, bank, "analysis", image)
 
     def convolve(x: Tensor, spacing: int) -> Tensor:
@@ -148,7 +148,7 @@ def backward_levels(c: Tensor, bank: FilterBank, taps: Tensor | None = None) -> 
             spacing, details = 2 ** (level - 1 - index), c[:, :, index, 1:]
             if g is None:
                 transposed = _map(approx, bank, "synthesis", spacing).transpose
-                approx = apply(transposed, approx, details)[0] / 4
+                approx = transposed.apply(approx, details)[0] / 4
                 continue
             bands = torch.cat([approx[:, :, None], details], dim=2)
             if bank.is_haar:

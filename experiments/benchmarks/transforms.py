@@ -1,22 +1,18 @@
 """Times Haar beside other libraries: ``python -m experiments.benchmarks.transforms``.
 
 Question: how far from a copy of the image is a wavelet transform, ours and theirs?
-Every contender runs once a round, in turning order, so that a slow moment of the machine meets all
-alike; a figure is the median over rounds. The limit is ``x.clone()``, one read and one write.
+`experiments.benchmarks.interleaved` says how it is timed. The limit is ``x.clone()``.
 Before anything is timed, every contender's coefficients must have the image's energy.
 Figures and what they decided: docs/transforms-speed.md; record: experiments/records/transforms/.
 """
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -24,14 +20,20 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor
 
-from experiments.folder import environment, write_json
+from experiments.benchmarks.interleaved import (
+    LIBRARIES,
+    LIMIT,
+    OURS,
+    Shape,
+    Transform,
+    measured,
+    packages,
+)
+from experiments.folder import write_json
 from wavevit.checks import check_at_least, fail
 from wavevit.wavelets import dwt2, wavedec2
 
 __all__ = ["SHAPES", "Options", "benchmark", "contenders", "main", "table"]
-
-Shape = tuple[int, int, int, int]
-Transform = Callable[[Tensor], Sequence[Tensor]]
 
 SHAPES: tuple[Shape, ...] = (
     (32, 3, 224, 224),
@@ -39,8 +41,7 @@ SHAPES: tuple[Shape, ...] = (
     (8, 256, 28, 28),
     (1, 3, 2048, 2048),
 )
-LIMIT, EAGER, COMPILED = "clone", "wavevit", "wavevit compiled"
-LIBRARIES = ("pytorch-wavelets", "ptwt")
+EAGER, COMPILED = OURS
 
 
 @dataclass
@@ -132,56 +133,13 @@ def _check_energy(name: str, results: Sequence[Tensor], x: Tensor, level: int) -
         fail(name, f"coefficients with the image's energy {expected:.6g}", f"{energy:.6g}")
 
 
-def _one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], object]:
-    if not backward:
-        return lambda: transform(x)
-    leaf = x.clone().requires_grad_()
-    cotangents = [torch.randn_like(part) for part in transform(leaf)]
-    return lambda: torch.autograd.grad(transform(leaf), leaf, cotangents)
-
-
-def _times(passes: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in passes}
-    names = list(passes)
-    for turn in range(rounds + 2):
-        shift = turn % len(names)
-        for name in names[shift:] + names[:shift]:
-            start = time.perf_counter()
-            passes[name]()
-            elapsed = time.perf_counter() - start
-            if turn >= 2:
-                seconds[name].append(elapsed)
-    return seconds
-
-
 def _cell(
     shape: Shape, level: int, backward: bool, found: dict[str, Transform], rounds: int
 ) -> dict[str, Any]:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     for name, transform in found.items():
         _check_energy(name, transform(x), x, level)
-    passes = {name: _one_pass(transform, x, backward) for name, transform in found.items()}
-    # The limit stays one copy: a backward pass is at best a second one.
-    passes[LIMIT] = lambda: x.clone()
-    seconds = _times(passes, rounds)
-    milliseconds = {name: 1e3 * median(times) for name, times in seconds.items()}
-    best = min((milliseconds[name] for name in LIBRARIES if name in milliseconds), default=None)
-    cell: dict[str, Any] = {
-        "shape": list(shape),
-        "levels": level,
-        "pass": "forward+backward" if backward else "forward",
-        "threads": torch.get_num_threads(),
-        "milliseconds": {name: round(value, 4) for name, value in milliseconds.items()},
-        "multiple_of_clone": {
-            name: round(median(a / b for a, b in zip(times, seconds[LIMIT], strict=True)), 2)
-            for name, times in seconds.items()
-        },
-    }
-    if best is not None:
-        cell["times_faster_than_best_library"] = {
-            name: round(best / milliseconds[name], 2) for name in (EAGER, COMPILED)
-        }
-    return cell
+    return {"shape": list(shape), "levels": level, **measured(found, x, backward, rounds)}
 
 
 def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[str, Any]:
@@ -217,17 +175,7 @@ def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[s
                         print(table(cells[-1:], header=len(cells) == 1))
     finally:
         torch.set_num_threads(before)
-    return {"environment": _environment(options), "rounds": rounds, "cells": cells}
-
-
-def _environment(options: Options) -> dict[str, Any]:
-    found = environment(torch.device("cpu"), max(options.threads))
-    for package in ("numba", "pytorch-wavelets", "ptwt"):
-        try:
-            found["packages"][package] = version(package)
-        except PackageNotFoundError:
-            found["packages"][package] = "not installed"
-    return found
+    return {"environment": packages(max(options.threads)), "rounds": rounds, "cells": cells}
 
 
 def table(cells: Sequence[dict[str, Any]], header: bool = True) -> str:

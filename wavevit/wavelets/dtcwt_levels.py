@@ -34,6 +34,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from wavevit.wavelets.bank_maps import Bank, BankMap, fits
 from wavevit.wavelets.boundary import extend, source
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS, biorthogonal_pair, qshift_filter
 from wavevit.wavelets.free_sizes import exporting
@@ -328,6 +329,18 @@ class _Synthesis(torch.autograd.Function):
         return *_Analysis.apply(gradients[0], ctx.name, ctx.mode), None, None
 
 
+def _map(name: str, mode: str, size: tuple[int, int]) -> BankMap:
+    stride, pad, ((low_0, low_1), (high_0, high_1)) = LEVELS[name]
+    bank = Bank((low_0, high_1, low_1, high_0), stride, 1, pad, pad)
+    return BankMap(bank, mode, size, "oriented")
+
+
+def _wants_plain() -> bool:
+    """Whether a compiler sees `torch.func`: operations must then know every derivative."""
+    compiling = torch.compiler.is_compiling() and not exporting()
+    return compiling and torch._C._are_functorch_transforms_active()
+
+
 def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """One level down.
 
@@ -342,6 +355,11 @@ def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tu
     """
     if has_torch_function((x,)):
         return handle_torch_function(analyse, (x,), x, name, mode, kernel)
+    if fits(x):
+        approx, details = _map(name, mode, (x.shape[-2], x.shape[-1])).apply(x)
+        return approx, details
+    if _wants_plain():
+        return _analyse_shifted(x, name, mode)
     if torch.compiler.is_compiling() and not exporting():
         return _Analysis.apply(x, name, mode)
     if x.is_cuda and not exporting():
@@ -353,8 +371,8 @@ def approximate(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -
     """The approximation that `analyse` gives, without the work for the details."""
     if has_torch_function((x,)):
         return handle_torch_function(approximate, (x,), x, name, mode, kernel)
-    if not exporting() and (torch.compiler.is_compiling() or x.is_cuda):
-        return analyse(x, name, mode)[0]  # a compiler leaves out what is not read
+    if fits(x) or (not exporting() and (torch.compiler.is_compiling() or x.is_cuda)):
+        return analyse(x, name, mode)[0]  # loops are fast; a compiler leaves out what is not read
     kernel = dense_kernel(name, x) if kernel is None else kernel
     return _interleaved(_planes(x, name, mode, kernel[:4]), *x.shape[:2])
 
@@ -367,6 +385,12 @@ def synthesise(
         return handle_torch_function(
             synthesise, (approx, details), approx, details, name, mode, kernel
         )
+    if fits(approx, details):
+        stride = LEVELS[name].stride
+        size = (stride * details.shape[-2], stride * details.shape[-1])
+        return _map(name, mode, size).transpose.apply(approx, details)[0]
+    if _wants_plain():
+        return _synthesise_shifted(approx, details, name, mode)
     if torch.compiler.is_compiling() and not exporting():
         return _Synthesis.apply(approx, details, name, mode)
     if approx.is_cuda and not exporting():

@@ -8,12 +8,14 @@ network. The functions are overridable like torch's own (`torch.overrides`): a
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_choice, check_image, fail
+from wavevit.wavelets.bank_maps import fits
 from wavevit.wavelets.boundary import MODES, check_mode
-from wavevit.wavelets.filtering import analyse, synthesise
+from wavevit.wavelets.filtering import analyse, analyse_apart, synthesise, synthesise_joined
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_analysis, haar_synthesis
@@ -140,6 +142,21 @@ def forward_step(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = N
     return analyse(x, bank, mode, taps)
 
 
+def forward_apart(
+    x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """`dwt2` as approximation (B, C, h, w) and details (B, C, 3, h, w)."""
+    if has_torch_function((x,)):  # whoever listens for `dwt2` hears this one too
+        bands = dwt2(x, bank, mode)
+    else:
+        check_image(x)
+        check_mode(mode, x.shape[-2], x.shape[-1])
+        if fits(x) and not _is_butterfly(bank, mode, x.shape[-2], x.shape[-1]):
+            return analyse_apart(x, bank, mode)
+        bands = forward_step(x, bank, mode, taps)
+    return bands[:, :, 0], bands[:, :, 1:]
+
+
 def idwt2(
     coefficients: Tensor,
     wavelet: str | FilterBank = "haar",
@@ -185,10 +202,28 @@ def idwt2(
 
 def backward_step(c: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
     """`idwt2` with a bank, without cropping; `taps` as in `forward_step`."""
+    _check_least(c, bank, mode)
+    if bank.is_haar and not exporting():
+        return haar_synthesis(c)
+    return synthesise(c, bank, mode, taps)
+
+
+def backward_apart(
+    approx: Tensor, details: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None
+) -> Tensor:
+    """Inverse of `forward_apart`."""
+    listening = has_torch_function((approx, details))
+    if not listening and not bank.is_haar and fits(approx, details):
+        _check_least(details, bank, mode)
+        return synthesise_joined(approx, details, bank, mode)
+    bands = torch.cat([approx[:, :, None], details], dim=2)
+    if listening:
+        return idwt2(bands, bank, mode)
+    return backward_step(bands, bank, mode, taps)
+
+
+def _check_least(c: Tensor, bank: FilterBank, mode: str) -> None:
     least = 1 if mode == "periodization" else bank.length // 2
     if c.shape[-2] < least or c.shape[-1] < least:
         expected = f"at least {least} coefficients a side for {bank.length} taps in mode {mode!r}"
         fail("coefficients", expected, f"shape {tuple(c.shape)}")
-    if bank.is_haar and not exporting():
-        return haar_synthesis(c)
-    return synthesise(c, bank, mode, taps)

@@ -5,13 +5,14 @@ With `g` the taps in correlation order and `x̃` the extended signal, the two ma
     analysis     c_b[k] = Σ_i g_b[i] x̃[2k + i]
     synthesis    ỹ[m]   = Σ_b Σ_k g_b[m − 2k] c_b[k]        its transpose, cropped to the signal
 
-and each has two evaluations that agree to rounding, chosen by what is fast where:
+and each has three evaluations that agree to rounding, chosen by what is fast where:
 
-    strided grouped convolution     large images, and every compiled or exported graph
+    loops                           on the CPU with the extra ``fast``, `wavevit.wavelets.bank_maps`
+    strided grouped convolution     large images, and every exported graph
     two dense matrix products       small images in eager mode: the matrix of a side, border
                                     included, is the transform of the identity
 
-Both are torch's own operations, so derivatives of every order and direction are torch's too.
+The last two are torch's own operations, so derivatives of every order and direction are torch's.
 Half precision is computed in float32 and rounded once, at the end; autocast is kept out, because
 rounding filters to bfloat16 would cost the reconstruction two digits.
 """
@@ -25,10 +26,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavevit.wavelets.bank_maps import BankMap, decimated, fits
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filters import FilterBank, remember
 
-__all__ = ["analyse", "bank_taps", "in_compute_dtype", "synthesise"]
+__all__ = [
+    "analyse",
+    "analyse_apart",
+    "bank_taps",
+    "in_compute_dtype",
+    "synthesise",
+    "synthesise_joined",
+]
 
 # Sides up to which the dense product was faster than the convolution on a CPU core, forward and
 # backward together: it costs the side per sample, where the convolution costs the taps.
@@ -51,6 +60,8 @@ def analyse(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) 
     """One level, (B, C, H, W) to (B, C, 4, h, w); `taps` may bring the filters as a tensor."""
 
     def compute(x: Tensor) -> Tensor:
+        if fits(x):
+            return _analysis_map(x, bank, mode).apply(x)[0]
         if _dense_pays(x.shape[1] * x.shape[0], x.shape[-2], x.shape[-1], bank):
             return _dense_analysis(x, bank, mode)
         g = bank_taps(taps, bank, "analysis", x)
@@ -67,6 +78,8 @@ def synthesise(
     """Inverse of `analyse`, (B, C, 4, h, w) to (B, C, H, W)."""
 
     def compute(c: Tensor) -> Tensor:
+        if fits(c):
+            return _synthesis_map(c, bank, mode).apply(c)[0]
         if _dense_pays(c.shape[1] * c.shape[0], 2 * c.shape[-2], 2 * c.shape[-1], bank):
             return _dense_synthesis(c, bank, mode)
         g = bank_taps(taps, bank, "synthesis", c)
@@ -80,6 +93,35 @@ def synthesise(
         return _spread_rows(_spread_columns(c, g, crop), g, crop)
 
     return in_compute_dtype(coefficients, compute)
+
+
+def analyse_apart(x: Tensor, bank: FilterBank, mode: str) -> tuple[Tensor, Tensor]:
+    """`analyse` of an `x` that `fits`: approximation (B, C, h, w), details (B, C, 3, h, w).
+
+    Two results instead of views of one, whose gradients autograd would have to join again.
+    """
+    approx, details = _analysis_map(x, bank, mode, "apart").apply(x)
+    return approx, details
+
+
+def synthesise_joined(approx: Tensor, details: Tensor, bank: FilterBank, mode: str) -> Tensor:
+    """Inverse of `analyse_apart`, for tensors that `fits` accepts together."""
+    return _synthesis_map(details, bank, mode, "apart").apply(approx, details)[0]
+
+
+def _analysis_map(x: Tensor, bank: FilterBank, mode: str, layout: str = "joined") -> BankMap:
+    return BankMap(decimated(bank, "analysis", mode), mode, (x.shape[-2], x.shape[-1]), layout)
+
+
+def _synthesis_map(c: Tensor, bank: FilterBank, mode: str, layout: str = "joined") -> BankMap:
+    # Synthesis drops what lies beyond the border: it is the transpose of a transform that found
+    # zeros there. Under periodization the sum goes round the circle instead.
+    h, w = c.shape[-2:]
+    if mode == "periodization":
+        size = (2 * h, 2 * w)
+    else:
+        mode, size = "zero", (2 * h - bank.length + 2, 2 * w - bank.length + 2)
+    return BankMap(decimated(bank, "synthesis", mode), mode, size, layout, transposed=True)
 
 
 def bank_taps(given: Tensor | None, bank: FilterBank, which: str, x: Tensor) -> Tensor:

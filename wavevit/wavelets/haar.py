@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.wavelets.haar_maps import HaarMap, apply, has_kernel, most_fused
+from wavevit.wavelets.haar_maps import HaarMap, has_kernel, most_fused
 from wavevit.wavelets.haar_plain import butterfly
 
 __all__ = [
@@ -41,14 +41,14 @@ def haar_analysis(x: Tensor) -> Tensor:
 
     An odd side repeats its last row or column, as PyWavelets does under `periodization`.
     """
-    (coefficients,) = apply(HaarMap(False, False, 1, (x.shape[-2], x.shape[-1])), x)
+    (coefficients,) = HaarMap(False, False, 1, (x.shape[-2], x.shape[-1])).apply(x)
     return coefficients
 
 
 def haar_synthesis(coefficients: Tensor) -> Tensor:
     """Inverse of `haar_analysis`, (B, C, 4, h, w) to (B, C, 2h, 2w)."""
     size = (2 * coefficients.shape[-2], 2 * coefficients.shape[-1])
-    (x,) = apply(HaarMap(False, True, 1, size), coefficients)
+    (x,) = HaarMap(False, True, 1, size).apply(coefficients)
     return x
 
 
@@ -67,7 +67,7 @@ def haar_pyramid_analysis(x: Tensor, level: int) -> tuple[Tensor, tuple[Tensor, 
         size = (x.shape[-2], x.shape[-1])
         fused = _fusible(x, level)
         if fused:
-            x, *finer = apply(HaarMap(True, False, fused, size), x)
+            x, *finer = HaarMap(True, False, fused, size).apply(x)
         else:
             bands = haar_analysis(x)
             x, finer = bands[:, :, 0], [bands[:, :, 1:]]
@@ -99,7 +99,7 @@ def haar_pyramid_synthesis(approx: Tensor, details: Sequence[Tensor]) -> Tensor:
             fused += 1
         if has_kernel(x):
             size = (height << fused, width << fused)
-            (x,) = apply(HaarMap(True, True, fused, size), x, *reversed(left[:fused]))
+            (x,) = HaarMap(True, True, fused, size).apply(x, *reversed(left[:fused]))
         else:
             x = haar_synthesis(torch.cat([x[:, :, None], left[0]], dim=2))
         left = left[fused:]
@@ -112,7 +112,7 @@ def haar_packet_analysis(x: Tensor, level: int) -> Tensor:
     while level > 0:
         size = (bands.shape[-2], bands.shape[-1])
         fused = max(_fusible(bands, level), 1)
-        (packets,) = apply(HaarMap(False, False, fused, size), bands)
+        (packets,) = HaarMap(False, False, fused, size).apply(bands)
         bands = packets.flatten(1, 2)
         level -= fused
     return bands.unflatten(1, (channels, -1))
@@ -142,7 +142,7 @@ def haar_packet_synthesis(packets: Tensor, size: tuple[int, int] | None = None) 
         ):
             fused += 1
         whole = (coarse[0] << fused, coarse[1] << fused)
-        (x,) = apply(HaarMap(False, True, fused, whole), x.unflatten(1, (-1, 4**fused)))
+        (x,) = HaarMap(False, True, fused, whole).apply(x.unflatten(1, (-1, 4**fused)))
         level -= fused
         rows, columns = _rounded_up((height, width), level)
         x = x[..., :rows, :columns]
@@ -173,14 +173,14 @@ def haar_undecimated(x: Tensor, spacing: int) -> Tensor:
     Each is the orthonormal one of the block whose other rows and columns are `spacing` pixels
     away. No sample is dropped, so the map commutes with every circular shift.
     """
-    (coefficients,) = apply(HaarMap(False, False, 1, (x.shape[-2], x.shape[-1]), spacing), x)
+    (coefficients,) = HaarMap(False, False, 1, (x.shape[-2], x.shape[-1]), spacing).apply(x)
     return coefficients
 
 
 def haar_undecimated_inverse(coefficients: Tensor, spacing: int) -> Tensor:
     """Inverse of `haar_undecimated`: the mean of the four inverses that decimation would have."""
     size = (coefficients.shape[-2], coefficients.shape[-1])
-    (x,) = apply(HaarMap(False, True, 1, size, spacing), coefficients)
+    (x,) = HaarMap(False, True, 1, size, spacing).apply(coefficients)
     return x / 4
 
 

@@ -15,11 +15,7 @@ before. `wavevit.wavelets.haar_maps` calls `run` with tensors whose shapes fit; 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +24,7 @@ from numba import types
 from numba.extending import intrinsic
 from torch import Tensor
 
+from wavevit.wavelets.cpu_threads import share
 from wavevit.wavelets.haar_cpu_code import Lanes, compiled, load, store
 from wavevit.wavelets.haar_cpu_undecimated import undecimated, undecimated_adjoint
 
@@ -40,7 +37,6 @@ __all__ = ["run"]
 _HALF = {torch.float32: np.float32(0.5), torch.float64: np.float64(0.5)}
 
 _WIDE, _NARROW = 8, 4  # blocks per vector step; a row shorter than four goes block by block
-_GRAIN = 1 << 16  # pixels per thread below which a second thread costs more than it brings
 
 
 def _split_blocks(count: int) -> Callable[..., Any]:
@@ -289,12 +285,6 @@ def _packet_inverse(half, size, scratch, image, packets, level, height, width, s
             source = target
 
 
-@cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    # By process: the threads of a parent do not live on in a forked DataLoader worker.
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="haar")
-
-
 def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     """Fills `bands` from `image`, or `image` from `bands`; all contiguous, float32 or float64.
 
@@ -322,14 +312,4 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
         memory = (np.empty(scratch, np.uint8),) if scratch else ()
         kernel(half, size, *memory, *where, height, width, start, stop)
 
-    units = image.shape[0] * image.shape[1] * bands[0].shape[-2]
-    threads = min(torch.get_num_threads(), units, image.numel() // _GRAIN)
-    if threads <= 1:
-        work(0, units)
-        return
-    cuts = [units * thread // threads for thread in range(threads + 1)]
-    pool = _pool(os.getpid())
-    others = [pool.submit(work, *cut) for cut in pairwise(cuts[1:])]
-    work(cuts[0], cuts[1])
-    for other in others:
-        other.result()
+    share(work, image.shape[0] * image.shape[1] * bands[0].shape[-2], image.numel())

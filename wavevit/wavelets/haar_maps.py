@@ -1,11 +1,10 @@
 """The Haar transforms as linear maps with every derivative, over the fastest kernel there is.
 
-A `HaarMap` is one linear map and knows its transpose. That is enough for all of autograd: the
-backward pass of a map is its transpose, the tangent is the map itself, and a batch of maps is the
-map of a larger batch. (Left to autograd, a slice's backward pass fills a whole image with zeros,
-four times over.) The layers, top to bottom:
+A `HaarMap` is one linear map and knows its transpose, which is enough for all of autograd
+(`wavevit.wavelets.linear_maps`). Left to autograd, a slice's backward pass fills a whole image with
+zeros, four times over. The layers, top to bottom:
 
-* `apply` chooses. Eagerly: an autograd Function with explicit ``jvp`` and ``vmap``. Under
+* `HaarMap.apply` chooses. Eagerly: an autograd Function with explicit ``jvp`` and ``vmap``. Under
   `torch.compile`: the bare operator, whose derivative is registered, because dynamo can't trace a
   Function that has a ``jvp``. Where someone must look inside (`torch.export`, `torch.jit.trace`, a
   tensor subclass) or no kernel helps a compiler: plain operations.
@@ -16,7 +15,6 @@ four times over.) The layers, top to bottom:
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,13 +27,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from wavevit.checks import fail
 from wavevit.wavelets import haar_plain
 from wavevit.wavelets.free_sizes import certainly, exporting
+from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
 
-__all__ = ["HaarMap", "apply", "has_kernel", "kernels", "most_fused"]
+__all__ = ["HaarMap", "has_kernel", "imported", "kernels", "most_fused"]
 
 
 class _Switch:
@@ -123,6 +121,31 @@ class HaarMap:
         ]
         return [(batch, channels, h, w), *details]
 
+    def apply(self, *tensors: Tensor) -> list[Tensor]:
+        """The map of the tensors, differentiable any number of times in either mode.
+
+        Guarantees:
+            The same values and derivatives with and without kernels, eagerly, compiled, exported
+            and under `torch.func` (tests/properties/test_haar_fast.py).
+        """
+        first = tensors[0]
+        if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
+            return self.plain(tensors)  # torch promotes, or complains, in its own words
+        if torch.compiler.is_compiling():
+            # A transform of torch.func inside the compiled function: the operator alone would give
+            # jvp a tangent of zero, without a word.
+            if torch._C._are_functorch_transforms_active() or not has_kernel(first):
+                return self.plain(tensors)
+            return self.call(tensors)
+        if torch.jit.is_tracing() or not all(map(is_ordinary, tensors)):
+            return self.plain(tensors)
+        return applied(self, tensors)
+
+    def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The bare operator, without a derivative in forward mode."""
+        shape = (self.level, *self.size, self.spacing)
+        return torch.ops.wavevit.haar(list(tensors), self.pyramid, self.transposed, *shape)
+
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """Computes the map with the kernel for these tensors."""
         kernel = _kernel(tensors[0]) if tensors[0].numel() else None
@@ -180,7 +203,7 @@ def _kernel(x: Tensor) -> ModuleType | None:
     if not has_kernel(x):
         return None
     try:
-        return _imported(
+        return imported(
             "wavevit.wavelets.haar_cpu"
             if x.device.type == "cpu"
             else "wavevit.wavelets.haar_triton"
@@ -191,7 +214,10 @@ def _kernel(x: Tensor) -> ModuleType | None:
         return None
 
 
-_imported = cache(import_module)
+@cache
+def imported(name: str) -> ModuleType:
+    """A module of kernels, looked up once."""
+    return import_module(name)
 
 
 _library = torch.library.Library("wavevit", "DEF")
@@ -220,110 +246,15 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
-    return _call(ctx.haar_map.transpose, gradients), *[None] * 6
+    return ctx.haar_map.transpose.call(gradients), *[None] * 6
 
 
 def _batched(info: Any, in_dims: Any, tensors: list[Tensor], *args: Any) -> Any:
-    results = _call(_map(*args), _flattened(info, in_dims[0], tensors))
-    return [x.unflatten(0, (info.batch_size, -1)) for x in results], [0] * len(results)
-
-
-def _flattened(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The mapped dimension of every tensor, merged into its batch."""
-    front = [
-        x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
-        for x, dim in zip(tensors, in_dims, strict=True)
-    ]
-    return [x.flatten(0, 1) for x in front]
+    results = _map(*args).call(merged(info, in_dims[0], tensors))
+    return split(info, results), [0] * len(results)
 
 
 _library.impl("haar", _operator, "CompositeExplicitAutograd")
 torch.library.register_fake("wavevit::haar", _fake, lib=_library)
 torch.library.register_vmap("wavevit::haar", _batched, lib=_library)
 torch.library.register_autograd("wavevit::haar", _backward, setup_context=_remember, lib=_library)
-
-
-def _call(haar_map: HaarMap, tensors: Sequence[Tensor]) -> list[Tensor]:
-    return torch.ops.wavevit.haar(
-        list(tensors),
-        haar_map.pyramid,
-        haar_map.transposed,
-        haar_map.level,
-        *haar_map.size,
-        haar_map.spacing,
-    )
-
-
-def _eagerly(haar_map: HaarMap, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The map of tensors that autograd has done with.
-
-    Without a dispatch mode that looks on, the dispatcher need not hear of it: on a small image it
-    takes longer than the kernel.
-    """
-    if torch._C._len_torch_dispatch_stack():
-        return _call(haar_map, tensors)
-    return haar_map.run(list(tensors))
-
-
-class _Apply(torch.autograd.Function):
-    @staticmethod
-    def forward(haar_map: HaarMap, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(_eagerly(haar_map, tensors))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.haar_map = inputs[0]
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return None, *apply(ctx.haar_map.transpose, *gradients)
-
-    @staticmethod
-    def jvp(ctx: Any, _: None, *tangents: Tensor) -> Any:
-        return tuple(apply(ctx.haar_map, *tangents))
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], haar_map: HaarMap, *tensors: Tensor
-    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        results = _Apply.apply(haar_map, *_flattened(info, in_dims[1:], tensors))
-        sizes = (info.batch_size, -1)
-        return tuple(x.unflatten(0, sizes) for x in results), (0,) * len(results)
-
-
-# torch asks for it at every call, and working it out takes longer than a small image.
-_Apply.forward.__signature__ = inspect.signature(_Apply.forward)  # type: ignore[attr-defined]
-
-
-def apply(haar_map: HaarMap, *tensors: Tensor) -> list[Tensor]:
-    """The map of the tensors, differentiable any number of times in either mode.
-
-    Guarantees:
-        The same values and derivatives with and without kernels, eagerly, compiled, exported and
-        under `torch.func` (tests/properties/test_haar_fast.py).
-    """
-    first = tensors[0]
-    if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
-        return haar_map.plain(tensors)  # torch promotes, or complains, in its own words
-    if torch.compiler.is_compiling():
-        # A transform of torch.func inside the compiled function: the operator alone would give
-        # jvp a tangent of zero, without a word.
-        if torch._C._are_functorch_transforms_active() or not has_kernel(first):
-            return haar_map.plain(tensors)
-        return _call(haar_map, tensors)
-    if torch.jit.is_tracing() or not all(map(_is_ordinary, tensors)):
-        return haar_map.plain(tensors)
-    if torch._C._are_functorch_transforms_active() or any(map(_is_derived, tensors)):
-        return list(_Apply.apply(haar_map, *tensors))
-    return _eagerly(haar_map, tensors)
-
-
-def _is_derived(x: Tensor) -> bool:
-    # A level of forward mode stays open as long as there are dual numbers.
-    return (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0
-
-
-def _is_ordinary(x: Tensor) -> bool:
-    # The older vmap, which `torch.autograd.functional` still uses, takes no rule for an operator.
-    ordinary = type(x) in (Tensor, torch.nn.Parameter)
-    return ordinary and not torch._C._functorch.is_legacy_batchedtensor(x)

@@ -148,7 +148,7 @@ class WaveDec2(_Analysis):
         """Images (B, C, H, W) to a `Pyramid`."""
         check_image(x)
         level = check_level(self.level, x.shape[-2], x.shape[-1], self.bank.length)
-        return decompose(x, self._step, level)
+        return decompose(x, self.bank, self.mode, level, self.taps)
 
 
 class WaveRec2(_Synthesis):
@@ -160,7 +160,7 @@ class WaveRec2(_Synthesis):
         output_size: tuple[int, int] | None = None,
     ) -> Tensor:
         """A `Pyramid` to images (B, C, H, W)."""
-        return recompose(pyramid, self._step, output_size)
+        return recompose(pyramid, self.bank, self.mode, output_size, self.taps)
 
 
 class SWT2(_Transform):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.wavelets.dwt import check_bands, check_maps, crop, dwt2, fuses_levels, idwt2
+from wavevit.wavelets.dwt import (
+    backward_apart,
+    check_bands,
+    check_maps,
+    crop,
+    forward_apart,
+    fuses_levels,
+)
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
@@ -70,28 +76,39 @@ def check_level(level: int | None, height: int, width: int, length: int) -> int:
     return level
 
 
-def decompose(x: Tensor, step: Callable[[Tensor], Tensor], level: int) -> Pyramid:
-    """`level` times `step`, which maps (B, C, H, W) to (B, C, 4, h, w)."""
+def decompose(
+    x: Tensor, bank: FilterBank, mode: str, level: int, taps: Tensor | None = None
+) -> Pyramid:
+    """`wavedec2` without its checks; `taps` may bring the bank's filters as a tensor."""
+    if fuses_levels(x, bank, mode):
+        return Pyramid(*haar_pyramid_analysis(x, level))
     approx, details = x, []
     for _ in range(level):
-        bands = step(approx)
-        approx = bands[:, :, 0]
-        details.append(bands[:, :, 1:])
+        approx, bands = forward_apart(approx, bank, mode, taps)
+        details.append(bands)
     return Pyramid(approx, tuple(reversed(details)))
 
 
 def recompose(
     pyramid: tuple[Tensor, tuple[Tensor, ...]],
-    step: Callable[[Tensor], Tensor],
+    bank: FilterBank,
+    mode: str,
     output_size: tuple[int, int] | None,
+    taps: Tensor | None = None,
 ) -> Tensor:
-    """Inverse of `decompose`; `step` maps (B, C, 4, h, w) to (B, C, H, W)."""
+    """`waverec2` with a bank; `taps` as in `decompose`."""
     approx, details = pyramid
     check_image(approx, "pyramid.approx")
+    if fuses_levels(approx, bank, mode):
+        coarse: Sequence[int] = approx.shape[-2:]
+        for index, bands in enumerate(details):
+            height, width = _fitting(bands, f"pyramid.details[{index}]", approx, coarse)
+            coarse = (2 * height, 2 * width)
+        return crop(haar_pyramid_synthesis(approx, details), output_size)
     for index, bands in enumerate(details):
         height, width = _fitting(bands, f"pyramid.details[{index}]", approx, approx.shape[-2:])
-        approx = take(take(approx, -2, 0, height), -1, 0, width)[:, :, None]
-        approx = step(torch.cat([approx, bands], dim=2))
+        approx = take(take(approx, -2, 0, height), -1, 0, width)
+        approx = backward_apart(approx, bands, bank, mode, taps)
     return crop(approx, output_size)
 
 
@@ -139,9 +156,7 @@ def wavedec2(
     check_image(x)
     bank = filter_bank(wavelet)
     level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
-    if fuses_levels(x, bank, mode):
-        return Pyramid(*haar_pyramid_analysis(x, level))
-    return decompose(x, lambda image: dwt2(image, bank, mode), level)
+    return decompose(x, bank, mode, level)
 
 
 def waverec2(
@@ -170,13 +185,4 @@ def waverec2(
         allocates its output alone; plain Haar 2.75 times that at the peak
         (tests/unit/test_wavelet_memory.py).
     """
-    bank = filter_bank(wavelet)
-    approx, details = pyramid
-    if isinstance(approx, Tensor) and fuses_levels(approx, bank, mode):
-        check_image(approx, "pyramid.approx")
-        coarse: Sequence[int] = approx.shape[-2:]
-        for index, bands in enumerate(details):
-            height, width = _fitting(bands, f"pyramid.details[{index}]", approx, coarse)
-            coarse = (2 * height, 2 * width)
-        return crop(haar_pyramid_synthesis(approx, details), output_size)
-    return recompose(pyramid, lambda bands: idwt2(bands, bank, mode), output_size)
+    return recompose(pyramid, filter_bank(wavelet), mode, output_size)

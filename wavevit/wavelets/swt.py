@@ -11,12 +11,15 @@ inverses that decimation at even and at odd places would have.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_image, fail
+from wavevit.wavelets.bank_maps import BankMap, fits, undecimated
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
 from wavevit.wavelets.filters import FilterBank, filter_bank
@@ -73,22 +76,38 @@ def forward_levels(
         return handle_torch_function(forward_levels, (x,), x, bank, level, taps, mode)
 
     def compute(image: Tensor) -> Tensor:
+        step = _step(image, bank, taps, mode)
         levels: list[Tensor] = []
-        if bank.is_haar and mode == "periodic":
-            for j in range(level):
-                levels.append(haar_undecimated(image, 2**j))
-                image = levels[-1][:, :, 0]
-            # Stacking would copy four times the image; one level is a view of what there is.
-            return torch.stack(levels[::-1], dim=2) if level > 1 else levels[0][:, :, None]
-        g = bank_taps(taps, bank, "analysis", image)
         for j in range(level):
-            bands = filter_axis(filter_axis(image, g, -1, 2**j, mode), g, -2, 2**j, mode)
-            bands = bands.unflatten(1, (image.shape[1], 4))
-            levels.append(bands)
-            image = bands[:, :, 0]
-        return torch.stack(levels[::-1], dim=2)
+            levels.append(step(image, 2**j))
+            image = levels[-1][:, :, 0]
+        # Stacking would copy four times the image; one level is a view of what there is.
+        return torch.stack(levels[::-1], dim=2) if level > 1 else levels[0][:, :, None]
 
     return in_compute_dtype(x, compute)
+
+
+def _step(
+    image: Tensor, bank: FilterBank, taps: Tensor | None, mode: str
+) -> Callable[[Tensor, int], Tensor]:
+    """What maps (B, C, H, W) and the distance between taps to (B, C, 4, H, W), fast for `image`."""
+    if bank.is_haar and mode == "periodic":
+        return haar_undecimated
+    if fits(image):
+        return lambda x, spacing: _map(x, bank, "analysis", spacing, mode).apply(x)[0]
+    g = bank_taps(taps, bank, "analysis", image)
+
+    def convolve(x: Tensor, spacing: int) -> Tensor:
+        bands = filter_axis(filter_axis(x, g, -1, spacing, mode), g, -2, spacing, mode)
+        return bands.unflatten(1, (x.shape[1], 4))
+
+    return convolve
+
+
+def _map(x: Tensor, bank: FilterBank, which: str, spacing: int, mode: str = "periodic") -> BankMap:
+    size = (x.shape[-2], x.shape[-1])
+    layout = "joined" if which == "analysis" else "apart"
+    return BankMap(undecimated(bank, which, spacing), mode, size, layout)
 
 
 def iswt2(coefficients: Tensor, wavelet: str | FilterBank = "haar") -> Tensor:
@@ -135,11 +154,16 @@ def backward_levels(c: Tensor, bank: FilterBank, taps: Tensor | None = None) -> 
     def compute(c: Tensor) -> Tensor:
         approx = c[:, :, 0, 0]
         level = c.shape[2]
-        g = None if bank.is_haar else bank_taps(taps, bank, "synthesis", c).flip(-1) / 2
+        loops = fits(c) and not bank.is_haar
+        g = None if loops else bank_taps(taps, bank, "synthesis", c).flip(-1) / 2
         for index in range(level):
-            spacing = 2 ** (level - 1 - index)
-            bands = torch.cat([approx[:, :, None], c[:, :, index, 1:]], dim=2)
+            spacing, details = 2 ** (level - 1 - index), c[:, :, index, 1:]
             if g is None:
+                transposed = _map(approx, bank, "synthesis", spacing).transpose
+                approx = transposed.apply(approx, details)[0] / 4
+                continue
+            bands = torch.cat([approx[:, :, None], details], dim=2)
+            if bank.is_haar:
                 approx = haar_undecimated_inverse(bands, spacing)
                 continue
             bands = bands.flatten(1, 2)

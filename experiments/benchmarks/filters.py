@@ -1,0 +1,327 @@
+"""Times everything but decimated Haar: ``python -m experiments.benchmarks.filters``.
+
+Question: are longer filters, undecimated Haar and the dual tree faster here than in the better
+library, forward and backward? Contenders, each in the modes that it has: ours, eager and compiled;
+pytorch-wavelets; ptwt, whichever of its two convolutions is faster on the shape; for the
+undecimated transform a grouped dilated convolution besides, and pytorch-wavelets level by level,
+because its ``SWTForward`` fails beyond the first (1.3.0), and ptwt for one level, an axis at a
+time, because it has no two-dimensional one. `experiments.benchmarks.interleaved` says how it is
+timed. Before that, every contender's coefficients must be ours. More than one level, and more than
+one thread, are timed separately, not together.
+Figures: docs/transforms-speed.md; record: experiments/records/transforms/filters.json.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import tyro
+from torch import Tensor
+
+from experiments.benchmarks.interleaved import (
+    LIBRARIES,
+    OURS,
+    Shape,
+    Transform,
+    measured,
+    packages,
+)
+from experiments.folder import write_json
+from wavevit.checks import check_at_least, fail
+from wavevit.wavelets import dtcwt2, dwt_max_level, swt2, wavedec2
+
+__all__ = ["CASES", "PAGE", "RECORD", "Case", "Options", "benchmark", "contenders", "page_with"]
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "experiments" / "records" / "transforms" / "filters.json"
+PAGE = ROOT / "docs" / "transforms-speed.md"
+BEGIN, END = "<!-- begin: filters -->", "<!-- end: filters -->"
+
+GROUPED = "grouped dilated convolution"
+_SHAPES: tuple[Shape, ...] = (
+    (32, 3, 224, 224),
+    (32, 16, 112, 112),
+    (32, 64, 56, 56),
+    (1, 3, 1024, 1024),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed: ``"decimated"``, ``"undecimated"`` or ``"dual tree"``, and of what."""
+
+    kind: str
+    wavelet: str
+    mode: str
+    level: int
+    shape: Shape
+
+
+CASES: tuple[Case, ...] = (
+    *(
+        Case("decimated", wavelet, mode, level, shape)
+        for wavelet, taps in (("db2", 4), ("db4", 8), ("sym8", 16), ("bior4.4", 10))
+        for mode in ("periodization", "symmetric")
+        for level in (1, 3)
+        for shape in _SHAPES
+        if level <= dwt_max_level(*shape[2:], taps)  # deeper, pytorch-wavelets errs by 0.001
+    ),
+    *(Case("undecimated", "haar", "periodic", level, s) for level in (1, 2) for s in _SHAPES),
+    *(Case("dual tree", "near_sym_a", "symmetric", level, s) for level in (1, 3) for s in _SHAPES),
+)
+
+
+@dataclass
+class Options:
+    """Time longer filters, undecimated Haar and the dual tree against other libraries."""
+
+    quick: bool = False
+    """Three rounds in place of up to eleven: to see that it runs, not to quote."""
+    threads: tuple[int, ...] = (1, 2)
+    """Numbers of CPU threads; after the first, one level only."""
+    out: Path | None = None
+    """A JSON file to write; by default the table is only printed."""
+    render: bool = False
+    """Only rewrite the tables of docs/transforms-speed.md from the record."""
+
+
+def _ours(case: Case) -> Transform:
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        if case.kind == "undecimated":
+            return (swt2(x, case.wavelet, case.level),)
+        if case.kind == "dual tree":
+            low, bands = dtcwt2(x, case.level, case.wavelet, mode=case.mode)
+            return (low, *bands)
+        approx, details = wavedec2(x, case.wavelet, case.mode, case.level)
+        return (approx, *details)
+
+    return transform
+
+
+def _pytorch_wavelets(case: Case, x: Tensor) -> Transform:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks setuptools for what setuptools deprecates
+        library = import_module("pytorch_wavelets")
+    if case.kind == "undecimated":
+        return _level_by_level(import_module("pytorch_wavelets.dwt.lowlevel"), case)
+    if case.kind == "dual tree":
+        module = library.DTCWTForward(J=case.level, biort=case.wavelet)
+    else:
+        module = library.DWTForward(J=case.level, wave=case.wavelet, mode=case.mode)
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        approx, details = module(x)
+        return (approx, *details[::-1])
+
+    return transform
+
+
+def _level_by_level(lowlevel: ModuleType, case: Case) -> Transform:
+    taps = import_module("pywt").Wavelet(case.wavelet)
+    filters = lowlevel.prep_filt_afb2d(taps.dec_lo, taps.dec_hi, taps.dec_lo, taps.dec_hi)
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        channels, levels = x.shape[1], []
+        for step in range(case.level):
+            bands = lowlevel.afb2d_atrous(x, filters, case.mode, 2**step)
+            levels.append(bands.unflatten(1, (channels, 4)))
+            x = levels[-1][:, :, 0]
+        return (torch.stack(levels[::-1], dim=2),)
+
+    return transform
+
+
+def _ptwt(case: Case, x: Tensor) -> Transform | None:
+    library = import_module("ptwt")
+    if case.kind == "undecimated" and case.level == 1:
+
+        def both_axes(x: Tensor) -> Sequence[Tensor]:
+            bands = [
+                band
+                for half in library.swt(x, case.wavelet, 1, axis=-1)
+                for band in library.swt(half, case.wavelet, 1, axis=-2)
+            ]
+            return (torch.stack(bands, dim=2)[:, :, None],)
+
+        return both_axes
+    if case.kind != "decimated" or case.mode == "periodization":
+        return None
+
+    def whole(x: Tensor) -> Sequence[Tensor]:
+        approx, *details = library.wavedec2(x, case.wavelet, mode=case.mode, level=case.level)
+        return (approx, *(band for bands in details for band in bands))
+
+    def separable(x: Tensor) -> Sequence[Tensor]:
+        approx, *details = library.fswavedec2(x, case.wavelet, mode=case.mode, level=case.level)
+        return (approx, *(band for bands in details for band in bands.values()))
+
+    return min((whole, separable), key=lambda transform: _second_run(transform, x))
+
+
+def _second_run(transform: Transform, x: Tensor) -> float:
+    transform(x)
+    begin = time.perf_counter()
+    transform(x)
+    return time.perf_counter() - begin
+
+
+def _convolution(case: Case, x: Tensor) -> Transform | None:
+    if case.kind != "undecimated":
+        return None
+    signs = torch.tensor([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
+    weight = (signs / 2).view(4, 1, 2, 2)
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        channels, levels = x.shape[1], []
+        grouped = weight.repeat(channels, 1, 1, 1)
+        for step in range(case.level):
+            padded = F.pad(x, (0, 2**step, 0, 2**step), mode="circular")
+            bands = F.conv2d(padded, grouped, dilation=2**step, groups=channels)
+            levels.append(bands.unflatten(1, (channels, 4)))
+            x = levels[-1][:, :, 0]
+        return (torch.stack(levels[::-1], dim=2),)
+
+    return transform
+
+
+def contenders(case: Case, x: Tensor) -> dict[str, Transform]:
+    """Transforms by name, those that exist; libraries that are not installed are said."""
+    found: dict[str, Transform] = {
+        OURS[0]: _ours(case),
+        OURS[1]: torch.compile(_ours(case), fullgraph=True, dynamic=False),
+    }
+    builders: dict[str, Callable[[Case, Tensor], Transform | None]] = {
+        GROUPED: _convolution,
+        **dict(zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True)),
+    }
+    for name, build in builders.items():
+        try:
+            transform = build(case, x)
+        except ModuleNotFoundError as error:
+            print(f"{name} is left out: {error}")
+            continue
+        if transform is not None:
+            found[name] = transform
+    return found
+
+
+def _check_values(found: dict[str, Transform], x: Tensor) -> None:
+    expected, *details = found[OURS[0]](x)
+    energy = sum(float(part.double().square().sum()) for part in details)
+    for name, transform in found.items():
+        approx, *others = transform(x)
+        if approx.shape != expected.shape:
+            fail(name, f"an approximation of {tuple(expected.shape)}", tuple(approx.shape))
+        error = float((approx - expected).norm() / expected.norm())
+        rest = sum(float(part.double().square().sum()) for part in others)
+        # Details are laid out differently by everyone: their energy must agree.
+        error = max(error, abs(rest - energy) / (energy or 1))
+        if not error < 1e-4:
+            fail(name, "our coefficients to within 1e-4", f"an error of {error:.2g}")
+
+
+def benchmark(options: Options, cases: Sequence[Case] = CASES) -> dict[str, Any]:
+    """Times every case, forward and with backward; restores the number of threads.
+
+    Returns:
+        The record: ``environment`` and ``cells``, each a case and what `measured` says of it.
+
+    Raises:
+        ValueError: no thread, or a contender whose coefficients are not ours.
+    """
+    for threads in options.threads:
+        check_at_least("threads", threads, 1)
+    rounds, before = 3 if options.quick else 11, torch.get_num_threads()
+    cells: list[dict[str, Any]] = []
+    try:
+        for threads in options.threads:
+            torch.set_num_threads(threads)
+            for case in cases:
+                if threads != options.threads[0] and case.level > 1:
+                    continue
+                torch.compiler.reset()  # what was compiled for other cases and threads
+                x = torch.randn(case.shape, generator=torch.Generator().manual_seed(0))
+                found = contenders(case, x)
+                _check_values(found, x)
+                for backward in (False, True):
+                    cell = measured(found, x, backward, rounds, budget=1.5)
+                    cells.append({**vars(case), "shape": list(case.shape), **cell})
+                    print(_line(cells[-1]), flush=True)
+    finally:
+        torch.set_num_threads(before)
+    return {"environment": packages(max(options.threads)), "cells": cells}
+
+
+def _line(cell: dict[str, Any]) -> str:
+    shape = "x".join(map(str, cell["shape"]))
+    multiples = ", ".join(f"{name} {value}" for name, value in cell["multiple_of_clone"].items())
+    where = f"{cell['kind']} {cell['wavelet']} {cell['mode']} level {cell['level']} {shape}"
+    faster = cell.get("times_faster_than_best_library", {}).values()
+    return f"{where} {cell['pass']} x{cell['threads']}: {multiples}; faster {list(faster)}"
+
+
+def render(record: dict[str, Any]) -> str:
+    """One table a kind: how many times faster than the better library, eager / compiled."""
+    cells, lines = record["cells"], []
+    for kind in dict.fromkeys(cell["kind"] for cell in cells):
+        mine = [cell for cell in cells if cell["kind"] == kind]
+        shapes = list(dict.fromkeys(tuple(cell["shape"]) for cell in mine))
+        lines += ["", f"{kind.capitalize()}:", ""]
+        titles = [f"({','.join(map(str, shape))})" for shape in shapes]
+        lines.append("| " + " | ".join(["", "pass", "threads", *titles]) + " |")
+        lines.append("|" + "---|" * (3 + len(shapes)))
+        for row, figures in _rows(mine):
+            entries = [figures.get(shape, "–") for shape in shapes]
+            lines.append("| " + " | ".join([*row, *entries]) + " |")
+    return "\n".join(lines).strip()
+
+
+def _rows(
+    cells: Sequence[dict[str, Any]],
+) -> Iterator[tuple[tuple[str, str, str], dict[Shape, str]]]:
+    rows: dict[tuple[str, str, str], dict[Shape, str]] = {}
+    for cell in sorted(cells, key=lambda cell: cell["threads"]):
+        name = f"{cell['wavelet']}, {cell['mode']}, level {cell['level']}"
+        faster = cell.get("times_faster_than_best_library")
+        figure = " / ".join(f"{faster[who]:.1f}" for who in OURS) if faster else "–"
+        row = rows.setdefault((name, cell["pass"], str(cell["threads"])), {})
+        row[tuple(cell["shape"])] = figure
+    yield from rows.items()
+
+
+def page_with(record: dict[str, Any], page: str) -> str:
+    """The page with its generated part replaced."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{render(record)}\n{END}{after}"
+
+
+def main() -> None:
+    """The command line; complaints about arguments come without a traceback."""
+    options = tyro.cli(
+        Options, prog="python -m experiments.benchmarks.filters", description=Options.__doc__
+    )
+    try:
+        if not options.render:
+            record = benchmark(options)
+            if options.out is not None:
+                write_json(options.out, record)
+                print(f"→ {options.out}")
+            return
+        PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
+    except ValueError as error:
+        raise SystemExit(f"experiments.benchmarks.filters: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Times contenders in turn, so that a slow moment of the machine meets all alike.
+
+Every contender runs once a round, in turning order; a figure is the median over rounds, a multiple
+the median of the ratios within a round. The limit is ``x.clone()``, one read and one write.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.folder import environment
+
+__all__ = ["LIBRARIES", "LIMIT", "OURS", "Shape", "Transform", "measured", "packages"]
+
+Shape = tuple[int, int, int, int]
+Transform = Callable[[Tensor], Sequence[Tensor]]
+
+LIMIT, OURS = "clone", ("wavevit", "wavevit compiled")
+LIBRARIES = ("pytorch-wavelets", "ptwt")
+_FEWEST = 3  # rounds, however slow
+
+
+def _one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], object]:
+    if not backward:
+        return lambda: transform(x)
+    leaf = x.clone().requires_grad_()
+    cotangents = [torch.randn_like(part) for part in transform(leaf)]
+    return lambda: torch.autograd.grad(transform(leaf), leaf, cotangents)
+
+
+def _times(
+    passes: dict[str, Callable[[], object]], rounds: int, budget: float
+) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    names = list(passes)
+    begin = time.perf_counter()
+    for turn in range(rounds + 1):
+        if turn > _FEWEST and time.perf_counter() - begin > budget:
+            break
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            start = time.perf_counter()
+            passes[name]()
+            elapsed = time.perf_counter() - start
+            if turn:  # the first round compiles and fills caches
+                seconds[name].append(elapsed)
+    return seconds
+
+
+def measured(
+    found: dict[str, Transform],
+    x: Tensor,
+    backward: bool,
+    rounds: int,
+    budget: float = float("inf"),
+) -> dict[str, Any]:
+    """One cell of a record.
+
+    Args:
+        found: transforms by name, ours and libraries' among them.
+        x: images (B, C, H, W).
+        backward: forward and backward rather than forward alone.
+        rounds: at most.
+        budget: seconds after which no new round begins, once there are three.
+
+    Returns:
+        ``pass``, ``threads``, ``rounds``, ``milliseconds`` and ``multiple_of_clone`` by contender;
+        where a library is among them, ``times_faster_than_best_library`` of ours.
+    """
+    passes = {name: _one_pass(transform, x, backward) for name, transform in found.items()}
+    # The limit stays one copy: a backward pass is at best a second one.
+    passes[LIMIT] = lambda: x.clone()
+    seconds = _times(passes, rounds, budget)
+    milliseconds = {name: 1e3 * median(times) for name, times in seconds.items()}
+    cell: dict[str, Any] = {
+        "pass": "forward+backward" if backward else "forward",
+        "threads": torch.get_num_threads(),
+        "rounds": len(seconds[LIMIT]),
+        "milliseconds": {name: round(value, 4) for name, value in milliseconds.items()},
+        "multiple_of_clone": {
+            name: round(median(a / b for a, b in zip(times, seconds[LIMIT], strict=True)), 2)
+            for name, times in seconds.items()
+        },
+    }
+    best = min((milliseconds[name] for name in LIBRARIES if name in milliseconds), default=None)
+    if best is not None:
+        cell["times_faster_than_best_library"] = {
+            name: round(best / milliseconds[name], 2) for name in OURS
+        }
+    return cell
+
+
+def packages(threads: int) -> dict[str, Any]:
+    """`environment` with the versions of the contenders."""
+    found = environment(torch.device("cpu"), threads)
+    for package in ("numba", "pytorch-wavelets", "ptwt"):
+        try:
+            found["packages"][package] = version(package)
+        except PackageNotFoundError:
+            found["packages"][package] = "not installed"
+    return found

@@ -1,0 +1,256 @@
+"""The loops for filter banks against plain operations: values, derivatives, all that traces."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from wavevit.testing import tolerance
+from wavevit.testing.strategies import images, sizes
+from wavevit.wavelets import cpu_threads, dtcwt2, dwt2, idtcwt2, idwt2, iswt2, swt2, wavedec2
+from wavevit.wavelets.bank_maps import BankMap, _arguments, decimated, undecimated
+from wavevit.wavelets.boundary import MODES
+from wavevit.wavelets.dtcwt_levels import _map as dual_map
+from wavevit.wavelets.filters import filter_bank
+from wavevit.wavelets.haar_maps import kernels
+
+WAVELETS = ["db2", "db3", "bior4.4", "rbio1.3", "sym8"]
+Transform = Callable[[Tensor], tuple[Tensor, ...]]
+
+
+def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def one(x: Tensor) -> tuple[Tensor, ...]:
+    return (dwt2(x, "db2", "symmetric"),)
+
+
+def one_back(x: Tensor) -> tuple[Tensor, ...]:
+    return (idwt2(x.unflatten(1, (-1, 4)), "db2"),)
+
+
+def pyramid(x: Tensor) -> tuple[Tensor, ...]:
+    approx, details = wavedec2(x, "db2", "reflect", level=2)
+    return (approx, *details)
+
+
+def undecimated_two(x: Tensor) -> tuple[Tensor, ...]:
+    return (swt2(x, "bior2.2", level=2),)
+
+
+def dual_tree(x: Tensor) -> tuple[Tensor, ...]:
+    approx, details = dtcwt2(x, level=2)
+    return (approx, *details)
+
+
+def dual_tree_and_back(x: Tensor) -> tuple[Tensor, ...]:
+    approx, details = dtcwt2(x, level=2, mode="periodic")
+    return (idtcwt2((2 * approx, details), mode="periodic"),)
+
+
+TRANSFORMS = [one, one_back, pyramid, undecimated_two, dual_tree, dual_tree_and_back]
+
+
+def both(function: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    """With the loops, and without."""
+    fast = function()
+    with kernels(False):
+        return fast, function()
+
+
+def close(fast: Tensor, plain: Tensor, dtype: torch.dtype = torch.float64) -> None:
+    assert fast.dtype == plain.dtype == dtype
+    scale = float(plain.abs().max()) + 1.0
+    torch.testing.assert_close(fast, plain, rtol=0, atol=10 * tolerance(dtype) * scale)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("mode", MODES)
+@given(data=st.data(), wavelet=st.sampled_from(WAVELETS))
+def test_decimated_values(mode: str, dtype: torch.dtype, data: st.DataObject, wavelet: str) -> None:
+    least = 2 if mode == "reflect" else 1
+    x = data.draw(images(sizes(least, 40), sizes(least, 40), dtype=dtype))
+    fast, plain = both(lambda: dwt2(x, wavelet, mode))
+    close(fast, plain, dtype)
+    close(*both(lambda: idwt2(plain, wavelet, mode)), dtype)
+
+
+@given(
+    x=images(sizes(1, 24), sizes(1, 24)),
+    wavelet=st.sampled_from([*WAVELETS, "haar"]),
+    level=st.integers(1, 3),
+)
+def test_undecimated_values(x: Tensor, wavelet: str, level: int) -> None:
+    fast, plain = both(lambda: swt2(x, wavelet, level))
+    close(fast, plain)
+    close(*both(lambda: iswt2(plain, wavelet)))
+
+
+@pytest.mark.parametrize("biort", ["near_sym_a", "near_sym_b", "legall", "antonini"])
+@given(
+    x=images(sizes(3, 40), sizes(3, 40)),
+    qshift=st.sampled_from(["qshift_06", "qshift_a", "qshift_d"]),
+    mode=st.sampled_from(["symmetric", "periodic"]),
+)
+def test_dual_tree_values(biort: str, x: Tensor, qshift: str, mode: str) -> None:
+    def parts(x: Tensor) -> Tensor:
+        approx, details = dtcwt2(x, 2, biort, qshift, mode)
+        return torch.cat([part.flatten() for part in (approx, *details)])
+
+    close(*both(lambda: parts(x)))
+    pyramid = dtcwt2(x, 2, biort, qshift, mode)
+    close(*both(lambda: idtcwt2(pyramid, biort, qshift, mode)))
+
+
+@given(data=st.data(), wavelet=st.sampled_from(WAVELETS), seed=st.integers(0, 2**31))
+def test_the_transpose_is_the_transpose(data: st.DataObject, wavelet: str, seed: int) -> None:
+    mode, bank = data.draw(st.sampled_from(MODES)), filter_bank(wavelet)
+    x = data.draw(images(sizes(4, 16, multiple=4), sizes(4, 16, multiple=4)))
+    size = (x.shape[-2], x.shape[-1])
+    spacing = data.draw(st.integers(1, 3))
+    for bank_map in (
+        BankMap(decimated(bank, "analysis", mode), mode, size),
+        BankMap(decimated(bank, "synthesis", mode), mode, size, "apart"),
+        BankMap(undecimated(bank, "analysis", spacing), mode, size),
+        dual_map("analysis near_sym_b", "symmetric", size),
+        dual_map("qshift_b", "periodic", size),
+    ):
+        coefficients = bank_map.apply(x)
+        y = [noise(*part.shape, seed=seed) for part in coefficients]
+        (back,) = bank_map.transpose.apply(*y)
+        for fast, slow in zip(coefficients, bank_map.plain([x]), strict=True):
+            torch.testing.assert_close(fast, slow)
+        torch.testing.assert_close([back], bank_map.transpose.plain(y))
+        inner = sum((a * b).sum() for a, b in zip(coefficients, y, strict=True))
+        torch.testing.assert_close(inner, (x * back).sum(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("function", TRANSFORMS)
+def test_derivatives(function: Transform) -> None:
+    x = noise(1, 4, 4, 5).requires_grad_()
+    assert torch.autograd.gradcheck(function, (x,), check_forward_ad=True, check_batched_grad=True)
+    # A linear map has no second derivative; its square has.
+    squares = lambda t: sum(part.square().sum() for part in function(t))  # noqa: E731
+    gradient = torch.func.grad(squares)
+    _, pushed = torch.func.jvp(gradient, (x.detach(),), (noise(1, 4, 4, 5, seed=1),))
+    torch.testing.assert_close(pushed, gradient(noise(1, 4, 4, 5, seed=1)))
+
+
+@pytest.mark.parametrize("function", TRANSFORMS)
+def test_func_transforms(function: Transform) -> None:
+    x, tangent = noise(3, 2, 4, 6, 8), noise(2, 4, 6, 8, seed=1)
+    for part, expected in zip(
+        torch.func.vmap(function)(x), zip(*map(function, x), strict=True), strict=True
+    ):
+        torch.testing.assert_close(part, torch.stack(expected))
+    _, pushed = torch.func.jvp(function, (x[0],), (tangent,))
+    torch.testing.assert_close(pushed, function(tangent))  # linear maps
+
+
+@pytest.mark.parametrize(
+    ("function", "dynamic"), [*((each, False) for each in TRANSFORMS), (pyramid, True)]
+)
+def test_compiles_forward_and_backward(function: Transform, dynamic: bool) -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(function, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    for shape in [(2, 4, 8, 12), (1, 4, 16, 8)]:
+        x = noise(*shape).requires_grad_()
+        ours, expected = compiled(x), function(x)
+        torch.testing.assert_close(ours, expected)
+        cotangents = [noise(*part.shape, seed=1) for part in expected]
+        torch.testing.assert_close(
+            torch.autograd.grad(ours, x, cotangents), torch.autograd.grad(expected, x, cotangents)
+        )
+
+
+@pytest.mark.parametrize("function", [one, undecimated_two, lambda x: tuple(dtcwt2(x, 1).details)])
+def test_func_transforms_inside_the_compiler(function: Transform) -> None:
+    """The bare operator gives `jvp` zeros without a word, so it must not be what is traced."""
+    x = noise(2, 4, 4, 8)
+
+    def pushed(t: Tensor) -> tuple[Tensor, ...]:
+        return torch.func.jvp(function, (x,), (t,))[1]
+
+    torch._dynamo.reset()
+    compiled = torch.compile(pushed, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), function(x))
+
+
+def test_the_operator_passes_opcheck() -> None:
+    bank = filter_bank("db2")
+    for bank_map in (
+        BankMap(decimated(bank, "analysis", "symmetric"), "symmetric", (5, 6)),
+        BankMap(undecimated(bank, "analysis", 2), "periodic", (5, 6), "apart"),
+        dual_map("qshift_a", "symmetric", (8, 4)),
+    ):
+        for each in (bank_map, bank_map.transpose):
+            inputs = [noise(*shape) for shape in each.transpose.shapes(1, 2)]
+            leaves = [x.requires_grad_() for x in inputs]
+            torch.library.opcheck(torch.ops.wavevit.bank.default, (leaves, *_arguments(each)))
+
+
+@pytest.mark.parametrize("function", TRANSFORMS)
+def test_layouts_and_memory(function: Transform) -> None:
+    x = noise(2, 4, 12, 8)
+    expected, before = function(x), x.clone()
+    for same in (
+        x.contiguous(memory_format=torch.channels_last),
+        x.transpose(-1, -2).contiguous().transpose(-1, -2),
+        torch.stack([x, -x], dim=2)[:, :, 0],  # planes apart, but evenly: not even copied
+        torch.stack([x, -x], dim=1)[:, 0],
+        torch.complex(x, -x).conj().imag,  # a view with the negative bit
+        torch._neg_view(-x),
+    ):
+        torch.testing.assert_close(function(same), expected)
+    alike = x[:1, :1].expand(2, 4, 12, 8)
+    torch.testing.assert_close(function(alike), function(alike.contiguous()))
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("function", TRANSFORMS)
+def test_threads_share_the_work(function: Transform, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = noise(2, 4, 12, 20)
+    expected = function(x)
+    monkeypatch.setattr(cpu_threads, "_GRAIN", 8)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    torch.testing.assert_close(function(x), expected, rtol=0, atol=0)
+
+
+def test_empty_batches_and_coefficients_that_do_not_fit() -> None:
+    for function in TRANSFORMS:
+        assert all(part.shape[0] == 0 for part in function(noise(0, 4, 8, 8)))
+    bank_map = BankMap(decimated(filter_bank("db2"), "analysis", "zero"), "zero", (4, 4))
+    with pytest.raises(ValueError, match=r"coefficients: expected shapes \[\(1, 1, 4, 3, 3\)\]"):
+        bank_map.transpose.apply(noise(1, 1, 4, 2, 2))
+    with pytest.raises(ValueError, match="coefficients: expected shapes"):
+        bank_map.apply(noise(1, 1, 4, 5))
+
+
+def test_infinities_stay_where_the_filters_are() -> None:
+    x = noise(1, 1, 32, 32)
+    x[0, 0, 16, 16] = torch.inf
+    assert (~dwt2(x, "db2").isfinite()).sum() <= 4 * 2 * 2
+
+
+def test_works_with_a_broken_numba() -> None:
+    """numba refuses a numpy that is too new for it: that costs speed, not the transform."""
+    use = (
+        "import sys; sys.modules['numba'] = None; import importlib.util as u\n"
+        "f = u.find_spec; u.find_spec = lambda n, *a: True if n == 'numba' else f(n, *a)\n"
+        "import warnings, torch\n"
+        "from wavevit.wavelets import dwt2\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    for _ in range(2): assert abs(dwt2(torch.ones(1, 1, 8, 8), 'db2').sum() - 32) < 1e-4\n"
+        "print(len([w for w in caught if 'fast kernel' in str(w.message)]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", use], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"

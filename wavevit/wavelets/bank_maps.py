@@ -1,0 +1,261 @@
+"""Separable filter banks as linear maps with every derivative, over a kernel for the CPU.
+
+What `wavevit.wavelets.haar_maps` is for Haar this is for every other bank: a `BankMap` knows its
+transpose, and that is all that autograd needs. It has the same faces for the same reasons:
+
+* `BankMap.apply`, eagerly: an autograd Function with explicit ``jvp`` and ``vmap``;
+* ``torch.ops.wavevit.bank``, under `torch.compile`: the bare operator with a registered derivative;
+* `fits` says where neither serves (an export, a tensor subclass, `torch.func` inside a compiled
+  function, a device or dtype without a kernel): callers then use plain operations.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wavevit.checks import fail
+from wavevit.wavelets.bank_tables import axis_matrix, mixing_matrix
+from wavevit.wavelets.filters import FilterBank
+from wavevit.wavelets.haar_maps import has_kernel, imported
+from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
+
+__all__ = ["Bank", "BankMap", "decimated", "fits", "undecimated"]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What one axis does: ``c_b[k] = Σ_i taps_b[i] x̃[stride k + spacing i − before]``.
+
+    Attributes:
+        taps: of each band, an even number of bands, all of one length.
+        stride: 2, or 1 where no sample is dropped.
+        spacing: samples from tap to tap.
+        before: samples that the first coefficient reads before the signal begins.
+        after: samples that the last one may read behind its end.
+    """
+
+    taps: tuple[tuple[float, ...], ...]
+    stride: int
+    spacing: int
+    before: int
+    after: int
+
+    def count(self, side: int) -> int:
+        """Coefficients per band of a side."""
+        reach = self.spacing * (len(self.taps[0]) - 1) + 1
+        return (side + self.before + self.after - reach) // self.stride + 1
+
+
+def decimated(bank: FilterBank, which: str, mode: str) -> Bank:
+    """The ``"analysis"`` or the ``"synthesis"`` filters of `bank` at every second sample."""
+    before = bank.length // 2 - 1 if mode == "periodization" else bank.length - 2
+    return Bank(_correlating(bank, which), 2, 1, before, before + 1)
+
+
+def undecimated(bank: FilterBank, which: str, spacing: int) -> Bank:
+    """The same at every sample, `spacing` samples from tap to tap."""
+    half = spacing * bank.length // 2
+    return Bank(_correlating(bank, which), 1, spacing, half - spacing, half)
+
+
+def _correlating(bank: FilterBank, which: str) -> tuple[tuple[float, ...], ...]:
+    if which == "analysis":
+        return bank.dec_lo[::-1], bank.dec_hi[::-1]
+    return bank.rec_lo, bank.rec_hi
+
+
+@dataclass(frozen=True)
+class BankMap:
+    """One linear map: a bank along both axes.
+
+    Attributes:
+        bank: of either axis.
+        mode: what lies beyond the border, see `wavevit.wavelets.boundary`.
+        size: (H, W) of the images.
+        layout: of the coefficients. ``"joined"``: (B, C, bands, h, w); ``"apart"``: the
+            approximation (B, C, h, w) and the other bands (B, C, n, h, w); ``"oriented"``: a dual
+            tree's, of four bands an axis, the approximation (B, C, 2h, 2w) and six orientations'
+            real and imaginary parts (B, C, 6, 2, h, w).
+        transposed: from coefficients to images.
+    """
+
+    bank: Bank
+    mode: str
+    size: tuple[int, int]
+    layout: str = "joined"
+    transposed: bool = False
+
+    @property
+    def transpose(self) -> BankMap:
+        """The adjoint map."""
+        return replace(self, transposed=not self.transposed)
+
+    def shapes(self, batch: int, channels: int) -> list[tuple[int, ...]]:
+        """Shapes of the results."""
+        if self.transposed:
+            return [(batch, channels, *self.size)]
+        bands = len(self.bank.taps) ** 2
+        h, w = (self.bank.count(side) for side in self.size)
+        if self.layout == "oriented":
+            return [(batch, channels, 2 * h, 2 * w), (batch, channels, 6, 2, h, w)]
+        if self.layout == "apart":
+            return [(batch, channels, h, w), (batch, channels, bands - 1, h, w)]
+        return [(batch, channels, bands, h, w)]
+
+    def apply(self, *tensors: Tensor) -> list[Tensor]:
+        """The map, differentiable any number of times in either mode; fast where it `fits`."""
+        if not fits(*tensors):
+            return self.plain(tensors)
+        if torch.compiler.is_compiling():
+            return self.call(tensors)
+        return applied(self, tensors)
+
+    def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The bare operator, without a derivative in forward mode."""
+        return torch.ops.wavevit.bank(list(tensors), *_arguments(self))
+
+    def run(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Computes the map, with the kernel wherever it runs."""
+        expected = self.transpose.shapes(*tensors[0].shape[:2])
+        given = [tuple(x.shape) for x in tensors]
+        if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
+            fail("coefficients", f"shapes {expected}", given)
+        results = [tensors[0].new_empty(shape) for shape in self.shapes(*tensors[0].shape[:2])]
+        if not tensors[0].numel():
+            return [result.zero_() for result in results]
+        try:
+            kernel = imported("wavevit.wavelets.bank_cpu")
+        except ImportError as error:  # numba is there and broken, as beside a numpy too new for it
+            _switch.broken = True
+            warnings.warn(f"Filter banks run without their fast kernel: {error}", stacklevel=2)
+            return [part.clone() for part in self.plain(tensors)]
+        if self.transposed:
+            image, bands = results[0], [x.contiguous() for x in tensors]
+        else:
+            image, bands = _even_planes(tensors[0]), results
+        kernel.run(self, image, bands)
+        return results
+
+    def plain(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The same as dense products: for what no kernel can be given, not for speed."""
+
+        def constant(values: np.ndarray) -> Tensor:
+            return torch.tensor(values, dtype=tensors[0].dtype, device=tensors[0].device)
+
+        rows, columns = (constant(axis_matrix(self.bank, side, self.mode)) for side in self.size)
+        number, (h, w) = len(self.bank.taps), map(self.bank.count, self.size)
+        batch, channels = tensors[0].shape[:2]
+        flat = (batch, channels, number**2, h * w)
+        if not self.transposed:
+            y = torch.matmul(torch.matmul(rows, tensors[0]), columns.t())
+            y = y.reshape(batch, channels, number, h, number, w).permute(0, 1, 4, 2, 3, 5)
+            if self.layout == "oriented":
+                y = torch.matmul(constant(mixing_matrix()), y.reshape(flat))
+                quads, details = y[:, :, :4], y[:, :, 4:]
+                quads = quads.reshape(batch, channels, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3)
+                parts = [quads, details]
+            else:
+                y = y.reshape(flat)
+                parts = [y[:, :, 0], y[:, :, 1:]] if self.layout == "apart" else [y]
+            shapes = self.shapes(batch, channels)
+            return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        if self.layout == "oriented":
+            quads = tensors[0].reshape(batch, channels, h, 2, w, 2).permute(0, 1, 3, 5, 2, 4)
+            pieces = [quads.reshape(*flat[:2], 4, h * w), tensors[1].reshape(*flat[:2], 12, h * w)]
+            y = torch.matmul(constant(mixing_matrix().T), torch.cat(pieces, dim=2))
+        else:
+            y = torch.cat([part.reshape(*flat[:2], -1, h * w) for part in tensors], dim=2)
+        y = y.reshape(batch, channels, number, number, h, w).permute(0, 1, 3, 4, 2, 5)
+        y = y.reshape(batch, channels, number * h, number * w)
+        return [torch.matmul(torch.matmul(rows.t(), y), columns)]
+
+
+class _Switch:
+    broken = False  # numba was found, and does not import
+
+
+_switch = _Switch()
+
+
+def _even_planes(x: Tensor) -> Tensor:
+    """`x`, copied unless its planes are contiguous in themselves and evenly spaced."""
+    _, channels, _, width = x.shape
+    step = x.stride(1)
+    if x.stride()[2:] == (width, 1) and x.stride(0) == channels * step and step > 0:
+        return x
+    return x.contiguous()
+
+
+_library = torch.library.Library("wavevit", "FRAGMENT")
+_library.define(
+    "bank(Tensor[] tensors, float[] taps, int bands, int stride, int spacing, int before,"
+    " int after, str mode, SymInt height, SymInt width, str layout, bool transposed) -> Tensor[]"
+)
+
+
+def _arguments(bank_map: BankMap) -> tuple[Any, ...]:
+    bank = bank_map.bank
+    taps = [tap for taps in bank.taps for tap in taps]
+    steps = bank.stride, bank.spacing, bank.before, bank.after
+    shape = bank_map.mode, *bank_map.size, bank_map.layout, bank_map.transposed
+    return taps, len(bank.taps), *steps, *shape
+
+
+def _map(taps: Sequence[float], bands: int, *args: Any) -> BankMap:
+    """`_arguments` backwards."""
+    length = len(taps) // bands
+    filters = tuple(tuple(taps[b * length : (b + 1) * length]) for b in range(bands))
+    mode, height, width, layout, transposed = args[4:]
+    return BankMap(Bank(filters, *args[:4]), mode, (height, width), layout, transposed)
+
+
+def _operator(tensors: list[Tensor], *args: Any) -> list[Tensor]:
+    return _map(*args).run(tensors)
+
+
+def _fake(tensors: list[Tensor], *args: Any) -> list[Tensor]:
+    return [tensors[0].new_empty(shape) for shape in _map(*args).shapes(*tensors[0].shape[:2])]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.bank_map = _map(*inputs[1:])
+
+
+def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
+    return ctx.bank_map.transpose.call(gradients), *[None] * 11
+
+
+def _batched(info: Any, in_dims: Any, tensors: list[Tensor], *args: Any) -> Any:
+    results = _map(*args).call(merged(info, in_dims[0], tensors))
+    return split(info, results), [0] * len(results)
+
+
+_library.impl("bank", _operator, "CompositeExplicitAutograd")
+torch.library.register_fake("wavevit::bank", _fake, lib=_library)
+torch.library.register_vmap("wavevit::bank", _batched, lib=_library)
+torch.library.register_autograd("wavevit::bank", _backward, setup_context=_remember, lib=_library)
+
+
+def fits(*tensors: Tensor) -> bool:
+    """Whether `BankMap.apply` is fast for these tensors; where not, plain operations must.
+
+    Guarantees:
+        The same values and derivatives on either path (tests/properties/test_bank_fast.py).
+    """
+    first = tensors[0]
+    if first.device.type != "cpu" or _switch.broken or not has_kernel(first):
+        return False
+    if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
+        return False
+    if torch.compiler.is_compiling():
+        # A transform of torch.func inside the compiled function: the operator alone would give
+        # jvp a tangent of zero, without a word.
+        return not torch._C._are_functorch_transforms_active()
+    return not torch.jit.is_tracing() and all(map(is_ordinary, tensors))

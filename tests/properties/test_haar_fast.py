@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, sizes
-from wavevit.wavelets import haar_cpu, haar_plain
+from wavevit.wavelets import haar_plain
 from wavevit.wavelets.haar import (
     haar_analysis,
     haar_packet_analysis,
@@ -378,7 +378,7 @@ def test_coefficients_that_do_not_fit_are_refused() -> None:
 
 @pytest.mark.parametrize("size", [(40, 24), (9, 31)])
 def test_threads_share_the_work(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
-    monkeypatch.setattr(haar_cpu, "_GRAIN", 8)
+    monkeypatch.setattr(cpu_threads, "_GRAIN", 8)
     x = noise(2, 3, *size)
     expected = haar_plain.analysis(x)
     threads = torch.get_num_threads()

@@ -102,7 +102,7 @@ def test_func_transforms_and_compilation() -> None:
 
 
 def test_threads_and_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haar_cpu, "_GRAIN", 8)
+    monkeypatch.setattr(cpu_threads, "_GRAIN", 8)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     x = noise(2, 3, 7, 11)
     expected = haar_plain.undecimated(x, 3)

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, sizes
-from wavevit.wavelets import haar_plain
+from wavevit.wavelets import cpu_threads, haar_plain
 from wavevit.wavelets.haar import (
     haar_analysis,
     haar_packet_analysis,

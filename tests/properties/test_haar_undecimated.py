@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, shifts, sizes
-from wavevit.wavelets import dwt2, haar_cpu, haar_plain
+from wavevit.wavelets import cpu_threads, dwt2, haar_plain
 from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
 from wavevit.wavelets.haar_maps import HaarMap, kernels
 

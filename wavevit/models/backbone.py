@@ -120,7 +120,7 @@ class Backbone(nn.Module):
     def _check(self, x: Tensor) -> None:
         check_image(x, channels=self.config.in_chans)
         smallest = self.config.min_size
-        if min(x.shape[-2:]) < smallest:
+        if x.shape[-2] < smallest or x.shape[-1] < smallest:
             fail("x", f"sides of at least {smallest} pixels", f"shape {tuple(x.shape)}")
 
     def tokenize(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
@@ -129,9 +129,7 @@ class Backbone(nn.Module):
         tokens = self.token_norm(self.tokenizer(x))
         return tokens.flatten(1, 2), (tokens.shape[1], tokens.shape[2])
 
-    def _steps(
-        self, x: Tensor, end: int | None = None
-    ) -> Iterator[tuple[Tensor, tuple[int, int]]]:
+    def _steps(self, x: Tensor, end: int | None = None) -> Iterator[tuple[Tensor, tuple[int, int]]]:
         """Tokens and grid after each entry of `feature_info`, in order, up to entry `end`."""
         count = itertools.count()
         self._check(x)
@@ -139,7 +137,7 @@ class Backbone(nn.Module):
             x = self.alignment(x)
         tokens, grid = self.tokenize(x)
         if self.cls_token is not None:
-            tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+            tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         tokens = self.position(tokens, grid)
         details = self._image_details(x)
         for stage, injected in zip(self._stages, details, strict=True):

@@ -59,9 +59,9 @@ def check_level(level: int | None, height: int, width: int, length: int) -> int:
     """
     if level is None:
         return dwt_max_level(height, width, length)
-    deepest = dwt_max_level(height, width)
-    check_at_least("level", level, 0)
-    if level > deepest:
+    needed = 1 << check_at_least("level", level, 0)
+    if level and (height < needed or width < needed):  # each side alone: an export's are symbols
+        deepest = dwt_max_level(height, width)
         fail("level", f"at most {deepest} for a side of {min(height, width)} pixels", level)
     return level
 

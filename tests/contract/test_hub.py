@@ -146,7 +146,7 @@ def test_no_such_folder(source: str) -> None:
 
 
 def test_models_that_their_configuration_does_not_build(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="model: expected a wavevit.Backbone"):
+    with pytest.raises(ValueError, match="model: expected a wavevit\\.Backbone"):
         save_pretrained(build(features_only=True), tmp_path)
     pruned = build("test_haar_pyramid")
     pruned.prune_intermediate_layers([0])

@@ -7,6 +7,7 @@ on the ``meta`` device too, where a model of any size costs nothing.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ def layer_groups(subject: Subject) -> None:
             for name in dict.fromkeys(ran)
             for parameter, _ in model.get_submodule(name).named_parameters(recurse=False)
         ]
-        for (before, one), (after, two) in zip(order, order[1:], strict=False):
+        for (before, one), (after, two) in itertools.pairwise(order):
             require(one <= two, f"{after} runs after {before} but is in group {two} < {one}")
         loose = [layer[name] for name, _ in model.named_parameters(recurse=False)]
         require(not any(loose), f"tokens of the model's own are in groups {loose}, not in the stem")

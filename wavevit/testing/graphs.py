@@ -37,7 +37,7 @@ def compiles(subject: Subject, backend: str = "aot_eager") -> None:
 def export_options(
     subject: Subject, model: nn.Module, smallest: int = 64
 ) -> tuple[Tensor, dict[str, dict[int, Any]]]:
-    """An example, and ``dynamic_shapes``: free batch, free sides in steps of the coarsest stride."""
+    """An example, and ``dynamic_shapes``: free batch, sides in steps of the coarsest stride."""
     step = max(entry["reduction"] for entry in model.feature_info)
     low = -(-smallest // step)
     sides = {i: step * Dim(f"side{i}", min=low, max=1024 // step) for i in (2, 3)}

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import Dim
 
 from wavevit.testing.assertions import assert_close_relative
@@ -35,7 +35,7 @@ def compiles(subject: Subject, backend: str = "aot_eager") -> None:
 
 
 def export_options(
-    subject: Subject, model: nn.Module, smallest: int = 64
+    subject: Subject, model: Any, smallest: int = 64
 ) -> tuple[Tensor, dict[str, dict[int, Any]]]:
     """An example, and ``dynamic_shapes``: free batch, sides in steps of the coarsest stride."""
     step = max(entry["reduction"] for entry in model.feature_info)

@@ -44,12 +44,12 @@ class Subject:
         """Whether models with other arguments can be made."""
         return not isinstance(self.source, nn.Module)
 
-    def new(self, seed: int = 0, **arguments: Any) -> nn.Module:
+    def new(self, seed: int = 0, **arguments: Any) -> Any:
         """A model in eval mode with 7 classes, its weights drawn from `seed`."""
         with torch.random.fork_rng(devices=[]), torch.device(self.device):
             torch.manual_seed(seed)
             if isinstance(self.source, nn.Module):
-                model = copy.deepcopy(self.source).to(self.device)
+                model: Any = copy.deepcopy(self.source).to(self.device)
                 model.reset_classifier(arguments.get("num_classes", 7))
             else:
                 model = self.source(**({"num_classes": 7} | arguments))

@@ -92,7 +92,8 @@ class WindowAttention(Part):
         batch, _, dim = x.shape
         height, width = grid
         # Written out, so that an exporter's range of sizes decides it.
-        window = tuple(self.window_size if side > self.window_size else side for side in grid)
+        size = self.window_size
+        window = (size if height > size else height, size if width > size else width)
         shift = tuple(self.shift if s > w else 0 for s, w in zip(grid, window, strict=True))
         padded = (height + -height % window[0], width + -width % window[1])
         image = x.unflatten(1, grid)

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("wavevit/**/*.py"), *ROOT.glob("experiments/**/*.py")])
 HEAVY = ("matplotlib", "skimage", "kornia", "scipy", "timm", "torchvision", "pywt", "hypothesis")
-HEAVY += ("numba", "triton")
+HEAVY += ("numba", "triton", "huggingface_hub")
 
 
 def layers() -> dict[str, int]:

@@ -1,17 +1,35 @@
-"""timm's verbs, for one member of every family and for shapes of every registered name."""
+"""timm's contract for every registered model.
+
+Members of a family with fewer than 0.3 M parameters get every check of `wavevit.testing`, and any
+size from 32 to 384 pixels. Full-size models get those of shapes, names and order on ``meta``, and
+one forward pass with real weights.
+"""
 
 from __future__ import annotations
 
-import re
+import functools
+import warnings
 
+import onnxruntime as runtime
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import wavevit
 from wavevit import Backbone
+from wavevit.testing import CONTRACT, SHAPES, assert_backbone_contract, assert_close_relative
+from wavevit.testing.graphs import compiles, export_options
+from wavevit.testing.subject import Subject
 
-FAMILIES = ("test_vit", "test_haar_vit", "test_haar_pyramid", "test_swin", "test_pvt_v2")
-SIZES = [(32, 32), (33, 47), (64, 32), (96, 80)]
+SMALL = wavevit.list_models("test_*")
+LARGE = [name for name in wavevit.list_models() if name not in SMALL]
+SIZES = ((64, 64), (96, 64), (33, 47))
+HYBRID = "test_haar_pyramid"
+
+
+def factory(name: str, **fixed: object) -> functools.partial:
+    return functools.partial(wavevit.create_model, name, **fixed)
 
 
 def build(name: str, **changes: object) -> Backbone:
@@ -23,61 +41,169 @@ def image(size: tuple[int, int] = (64, 64), batch: int = 2, channels: int = 3) -
     return torch.randn(batch, channels, *size, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_any_size_and_channels(name: str, size: tuple[int, int], channels: int) -> None:
-    model = build(name, in_chans=channels)
-    x = image(size, channels=channels)
-    assert model(x).shape == (2, 7)
-    features = model.forward_features(x)
-    head = model.forward_head(features, pre_logits=True)
-    assert head.shape == (2, model.num_features)
-    torch.testing.assert_close(model.forward_head(features), model(x))
+@pytest.mark.parametrize("check", CONTRACT)
+@pytest.mark.parametrize("name", SMALL)
+def test_contract(name: str, check: str) -> None:
+    assert_backbone_contract(factory(name, img_size=64), sizes=SIZES, checks=[check])
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("alignment", ["none", "phase_lock"])
-def test_every_parameter_gets_a_gradient(name: str, alignment: str) -> None:
-    model = build(name, alignment=alignment, drop_path_rate=0.1).train()
-    torch.manual_seed(0)
-    # Squared logits: their sum alone is blind to a bias before the last LayerNorm's mean.
-    model(image((33, 47), batch=8)).square().sum().backward()
-    missing = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not missing
+@pytest.mark.parametrize("name", SMALL)
+@settings(max_examples=8)
+@given(height=st.integers(32, 384), width=st.integers(32, 384))
+def test_any_size(name: str, height: int, width: int) -> None:
+    subject = Subject(factory(name), [(height, width)])
+    with torch.no_grad():
+        CONTRACT["feature_info"](subject)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("size", SIZES)
-def test_intermediates(name: str, size: tuple[int, int]) -> None:
-    model = build(name)
-    x = image(size)
-    final, maps = model.forward_intermediates(x)
-    torch.testing.assert_close(final, model.forward_features(x))
-    assert len(maps) == len(model.feature_info)
-    for entry, feature in zip(model.feature_info, maps, strict=True):
-        stride = entry["reduction"]
-        assert feature.shape[1] == entry["num_chs"]
-        assert feature.shape[2:] == (-(-size[0] // stride), -(-size[1] // stride))
-        assert model.get_submodule(entry["module"]) is not None
-    sequence = final if final.ndim == 3 else final.flatten(2).transpose(1, 2)
-    last = maps[-1].flatten(2).transpose(1, 2)
-    torch.testing.assert_close(last, sequence[:, sequence.shape[1] - last.shape[1] :])
-    flat = model.forward_intermediates(x, output_fmt="NLC", intermediates_only=True)
-    torch.testing.assert_close(flat[0], maps[0].flatten(2).transpose(1, 2))
-    (only,) = model.forward_intermediates(x, indices=1, intermediates_only=True)
-    torch.testing.assert_close(only, maps[-1])
+@pytest.mark.parametrize("name", LARGE)
+def test_shapes_of_full_size_models(name: str) -> None:
+    sizes = ((224, 224), (97, 130), (384, 32))
+    assert_backbone_contract(factory(name), sizes=sizes, checks=SHAPES, device="meta")
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_features_only(name: str) -> None:
-    features = build(name, features_only=True, out_indices=(0, -1))
-    maps = features(image())
-    assert [m.shape[1] for m in maps] == features.feature_info.channels()
-    assert [64 // m.shape[2] for m in maps] == features.feature_info.reduction()
-    assert len(features.feature_info.module_name()) == 2
+@pytest.mark.parametrize("name", LARGE)
+def test_values_of_full_size_models(name: str) -> None:
+    model, x = build(name), image((64, 32), batch=1)
+    with torch.no_grad():
+        final, maps = model.forward_intermediates(x)
+        logits = model(x)
+        assert_close_relative(model.forward_head(final), logits)
+    assert logits.shape == (1, 7)
+    assert all(bool(torch.isfinite(feature).all()) for feature in [*maps, logits])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_family_has_a_small_member(name: str) -> None:
+    assert sum(p.numel() for p in build(name, num_classes=1000).parameters()) < 300_000
+
+
+@pytest.mark.parametrize("name", ["test_vit", HYBRID])
+def test_compiles_with_inductor(name: str) -> None:
+    compiles(Subject(factory(name, img_size=64), [(64, 64)]), backend="inductor")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_onnx(name: str, tmp_path) -> None:
+    """With a free batch and free sides, run by onnxruntime."""
+    subject = Subject(factory(name, img_size=64), SIZES)
+    model = subject.new()
+    example, free = export_options(subject, model)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(
+            model, (example,), tmp_path / "m.onnx", dynamic_shapes=free, dynamo=True, verbose=False
+        )
+    session = runtime.InferenceSession(tmp_path / "m.onnx")
+    for x in (example, image((64, 96), batch=3)):
+        (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        assert_close_relative(torch.from_numpy(found), model(x), bound=1e-4)
+
+
+def test_a_broken_backbone_is_seen() -> None:
+    """Negative controls: each check finds the defect that it is there for."""
+    found = {}
+    for name, spoil in DEFECTS.items():
+        with pytest.raises(AssertionError, match=f"(?s)failed:.*{name}: ") as error:
+            assert_backbone_contract(
+                lambda spoil=spoil, **given: spoil(build("test_vit", **given)), checks=[name]
+            )
+        found[name] = str(error.value)
+    assert "stride" in found["feature_info"] or "declared" in found["feature_info"]
+
+
+def _declares(model: Backbone) -> Backbone:
+    model.feature_info[0]["num_chs"] += 1
+    return model
+
+
+def _meets(model: Backbone) -> Backbone:
+    plain = model.forward
+    model.forward = lambda x: plain(x - x.mean())
+    return model
+
+
+def _keeps(model: Backbone) -> Backbone:
+    model.register_buffer("filter", torch.zeros(3))
+    return model
+
+
+def _idles(model: Backbone) -> Backbone:
+    model.extra = torch.nn.Linear(2, 2)
+    return model
+
+
+def _decays(model: Backbone) -> Backbone:
+    model.no_weight_decay = lambda: {"pos_embed"}
+    return model
+
+
+def _groups(model: Backbone) -> Backbone:
+    model.group_matcher = lambda coarse=False: {"blocks": r"^stages\.0\.blocks\.(\d+)"}
+    return model
+
+
+def _forgets(model: Backbone) -> Backbone:
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(_forgets.calls))
+    _forgets.calls += 1
+    return model
+
+
+_forgets.calls = 0
+
+DEFECTS = {
+    "feature_info": _declares,
+    "batches": _meets,
+    "learned_state": _keeps,
+    "gradients": _idles,
+    "weight_decay": _decays,
+    "layer_groups": _groups,
+    "seeds": _forgets,
+}
+
+
+def test_a_ready_module_and_timms_own_model() -> None:
+    """The kit takes a module, and models that are not ours."""
+    from timm.models import create_model
+
+    assert_backbone_contract(build(HYBRID), checks=["intermediates", "layer_groups", "classifier"])
+    theirs = functools.partial(create_model, "test_vit", img_size=64)
+    names = ["arguments", "head", "layer_groups", "learned_state", "checkpointing", "copies"]
+    assert_backbone_contract(theirs, sizes=[(64, 64)], checks=names)
+    with pytest.raises(ValueError, match=r"checks: expected one of .*nearest: gradients"):
+        assert_backbone_contract(build(HYBRID), checks=["gradient"])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_phase_locked_models_keep_the_contract(name: str) -> None:
+    create = factory(name, img_size=64, alignment="phase_lock")
+    names = ["learned_state", "gradients", "compiles", "meta", "checkpointing"]
+    assert_backbone_contract(create, checks=names)
+
+
+def test_indices_that_are_refused() -> None:
+    model = build("test_vit")
+    for indices in ((9,), 0, 3, ()):
+        with pytest.raises(ValueError, match="indices: expected"):
+            model.forward_intermediates(image(), indices)
     with pytest.raises(ValueError, match="indices: expected numbers from"):
-        build(name, features_only=True, out_indices=(9,))
+        build("test_vit", features_only=True, out_indices=(9,))
+
+
+def test_pooling_can_be_changed() -> None:
+    model, x = build("test_vit"), image()
+    features = model.forward_features(x)
+    model.reset_classifier(0, "avg")
+    assert_close_relative(model(x), features[:, 1:].mean(dim=1))
+    model.reset_classifier(0, "")
+    assert_close_relative(model(x), features)
+    with pytest.raises(ValueError, match="num_classes: expected 0 where global_pool is ''"):
+        model.reset_classifier(3)
+    model.reset_classifier(3, "token")
+    assert_close_relative(model.forward_head(features, pre_logits=True), features[:, 0])
+    with pytest.raises(ValueError, match="global_pool: expected one of 'avg', ''"):
+        build("test_swin").reset_classifier(3, "token")
 
 
 def test_normed_intermediates_of_a_columnar_model() -> None:
@@ -87,77 +213,6 @@ def test_normed_intermediates_of_a_columnar_model() -> None:
     torch.testing.assert_close(plain[-1], normed[-1])
     expected = model.norm(plain[0].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     torch.testing.assert_close(normed[0], expected)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_classifier_can_be_replaced(name: str) -> None:
-    model = build(name)
-    model.reset_classifier(0)
-    assert model(image()).shape == (2, model.num_features)
-    assert isinstance(model.get_classifier(), torch.nn.Identity)
-    model.double().reset_classifier(4)
-    assert model(image().double()).shape == (2, 4)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_gradient_checkpointing_changes_nothing(name: str) -> None:
-    grads = []
-    for enable in (False, True):
-        model = build(name).train()
-        model.set_grad_checkpointing(enable)
-        model(image()).square().sum().backward()
-        grads.append([p.grad.clone() for p in model.parameters()])
-    for one, two in zip(*grads, strict=True):
-        torch.testing.assert_close(one, two)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_group_matcher_and_weight_decay(name: str) -> None:
-    model = build(name)
-    for coarse in (False, True):
-        matcher = model.group_matcher(coarse)
-        patterns = [matcher["stem"], *(pattern for pattern, _ in matcher["blocks"])]
-        for parameter, _ in model.named_parameters():
-            hits = [p for p in patterns if re.match(p, parameter)]
-            assert len(hits) == (0 if parameter.startswith("head") else 1), parameter
-    assert model.no_weight_decay() <= {n for n, _ in model.named_parameters()}
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_state_dict_is_learned_tensors_only(name: str) -> None:
-    model = build(name, alignment="phase_lock")
-    assert set(model.state_dict()) == {n for n, _ in model.named_parameters()}
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_dtypes_layouts_and_meta(name: str) -> None:
-    model, x = build(name), image()
-    last = x.contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(model(last), model(x), rtol=1e-4, atol=1e-5)
-    half = build(name).bfloat16()(x.bfloat16())
-    assert half.dtype == torch.bfloat16
-    assert torch.isfinite(half).all()
-    with torch.device("meta"):
-        assert build(name)(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("alignment", ["none", "phase_lock"])
-def test_compiles_without_a_graph_break(name: str, alignment: str) -> None:
-    torch.compiler.reset()  # every family is compiled in this process: no limit on recompilations
-    model, x = build(name, alignment=alignment), image()
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    with torch.no_grad():
-        torch.testing.assert_close(compiled(x), model(x), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", wavevit.list_models())
-def test_registered_names(name: str) -> None:
-    with torch.device("meta"):
-        model = wavevit.create_model(name)
-        assert model(torch.zeros(1, 3, 224, 224)).shape == (1, 1000)
-    parameters = sum(p.numel() for p in model.parameters())
-    assert (parameters < 300_000) == name.startswith("test_")
 
 
 def test_learned_positions_are_resampled() -> None:

@@ -1,4 +1,4 @@
-"""timm's weights in our models. Needs the extra ``timm``."""
+"""timm's weights in our models, our models in timm's registry. Needs the extra ``timm``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import cast
 from torch import Tensor, nn
 
 from wavevit.checks import check_choice, fail, require_extra
+from wavevit.interop.timm_registry import register
 from wavevit.models import Backbone
 
-__all__ = ["load_timm_weights"]
+__all__ = ["load_timm_weights", "register"]
 
 # Names of timm's tensors and of ours; the first pattern that matches a name renames it.
 _BLOCK = r"stages.\1.blocks.\2."

@@ -20,7 +20,7 @@ def pad_map(x: Tensor, amount: int, padding: str) -> Tensor:
     if padding == "zeros":
         return F.pad(x, (amount,) * 4)
     height, width = x.shape[-2:]
-    if amount <= min(height, width):
+    if amount <= height and amount <= width:
         return F.pad(x, (amount,) * 4, mode="circular")
     # A map smaller than the kernel goes round the circle more than once, which F.pad refuses.
     rows = torch.arange(-amount, height + amount, device=x.device) % height

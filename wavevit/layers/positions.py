@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from wavevit.checks import check_multiple
 from wavevit.layers.padding import DepthwiseConv
@@ -38,7 +39,8 @@ class LearnedPosition(Part):
         return x + self._resampled(grid).to(x.dtype)
 
     def _resampled(self, grid: tuple[int, int]) -> Tensor:
-        if tuple(grid) == tuple(self.grid):
+        # In a graph with free sizes the grid is a symbol: the resampling stays in, and is exact.
+        if all(statically_known_true(a == b) for a, b in zip(grid, self.grid, strict=True)):
             return self.embedding
         prefix, places = self.embedding.split([self.prefix, self.grid[0] * self.grid[1]], dim=1)
         image = places.transpose(1, 2).unflatten(2, self.grid).float()
@@ -75,7 +77,7 @@ class SinCosPosition(Part):
         rows = torch.cat([rows.sin(), rows.cos()], dim=1)[:, None].expand(-1, grid[1], -1)
         columns = torch.cat([columns.sin(), columns.cos()], dim=1)[None].expand(grid[0], -1, -1)
         places = torch.cat([columns, rows], dim=2).flatten(0, 1).to(x.dtype)
-        return x + F.pad(places, (0, 0, x.shape[1] - len(places), 0))
+        return x + F.pad(places, (0, 0, x.shape[1] - places.shape[0], 0))
 
 
 class ConvPosition(Part):

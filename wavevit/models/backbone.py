@@ -60,7 +60,7 @@ class Backbone(nn.Module):
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
         self.config = config
-        self.num_classes = config.num_classes
+        self.in_chans = config.in_chans
         self.num_features = self.head_hidden_size = config.stages[-1].embed_dim
         self.tokenizer = make_tokenizer(config)
         dim = config.stages[0].embed_dim
@@ -72,6 +72,7 @@ class Backbone(nn.Module):
         if config.pool == "token":
             self.cls_token = nn.Parameter(torch.empty(1, 1, config.stages[0].embed_dim))
             nn.init.normal_(self.cls_token, std=1e-6)
+        self.num_prefix_tokens = int(self.cls_token is not None)
         blocks = sum(stage.depth for stage in config.stages)
         rates = [config.drop_path_rate * i / max(blocks - 1, 1) for i in range(blocks)]
         starts = itertools.accumulate([0] + [stage.depth for stage in config.stages])
@@ -80,8 +81,8 @@ class Backbone(nn.Module):
             for index, (start, stage) in enumerate(zip(starts, config.stages, strict=False))
         )
         self.norm = nn.LayerNorm(self.num_features, eps=config.norm_eps)
-        self.head: nn.Module = nn.Identity()
-        self.reset_classifier(config.num_classes)
+        self.head: nn.Module
+        self.reset_classifier(config.num_classes, config.pool)
         self.apply(_init_weights)
         self.symmetry = Symmetry.combine(
             [
@@ -99,9 +100,13 @@ class Backbone(nn.Module):
     def _stages(self) -> list[Stage]:
         return cast("list[Stage]", list(self.stages))
 
+    @property
+    def _columnar(self) -> bool:
+        return len(self.config.stages) == 1
+
     def _describe_features(self) -> list[dict[str, Any]]:
         strides = self.config.strides
-        if len(self.stages) == 1:
+        if self._columnar:
             dim, names = self.num_features, range(self.config.stages[0].depth)
             return [
                 {"num_chs": dim, "reduction": strides[0], "module": f"stages.0.blocks.{i}"}
@@ -115,7 +120,7 @@ class Backbone(nn.Module):
     def _check(self, x: Tensor) -> None:
         check_image(x, channels=self.config.in_chans)
         smallest = self.config.min_size
-        if min(x.shape[-2:]) < smallest:
+        if x.shape[-2] < smallest or x.shape[-1] < smallest:
             fail("x", f"sides of at least {smallest} pixels", f"shape {tuple(x.shape)}")
 
     def tokenize(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
@@ -124,26 +129,30 @@ class Backbone(nn.Module):
         tokens = self.token_norm(self.tokenizer(x))
         return tokens.flatten(1, 2), (tokens.shape[1], tokens.shape[2])
 
-    def _steps(self, x: Tensor) -> Iterator[tuple[Tensor, tuple[int, int]]]:
-        """Tokens and grid after each entry of `feature_info`, in order."""
+    def _steps(self, x: Tensor, end: int | None = None) -> Iterator[tuple[Tensor, tuple[int, int]]]:
+        """Tokens and grid after each entry of `feature_info`, in order, up to entry `end`."""
+        count = itertools.count()
         self._check(x)
         if self.alignment is not None:
             x = self.alignment(x)
         tokens, grid = self.tokenize(x)
         if self.cls_token is not None:
-            tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+            tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         tokens = self.position(tokens, grid)
         details = self._image_details(x)
-        columnar = len(self.stages) == 1
         for stage, injected in zip(self._stages, details, strict=True):
             tokens, grid = stage.enter(tokens, grid, injected)
             for block in stage.blocks:
                 tokens = stage.run_block(block, tokens, grid)
-                if columnar:
+                if self._columnar:
                     yield tokens, grid
-            if not columnar:
+                    if next(count) == end:
+                        return
+            if not self._columnar:
                 tokens = stage.norm(tokens)
                 yield tokens, grid
+                if next(count) == end:
+                    return
 
     def _image_details(self, x: Tensor) -> list[Tensor | None]:
         """The image's details at each stage's stride, where a stage asks for them."""
@@ -151,7 +160,7 @@ class Backbone(nn.Module):
         if not any(wanted):
             return [None] * len(self.stages)
         x = pad_to_multiple(x, self.config.patch_size)
-        levels = [stride.bit_length() - 1 for stride in self.config.strides]
+        levels = [stride.bit_length() - 1 for stride in self.config.strides[: len(wanted)]]
         deepest = max(level for level, want in zip(levels, wanted, strict=True) if want)
         pyramid = wavedec2(x, self.config.wavelet, level=deepest)
         return [
@@ -159,8 +168,9 @@ class Backbone(nn.Module):
             for level, want in zip(levels, wanted, strict=True)
         ]
 
-    def _normalized_map(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-        return self.norm(tokens).transpose(1, 2).unflatten(2, grid)
+    def _final(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Normalised tokens in the shape of `forward_features`."""
+        return tokens if self._columnar else tokens.transpose(1, 2).unflatten(2, grid)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Normalised last features.
@@ -173,9 +183,7 @@ class Backbone(nn.Module):
             (B, D, h, w) for a hierarchical one.
         """
         *_, (tokens, grid) = self._steps(x)
-        if len(self.stages) == 1:
-            return self.norm(tokens)
-        return self._normalized_map(tokens, grid)
+        return self._final(self.norm(tokens), grid)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pools what `forward_features` gave and classifies: (B, num_classes).
@@ -184,10 +192,10 @@ class Backbone(nn.Module):
             x: features as `forward_features` returns them.
             pre_logits: stop at the pooled features (B, D).
         """
-        if x.ndim == 4:
-            x = x.mean(dim=(2, 3))
-        else:
-            x = x[:, 0] if self.cls_token is not None else x.mean(dim=1)
+        if self.global_pool == "token":
+            x = x[:, 0]
+        elif self.global_pool == "avg":
+            x = x.mean(dim=(2, 3)) if x.ndim == 4 else x[:, self.num_prefix_tokens :].mean(dim=1)
         return x if pre_logits else self.head(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -199,6 +207,7 @@ class Backbone(nn.Module):
         x: Tensor,
         indices: int | Sequence[int] | None = None,
         norm: bool = False,
+        stop_early: bool = False,
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> Any:
@@ -209,43 +218,45 @@ class Backbone(nn.Module):
             indices: entries of `feature_info`; a number ``n`` means the last ``n``, None all.
             norm: apply the final norm to every intermediate of a columnar model. The last entry
                 always has it, so that it equals `forward_features`.
+            stop_early: end at the last chosen entry; the final features are then its own.
             output_fmt: ``"NCHW"`` maps or ``"NLC"`` sequences (without the class token).
-            intermediates_only: leave out the final features.
+            intermediates_only: leave out the final features; nothing behind the last chosen
+                entry is computed.
 
         Returns:
             A list of intermediates, or ``(final features, list)``.
         """
         check_choice("output_fmt", output_fmt, ("NCHW", "NLC"))
-        chosen = self.feature_indices(indices)
-        last = len(self.feature_info) - 1
-        kept, tokens = [], x
-        for index, (tokens, grid) in enumerate(self._steps(x)):
+        chosen, last = self.feature_indices(indices), len(self.feature_info) - 1
+        end = chosen[-1] if stop_early or intermediates_only else last
+        kept, tokens, grid = [], x, (0, 0)
+        for index, (tokens, grid) in enumerate(self._steps(x, end)):
             if index == last:
                 tokens = self.norm(tokens)
             if index not in chosen:
                 continue
-            item = self.norm(tokens) if norm and len(self.stages) == 1 and index < last else tokens
-            item = item[:, item.shape[1] - grid[0] * grid[1] :]
+            item = self.norm(tokens) if norm and self._columnar and index < last else tokens
+            item = item[:, self.num_prefix_tokens :]
             if output_fmt == "NCHW":
                 item = item.transpose(1, 2).unflatten(2, grid)
             kept.append(item)
-        if intermediates_only:
-            return kept
-        final = tokens if len(self.stages) == 1 else tokens.transpose(1, 2).unflatten(2, grid)
-        return final, kept
+        return kept if intermediates_only else (self._final(tokens, grid), kept)
 
     def feature_indices(self, indices: int | Sequence[int] | None) -> list[int]:
         """Resolves what `forward_intermediates` and ``out_indices`` take, negatives included.
 
         Raises:
-            ValueError: an index outside `feature_info`.
+            ValueError: an index outside `feature_info`, or none at all.
         """
         count = len(self.feature_info)
         if indices is None:
             return list(range(count))
         if isinstance(indices, int):
-            check_at_least("indices", indices, 1)
-            indices = range(count - min(indices, count), count)
+            if not 1 <= indices <= count:
+                fail("indices", f"a number of entries from 1 to {count}", indices)
+            indices = range(count - indices, count)
+        if not indices:
+            fail("indices", f"at least one of the entries 0 to {count - 1}", indices)
         for index in indices:
             if not -count <= index < count:
                 fail("indices", f"numbers from {-count} to {count - 1}", index)
@@ -255,15 +266,61 @@ class Backbone(nn.Module):
         """The head."""
         return self.head
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """A fresh head of `num_classes` outputs, or none at all for 0."""
-        self.num_classes = check_at_least("num_classes", num_classes, 0)
-        reference = self.norm.weight
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """A fresh head.
+
+        Args:
+            num_classes: its outputs; 0 for none at all.
+            global_pool: ``"avg"``, ``"token"`` (where there is a class token), ``""`` for features
+                that are not pooled (where there is no head); None leaves the pooling as it is.
+
+        Raises:
+            ValueError: a pooling that this model or this head cannot have.
+        """
+        check_at_least("num_classes", num_classes, 0)
+        if global_pool is not None:
+            known = ("avg", "") if self.cls_token is None else ("avg", "token", "")
+            self.global_pool = check_choice("global_pool", global_pool, known)
+        if num_classes and not self.global_pool:
+            fail("num_classes", "0 where global_pool is '' (nothing is pooled)", num_classes)
+        self.num_classes = num_classes
         if num_classes == 0:
             self.head = nn.Identity()
         else:
+            reference = next(self.stages.parameters())
             self.head = nn.Linear(self.num_features, num_classes).to(reference)
             _init_weights(self.head)
+
+    def prune_intermediate_layers(
+        self,
+        indices: int | Sequence[int] = 1,
+        prune_norm: bool = False,
+        prune_head: bool = True,
+    ) -> list[int]:
+        """Drops, in place, what the chosen intermediates do not need.
+
+        Args:
+            indices: entries of `feature_info` to keep, as in `forward_intermediates`.
+            prune_norm: drop the final norm where the last entry, which includes it, is dropped.
+            prune_head: drop the head even where the last entry stays.
+
+        Returns:
+            The indices, from 0 on, that `forward_intermediates` now takes for them.
+        """
+        chosen = self.feature_indices(indices)
+        kept = chosen[-1] + 1
+        cut = kept < len(self.feature_info)
+        if self._columnar:
+            self._stages[0].blocks = self._stages[0].blocks[:kept]
+        else:
+            self.stages = self.stages[:kept]
+        self.feature_info = self.feature_info[:kept]
+        if cut and (prune_norm or not self._columnar):  # a pyramid's norm fits its last stage only
+            self.norm = nn.Identity()
+        if cut or prune_head:
+            self.num_features = self.head_hidden_size = self.feature_info[-1]["num_chs"]
+            self.reset_classifier(0)
+        return chosen
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute each block in the backward pass: less memory, the same result."""
@@ -271,9 +328,17 @@ class Backbone(nn.Module):
             stage.grad_checkpointing = enable
 
     def no_weight_decay(self) -> set[str]:
-        """Parameters that weight decay should leave alone, beside biases and norms."""
-        names = {name for name, _ in self.named_parameters()}
-        return names & {"cls_token", "position.embedding"}
+        """Parameters that weight decay should leave alone, beside biases and norms.
+
+        What multiplies features (matrices and kernels) decays; tokens, positions, tables of
+        biases, temperatures and gains do not.
+        """
+        decays = {
+            id(module.weight)
+            for module in self.modules()
+            if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
+        }
+        return {n for n, p in self.named_parameters() if p.ndim > 1 and id(p) not in decays}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """timm's patterns for layer-wise learning rates."""
@@ -281,8 +346,9 @@ class Backbone(nn.Module):
             [(r"^stages\.(\d+)", None)]
             if coarse
             else [
-                (r"^stages\.(\d+)\.(?:downsample|inject|norm)", (0,)),
+                (r"^stages\.(\d+)\.(?:downsample|inject)", (0,)),
                 (r"^stages\.(\d+)\.blocks\.(\d+)", None),
+                (r"^stages\.(\d+)\.norm", (99999,)),  # timm's mark for: with the one before
             ]
         )
         return {

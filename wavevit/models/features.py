@@ -32,15 +32,15 @@ class FeatureBackbone(nn.Module):
     """Images to a list of maps (B, C_i, h_i, w_i), fine to coarse.
 
     Args:
-        backbone: its head is dropped.
+        backbone: loses its head, and what lies behind the last chosen entry.
         out_indices: entries of the backbone's `feature_info`; all by default.
     """
 
     def __init__(self, backbone: Backbone, out_indices: int | Sequence[int] | None = None) -> None:
         super().__init__()
-        backbone.reset_classifier(0)
         self.backbone = backbone
-        self.out_indices = backbone.feature_indices(out_indices)
+        chosen = backbone.feature_indices(out_indices)
+        self.out_indices = backbone.prune_intermediate_layers(chosen, prune_norm=True)
         chosen: list[dict[str, Any]] = [backbone.feature_info[i] for i in self.out_indices]
         self.feature_info = FeatureInfo(chosen)
 

@@ -21,7 +21,7 @@ __all__ = ["fold", "unfold"]
 
 def _rebuilt(model: Backbone, weight: torch.Tensor, **changes: object) -> Backbone:
     twin = Backbone(dataclasses.replace(model.config, **changes))  # type: ignore[arg-type]
-    twin.reset_classifier(model.num_classes)
+    twin.reset_classifier(model.num_classes, model.global_pool)
     twin = twin.to(device=weight.device, dtype=weight.dtype).train(model.training)
     twin.load_state_dict(model.state_dict() | {"tokenizer.proj.weight": weight})
     return twin

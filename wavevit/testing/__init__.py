@@ -10,10 +10,14 @@ from wavevit.testing.assertions import (
     assert_shift_invariant,
 )
 from wavevit.testing.bounds import assert_lipschitz, steepest_pair
+from wavevit.testing.contract import CONTRACT, SHAPES, assert_backbone_contract
 from wavevit.testing.tolerances import TOLERANCES, tolerance
 
 __all__ = [
+    "CONTRACT",
+    "SHAPES",
     "TOLERANCES",
+    "assert_backbone_contract",
     "assert_close_relative",
     "assert_lipschitz",
     "assert_perfect_reconstruction",

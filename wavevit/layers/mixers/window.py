@@ -91,7 +91,9 @@ class WindowAttention(Part):
         """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""
         batch, _, dim = x.shape
         height, width = grid
-        window = (min(self.window_size, height), min(self.window_size, width))
+        # Written out, so that an exporter's range of sizes decides it.
+        size = self.window_size
+        window = (size if height > size else height, size if width > size else width)
         shift = tuple(self.shift if s > w else 0 for s, w in zip(grid, window, strict=True))
         padded = (height + -height % window[0], width + -width % window[1])
         image = x.unflatten(1, grid)

@@ -1,0 +1,143 @@
+"""`timm.create_model` gives our models, and keeps its own."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+import timm
+import timm.optim
+import torch
+
+import wavevit
+from wavevit.interop.timm import register
+from wavevit.testing import assert_close_relative
+
+BEFORE = {name: timm.models.model_entrypoint(name) for name in timm.list_models()}
+NAMES = register()
+SMALL = [name for name in NAMES if name.startswith("test_")]
+
+
+def images(side: int = 64, channels: int = 3) -> torch.Tensor:
+    return torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def created(name: str, **arguments: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return timm.create_model(NAMES[name], img_size=64, **arguments).eval()
+
+
+def test_timm_keeps_its_own_models() -> None:
+    assert all(timm.models.model_entrypoint(name) is entry for name, entry in BEFORE.items())
+    assert set(NAMES) == set(wavevit.list_models())
+    taken = {name for name in NAMES if name in BEFORE}
+    assert {"pvt_v2_b0", "test_vit"} <= taken
+    assert {n: own for n, own in NAMES.items() if own != n} == {n: f"wavevit_{n}" for n in taken}
+    assert register() == NAMES
+
+
+def test_listed() -> None:
+    assert set(wavevit.list_models("haar*")) <= set(timm.list_models("haar*"))
+    assert set(NAMES.values()) == set(timm.list_models(module="timm_registry"))
+    assert not set(NAMES.values()) & set(timm.list_pretrained())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_same_model(name: str) -> None:
+    theirs = created(name, num_classes=5, in_chans=4, drop_path_rate=0.1)
+    ours = wavevit.create_model(name, num_classes=5, in_chans=4, drop_path_rate=0.1, img_size=64)
+    ours.load_state_dict(theirs.state_dict())
+    assert_close_relative(theirs(images(channels=4)), ours.eval()(images(channels=4)))
+    assert theirs.num_classes == 5
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_features(name: str) -> None:
+    whole, features = created(name, num_classes=0), created(name, features_only=True)
+    maps = whole.forward_intermediates(images(), intermediates_only=True)
+    info = whole.feature_info
+    assert features.feature_info.channels() == [entry["num_chs"] for entry in info]
+    assert features.feature_info.reduction() == [entry["reduction"] for entry in info]
+    for one, two in zip(features(images()), maps, strict=True):
+        assert one.shape == two.shape
+    first = created(name, features_only=True, out_indices=(0,))
+    assert sum(p.numel() for p in first.parameters()) < sum(p.numel() for p in whole.parameters())
+    first.model.load_state_dict(whole.state_dict(), strict=False)
+    assert_close_relative(first(images())[0], maps[0])
+
+
+def test_pooling() -> None:
+    vit, pyramid = (created(n, num_classes=0, global_pool="") for n in ("test_vit", SMALL[0]))
+    assert_close_relative(vit(images()), vit.forward_features(images()))
+    assert pyramid(images()).shape == (2, pyramid.num_features, 4, 4)
+    average = created("test_vit", num_classes=0, global_pool="avg")
+    assert_close_relative(average(images()), average.forward_features(images())[:, 1:].mean(dim=1))
+    with pytest.raises(ValueError, match="num_classes: expected 0 where global_pool is ''"):
+        created("test_vit", global_pool="")
+    with pytest.raises(ValueError, match="global_pool: expected one of 'avg', ''"):
+        created("test_swin", global_pool="token")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"drop_rate": 0.1}, "drop_rate: expected 0"),
+        ({"output_stride": 16}, "argument: expected one of"),
+        ({"features_only": True, "out_indices": (0, 9)}, "indices: expected numbers from"),
+    ],
+)
+def test_what_no_model_has_is_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        created("test_haar_pyramid", **arguments)
+
+
+def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "timm.models")
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ImportError, match=r"wavevit\[timm\]"):
+        register()
+
+
+def test_pretrained_is_refused_by_timm() -> None:
+    with pytest.raises(RuntimeError, match="No pretrained weights exist for test_haar_pyramid"):
+        created("test_haar_pyramid", pretrained=True)
+
+
+def test_weights_and_data_configuration_through_timm(tmp_path) -> None:
+    from safetensors.torch import save_file
+
+    source = created("test_vit", num_classes=1000)
+    save_file(source.state_dict(), tmp_path / "model.safetensors")
+    overlay = {"file": str(tmp_path / "model.safetensors")}
+    torch.manual_seed(1)
+    grey = timm.create_model(
+        NAMES["test_vit"], pretrained=True, pretrained_cfg_overlay=overlay, img_size=64, in_chans=1
+    ).eval()
+    grey_images = images(channels=1)
+    # timm sums the kernels of the three channels.
+    assert_close_relative(grey(grey_images), source(grey_images.expand(-1, 3, -1, -1)), depth=10)
+    data = timm.data.resolve_model_data_config(source)
+    assert data["input_size"] == (3, 224, 224)
+    assert timm.data.create_transform(**data) is not None
+
+
+@pytest.mark.parametrize("name", wavevit.list_models())
+def test_configuration_is_true(name: str) -> None:
+    with torch.device("meta"):
+        model = timm.create_model(NAMES[name])
+    cfg = model.pretrained_cfg
+    assert cfg["architecture"] == NAMES[name]
+    assert cfg["input_size"] == (model.in_chans, *model.config.image_size)
+    assert model.get_submodule(cfg["classifier"]) is model.get_classifier()
+    if cfg["first_conv"]:
+        assert model.get_submodule(cfg["first_conv"]).weight.shape[1] == model.in_chans
+    groups = timm.optim.param_groups_weight_decay(
+        model, 0.1, no_weight_decay_list=model.no_weight_decay()
+    )
+    decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
+    assert decayed == {
+        id(m.weight)
+        for m in model.modules()
+        if re.fullmatch("Linear|.*Conv2?d?", type(m).__name__) and hasattr(m, "weight")
+    }

@@ -1,0 +1,76 @@
+"""The model card of a backbone, from what the model itself declares."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from wavevit.measure import cost
+from wavevit.models import Backbone
+
+__all__ = ["model_card"]
+
+_HEAD = """---
+library_name: wavevit
+tags:
+- wavevit
+- wavelets
+- image-feature-extraction
+---
+"""
+
+
+def model_card(model: Backbone, name: str) -> str:
+    """A README in Markdown, with the header that the Hub reads.
+
+    Args:
+        model: a whole backbone.
+        name: the title, and what the loading example loads: a repository ``"owner/name"`` or a
+            folder.
+    """
+    config = model.config
+    with torch.device("meta"):  # shapes are enough to count
+        counted = cost(
+            Backbone(dataclasses.replace(config, num_classes=model.num_classes)),
+            torch.zeros(1, config.in_chans, *config.image_size),
+        )
+    height, width = config.image_size
+    period = model.symmetry.lockable_period
+    shifts = f"circular shifts by multiples of {period} pixels" if period else "none exactly"
+    if config.alignment != "none":
+        shifts = f"every circular shift by whole pixels (alignment `{config.alignment}`)"
+    table = {
+        "parameters": f"{counted.parameters / 1e6:.2f} M",
+        "multiply-accumulates": f"{counted.macs / 1e9:.2f} G at {height} × {width} pixels",
+        "input": f"(B, {config.in_chans}, H, W), sides from {config.min_size} pixels",
+        "outputs": f"{model.num_classes} classes" if model.num_classes else "pooled features",
+        "tokenizer": f"`{config.tokenizer}`",
+        "mixers": ", ".join(f"`{stage.mixer}`" for stage in config.stages),
+        "channels": ", ".join(str(stage.embed_dim) for stage in config.stages),
+        "strides": ", ".join(map(str, config.strides)),
+        "shifts that pooled features keep": shifts,
+    }
+    rows = "\n".join(f"| {key} | {value} |" for key, value in table.items())
+    return f"""{_HEAD}
+# {name}
+
+A backbone of wavevit: vision transformers and wavelet hybrids
+as points of one configuration space.
+
+| | |
+|---|---|
+{rows}
+
+What it was trained on, and for what, is for its author to say here; the table is what the
+configuration implies.
+
+```python
+from wavevit.interop.hub import from_pretrained
+
+model = from_pretrained("{name}")
+maps = from_pretrained("{name}", features_only=True)
+```
+
+`config.json` holds the whole configuration; `wavevit.BackboneConfig.from_dict` reads its `config`.
+"""

@@ -1,0 +1,56 @@
+"""One graph of a whole model: compiled without a break, exported with free sizes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim
+
+from wavevit.testing.assertions import assert_close_relative
+from wavevit.testing.subject import Subject
+
+__all__ = ["compiles", "export_options", "exports"]
+
+
+def compiles(subject: Subject, backend: str = "aot_eager") -> None:
+    """One graph, forward and backward, with the values of the plain model."""
+    torch.compiler.reset()  # many models are compiled in one process: no limit on recompilations
+    model, x = subject.new(), subject.images()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's use of what it deprecates
+        logits = torch.compile(model, fullgraph=True, backend=backend)(x)
+        logits.square().sum().backward()
+    found = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    expected = model(x)
+    expected.square().sum().backward()
+    assert_close_relative(logits, expected, depth=10)
+    for ours, parameter in zip(found, model.parameters(), strict=True):
+        assert ours is not None
+        assert parameter.grad is not None
+        assert_close_relative(ours, parameter.grad, depth=100)
+
+
+def export_options(
+    subject: Subject, model: Any, smallest: int = 64
+) -> tuple[Tensor, dict[str, dict[int, Any]]]:
+    """An example, and ``dynamic_shapes``: free batch, sides in steps of the coarsest stride."""
+    step = max(entry["reduction"] for entry in model.feature_info)
+    low = -(-smallest // step)
+    sides = {i: step * Dim(f"side{i}", min=low, max=1024 // step) for i in (2, 3)}
+    example = subject.images((step * (low + 2), step * (low + 1)))
+    return example, {"x": {0: Dim("batch", max=1024), **sides}}
+
+
+def exports(subject: Subject) -> None:
+    """Exported with a free batch and free sides; the graph computes what the model does."""
+    model = subject.new()
+    example, free = export_options(subject, model)
+    with torch.no_grad():
+        program = torch.export.export(model, (example,), dynamic_shapes=free).module()
+        rows, columns = example.shape[-2:]
+        for x in (example[:1], subject.images((64, 128), 3), subject.images((columns, rows), 2)):
+            assert_close_relative(program(x), model(x), depth=10)

@@ -1,0 +1,67 @@
+"""What the checks of a backbone work with: models of one name, and images."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Size", "Subject", "require"]
+
+Size = tuple[int, int]
+
+
+def require(condition: object, message: str) -> None:
+    """An assertion that ``python -O`` keeps."""
+    if not condition:
+        raise AssertionError(message)
+
+
+class Subject:
+    """A backbone under examination.
+
+    Args:
+        source: a callable that takes timm's arguments (``num_classes``, ``in_chans``,
+            ``features_only``, ``out_indices``, ``drop_path_rate``) and builds, or a module, of
+            which copies are made: what needs other arguments cannot be checked then.
+        sizes: (H, W) of images to try; the first one is used wherever size does not matter.
+        device: ``"meta"`` checks shapes and names only, at no cost.
+    """
+
+    def __init__(
+        self,
+        source: nn.Module | Callable[..., nn.Module],
+        sizes: Sequence[Size],
+        device: str = "cpu",
+    ) -> None:
+        self.source, self.sizes, self.device = source, tuple(sizes), device
+
+    @property
+    def builds(self) -> bool:
+        """Whether models with other arguments can be made."""
+        return not isinstance(self.source, nn.Module)
+
+    def new(self, seed: int = 0, **arguments: Any) -> Any:
+        """A model in eval mode with 7 classes, its weights drawn from `seed`."""
+        with torch.random.fork_rng(devices=[]), torch.device(self.device):
+            torch.manual_seed(seed)
+            if isinstance(self.source, nn.Module):
+                model: Any = copy.deepcopy(self.source).to(self.device)
+                model.reset_classifier(arguments.get("num_classes", 7))
+            else:
+                model = self.source(**({"num_classes": 7} | arguments))
+        return model.eval()
+
+    def images(
+        self, size: Size | None = None, batch: int = 2, channels: int | None = None
+    ) -> Tensor:
+        """White noise (batch, channels, H, W), the same at every call."""
+        if channels is None:
+            channels = getattr(self.source, "in_chans", 3)
+        shape = (batch, channels, *(size or self.sizes[0]))
+        if self.device == "meta":
+            return torch.empty(shape, device="meta")
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0))

@@ -81,7 +81,12 @@ def test_pairs_are_all_there() -> None:
 
 @pytest.mark.parametrize("values", CONFIGURATIONS, ids=lambda v: "-".join(map(str, v.values())))
 def test_pair(values: dict[str, object]) -> None:
-    if values["position"] == "relative_bias" and values["mixer"] != "window":
+    homes = {
+        "relative_bias": {"window", "pooled"},
+        "rope": {"global", "window", "lipschitz"},
+    }.get(values["position"])
+    attentions = {values["mixer"]} | ({"pooled"} if values["downsample"] == "attention" else set())
+    if homes is not None and not homes & attentions:
         with pytest.raises(ValueError, match="position: "):
             config_of(values)
         return

@@ -79,7 +79,9 @@ class Backbone(nn.Module):
             Stage(config, index, rates[start : start + stage.depth])
             for index, (start, stage) in enumerate(zip(starts, config.stages, strict=False))
         )
-        self.norm = nn.LayerNorm(self.num_features, eps=config.norm_eps)
+        norm = nn.LayerNorm(self.num_features, eps=config.norm_eps)
+        self.norm = nn.Identity() if config.fc_norm else norm
+        self.fc_norm = norm if config.fc_norm else nn.Identity()
         self.head: nn.Module = nn.Identity()
         self.reset_classifier(config.num_classes)
         self.apply(_init_weights)
@@ -138,7 +140,7 @@ class Backbone(nn.Module):
         for stage, injected in zip(self._stages, details, strict=True):
             tokens, grid = stage.enter(tokens, grid, injected)
             for block in stage.blocks:
-                tokens = stage.run_block(block, tokens, grid)
+                tokens = stage.run(block, tokens, grid)
                 if columnar:
                     yield tokens, grid
             if not columnar:
@@ -163,7 +165,7 @@ class Backbone(nn.Module):
         return self.norm(tokens).transpose(1, 2).unflatten(2, grid)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Normalised last features.
+        """Last features, normalised unless the norm sits behind the pooling (``fc_norm``).
 
         Args:
             x: images (B, C, H, W).
@@ -188,6 +190,7 @@ class Backbone(nn.Module):
             x = x.mean(dim=(2, 3))
         else:
             x = x[:, 0] if self.cls_token is not None else x.mean(dim=1)
+        x = self.fc_norm(x)
         return x if pre_logits else self.head(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -208,7 +211,7 @@ class Backbone(nn.Module):
             x: images (B, C, H, W).
             indices: entries of `feature_info`; a number ``n`` means the last ``n``, None all.
             norm: apply the final norm to every intermediate of a columnar model. The last entry
-                always has it, so that it equals `forward_features`.
+                always has it, so that it equals `forward_features`; with ``fc_norm`` none has.
             output_fmt: ``"NCHW"`` maps or ``"NLC"`` sequences (without the class token).
             intermediates_only: leave out the final features.
 
@@ -258,7 +261,7 @@ class Backbone(nn.Module):
     def reset_classifier(self, num_classes: int) -> None:
         """A fresh head of `num_classes` outputs, or none at all for 0."""
         self.num_classes = check_at_least("num_classes", num_classes, 0)
-        reference = self.norm.weight
+        reference = next(self.stages.parameters())
         if num_classes == 0:
             self.head = nn.Identity()
         else:
@@ -272,8 +275,8 @@ class Backbone(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone, beside biases and norms."""
-        names = {name for name, _ in self.named_parameters()}
-        return names & {"cls_token", "position.embedding"}
+        ends = ("cls_token", "position.embedding", "bias_table", "rel_pos_h", "rel_pos_w")
+        return {name for name, _ in self.named_parameters() if name.endswith(ends)}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """timm's patterns for layer-wise learning rates."""
@@ -287,5 +290,5 @@ class Backbone(nn.Module):
         )
         return {
             "stem": r"^cls_token|^tokenizer|^token_norm|^position",
-            "blocks": [*blocks, (r"^norm", (99999,))],
+            "blocks": [*blocks, (r"^(?:fc_)?norm", (99999,))],
         }

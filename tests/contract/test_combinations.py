@@ -62,7 +62,8 @@ def config_of(values: dict[str, object]) -> BackboneConfig:
         embed_dims=(8, 16),
         num_heads=2,
         window_size=3,
-        reduction=2,
+        # That mixer halves the map by itself: a further stride would leave one key to attend to.
+        reduction=1 if values["mixer"] == "wavelet_kv" else 2,
         **{name: values.pop(name) for name in ("mixer", "downsample", "mlp", "inject")},
     )
     return BackboneConfig(

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
-from wavevit.layers.padding import pad_map, pad_to_least
+from wavevit.layers.padding import pad_map, pad_to_multiple
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import dwt2, idwt2
 
@@ -26,8 +26,8 @@ class WaveletAttention(Part):
         dim: channels of a token, a multiple of 4.
         num_heads: number of heads, a divisor of `dim`.
         reduction: stride of a further convolution of the coefficients for keys and values. 1 is
-            the paper's text; the authors' code has 4 and 2 in stages 1 and 2. Coefficients
-            smaller than the stride are repeated at their edge until one step fits.
+            the paper's text; the authors' code has 4 and 2 in stages 1 and 2. Maps that the
+            stride does not divide are repeated at their edge: nothing is cropped.
         wavelet: name of the filter.
         qkv_bias: whether queries, keys and values have a bias.
         padding: borders of the 3 x 3 convolution, ``"zeros"`` or ``"circular"``.
@@ -73,7 +73,7 @@ class WaveletAttention(Part):
         bands = F.relu(self.filter_norm(bands)).permute(0, 3, 1, 2)
         local = idwt2(bands.unflatten(1, (-1, 4)), self.wavelet, output_size=grid)
         if self.reduce is not None:
-            bands = self.reduce(pad_to_least(bands, self.reduction))
+            bands = self.reduce(pad_to_multiple(bands, self.reduction))
         context = self.norm(bands.flatten(2).transpose(1, 2))
         k, v = self.kv(context).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         x = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)

@@ -1,0 +1,102 @@
+"""The bound of the Lipschitz mixer holds on every pair, and nothing smaller would."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wavevit.layers.mixers import GlobalAttention, LipschitzAttention
+from wavevit.layers.rotary import Rotary
+
+GRID = (2, 3)
+
+
+def mixer(
+    seed: int, heads: int, gain: float, scale: float, rotary: Rotary | None = None
+) -> LipschitzAttention:
+    torch.manual_seed(seed)
+    made = LipschitzAttention(8 * heads, heads, rotary=rotary).double()
+    with torch.no_grad():
+        made.qkv.weight.normal_(std=gain)
+        made.qkv.bias.normal_(std=gain)
+        made.log_scale.fill_(math.log(scale))
+    return made
+
+
+def steepest(made: torch.nn.Module, x: torch.Tensor) -> float:
+    """Spectral norm of the Jacobian at `x`."""
+    jacobian = torch.autograd.functional.jacobian(lambda t: made(t, GRID), x)
+    assert isinstance(jacobian, torch.Tensor)
+    return float(torch.linalg.matrix_norm(jacobian.reshape(x.numel(), x.numel()), ord=2))
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    heads=st.integers(1, 3),
+    gain=st.floats(0.01, 3.0),
+    scale=st.floats(0.1, 20.0),
+    size=st.floats(0.01, 30.0),
+    step=st.floats(1e-3, 30.0),
+    turned=st.booleans(),
+)
+def test_no_pair_exceeds_the_bound(
+    seed: int, heads: int, gain: float, scale: float, size: float, step: float, turned: bool
+) -> None:
+    made = mixer(seed, heads, gain, scale, Rotary(8, "zeros") if turned else None)
+    tokens = GRID[0] * GRID[1]
+    bound = made.lipschitz_bound(tokens)
+    assert bound <= made.lipschitz_bound(tokens + 1) <= made.lipschitz_bound()
+    x = size * torch.randn(1, tokens, 8 * heads, dtype=torch.float64)
+    y = x + step * torch.randn_like(x)
+    with torch.no_grad():
+        ratio = (made(x, GRID) - made(y, GRID)).norm() / (x - y).norm()
+    assert ratio <= bound * (1 + 1e-9)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    gain=st.floats(0.1, 2.0),
+    scale=st.floats(0.1, 20.0),
+    size=st.floats(0.01, 10.0),
+)
+def test_no_derivative_exceeds_the_bound(seed: int, gain: float, scale: float, size: float) -> None:
+    """Random pairs are far from the worst case; the steepest direction at a point is nearer."""
+    made = mixer(seed, 2, gain, scale)
+    x = size * torch.randn(1, GRID[0] * GRID[1], 16, dtype=torch.float64)
+    assert steepest(made, x) <= made.lipschitz_bound(x.shape[1]) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("tokens", [1, 6])
+def test_nothing_smaller_would_do(tokens: int) -> None:
+    """Negative control: near zero and without a scale the mixer averages, and meets its bound."""
+    made = mixer(0, 1, 1.0, 1e-6)
+    with torch.no_grad():
+        made.qkv.bias.zero_()
+        made.proj.bias.zero_()
+        made.proj.weight.copy_(torch.eye(8))
+    value = made.qkv.weight[16:]
+    direction = torch.linalg.svd(value)[2][0]
+    x = 1e-6 * direction.expand(1, tokens, 8)
+    with torch.no_grad():
+        ratio = made(x, (1, tokens)).norm() / x.norm()
+    assert ratio > 0.999 * made.lipschitz_bound(tokens)
+
+
+def test_plain_attention_has_no_such_bound() -> None:
+    """Negative control (Kim et al. 2021): its derivative grows with the size of its inputs."""
+    torch.manual_seed(0)
+    plain = GlobalAttention(8, 1).double()
+    bounded = mixer(0, 1, 1.0, 10.0)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 6, 8, dtype=torch.float64, generator=generator)
+    x[:, 0] = 0  # a query between keys: the scores of its row are equal and stay so
+    with torch.no_grad():
+        plain.qkv.bias.zero_()
+    slopes = [steepest(plain, size * x) for size in (1.0, 10.0, 100.0)]
+    assert slopes[1] > 10 * slopes[0]
+    assert slopes[2] > 10 * slopes[1]
+    assert all(steepest(bounded, s * x) <= bounded.lipschitz_bound(6) for s in (1, 10, 100))

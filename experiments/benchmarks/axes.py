@@ -61,7 +61,12 @@ _VIT = BackboneConfig(
     padding="circular",
 )
 _PYRAMID = BackboneConfig(
-    stages=make_stages(depths=(2, 2, 2, 2), embed_dims=(32, 64, 128, 256), num_heads=(1, 2, 4, 8)),
+    stages=make_stages(
+        depths=(2, 2, 2, 2),
+        embed_dims=(32, 64, 128, 256),
+        num_heads=(1, 2, 4, 8),
+        reduction=(4, 2, 1, 1),  # without it, mixers that reduce keys would be global ones
+    ),
     patch_size=4,
     position="conv",
     padding="circular",

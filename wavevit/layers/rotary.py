@@ -48,7 +48,7 @@ class Rotary(Part):
         if not self.closes:
             return places * rates
         waves = (rates * side / math.tau).round().clamp_min(1).long()
-        return places * waves % side * (math.tau / side)
+        return (places * waves % side).to(dtype) * (math.tau / side)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Queries or keys (B, heads, T + h·w, d); the first T have no place and stay."""

@@ -140,7 +140,7 @@ class Backbone(nn.Module):
         for stage, injected in zip(self._stages, details, strict=True):
             tokens, grid = stage.enter(tokens, grid, injected)
             for block in stage.blocks:
-                tokens = stage.run(block, tokens, grid)
+                tokens = stage.run_block(block, tokens, grid)
                 if columnar:
                     yield tokens, grid
             if not columnar:
@@ -275,8 +275,8 @@ class Backbone(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone, beside biases and norms."""
-        ends = ("cls_token", "position.embedding", "bias_table", "rel_pos_h", "rel_pos_w")
-        return {name for name, _ in self.named_parameters() if name.endswith(ends)}
+        names = {name for name, _ in self.named_parameters()}
+        return names & {"cls_token", "position.embedding"}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """timm's patterns for layer-wise learning rates."""

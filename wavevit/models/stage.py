@@ -54,15 +54,15 @@ class Stage(Part):
     ) -> tuple[Tensor, tuple[int, int]]:
         """What precedes the blocks: the new grid, and the image's details added to it."""
         if self.downsample is not None:
-            x, grid = self.run(self.downsample, x, grid)
+            x, grid = self.run_block(self.downsample, x, grid)
         if self.inject is not None:
             assert details is not None
             prefix, places = x.split([x.shape[1] - grid[0] * grid[1], grid[0] * grid[1]], dim=1)
             x = torch.cat([prefix, self.inject(places, details)], dim=1)
         return x, grid
 
-    def run(self, part: nn.Module, x: Tensor, grid: tuple[int, int]) -> Any:
-        """A block or downsampler, recomputed in the backward pass if checkpointing is on."""
+    def run_block(self, block: nn.Module, x: Tensor, grid: tuple[int, int]) -> Any:
+        """One block or downsampler, recomputed in the backward pass if checkpointing is on."""
         if self.grad_checkpointing and self.training:
-            return checkpoint(part, x, grid, use_reentrant=False)
-        return part(x, grid)
+            return checkpoint(block, x, grid, use_reentrant=False)
+        return block(x, grid)

@@ -86,6 +86,33 @@ def test_nothing_smaller_would_do(tokens: int) -> None:
     assert ratio > 0.999 * made.lipschitz_bound(tokens)
 
 
+def l2_attention_bound(made: LipschitzAttention, tokens: int) -> float:
+    """Kim et al. 2021, theorem 3.2, for the same weights: φ(x) = x exp(x + 1)."""
+    low, high = 0.0, 50.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        below = middle * math.exp(middle + 1) < tokens - 1
+        low, high = (middle, high) if below else (low, middle)
+    weights = made.qkv.weight.detach().unflatten(0, (3, made.num_heads, -1))
+    query, _, value = torch.linalg.matrix_norm(weights, ord=2)
+    out = torch.linalg.matrix_norm(made.proj.weight.detach(), ord=2)
+    head_dim = made.qkv.weight.shape[1] // made.num_heads
+    return float((tokens / head_dim) ** 0.5 * (4 * low + 1) * (query * value).norm() * out)
+
+
+@pytest.mark.parametrize(
+    ("gain", "tokens", "smaller"),
+    [(0.02, 49, False), (0.02, 196, True), (0.02, 3136, True), (0.1, 49, True)],
+)
+def test_beside_the_bound_of_l2_attention(gain: float, tokens: int, smaller: bool) -> None:
+    """Neither is always smaller; ours is from many tokens or larger weights on (ViT-Ti's shape)."""
+    torch.manual_seed(0)
+    made = LipschitzAttention(192, 3).double()
+    for linear in (made.qkv, made.proj):
+        torch.nn.init.normal_(linear.weight, std=gain)
+    assert (made.lipschitz_bound(tokens) < l2_attention_bound(made, tokens)) == smaller
+
+
 def test_plain_attention_has_no_such_bound() -> None:
     """Negative control (Kim et al. 2021): its derivative grows with the size of its inputs."""
     torch.manual_seed(0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,8 +25,9 @@ class LipschitzAttention(Part):
     permutation of the tokens permutes the output, so it keeps every shift of the grid.
 
     Preferred to L2 attention with tied queries and keys (Kim et al. 2021): the bound grows with
-    the weights' norms and not with their products, at most with the root of the number of tokens
-    and not with that times its logarithm, and queries and keys stay apart.
+    the weights' norms and not with their products, is finite for any number of tokens where
+    theirs grows with its root times its logarithm, and queries and keys stay apart. Theirs is
+    the smaller one for small weights and few tokens.
 
     Args:
         dim: channels of a token.
@@ -40,8 +39,9 @@ class LipschitzAttention(Part):
         `lipschitz_bound` (tests/properties/test_lipschitz_laws.py).
 
     Source:
-        Qi et al. 2023 (LipsFormer), section 4.1; start of τ from Liu et al. 2022 (Swin v2).
-        LipsFormer's bound grows with the square of the number of tokens; ours is derived below.
+        Qi et al. 2023 (LipsFormer), who add a small number where we add 1 and start from τ = 12;
+        from 1, as XCiT does, scores start about as small as those of plain attention. Their
+        bound grows with the square of the number of tokens; ours is derived below.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LipschitzAttention(Part):
         super().__init__()
         check_multiple("embed_dim", dim, num_heads)
         self.num_heads, self.rotary = num_heads, rotary
-        self.log_scale = nn.Parameter(torch.full((num_heads, 1, 1), math.log(10.0)))
+        self.log_scale = nn.Parameter(torch.zeros(num_heads, 1, 1))
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
         self.symmetry = Symmetry(1) if rotary is None else rotary.symmetry
@@ -79,6 +79,9 @@ class LipschitzAttention(Part):
 
         Returns:
             ``‖W_O‖ √Σ_h (√c (‖W_V‖ + τ ‖W_K‖) + τ ‖W_Q‖)²`` over heads, spectral norms.
+
+        Near what is reached for small τ and loose for large: the steepest derivative found is
+        0.5 of it at τ = 0.1, 0.13 at 1 and 0.02 at 10 (16 channels, 9 random tokens).
 
         Guarantees:
             Holds on all inputs, for this module in evaluation, for float64 to rounding. It says

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, check_multiple
+from wavevit.checks import check_at_least
+from wavevit.layers.mixers.global_attention import GlobalAttention
 from wavevit.layers.rotary import Rotary
-from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["LipschitzAttention"]
 
@@ -18,7 +18,7 @@ def _shortened(x: Tensor) -> Tensor:
     return x * torch.rsqrt(1 + x.square().sum(-1, keepdim=True))
 
 
-class LipschitzAttention(Part):
+class LipschitzAttention(GlobalAttention):
     """Scaled-cosine attention: queries, keys and values are shortened below length 1.
 
     ``softmax(τ · q̂ k̂ᵀ) v̂`` with one learned τ per head and ``x̂ = x / √(1 + ‖x‖²)``. A
@@ -47,13 +47,8 @@ class LipschitzAttention(Part):
     def __init__(
         self, dim: int, num_heads: int, qkv_bias: bool = True, rotary: Rotary | None = None
     ) -> None:
-        super().__init__()
-        check_multiple("embed_dim", dim, num_heads)
-        self.num_heads, self.rotary = num_heads, rotary
+        super().__init__(dim, num_heads, qkv_bias, rotary)
         self.log_scale = nn.Parameter(torch.zeros(num_heads, 1, 1))
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim)
-        self.symmetry = Symmetry(1) if rotary is None else rotary.symmetry
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, T + h·w, D), T of them without a place on the grid, to the same shape."""

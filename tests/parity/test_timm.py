@@ -1,4 +1,4 @@
-"""Our ViT, Swin and PVT are timm's: the baselines of every claim are no straw men."""
+"""Our ViT, Swin, PVT and MViT are timm's: the baselines of every claim are no straw men."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ PAIRS = {
     "pvt_v2_b0": "pvt_v2_b0",
     "pvt_v2_b1": "pvt_v2_b1",
     "pvt_v2_b2": "pvt_v2_b2",
+    "mvitv2_tiny": "mvitv2_tiny",
 }
-COMPUTED = ("vit_tiny_patch16", "vit_small_patch16", "swin_tiny", "pvt_v2_b0", "pvt_v2_b1")
+COMPUTED = (
+    "vit_tiny_patch16",
+    "vit_small_patch16",
+    "swin_tiny",
+    "pvt_v2_b0",
+    "pvt_v2_b1",
+    "mvitv2_tiny",
+)
 
 
 @pytest.mark.parametrize("name", COMPUTED)
@@ -37,7 +45,31 @@ def test_equal_outputs(name: str) -> None:
         features = theirs.forward_features(x)
         if name.startswith("swin"):
             features = features.permute(0, 3, 1, 2)
+        elif name.startswith("mvit"):
+            features = features.transpose(1, 2).unflatten(2, (7, 7))
         torch.testing.assert_close(ours.forward_features(x), features, rtol=1e-4, atol=1e-4)
+
+
+def test_average_pooling() -> None:
+    """timm's ViT that averages normalises what it has averaged; so does ours when told so."""
+    torch.manual_seed(0)
+    theirs = timm.create_model(
+        "vit_tiny_patch16_224", num_classes=10, global_pool="avg", class_token=False
+    ).eval()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    ours = wavevit.create_model("vit_tiny_patch16", num_classes=10, pool="avg", fc_norm=True).eval()
+    load_timm_weights(ours, theirs)
+    x = torch.randn(2, 3, 224, 224)
+    before = wavevit.create_model("vit_tiny_patch16", num_classes=10, pool="avg").eval()
+    weights = {n.removeprefix("fc_"): tensor for n, tensor in ours.state_dict().items()}
+    before.load_state_dict(weights)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            ours.forward_features(x), theirs.forward_features(x), rtol=1e-4, atol=1e-4
+        )
+        assert not torch.allclose(before(x), theirs(x), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("size", [(448, 224), (224, 448)])

@@ -42,7 +42,11 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ),
         (
             {"position": "relative_bias"},
-            "position: .*no stage has mixer='window'.*'relative_bias' with global",
+            "position: .*mixer='window' or mixer='pooled'.*'relative_bias' with global",
+        ),
+        (
+            {"position": "rope", "stages": make_stages(depths=[1], embed_dims=[8], mixer="pooled")},
+            "position: .*no stage has mixer='global' or .*'rope' with pooled",
         ),
         ({"tokenizer": "conv_stem", "patch_size": 6}, "patch_size: expected a power of two"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import cast
 
 from torch import Tensor, nn
@@ -13,9 +14,15 @@ from wavevit.models import Backbone
 
 __all__ = ["load_timm_weights", "register"]
 
-# Names of timm's tensors and of ours; the first pattern that matches a name renames it.
+# Names of timm's tensors and of ours: patterns and what replaces them, one after the other.
 _BLOCK = r"stages.\1.blocks.\2."
-_RENAMES = {
+
+
+def _one_block_less(found: re.Match[str]) -> str:
+    return f"stages.{found[1]}.blocks.{int(found[2]) - 1}."
+
+
+_RENAMES: dict[str, tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]] = {
     "VisionTransformer": (
         (r"^patch_embed\.proj\.", "tokenizer.proj."),
         (r"^pos_embed$", "position.embedding"),
@@ -36,20 +43,28 @@ _RENAMES = {
         (r"^head\.fc\.", "head."),
     ),
     "PyramidVisionTransformerV2": (
+        (r"^patch_embed\.norm\.", "token_norm."),
         (r"^patch_embed\.", "tokenizer."),
         (r"^stages\.(\d+)\.downsample\.proj\.", r"stages.\1.downsample.conv."),
         (r"^stages\.(\d+)\.blocks\.(\d+)\.attn\.sr\.", _BLOCK + "mixer.reduce."),
         (r"^stages\.(\d+)\.blocks\.(\d+)\.attn\.", _BLOCK + "mixer."),
         (r"^stages\.(\d+)\.blocks\.(\d+)\.mlp\.dwconv\.", _BLOCK + "mlp.conv."),
     ),
+    "MultiScaleVit": (
+        (r"^patch_embed\.", "tokenizer."),
+        # The first block of a later stage halves the grid: our downsampler, counted apart.
+        (r"^stages\.([1-9])\.blocks\.0\.", r"stages.\1.downsample."),
+        (r"^stages\.([1-9])\.blocks\.(\d+)\.", _one_block_less),
+        (r"\.shortcut_proj_attn\.", ".shortcut."),
+        (r"\.attn\.", ".mixer."),
+        (r"^head\.fc\.", "head."),
+    ),
 }
 
 
 def _renamed(family: str, name: str, last_stage: int) -> str:
     for pattern, replacement in _RENAMES[family]:
-        name, count = re.subn(pattern, replacement, name)
-        if count:
-            break
+        name = re.sub(pattern, replacement, name)
     # The norm that ends the last stage is the backbone's own.
     return re.sub(rf"^stages\.{last_stage}\.norm\.", "norm.", name)
 
@@ -58,9 +73,11 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
     """Copies the weights of a timm model of the same architecture into `model`.
 
     Args:
-        model: a `vit_*`, `swin_*` or `pvt_v2_*` of ours, or a configuration equal to one.
-        timm_model: a timm VisionTransformer, SwinTransformer or PyramidVisionTransformerV2, or a
-            name that timm creates with pretrained weights.
+        model: a `vit_*`, `swin_*`, `pvt_v2_*` or `mvitv2_*` of ours, or a configuration equal
+            to one. timm's ViT with average pooling and no class token is ``pool="avg"`` with
+            ``fc_norm=True``.
+        timm_model: a timm VisionTransformer, SwinTransformer, PyramidVisionTransformerV2 or
+            MultiScaleVit, or a name that timm creates with pretrained weights.
 
     Returns:
         `model`.
@@ -70,8 +87,8 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         ValueError: an architecture that differs; the first tensors that do not fit are named.
 
     Guarantees:
-        Equal outputs to 1e-4 for ``vit_*_patch16``, ``swin_*`` and ``pvt_v2_*``
-        (tests/parity/test_timm.py).
+        Equal outputs to 1e-4 for ``vit_*_patch16``, ``swin_*``, ``pvt_v2_*`` and
+        ``mvitv2_tiny`` (tests/parity/test_timm.py).
     """
     timm = require_extra("timm", "timm")
     source = timm_model

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_choice
 
-__all__ = ["PADDINGS", "DepthwiseConv", "pad_map", "pad_to_multiple"]
+__all__ = ["PADDINGS", "DepthwiseConv", "pad_map", "pad_to_least", "pad_to_multiple"]
 
 PADDINGS = ("zeros", "circular")
 
@@ -37,12 +37,22 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     return F.pad(x, (0, missing[0], 0, missing[1]), mode="replicate")
 
 
-class DepthwiseConv(nn.Conv2d):
-    """A depthwise convolution of odd kernel that keeps the size and knows both paddings."""
+def pad_to_least(x: Tensor, side: int) -> Tensor:
+    """Repeats the bottom and right edge of maps until no side is shorter than `side`."""
+    missing = (max(side - x.shape[-1], 0), max(side - x.shape[-2], 0))
+    if missing == (0, 0):
+        return x
+    return F.pad(x, (0, missing[0], 0, missing[1]), mode="replicate")
 
-    def __init__(self, dim: int, kernel_size: int, padding: str, bias: bool = True) -> None:
+
+class DepthwiseConv(nn.Conv2d):
+    """A depthwise convolution of odd kernel, (h, w) to (⌈h/stride⌉, ⌈w/stride⌉), both paddings."""
+
+    def __init__(
+        self, dim: int, kernel_size: int, padding: str, bias: bool = True, stride: int = 1
+    ) -> None:
         check_choice("padding", padding, PADDINGS)
-        super().__init__(dim, dim, kernel_size, groups=dim, bias=bias)
+        super().__init__(dim, dim, kernel_size, stride=stride, groups=dim, bias=bias)
         self.border = padding
 
     def forward(self, x: Tensor) -> Tensor:

@@ -80,7 +80,9 @@ class Backbone(nn.Module):
             Stage(config, index, rates[start : start + stage.depth])
             for index, (start, stage) in enumerate(zip(starts, config.stages, strict=False))
         )
-        self.norm = nn.LayerNorm(self.num_features, eps=config.norm_eps)
+        norm = nn.LayerNorm(self.num_features, eps=config.norm_eps)
+        self.norm = nn.Identity() if config.fc_norm else norm
+        self.fc_norm = norm if config.fc_norm else nn.Identity()
         self.head: nn.Module
         self.reset_classifier(config.num_classes, config.pool)
         self.apply(_init_weights)
@@ -173,7 +175,7 @@ class Backbone(nn.Module):
         return tokens if self._columnar else tokens.transpose(1, 2).unflatten(2, grid)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Normalised last features.
+        """Last features, normalised unless the norm sits behind the pooling (``fc_norm``).
 
         Args:
             x: images (B, C, H, W).
@@ -196,6 +198,7 @@ class Backbone(nn.Module):
             x = x[:, 0]
         elif self.global_pool == "avg":
             x = x.mean(dim=(2, 3)) if x.ndim == 4 else x[:, self.num_prefix_tokens :].mean(dim=1)
+        x = self.fc_norm(x)
         return x if pre_logits else self.head(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -217,7 +220,7 @@ class Backbone(nn.Module):
             x: images (B, C, H, W).
             indices: entries of `feature_info`; a number ``n`` means the last ``n``, None all.
             norm: apply the final norm to every intermediate of a columnar model. The last entry
-                always has it, so that it equals `forward_features`.
+                always has it, so that it equals `forward_features`; with ``fc_norm`` none has.
             stop_early: end at the last chosen entry; the final features are then its own.
             output_fmt: ``"NCHW"`` maps or ``"NLC"`` sequences (without the class token).
             intermediates_only: leave out the final features; nothing behind the last chosen
@@ -316,7 +319,7 @@ class Backbone(nn.Module):
             self.stages = self.stages[:kept]
         self.feature_info = self.feature_info[:kept]
         if cut and (prune_norm or not self._columnar):  # a pyramid's norm fits its last stage only
-            self.norm = nn.Identity()
+            self.norm = self.fc_norm = nn.Identity()
         if cut or prune_head:
             self.num_features = self.head_hidden_size = self.feature_info[-1]["num_chs"]
             self.reset_classifier(0)
@@ -353,5 +356,5 @@ class Backbone(nn.Module):
         )
         return {
             "stem": r"^cls_token|^tokenizer|^token_norm|^position",
-            "blocks": [*blocks, (r"^norm", (99999,))],
+            "blocks": [*blocks, (r"^(?:fc_)?norm", (99999,))],
         }

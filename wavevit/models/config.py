@@ -27,12 +27,23 @@ __all__ = [
     "make_stages",
 ]
 
-TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt")
-MIXERS = ("global", "window", "spatial_reduction", "cross_covariance", "wavelet_conv")
-DOWNSAMPLES = ("none", "patch_merging", "conv", "pool", "blur_pool", "dwt", "dwt_ll")
-POSITIONS = ("learned", "sincos", "conv", "relative_bias", "none")
+TOKENIZERS = ("patch", "overlap", "conv_stem", "deep_stem", "dwt")
+MIXERS = (
+    "global",
+    "window",
+    "spatial_reduction",
+    "pooled",
+    "wavelet_kv",
+    "cross_covariance",
+    "lipschitz",
+    "wavelet_conv",
+)
+DOWNSAMPLES = ("none", "patch_merging", "conv", "pool", "attention", "blur_pool", "dwt", "dwt_ll")
+POSITIONS = ("learned", "sincos", "conv", "relative_bias", "rope", "none")
 MLPS = ("plain", "conv")
 POOLS = ("token", "avg")
+# Positions that are not added to tokens but live inside attention, and the mixers that have them.
+_HOMES = {"relative_bias": ("window", "pooled"), "rope": ("global", "window", "lipschitz")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +56,22 @@ class StageConfig:
         num_heads: attention heads, a divisor of `embed_dim`; read by attention mixers.
         mixer: how tokens exchange information: ``"global"`` (ViT), ``"window"`` (Swin; every
             second block's windows are shifted), ``"spatial_reduction"`` (PVT),
-            ``"cross_covariance"`` (XCiT), ``"wavelet_conv"`` (WTConv).
+            ``"pooled"`` (MViT), ``"wavelet_kv"`` (Wave-ViT), ``"cross_covariance"`` (XCiT),
+            ``"lipschitz"`` (LipsFormer), ``"wavelet_conv"`` (WTConv).
         downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
             stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
-            ``"pool"`` (MViT), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the
-            approximation alone) halve both sides.
+            ``"pool"`` (MViT), ``"attention"`` (MViT v2: a block of its own, before the `depth`
+            others), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the approximation
+            alone) halve both sides.
         mlp_ratio: hidden channels of the MLP per channel.
         mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
         inject: add the image's own wavelet details of this stage's stride to its tokens.
         kernel_size: odd side of the convolution; read by ``"wavelet_conv"``.
         wavelet_levels: levels of the mixer's own pyramid; read by ``"wavelet_conv"``.
         window_size: side of a window in tokens; read by ``"window"``.
-        reduction: stride between queries and keys; read by ``"spatial_reduction"``.
+        reduction: stride of what makes the map of keys and values smaller; read by
+            ``"spatial_reduction"``, ``"pooled"`` and ``"attention"``, and by ``"wavelet_kv"``,
+            which halves the map besides.
     """
 
     depth: int
@@ -86,7 +101,7 @@ class StageConfig:
         check_at_least("wavelet_levels", self.wavelet_levels, 1)
         if check_at_least("kernel_size", self.kernel_size, 1) % 2 == 0:
             fail("kernel_size", "an odd number", self.kernel_size)
-        if self.mixer != "wavelet_conv":
+        if self.mixer != "wavelet_conv" or self.downsample == "attention":
             check_multiple("embed_dim", self.embed_dim, self.num_heads)
 
 
@@ -98,21 +113,26 @@ class BackboneConfig:
         stages: one `StageConfig` per grid, fine to coarse.
         in_chans: channels of the image.
         img_size: training size in pixels, one side or (H, W); other sizes work too. It decides
-            the grid of learned positions and nothing else.
+            the size of learned positions and of the ``"pooled"`` mixer's relative ones, and
+            nothing else.
         tokenizer: ``"patch"`` (a strided convolution), ``"overlap"`` (a wider one, PVT v2),
-            ``"conv_stem"`` (small convolutions) or ``"dwt"`` (a wavelet packet).
-        token_norm: LayerNorm on the first tokens, before positions (Swin).
+            ``"conv_stem"`` (small convolutions), ``"deep_stem"`` (more and larger ones,
+            Wave-ViT) or ``"dwt"`` (a wavelet packet).
+        token_norm: LayerNorm on the first tokens, before positions (Swin, PVT v2).
         patch_size: stride of the first grid in pixels.
         wavelet: filter of every wavelet step in the model.
         subband_norm: normalise each subband of the ``"dwt"`` tokenizer.
         subband_act: GELU on each coefficient of the ``"dwt"`` tokenizer.
-        position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (inside the windows
-            of ``"window"`` mixers) or ``"none"``.
+        position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
+            ``"window"`` and ``"pooled"`` attention), ``"rope"`` (rotations, inside ``"global"``,
+            ``"window"`` and ``"lipschitz"`` attention) or ``"none"``.
         stage_norm: LayerNorm at the end of every stage (PVT v2), not of the last one only.
         padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``.
         alignment: ``"none"`` or ``"phase_lock"``; its period follows from the other fields.
         alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
         pool: ``"token"`` (class token) or ``"avg"``.
+        fc_norm: put the final norm behind the pooling, not before it, as timm's ViT with average
+            pooling has it; `forward_features` is not normalised then.
         num_classes: outputs of the head, 0 for pooled features.
         qkv_bias: bias of queries, keys and values.
         drop_path_rate: stochastic depth of the last block; it grows linearly from 0.
@@ -134,6 +154,7 @@ class BackboneConfig:
     alignment: str = "none"
     alignment_boundary: str = "circular"
     pool: str = "avg"
+    fc_norm: bool = False
     num_classes: int = 1000
     qkv_bias: bool = True
     drop_path_rate: float = 0.0
@@ -179,18 +200,22 @@ class BackboneConfig:
                     "'none' (the tokenizer makes its grid)" if index == 0 else "a downsampler"
                 )
                 fail(f"stages[{index}].downsample", expected, repr(stage.downsample))
-        if self.position == "relative_bias" and all(s.mixer != "window" for s in self.stages):
-            mixers = ", ".join(dict.fromkeys(stage.mixer for stage in self.stages))
-            expected = (
-                "another one where no stage has mixer='window' (the bias lives in its windows)"
-            )
-            fail("position", expected, f"'relative_bias' with {mixers}")
+        self._check_position_has_a_home()
         if self.pool == "token":
             if len(self.stages) > 1:
                 fail("pool", "'avg' where there are several stages", "'token'")
-            if self.stages[0].mixer not in ("global", "cross_covariance"):
+            if self.stages[0].mixer not in ("global", "cross_covariance", "lipschitz"):
                 mixer = repr(self.stages[0].mixer)
                 fail("pool", f"'avg' with mixer {mixer} (no place on the grid)", "'token'")
+
+    def _check_position_has_a_home(self) -> None:
+        homes = _HOMES.get(self.position)
+        found = [stage.mixer for stage in self.stages]
+        found += ["pooled" for stage in self.stages if stage.downsample == "attention"]
+        if homes is not None and not set(homes) & set(found):
+            mixers = " or ".join(f"mixer={mixer!r}" for mixer in homes)
+            expected = f"another one where no stage has {mixers} (it lives inside them)"
+            fail("position", expected, f"{self.position!r} with {', '.join(dict.fromkeys(found))}")
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -201,6 +226,13 @@ class BackboneConfig:
     def strides(self) -> tuple[int, ...]:
         """Pixels per token step of each stage."""
         return tuple(self.patch_size << index for index in range(len(self.stages)))
+
+    def grid(self, stride: int) -> tuple[int, int]:
+        """Rows and columns of tokens of that stride at the training size."""
+        # From the first grid on, each stage halves the one before and rounds up.
+        height, width = (-(-side // self.patch_size) for side in self.image_size)
+        step = stride // self.patch_size
+        return -(-height // step), -(-width // step)
 
     @property
     def min_size(self) -> int:

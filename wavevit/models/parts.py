@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from wavevit.layers.attention_downsample import AttentionDownsample
 from wavevit.layers.blocks import ConvMlp, Mlp
 from wavevit.layers.downsample import (
     BlurPoolDownsample,
     ConvDownsample,
-    Downsample,
     DWTDownsample,
     LowPassDownsample,
     PatchMerging,
@@ -15,14 +15,19 @@ from wavevit.layers.downsample import (
 from wavevit.layers.mixers import (
     CrossCovarianceAttention,
     GlobalAttention,
+    LipschitzAttention,
+    PoolingAttention,
     SpatialReductionAttention,
+    WaveletAttention,
     WaveletConv,
     WindowAttention,
 )
 from wavevit.layers.positions import ConvPosition, LearnedPosition, NoPosition, SinCosPosition
+from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers import (
     ConvStemTokenizer,
+    DeepStemTokenizer,
     OverlapTokenizer,
     PacketTokenizer,
     PatchTokenizer,
@@ -39,9 +44,11 @@ def make_tokenizer(config: BackboneConfig) -> Part:
         case "patch":
             return PatchTokenizer(channels, dim, patch)
         case "overlap":
-            return OverlapTokenizer(channels, dim, patch, config.padding, config.norm_eps)
+            return OverlapTokenizer(channels, dim, patch, config.padding)
         case "conv_stem":
             return ConvStemTokenizer(channels, dim, patch, config.padding, config.norm_eps)
+        case "deep_stem":
+            return DeepStemTokenizer(channels, dim, patch, config.padding, config.norm_eps)
         case "dwt":
             return PacketTokenizer(
                 channels, dim, patch, config.wavelet, config.subband_norm, config.subband_act
@@ -50,27 +57,57 @@ def make_tokenizer(config: BackboneConfig) -> Part:
 
 
 def make_position(config: BackboneConfig) -> Part:
-    """What is added to the first tokens; a relative bias is the mixers' affair."""
+    """What is added to the first tokens; relative positions are the mixers' affair."""
     dim = config.stages[0].embed_dim
     match config.position:
         case "learned":
-            height, width = (-(-side // config.patch_size) for side in config.image_size)
-            return LearnedPosition(dim, (height, width), prefix=int(config.pool == "token"))
+            grid = config.grid(config.patch_size)
+            return LearnedPosition(dim, grid, prefix=int(config.pool == "token"))
         case "sincos":
             return SinCosPosition(dim)
         case "conv":
             return ConvPosition(dim, config.padding)
-        case "relative_bias" | "none":
+        case "relative_bias" | "rope" | "none":
             return NoPosition()
     raise AssertionError(config.position)
 
 
-def make_mixer(config: BackboneConfig, stage: StageConfig, block: int) -> Part:
+def _rotary(config: BackboneConfig, stage: StageConfig, padding: str) -> Rotary | None:
+    if config.position != "rope":
+        return None
+    return Rotary(stage.embed_dim // stage.num_heads, padding)
+
+
+def _pooling_attention(
+    config: BackboneConfig, index: int, dim: int, query_stride: int
+) -> PoolingAttention:
+    """With queries at the stride of stage `index`, from a grid that is `query_stride` finer."""
+    stage = config.stages[index]
+    relative = config.position == "relative_bias"
+    return PoolingAttention(
+        dim,
+        stage.embed_dim,
+        stage.num_heads,
+        stage.reduction,
+        query_stride,
+        config.grid(config.strides[index] // query_stride) if relative else None,
+        config.qkv_bias,
+        config.padding,
+        config.norm_eps,
+    )
+
+
+def make_mixer(config: BackboneConfig, index: int, block: int) -> Part:
     """The mixer of one block of a stage."""
+    stage = config.stages[index]
     dim, heads = stage.embed_dim, stage.num_heads
     match stage.mixer:
         case "global":
-            return GlobalAttention(dim, heads, config.qkv_bias)
+            rotary = _rotary(config, stage, config.padding)
+            return GlobalAttention(dim, heads, config.qkv_bias, rotary)
+        case "lipschitz":
+            rotary = _rotary(config, stage, config.padding)
+            return LipschitzAttention(dim, heads, config.qkv_bias, rotary)
         case "window":
             return WindowAttention(
                 dim,
@@ -80,6 +117,19 @@ def make_mixer(config: BackboneConfig, stage: StageConfig, block: int) -> Part:
                 relative_bias=config.position == "relative_bias",
                 qkv_bias=config.qkv_bias,
                 padding=config.padding,
+                rotary=_rotary(config, stage, "zeros"),
+            )
+        case "pooled":
+            return _pooling_attention(config, index, dim, query_stride=1)
+        case "wavelet_kv":
+            return WaveletAttention(
+                dim,
+                heads,
+                stage.reduction,
+                config.wavelet,
+                config.qkv_bias,
+                config.padding,
+                config.norm_eps,
             )
         case "spatial_reduction":
             return SpatialReductionAttention(
@@ -102,8 +152,8 @@ def make_mlp(config: BackboneConfig, stage: StageConfig) -> Part:
     return Mlp(stage.embed_dim, hidden)
 
 
-def make_downsample(config: BackboneConfig, index: int) -> Downsample | None:
-    """What leads into a stage; None for the first."""
+def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Part | None:
+    """What leads into a stage, from (tokens, grid) to both; None for the first."""
     stage = config.stages[index]
     if stage.downsample == "none":
         return None
@@ -115,6 +165,9 @@ def make_downsample(config: BackboneConfig, index: int) -> Downsample | None:
             return ConvDownsample(dim, out, config.padding, eps)
         case "pool":
             return PoolDownsample(dim, out, eps)
+        case "attention":
+            mixer, mlp = _pooling_attention(config, index, dim, 2), make_mlp(config, stage)
+            return AttentionDownsample(dim, out, mixer, mlp, config.padding, drop_path, eps)
         case "blur_pool":
             return BlurPoolDownsample(dim, out, config.padding, eps)
         case "dwt":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -29,11 +31,11 @@ class Stage(Part):
         stage, stride = config.stages[index], config.strides[index]
         dim, eps = stage.embed_dim, config.norm_eps
         self.grad_checkpointing = False
-        self.downsample = make_downsample(config, index)
+        self.downsample = make_downsample(config, index, drop_path[0])
         self.inject = None
         if stage.inject:
             self.inject = DetailInjection(config.in_chans, dim, level=stride.bit_length() - 1)
-        mixers = [make_mixer(config, stage, block) for block in range(stage.depth)]
+        mixers = [make_mixer(config, index, block) for block in range(stage.depth)]
         mlps = [make_mlp(config, stage) for _ in range(stage.depth)]
         self.blocks = nn.ModuleList(
             Block(dim, mixer, mlp, rate, eps)
@@ -52,15 +54,15 @@ class Stage(Part):
     ) -> tuple[Tensor, tuple[int, int]]:
         """What precedes the blocks: the new grid, and the image's details added to it."""
         if self.downsample is not None:
-            x, grid = self.downsample(x, grid)
+            x, grid = self.run_block(self.downsample, x, grid)
         if self.inject is not None:
             assert details is not None
             prefix, places = x.split([x.shape[1] - grid[0] * grid[1], grid[0] * grid[1]], dim=1)
             x = torch.cat([prefix, self.inject(places, details)], dim=1)
         return x, grid
 
-    def run_block(self, block: nn.Module, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """One block, recomputed in the backward pass if gradient checkpointing is on."""
+    def run_block(self, block: nn.Module, x: Tensor, grid: tuple[int, int]) -> Any:
+        """One block or downsampler, recomputed in the backward pass if checkpointing is on."""
         if self.grad_checkpointing and self.training:
             return checkpoint(block, x, grid, use_reentrant=False)
         return block(x, grid)

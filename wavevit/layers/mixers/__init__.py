@@ -2,14 +2,20 @@
 
 from wavevit.layers.mixers.cross_covariance import CrossCovarianceAttention
 from wavevit.layers.mixers.global_attention import GlobalAttention
+from wavevit.layers.mixers.lipschitz import LipschitzAttention
+from wavevit.layers.mixers.pooling import PoolingAttention
 from wavevit.layers.mixers.spatial_reduction import SpatialReductionAttention
 from wavevit.layers.mixers.wavelet_conv import WaveletConv
+from wavevit.layers.mixers.wavelet_kv import WaveletAttention
 from wavevit.layers.mixers.window import WindowAttention
 
 __all__ = [
     "CrossCovarianceAttention",
     "GlobalAttention",
+    "LipschitzAttention",
+    "PoolingAttention",
     "SpatialReductionAttention",
+    "WaveletAttention",
     "WaveletConv",
     "WindowAttention",
 ]

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.padding import pad_to_least
 from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["SpatialReductionAttention"]
@@ -46,10 +47,7 @@ class SpatialReductionAttention(Part):
         q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
         context = x
         if self.reduce is not None and self.norm is not None:
-            image = x.transpose(1, 2).unflatten(2, grid)
-            missing = [max(self.reduction - side, 0) for side in grid]
-            if any(missing):
-                image = F.pad(image, (0, missing[1], 0, missing[0]), mode="replicate")
+            image = pad_to_least(x.transpose(1, 2).unflatten(2, grid), self.reduction)
             context = self.norm(self.reduce(image).flatten(2).transpose(1, 2))
         k, v = self.kv(context).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         x = F.scaled_dot_product_attention(q, k, v)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["WindowAttention"]
@@ -32,6 +33,7 @@ class WindowAttention(Part):
         padding: ``"zeros"`` masks attention across the seam of the shifted grid, as in Swin;
             ``"circular"`` lets the windows wrap, which keeps shifts by a window exactly where
             the window divides the grid.
+        rotary: turns queries and keys by their places in the window, which is no circle.
 
     Source:
         Liu et al. 2021 (Swin), section 3.2.
@@ -46,12 +48,13 @@ class WindowAttention(Part):
         relative_bias: bool = True,
         qkv_bias: bool = True,
         padding: str = "zeros",
+        rotary: Rotary | None = None,
     ) -> None:
         super().__init__()
         check_multiple("embed_dim", dim, num_heads)
         self.num_heads, self.window_size = num_heads, window_size
         self.shift = window_size // 2 if shifted else 0
-        self.wraps = padding == "circular"
+        self.wraps, self.rotary = padding == "circular", rotary
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
         self.bias_table = None
@@ -105,6 +108,8 @@ class WindowAttention(Part):
         rows, columns = image.shape[1], image.shape[3]
         tokens = image.transpose(2, 3).flatten(3, 4).flatten(0, 2)
         q, k, v = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        if self.rotary is not None:
+            q, k = self.rotary(q, window), self.rotary(k, window)
         tokens = F.scaled_dot_product_attention(
             q, k, v, attn_mask=self._attention_bias(padded, window, shift, batch, q)
         )

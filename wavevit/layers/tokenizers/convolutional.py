@@ -15,32 +15,28 @@ __all__ = ["ConvStemTokenizer", "OverlapTokenizer"]
 
 
 class OverlapTokenizer(Part):
-    """One convolution whose kernel is almost twice its stride, then a norm.
+    """One convolution whose kernel is almost twice its stride.
 
     Args:
         in_chans: channels of the image.
         embed_dim: channels of a token.
         patch_size: stride in pixels; the kernel is ``2 * patch_size - 1``.
         padding: borders, ``"zeros"`` or ``"circular"``.
-        eps: of the norm.
 
     Source:
-        Wang et al. 2022 (PVT v2): kernel 7 at stride 4.
+        Wang et al. 2022 (PVT v2, with a norm behind it: ``token_norm``) and Li et al. 2022
+        (MViT v2, without): kernel 7 at stride 4.
     """
 
-    def __init__(
-        self, in_chans: int, embed_dim: int, patch_size: int, padding: str, eps: float = 1e-6
-    ) -> None:
+    def __init__(self, in_chans: int, embed_dim: int, patch_size: int, padding: str) -> None:
         super().__init__()
         self.border, self.reach = padding, patch_size - 1
         self.proj = nn.Conv2d(in_chans, embed_dim, 2 * patch_size - 1, stride=patch_size)
-        self.norm = nn.LayerNorm(embed_dim, eps=eps)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
-        tokens = self.proj(pad_map(x, self.reach, self.border))
-        return self.norm(tokens.permute(0, 2, 3, 1))
+        return self.proj(pad_map(x, self.reach, self.border)).permute(0, 2, 3, 1)
 
 
 class ConvStemTokenizer(Part):

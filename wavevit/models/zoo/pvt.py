@@ -23,7 +23,12 @@ def pvt_v2(depths: Sequence[int], embed_dims: Sequence[int]) -> BackboneConfig:
         mlp_ratio=(8.0, 8.0, 4.0, 4.0),
     )
     return BackboneConfig(
-        stages=stages, tokenizer="overlap", patch_size=4, position="none", stage_norm=True
+        stages=stages,
+        tokenizer="overlap",
+        patch_size=4,
+        token_norm=True,
+        position="none",
+        stage_norm=True,
     )
 
 

@@ -1,0 +1,240 @@
+"""Every value of one axis of the configuration space in one fixed model: cost and shift figures.
+
+Question: what does changing this one field cost, and what does it do to a shift of one pixel?
+
+    python -m experiments.benchmarks.axes tokenizer            # measure; write record, table, page
+    python -m experiments.benchmarks.axes tokenizer --render   # table and page from the record
+
+Axes: ``tokenizer`` in ViT-Tiny (one grid of stride 16), the others in a pyramid of strides 4 to
+32 (`REFERENCES`); both with circular borders and average pooling, so that what breaks a shift is
+the value and not the model around it. A value that the reference refuses is recorded with the
+reason.
+
+Cost: parameters, multiply-accumulates (`wavevit.measure.cost`) and time at 224 px; time is the
+median over interleaved rounds, as a multiple of the axis's first value that builds.
+
+R(1 px): ``‖f(T x) − f(x)‖`` over the mean distance between different photographs
+(`wavevit.measure.shift_sensitivity`), on 128-px crops of the 18 bundled photographs, for the
+pooled features and for the last map, for a roll and for a real crop. **At random weights**: mean
+and standard deviation over seeds of the initialisation. It says what the architecture brings
+along, not what a trained model does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.folder import environment, write_bytes, write_json
+from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
+from wavevit.models import Backbone, BackboneConfig, make_stages
+from wavevit.models.config import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
+
+__all__ = ["AXES", "RECORDS", "main", "measure", "page_of", "page_with", "render", "variant"]
+
+ROOT = Path(__file__).parents[2]
+RECORDS = ROOT / "experiments" / "records" / "axes"
+SEEDS = (0, 1, 2)
+COST_SIZE, SHIFT_SIZE = 224, 128
+BEGIN, END = "<!-- begin: axis -->", "<!-- end: axis -->"
+
+AXES = {
+    "tokenizer": TOKENIZERS,
+    "mixer": MIXERS,
+    "downsample": tuple(name for name in DOWNSAMPLES if name != "none"),
+    "position": POSITIONS,
+}
+PAGES = {"tokenizer": "tokenizers", "mixer": "mixers", "position": "positions"}
+
+_VIT = BackboneConfig(
+    stages=make_stages(depths=[12], embed_dims=[192], num_heads=3),
+    position="conv",
+    padding="circular",
+)
+_PYRAMID = BackboneConfig(
+    stages=make_stages(
+        depths=(2, 2, 2, 2),
+        embed_dims=(32, 64, 128, 256),
+        num_heads=(1, 2, 4, 8),
+        reduction=(4, 2, 1, 1),  # without it, mixers that reduce keys would be global ones
+    ),
+    patch_size=4,
+    position="conv",
+    padding="circular",
+)
+# Windows, because the relative bias lives in them; every other position works there too.
+_WINDOWS = dataclasses.replace(
+    _PYRAMID, stages=tuple(dataclasses.replace(s, mixer="window") for s in _PYRAMID.stages)
+)
+REFERENCES = {
+    "tokenizer": _VIT,
+    "mixer": _PYRAMID,
+    "downsample": _PYRAMID,
+    "position": _WINDOWS,
+}
+
+
+def page_of(axis: str) -> Path:
+    """The docs page of an axis."""
+    return ROOT / "docs" / "axes" / f"{PAGES.get(axis, axis)}.md"
+
+
+def variant(axis: str, value: str) -> BackboneConfig:
+    """The axis's reference with one field changed (in every stage that has it).
+
+    Raises:
+        ValueError: the combination makes no sense; the configuration says why.
+    """
+    base = REFERENCES[axis]
+    if axis in ("tokenizer", "position"):
+        return dataclasses.replace(base, **{axis: value})  # type: ignore[arg-type]
+    stages = [
+        stage
+        if axis == "downsample" and index == 0  # the tokenizer makes the first grid
+        else dataclasses.replace(stage, **{axis: value})  # type: ignore[arg-type]
+        for index, stage in enumerate(base.stages)
+    ]
+    return dataclasses.replace(base, stages=tuple(stages))
+
+
+def _build(axis: str, value: str, img_size: int, seed: int) -> Backbone:
+    torch.manual_seed(seed)
+    config = dataclasses.replace(variant(axis, value), img_size=img_size, num_classes=0)
+    return Backbone(config).eval()
+
+
+def windows() -> Tensor:
+    """The photographs' middles, (18, 3, H, W), one pixel larger than the crop on every side."""
+    size = (SHIFT_SIZE + 2,) * 2
+    views = [center_crop(load_photograph(name, 160)[None, None], size) for name in NAMES]
+    return ((torch.cat(views) - 0.5) / 0.25).expand(-1, 3, -1, -1)
+
+
+def _sensitivities(model: Backbone, images: Tensor) -> dict[str, float]:
+    embeddings: dict[str, Callable[[Tensor], Tensor]] = {
+        "pooled": model,
+        "map": model.forward_features,
+    }
+    whole = center_crop(images, (SHIFT_SIZE, SHIFT_SIZE))
+    found = {}
+    for name, embed in embeddings.items():
+        roll = shift_sensitivity(embed, whole, (1,), kind="circular")
+        crop = shift_sensitivity(embed, images, (1,), kind="crop", crop_size=SHIFT_SIZE)
+        found[f"{name}_circular"], found[f"{name}_crop"] = roll.values[0], crop.values[0]
+    return found
+
+
+def measure(axis: str, seeds: tuple[int, ...] = SEEDS, rounds: int = 11) -> dict[str, Any]:
+    """The record of an axis."""
+    torch.set_num_threads(1)
+    images = windows()
+    batch = torch.rand(2, 3, COST_SIZE, COST_SIZE, generator=torch.Generator().manual_seed(0))
+    values: dict[str, dict[str, Any]] = {}
+    models = {}
+    for value in AXES[axis]:
+        try:
+            models[value] = _build(axis, value, COST_SIZE, seeds[0])
+        except ValueError as error:
+            values[value] = {"refused": str(error)}
+            continue
+        counted, symmetry = cost(models[value], batch), models[value].symmetry
+        runs = [_sensitivities(_build(axis, value, SHIFT_SIZE, seed), images) for seed in seeds]
+        shift = {
+            name: {
+                "mean": round(statistics.mean(run[name] for run in runs), 4),
+                "std": round(statistics.stdev(run[name] for run in runs), 4),
+            }
+            for name in runs[0]
+        }
+        values[value] = {
+            "parameters": counted.parameters,
+            "macs": counted.macs,
+            "period": symmetry.period,
+            "circular": symmetry.circular,
+            "shift": shift,
+        }
+        print(axis, value, values[value], flush=True)
+    ratios = latency_ratios(models, batch, next(iter(models)), rounds=rounds)
+    for value, ratio in ratios.items():
+        values[value]["time"] = round(ratio, 3)
+    return {
+        "axis": axis,
+        "reference": REFERENCES[axis].to_dict(),
+        "weights": "random",
+        "seeds": list(seeds),
+        "photographs": len(images),
+        "values": values,
+        "environment": environment(torch.device("cpu"), torch.get_num_threads()),
+    }
+
+
+def _symmetry(row: dict[str, Any]) -> str:
+    if row["period"] is None:
+        return "none"
+    return f"{row['period']} px" + ("" if row["circular"] else ", but for borders")
+
+
+def render(record: dict[str, Any]) -> str:
+    """The page's table, every number out of the record."""
+    seeds = len(record["seeds"])
+    lines = [
+        f"Random weights, mean ± standard deviation over {seeds} seeds; R(1 px) on "
+        f"{record['photographs']} photographs; cost at {COST_SIZE} px.",
+        "",
+        f"| {record['axis']} | M parameters | MMAC | time | keeps shifts by | R roll, pooled "
+        "| R crop, pooled | R roll, map | R crop, map |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    refused = []
+    for value, row in record["values"].items():
+        if "refused" in row:
+            refused.append(f"* `{value}` is refused by the reference: {row['refused']}")
+            continue
+        cells = [
+            f"`{value}`",
+            f"{row['parameters'] / 1e6:.2f}",
+            f"{row['macs'] / 1e6:.0f}",
+            f"{row['time']:.2f}",
+            _symmetry(row),
+        ]
+        for name in ("pooled_circular", "pooled_crop", "map_circular", "map_crop"):
+            cells.append(f"{row['shift'][name]['mean']:.3f} ± {row['shift'][name]['std']:.3f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, *([""] if refused else []), *refused])
+
+
+def page_with(record: dict[str, Any], page: str) -> str:
+    """The page with its generated part replaced."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{render(record)}\n{END}{after}"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("axis", choices=AXES)
+    parser.add_argument("--render", action="store_true", help="only rewrite table and page")
+    options = parser.parse_args()
+    path = RECORDS / f"{options.axis}.json"
+    if not options.render:
+        write_json(path, measure(options.axis))
+    record = json.loads(path.read_text())
+    write_bytes(RECORDS / f"{options.axis}.md", (render(record) + "\n").encode())
+    page = page_of(options.axis)
+    if page.exists():
+        page.write_text(page_with(record, page.read_text()))
+    print(render(record))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The pages of the axes show their records, and a record holds every value of its axis."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from experiments.benchmarks import axes
+from experiments.benchmarks.axes import AXES, RECORDS, measure, page_of, page_with, render, variant
+
+RECORDED = sorted(path.stem for path in RECORDS.glob("*.json"))
+
+
+@pytest.mark.parametrize("axis", RECORDED)
+def test_the_page_shows_the_record(axis: str) -> None:
+    record, page = json.loads((RECORDS / f"{axis}.json").read_text()), page_of(axis).read_text()
+    assert page == page_with(record, page)
+    assert (RECORDS / f"{axis}.md").read_text() == render(record) + "\n"
+    assert tuple(record["values"]) == AXES[axis]
+    assert record["weights"] == "random"
+    assert len(record["seeds"]) >= 3
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_a_variant_is_one_field_away(axis: str) -> None:
+    base = axes.REFERENCES[axis].to_dict()
+    for value in AXES[axis]:
+        try:
+            changed = variant(axis, value).to_dict()
+        except ValueError:
+            continue
+        for stage, reference in zip(changed.pop("stages"), base["stages"], strict=True):
+            assert {name for name in stage if stage[name] != reference[name]} <= {axis}
+        assert {name for name in changed if changed[name] != base[name]} <= {axis}
+
+
+def test_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(AXES, "tokenizer", ("patch", "overlap"))
+    monkeypatch.setattr(axes, "COST_SIZE", 32)
+    monkeypatch.setattr(axes, "SHIFT_SIZE", 32)
+    threads = torch.get_num_threads()
+    record = measure("tokenizer", seeds=(0, 1), rounds=1)
+    torch.set_num_threads(threads)
+    assert record["values"]["patch"]["time"] == 1.0
+    assert record["values"]["patch"]["macs"] < record["values"]["overlap"]["macs"]
+    assert all(0 < s["mean"] < 1 for s in record["values"]["patch"]["shift"].values())
+    assert render(record).count("\n") == 5

@@ -1,0 +1,65 @@
+"""Rotary positions: queries and keys turned by their places, so that scores see offsets."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_multiple
+from wavevit.layers.symmetry import Part, Symmetry
+
+__all__ = ["Rotary"]
+
+_BASE = 100.0  # longest over shortest wave: a grid of tokens is short beside a text
+
+
+class Rotary(Part):
+    """Turns pairs of channels, half of them by the row and half by the column of a token.
+
+    Two turned vectors have a dot product that depends on their offset alone, on a plane. A map
+    that is a circle closes up only if every wave fits it a whole number of times: with
+    ``"circular"`` each rate is rounded to such a wave, and every shift is kept exactly.
+
+    Args:
+        head_dim: channels of a query, a multiple of 4 (a pair for rows, a pair for columns).
+        padding: ``"zeros"`` for the plain rotation, ``"circular"`` for waves that close.
+
+    Raises:
+        ValueError: another number of channels.
+
+    Source:
+        Su et al. 2021 (RoFormer); axial in two dimensions with base 100 as in Heo et al., ECCV
+        2024. Waves that close are ours.
+    """
+
+    def __init__(self, head_dim: int, padding: str) -> None:
+        super().__init__()
+        check_multiple("embed_dim / num_heads (position='rope')", head_dim, 4)
+        self.bands, self.closes = head_dim // 4, padding == "circular"
+        self.symmetry = Symmetry(1, circular=self.closes)
+
+    def _angles(self, side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+        """(side, bands) in radians."""
+        steps = torch.arange(self.bands, device=device, dtype=dtype) / self.bands
+        rates = _BASE**-steps
+        places = torch.arange(side, device=device)[:, None]
+        if not self.closes:
+            return places * rates
+        waves = (rates * side / math.tau).round().clamp_min(1).long()
+        return (places * waves % side).to(dtype) * (math.tau / side)
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Queries or keys (B, heads, T + h·w, d); the first T have no place and stay."""
+        places = grid[0] * grid[1]
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        rows, columns = (self._angles(side, x.device, dtype) for side in grid)
+        rows = rows[:, None].expand(-1, grid[1], -1)
+        columns = columns[None].expand(grid[0], -1, -1)
+        angles = torch.cat([rows, columns], dim=2).flatten(0, 1)
+        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        prefix, x = x.split([x.shape[2] - places, places], dim=2)
+        one, two = x.chunk(2, dim=3)
+        turned = torch.cat([one * cos - two * sin, two * cos + one * sin], dim=3)
+        return torch.cat([prefix, turned], dim=2)

@@ -10,7 +10,14 @@ import torch
 import wavevit
 from wavevit import Backbone
 
-FAMILIES = ("test_vit", "test_haar_vit", "test_haar_pyramid", "test_swin", "test_pvt_v2")
+FAMILIES = (
+    "test_vit",
+    "test_haar_vit",
+    "test_haar_pyramid",
+    "test_dtcwt_pyramid",
+    "test_swin",
+    "test_pvt_v2",
+)
 SIZES = [(32, 32), (33, 47), (64, 32), (96, 80)]
 
 

@@ -27,9 +27,9 @@ __all__ = [
     "make_stages",
 ]
 
-TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt")
+TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt", "swt", "dtcwt", "scattering")
 MIXERS = ("global", "window", "spatial_reduction", "cross_covariance", "wavelet_conv")
-DOWNSAMPLES = ("none", "patch_merging", "conv", "pool", "blur_pool", "dwt", "dwt_ll")
+DOWNSAMPLES = ("none", "patch_merging", "conv", "pool", "blur_pool", "dwt", "dwt_ll", "lifting")
 POSITIONS = ("learned", "sincos", "conv", "relative_bias", "none")
 MLPS = ("plain", "conv")
 POOLS = ("token", "avg")
@@ -49,7 +49,8 @@ class StageConfig:
         downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
             stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
             ``"pool"`` (MViT), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the
-            approximation alone) halve both sides.
+            approximation alone), ``"lifting"`` (all bands of a wavelet that learns) halve both
+            sides.
         mlp_ratio: hidden channels of the MLP per channel.
         mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
         inject: add the image's own wavelet details of this stage's stride to its tokens.
@@ -100,16 +101,19 @@ class BackboneConfig:
         img_size: training size in pixels, one side or (H, W); other sizes work too. It decides
             the grid of learned positions and nothing else.
         tokenizer: ``"patch"`` (a strided convolution), ``"overlap"`` (a wider one, PVT v2),
-            ``"conv_stem"`` (small convolutions) or ``"dwt"`` (a wavelet packet).
+            ``"conv_stem"`` (small convolutions), ``"dwt"`` (a wavelet packet), or magnitudes,
+            which drop where in the patch an edge is and hardly move with it: ``"swt"``
+            (undecimated wavelets), ``"dtcwt"`` (dual tree), ``"scattering"`` (of second order).
         token_norm: LayerNorm on the first tokens, before positions (Swin).
         patch_size: stride of the first grid in pixels.
         wavelet: filter of every wavelet step in the model.
-        subband_norm: normalise each subband of the ``"dwt"`` tokenizer.
+        subband_norm: a learned gain for each subband of a wavelet tokenizer.
         subband_act: GELU on each coefficient of the ``"dwt"`` tokenizer.
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (inside the windows
             of ``"window"`` mixers) or ``"none"``.
         stage_norm: LayerNorm at the end of every stage (PVT v2), not of the last one only.
-        padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``.
+        padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``. With zeros,
+            tokenizers that reach beyond the image repeat or mirror its border instead.
         alignment: ``"none"`` or ``"phase_lock"``; its period follows from the other fields.
         alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
         pool: ``"token"`` (class token) or ``"avg"``.
@@ -151,7 +155,7 @@ class BackboneConfig:
         check_choice("pool", self.pool, POOLS)
         check_at_least("patch_size", self.patch_size, 1)
         if self.patch_size & (self.patch_size - 1) and (
-            self.tokenizer in ("dwt", "conv_stem") or any(stage.inject for stage in self.stages)
+            self.tokenizer not in ("patch", "overlap") or any(s.inject for s in self.stages)
         ):
             fail(
                 "patch_size",

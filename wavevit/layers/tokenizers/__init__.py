@@ -1,13 +1,20 @@
 """From pixels to the first grid of tokens, (B, C, H, W) to (B, h, w, D)."""
 
 from wavevit.layers.tokenizers.convolutional import ConvStemTokenizer, OverlapTokenizer
-from wavevit.layers.tokenizers.dwt import PacketTokenizer, SubbandNorm
+from wavevit.layers.tokenizers.dtcwt import DTCWTTokenizer, ScatteringTokenizer
+from wavevit.layers.tokenizers.dwt import PacketTokenizer
 from wavevit.layers.tokenizers.patch import PatchTokenizer
+from wavevit.layers.tokenizers.subbands import SubbandNorm, SubbandTokenizer
+from wavevit.layers.tokenizers.swt import SWTTokenizer
 
 __all__ = [
     "ConvStemTokenizer",
+    "DTCWTTokenizer",
     "OverlapTokenizer",
     "PacketTokenizer",
     "PatchTokenizer",
+    "SWTTokenizer",
+    "ScatteringTokenizer",
     "SubbandNorm",
+    "SubbandTokenizer",
 ]

@@ -95,6 +95,7 @@ def build_for(x: torch.Tensor, cls: type, patch: int, padding: str) -> SubbandTo
 
 @pytest.mark.parametrize("cls", MAGNITUDES)
 @pytest.mark.parametrize("padding", ["circular", "zeros"])
+@torch.no_grad()
 def test_declared_symmetry(cls, padding: str) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, 2, 24, 32, dtype=torch.float64, generator=generator)
@@ -166,5 +167,5 @@ def test_lifting_starts_as_the_wavelet(wavelet: str, multiple: int, data, seed: 
 
 
 def test_lifting_refuses_other_wavelets() -> None:
-    with pytest.raises(ValueError, match="wavelet: expected 'haar' or 'bior2.2' where lifting"):
+    with pytest.raises(ValueError, match="wavelet: expected 'haar' or .* where lifting"):
         LiftingDownsample(3, 5, "db2")

@@ -1,47 +1,32 @@
-"""A pyramid on dual-tree magnitudes: tokens that hardly move when the image does.
+"""A pyramid on dual-tree magnitudes: two fields away from `haar_pyramid_*`.
 
 Magnitudes say how much edge of each orientation there is, not its sign or place; what they drop
-comes back as the Haar details that every later stage is fed at its own stride. A low-pass before
-each coarser grid keeps what the tokenizer bought. Circular borders and no absolute positions, so
-that the model keeps shifts by its period and can be phase-locked.
+comes back as the details that later stages are fed at their own stride. A low-pass before each
+coarser grid keeps the stillness under small shifts that the tokenizer bought.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 
-from wavevit.models.config import BackboneConfig, make_stages
+from wavevit.models.config import BackboneConfig
 from wavevit.models.registry import register_model
+from wavevit.models.zoo import haar_pyramid
 
-__all__ = ["dtcwt_pyramid"]
+__all__: list[str] = []
 
 
-def dtcwt_pyramid(
-    depths: Sequence[int],
-    embed_dims: Sequence[int],
-    head_dim: int = 32,
-    attention_from: int = 2,
-) -> BackboneConfig:
-    """A pyramid from stride 4 on, with attention from stage `attention_from` (0-based)."""
-    count = len(depths)
-    stages = make_stages(
-        depths=depths,
-        embed_dims=embed_dims,
-        num_heads=[max(dim // head_dim, 1) for dim in embed_dims],
-        mixer=["wavelet_conv" if i < attention_from else "global" for i in range(count)],
-        downsample="blur_pool",
-        inject=[i > 0 for i in range(count)],
-    )
-    return BackboneConfig(
-        stages=stages, tokenizer="dtcwt", patch_size=4, position="conv", padding="circular"
-    )
+def _dtcwt_pyramid(base: BackboneConfig) -> BackboneConfig:
+    first, *later = base.stages
+    stages = [first, *(dataclasses.replace(stage, downsample="blur_pool") for stage in later)]
+    return dataclasses.replace(base, tokenizer="dtcwt", stages=tuple(stages))
 
 
 @register_model
 def dtcwt_pyramid_tiny() -> BackboneConfig:
-    return dtcwt_pyramid((2, 2, 6, 2), (48, 96, 192, 384))
+    return _dtcwt_pyramid(haar_pyramid.haar_pyramid_tiny())
 
 
 @register_model
 def test_dtcwt_pyramid() -> BackboneConfig:
-    return dtcwt_pyramid((1, 1, 1), (16, 32, 64), head_dim=16)
+    return _dtcwt_pyramid(haar_pyramid.test_haar_pyramid())

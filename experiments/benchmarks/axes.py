@@ -34,6 +34,7 @@ import torch
 from torch import Tensor
 
 from experiments.folder import environment, write_bytes, write_json
+from experiments.reporting.markdown import replaced_between
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
@@ -214,9 +215,7 @@ def render(record: dict[str, Any]) -> str:
 
 def page_with(record: dict[str, Any], page: str) -> str:
     """The page with its generated part replaced."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{render(record)}\n{END}{after}"
+    return replaced_between(page, BEGIN, END, render(record))
 
 
 def main() -> None:

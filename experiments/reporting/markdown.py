@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.summary import StudySummary
 
-__all__ = ["markdown_table"]
+__all__ = ["markdown_table", "replaced_between"]
 
 _HEAD = (
     "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) roll | R(1 px) crop "
@@ -26,3 +26,10 @@ def markdown_table(summary: StudySummary) -> str:
         cells.append(f"{ratio:.2f}" if ratio is not None else "not timed")
         rows.append(f"| {' | '.join(cells)} |\n")
     return _HEAD + "".join(rows)
+
+
+def replaced_between(page: str, begin: str, end: str, text: str) -> str:
+    """The page with what stands between two marks replaced by `text` on lines of its own."""
+    before, rest = page.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{text}\n{end}{after}"

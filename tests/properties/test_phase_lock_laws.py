@@ -15,7 +15,7 @@ from wavevit.alignment import PhaseLock, phase_of, roll_images
 from wavevit.testing import assert_shift_invariant
 from wavevit.testing.strategies import images, shifts, sizes
 
-FAMILIES = ("test_vit", "test_haar_vit", "test_haar_pyramid")
+FAMILIES = ("test_vit", "test_haar_vit", "test_haar_pyramid", "test_dtcwt_pyramid")
 SIDES = sizes(32, 64, multiple=16)
 
 

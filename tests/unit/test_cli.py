@@ -71,6 +71,7 @@ def test_models_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["model", "parameters"]
     assert [line.split()[0] for line in lines[1:]] == [
+        "test_dtcwt_pyramid",
         "test_haar_pyramid",
         "test_haar_vit",
         "test_pvt_v2",

@@ -49,6 +49,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
             "position: .*no stage has mixer='global' or .*'rope' with pooled",
         ),
         ({"tokenizer": "conv_stem", "patch_size": 6}, "patch_size: expected a power of two"),
+        ({"tokenizer": "swt", "patch_size": 12}, "patch_size: expected a power of two"),
         (
             {"stages": make_stages(depths=(1, 1), embed_dims=(8, 8)), "pool": "token"},
             "pool: expected 'avg' where there are several stages, got 'token'",

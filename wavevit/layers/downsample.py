@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.checks import fail
+from wavevit.layers.decimation import Decimation
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets import dwt2
+from wavevit.wavelets import Lifting, dwt2
 
 __all__ = [
     "BlurPoolDownsample",
     "ConvDownsample",
     "DWTDownsample",
     "Downsample",
+    "LiftingDownsample",
     "LowPassDownsample",
     "PatchMerging",
     "PoolDownsample",
@@ -121,24 +123,27 @@ class BlurPoolDownsample(_PooledDownsample):
 
     def __init__(self, dim: int, out_dim: int, padding: str, eps: float = 1e-6) -> None:
         super().__init__(dim, out_dim, eps)
-        self.border = padding
+        self.blur = Decimation(5, padding)
         self.symmetry = Symmetry(2, circular=padding == "circular")
-        self.register_buffer("kernel", torch.empty(1, 1, 5, 5), persistent=False)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Fills the fixed filter: after `to_empty` of a model that was made on ``meta``."""
-        taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-        self.kernel: Tensor
-        with torch.no_grad():
-            self.kernel.copy_(torch.outer(taps, taps)[None, None])
 
     def halve(self, image: Tensor) -> Tensor:
-        kernel = self.kernel.to(image.dtype).expand(image.shape[1], 1, 5, 5)
-        return F.conv2d(pad_map(image, 2, self.border), kernel, stride=2, groups=image.shape[1])
+        return self.blur(image)
 
 
-class DWTDownsample(Downsample):
+class _SubbandDownsample(Downsample):
+    """All four subbands of the map, normalised, mapped linearly: nothing is thrown away."""
+
+    def __init__(self, dim: int, out_dim: int, eps: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim, eps=eps)
+        self.proj = nn.Linear(4 * dim, out_dim)
+        self.symmetry = Symmetry(2)
+
+    def project(self, x: Tensor) -> Tensor:
+        return self.proj(self.norm(x))
+
+
+class DWTDownsample(_SubbandDownsample):
     """All four subbands of the map, normalised, mapped linearly: nothing is thrown away.
 
     For Haar this is Swin's patch merging in rotated coordinates (a LayerNorm over the four
@@ -152,17 +157,45 @@ class DWTDownsample(Downsample):
     """
 
     def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
-        super().__init__()
+        super().__init__(dim, out_dim, eps)
         self.wavelet = wavelet
-        self.norm = nn.LayerNorm(4 * dim, eps=eps)
-        self.proj = nn.Linear(4 * dim, out_dim)
-        self.symmetry = Symmetry(2)
 
     def halve(self, image: Tensor) -> Tensor:
         return dwt2(image, self.wavelet).flatten(1, 2)
 
-    def project(self, x: Tensor) -> Tensor:
-        return self.proj(self.norm(x))
+
+# The filters that lifting steps can start as, by their names as wavelets.
+_LIFTING_STARTS = {"haar": "haar", "db1": "haar", "bior2.2": "cdf5/3"}
+
+
+class LiftingDownsample(_SubbandDownsample):
+    """`DWTDownsample` whose wavelet learns: lifting steps, one filter for each channel.
+
+    However it is trained, the four bands determine the map (on even sides): the norm and the
+    linear map decide what is forgotten, the wavelet never does.
+
+    Args:
+        dim: channels coming in.
+        out_dim: channels going out.
+        wavelet: what it is before training: ``"haar"`` or ``"bior2.2"`` (CDF 5/3).
+        eps: of the norm.
+
+    Raises:
+        ValueError: another wavelet.
+
+    Guarantees:
+        As built, equal to `DWTDownsample` of the same wavelet and weights; its lifting inverts
+        for all weights (tests/properties/test_tokenizer_laws.py, test_lifting_laws.py).
+    """
+
+    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
+        super().__init__(dim, out_dim, eps)
+        if wavelet not in _LIFTING_STARTS:
+            fail("wavelet", "'haar' or 'bior2.2' where lifting steps start as it", repr(wavelet))
+        self.lifting = Lifting(dim, _LIFTING_STARTS[wavelet])
+
+    def halve(self, image: Tensor) -> Tensor:
+        return self.lifting(image).flatten(1, 2)
 
 
 class LowPassDownsample(_PooledDownsample):

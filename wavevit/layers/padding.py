@@ -14,11 +14,19 @@ PADDINGS = ("zeros", "circular")
 
 
 def pad_map(x: Tensor, amount: int, padding: str) -> Tensor:
-    """Pads (…, H, W) by `amount` on all four sides with zeros or with the opposite side."""
+    """Pads (B, C, H, W) by `amount` on all four sides.
+
+    Args:
+        x: maps.
+        amount: samples on each side.
+        padding: ``"zeros"``, ``"circular"`` (the opposite side) or ``"replicate"`` (the border).
+    """
     if amount == 0:
         return x
     if padding == "zeros":
         return F.pad(x, (amount,) * 4)
+    if padding == "replicate":
+        return F.pad(x, (amount,) * 4, mode="replicate")
     height, width = x.shape[-2:]
     if amount <= height and amount <= width:
         return F.pad(x, (amount,) * 4, mode="circular")

@@ -13,7 +13,7 @@ from wavevit.alignment import make_alignment
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.symmetry import Symmetry
-from wavevit.layers.tokenizers import PacketTokenizer, PatchTokenizer
+from wavevit.layers.tokenizers import PatchTokenizer, SubbandTokenizer
 from wavevit.models.config import BackboneConfig
 from wavevit.models.parts import make_position, make_tokenizer
 from wavevit.models.stage import Stage
@@ -27,7 +27,7 @@ def _init_weights(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, PatchTokenizer | PacketTokenizer):
+    elif isinstance(module, PatchTokenizer | SubbandTokenizer):
         weight = module.proj.weight
         nn.init.trunc_normal_(weight, std=weight[0].numel() ** -0.5)
         if module.proj.bias is not None:

@@ -27,7 +27,16 @@ __all__ = [
     "make_stages",
 ]
 
-TOKENIZERS = ("patch", "overlap", "conv_stem", "deep_stem", "dwt")
+TOKENIZERS = (
+    "patch",
+    "overlap",
+    "conv_stem",
+    "deep_stem",
+    "dwt",
+    "swt",
+    "dtcwt",
+    "scattering",
+)
 MIXERS = (
     "global",
     "window",
@@ -38,7 +47,17 @@ MIXERS = (
     "lipschitz",
     "wavelet_conv",
 )
-DOWNSAMPLES = ("none", "patch_merging", "conv", "pool", "attention", "blur_pool", "dwt", "dwt_ll")
+DOWNSAMPLES = (
+    "none",
+    "patch_merging",
+    "conv",
+    "pool",
+    "attention",
+    "blur_pool",
+    "dwt",
+    "dwt_ll",
+    "lifting",
+)
 POSITIONS = ("learned", "sincos", "conv", "relative_bias", "rope", "none")
 MLPS = ("plain", "conv")
 POOLS = ("token", "avg")
@@ -62,7 +81,7 @@ class StageConfig:
             stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
             ``"pool"`` (MViT), ``"attention"`` (MViT v2: a block of its own, before the `depth`
             others), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the approximation
-            alone) halve both sides.
+            alone), ``"lifting"`` (all bands of a wavelet that learns) halve both sides.
         mlp_ratio: hidden channels of the MLP per channel.
         mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
         inject: add the image's own wavelet details of this stage's stride to its tokens.
@@ -117,17 +136,20 @@ class BackboneConfig:
             nothing else.
         tokenizer: ``"patch"`` (a strided convolution), ``"overlap"`` (a wider one, PVT v2),
             ``"conv_stem"`` (small convolutions), ``"deep_stem"`` (more and larger ones,
-            Wave-ViT) or ``"dwt"`` (a wavelet packet).
+            Wave-ViT), ``"dwt"`` (a wavelet packet), or magnitudes, which drop where in the patch
+            an edge is and hardly move with it: ``"swt"`` (undecimated wavelets), ``"dtcwt"`` (dual
+            tree), ``"scattering"`` (of second order).
         token_norm: LayerNorm on the first tokens, before positions (Swin, PVT v2).
         patch_size: stride of the first grid in pixels.
         wavelet: filter of every wavelet step in the model.
-        subband_norm: normalise each subband of the ``"dwt"`` tokenizer.
+        subband_norm: a learned gain for each subband of a wavelet tokenizer.
         subband_act: GELU on each coefficient of the ``"dwt"`` tokenizer.
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
             ``"window"`` and ``"pooled"`` attention), ``"rope"`` (rotations, inside ``"global"``,
             ``"window"`` and ``"lipschitz"`` attention) or ``"none"``.
         stage_norm: LayerNorm at the end of every stage (PVT v2), not of the last one only.
-        padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``.
+        padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``. With zeros,
+            tokenizers that reach beyond the image repeat or mirror its border instead.
         alignment: ``"none"`` or ``"phase_lock"``; its period follows from the other fields.
         alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
         pool: ``"token"`` (class token) or ``"avg"``.
@@ -172,7 +194,7 @@ class BackboneConfig:
         check_choice("pool", self.pool, POOLS)
         check_at_least("patch_size", self.patch_size, 1)
         if self.patch_size & (self.patch_size - 1) and (
-            self.tokenizer in ("dwt", "conv_stem") or any(stage.inject for stage in self.stages)
+            self.tokenizer not in ("patch", "overlap") or any(s.inject for s in self.stages)
         ):
             fail(
                 "patch_size",

@@ -8,6 +8,7 @@ from wavevit.layers.downsample import (
     BlurPoolDownsample,
     ConvDownsample,
     DWTDownsample,
+    LiftingDownsample,
     LowPassDownsample,
     PatchMerging,
     PoolDownsample,
@@ -28,9 +29,12 @@ from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers import (
     ConvStemTokenizer,
     DeepStemTokenizer,
+    DTCWTTokenizer,
     OverlapTokenizer,
     PacketTokenizer,
     PatchTokenizer,
+    ScatteringTokenizer,
+    SWTTokenizer,
 )
 from wavevit.models.config import BackboneConfig, StageConfig
 
@@ -53,6 +57,14 @@ def make_tokenizer(config: BackboneConfig) -> Part:
             return PacketTokenizer(
                 channels, dim, patch, config.wavelet, config.subband_norm, config.subband_act
             )
+        case "swt":
+            return SWTTokenizer(
+                channels, dim, patch, config.wavelet, config.padding, config.subband_norm
+            )
+        case "dtcwt":
+            return DTCWTTokenizer(channels, dim, patch, config.padding, config.subband_norm)
+        case "scattering":
+            return ScatteringTokenizer(channels, dim, patch, config.padding, config.subband_norm)
     raise AssertionError(config.tokenizer)
 
 
@@ -174,4 +186,6 @@ def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Par
             return DWTDownsample(dim, out, config.wavelet, eps)
         case "dwt_ll":
             return LowPassDownsample(dim, out, config.wavelet, eps)
+        case "lifting":
+            return LiftingDownsample(dim, out, config.wavelet, eps)
     raise AssertionError(stage.downsample)

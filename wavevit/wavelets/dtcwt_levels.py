@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import functools
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,7 +176,9 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype == torch.float64 else torch.float32
 
 
-def _without_autocast(x: Tensor) -> torch.autocast:
+def _without_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    if x.device.type == "meta":  # shapes only: it has no autocast to keep out
+        return nullcontext()
     return torch.autocast(x.device.type, enabled=False)
 
 

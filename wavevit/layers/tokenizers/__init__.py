@@ -2,14 +2,21 @@
 
 from wavevit.layers.tokenizers.convolutional import ConvStemTokenizer, OverlapTokenizer
 from wavevit.layers.tokenizers.deep_stem import DeepStemTokenizer
-from wavevit.layers.tokenizers.dwt import PacketTokenizer, SubbandNorm
+from wavevit.layers.tokenizers.dtcwt import DTCWTTokenizer, ScatteringTokenizer
+from wavevit.layers.tokenizers.dwt import PacketTokenizer
 from wavevit.layers.tokenizers.patch import PatchTokenizer
+from wavevit.layers.tokenizers.subbands import SubbandNorm, SubbandTokenizer
+from wavevit.layers.tokenizers.swt import SWTTokenizer
 
 __all__ = [
     "ConvStemTokenizer",
+    "DTCWTTokenizer",
     "DeepStemTokenizer",
     "OverlapTokenizer",
     "PacketTokenizer",
     "PatchTokenizer",
+    "SWTTokenizer",
+    "ScatteringTokenizer",
     "SubbandNorm",
+    "SubbandTokenizer",
 ]

@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from wavevit.checks import fail
-from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.layers.symmetry import Symmetry
+from wavevit.layers.tokenizers.subbands import SubbandTokenizer, levels_of
 from wavevit.wavelets import wavepacket2
 
-__all__ = ["PacketTokenizer", "SubbandNorm", "packet_octaves"]
-
-
-class SubbandNorm(nn.Module):
-    """Divides every subband by the root of the strength it has in natural images, learnably.
-
-    Photographs have spectra like 1/f: a detail whose finest half-band is `o` octaves below the
-    pixels is about ``2**o`` times stronger than the finest one, and drowns it. Dividing by the
-    whole strength would blow up the sensor's noise; the root of it, ``2**(o / 2)``, is where
-    training starts. The gain is the same for every image, so the ratios between bands and
-    between places, which tell textures apart, survive, and the map keeps every shift of its grid.
-
-    Args:
-        octaves: `o` of each subband.
-        channels: image channels; each has its own gains.
-
-    Source:
-        The 1/f law is Field 1987. Ours otherwise; dividing by each image's own band strength
-        was tried first and cost 8 to 12 points of top-1 on `scenes`.
-    """
-
-    def __init__(self, octaves: Sequence[int], channels: int) -> None:
-        super().__init__()
-        gains = 2.0 ** (-0.5 * torch.tensor(octaves, dtype=torch.get_default_dtype()))
-        self.weight = nn.Parameter(gains.repeat(channels))
-        self.bias = nn.Parameter(torch.zeros(channels * len(octaves)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Subbands (B, channels * bands, h, w) to the same shape."""
-        return x * self.weight[:, None, None] + self.bias[:, None, None]
+__all__ = ["PacketTokenizer", "packet_octaves"]
 
 
 def packet_octaves(level: int) -> list[int]:
@@ -50,7 +18,7 @@ def packet_octaves(level: int) -> list[int]:
     return [next((i for i, digit in enumerate(path) if digit), level) for path in digits]
 
 
-class PacketTokenizer(Part):
+class PacketTokenizer(SubbandTokenizer):
     """Haar packet of each patch, each subband normalised, a pointwise GELU, then a linear map.
 
     With both extras switched off this is a patch convolution in rotated coordinates (see
@@ -81,22 +49,13 @@ class PacketTokenizer(Part):
         subband_norm: bool = True,
         subband_act: bool = True,
     ) -> None:
-        super().__init__()
-        self.level = patch_size.bit_length() - 1
-        if patch_size != 1 << self.level:
-            fail("patch_size", "a power of two for tokenizer='dwt'", patch_size)
-        self.wavelet = wavelet
-        bands = in_chans * 4**self.level
-        octaves = packet_octaves(self.level)
-        self.norm = SubbandNorm(octaves, in_chans) if subband_norm else nn.Identity()
-        self.act = subband_act
-        self.proj = nn.Conv2d(bands, embed_dim, 1)
+        level = levels_of(patch_size, "dwt", minimum=1)
+        super().__init__(in_chans, embed_dim, packet_octaves(level), subband_norm)
+        self.level, self.wavelet, self.act = level, wavelet, subband_act
         self.symmetry = Symmetry(patch_size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""
-        bands = wavepacket2(x, self.wavelet, level=self.level).flatten(1, 2)
-        bands = self.norm(bands)
-        if self.act:
-            bands = F.gelu(bands)
-        return self.proj(bands).permute(0, 2, 3, 1)
+    def analyse(self, x: Tensor) -> Tensor:
+        return wavepacket2(x, self.wavelet, level=self.level).flatten(1, 2)
+
+    def activate(self, bands: Tensor) -> Tensor:
+        return F.gelu(bands) if self.act else bands

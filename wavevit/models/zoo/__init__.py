@@ -1,5 +1,14 @@
 """One module per family; importing this registers them all."""
 
-from wavevit.models.zoo import haar_pyramid, haar_vit, mvitv2, pvt, swin, vit, wavevit
+from wavevit.models.zoo import (
+    dtcwt_pyramid,
+    haar_pyramid,
+    haar_vit,
+    mvitv2,
+    pvt,
+    swin,
+    vit,
+    wavevit,
+)
 
-__all__ = ["haar_pyramid", "haar_vit", "mvitv2", "pvt", "swin", "vit", "wavevit"]
+__all__ = ["dtcwt_pyramid", "haar_pyramid", "haar_vit", "mvitv2", "pvt", "swin", "vit", "wavevit"]

@@ -1,0 +1,143 @@
+"""Dual-tree tokens: magnitudes in six orientations, averaged once or scattered again."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wavevit.layers.decimation import Decimation
+from wavevit.layers.symmetry import Symmetry
+from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_border, levels_of
+from wavevit.wavelets import dtcwt2, scattering2, smooth_magnitude
+
+__all__ = ["DTCWTTokenizer", "ScatteringTokenizer"]
+
+
+def _mode(padding: str) -> str:
+    return "periodic" if padding == "circular" else "symmetric"
+
+
+class DTCWTTokenizer(SubbandTokenizer):
+    """Dual-tree magnitudes of six orientations at every scale, low-passed to the patch's stride.
+
+    The complex wavelets' phase takes up what a small shift does, so their magnitude stands still
+    at the critical stride of each scale already; the finer scales are then low-passed and strided
+    down to the patch. Beside the magnitudes stands the low-pass, the mean of the four trees.
+
+    Args:
+        in_chans: channels of the image.
+        embed_dim: channels of a token.
+        patch_size: stride in pixels, a power of two from 2 on.
+        padding: ``"circular"``, or ``"zeros"``, for which the image is mirrored at its borders.
+        subband_norm: see `SubbandTokenizer`.
+
+    Raises:
+        ValueError: another patch size.
+
+    Guarantees:
+        At random weights, a 1-px shift, circular or crop, moves its tokens of photographs at most
+        2/3 as far as those of a patch of 4 pixels, 2/5 at 8 and 1/4 at 16;
+        the bands of a mirrored image are the mirrored bands, orientations exchanged
+        (tests/properties/test_tokenizer_laws.py). *Not* guaranteed: invariance, or exact shifts
+        by less than the patch.
+
+    Source:
+        Kingsbury 2001 for the transform; magnitudes as features of networks: Singh & Kingsbury
+        2017, Leterme et al. 2022 (arXiv 2212.00394). Ours as a tokenizer.
+    """
+
+    def __init__(
+        self,
+        in_chans: int,
+        embed_dim: int,
+        patch_size: int,
+        padding: str = "zeros",
+        subband_norm: bool = True,
+    ) -> None:
+        level = levels_of(patch_size, "dtcwt")
+        # Coarse to fine, as the transform gives them; its low-pass doubles from level 2 on only.
+        octaves = [level - 1] + [j for j in reversed(range(level)) for _ in range(6)]
+        super().__init__(in_chans, embed_dim, octaves, subband_norm)
+        self.level, self.mode = level, _mode(padding)
+        self.decimate = Decimation(4, image_border(padding))
+        self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def analyse(self, x: Tensor) -> Tensor:
+        pyramid = dtcwt2(x, self.level, mode=self.mode)
+        bands = [F.avg_pool2d(pyramid.approx, 2)[:, :, None]]
+        for steps, details in enumerate(pyramid.details):
+            maps = smooth_magnitude(details).flatten(1, 2)
+            for _ in range(steps):
+                maps = self.decimate(maps)
+            bands.append(maps.unflatten(1, (-1, 6)))
+        return torch.cat(bands, dim=2).flatten(1, 2)
+
+
+class ScatteringTokenizer(SubbandTokenizer):
+    """Scattering of second order at the scale of the patch.
+
+    First-order paths say what the dual-tree tokenizer says; second-order ones add how a magnitude
+    varies within the patch, which tells textures of equal spectra apart.
+
+    Args:
+        in_chans: channels of the image.
+        embed_dim: channels of a token.
+        patch_size: stride in pixels, a power of two from 2 on; its logarithm is the number of
+            scales. With 2 there is one scale and so no second order.
+        padding: ``"circular"``, or ``"zeros"``, for which the image is mirrored at its borders.
+        subband_norm: see `SubbandTokenizer`.
+
+    Raises:
+        ValueError: another patch size.
+
+    Guarantees:
+        At random weights, a 1-px shift, circular or crop, moves its tokens of photographs at most
+        as far as those of a patch of 4 pixels, 3/4 as far at 8 and 1/2 at 16;
+        the bands of a mirrored image are the mirrored bands, orientations exchanged
+        (tests/properties/test_tokenizer_laws.py). *Not* guaranteed: invariance, or exact shifts
+        by less than the patch.
+
+    Source:
+        Bruna & Mallat 2013; before a transformer, Oyallon et al. 2018 put it before a ResNet.
+    """
+
+    def __init__(
+        self,
+        in_chans: int,
+        embed_dim: int,
+        patch_size: int,
+        padding: str = "zeros",
+        subband_norm: bool = True,
+    ) -> None:
+        scales = levels_of(patch_size, "scattering")
+        super().__init__(in_chans, embed_dim, scattering_octaves(scales), subband_norm)
+        self.scales, self.mode = scales, _mode(padding)
+        self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def analyse(self, x: Tensor) -> Tensor:
+        return scattering2(x, self.scales, mode=self.mode)
+
+
+def scattering_octaves(scales: int) -> list[int]:
+    """Octaves of strength of each of `wavevit.wavelets.scattering_paths`, in that order.
+
+    A scale's magnitude is twice as strong as the one below it (1/f), and so is every further
+    level of a low-pass but the first, which keeps energy. The magnitude of a magnitude has a
+    quarter of its strength on photographs (measured: 0.2 to 0.5).
+    """
+
+    def low_pass(levels: int) -> int:
+        return max(levels - 1, 0)
+
+    first = [scale - 1 + low_pass(scales - scale) for scale in range(1, scales + 1)]
+    second = [
+        (one - 1) + (two - one - 1) + low_pass(scales - two) - 2
+        for one in range(1, scales)
+        for two in range(one + 1, scales + 1)
+    ]
+    return [
+        low_pass(scales),
+        *(octave for octave in first for _ in range(6)),
+        *(octave for octave in second for _ in range(36)),
+    ]

@@ -1,0 +1,84 @@
+"""Undecimated wavelet tokens: magnitudes are taken before anything is dropped."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wavevit.layers.decimation import Decimation
+from wavevit.layers.padding import pad_map
+from wavevit.layers.symmetry import Symmetry
+from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_border, levels_of
+from wavevit.wavelets import filter_bank, swt2
+
+__all__ = ["SWTTokenizer"]
+
+
+class SWTTokenizer(SubbandTokenizer):
+    """Magnitudes of undecimated wavelet details of every scale, low-passed to the patch's stride.
+
+    For scale j of log2 P, the image low-passed to stride ``2**(j - 1)`` has its undecimated
+    details taken, which are twice as many a side as a decimated transform keeps; their magnitude,
+    and only then low-passes and strides down to P. Beside the magnitudes stands the low-pass
+    itself. A magnitude is smooth where the coefficient under it changes sign, so little of it is
+    left to alias: that is what a patch, whose every pixel has a weight of its own, can't offer.
+    What it costs is where in the patch an edge lies, and its sign.
+
+    Args:
+        in_chans: channels of the image.
+        embed_dim: channels of a token.
+        patch_size: stride in pixels, a power of two from 2 on.
+        wavelet: name of the filter.
+        padding: ``"circular"``, or ``"zeros"``, for which the image repeats its border pixels.
+        subband_norm: see `SubbandTokenizer`.
+
+    Raises:
+        ValueError: another patch size, an unknown wavelet.
+
+    Guarantees:
+        At random weights, a 1-px shift, circular or crop, moves its tokens of photographs at most
+        1/2 as far as those of a patch of 4 pixels, 1/4 at 8 and 1/7 at 16; for Haar, the bands of
+        a mirrored image are the mirrored bands (tests/properties/test_tokenizer_laws.py).
+        *Not* guaranteed: invariance, or exact shifts by less than the patch.
+
+    Source:
+        Ours. Magnitudes averaged are scattering's first order (Bruna & Mallat 2013); the early
+        decimation is Burt & Adelson's pyramid (1983).
+    """
+
+    def __init__(
+        self,
+        in_chans: int,
+        embed_dim: int,
+        patch_size: int,
+        wavelet: str = "haar",
+        padding: str = "zeros",
+        subband_norm: bool = True,
+    ) -> None:
+        level = levels_of(patch_size, "swt")
+        octaves = [level] + [j for j in range(level) for _ in range(3)]
+        super().__init__(in_chans, embed_dim, octaves, subband_norm)
+        self.level, self.wavelet, self.border = level, wavelet, image_border(padding)
+        self.half = filter_bank(wavelet).length // 2
+        # A coefficient of an even filter stands half a sample to the right of its index. Five taps
+        # at even samples undo that, so that tokens of all scales stand in the middle of the patch.
+        self.first, self.later = Decimation(5, None), Decimation(4, self.border)
+        self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def analyse(self, x: Tensor) -> Tensor:
+        bands = []
+        for scale in range(self.level):
+            maps = self.first(self._details(x).abs().flatten(1, 2))
+            for _ in range(self.level - scale - 1):
+                maps = self.later(maps)
+            bands.append(maps.unflatten(1, (-1, 3)))
+            x = 2 * self.later(x)  # a low-pass of an orthonormal transform doubles a constant
+        return torch.cat([x[:, :, None], *bands], dim=2).flatten(1, 2)
+
+    def _details(self, x: Tensor) -> Tensor:
+        """Undecimated details (B, C, 3, H + 4, W + 4): of the image and two samples around it."""
+        extended = pad_map(x, 2 + self.half, self.border)
+        # Where `swt2` itself goes round its circle is cut off.
+        return swt2(extended, self.wavelet)[
+            :, :, 0, 1:, self.half : -self.half, self.half : -self.half
+        ]

@@ -138,11 +138,36 @@ class BlurPoolDownsample(_PooledDownsample):
         return F.conv2d(pad_map(image, 2, self.border), kernel, stride=2, groups=image.shape[1])
 
 
-class DWTDownsample(Downsample):
-    """All four subbands of the map, normalised, mapped linearly: nothing is thrown away.
+class _SubbandDownsample(Downsample):
+    """Norm of every token, subbands of the map, one linear map of them.
 
-    For Haar this is Swin's patch merging in rotated coordinates (a LayerNorm over the four
-    bands in place of the four neighbours); other filters overlap and do more.
+    The norm comes first, so that what follows it is linear: for Haar a convolution of kernel and
+    stride 2, which `Backbone.fold` makes of it.
+    """
+
+    kept: int  # subbands, in PyWavelets' order
+
+    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
+        super().__init__()
+        self.wavelet = wavelet
+        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.proj = nn.Linear(self.kept * dim, out_dim)
+        self.symmetry = Symmetry(2)
+
+    def halve(self, image: Tensor) -> Tensor:
+        normed = self.norm(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        # Bands before channels: the order that channels-last coefficients have in memory.
+        return dwt2(normed, self.wavelet)[:, :, : self.kept].transpose(1, 2).flatten(1, 2)
+
+    def project(self, x: Tensor) -> Tensor:
+        return self.proj(x)
+
+
+class DWTDownsample(_SubbandDownsample):
+    """All four subbands of the normalised map, mapped linearly: nothing is thrown away.
+
+    For Haar this is Swin's patch merging in rotated coordinates with the norm before it; other
+    filters overlap and do more.
 
     Args:
         dim: channels coming in.
@@ -151,21 +176,10 @@ class DWTDownsample(Downsample):
         eps: of the norm.
     """
 
-    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
-        super().__init__()
-        self.wavelet = wavelet
-        self.norm = nn.LayerNorm(4 * dim, eps=eps)
-        self.proj = nn.Linear(4 * dim, out_dim)
-        self.symmetry = Symmetry(2)
-
-    def halve(self, image: Tensor) -> Tensor:
-        return dwt2(image, self.wavelet).flatten(1, 2)
-
-    def project(self, x: Tensor) -> Tensor:
-        return self.proj(self.norm(x))
+    kept = 4
 
 
-class LowPassDownsample(_PooledDownsample):
+class LowPassDownsample(_SubbandDownsample):
     """The approximation band alone: the details of the map are dropped.
 
     Args:
@@ -175,10 +189,4 @@ class LowPassDownsample(_PooledDownsample):
         eps: of the norm.
     """
 
-    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
-        super().__init__(dim, out_dim, eps)
-        self.wavelet = wavelet
-        self.symmetry = Symmetry(2)
-
-    def halve(self, image: Tensor) -> Tensor:
-        return dwt2(image, self.wavelet)[:, :, 0]
+    kept = 1

@@ -2,6 +2,7 @@
 
 from wavevit.measure.continuity import LocalLipschitz, local_lipschitz
 from wavevit.measure.cost import Cost, cost, latency_ratios
+from wavevit.measure.memory import growth_exponent, peak_activation_bytes
 from wavevit.measure.shift import (
     ShiftConsistency,
     ShiftSensitivity,
@@ -23,8 +24,10 @@ __all__ = [
     "center_crop",
     "cost",
     "fourier_shift",
+    "growth_exponent",
     "latency_ratios",
     "local_lipschitz",
+    "peak_activation_bytes",
     "shift_consistency",
     "shift_sensitivity",
     "shifted",

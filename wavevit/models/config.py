@@ -28,7 +28,14 @@ __all__ = [
 ]
 
 TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt")
-MIXERS = ("global", "window", "spatial_reduction", "cross_covariance", "wavelet_conv")
+MIXERS = (
+    "global",
+    "window",
+    "spatial_reduction",
+    "cross_covariance",
+    "lowpass_kv",
+    "wavelet_conv",
+)
 DOWNSAMPLES = ("none", "patch_merging", "conv", "pool", "blur_pool", "dwt", "dwt_ll")
 POSITIONS = ("learned", "sincos", "conv", "relative_bias", "none")
 MLPS = ("plain", "conv")
@@ -45,7 +52,7 @@ class StageConfig:
         num_heads: attention heads, a divisor of `embed_dim`; read by attention mixers.
         mixer: how tokens exchange information: ``"global"`` (ViT), ``"window"`` (Swin; every
             second block's windows are shifted), ``"spatial_reduction"`` (PVT),
-            ``"cross_covariance"`` (XCiT), ``"wavelet_conv"`` (WTConv).
+            ``"cross_covariance"`` (XCiT), ``"lowpass_kv"`` (ours), ``"wavelet_conv"`` (WTConv).
         downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
             stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
             ``"pool"`` (MViT), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the

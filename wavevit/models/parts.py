@@ -15,6 +15,7 @@ from wavevit.layers.downsample import (
 from wavevit.layers.mixers import (
     CrossCovarianceAttention,
     GlobalAttention,
+    LowPassAttention,
     SpatialReductionAttention,
     WaveletConv,
     WindowAttention,
@@ -87,6 +88,8 @@ def make_mixer(config: BackboneConfig, stage: StageConfig, block: int) -> Part:
             )
         case "cross_covariance":
             return CrossCovarianceAttention(dim, heads, config.qkv_bias)
+        case "lowpass_kv":
+            return LowPassAttention(dim, heads, config.wavelet, config.qkv_bias, config.padding)
         case "wavelet_conv":
             return WaveletConv(
                 dim, stage.kernel_size, stage.wavelet_levels, config.padding, config.wavelet

@@ -2,6 +2,7 @@
 
 from wavevit.layers.mixers.cross_covariance import CrossCovarianceAttention
 from wavevit.layers.mixers.global_attention import GlobalAttention
+from wavevit.layers.mixers.lowpass_attention import LowPassAttention
 from wavevit.layers.mixers.spatial_reduction import SpatialReductionAttention
 from wavevit.layers.mixers.wavelet_conv import WaveletConv
 from wavevit.layers.mixers.window import WindowAttention
@@ -9,6 +10,7 @@ from wavevit.layers.mixers.window import WindowAttention
 __all__ = [
     "CrossCovarianceAttention",
     "GlobalAttention",
+    "LowPassAttention",
     "SpatialReductionAttention",
     "WaveletConv",
     "WindowAttention",

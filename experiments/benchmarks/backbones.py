@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from experiments.benchmarks.timm_models import timm_model
 from experiments.folder import environment, write_bytes, write_json
 from experiments.run import pick_device
-from wavevit import Backbone, create_model, model_config
 from wavevit.checks import check_at_least
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
+from wavevit.models import Backbone, create_model, model_config
 
 __all__ = ["COMPILED", "MODELS", "REFERENCE", "Options", "benchmark", "main", "tables"]
 

@@ -28,6 +28,9 @@ class LowPassAttention(Part):
         qkv_bias: whether queries, keys and values have a bias.
         padding: borders of the convolution; ``"circular"`` keeps shifts by 2 exactly.
 
+    Guarantees:
+        The formula and the symmetry (tests/unit/test_lowpass_attention.py).
+
     Source:
         After Wave-ViT (Yao et al. 2022), whose keys and values see all bands through a dense
         convolution (2.3 times the multiply-accumulates of this one's linear maps), and HiLo

@@ -31,6 +31,8 @@ class DataConfig:
         test_crops: number of held-out crops for accuracy and consistency.
         measured_crops: number of them for the costlier measures.
         seed: of the held-out crops, the same for all runs of a study.
+        held_out: ``"test"``, or ``"validation"`` to choose between designs; the training crops
+            are those of ``"train"``, or of ``"fit"``.
     """
 
     crop_size: int = 64
@@ -39,6 +41,15 @@ class DataConfig:
     test_crops: int = 1440
     measured_crops: int = 192
     seed: int = 20_000
+    held_out: str = "test"
+
+    def __post_init__(self) -> None:
+        check_choice("held_out", self.held_out, ("test", "validation"))
+
+    @property
+    def trained_on(self) -> str:
+        """The split of the training crops."""
+        return "train" if self.held_out == "test" else "fit"
 
 
 @dataclass(frozen=True, kw_only=True)

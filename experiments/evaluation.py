@@ -28,7 +28,7 @@ _LIPSCHITZ_IMAGES = 24
 
 def held_out(data: DataConfig, device: torch.device) -> tuple[Scenes, SceneBatch]:
     """The held-out crops in their windows: the same for every run of a study."""
-    scenes = Scenes("test", data.crop_size, data.margin, max_short_side=data.max_short_side)
+    scenes = Scenes(data.held_out, data.crop_size, data.margin, max_short_side=data.max_short_side)
     batch = scenes.sample(data.test_crops, torch.Generator().manual_seed(data.seed))
     return scenes, SceneBatch(*(tensor.to(device) for tensor in batch))
 

@@ -111,10 +111,8 @@ def train(
     if folder.weights.exists():
         load_weights(folder.weights, model)
         return model
-    schedule, scenes = (
-        config.optimizer,
-        Scenes("train", config.data.crop_size, max_short_side=config.data.max_short_side),
-    )
+    schedule, data = config.optimizer, config.data
+    scenes = Scenes(data.trained_on, data.crop_size, max_short_side=data.max_short_side)
     optimizer = make_optimizer(model, schedule)
     start = 0
     if folder.checkpoint.exists():

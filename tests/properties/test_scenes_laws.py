@@ -41,13 +41,27 @@ def test_train_and_test_pixels_never_overlap(crop: int, margin: int, short: int,
             assert left >= rightmost[label]
 
 
-def test_regions_are_disjoint_and_cover_the_photograph() -> None:
-    train, test = Scenes("train"), Scenes("test")
+@FEW
+@given(crop=st.integers(8, 64), seed=st.integers(0, 2**31))
+def test_designs_are_chosen_inside_the_training_half(crop: int, seed: int) -> None:
+    """No fit pixel is validated on, and no test pixel is in either."""
+    splits = {split: Scenes(split, crop) for split in ("train", "fit", "validation")}
+    fit, validation = boxes(splits["fit"], seed), boxes(splits["validation"], seed + 1)
+    for label, *_ in validation:
+        lowest = max((b[2] for b in fit if b[0] == label), default=0)
+        assert all(b[1] >= lowest for b in validation if b[0] == label)
+    for label, top, bottom, left, right in fit + validation:
+        region = splits["train"].region(label)
+        assert region[0] <= top < bottom <= region[1]
+        assert region[2] <= left < right <= region[3]
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("fit", "validation", "test")])
+def test_parts_cover_the_photograph_once(parts: tuple[str, ...]) -> None:
     for label in range(len(NAMES)):
-        height, width = train.photograph(label).shape
-        seen = torch.zeros(height, width)
-        for scenes in (train, test):
-            top, bottom, left, right = scenes.region(label)
+        seen = torch.zeros(Scenes("train").photograph(label).shape)
+        for split in parts:
+            top, bottom, left, right = Scenes(split).region(label)
             seen[top:bottom, left:right] += 1
         assert bool((seen == 1).all())
 
@@ -111,7 +125,7 @@ def test_photographs(name: str) -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(ValueError, match=r"split: expected one of 'train', 'test' .*got 'tset'"):
+    with pytest.raises(ValueError, match=r"split: expected one of 'train', 'test'.*got 'tset'"):
         Scenes("tset")
     with pytest.raises(ValueError, match=r"name: .*nearest: astronaut"):
         load_photograph("astronout")

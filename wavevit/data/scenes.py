@@ -3,6 +3,9 @@
 Each photograph is one class. Training crops come from its left half and test crops from its
 right half, so a crop is never recognised by having been seen. Crops are grey and normalised one
 by one, so that colour and brightness do not give the answer away.
+
+Whoever chooses between designs does so without the test half: ``"fit"`` and ``"validation"`` are
+the upper and lower part of the training half. What was chosen is then trained on all of it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,11 @@ from wavevit.data.photographs import NAMES, load_photograph
 
 __all__ = ["SPLITS", "SceneBatch", "Scenes"]
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "test", "fit", "validation")
+
+# Upper share of the training half that `fit` has; a window of 64 pixels fits what is left of the
+# lowest photograph (172 rows).
+_FIT = (5, 8)
 
 # Contrast that is added before dividing by a crop's own: an almost flat patch of sky stays almost
 # flat instead of becoming a picture of the sensor's noise. On the luminance scale of [0, 1].
@@ -44,19 +51,21 @@ class Scenes:
     """The crops of one split.
 
     Attributes:
-        split: ``"train"`` (left halves) or ``"test"`` (right halves).
+        split: ``"train"`` (left halves) or ``"test"`` (right halves); ``"fit"`` and
+            ``"validation"`` divide the left halves into an upper and a lower part.
         crop_size: side of a crop in pixels.
         margin: pixels of the same photograph kept around each crop on every side, for `crop`
-            shifts; the larger window stays inside the split's half as well.
+            shifts; the larger window stays inside the split's part as well.
         classes: names of photographs, one class each.
         max_short_side: photographs are reduced to at most this shorter side.
 
     Raises:
-        ValueError: an unknown split or photograph, or windows that do not fit a half.
+        ValueError: an unknown split or photograph, or windows that do not fit a part.
 
     Guarantees:
-        No pixel of a photograph lies in a train and a test window; equal arguments and seed give
-        equal crops (tests/properties/test_scenes_laws.py).
+        No pixel of a photograph lies in a train and a test window, nor in a fit and a validation
+        window, which lie in train; equal arguments and seed give equal crops
+        (tests/properties/test_scenes_laws.py).
     """
 
     split: str
@@ -90,9 +99,15 @@ class Scenes:
     def region(self, label: int) -> tuple[int, int, int, int]:
         """This split's part of a photograph: rows [top, bottom), columns [left, right)."""
         height, width = self.photograph(label).shape
-        if self.split == "train":
-            return 0, height, 0, width // 2
-        return 0, height, width // 2, width
+        border = height * _FIT[0] // _FIT[1]
+        match self.split:
+            case "test":
+                return 0, height, width // 2, width
+            case "fit":
+                return 0, border, 0, width // 2
+            case "validation":
+                return border, height, 0, width // 2
+        return 0, height, 0, width // 2
 
     def sample(self, count: int, generator: torch.Generator) -> SceneBatch:
         """Draws crops: classes in equal shares, places uniform.

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from wavevit.checks import fail, require_extra
-from wavevit.models import create_model, list_models, model_config
+from wavevit.models import Backbone, create_model, list_models, model_config
 
 __all__ = ["register"]
 
@@ -99,5 +99,6 @@ def _create(
     place = {key: arguments.pop(key) for key in ("device", "dtype") if key in arguments}
     classes = arguments.pop("num_classes", model_config(name).num_classes)
     model = create_model(name, num_classes=0, **arguments)
+    assert isinstance(model, Backbone)
     model.reset_classifier(classes, global_pool)
     return model.to(**place)

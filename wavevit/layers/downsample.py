@@ -131,23 +131,39 @@ class BlurPoolDownsample(_PooledDownsample):
 
 
 class _SubbandDownsample(Downsample):
-    """All four subbands of the map, normalised, mapped linearly: nothing is thrown away."""
+    """Norm of every token, subbands of the map, one linear map of them.
 
-    def __init__(self, dim: int, out_dim: int, eps: float) -> None:
+    The norm comes first, so that what follows it is linear: for Haar a convolution of kernel and
+    stride 2, which `Backbone.fold` makes of it.
+    """
+
+    kept: int  # subbands, in PyWavelets' order
+
+    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(4 * dim, eps=eps)
-        self.proj = nn.Linear(4 * dim, out_dim)
+        self.wavelet = wavelet
+        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.proj = nn.Linear(self.kept * dim, out_dim)
         self.symmetry = Symmetry(2)
 
+    def transform(self, image: Tensor) -> Tensor:
+        """Maps (B, D, H, W) to their subbands (B, D, 4, h, w)."""
+        return dwt2(image, self.wavelet)
+
+    def halve(self, image: Tensor) -> Tensor:
+        normed = self.norm(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        # Bands before channels: the order that channels-last coefficients have in memory.
+        return self.transform(normed)[:, :, : self.kept].transpose(1, 2).flatten(1, 2)
+
     def project(self, x: Tensor) -> Tensor:
-        return self.proj(self.norm(x))
+        return self.proj(x)
 
 
 class DWTDownsample(_SubbandDownsample):
-    """All four subbands of the map, normalised, mapped linearly: nothing is thrown away.
+    """All four subbands of the normalised map, mapped linearly: nothing is thrown away.
 
-    For Haar this is Swin's patch merging in rotated coordinates (a LayerNorm over the four
-    bands in place of the four neighbours); other filters overlap and do more.
+    For Haar this is Swin's patch merging in rotated coordinates with the norm before it; other
+    filters overlap and do more.
 
     Args:
         dim: channels coming in.
@@ -156,12 +172,7 @@ class DWTDownsample(_SubbandDownsample):
         eps: of the norm.
     """
 
-    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
-        super().__init__(dim, out_dim, eps)
-        self.wavelet = wavelet
-
-    def halve(self, image: Tensor) -> Tensor:
-        return dwt2(image, self.wavelet).flatten(1, 2)
+    kept = 4
 
 
 # The filters that lifting steps can start as, by their names as wavelets.
@@ -171,8 +182,8 @@ _LIFTING_STARTS = {"haar": "haar", "db1": "haar", "bior2.2": "cdf5/3"}
 class LiftingDownsample(_SubbandDownsample):
     """`DWTDownsample` whose wavelet learns: lifting steps, one filter for each channel.
 
-    However it is trained, the four bands determine the map (on even sides): the norm and the
-    linear map decide what is forgotten, the wavelet never does.
+    However it is trained, the four bands determine the normalised map (on even sides): the linear
+    map decides what is forgotten, the wavelet never does.
 
     Args:
         dim: channels coming in.
@@ -188,17 +199,19 @@ class LiftingDownsample(_SubbandDownsample):
         for all weights (tests/properties/test_tokenizer_laws.py, test_lifting_laws.py).
     """
 
+    kept = 4
+
     def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
-        super().__init__(dim, out_dim, eps)
+        super().__init__(dim, out_dim, wavelet, eps)
         if wavelet not in _LIFTING_STARTS:
             fail("wavelet", "'haar' or 'bior2.2' where lifting steps start as it", repr(wavelet))
         self.lifting = Lifting(dim, _LIFTING_STARTS[wavelet])
 
-    def halve(self, image: Tensor) -> Tensor:
-        return self.lifting(image).flatten(1, 2)
+    def transform(self, image: Tensor) -> Tensor:
+        return self.lifting(image)
 
 
-class LowPassDownsample(_PooledDownsample):
+class LowPassDownsample(_SubbandDownsample):
     """The approximation band alone: the details of the map are dropped.
 
     Args:
@@ -208,10 +221,4 @@ class LowPassDownsample(_PooledDownsample):
         eps: of the norm.
     """
 
-    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
-        super().__init__(dim, out_dim, eps)
-        self.wavelet = wavelet
-        self.symmetry = Symmetry(2)
-
-    def halve(self, image: Tensor) -> Tensor:
-        return dwt2(image, self.wavelet)[:, :, 0]
+    kept = 1

@@ -98,7 +98,7 @@ class ConvPosition(Part):
         prefix, places = x.split([x.shape[1] - grid[0] * grid[1], grid[0] * grid[1]], dim=1)
         image = places.transpose(1, 2).unflatten(2, grid)
         places = places + self.conv(image).flatten(2).transpose(1, 2)
-        return torch.cat([prefix, places], dim=1)
+        return torch.cat([prefix, places], dim=1) if prefix.shape[1] else places
 
 
 class NoPosition(Part):

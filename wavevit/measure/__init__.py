@@ -14,6 +14,7 @@ from wavevit.measure.equivariance import (
     adversarial_shift_accuracy,
     equivariance_error,
 )
+from wavevit.measure.memory import growth_exponent, peak_activation_bytes
 from wavevit.measure.scale import ScaleSensitivity, scale_sensitivity
 from wavevit.measure.shift import (
     ShiftConsistency,
@@ -53,9 +54,11 @@ __all__ = [
     "equivariance_error",
     "fourier_shift",
     "frame_bounds",
+    "growth_exponent",
     "latency_ratios",
     "local_lipschitz",
     "n_term_error",
+    "peak_activation_bytes",
     "receptive_field",
     "scale_sensitivity",
     "shift_consistency",

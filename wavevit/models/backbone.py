@@ -15,6 +15,7 @@ from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers import PatchTokenizer, SubbandTokenizer
 from wavevit.models.config import BackboneConfig
+from wavevit.models.merge import merged
 from wavevit.models.parts import make_position, make_tokenizer
 from wavevit.models.stage import Stage
 from wavevit.wavelets import wavedec2
@@ -129,7 +130,9 @@ class Backbone(nn.Module):
         """The first tokens of images (B, C, H, W) as given, before positions: (B, h·w, D), grid."""
         x = pad_to_multiple(x, self.config.patch_size)
         tokens = self.token_norm(self.tokenizer(x))
-        return tokens.flatten(1, 2), (tokens.shape[1], tokens.shape[2])
+        # Channels innermost in memory from here on: what a convolution left in planes would be
+        # copied again by every norm, because sums keep the layout of their first term.
+        return tokens.flatten(1, 2).contiguous(), (tokens.shape[1], tokens.shape[2])
 
     def _steps(self, x: Tensor, end: int | None = None) -> Iterator[tuple[Tensor, tuple[int, int]]]:
         """Tokens and grid after each entry of `feature_info`, in order, up to entry `end`."""
@@ -329,6 +332,19 @@ class Backbone(nn.Module):
         """Recompute each block in the backward pass: less memory, the same result."""
         for stage in self._stages:
             stage.grad_checkpointing = enable
+
+    def fold(self) -> Backbone:
+        """A copy for inference in which linear wavelet steps are part of what follows them.
+
+        Returns:
+            A copy in eval mode without gradients; its state_dict has other names. `wavevit.fold`
+            converts the tokenizer alone and gives a model that trains. Where nothing can be
+            merged the copy computes the same steps.
+
+        Guarantees:
+            Outputs equal to rounding (tests/properties/test_merge_laws.py).
+        """
+        return merged(self)
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone, beside biases and norms.

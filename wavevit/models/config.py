@@ -43,6 +43,7 @@ MIXERS = (
     "spatial_reduction",
     "pooled",
     "wavelet_kv",
+    "lowpass_kv",
     "cross_covariance",
     "lipschitz",
     "wavelet_conv",
@@ -75,8 +76,9 @@ class StageConfig:
         num_heads: attention heads, a divisor of `embed_dim`; read by attention mixers.
         mixer: how tokens exchange information: ``"global"`` (ViT), ``"window"`` (Swin; every
             second block's windows are shifted), ``"spatial_reduction"`` (PVT),
-            ``"pooled"`` (MViT), ``"wavelet_kv"`` (Wave-ViT), ``"cross_covariance"`` (XCiT),
-            ``"lipschitz"`` (LipsFormer), ``"wavelet_conv"`` (WTConv).
+            ``"pooled"`` (MViT), ``"wavelet_kv"`` (Wave-ViT), ``"lowpass_kv"`` (ours),
+            ``"cross_covariance"`` (XCiT), ``"lipschitz"`` (LipsFormer), ``"wavelet_conv"``
+            (WTConv).
         downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
             stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
             ``"pool"`` (MViT), ``"attention"`` (MViT v2: a block of its own, before the `depth`

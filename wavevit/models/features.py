@@ -41,8 +41,8 @@ class FeatureBackbone(nn.Module):
         self.backbone = backbone
         chosen = backbone.feature_indices(out_indices)
         self.out_indices = backbone.prune_intermediate_layers(chosen, prune_norm=True)
-        chosen: list[dict[str, Any]] = [backbone.feature_info[i] for i in self.out_indices]
-        self.feature_info = FeatureInfo(chosen)
+        entries: list[dict[str, Any]] = [backbone.feature_info[i] for i in self.out_indices]
+        self.feature_info = FeatureInfo(entries)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.backbone.forward_intermediates(

@@ -14,7 +14,8 @@ import torch
 from wavevit.checks import fail
 from wavevit.layers.tokenizers import PacketTokenizer, PatchTokenizer
 from wavevit.models.backbone import Backbone
-from wavevit.wavelets import iwavepacket2, wavepacket2
+from wavevit.models.merge import patch_kernel
+from wavevit.wavelets import wavepacket2
 
 __all__ = ["fold", "unfold"]
 
@@ -72,12 +73,10 @@ def fold(model: Backbone) -> Backbone:
     Guarantees:
         Outputs equal to rounding (tests/properties/test_fold_laws.py).
     """
-    config = model.config
-    if config.tokenizer != "dwt" or config.subband_norm or config.subband_act:
+    config, tokenizer = model.config, model.tokenizer
+    kernel = patch_kernel(tokenizer) if isinstance(tokenizer, PacketTokenizer) else None
+    if kernel is None:
         got = f"tokenizer={config.tokenizer!r}, subband_norm={config.subband_norm}"
         expected = "a linear block-Haar tokenizer (tokenizer='dwt' without norm and activation)"
         fail("model.config", expected, f"{got}, subband_act={config.subband_act}")
-    assert isinstance(model.tokenizer, PacketTokenizer)
-    weight = model.tokenizer.proj.weight.detach()
-    packets = weight.unflatten(1, (config.in_chans, -1))
-    return _rebuilt(model, iwavepacket2(packets), tokenizer="patch")
+    return _rebuilt(model, kernel, tokenizer="patch")

@@ -17,6 +17,7 @@ from wavevit.layers.mixers import (
     CrossCovarianceAttention,
     GlobalAttention,
     LipschitzAttention,
+    LowPassAttention,
     PoolingAttention,
     SpatialReductionAttention,
     WaveletAttention,
@@ -149,6 +150,8 @@ def make_mixer(config: BackboneConfig, index: int, block: int) -> Part:
             )
         case "cross_covariance":
             return CrossCovarianceAttention(dim, heads, config.qkv_bias)
+        case "lowpass_kv":
+            return LowPassAttention(dim, heads, config.wavelet, config.qkv_bias, config.padding)
         case "wavelet_conv":
             return WaveletConv(
                 dim, stage.kernel_size, stage.wavelet_levels, config.padding, config.wavelet

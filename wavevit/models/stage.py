@@ -58,7 +58,8 @@ class Stage(Part):
         if self.inject is not None:
             assert details is not None
             prefix, places = x.split([x.shape[1] - grid[0] * grid[1], grid[0] * grid[1]], dim=1)
-            x = torch.cat([prefix, self.inject(places, details)], dim=1)
+            places = self.inject(places, details)
+            x = torch.cat([prefix, places], dim=1) if prefix.shape[1] else places
         return x, grid
 
     def run_block(self, block: nn.Module, x: Tensor, grid: tuple[int, int]) -> Any:

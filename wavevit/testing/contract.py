@@ -273,12 +273,14 @@ def meta(subject: Subject) -> None:
     assert_close_relative(empty(subject.images()), model(subject.images()))
 
 
-_SHAPE_CHECKS = (arguments, feature_info, head, classifier, layer_groups, weight_decay)
+_SHAPE_CHECKS = (
+    *(arguments, feature_info, head, classifier),
+    *(layer_groups, weight_decay, learned_state),
+)
 _VALUE_CHECKS = (
     *(intermediates, features_only, pruning, checkpointing, gradients, seeds, dtypes),
     *(memory_format, batches, modes, copies, meta, compiles, exports),
 )
-_SHAPE_CHECKS += (learned_state,)
 _NEED_ARGUMENTS = ("arguments", "features_only", "seeds", "modes", "meta")
 
 #: Names of the checks that need no values.

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavevit.wavelets import haar_channels_last
 from wavevit.wavelets.haar_maps import HaarMap, has_kernel, most_fused
 from wavevit.wavelets.haar_plain import butterfly
 
@@ -39,14 +40,19 @@ __all__ = [
 def haar_analysis(x: Tensor) -> Tensor:
     """One level of the decimated Haar transform, (B, C, H, W) to (B, C, 4, ⌈H/2⌉, ⌈W/2⌉).
 
-    An odd side repeats its last row or column, as PyWavelets does under `periodization`.
+    An odd side repeats its last row or column, as PyWavelets does under `periodization`. What is
+    channels-last in memory stays so.
     """
+    if haar_channels_last.is_channels_last(x):
+        return haar_channels_last.analysis(x)
     (coefficients,) = HaarMap(False, False, 1, (x.shape[-2], x.shape[-1])).apply(x)
     return coefficients
 
 
 def haar_synthesis(coefficients: Tensor) -> Tensor:
-    """Inverse of `haar_analysis`, (B, C, 4, h, w) to (B, C, 2h, 2w)."""
+    """Inverse of `haar_analysis`, (B, C, 4, h, w) to (B, C, 2h, 2w), in the same layout."""
+    if haar_channels_last.is_channels_last(coefficients):
+        return haar_channels_last.synthesis(coefficients)
     size = (2 * coefficients.shape[-2], 2 * coefficients.shape[-1])
     (x,) = HaarMap(False, True, 1, size).apply(coefficients)
     return x

@@ -3,6 +3,7 @@
 from wavevit.layers.mixers.cross_covariance import CrossCovarianceAttention
 from wavevit.layers.mixers.global_attention import GlobalAttention
 from wavevit.layers.mixers.lipschitz import LipschitzAttention
+from wavevit.layers.mixers.lowpass_attention import LowPassAttention
 from wavevit.layers.mixers.pooling import PoolingAttention
 from wavevit.layers.mixers.spatial_reduction import SpatialReductionAttention
 from wavevit.layers.mixers.wavelet_conv import WaveletConv
@@ -13,6 +14,7 @@ __all__ = [
     "CrossCovarianceAttention",
     "GlobalAttention",
     "LipschitzAttention",
+    "LowPassAttention",
     "PoolingAttention",
     "SpatialReductionAttention",
     "WaveletAttention",

@@ -43,19 +43,23 @@ class WaveletConv(Part):
         self.bands = nn.ModuleList(
             DepthwiseConv(4 * dim, kernel_size, padding, bias=False) for _ in range(levels)
         )
-        # The paper starts the wavelet branches quietly, so that the base convolution leads.
-        self.scales = nn.ParameterList(torch.full((4 * dim, 1, 1), 0.1) for _ in range(levels))
+        with torch.no_grad():
+            # The paper starts the wavelet branches quietly, so that the base convolution leads.
+            for conv in self.bands:
+                assert isinstance(conv, DepthwiseConv)
+                conv.weight.mul_(0.1)
         self.symmetry = Symmetry(2**levels, circular=padding == "circular")
 
     def _branch(self, approx: Tensor, level: int) -> Tensor:
-        if level == len(self.bands):
-            return torch.zeros_like(approx)
-        coefficients = dwt2(approx, self.wavelet).flatten(1, 2)
-        mixed = (self.bands[level](coefficients) * self.scales[level]).unflatten(1, (-1, 4))
+        """What the subbands of one level and of all below add to a map (B, D, h, w)."""
+        size = (approx.shape[-2], approx.shape[-1])
+        # Bands before channels: the order that channels-last coefficients have in memory.
+        bands = dwt2(approx, self.wavelet).transpose(1, 2)
+        mixed = self.bands[level](bands.flatten(1, 2)).unflatten(1, (4, -1))
         if level + 1 < len(self.bands):
-            deeper = self._branch(coefficients.unflatten(1, (-1, 4))[:, :, 0], level + 1)
-            mixed = torch.cat([mixed[:, :, :1] + deeper[:, :, None], mixed[:, :, 1:]], dim=2)
-        return idwt2(mixed, self.wavelet, output_size=(approx.shape[-2], approx.shape[-1]))
+            deeper = self._branch(bands[:, 0], level + 1)
+            mixed = torch.cat([mixed[:, :1] + deeper[:, None], mixed[:, 1:]], dim=1)
+        return idwt2(mixed.transpose(1, 2), self.wavelet, output_size=size)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""

@@ -1,8 +1,10 @@
 """The hierarchical hybrid: wavelets make the first grid, the coarser grids, and feed each stage.
 
-Local mixing in the wavelet domain where tokens are many (strides 4 and 8), attention where they
-are few (16 and 32). Circular borders and no absolute positions, so that the model keeps shifts
-by its period and can be phase-locked.
+Where tokens are many (strides 4 and 8) they mix with their neighbours in the wavelet domain, two
+blocks a stage; at stride 16, where most blocks are, all meet through the approximation band
+(`LowPassAttention`), and at stride 32 directly. So cost grows with the pixels and hardly faster.
+Circular borders and no absolute positions, so that the model keeps shifts by its period (the last
+stride, 32) and can be phase-locked. Measured: experiments/records/backbones/.
 """
 
 from __future__ import annotations
@@ -16,18 +18,15 @@ __all__ = ["haar_pyramid"]
 
 
 def haar_pyramid(
-    depths: Sequence[int],
-    embed_dims: Sequence[int],
-    head_dim: int = 32,
-    attention_from: int = 2,
+    depths: Sequence[int], embed_dims: Sequence[int], head_dim: int = 64
 ) -> BackboneConfig:
-    """A pyramid from stride 4 on, with attention from stage `attention_from` (0-based)."""
+    """A pyramid from stride 4 on; the last two stages have attention."""
     count = len(depths)
     stages = make_stages(
         depths=depths,
         embed_dims=embed_dims,
         num_heads=[max(dim // head_dim, 1) for dim in embed_dims],
-        mixer=["wavelet_conv" if i < attention_from else "global" for i in range(count)],
+        mixer=["wavelet_conv"] * (count - 2) + ["lowpass_kv", "global"],
         # The first grid's tokenizer has just read every detail of its own stride.
         inject=[i > 0 for i in range(count)],
     )
@@ -38,22 +37,22 @@ def haar_pyramid(
 
 @register_model
 def haar_pyramid_nano() -> BackboneConfig:
-    return haar_pyramid((2, 2, 4, 2), (32, 64, 128, 256))
+    return haar_pyramid((2, 2, 3, 2), (32, 64, 192, 256))
 
 
 @register_model
 def haar_pyramid_tiny() -> BackboneConfig:
-    return haar_pyramid((2, 2, 6, 2), (48, 96, 192, 384))
+    return haar_pyramid((2, 2, 4, 2), (48, 96, 256, 384))
 
 
 @register_model
 def haar_pyramid_small() -> BackboneConfig:
-    return haar_pyramid((2, 3, 10, 3), (64, 128, 320, 512))
+    return haar_pyramid((2, 2, 8, 2), (64, 128, 384, 512))
 
 
 @register_model
 def haar_pyramid_base() -> BackboneConfig:
-    return haar_pyramid((3, 4, 18, 3), (96, 192, 448, 768))
+    return haar_pyramid((2, 2, 14, 3), (96, 192, 512, 768))
 
 
 @register_model

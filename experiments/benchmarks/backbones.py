@@ -1,0 +1,257 @@
+"""Times backbones beside timm's: ``python -m experiments.benchmarks.backbones --out FOLDER``.
+
+Question: what does a wavelet pyramid cost beside a plain ViT, and how does that grow?
+On the CPU, in one run: latency as a multiple of timm's ViT-S (every model once a round, median of
+the ratios inside a round), eager and compiled, at several numbers of threads; and for images from
+224 to 896 pixels a side multiply-accumulates, time and peak memory of activations, with the power
+of the number of pixels that each grows with. With ``--device cuda``: images per second and peak
+memory in bfloat16, compiled, batches of 64, at 224 and 512 pixels.
+Writes ``cpu.json`` or ``cuda.json`` and a table. Record: experiments/records/backbones/.
+Time on 2 logical cores of an AMD EPYC: 8 minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import torch
+import tyro
+from torch import Tensor, nn
+
+from experiments.benchmarks.timm_models import timm_model
+from experiments.folder import environment, write_bytes, write_json
+from experiments.run import pick_device
+from wavevit.checks import check_at_least
+from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
+from wavevit.models import Backbone, create_model, model_config
+
+__all__ = ["COMPILED", "MODELS", "REFERENCE", "Options", "benchmark", "main", "tables"]
+
+Builder = Callable[[int], nn.Module]  # takes the side of the image
+
+REFERENCE = "timm vit_small_patch16_224"
+MODELS: dict[str, Builder] = {
+    REFERENCE: lambda side: timm_model("vit_small_patch16_224", img_size=side),
+    "timm swin_tiny": lambda side: timm_model("swin_tiny_patch4_window7_224", img_size=side),
+    "timm pvt_v2_b2": lambda side: timm_model("pvt_v2_b2"),
+    "timm convnext_tiny": lambda side: timm_model("convnext_tiny"),
+    "haar_vit_small": lambda side: create_model("haar_vit_small", img_size=side).eval(),
+    "haar_pyramid_small": lambda side: create_model("haar_pyramid_small").eval(),
+    "haar_pyramid_small folded": lambda side: Backbone(model_config("haar_pyramid_small")).fold(),
+}
+# Compiling takes a minute each: the reference, its rival and ours.
+COMPILED = (REFERENCE, "timm swin_tiny", "haar_pyramid_small")
+
+
+@dataclass
+class Options:
+    """Latency, growth and memory of backbones beside timm's, in one run."""
+
+    quick: bool = False
+    """One round of small images, nothing compiled: to see that it runs, not to quote."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """On cuda: throughput in bfloat16, compiled."""
+    threads: tuple[int, ...] = (1, 2)
+    """Numbers of CPU threads, each timed on its own."""
+    batch: int = 0
+    """Images at once; by default 4 on the CPU and 64 on cuda."""
+    out: Path | None = None
+    """Folder for the JSON record and the table; by default the table is only printed."""
+
+
+def benchmark(options: Options, models: Mapping[str, Builder] = MODELS) -> dict[str, Any]:
+    """Measures what the options ask for; plain data, ready for JSON.
+
+    Raises:
+        ValueError: no thread or a negative batch.
+    """
+    for threads in options.threads:
+        check_at_least("threads", threads, 1)
+    check_at_least("batch", options.batch, 0)
+    device = pick_device(options.device)
+    record: dict[str, Any] = {"environment": environment(device, max(options.threads))}
+    record["environment"]["packages"]["timm"] = version("timm")
+    if device.type == "cuda":
+        sides = (64,) if options.quick else (224, 512)
+        record["throughput"] = _throughput(models, options.batch or 64, sides, options.quick)
+        return record
+    before = torch.get_num_threads()
+    try:
+        record["latency"] = _latency(models, options)
+        torch.set_num_threads(max(options.threads))
+        sizes = (64, 128) if options.quick else (224, 448, 896)
+        record["growth"] = _growth(models, sizes, 1 if options.quick else 3)
+    finally:
+        torch.set_num_threads(before)
+    return record
+
+
+def _latency(models: Mapping[str, Builder], options: Options) -> dict[str, Any]:
+    side, batch = (64 if options.quick else 224), options.batch or 4
+    images = _images(batch, side)
+    built = {name: build(side) for name, build in models.items()}
+    costs = {name: asdict(cost(model, images[:1])) for name, model in built.items()}
+    ratios = []
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        contenders: dict[str, Callable[[Tensor], Any]] = dict(built)
+        if not options.quick:
+            torch.compiler.reset()  # what was compiled for another number of threads
+            for name in COMPILED:
+                contenders[f"{name} compiled"] = torch.compile(built[name], dynamic=False)
+        found = latency_ratios(contenders, images, REFERENCE, rounds=1 if options.quick else 11)
+        ratios.append({"threads": threads, "ratio": found})
+    return {"batch": batch, "side": side, "cost": costs, "ratios": ratios}
+
+
+def _growth(
+    models: Mapping[str, Builder], sizes: tuple[int, ...], rounds: int
+) -> dict[str, dict[str, Any]]:
+    """For each model and quantity the figures by size, and the exponent, for one image."""
+    found: dict[str, dict[str, dict[int, float]]] = {
+        name: {"macs": {}, "seconds": {}, "peak_bytes": {}} for name in models
+    }
+    for side in sizes:
+        images = _images(1, side)
+        built = {name: build(side) for name, build in models.items()}
+        for name, model in built.items():
+            found[name]["macs"][side] = cost(model, images).macs
+            found[name]["peak_bytes"][side] = peak_activation_bytes(model, images)
+        for name, seconds in _interleaved_seconds(built, images, rounds).items():
+            found[name]["seconds"][side] = seconds
+    return {
+        name: {
+            quantity: {"by_side": by_side, "exponent": growth_exponent(by_side)}
+            for quantity, by_side in quantities.items()
+        }
+        for name, quantities in found.items()
+    }
+
+
+def _interleaved_seconds(
+    models: Mapping[str, nn.Module], images: Tensor, rounds: int
+) -> dict[str, float]:
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    with torch.no_grad():
+        for turn in range(rounds + 1):
+            for name, model in models.items():
+                start = time.perf_counter()
+                model(images)
+                if turn:
+                    seconds[name].append(time.perf_counter() - start)
+    return {name: median(times) for name, times in seconds.items()}
+
+
+def _throughput(
+    models: Mapping[str, Builder], batch: int, sizes: tuple[int, ...], quick: bool
+) -> list[dict[str, Any]]:
+    rows = []
+    for side in sizes:
+        for name, build in models.items():
+            torch.compiler.reset()
+            images = _images(batch, side).to("cuda", torch.bfloat16)
+            eager = build(side).to("cuda", torch.bfloat16)
+            model = eager if quick else torch.compile(eager, dynamic=False)
+            with torch.no_grad():
+                for _ in range(3):
+                    model(images)
+            peak = peak_activation_bytes(model, images)
+            times = []
+            for _ in range(3 if quick else 30):
+                torch.cuda.synchronize()
+                start = time.perf_counter()
+                with torch.no_grad():
+                    model(images)
+                torch.cuda.synchronize()
+                times.append(time.perf_counter() - start)
+            rows.append(
+                {
+                    "model": name,
+                    "side": side,
+                    "batch": batch,
+                    "images_per_second": batch / median(times),
+                    "peak_bytes": peak,
+                }
+            )
+    return rows
+
+
+def _images(batch: int, side: int) -> Tensor:
+    return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def tables(record: Mapping[str, Any]) -> str:
+    """The record as Markdown."""
+    if "throughput" in record:
+        rows = [
+            [
+                f"`{row['model']}`",
+                str(row["side"]),
+                f"{row['images_per_second']:.0f}",
+                f"{row['peak_bytes'] / 2**30:.2f}",
+            ]
+            for row in record["throughput"]
+        ]
+        return _markdown(["model", "side, px", "images/s", "peak, GiB"], rows)
+    latency, growth = record["latency"], record["growth"]
+    threads = [entry["threads"] for entry in latency["ratios"]]
+    head = ["model", "parameters, M", "GMAC"]
+    head += [f"time / ViT-S, threads={count}" for count in threads]
+    rows = []
+    for name in latency["ratios"][0]["ratio"]:
+        counts = latency["cost"].get(name)
+        row = [f"`{name}`"]
+        row += (
+            [f"{counts['parameters'] / 1e6:.1f}", f"{counts['macs'] / 1e9:.2f}"]
+            if counts
+            else ["", ""]
+        )
+        rows.append(row + [f"{entry['ratio'][name]:.2f}" for entry in latency["ratios"]])
+    first = f"Batch {latency['batch']}, {latency['side']} px.\n\n{_markdown(head, rows)}"
+    sides = list(next(iter(growth.values()))["macs"]["by_side"])
+    head = ["model"]
+    for quantity, unit in _UNITS.items():
+        head += [f"{unit[0]} at {side}" for side in sides] + [f"{quantity} exponent"]
+    rows = []
+    for name, quantities in growth.items():
+        row = [f"`{name}`"]
+        for quantity, (_, scale) in _UNITS.items():
+            found = quantities[quantity]
+            row += [f"{found['by_side'][side] / scale:.3g}" for side in sides]
+            row.append(f"{found['exponent']:.3f}")
+        rows.append(row)
+    return f"{first}\nOne image.\n\n{_markdown(head, rows)}"
+
+
+_UNITS = {"macs": ("GMAC", 1e9), "seconds": ("s", 1.0), "peak_bytes": ("peak MiB", 2**20)}
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """The command line; complaints about arguments come without a traceback."""
+    options = tyro.cli(
+        Options, prog="python -m experiments.benchmarks.backbones", description=Options.__doc__
+    )
+    try:
+        record = benchmark(options)
+    except ValueError as error:
+        raise SystemExit(f"experiments.benchmarks.backbones: {error}") from None
+    print(tables(record))
+    if options.out is not None:
+        write_json(options.out / f"{options.device}.json", record)
+        write_bytes(options.out / f"{options.device}.md", tables(record).encode())
+        print(f"→ {options.out}")
+
+
+if __name__ == "__main__":
+    main()

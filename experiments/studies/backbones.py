@@ -1,0 +1,106 @@
+"""backbones: at equal cost and equal steps, which family learns `scenes` best?
+
+The families at small scale, each in its own shape (tokenizer, mixers, downsampling, positions,
+borders), with multiply-accumulates within 10 % of the plain ViT's: ViT, Swin, PVT v2, ViT on
+Haar-packet tokens, our Haar pyramid as it is shipped, and the pyramid with the field that is ours
+replaced: every token attends to every other at stride 16 in place of the approximation band.
+
+Command: ``python -m experiments.run backbones && python -m experiments.report backbones``.
+Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 25 minutes.
+Expected: not run yet at full length. Record: ``experiments/records/backbones/``.
+
+What was selected, and on what: the peak learning rate is that of `patch_vs_wavelet`, chosen there
+for the plain ViT. The pyramid's mixers were compared on single runs that were trained on ``"fit"``
+and judged on ``"validation"`` crops, both from the training halves: seven designs of three stages,
+one or two seeds each, between 53.0 and 58.8 % (the plain ViT 51.1 %, one seed), while two seeds of
+one design differed by up to 4.5 points. So cost decided. No test half was looked at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from experiments.config import Contrast, OptimizerConfig, RunConfig, Study
+from wavevit.data.photographs import NAMES
+from wavevit.models import BackboneConfig, make_stages
+
+__all__ = ["BACKBONES"]
+
+
+def _variants() -> dict[str, RunConfig]:
+    vit = BackboneConfig(
+        img_size=64,
+        in_chans=1,
+        num_classes=len(NAMES),
+        patch_size=8,
+        stages=make_stages(depths=[4], embed_dims=[64], num_heads=2),
+    )
+    swin = dataclasses.replace(
+        vit,
+        patch_size=4,
+        token_norm=True,
+        position="relative_bias",
+        stages=make_stages(
+            depths=(2, 2, 2),
+            embed_dims=(28, 56, 96),
+            num_heads=(1, 2, 3),
+            mixer="window",
+            window_size=4,
+            downsample="patch_merging",
+        ),
+    )
+    pvt = dataclasses.replace(
+        vit,
+        tokenizer="overlap",
+        patch_size=4,
+        position="none",
+        stage_norm=True,
+        stages=make_stages(
+            depths=(1, 1, 2, 1),
+            embed_dims=(28, 56, 120, 160),
+            num_heads=(1, 2, 4, 5),
+            mixer="spatial_reduction",
+            reduction=(8, 4, 2, 1),
+            downsample="conv",
+            mlp="conv",
+        ),
+    )
+    haar_pyramid = dataclasses.replace(
+        vit,
+        tokenizer="dwt",
+        patch_size=4,
+        position="conv",
+        padding="circular",
+        stages=make_stages(
+            depths=(1, 1, 2, 1),
+            embed_dims=(32, 64, 128, 192),
+            num_heads=(1, 2, 4, 6),
+            mixer=("wavelet_conv", "wavelet_conv", "lowpass_kv", "global"),
+            inject=(False, True, True, True),
+        ),
+    )
+    direct = list(haar_pyramid.stages)
+    direct[2] = dataclasses.replace(direct[2], mixer="global")
+    models = {
+        "vit": vit,
+        "swin": swin,
+        "pvt_v2": pvt,
+        "haar_vit": dataclasses.replace(vit, tokenizer="dwt"),
+        "haar_pyramid": haar_pyramid,
+        "haar_pyramid global at 16": dataclasses.replace(haar_pyramid, stages=tuple(direct)),
+    }
+    optimizer = OptimizerConfig(lr=3e-3)
+    return {name: RunConfig(model=model, optimizer=optimizer) for name, model in models.items()}
+
+
+BACKBONES = Study(
+    name="backbones",
+    question="At equal cost and equal steps, which family learns best?",
+    variants=_variants,
+    baseline="vit",
+    contrasts=(
+        Contrast("haar_vit", "vit", "model.tokenizer"),
+        Contrast("haar_pyramid", "vit", "model"),
+        Contrast("haar_pyramid global at 16", "haar_pyramid", "model.stages"),
+    ),
+)

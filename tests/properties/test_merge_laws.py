@@ -1,0 +1,87 @@
+"""`Backbone.fold`: the wavelet steps go into their neighbours, the outputs stay."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wavevit import Backbone, create_model, list_models, model_config
+from wavevit.layers.downsample import DWTDownsample, LowPassDownsample
+from wavevit.models.merge import MergedDownsample
+
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
+
+
+def scrambled(model: Backbone, seed: int) -> Backbone:
+    """Every parameter moved, so that a norm or a gain that gets lost is seen."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.add_(0.1 * noise.to(parameter.dtype))
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", list_models("test_*"))
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@settings(max_examples=4)
+@given(seed=st.integers(0, 2**31), size=st.tuples(st.integers(32, 70), st.integers(32, 70)))
+def test_outputs_are_equal(name: str, dtype: torch.dtype, seed: int, size: tuple[int, int]) -> None:
+    model = scrambled(create_model(name, img_size=64, num_classes=7).to(dtype), seed)
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    with torch.no_grad():
+        expected, found = model(x), model.fold()(x)
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+@pytest.mark.parametrize("downsample", ["dwt", "dwt_ll"])
+@pytest.mark.parametrize("wavelet", ["haar", "db2"])
+def test_what_is_linear_is_merged(downsample: str, wavelet: str) -> None:
+    config = model_config("test_haar_pyramid")
+    stages = tuple(
+        dataclasses.replace(stage, downsample=downsample if index else "none")
+        for index, stage in enumerate(config.stages)
+    )
+    linear = {"subband_norm": False, "subband_act": False}
+    model = scrambled(
+        Backbone(dataclasses.replace(config, stages=stages, wavelet=wavelet, **linear)), 0
+    )
+    folded = model.fold()
+    left = [m for m in folded.modules() if isinstance(m, DWTDownsample | LowPassDownsample)]
+    new = [m for m in folded.modules() if isinstance(m, MergedDownsample)]
+    assert len(new) == (2 if wavelet == "haar" else 0)
+    assert len(left) == 2 - len(new)
+    kind = type(folded.tokenizer).__name__
+    assert kind == ("PatchTokenizer" if wavelet == "haar" else "PacketTokenizer")
+    x = torch.randn(1, 3, 48, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(folded(x), model(x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_model_itself_stays_as_it_was() -> None:
+    model = create_model("test_haar_pyramid").train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    folded = model.fold()
+    with torch.no_grad():
+        for parameter in folded.parameters():
+            parameter.zero_()
+    assert model.training
+    assert not folded.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert not any(parameter.requires_grad for parameter in folded.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_lost_norm_would_be_seen() -> None:
+    """Negative control: the same comparison fails when one merged kernel is not the right one."""
+    model = scrambled(create_model("test_haar_pyramid", num_classes=7).double(), 0)
+    folded = model.fold()
+    folded.stages[1].downsample.weight.mul_(1.001)
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        assert float((folded(x) - model(x)).abs().max()) > 1e-8

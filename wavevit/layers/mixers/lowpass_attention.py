@@ -1,0 +1,68 @@
+"""Our mixer of coarse grids: low frequencies meet globally, all bands mix with their neighbours."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.checks import check_multiple
+from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.wavelets import dwt2, idwt2
+
+__all__ = ["LowPassAttention"]
+
+
+class LowPassAttention(Part):
+    """Attention of every token to the approximation band, beside local mixing of all bands.
+
+    One transform serves both. Its approximation, a quarter of the tokens with what is fine
+    averaged away, gives keys and values: the scores cost a quarter. Its four bands each pass a
+    depthwise 3 x 3 convolution and are transformed back: what the average has lost meets its
+    neighbours, over 6 x 6 tokens at the price of 3 x 3.
+
+    Args:
+        dim: channels of a token.
+        num_heads: number of heads, a divisor of `dim`.
+        wavelet: name of the filter.
+        qkv_bias: whether queries, keys and values have a bias.
+        padding: borders of the convolution; ``"circular"`` keeps shifts by 2 exactly.
+
+    Guarantees:
+        The formula and the symmetry (tests/unit/test_lowpass_attention.py).
+
+    Source:
+        After Wave-ViT (Yao et al. 2022), whose keys and values see all bands through a dense
+        convolution (2.3 times the multiply-accumulates of this one's linear maps), and HiLo
+        (Pan et al. 2022), whose fine half are windows.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        wavelet: str = "haar",
+        qkv_bias: bool = True,
+        padding: str = "circular",
+    ) -> None:
+        super().__init__()
+        check_multiple("embed_dim", dim, num_heads)
+        self.num_heads, self.wavelet = num_heads, wavelet
+        self.q = nn.Linear(dim, dim, bias=qkv_bias)
+        self.kv = nn.Linear(dim, 2 * dim, bias=qkv_bias)
+        self.bands = DepthwiseConv(4 * dim, 3, padding)
+        self.proj = nn.Linear(dim, dim)
+        self.symmetry = Symmetry(2, circular=padding == "circular")
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""
+        # Bands before channels: the order that channels-last coefficients have in memory.
+        bands = dwt2(x.transpose(1, 2).unflatten(2, grid), self.wavelet).transpose(1, 2)
+        # Halved, the orthonormal approximation is the mean: as strong as a token is.
+        approx = 0.5 * bands[:, 0].flatten(2).transpose(1, 2)
+        q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        k, v = self.kv(approx).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        mixed = self.bands(bands.flatten(1, 2)).unflatten(1, (4, -1)).transpose(1, 2)
+        local = idwt2(mixed, self.wavelet, output_size=grid)
+        return self.proj(attended + local.flatten(2).transpose(1, 2))

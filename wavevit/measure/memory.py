@@ -1,0 +1,92 @@
+"""How much memory a forward pass holds at once, and how a cost grows with the image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from wavevit.checks import fail
+from wavevit.measure.evaluation import evaluation_mode
+
+__all__ = ["growth_exponent", "peak_activation_bytes"]
+
+
+class _LiveStorages(TorchDispatchMode):
+    """Sums the storages that operations have made and that somebody still holds."""
+
+    def __init__(self, known: Tensor) -> None:
+        super().__init__()
+        self.known = {known.untyped_storage()._cdata}
+        self.live: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        for tensor in tree_leaves((args, kwargs)):
+            if isinstance(tensor, Tensor):  # weights and buffers are there before and after
+                key = tensor.untyped_storage()._cdata
+                if key not in self.live:
+                    self.known.add(key)
+        result = func(*args, **(kwargs or {}))
+        self.live = {key: held for key, held in self.live.items() if not held[0].expired()}
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                if storage._cdata not in self.known:
+                    self.live[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+        self.peak = max(self.peak, sum(size for _, size in self.live.values()))
+        return result
+
+
+def peak_activation_bytes(model: Callable[[Tensor], Any], images: Tensor) -> int:
+    """The most that intermediate results of one forward pass occupy at the same moment.
+
+    Args:
+        model: any callable.
+        images: one batch (B, C, H, W); neither it nor the weights are counted.
+
+    Returns:
+        Bytes. On the CPU what torch's operations returned is counted, which does not depend on
+        the allocator; scratch memory inside one operation is not seen. On CUDA it is the
+        allocator's own peak, scratch memory included.
+
+    Guarantees:
+        Equal to a hand count for a chain of operations (tests/unit/test_measure_memory.py).
+    """
+    with torch.no_grad(), evaluation_mode(model):
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)
+            before = torch.cuda.memory_allocated(images.device)
+            torch.cuda.reset_peak_memory_stats(images.device)
+            model(images)
+            torch.cuda.synchronize(images.device)
+            return torch.cuda.max_memory_allocated(images.device) - before
+        with _LiveStorages(images) as counter:
+            model(images)
+    return counter.peak
+
+
+def growth_exponent(costs: Mapping[int, float]) -> float:
+    """The power of the number of pixels with which a cost grew, from the smallest to the largest.
+
+    Args:
+        costs: cost by side of a square image in pixels; sizes between the ends are not read.
+
+    Returns:
+        1 for a cost in proportion to the pixels, 2 for one in proportion to their square.
+
+    Raises:
+        ValueError: fewer than two sizes.
+    """
+    if len(costs) < 2:
+        fail("costs", "at least two image sizes", len(costs))
+    small, large = min(costs), max(costs)
+    return math.log(costs[large] / costs[small]) / (2 * math.log(large / small))

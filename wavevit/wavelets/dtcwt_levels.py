@@ -27,7 +27,7 @@ from __future__ import annotations
 import functools
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,114 +36,12 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.wavelets.bank_maps import Bank, BankMap, fits
-from wavevit.wavelets.boundary import extend, source
-from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS, biorthogonal_pair, qshift_filter
+from wavevit.wavelets.dtcwt_bank import LEVELS, PAIRS, Level, extended, folded, zeros_around
 from wavevit.wavelets.free_sizes import exporting
 
 __all__ = ["LEVELS", "Level", "analyse", "approximate", "dense_kernel", "synthesise"]
 
 _HALF = math.sqrt(0.5)
-
-# Pairs of orientations (of six, from 15° in steps of 30°) with their (row, column) bands: what is
-# high-pass along a column only is a horizontal edge, 15° and 165°.
-_PAIRS = (((0, 5), (0, 1)), ((1, 4), (1, 1)), ((2, 3), (1, 0)))
-
-
-class Level(NamedTuple):
-    """What one dimension of a level does.
-
-    Attributes:
-        stride: samples between the supports of neighbouring outputs of one phase.
-        pad: samples by which each end of the signal is extended.
-        taps: ``taps[band][phase]``, bands low and high, all of one length, which `stride` divides.
-    """
-
-    stride: int
-    pad: int
-    taps: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]
-
-
-def _first_level(low: tuple[float, ...], high: tuple[float, ...]) -> Level:
-    middle = max(len(low), len(high)) // 2
-
-    def phases(taps: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        margin = (0.0,) * (middle - len(taps) // 2)
-        taps = (*margin, *taps, *margin)
-        return (*taps, 0.0), (0.0, *taps)
-
-    return Level(2, middle, (phases(low), phases(high)))
-
-
-def _later_level(low_a: tuple[float, ...]) -> Level:
-    """Tree a reads even samples, tree b odd ones; the output has them side by side again."""
-    low_b = low_a[::-1]
-    high_a = tuple((-1) ** k * tap for k, tap in enumerate(low_b))
-    high_b = high_a[::-1]
-
-    def every_second(taps: tuple[float, ...], odd: int) -> tuple[float, ...]:
-        spread = [0.0] * (2 * len(taps))
-        spread[odd::2] = taps
-        return tuple(spread)
-
-    low = (every_second(low_a, 0), every_second(low_b, 1))
-    high = (every_second(high_b, 1), every_second(high_a, 0))
-    return Level(4, len(low_a) - 2, (low, high))
-
-
-# By name, so that a compiled graph holds a string and no table: level 1 has its own filters for
-# each direction, the later levels are orthonormal and have one.
-_PAIRS_OF_FILTERS = {name: biorthogonal_pair(name) for name in BIORTS}
-LEVELS = {
-    **{f"analysis {name}": _first_level(p.h0, p.h1) for name, p in _PAIRS_OF_FILTERS.items()},
-    **{f"synthesis {name}": _first_level(p.g0, p.g1) for name, p in _PAIRS_OF_FILTERS.items()},
-    **{name: _later_level(qshift_filter(name)) for name in QSHIFTS},
-}
-
-
-def _extensions(length: int, pad: int) -> list[int]:
-    """Widths of the steps that extend a signal by `pad`: none reaches past the signal itself."""
-    steps = []
-    while pad > 0:
-        steps.append(min(length, pad))
-        length, pad = length + 2 * steps[-1], pad - steps[-1]
-    return steps
-
-
-def _extend(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
-    """Extends both ends by half-sample symmetry (…, x₁, x₀ | x₀, x₁, …) or periodically."""
-    if exporting():
-        return extend(x, dim, pad, pad, mode)
-    for step in _extensions(x.shape[dim], pad):
-        head, tail = x.narrow(dim, 0, step), x.narrow(dim, x.shape[dim] - step, step)
-        if mode == "symmetric":
-            x = torch.cat([head.flip(dim), x, tail.flip(dim)], dim)
-        else:
-            x = torch.cat([tail, x, head], dim)
-    return x
-
-
-def _fold(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
-    """Adjoint of `_extend`: what was copied out of the signal is added back."""
-    if exporting():
-        length = x.shape[dim] - 2 * pad
-        steps = torch.arange(pad, device=x.device)
-        head, tail = x.narrow(dim, 0, pad), x.narrow(dim, length + pad, pad)
-        x = x.narrow(dim, pad, length).index_add(dim, source(steps - pad, length, mode), head)
-        return x.index_add(dim, source(steps + length, length, mode), tail)
-    for step in reversed(_extensions(x.shape[dim] - 2 * pad, pad)):
-        length = x.shape[dim] - 2 * step
-        head, tail = x.narrow(dim, 0, step), x.narrow(dim, length + step, step)
-        if mode == "symmetric":
-            head, tail = head.flip(dim), tail.flip(dim)
-        else:
-            head, tail = tail, head
-        after, before = _zeros_around(dim, 0, length - step), _zeros_around(dim, length - step, 0)
-        x = x.narrow(dim, step, length) + F.pad(head, after) + F.pad(tail, before)
-    return x
-
-
-def _zeros_around(dim: int, before: int, after: int) -> list[int]:
-    return [before, after] if dim == -1 else [0, 0, before, after]
 
 
 @functools.cache
@@ -154,7 +52,7 @@ def _dense_taps(name: str) -> np.ndarray:
     quads = np.einsum("cpu,rqv->rcpquv", taps, taps)
     rows = [quads[0, 0, p, q] for p in (0, 1) for q in (0, 1)]
     details = [rows[0]] * 12
-    for (first, second), (row_band, column_band) in _PAIRS:
+    for (first, second), (row_band, column_band) in PAIRS:
         a, b, c, d = quads[row_band, column_band].reshape(4, *quads.shape[-2:]) * _HALF
         details[2 * first : 2 * first + 2] = [a - d, b + c]
         details[2 * second : 2 * second + 2] = [a + d, b - c]
@@ -190,9 +88,9 @@ def _maps(x: Tensor) -> Tensor:
 def _planes(x: Tensor, name: str, mode: str, kernel: Tensor) -> Tensor:
     """(B, C, H, W) to (B · C, outputs of the kernel, h, w)."""
     level = LEVELS[name]
-    extended = _extend(_extend(x, level.pad, mode, -1), level.pad, mode, -2)
+    padded = extended(extended(x, level.pad, mode, -1), level.pad, mode, -2)
     with _without_autocast(x):
-        return F.conv2d(_maps(extended), kernel, stride=level.stride)
+        return F.conv2d(_maps(padded), kernel, stride=level.stride)
 
 
 def _interleaved(quads: Tensor, batch: int, channels: int) -> Tensor:
@@ -216,9 +114,9 @@ def _synthesise_dense(
     quads = F.pixel_unshuffle(_maps(approx), 2)
     planes = torch.cat([quads, details.flatten(0, 1).flatten(1, 2)], dim=1)
     with _without_autocast(approx):
-        extended = F.conv_transpose2d(planes, kernel, stride=level.stride)
-    extended = extended.squeeze(1).unflatten(0, (batch, channels))
-    return _fold(_fold(extended, level.pad, mode, -2), level.pad, mode, -1)
+        padded = F.conv_transpose2d(planes, kernel, stride=level.stride)
+    padded = padded.squeeze(1).unflatten(0, (batch, channels))
+    return folded(folded(padded, level.pad, mode, -2), level.pad, mode, -1)
 
 
 def _weighted_sum(parts: list[tuple[float, Tensor]]) -> Tensor:
@@ -231,9 +129,9 @@ def _weighted_sum(parts: list[tuple[float, Tensor]]) -> Tensor:
 def _analyse_shifted(x: Tensor, name: str, mode: str) -> tuple[Tensor, Tensor]:
     stride, pad, taps = LEVELS[name]
     height, width = x.shape[-2] // stride, x.shape[-1] // stride
-    extended = _extend(_extend(x, pad, mode, -1), pad, mode, -2)
+    padded = extended(extended(x, pad, mode, -1), pad, mode, -2)
     # Columns of one residue lie side by side, so that everything after this reads straight ahead.
-    residues = [extended[..., r::stride] for r in range(stride)]
+    residues = [padded[..., r::stride] for r in range(stride)]
 
     def along_row(filter_: tuple[float, ...]) -> Tensor:
         return _weighted_sum(
@@ -261,7 +159,7 @@ def _analyse_shifted(x: Tensor, name: str, mode: str) -> tuple[Tensor, Tensor]:
         [torch.stack(line, dim=-1).flatten(-2) for line in quad(0, 0)], dim=-2
     ).flatten(-3, -2)
     details: list[Tensor] = [x] * 12
-    for (first, second), bands in _PAIRS:
+    for (first, second), bands in PAIRS:
         (a, b), (c, d) = quad(*bands)
         details[2 * first : 2 * first + 2] = [_HALF * (a - d), _HALF * (b + c)]
         details[2 * second : 2 * second + 2] = [_HALF * (a + d), _HALF * (b - c)]
@@ -271,7 +169,7 @@ def _analyse_shifted(x: Tensor, name: str, mode: str) -> tuple[Tensor, Tensor]:
 def _spread(parts: list[tuple[Tensor, tuple[float, ...]]], stride: int, dim: int) -> Tensor:
     """Adjoint of the inner products along one axis: each output laid back over its support."""
     margin = len(parts[0][1]) // stride - 1
-    padding = _zeros_around(dim, margin, margin)
+    padding = zeros_around(dim, margin, margin)
     padded = [(F.pad(part, padding), filter_) for part, filter_ in parts]
     length = parts[0][0].shape[dim] + margin
     lines = [
@@ -293,7 +191,7 @@ def _spread(parts: list[tuple[Tensor, tuple[float, ...]]], stride: int, dim: int
 def _synthesise_shifted(approx: Tensor, details: Tensor, name: str, mode: str) -> Tensor:
     stride, pad, taps = LEVELS[name]
     quads = {(0, 0): [[approx[..., p::2, q::2] for q in (0, 1)] for p in (0, 1)]}
-    for (first, second), bands in _PAIRS:
+    for (first, second), bands in PAIRS:
         real_1, imag_1 = details[:, :, first].unbind(2)
         real_2, imag_2 = details[:, :, second].unbind(2)
         quads[bands] = [
@@ -304,8 +202,8 @@ def _synthesise_shifted(approx: Tensor, details: Tensor, name: str, mode: str) -
     for row_band in (0, 1):
         for q in (0, 1):
             parts = [(quads[row_band, c][p][q], taps[c][p]) for c in (0, 1) for p in (0, 1)]
-            rows.append((_fold(_spread(parts, stride, -2), pad, mode, -2), taps[row_band][q]))
-    return _fold(_spread(rows, stride, -1), pad, mode, -1)
+            rows.append((folded(_spread(parts, stride, -2), pad, mode, -2), taps[row_band][q]))
+    return folded(_spread(rows, stride, -1), pad, mode, -1)
 
 
 class _Analysis(torch.autograd.Function):

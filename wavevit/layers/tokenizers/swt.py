@@ -59,7 +59,7 @@ class SWTTokenizer(SubbandTokenizer):
         octaves = [level] + [j for j in range(level) for _ in range(3)]
         super().__init__(in_chans, embed_dim, octaves, subband_norm)
         self.level, self.wavelet, self.border = level, wavelet, image_border(padding)
-        self.reach = filter_bank(wavelet).length // 2
+        self.margin = filter_bank(wavelet).length // 2
         # A coefficient of an even filter stands half a sample to the right of its index. Five taps
         # at even samples undo that, so that tokens of all scales stand in the middle of the patch.
         self.first, self.later = Decimation(5, None), Decimation(4, self.border)
@@ -77,8 +77,8 @@ class SWTTokenizer(SubbandTokenizer):
 
     def _details(self, x: Tensor) -> Tensor:
         """Undecimated details (B, C, 3, H + 4, W + 4): of the image and two samples around it."""
-        extended = pad_map(x, 2 + self.reach, self.border)
+        extended = pad_map(x, 2 + self.margin, self.border)
         # Where `swt2` itself goes round its circle is cut off.
         return swt2(extended, self.wavelet)[
-            :, :, 0, 1:, self.reach : -self.reach, self.reach : -self.reach
+            :, :, 0, 1:, self.margin : -self.margin, self.margin : -self.margin
         ]

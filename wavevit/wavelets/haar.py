@@ -173,14 +173,16 @@ def _fusible(x: Tensor, level: int) -> int:
     return count
 
 
-def haar_undecimated(x: Tensor, spacing: int) -> Tensor:
-    """Four coefficients at every pixel of a circle, (B, C, H, W) to (B, C, 4, H, W).
+def haar_undecimated(x: Tensor, level: int) -> Tensor:
+    """Four coefficients at every pixel of a circle, (B, C, H, W) to (B, C, level, 4, H, W).
 
-    Each is the orthonormal one of the block whose other rows and columns are `spacing` pixels
-    away. No sample is dropped, so the map commutes with every circular shift.
+    Each is the orthonormal one of the block whose other rows and columns are one pixel away at the
+    first level, the last one in the result, and twice as far at each further level. No sample is
+    dropped, so the map commutes with every circular shift.
     """
-    (coefficients,) = HaarMap(False, False, 1, (x.shape[-2], x.shape[-1]), spacing).apply(x)
-    return coefficients
+    size = (x.shape[-2], x.shape[-1])
+    (coefficients,) = HaarMap(False, False, level, size, spacing=1).apply(x)
+    return coefficients[:, :, None] if level == 1 else coefficients
 
 
 def haar_undecimated_inverse(coefficients: Tensor, spacing: int) -> Tensor:

@@ -297,9 +297,9 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     half, size = _HALF[image.dtype], image.element_size()
     where: tuple[Any, ...] = (image.data_ptr(), bands[0].data_ptr())
     if haar_map.spacing:
-        kernel, scratch = (undecimated, undecimated_adjoint)[haar_map.transposed], 0
-        where = (*where, haar_map.spacing)
-    elif haar_map.pyramid:
+        _run_undecimated(haar_map, image, bands[0])
+        return
+    if haar_map.pyramid:
         kernel, scratch = (_pyramid, _pyramid_inverse)[haar_map.transposed], width * size << level
         where = (image.data_ptr(), np.array([band.data_ptr() for band in bands]), level)
     elif level > 1:
@@ -313,3 +313,34 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
         kernel(half, size, *memory, *where, height, width, start, stop)
 
     share(work, image.shape[0] * image.shape[1] * bands[0].shape[-2], image.numel())
+
+
+def _run_undecimated(haar_map: HaarMap, image: Tensor, coefficients: Tensor) -> None:
+    """Level after level, each straight to or from its place among the coefficients."""
+    height, width = haar_map.size
+    levels = coefficients.reshape(-1, haar_map.level, 4, height, width)
+    half, size = _HALF[image.dtype], image.element_size()
+    planes = image.reshape(-1, height, width)
+    kernel = (undecimated, undecimated_adjoint)[haar_map.transposed]
+
+    def compute(plain: Tensor, bands: Tensor, spacing: int) -> None:
+        steps = (plain.stride(0) * size, bands.stride(0) * size)
+        where = plain.data_ptr(), bands.data_ptr(), steps, spacing
+
+        def work(start: int, stop: int) -> None:
+            kernel(half, size, *where, height, width, start, stop)
+
+        share(work, len(planes) * height, image.numel())
+
+    order = range(haar_map.level)
+    if not haar_map.transposed:
+        for step in order:  # the finest level is the last in memory
+            compute(planes, levels[:, -1 - step], haar_map.spacing << step)
+            planes = levels[:, -1 - step, 0]
+        return
+    for step in reversed(order):
+        bands = levels[:, -1 - step]
+        if step < haar_map.level - 1:  # what the coarser levels gave belongs to the approximation
+            bands = bands.clone()
+            bands[:, 0] += planes
+        compute(planes, bands, haar_map.spacing << step)

@@ -114,30 +114,35 @@ def _collect_run(half, size, here, left, above, across, target, band, count):
 
 
 @compiled
-def undecimated(half, size, image, coefficients, spacing, height, width, start, stop):
-    """Rows `start` to `stop` of all planes: from the image to the coefficients."""
+def undecimated(half, size, image, coefficients, steps, spacing, height, width, start, stop):
+    """Rows `start` to `stop` of all planes: from the image to the coefficients.
+
+    `steps` are the distances in bytes from plane to plane of the image and of the coefficients.
+    """
     row_bytes, band = width * size, height * width * size
     dx = spacing % width
     for unit in range(start, stop):
         plane, row = unit // height, unit % height
-        top = image + plane * band + row * row_bytes
-        low = image + plane * band + (row + spacing) % height * row_bytes
-        target = coefficients + plane * 4 * band + row * row_bytes
+        top = image + plane * steps[0] + row * row_bytes
+        low = image + plane * steps[0] + (row + spacing) % height * row_bytes
+        target = coefficients + plane * steps[1] + row * row_bytes
         o, edge = dx * size, (width - dx) * size
         _spread_run(half, size, top, top + o, low, low + o, target, band, width - dx)
         _spread_run(half, size, top + edge, top, low + edge, low, target + edge, band, dx)
 
 
 @compiled
-def undecimated_adjoint(half, size, image, coefficients, spacing, height, width, start, stop):
+def undecimated_adjoint(
+    half, size, image, coefficients, steps, spacing, height, width, start, stop
+):
     """Rows `start` to `stop` of all planes: from the coefficients to the image."""
     row_bytes, band = width * size, height * width * size
     dx = spacing % width
     for unit in range(start, stop):
         plane, row = unit // height, unit % height
-        here = coefficients + plane * 4 * band + row * row_bytes
-        above = coefficients + plane * 4 * band + (row - spacing) % height * row_bytes
-        target = image + plane * band + row * row_bytes
+        here = coefficients + plane * steps[1] + row * row_bytes
+        above = coefficients + plane * steps[1] + (row - spacing) % height * row_bytes
+        target = image + plane * steps[0] + row * row_bytes
         o, edge = dx * size, (width - dx) * size
         _collect_run(half, size, here, here + edge, above, above + edge, target, band, dx)
         _collect_run(half, size, here + o, here, above + o, above, target + o, band, width - dx)

@@ -85,8 +85,9 @@ class HaarMap:
         level: number of levels, at least 1. Only a packet of one level takes sides that
             ``2**level`` does not divide.
         size: (H, W) of the images.
-        spacing: 0, or the distance in pixels between the taps of an undecimated level: one packet
-            of one level, (B, C, 4, H, W), on the circle, from any size.
+        spacing: 0, or the distance in pixels between the taps of the first undecimated level; it
+            doubles from level to level. On the circle, from any size, to (B, C, 4, H, W), or, for
+            several levels, to (B, C, level, 4, H, W) from coarse to fine.
     """
 
     pyramid: bool
@@ -109,7 +110,8 @@ class HaarMap:
         if images:
             return [(batch, channels, height, width)]
         if self.spacing:
-            return [(batch, channels, 4, height, width)]
+            levels = () if self.level == 1 else (self.level,)
+            return [(batch, channels, *levels, 4, height, width)]
         if self.level == 1:
             h, w = (height + 1) // 2, (width + 1) // 2
         else:
@@ -171,8 +173,7 @@ class HaarMap:
         sizes = [(self.size[0] >> step, self.size[1] >> step) for step in range(self.level)]
         x, *details = tensors
         if self.spacing:
-            undecimated = (haar_plain.undecimated, haar_plain.undecimated_adjoint)[self.transposed]
-            return [undecimated(x, self.spacing)]
+            return [self._plain_undecimated(x)]
         if self.transposed and self.pyramid:
             for size, bands in zip(reversed(sizes), reversed(details), strict=True):
                 x = backward(torch.cat([x[:, :, None], bands], dim=2), size)
@@ -192,6 +193,24 @@ class HaarMap:
         for step in range(self.level):
             x = forward(x.reshape(batch, channels * 4**step, *x.shape[-2:]))
         return [x.reshape(batch, channels, 4**self.level, *x.shape[-2:])]
+
+    def _plain_undecimated(self, x: Tensor) -> Tensor:
+        spacings = [self.spacing << step for step in range(self.level)]
+        if not self.transposed:
+            levels: list[Tensor] = []
+            for spacing in spacings:
+                levels.append(haar_plain.undecimated(x, spacing))
+                x = levels[-1][:, :, 0]
+            return torch.stack(levels[::-1], dim=2) if self.level > 1 else levels[0]
+        if self.level == 1:
+            return haar_plain.undecimated_adjoint(x, self.spacing)
+        below, *finer = x.unbind(2)
+        image = haar_plain.undecimated_adjoint(below, spacings[-1])
+        for bands, spacing in zip(finer, reversed(spacings[:-1]), strict=True):
+            # What the coarser levels gave belongs to the approximation.
+            bands = torch.cat([bands[:, :, :1] + image[:, :, None], bands[:, :, 1:]], dim=2)
+            image = haar_plain.undecimated_adjoint(bands, spacing)
+        return image
 
 
 def _analysis(x: Tensor) -> Tensor:

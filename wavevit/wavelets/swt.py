@@ -76,6 +76,8 @@ def forward_levels(
         return handle_torch_function(forward_levels, (x,), x, bank, level, taps, mode)
 
     def compute(image: Tensor) -> Tensor:
+        if bank.is_haar and mode == "periodic":
+            return haar_undecimated(image, level)
         step = _step(image, bank, taps, mode)
         levels: list[Tensor] = []
         for j in range(level):
@@ -91,8 +93,6 @@ def _step(
     image: Tensor, bank: FilterBank, taps: Tensor | None, mode: str
 ) -> Callable[[Tensor, int], Tensor]:
     """What maps (B, C, H, W) and the distance between taps to (B, C, 4, H, W), fast for `image`."""
-    if bank.is_haar and mode == "periodic":
-        return haar_undecimated
     if fits(image):
         return lambda x, spacing: _map(x, bank, "analysis", spacing, mode).apply(x)[0]
     g = bank_taps(taps, bank, "analysis", image)

@@ -22,20 +22,14 @@ from __future__ import annotations
 import dataclasses
 
 from experiments.config import Contrast, OptimizerConfig, RunConfig, Study
-from wavevit.data.photographs import NAMES
+from experiments.studies.baseline import small_vit
 from wavevit.models import BackboneConfig, make_stages
 
 __all__ = ["PATCH_VS_WAVELET"]
 
 
 def _variants() -> dict[str, RunConfig]:
-    vit = BackboneConfig(
-        img_size=64,
-        in_chans=1,
-        num_classes=len(NAMES),
-        patch_size=8,
-        stages=make_stages(depths=[4], embed_dims=[64], num_heads=2),
-    )
+    vit = small_vit()
     haar_vit = dataclasses.replace(vit, tokenizer="dwt")
     haar_pyramid = dataclasses.replace(
         vit,

@@ -33,8 +33,8 @@ def test_measures_and_records(
     assert set(timed["ratio"]) == set(SMALL) == set(record["growth"])
     assert timed["ratio"][REFERENCE] == 1.0
     assert record["latency"]["batch"] == 2
-    vit, haar = (record["growth"][name]["macs"]["exponent"] for name in (REFERENCE, "haar"))
-    assert vit > haar > 0.9
+    exponents = [found["macs"]["exponent"] for found in record["growth"].values()]
+    assert all(1 < exponent < 2 for exponent in exponents)  # both have attention, and more
     for quantities in record["growth"].values():
         assert (
             quantities["peak_bytes"]["by_side"]["128"] > quantities["peak_bytes"]["by_side"]["64"]

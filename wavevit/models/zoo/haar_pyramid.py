@@ -27,6 +27,8 @@ def haar_pyramid(
         embed_dims=embed_dims,
         num_heads=[max(dim // head_dim, 1) for dim in embed_dims],
         mixer=["wavelet_conv"] * (count - 2) + ["lowpass_kv", "global"],
+        # Hidden maps at strides 4 and 8 are the largest there are, and memory is what they cost.
+        mlp_ratio=[min(2.0 + i, 4.0) for i in range(count)],
         # The first grid's tokenizer has just read every detail of its own stride.
         inject=[i > 0 for i in range(count)],
     )

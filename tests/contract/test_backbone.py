@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 import wavevit
 from wavevit import Backbone
 from wavevit.testing import CONTRACT, SHAPES, assert_backbone_contract, assert_close_relative
-from wavevit.testing.graphs import compiles, export_options
+from wavevit.testing.graphs import compiles, export_options, exports
 from wavevit.testing.subject import Subject
 
 SMALL = wavevit.list_models("test_*")
 LARGE = [name for name in wavevit.list_models() if name not in SMALL]
 SIZES = ((64, 64), (96, 64), (33, 47))
 HYBRID = "test_haar_pyramid"
+# A window, and a table of relative positions, is cut to the grid: their graphs have one size.
+ONE_SIZE = ("test_mvitv2", "test_swin")
 
 
 def factory(name: str, **fixed: object) -> functools.partial:
@@ -84,18 +86,29 @@ def test_compiles_with_inductor(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_exports_with_free_sides(name: str) -> None:
+    subject = Subject(factory(name, img_size=64), SIZES)
+    if name in ONE_SIZE:
+        with pytest.raises((AssertionError, RuntimeError, torch._dynamo.exc.UserError)):
+            exports(subject, free_sides=True)
+    else:
+        exports(subject, free_sides=True)
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_onnx(name: str, tmp_path) -> None:
-    """With a free batch and free sides, run by onnxruntime."""
+    """With a free batch and, where a graph can have them, free sides, run by onnxruntime."""
     subject = Subject(factory(name, img_size=64), SIZES)
     model = subject.new()
-    example, free = export_options(subject, model)
+    example, free = export_options(subject, model, free_sides=name not in ONE_SIZE)
+    other = tuple(example.shape[-2:]) if name in ONE_SIZE else (64, 96)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         torch.onnx.export(
             model, (example,), tmp_path / "m.onnx", dynamic_shapes=free, dynamo=True, verbose=False
         )
     session = runtime.InferenceSession(tmp_path / "m.onnx")
-    for x in (example, image((64, 96), batch=3)):
+    for x in (example, image(other, batch=3)):
         (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
         assert_close_relative(torch.from_numpy(found), model(x), bound=1e-4)
 

@@ -93,8 +93,9 @@ def test_what_no_model_has_is_refused(arguments: dict[str, object], message: str
 
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "timm.models")
-    monkeypatch.setitem(sys.modules, "timm", None)
+    for name in [name for name in sys.modules if name.split(".")[0] == "timm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [])  # nothing that is not imported yet can be found
     with pytest.raises(ImportError, match=r"wavevit\[timm\]"):
         register()
 

@@ -1,4 +1,4 @@
-"""One graph of a whole model: compiled without a break, exported with free sizes."""
+"""One graph of a whole model: compiled without a break, exported with a free batch or free sides."""
 
 from __future__ import annotations
 
@@ -35,22 +35,27 @@ def compiles(subject: Subject, backend: str = "aot_eager") -> None:
 
 
 def export_options(
-    subject: Subject, model: Any, smallest: int = 64
+    subject: Subject, model: Any, free_sides: bool, smallest: int = 64
 ) -> tuple[Tensor, dict[str, dict[int, Any]]]:
     """An example, and ``dynamic_shapes``: free batch, sides in steps of the coarsest stride."""
     step = max(entry["reduction"] for entry in model.feature_info)
     low = -(-smallest // step)
-    sides = {i: step * Dim(f"side{i}", min=low, max=1024 // step) for i in (2, 3)}
     example = subject.images((step * (low + 2), step * (low + 1)))
-    return example, {"x": {0: Dim("batch", max=1024), **sides}}
+    free: dict[int, Any] = {0: Dim("batch", max=1024)}
+    if free_sides:
+        free |= {i: step * Dim(f"side{i}", min=low, max=1024 // step) for i in (2, 3)}
+    return example, {"x": free}
 
 
-def exports(subject: Subject) -> None:
-    """Exported with a free batch and free sides; the graph computes what the model does."""
+def exports(subject: Subject, free_sides: bool = False) -> None:
+    """Exported with a free batch; the graph computes what the model does."""
     model = subject.new()
-    example, free = export_options(subject, model)
+    example, free = export_options(subject, model, free_sides)
+    rows, columns = example.shape[-2:]
+    images = [example[:1], subject.images((rows, columns), 3)]
+    if free_sides:
+        images += [subject.images((64, 128), 3), subject.images((columns, rows), 2)]
     with torch.no_grad():
         program = torch.export.export(model, (example,), dynamic_shapes=free).module()
-        rows, columns = example.shape[-2:]
-        for x in (example[:1], subject.images((64, 128), 3), subject.images((columns, rows), 2)):
+        for x in images:
             assert_close_relative(program(x), model(x), depth=10)

@@ -54,7 +54,8 @@ def _eagerly(linear_map: LinearMap, tensors: Sequence[Tensor]) -> list[Tensor]:
     """
     if torch._C._len_torch_dispatch_stack():
         return linear_map.call(tensors)
-    return linear_map.run(list(tensors))
+    # What the dispatcher would do: the memory of a lazily negated tensor holds its opposite.
+    return linear_map.run([x.resolve_neg() for x in tensors])
 
 
 def is_ordinary(x: Tensor) -> bool:

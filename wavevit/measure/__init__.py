@@ -2,6 +2,7 @@
 
 from wavevit.measure.continuity import LocalLipschitz, local_lipschitz
 from wavevit.measure.cost import Cost, cost, latency_ratios
+from wavevit.measure.jumps import PATHS, JumpScan, jump_scan
 from wavevit.measure.shift import (
     ShiftConsistency,
     ShiftSensitivity,
@@ -14,8 +15,10 @@ from wavevit.measure.shift import (
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, shifted
 
 __all__ = [
+    "PATHS",
     "SHIFT_MODELS",
     "Cost",
+    "JumpScan",
     "LocalLipschitz",
     "ShiftConsistency",
     "ShiftSensitivity",
@@ -23,6 +26,7 @@ __all__ = [
     "center_crop",
     "cost",
     "fourier_shift",
+    "jump_scan",
     "latency_ratios",
     "local_lipschitz",
     "shift_consistency",

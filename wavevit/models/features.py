@@ -43,6 +43,7 @@ class FeatureBackbone(nn.Module):
         self.out_indices = backbone.feature_indices(out_indices)
         chosen: list[dict[str, Any]] = [backbone.feature_info[i] for i in self.out_indices]
         self.feature_info = FeatureInfo(chosen)
+        self.symmetry = backbone.symmetry
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.backbone.forward_intermediates(

@@ -82,6 +82,8 @@ class PacketTokenizer(Part):
         subband_act: bool = True,
     ) -> None:
         super().__init__()
+        self.decimation = patch_size
+        self.low_pass: nn.Module = nn.Identity()  # a slot for `blur_strides`
         self.level = patch_size.bit_length() - 1
         if patch_size != 1 << self.level:
             fail("patch_size", "a power of two for tokenizer='dwt'", patch_size)
@@ -95,7 +97,7 @@ class PacketTokenizer(Part):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""
-        bands = wavepacket2(x, self.wavelet, level=self.level).flatten(1, 2)
+        bands = wavepacket2(self.low_pass(x), self.wavelet, level=self.level).flatten(1, 2)
         bands = self.norm(bands)
         if self.act:
             bands = F.gelu(bands)

@@ -142,7 +142,7 @@ def test_dtypes_layouts_and_meta(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("alignment", ["none", "phase_lock"])
+@pytest.mark.parametrize("alignment", ["none", "blur", "phase_lock"])
 def test_compiles_without_a_graph_break(name: str, alignment: str) -> None:
     torch.compiler.reset()  # every family is compiled in this process: no limit on recompilations
     model, x = build(name, alignment=alignment), image()

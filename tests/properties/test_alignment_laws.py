@@ -65,6 +65,8 @@ def aligned(name: str, dense: bool = False) -> AlignedModel:
 @settings(max_examples=12)
 @given(x=images(SIDES, SIDES), shift=shifts())
 def test_exact_methods_are_invariant(name: str, x: Tensor, shift: tuple[int, int]) -> None:
+    if name == "group_average":  # as many calls as pixels where the period divides no side
+        x = x[..., :10, :10]
     assert_shift_invariant(aligned(name), x, [shift], bound=1e-9)
 
 
@@ -72,11 +74,9 @@ def test_exact_methods_are_invariant(name: str, x: Tensor, shift: tuple[int, int
 def test_without_a_phase_it_is_seen_to_fail(model: str) -> None:
     """Negative control, and what blur is: better, not exact."""
     x = torch.randn(2, 2, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    plain = Patches()
-    with pytest.raises(AssertionError, match=r"not invariant"):
-        assert_shift_invariant(
-            plain if model == "none" else wavevit.align(plain, "blur"), x, [(0, 1)]
-        )
+    tried = Patches() if model == "none" else wavevit.align(Patches(), "blur")
+    with pytest.raises(AssertionError, match="not invariant"):
+        assert_shift_invariant(tried, x, [(0, 1)])
 
 
 @pytest.mark.parametrize("name", ["test_swin", "test_pvt_v2", "test_haar_pyramid"])
@@ -148,7 +148,7 @@ def test_maps_roll_by_whole_cells(name: str, x: Tensor, steps: tuple[int, int]) 
 def test_pixel_maps_roll_by_every_pixel(name: str, x: Tensor, shift: tuple[int, int]) -> None:
     """Upsampled inside the model, a map has a cell for each pixel: exact for every shift."""
     pixels = wavevit.align(ToPixels(), name.split()[0], None, **EXACT[name])
-    if name == "group_average":  # as many calls as pixels
+    if name == "group_average":
         x = x[..., :8, :8]
     with torch.no_grad():
         moved, still = pixels(torch.roll(x, shift, (-2, -1))), pixels(x)
@@ -242,7 +242,7 @@ def test_continuous_methods_pass_the_jump_scan(name: str, path: str) -> None:
 def test_choices_are_seen_to_jump(name: str) -> None:
     """Argmax, bits and rounding: each steps somewhere between two images."""
     scan = jump_scan(aligned(name), path_images(), path="line", steps=64, candidates=8)
-    assert all(scan.jumps()), scan
+    assert any(scan.jumps()), scan
     assert scan.largest_jump > 1e-3
 
 
@@ -296,9 +296,7 @@ def test_averages_are_exact_for_special_images_too(name: str, kind: str) -> None
     assert_shift_invariant(aligned(name), SPECIAL[kind], everywhere)
 
 
-@pytest.mark.parametrize(
-    "kind", ["impulse", "mirrored about half a pixel", "mirrored about a pixel"]
-)
+@pytest.mark.parametrize("kind", [kind for kind in SPECIAL if kind[:3] in ("imp", "mir")])
 @pytest.mark.parametrize("name", ["phase_lock", "phase_lock fractional"])
 def test_mirror_images_are_no_tie_for_the_lock(name: str, kind: str) -> None:
     everywhere = [(i, j) for i in (0, 1, 3) for j in (0, 1, 2, 7)]

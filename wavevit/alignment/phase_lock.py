@@ -51,9 +51,7 @@ class Phase(NamedTuple):
 
 def _harmonic(profile: Tensor, period: int) -> tuple[Tensor, Tensor]:
     """Real and imaginary part of ``Σ_n profile[n] e^{-2πi n/period}`` for profiles (B, n)."""
-    # float64 for the few numbers of a profile: a rounding error here would move the whole grid.
-    profile = profile.double()
-    steps = torch.arange(profile.shape[-1], device=profile.device, dtype=torch.float64)
+    steps = torch.arange(profile.shape[-1], device=profile.device, dtype=profile.dtype)
     angle = (steps % period) * (2 * math.pi / period)
     basis = torch.stack([angle.cos(), -angle.sin()], dim=-1)
     real, imaginary = (profile @ basis).unbind(-1)
@@ -79,10 +77,12 @@ def phase_of(
     check_choice("shift", shift, SHIFTS)
     activity = taper(local_activity(x), boundary)
     offsets, margins = [], []
-    total = activity.double().sum(dim=(1, 2))
     for axis, span in zip((2, 1), spans(x.shape[-2:], period), strict=True):
-        real, imaginary = _harmonic(activity.sum(dim=axis), span)
-        margin = torch.hypot(real, imaginary) / total.clamp_min(torch.finfo(total.dtype).tiny)
+        # float64 for the few numbers of a profile: a rounding error would move the whole grid.
+        profile = activity.sum(dim=axis).double()
+        real, imaginary = _harmonic(profile, span)
+        total = profile.sum(dim=1).clamp_min(torch.finfo(profile.dtype).tiny)
+        margin = torch.hypot(real, imaginary) / total
         # Below the rounding error of the activity itself the angle is noise: constant images,
         # stripes whose period divides P. Then the grid stays where the frame puts it.
         has_phase = margin.detach() > 64 * torch.finfo(activity.dtype).eps

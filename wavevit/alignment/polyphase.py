@@ -62,7 +62,8 @@ class PhaseTree(Alignment):
 
     Source:
         The shift-invariant wavelet trees of Beylkin 1992 and Pesquet, Krim & Carfantan 1996
-        choose decimations by a cost; this one chooses by the energy of the details.
+        choose decimations by a cost; this one chooses by the energy of the details (of the
+        pixels, where two samples are left on a side).
     """
 
     def views(self, x: Tensor) -> Views:
@@ -73,7 +74,9 @@ class PhaseTree(Alignment):
         stride = torch.ones(2, dtype=torch.long, device=x.device)
         while max(span) > 1:
             radix = (_radix(span[0]), _radix(span[1]))
-            chosen = _strongest(fold(taper(local_activity(x), self.boundary), radix))
+            # On a circle of two samples squared details are equal at both; their energies aren't.
+            strength = local_activity(x) if min(x.shape[-2:]) > 2 else energy(x)
+            chosen = _strongest(fold(taper(strength, self.boundary), radix))
             offset = offset + stride * chosen
             for axis in (0, 1):
                 if radix[axis] == 2:

@@ -17,8 +17,9 @@ def roll_images(x: Tensor, shift: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
     rows = (torch.arange(height, device=x.device) - shift[:, :1]) % height
     columns = (torch.arange(width, device=x.device) - shift[:, 1:]) % width
-    x = x.gather(2, rows[:, None, :, None].expand(batch, channels, height, width))
-    return x.gather(3, columns[:, None, None, :].expand(batch, channels, height, width))
+    index = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+    rolled = x.flatten(2).gather(2, index[:, None].expand(batch, channels, -1))
+    return rolled.unflatten(2, (height, width))
 
 
 def fourier_shift(x: Tensor, shift: Tensor | tuple[float, float]) -> Tensor:

@@ -6,8 +6,9 @@ in float32 at least, because squares of half-precision numbers underflow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = ["BOUNDARIES", "energy", "fold", "laplacian_energy", "local_activity", "spans", "taper"]
@@ -17,6 +18,14 @@ BOUNDARIES = ("circular", "window")
 
 def _wide(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _with_next(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, axis: int) -> Tensor:
+    """`function` of each entry along an axis and its successor on the circle, nothing padded."""
+    count = x.shape[axis] - 1
+    inside = function(x.narrow(axis, 0, count), x.narrow(axis, 1, count))
+    seam = function(x.narrow(axis, count, 1), x.narrow(axis, 0, 1))
+    return torch.cat([inside, seam], dim=axis)
 
 
 def energy(x: Tensor) -> Tensor:
@@ -30,14 +39,12 @@ def local_activity(x: Tensor) -> Tensor:
     In terms of first differences, with `u` along rows and `v` along columns, the three squares of
     the block at `n` sum to ``(u² + u²[row + 1]) / 2 + (v + v[column + 1])² / 4``: half the work.
     """
-    wrapped = F.pad(_wide(x), (0, 2, 0, 1), mode="circular") if min(x.shape[-2:]) > 1 else None
-    if wrapped is None:  # a side of one pixel goes round twice, which F.pad refuses
-        wrapped = torch.cat([_wide(x), _wide(x)[..., :1, :]], dim=-2)
-        wrapped = torch.cat([wrapped, wrapped, wrapped], dim=-1)[..., : x.shape[-1] + 2]
-    along = (wrapped[..., :-1] - wrapped[..., 1:]).square().sum(dim=1)[..., :-1]
-    down = wrapped[..., :-1, :] - wrapped[..., 1:, :]
-    both = (down[..., :-1] + down[..., 1:]).square().sum(dim=1)[..., :-1]
-    return (along[:, :-1] + along[:, 1:]) / 2 + both / 4
+    x = _wide(x)
+    along = _with_next(lambda a, b: (a - b).square().sum(dim=1), x, -1)
+    both = _with_next(
+        lambda a, b: _with_next(lambda c, d: (c + d).square().sum(dim=1), a - b, -1), x, -2
+    )
+    return (along + torch.roll(along, -1, 1)) / 2 + both / 4
 
 
 def laplacian_energy(x: Tensor) -> Tensor:

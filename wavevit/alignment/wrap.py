@@ -171,8 +171,8 @@ def align(
         A module of the same signature.
 
     Raises:
-        ValueError: an unknown method, layout or option, a period below 1, ``"none"``, a probe in
-            half precision, or a model without a stride that ``"blur"`` can find.
+        ValueError: an unknown method, layout or option, a period below 1, ``"none"``, or a model
+            without a stride that ``"blur"`` can find.
 
     Guarantees:
         Those of the method's class (tests/properties/test_alignment_laws.py), if the period is

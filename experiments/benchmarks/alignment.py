@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 import wavevit
+from experiments.benchmarks.page import with_generated
 from wavevit.alignment import AlignedModel
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import (
@@ -89,7 +90,7 @@ def build(name: str, pretrained: bool) -> nn.Module:
 
 def windows(count: int, side: int = 256) -> Tensor:
     """Middles of the first photographs that are large enough: (count, 3, side, side)."""
-    found = []
+    found: list[Tensor] = []
     for name in NAMES:
         image = load_photograph(name)
         if min(image.shape) >= side and len(found) < count:
@@ -174,9 +175,7 @@ def render(record: dict[str, Any]) -> str:
 
 def page_with(record: dict[str, Any], page: str) -> str:
     """The page with its generated part replaced."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{render(record)}\n{END}{after}"
+    return with_generated(page, BEGIN, END, render(record))
 
 
 def main() -> None:

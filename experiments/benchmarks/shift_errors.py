@@ -30,6 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from experiments.benchmarks.page import with_generated
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
 from wavevit.wavelets.haar import haar_details_undecimated
@@ -165,9 +166,7 @@ def render(record: dict[str, Any]) -> str:
 
 def page_with(record: dict[str, Any], page: str) -> str:
     """The page with its generated part replaced."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{render(record)}\n{END}{after}"
+    return with_generated(page, BEGIN, END, render(record))
 
 
 def main() -> None:

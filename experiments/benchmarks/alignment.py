@@ -13,8 +13,8 @@ windows of 256 pixels hold a crop of 224, grey, as three channels. Float32.
 
 exact: largest relative change of the logits under two rolls. R: change under a shift of one pixel
 over the mean distance between images. agree: pairs of shifts with the same top-1 (C-Cons,
-S-Cons). calls: runs of the model per image. time: of a forward pass of two images, as a multiple
-of the plain model's, interleaved, median.
+S-Cons). calls: runs of the model per image. time: processor time of a forward pass of two images
+in one thread, as a multiple of the plain model's, interleaved, median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import statistics
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,16 +31,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import wavevit
 from experiments.benchmarks.page import with_generated
-from wavevit.alignment import AlignedModel
+from wavevit.alignment import AlignedModel, align
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import (
     center_crop,
-    latency_ratios,
     shift_consistency,
     shift_sensitivity,
 )
+from wavevit.models import create_model
 
 __all__ = ["PAGE", "RECORD", "main", "measure", "page_with"]
 
@@ -84,7 +85,7 @@ def build(name: str, pretrained: bool) -> nn.Module:
     """A model of the audit, in eval mode."""
     torch.manual_seed(0)
     if name == OURS:
-        return wavevit.create_model("vit_tiny_patch16", position="none", pool="avg").eval()
+        return create_model("vit_tiny_patch16", position="none", pool="avg").eval()
     return import_timm().create_model(name, pretrained=pretrained).eval()
 
 
@@ -104,6 +105,27 @@ def exactness(model: Callable[[Tensor], Tensor], x: Tensor) -> float:
         still = model(x)
         moved = [model(torch.roll(x, shift, (-2, -1))) for shift in ((0, 1), (11, -5))]
     return max(float(((m - still).norm(dim=1) / still.norm(dim=1)).max()) for m in moved)
+
+
+def processor_times(models: dict[str, nn.Module], x: Tensor, rounds: int) -> dict[str, float]:
+    """Processor time of each model as a multiple of that of ``"none"`` in the same round."""
+    ratios: dict[str, list[float]] = {name: [] for name in models}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for turn in range(rounds + 1):
+            seconds = {}
+            for name, model in models.items():
+                start = time.process_time()
+                with torch.no_grad():
+                    model(x)
+                seconds[name] = time.process_time() - start
+            if turn:  # the first round warms up
+                for name, value in seconds.items():
+                    ratios[name].append(value / seconds["none"])
+    finally:
+        torch.set_num_threads(threads)
+    return {name: statistics.median(values) for name, values in ratios.items()}
 
 
 def row(model: nn.Module, x: Tensor, pairs: int) -> dict[str, float]:
@@ -133,14 +155,14 @@ def measure(
     audit: dict[str, Any] = {}
     for name in names:
         plain = build(name, pretrained)
-        first = wavevit.align(plain)  # finds the period once for all methods
+        first = align(plain)  # finds the period once for all methods
         models: dict[str, nn.Module] = {"none": plain}
         for label, (method, options) in METHODS.items():
-            aligned = wavevit.align(plain, method, first.period or max(x.shape), **options)
+            aligned = align(plain, method, first.period or max(x.shape), **options)
             models[label] = aligned
         rows = {label: row(model, x, pairs) for label, model in models.items()}
         crop = center_crop(x[:2], (size * 7 // 8,) * 2)
-        times = latency_ratios(models, crop, "none", rounds=rounds)
+        times = processor_times(models, crop, rounds)
         for label, ratio in times.items():
             rows[label] = {k: float(f"{v:.4g}") for k, v in (rows[label] | {"time": ratio}).items()}
         period = first.period or "whole image"

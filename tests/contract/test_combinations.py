@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from wavevit import Backbone, BackboneConfig, make_stages
+from wavevit.alignment import METHODS
 from wavevit.models.config import (
     DOWNSAMPLES,
     MIXERS,
@@ -27,7 +28,7 @@ AXES = {
     "inject": (False, True),
     "stage_norm": (False, True),
     "token_norm": (False, True),
-    "alignment": ("none", "phase_lock"),
+    "alignment": tuple(name for name in METHODS if name != "group_average"),  # P² calls
 }
 
 

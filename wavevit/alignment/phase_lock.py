@@ -4,13 +4,13 @@ Write `T_s` for a shift by `s` pixels and let a model `g` keep shifts by whole m
 period `P`. From the local wavelet activity `a(x)[n]` (sum over channels of the squared
 undecimated Haar details) take one Fourier coefficient along each axis,
 
-    c(x) = Σ_n a(x)[n] e^{-2πi n / P},        k(x) = round(-P/2π · arg c(x))  mod P.
+    c(x) = Σ_n a(x)[n] e^{-2πi n / P},        k(x) = -P/2π · arg c(x)  mod P.
 
 Shifting the image turns the coefficient, `c(T_s x) = c(x) e^{-2πi s / P}`, hence
 `k(T_s x) = k(x) + s (mod P)`, and `f(x) = g(T_{-k(x)} x)` is the same for every shift of `x`.
 The argument jumps nowhere but at `|c| = 0`: there is no tie of near-equal candidates to flip, as
-there is when a grid is chosen by argmax of an energy. (The integer rounding does step; the
-fractional mode, which does not, is a matter of its own.)
+there is when a grid is chosen by argmax of an energy. What is left to jump is the rounding of `k`
+to whole pixels (``shift="integer"``); ``shift="fractional"`` does without.
 """
 
 from __future__ import annotations
@@ -19,21 +19,28 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice, check_image
-from wavevit.wavelets.haar import haar_details_undecimated
+from wavevit.alignment.base import Alignment, Views
+from wavevit.alignment.statistics import BOUNDARIES, local_activity, spans, taper
+from wavevit.checks import check_choice
 
-__all__ = ["BOUNDARIES", "Phase", "PhaseLock", "local_activity", "phase_of", "roll_images"]
+__all__ = ["SHIFTS", "Phase", "PhaseLock", "phase_of"]
 
-BOUNDARIES = ("circular", "window")
+SHIFTS = ("integer", "fractional")
+
+# `k` of an image that is its own mirror is a multiple of 1/2, and such images are common
+# (symbols, test patterns): a step at 1/2 would leave them to rounding errors. At 1/4 it is as far
+# from them as it can be, and equally shift-equivariant.
+_STEP = 0.25
 
 
 class Phase(NamedTuple):
     """Where the grid of each image is laid.
 
     Attributes:
-        offset: (B, 2) integers, rows and columns, in ``[0, period)`` pixels.
+        offset: (B, 2), rows and columns, in ``[0, period)`` pixels; integers or, for fractional
+            shifts, float64.
         margin: (B, 2) in [0, 1]: ``|c|`` as a share of the total activity. Near 0 the image has
             no phase at this period and the lock falls back to offset 0.
     """
@@ -42,107 +49,92 @@ class Phase(NamedTuple):
     margin: Tensor
 
 
-def local_activity(x: Tensor) -> Tensor:
-    """Squared undecimated Haar details, summed over bands and channels: (B, C, H, W) to (B, H, W).
-
-    Computed in float32 at least, because squares of half-precision details underflow.
-    """
-    details = haar_details_undecimated(x.to(torch.promote_types(x.dtype, torch.float32)))
-    return details.square().sum(dim=(1, 2))
-
-
 def _harmonic(profile: Tensor, period: int) -> tuple[Tensor, Tensor]:
     """Real and imaginary part of ``Σ_n profile[n] e^{-2πi n/period}`` for profiles (B, n)."""
-    # float64 for the few numbers of a profile: a rounding error here would move the whole grid.
-    profile = profile.double()
-    steps = torch.arange(profile.shape[-1], device=profile.device, dtype=torch.float64)
+    steps = torch.arange(profile.shape[-1], device=profile.device, dtype=profile.dtype)
     angle = (steps % period) * (2 * math.pi / period)
     basis = torch.stack([angle.cos(), -angle.sin()], dim=-1)
     real, imaginary = (profile @ basis).unbind(-1)
     return real, imaginary
 
 
-def phase_of(x: Tensor, period: int | None, boundary: str = "circular") -> Phase:
+def phase_of(
+    x: Tensor, period: int | None, boundary: str = "circular", shift: str = "integer"
+) -> Phase:
     """The grid offset that each image asks for.
 
     Args:
         x: images (B, C, H, W).
-        period: P in pixels, or None for the whole image. Where P does not divide a side, no
-            circular action of P exists on it, and the side itself is taken as the period there:
-            the only choice that keeps the lock exact.
-        boundary: ``"circular"`` weights every pixel alike and is exact for circular shifts;
-            ``"window"`` tapers the activity with a Hann window, so that what enters and leaves
-            at the border hardly counts and the grid follows the content of a real crop.
+        period: P in pixels, or None for the whole image; see `spans` for sides that it does not
+            divide.
+        boundary: see `Alignment`.
+        shift: ``"integer"`` rounds the offset, ``"fractional"`` does not.
 
     Returns:
         A `Phase`.
     """
     check_choice("boundary", boundary, BOUNDARIES)
-    activity = local_activity(x)
-    if boundary == "window":
-        for axis in (-2, -1):
-            size = activity.shape[axis]
-            taper = torch.hann_window(size, periodic=False, dtype=activity.dtype, device=x.device)
-            activity = activity * (taper[:, None] if axis == -2 else taper)
+    check_choice("shift", shift, SHIFTS)
+    activity = taper(local_activity(x), boundary)
     offsets, margins = [], []
-    total = activity.double().sum(dim=(1, 2))
-    for axis, side in ((2, x.shape[-2]), (1, x.shape[-1])):
-        span = side if period is None or side % period else period
-        real, imaginary = _harmonic(activity.sum(dim=axis), span)
-        margin = torch.hypot(real, imaginary) / total.clamp_min(torch.finfo(total.dtype).tiny)
+    for axis, span in zip((2, 1), spans(x.shape[-2:], period), strict=True):
+        # float64 for the few numbers of a profile: a rounding error would move the whole grid.
+        profile = activity.sum(dim=axis).double()
+        real, imaginary = _harmonic(profile, span)
+        total = profile.sum(dim=1).clamp_min(torch.finfo(profile.dtype).tiny)
+        margin = torch.hypot(real, imaginary) / total
         # Below the rounding error of the activity itself the angle is noise: constant images,
         # stripes whose period divides P. Then the grid stays where the frame puts it.
-        has_phase = margin > 64 * torch.finfo(activity.dtype).eps
-        offset = torch.round(torch.atan2(imaginary, real) * (-span / (2 * math.pi))) % span
-        offsets.append(torch.where(has_phase, offset, 0.0).long())
+        has_phase = margin.detach() > 64 * torch.finfo(activity.dtype).eps
+        # The angle of a number without one would be a gradient of NaN, hence the 1.
+        angle = torch.atan2(imaginary, torch.where(has_phase, real, 1.0))
+        offset = torch.where(has_phase, angle * (-span / (2 * math.pi)), 0.0)
+        if shift == "integer":
+            offset = torch.floor(offset.detach() + (1 - _STEP)).long()
+        offsets.append(offset % span)
         margins.append(margin)
     return Phase(torch.stack(offsets, dim=-1), torch.stack(margins, dim=-1))
 
 
-def roll_images(x: Tensor, shift: Tensor) -> Tensor:
-    """torch.roll with a shift of its own for each image, ``shift`` (B, 2) of rows and columns."""
-    batch, channels, height, width = x.shape
-    rows = (torch.arange(height, device=x.device) - shift[:, :1]) % height
-    columns = (torch.arange(width, device=x.device) - shift[:, 1:]) % width
-    x = x.gather(2, rows[:, None, :, None].expand(batch, channels, height, width))
-    return x.gather(3, columns[:, None, None, :].expand(batch, channels, height, width))
-
-
-class PhaseLock(nn.Module):
-    """Rolls each image to its own phase: put before a model that keeps shifts by `period`.
+class PhaseLock(Alignment):
+    """Moves each image to its own phase: put before a model that keeps shifts by `period`.
 
     Args:
-        period: the shift in pixels that the model behind it keeps; None for a model that keeps
-            none (absolute positions, zero padding): the phase is then that of the whole image.
-        boundary: see `phase_of`.
+        period: see `Alignment`.
+        boundary: see `Alignment`.
+        shift: ``"integer"`` rolls by whole pixels; ``"fractional"`` shifts by a Fourier ramp.
 
     Raises:
-        ValueError: a period below 1 or an unknown boundary.
+        ValueError: a period below 1, an unknown boundary or shift.
 
     Guarantees:
         With ``boundary="circular"`` a model behind the lock that keeps the declared period is
         invariant to every integer circular shift, to the rounding of its dtype, for images that
-        have a phase at this period (tests/properties/test_phase_lock_laws.py). *Not* guaranteed:
-        crop shifts, sub-pixel shifts, images whose `Phase.margin` is 0 (constants, stripes whose
-        period divides P), where the offset falls back to 0; and ``boundary="window"`` is not
-        exact for any kind of shift.
+        have a phase at this period; dense outputs move with the image. Fractional: also to
+        sub-pixel (Fourier) shifts of images without frequencies above ``1/2 - 1/P`` cycles per
+        pixel, and continuous, with a gradient, wherever both margins are above 0 (jump scan).
+        Integer: continuous but for steps of one pixel where `k` crosses ``n + 1/4``.
+        tests/properties/test_phase_lock_laws.py and test_alignment_laws.py. *Not* guaranteed:
+        crop shifts; images whose `Phase.margin` is 0 (constants, stripes whose period divides P),
+        where the offset falls back to 0, finite and deterministic, but neither invariant nor
+        continuous there; and ``boundary="window"`` is not exact for any kind of shift.
 
     Source:
         Ours; the idea of choosing the grid from the image is Chaman & Dokmanic 2021 (CVPR), who
         take an argmax of energies.
     """
 
-    def __init__(self, period: int | None, boundary: str = "circular") -> None:
-        super().__init__()
-        if period is not None:
-            check_at_least("period", period, 1)
-        self.period = period
-        self.boundary = check_choice("boundary", boundary, BOUNDARIES)
+    def __init__(
+        self, period: int | None, boundary: str = "circular", shift: str = "integer"
+    ) -> None:
+        super().__init__(period, boundary)
+        self.shift = check_choice("shift", shift, SHIFTS)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) to the same images, each rolled by minus its offset."""
-        check_image(x)
-        return roll_images(x, -phase_of(x.detach(), self.period, self.boundary).offset)
+    def views(self, x: Tensor) -> Views:
+        """One view of each image, at its phase."""
+        if self.shift == "integer":
+            x = x.detach()
+        return Views(phase_of(x, self.period, self.boundary, self.shift).offset)
 
     def extra_repr(self) -> str:
-        return f"period={self.period}, boundary={self.boundary!r}"
+        return f"{super().extra_repr()}, shift={self.shift!r}"

@@ -2,65 +2,197 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor, nn
 
+from wavevit.alignment.base import Alignment
+from wavevit.alignment.blur import blur_strides, copy_sharing_weights
+from wavevit.alignment.frames import GroupAverage, WeightedFrame
 from wavevit.alignment.phase_lock import PhaseLock
-from wavevit.checks import check_choice
+from wavevit.alignment.polyphase import PhaseTree, Polyphase
+from wavevit.alignment.probe import kept_period
+from wavevit.alignment.shifts import place_map
+from wavevit.checks import check_choice, fail
 
-__all__ = ["METHODS", "AlignedModel", "align", "make_alignment"]
+__all__ = ["LAYOUTS", "METHODS", "AlignedModel", "align", "make_alignment"]
 
-METHODS = ("none", "phase_lock")
+_CLASSES: dict[str, type[Alignment]] = {
+    "polyphase": Polyphase,
+    "phase_lock": PhaseLock,
+    "phase_tree": PhaseTree,
+    "weighted_frame": WeightedFrame,
+    "group_average": GroupAverage,
+}
+METHODS = ("none", "blur", *_CLASSES)
+LAYOUTS = ("NCHW", "NHWC", "none")
 
 
-def make_alignment(method: str, period: int | None, boundary: str = "circular") -> nn.Module | None:
-    """The module that aligns images before a model of the given period; None for ``"none"``."""
+def make_alignment(method: str, period: int | None, **options: Any) -> Alignment | None:
+    """The alignment of a model of the given period; None for those that choose no phase.
+
+    Args:
+        method: one of `METHODS`.
+        period: see `Alignment`.
+        **options: what the class of the method takes (`PhaseLock`, …).
+
+    Raises:
+        ValueError: an unknown method, or an option that it does not take.
+    """
     check_choice("alignment", method, METHODS)
-    return None if method == "none" else PhaseLock(period, boundary)
+    if method in ("none", "blur"):
+        return None
+    known = [name for name in inspect.signature(_CLASSES[method]).parameters if name != "period"]
+    for name in options:
+        if name not in known:
+            fail(name, f"options of {method!r} only ({', '.join(known) or 'none'})", name)
+    return _CLASSES[method](period, **options)
 
 
 class AlignedModel(nn.Module):
-    """`model` behind an alignment; attributes that it lacks itself are the model's."""
+    """`model` behind an alignment. Other methods of the model are not aligned: use `forward`.
 
-    def __init__(self, model: nn.Module, alignment: nn.Module) -> None:
+    Attributes:
+        model: the model; for ``"blur"`` a copy that shares its weights.
+        alignment: an `Alignment`, or None for ``"blur"``.
+        period_source: where the period comes from: ``"given"``, ``"declared"``, ``"probed at …"``
+            or ``"assumed"`` (nothing was known: the whole image, which is exact for any model).
+        blurred: names of the modules that got a low-pass.
+        layout: of maps, see `align`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        alignment: Alignment | None,
+        period_source: str = "given",
+        blurred: tuple[str, ...] = (),
+        layout: str = "NCHW",
+    ) -> None:
         super().__init__()
-        self.alignment = alignment
         self.model = model
+        self.alignment = alignment
+        self.period_source = period_source
+        self.blurred = blurred
+        self.layout = check_choice("layout", layout, LAYOUTS)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(self.alignment(x))
+    @property
+    def period(self) -> int | None:
+        """The period in pixels that the alignment relies on; None for the whole image."""
+        return None if self.alignment is None else self.alignment.period
+
+    def forward(self, x: Tensor) -> Any:
+        """Images (B, C, H, W) to what the model returns, maps in the image's own coordinates."""
+        if self.alignment is None:
+            return self.model(x)
+        size = (x.shape[-2], x.shape[-1])
+        return self.alignment.through(self.model, x, _restorer(self.model, size, self.layout))
+
+    def extra_repr(self) -> str:
+        if self.alignment is None:
+            return f"blurred={list(self.blurred)}"
+        period = self.period or "whole image"
+        return f"period={period} ({self.period_source}), layout={self.layout!r}"
+
+
+def _restorer(
+    model: nn.Module, size: tuple[int, int], layout: str
+) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """How the outputs of a model of images (…, H, W) move back by an offset."""
+    if layout == "none":
+        return None
+    info: Any = getattr(model, "feature_info", None)
+    strides = info.reduction() if hasattr(info, "reduction") else []
+
+    def restore(output: Tensor, offset: Tensor) -> Tensor:
+        if output.ndim <= 2:
+            return output
+        if output.ndim != 4:
+            expected = f"vectors or maps of layout {layout} (or layout='none' if outputs have no "
+            fail("model", expected + "place in the image)", f"shape {tuple(output.shape)}")
+        output = output if layout == "NCHW" else output.permute(0, 3, 1, 2)
+        grid = output.shape[-2:]
+        # Cells of a declared stride end with the image; others are taken to share it evenly.
+        fitting = [s for s in strides if (-(-size[0] // s), -(-size[1] // s)) == grid]
+        output = place_map(output, offset, size, fitting[0] if fitting else None)
+        return output if layout == "NCHW" else output.permute(0, 2, 3, 1)
+
+    return restore
+
+
+def _find_period(
+    model: nn.Module, input_size: tuple[int, int, int] | None, layout: str
+) -> tuple[int | None, str]:
+    symmetry = getattr(model, "symmetry", None)
+    if symmetry is not None:
+        return symmetry.lockable_period, "declared"
+    if input_size is None:  # timm's models know theirs
+        input_size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
+    if input_size is None:
+        return None, "assumed"
+    channels, height, width = input_size
+    restore = _restorer(model, (height, width), layout)
+    found = kept_period(model, (channels, height, width), restore)
+    return found, f"probed at {channels}x{height}x{width}"
 
 
 def align(
     model: nn.Module,
     method: str = "phase_lock",
     period: int | None = None,
-    boundary: str = "circular",
+    *,
+    input_size: tuple[int, int, int] | None = None,
+    layout: str = "NCHW",
+    **options: Any,
 ) -> AlignedModel:
-    """Wraps a model so that its pooled output follows the image and not the frame.
+    """Wraps a model so that its output follows the image and not the frame.
 
     Args:
-        model: anything that maps (B, C, H, W) to (B, …).
-        method: ``"phase_lock"``.
-        period: the shift in pixels that `model` keeps. By default what the model declares in
-            ``model.symmetry``; a model that declares nothing is taken to keep no shift, and the
-            phase is that of the whole image, which is exact for any model.
-        boundary: ``"circular"`` or ``"window"``, see `PhaseLock`.
+        model: images (B, C, H, W) to a tensor with a row for each image, or lists, tuples and
+            dicts of such. Outputs of rank 2 are taken as pooled (invariance), of rank 4 as maps
+            (equivariance: they come back in the image's own coordinates, see `place_map`).
+        method: ``"phase_lock"``, ``"polyphase"``, ``"phase_tree"``, ``"weighted_frame"``,
+            ``"group_average"``, or ``"blur"``, which chooses no phase but low-passes before every
+            stride and is not exact.
+        period: the shift in pixels that `model` keeps. By default what it declares in
+            ``model.symmetry``; a model that declares nothing is probed at `input_size`, here and
+            now, in some ten passes of three images. `AlignedModel.period_source` says which.
+            The period of a model that keeps none is the whole image: exact for any model.
+        input_size: (C, H, W) for the probe; by default ``model.pretrained_cfg["input_size"]``,
+            timm's. Without either the whole image is assumed. A period found at one size need
+            not hold at another.
+        layout: of maps: ``"NCHW"``, ``"NHWC"``, or ``"none"``: no output has a place.
+        **options: of the method: ``boundary`` for all but ``"group_average"``; ``shift`` for
+            ``"phase_lock"``; ``threshold`` and ``max_phases`` for ``"weighted_frame"``.
 
     Returns:
         A module of the same signature.
 
     Raises:
-        ValueError: an unknown method or boundary, a period below 1, or ``"none"``.
+        ValueError: an unknown method, layout or option, a period below 1, ``"none"``, or a model
+            without a stride that ``"blur"`` can find.
 
     Guarantees:
-        Those of `PhaseLock` (tests/properties/test_phase_lock_laws.py), if `period` is true: a
-        period that the model does not keep makes the promise empty, so state it only if you
-        know it.
+        Those of the method's class (tests/properties/test_alignment_laws.py), if the period is
+        true: a period that the model does not keep makes the promise empty. A map with a cell for
+        each pixel moves exactly; one of stride `s` moves exactly by multiples of `s`, and else by
+        interpolation between its cells.
     """
     check_choice("method", method, [name for name in METHODS if name != "none"])
+    check_choice("layout", layout, LAYOUTS)
+    if method == "blur":
+        for name in options.keys() - {"boundary"}:
+            fail(name, "options of 'blur' only (boundary)", name)
+        model = copy_sharing_weights(model)
+        blurred = blur_strides(model, **options)
+        if not blurred:
+            fail("model", "a strided nn.Conv2d or pooling for method='blur'", "none")
+        return AlignedModel(model, None, "given", tuple(blurred), layout)
+    alignment = make_alignment(method, period, **options)  # complains before a probe's time
+    source = "given"
     if period is None:
-        symmetry = getattr(model, "symmetry", None)
-        period = symmetry.lockable_period if symmetry is not None else None
-    alignment = make_alignment(method, period, boundary)
-    assert alignment is not None
-    return AlignedModel(model, alignment)
+        period, source = _find_period(model, input_size, layout)
+        alignment = make_alignment(method, period, **options)
+    return AlignedModel(model, alignment, source, (), layout)

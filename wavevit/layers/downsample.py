@@ -26,7 +26,18 @@ __all__ = [
 
 
 class Downsample(Part, ABC):
-    """Halves both sides: `halve` makes the smaller map, the rest is the same for all."""
+    """Halves both sides: `halve` makes the smaller map, the rest is the same for all.
+
+    Attributes:
+        decimation: stride of a `halve` that does not low-pass by itself, for `blur_strides`.
+        low_pass: what a map goes through before such a `halve`.
+    """
+
+    decimation = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low_pass: nn.Module = nn.Identity()
 
     @abstractmethod
     def halve(self, image: Tensor) -> Tensor:
@@ -38,7 +49,7 @@ class Downsample(Part, ABC):
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         """Tokens (B, h·w, D) on grid (h, w) to the smaller ones and their grid."""
-        smaller = self.halve(x.transpose(1, 2).unflatten(2, grid))
+        smaller = self.halve(self.low_pass(x.transpose(1, 2).unflatten(2, grid)))
         grid = (smaller.shape[-2], smaller.shape[-1])
         return self.project(smaller.flatten(2).transpose(1, 2)), grid
 
@@ -72,6 +83,8 @@ class ConvDownsample(Downsample):
     Source:
         Wang et al. 2022 (PVT v2), overlapping patch embedding.
     """
+
+    decimation = 1  # `blur_strides` sees the convolution itself
 
     def __init__(self, dim: int, out_dim: int, padding: str, eps: float = 1e-6) -> None:
         super().__init__()
@@ -120,6 +133,8 @@ class BlurPoolDownsample(_PooledDownsample):
     Source:
         Zhang 2019 ("Making convolutional networks shift-invariant again").
     """
+
+    decimation = 1
 
     def __init__(self, dim: int, out_dim: int, padding: str, eps: float = 1e-6) -> None:
         super().__init__(dim, out_dim, eps)

@@ -14,6 +14,7 @@ from wavevit.measure.equivariance import (
     adversarial_shift_accuracy,
     equivariance_error,
 )
+from wavevit.measure.jumps import PATHS, JumpScan, jump_scan
 from wavevit.measure.memory import growth_exponent, peak_activation_bytes
 from wavevit.measure.scale import ScaleSensitivity, scale_sensitivity
 from wavevit.measure.shift import (
@@ -30,6 +31,7 @@ from wavevit.measure.spectrum import AliasingNorm, FrameBounds, aliasing_norm, f
 from wavevit.measure.vocabulary import EffectiveRank, NTermError, effective_rank, n_term_error
 
 __all__ = [
+    "PATHS",
     "SHIFT_MODELS",
     "AdversarialShiftAccuracy",
     "AliasingNorm",
@@ -38,6 +40,7 @@ __all__ = [
     "EffectiveRank",
     "EquivarianceError",
     "FrameBounds",
+    "JumpScan",
     "LocalLipschitz",
     "NTermError",
     "ReceptiveField",
@@ -55,6 +58,7 @@ __all__ = [
     "fourier_shift",
     "frame_bounds",
     "growth_exponent",
+    "jump_scan",
     "latency_ratios",
     "local_lipschitz",
     "n_term_error",

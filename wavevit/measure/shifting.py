@@ -10,30 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wavevit.alignment.shifts import fourier_shift
 from wavevit.checks import check_choice, check_image, fail
 
 __all__ = ["SHIFT_MODELS", "center_crop", "fourier_shift", "shifted"]
 
 SHIFT_MODELS = ("circular", "crop", "subpixel")
-
-
-def fourier_shift(x: Tensor, shift: tuple[float, float]) -> Tensor:
-    """Circular shift of images (B, C, H, W) by real numbers of rows and columns.
-
-    The Nyquist frequency of an even side has no phase of its own; it keeps the cosine of its
-    ramp, so that the result is real and integer shifts equal `torch.roll`.
-    """
-    spectrum = torch.fft.fft2(x.to(torch.promote_types(x.dtype, torch.float32)))
-    for axis, amount in ((-2, shift[0]), (-1, shift[1])):
-        size = x.shape[axis]
-        frequency = torch.fft.fftfreq(size, device=x.device, dtype=spectrum.real.dtype)
-        angle = -2 * torch.pi * amount * frequency
-        imaginary = angle.sin()
-        if size % 2 == 0:
-            imaginary[size // 2] = 0
-        ramp = torch.complex(angle.cos(), imaginary)
-        spectrum = spectrum * (ramp[:, None] if axis == -2 else ramp)
-    return torch.fft.ifft2(spectrum).real.to(x.dtype)
 
 
 def center_crop(windows: Tensor, size: tuple[int, int]) -> Tensor:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from wavevit.alignment import make_alignment
+from wavevit.alignment import blur_strides, place_map
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers import PatchTokenizer, SubbandTokenizer
 from wavevit.models.config import BackboneConfig
+from wavevit.models.grouping import layer_patterns, undecayed
 from wavevit.models.merge import merged
-from wavevit.models.parts import make_position, make_tokenizer
+from wavevit.models.parts import make_backbone_alignment, make_position, make_tokenizer
 from wavevit.models.stage import Stage
 from wavevit.wavelets import wavedec2
 
@@ -43,8 +45,8 @@ class Backbone(nn.Module):
 
     Images are (B, in_chans, H, W) of any size from `config.min_size` pixels a side. Where the
     patch does not divide a side, the bottom and right edge are repeated up to the next multiple;
-    nothing is cropped. With an alignment, features live on the aligned grid: the map of an image
-    is that of its rolled version.
+    nothing is cropped. With an alignment, maps and tokens come back in the image's own coordinates
+    (`wavevit.alignment.place_map`).
 
     Attributes:
         symmetry: the shifts in pixels that pooled features keep, alignment left aside; combined
@@ -54,8 +56,9 @@ class Backbone(nn.Module):
             stage) has one per block, a hierarchical one has one per stage.
 
     Guarantees:
-        The declared symmetry, aligned invariance, and equal weights from equal seeds
-        (tests/properties/test_phase_lock_laws.py, tests/contract/test_backbone.py).
+        The declared symmetry, aligned invariance and equivariance, and equal weights from equal
+        seeds (tests/properties/test_phase_lock_laws.py, test_alignment_laws.py,
+        tests/contract/test_backbone.py).
     """
 
     def __init__(self, config: BackboneConfig) -> None:
@@ -94,9 +97,9 @@ class Backbone(nn.Module):
                 *(stage.symmetry for stage in self._stages),
             ]
         )
-        self.alignment = make_alignment(
-            config.alignment, self.symmetry.lockable_period, config.alignment_boundary
-        )
+        self.alignment = make_backbone_alignment(config, self.symmetry.lockable_period)
+        if config.alignment == "blur":
+            blur_strides(self, config.alignment_boundary)
         self.feature_info = self._describe_features()
 
     @property
@@ -135,11 +138,8 @@ class Backbone(nn.Module):
         return tokens.flatten(1, 2).contiguous(), (tokens.shape[1], tokens.shape[2])
 
     def _steps(self, x: Tensor, end: int | None = None) -> Iterator[tuple[Tensor, tuple[int, int]]]:
-        """Tokens and grid after each entry of `feature_info`, in order, up to entry `end`."""
+        """Tokens and grid of one view after each entry of `feature_info`, up to entry `end`."""
         count = itertools.count()
-        self._check(x)
-        if self.alignment is not None:
-            x = self.alignment(x)
         tokens, grid = self.tokenize(x)
         if self.cls_token is not None:
             tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
@@ -173,9 +173,36 @@ class Backbone(nn.Module):
             for level, want in zip(levels, wanted, strict=True)
         ]
 
-    def _final(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Normalised tokens in the shape of `forward_features`."""
-        return tokens if self._columnar else tokens.transpose(1, 2).unflatten(2, grid)
+    def _aligned(self, function: Callable[[Tensor], Any], x: Tensor, placed: bool) -> Any:
+        """`function` of the views of images; with `placed`, its maps follow the image."""
+        self._check(x)
+        if self.alignment is None:
+            return function(x)
+        size = (x.shape[-2], x.shape[-1])
+        return self.alignment.through(function, x, partial(self._place, size) if placed else None)
+
+    def _place(self, size: tuple[int, int], output: Tensor, offset: Tensor) -> Tensor:
+        if output.ndim != 4:
+            return output  # the class token has no place
+        for stride in self.config.strides:
+            if (-(-size[0] // stride), -(-size[1] // stride)) == output.shape[-2:]:
+                return place_map(output, offset, size, stride)
+        return place_map(output, offset, size)  # odd grids, rounded up stage by stage
+
+    def _as_map(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        return tokens[:, self.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)
+
+    def _last_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised class token (B, 0 or 1, D) and map of one view."""
+        *_, (tokens, grid) = self._steps(x)
+        tokens = self.norm(tokens)
+        return tokens[:, : self.num_prefix_tokens], self._as_map(tokens, grid)
+
+    def _joined(self, prefix: Tensor, features: Tensor) -> Tensor:
+        """What `forward_features` returns: tokens of a columnar model, the map of another."""
+        if not self._columnar:
+            return features
+        return torch.cat([prefix, features.flatten(2).transpose(1, 2)], dim=1)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Last features, normalised unless the norm sits behind the pooling (``fc_norm``).
@@ -187,8 +214,7 @@ class Backbone(nn.Module):
             Tokens (B, T + h·w, D), class token first, for a columnar model; a map
             (B, D, h, w) for a hierarchical one.
         """
-        *_, (tokens, grid) = self._steps(x)
-        return self._final(self.norm(tokens), grid)
+        return self._joined(*self._aligned(self._last_features, x, placed=True))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pools what `forward_features` gave and classifies: (B, num_classes).
@@ -206,7 +232,12 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, num_classes), or pooled features without a head."""
-        return self.forward_head(self.forward_features(x))
+        # What is pooled has no place: nothing is moved back.
+        return self._aligned(
+            lambda view: self.forward_head(self._joined(*self._last_features(view))),
+            x,
+            placed=False,
+        )
 
     def forward_intermediates(
         self,
@@ -235,18 +266,26 @@ class Backbone(nn.Module):
         check_choice("output_fmt", output_fmt, ("NCHW", "NLC"))
         chosen, last = self.feature_indices(indices), len(self.feature_info) - 1
         end = chosen[-1] if stop_early or intermediates_only else last
+        prefix, final, kept = self._aligned(
+            lambda view: self._chosen_features(view, chosen, norm, end), x, placed=True
+        )
+        if output_fmt == "NLC":
+            kept = [item.flatten(2).transpose(1, 2) for item in kept]
+        return kept if intermediates_only else (self._joined(prefix, final), kept)
+
+    def _chosen_features(
+        self, x: Tensor, chosen: Sequence[int], norm: bool, end: int
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Class token, map of entry `end` and chosen maps of one view."""
+        last = len(self.feature_info) - 1
         kept, tokens, grid = [], x, (0, 0)
         for index, (tokens, grid) in enumerate(self._steps(x, end)):
             if index == last:
                 tokens = self.norm(tokens)
-            if index not in chosen:
-                continue
-            item = self.norm(tokens) if norm and self._columnar and index < last else tokens
-            item = item[:, self.num_prefix_tokens :]
-            if output_fmt == "NCHW":
-                item = item.transpose(1, 2).unflatten(2, grid)
-            kept.append(item)
-        return kept if intermediates_only else (self._final(tokens, grid), kept)
+            if index in chosen:
+                normed = norm and self._columnar and index < last
+                kept.append(self._as_map(self.norm(tokens) if normed else tokens, grid))
+        return tokens[:, : self.num_prefix_tokens], self._as_map(tokens, grid), kept
 
     def feature_indices(self, indices: int | Sequence[int] | None) -> list[int]:
         """Resolves what `forward_intermediates` and ``out_indices`` take, negatives included.
@@ -347,30 +386,9 @@ class Backbone(nn.Module):
         return merged(self)
 
     def no_weight_decay(self) -> set[str]:
-        """Parameters that weight decay should leave alone, beside biases and norms.
-
-        What multiplies features (matrices and kernels) decays; tokens, positions, tables of
-        biases, temperatures and gains do not.
-        """
-        decays = {
-            id(module.weight)
-            for module in self.modules()
-            if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-        }
-        return {n for n, p in self.named_parameters() if p.ndim > 1 and id(p) not in decays}
+        """Parameters that weight decay should leave alone, beside biases and norms."""
+        return undecayed(self)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """timm's patterns for layer-wise learning rates."""
-        blocks = (
-            [(r"^stages\.(\d+)", None)]
-            if coarse
-            else [
-                (r"^stages\.(\d+)\.(?:downsample|inject)", (0,)),
-                (r"^stages\.(\d+)\.blocks\.(\d+)", None),
-                (r"^stages\.(\d+)\.norm", (99999,)),  # timm's mark for: with the one before
-            ]
-        )
-        return {
-            "stem": r"^cls_token|^tokenizer|^token_norm|^position",
-            "blocks": [*blocks, (r"^(?:fc_)?norm", (99999,))],
-        }
+        return layer_patterns(coarse)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wavevit.alignment import BOUNDARIES, METHODS
+from wavevit.alignment import BOUNDARIES, METHODS, SHIFTS
 from wavevit.checks import check_at_least, check_choice, check_multiple, fail
 from wavevit.layers.padding import PADDINGS
 
@@ -152,8 +152,11 @@ class BackboneConfig:
         stage_norm: LayerNorm at the end of every stage (PVT v2), not of the last one only.
         padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``. With zeros,
             tokenizers that reach beyond the image repeat or mirror its border instead.
-        alignment: ``"none"`` or ``"phase_lock"``; its period follows from the other fields.
+        alignment: ``"none"``, ``"blur"``, ``"polyphase"``, ``"phase_lock"``, ``"phase_tree"``,
+            ``"weighted_frame"`` or ``"group_average"``; the period follows from the other fields.
         alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
+        alignment_shift: ``"integer"`` or ``"fractional"``; read by ``"phase_lock"``.
+        alignment_threshold: share below the best phase; read by ``"weighted_frame"``.
         pool: ``"token"`` (class token) or ``"avg"``.
         fc_norm: put the final norm behind the pooling, not before it, as timm's ViT with average
             pooling has it; `forward_features` is not normalised then.
@@ -177,6 +180,8 @@ class BackboneConfig:
     padding: str = "zeros"
     alignment: str = "none"
     alignment_boundary: str = "circular"
+    alignment_shift: str = "integer"
+    alignment_threshold: float = 0.05
     pool: str = "avg"
     fc_norm: bool = False
     num_classes: int = 1000
@@ -193,6 +198,9 @@ class BackboneConfig:
         check_choice("padding", self.padding, PADDINGS)
         check_choice("alignment", self.alignment, METHODS)
         check_choice("alignment_boundary", self.alignment_boundary, BOUNDARIES)
+        check_choice("alignment_shift", self.alignment_shift, SHIFTS)
+        if not 0 < self.alignment_threshold <= 1:
+            fail("alignment_threshold", "a share in (0, 1]", self.alignment_threshold)
         check_choice("pool", self.pool, POOLS)
         check_at_least("patch_size", self.patch_size, 1)
         if self.patch_size & (self.patch_size - 1) and (

@@ -43,6 +43,7 @@ class FeatureBackbone(nn.Module):
         self.out_indices = backbone.prune_intermediate_layers(chosen, prune_norm=True)
         entries: list[dict[str, Any]] = [backbone.feature_info[i] for i in self.out_indices]
         self.feature_info = FeatureInfo(entries)
+        self.symmetry = backbone.symmetry
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.backbone.forward_intermediates(

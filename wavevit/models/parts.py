@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from wavevit.alignment import Alignment, make_alignment
 from wavevit.layers.attention_downsample import AttentionDownsample
 from wavevit.layers.blocks import ConvMlp, Mlp
 from wavevit.layers.downsample import (
@@ -39,7 +42,14 @@ from wavevit.layers.tokenizers import (
 )
 from wavevit.models.config import BackboneConfig, StageConfig
 
-__all__ = ["make_downsample", "make_mixer", "make_mlp", "make_position", "make_tokenizer"]
+__all__ = [
+    "make_backbone_alignment",
+    "make_downsample",
+    "make_mixer",
+    "make_mlp",
+    "make_position",
+    "make_tokenizer",
+]
 
 
 def make_tokenizer(config: BackboneConfig) -> Part:
@@ -192,3 +202,16 @@ def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Par
         case "lifting":
             return LiftingDownsample(dim, out, config.wavelet, eps)
     raise AssertionError(stage.downsample)
+
+
+def make_backbone_alignment(config: BackboneConfig, period: int | None) -> Alignment | None:
+    """What chooses the phases of a backbone that keeps `period`; None where nothing does."""
+    options: dict[str, Any] = {"boundary": config.alignment_boundary}
+    match config.alignment:
+        case "none" | "blur" | "group_average":
+            options = {}
+        case "phase_lock":
+            options["shift"] = config.alignment_shift
+        case "weighted_frame":
+            options["threshold"] = config.alignment_threshold
+    return make_alignment(config.alignment, period, **options)

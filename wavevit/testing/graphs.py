@@ -1,4 +1,4 @@
-"""One graph of a whole model: compiled without a break, exported with a free batch or free sides."""
+"""One graph of a whole model: compiled without a break, exported with what is free left free."""
 
 from __future__ import annotations
 

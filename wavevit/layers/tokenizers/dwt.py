@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, levels_of
@@ -52,10 +52,12 @@ class PacketTokenizer(SubbandTokenizer):
         level = levels_of(patch_size, "dwt", minimum=1)
         super().__init__(in_chans, embed_dim, packet_octaves(level), subband_norm)
         self.level, self.wavelet, self.act = level, wavelet, subband_act
+        self.decimation = patch_size
+        self.low_pass: nn.Module = nn.Identity()  # a slot for `blur_strides`
         self.symmetry = Symmetry(patch_size)
 
     def analyse(self, x: Tensor) -> Tensor:
-        return wavepacket2(x, self.wavelet, level=self.level).flatten(1, 2)
+        return wavepacket2(self.low_pass(x), self.wavelet, level=self.level).flatten(1, 2)
 
     def activate(self, bands: Tensor) -> Tensor:
         return F.gelu(bands) if self.act else bands

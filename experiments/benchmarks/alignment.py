@@ -1,0 +1,224 @@
+"""What each alignment does to real architectures: exactness, sensitivity, agreement, time.
+
+Question: what does a wrapper buy for a model that was never built for shifts?
+
+    python -m experiments.benchmarks.alignment                # measure; write record and page
+    python -m experiments.benchmarks.alignment --quick        # two images, one round: does it run?
+    python -m experiments.benchmarks.alignment --pretrained   # timm's weights (a download)
+    python -m experiments.benchmarks.alignment --render       # the page's tables from the record
+
+Models: six of timm's at 224 pixels, random weights unless asked otherwise, and our
+`vit_tiny_patch16` without positions, which keeps shifts by 16. Images: bundled photographs whose
+windows of 256 pixels hold a crop of 224, grey, as three channels. Float32.
+
+exact: largest relative change of the logits under two rolls. R: change under a shift of one pixel
+over the mean distance between images. agree: pairs of shifts with the same top-1 (C-Cons,
+S-Cons). calls: runs of the model per image. time: processor time of a forward pass of two images
+in one thread, as a multiple of the plain model's, interleaved, median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.reporting.markdown import replaced_between
+from wavevit.alignment import AlignedModel, align
+from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.measure import (
+    center_crop,
+    shift_consistency,
+    shift_sensitivity,
+)
+from wavevit.models import create_model
+
+__all__ = ["PAGE", "RECORD", "main", "measure", "page_with"]
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "experiments" / "records" / "alignment" / "audit.json"
+PAGE = ROOT / "docs" / "shift-invariance.md"
+BEGIN, END = "<!-- begin: audit -->", "<!-- end: audit -->"
+
+TIMM = (
+    "vit_tiny_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "pvt_v2_b0",
+    "mvitv2_tiny",
+    "convnext_atto",
+    "resnet18",
+)
+OURS = "vit_tiny_patch16, no positions"
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "blur": ("blur", {}),
+    "polyphase": ("polyphase", {}),
+    "phase_tree": ("phase_tree", {}),
+    "phase_lock": ("phase_lock", {}),
+    "phase_lock, fractional": ("phase_lock", {"shift": "fractional"}),
+    "phase_lock, window": ("phase_lock", {"boundary": "window"}),
+    "weighted_frame": ("weighted_frame", {}),
+}
+COLUMNS = ("exact", "R roll", "R crop", "agree roll", "agree crop", "calls", "time")
+
+
+def import_timm() -> Any:
+    """timm, also where torchvision's wheel asks for operators that a CPU torch lacks."""
+    if not hasattr(torch.ops.torchvision, "nms"):
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import_timm.library = library  # type: ignore[attr-defined]  # it lives as long as we do
+    import timm
+
+    return timm
+
+
+def build(name: str, pretrained: bool) -> nn.Module:
+    """A model of the audit, in eval mode."""
+    torch.manual_seed(0)
+    if name == OURS:
+        return create_model("vit_tiny_patch16", position="none", pool="avg").eval()
+    return import_timm().create_model(name, pretrained=pretrained).eval()
+
+
+def windows(count: int, side: int = 256) -> Tensor:
+    """Middles of the first photographs that are large enough: (count, 3, side, side)."""
+    found: list[Tensor] = []
+    for name in NAMES:
+        image = load_photograph(name)
+        if min(image.shape) >= side and len(found) < count:
+            found.append(center_crop(image[None, None], (side, side)))
+    return ((torch.cat(found) - 0.5) / 0.25).expand(-1, 3, -1, -1)
+
+
+def exactness(model: Callable[[Tensor], Tensor], x: Tensor) -> float:
+    """The largest relative change under two rolls."""
+    with torch.no_grad():
+        still = model(x)
+        moved = [model(torch.roll(x, shift, (-2, -1))) for shift in ((0, 1), (11, -5))]
+    return max(float(((m - still).norm(dim=1) / still.norm(dim=1)).max()) for m in moved)
+
+
+def processor_times(models: dict[str, nn.Module], x: Tensor, rounds: int) -> dict[str, float]:
+    """Processor time of each model as a multiple of that of ``"none"`` in the same round."""
+    ratios: dict[str, list[float]] = {name: [] for name in models}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for turn in range(rounds + 1):
+            seconds = {}
+            for name, model in models.items():
+                start = time.process_time()
+                with torch.no_grad():
+                    model(x)
+                seconds[name] = time.process_time() - start
+            if turn:  # the first round warms up
+                for name, value in seconds.items():
+                    ratios[name].append(value / seconds["none"])
+    finally:
+        torch.set_num_threads(threads)
+    return {name: statistics.median(values) for name, values in ratios.items()}
+
+
+def row(model: nn.Module, x: Tensor, pairs: int) -> dict[str, float]:
+    """The figures of one model, its time left out."""
+    size = x.shape[-1] * 7 // 8
+    crops = center_crop(x, (size, size))
+    options = {"crop_size": size, "batch_size": 4}
+    found = {"exact": exactness(model, crops[:2])}
+    for kind, label, images in (("circular", "roll", crops), ("crop", "crop", x)):
+        sensitivity = shift_sensitivity(model, images, (1,), kind=kind, **options)
+        agreement = shift_consistency(model, images, kind=kind, pairs_per_image=pairs, **options)
+        found |= {f"R {label}": sensitivity.values[0], f"agree {label}": agreement.percent}
+    alignment = model.alignment if isinstance(model, AlignedModel) else None
+    found["calls"] = 1.0 if alignment is None else float(alignment.calls(crops).double().mean())
+    return found
+
+
+def measure(
+    names: Sequence[str] = (OURS, *TIMM),
+    quick: bool = False,
+    pretrained: bool = False,
+    size: int = 256,
+) -> dict[str, Any]:
+    """Everything that the page shows."""
+    count, pairs, rounds = (2, 1, 1) if quick else (4, 1, 3)
+    x = windows(count, size)
+    audit: dict[str, Any] = {}
+    for name in names:
+        plain = build(name, pretrained)
+        first = align(plain)  # finds the period once for all methods
+        models: dict[str, nn.Module] = {"none": plain}
+        for label, (method, options) in METHODS.items():
+            aligned = align(plain, method, first.period or max(x.shape), **options)
+            models[label] = aligned
+        rows = {label: row(model, x, pairs) for label, model in models.items()}
+        crop = center_crop(x[:2], (size * 7 // 8,) * 2)
+        times = processor_times(models, crop, rounds)
+        for label, ratio in times.items():
+            rows[label] = {k: float(f"{v:.4g}") for k, v in (rows[label] | {"time": ratio}).items()}
+        period = first.period or "whole image"
+        audit[name] = {"period": f"{period} ({first.period_source})", "methods": rows}
+        print(render({"audit": {name: audit[name]}}), flush=True)
+    return {
+        "audit": audit,
+        "images": count,
+        "pairs_per_image": pairs,
+        "weights": "pretrained" if pretrained else "random",
+        "environment": {
+            "torch": torch.__version__,
+            "machine": platform.machine(),
+            "threads": torch.get_num_threads(),
+        },
+    }
+
+
+def render(record: dict[str, Any]) -> str:
+    """The page's tables, every number out of the record."""
+    lines = []
+    for name, entry in record["audit"].items():
+        lines += ["", f"**{name}**, period: {entry['period']}", ""]
+        lines += [f"| method | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+        for method, values in entry["methods"].items():
+            cells = [f"{values['exact']:.0e}", f"{values['R roll']:.3f}", f"{values['R crop']:.3f}"]
+            cells += [f"{values[c]:.0f}" for c in ("agree roll", "agree crop")]
+            cells += [f"{values[c]:.2f}" for c in ("calls", "time")]
+            lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines).strip()
+
+
+def page_with(record: dict[str, Any], page: str) -> str:
+    """The page with its generated part replaced."""
+    return replaced_between(page, BEGIN, END, render(record))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="two images, one round; no record")
+    parser.add_argument("--pretrained", action="store_true", help="timm's weights; no record")
+    parser.add_argument("--models", nargs="+", choices=(OURS, *TIMM), default=(OURS, *TIMM))
+    parser.add_argument("--render", action="store_true", help="only rewrite the page's tables")
+    options = parser.parse_args()
+    if options.quick or options.pretrained:
+        measure(options.models, options.quick, options.pretrained)
+        return
+    if not options.render:
+        RECORD.parent.mkdir(parents=True, exist_ok=True)
+        earlier = json.loads(RECORD.read_text())["audit"] if RECORD.exists() else {}
+        for name in options.models:  # one by one: an interrupted audit keeps what it has
+            record = measure([name])
+            earlier |= record["audit"]
+            RECORD.write_text(json.dumps(record | {"audit": earlier}, indent=1) + "\n")
+    PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The page "How to make your ViT shift-invariant": its code runs, its tables are the record."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import torch
+
+from experiments.benchmarks.alignment import PAGE, RECORD, page_with
+
+
+def test_the_first_lines_do_what_they_say(capsys) -> None:
+    first, then = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
+    assert len([line for line in first.splitlines() if line]) <= 3
+    torch.manual_seed(0)
+    exec(first + then, {})
+    period, change = capsys.readouterr().out.splitlines()
+    assert period in then
+    assert float(re.findall(r"tensor\(([\d.e+-]+)", change)[0]) < 1e-4
+
+
+def test_the_page_shows_the_record() -> None:
+    page = PAGE.read_text()
+    assert page == page_with(json.loads(RECORD.read_text()), page)
+
+
+def test_files_that_the_page_names_exist() -> None:
+    root = Path(__file__).parents[2]
+    named = re.findall(r"`((?:tests|experiments)/[\w/]+\.py)`", PAGE.read_text())
+    assert len(named) >= 2
+    assert not [name for name in named if not (root / name).exists()]

@@ -1,0 +1,195 @@
+"""`align`: what it finds out, what it says, what it refuses, and that it leaves a model alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import wavevit
+from wavevit.alignment import LowPass, kept_period
+from wavevit.testing import assert_close_relative, assert_shift_invariant
+
+
+class Net(nn.Module):
+    """A convolution of this stride on a circle, then the mean: it keeps shifts by the stride."""
+
+    def __init__(self, stride: int, dense: bool = False, padding_mode: str = "circular") -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(2, 4, 3, stride, padding=1, padding_mode=padding_mode)
+        self.dense = dense
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = F.gelu(self.conv(x))
+        return features if self.dense else features.mean(dim=(2, 3))
+
+
+def noise(batch: int = 2, size: tuple[int, int] = (16, 24)) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, 2, *size, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_the_probe_finds_the_period(stride: int, dense: bool) -> None:
+    model = wavevit.align(Net(stride, dense), input_size=(2, 16, 24))
+    assert model.period == stride
+    assert model.period_source == "probed at 2x16x24"
+    assert f"period={stride} (probed at 2x16x24)" in repr(model)
+
+
+def test_the_probe_finds_none_where_borders_break_it() -> None:
+    model = wavevit.align(Net(4, padding_mode="zeros"), input_size=(2, 16, 16))
+    assert model.period is None
+    assert "period=whole image (probed at 2x16x16)" in repr(model)
+    assert_shift_invariant(model, noise(size=(16, 16)), [(0, 1), (5, 7)])
+
+
+def test_declared_given_and_assumed_periods() -> None:
+    ours = wavevit.create_model("test_haar_pyramid", img_size=32)
+    found = [
+        wavevit.align(ours),
+        wavevit.align(ours, period=32),
+        wavevit.align(Net(2)),
+        wavevit.align(wavevit.create_model("test_haar_pyramid", img_size=32, features_only=True)),
+    ]
+    assert [model.period for model in found] == [16, 32, None, 16]
+    sources = [model.period_source for model in found]
+    assert sources == ["declared", "given", "assumed", "declared"]
+
+
+def test_the_probe_leaves_the_model_as_it_was() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(2), Net(2)).double().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert kept_period(model, (2, 16, 16)) == 2
+    assert model.training
+    assert model[0].training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+class Structured(nn.Module):
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        maps = F.avg_pool2d(x, 4)
+        return {"maps": [maps, (x, maps.permute(0, 2, 3, 1))][:1], "mean": x.mean(dim=(2, 3))}
+
+
+@pytest.mark.parametrize("method", ["phase_lock", "weighted_frame"])
+def test_structures_come_back_whole(method: str) -> None:
+    x, model = noise(), wavevit.align(Structured(), method, 4)
+    still, moved = model(x), model(torch.roll(x, (8, -4), (2, 3)))
+    assert_close_relative(moved["mean"], still["mean"])
+    assert_close_relative(moved["maps"][0], torch.roll(still["maps"][0], (2, -1), (2, 3)))
+
+
+def test_maps_with_channels_last() -> None:
+    class Last(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).permute(0, 2, 3, 1)
+
+    x = noise()
+    last = wavevit.align(Last(4, dense=True), period=4, layout="NHWC")
+    first = wavevit.align(Net(4, dense=True), period=4)
+    assert_close_relative(last(x).permute(0, 3, 1, 2), first(x))
+    still = wavevit.align(Net(4, dense=True), layout="none")  # the whole image
+    assert_close_relative(still(torch.roll(x, (1, 6), (2, 3))), still(x), bound=1e-9)
+
+
+def test_blur_is_the_dense_layer_low_passed_and_decimated() -> None:
+    """It is put before the stride, at the strided layer's cost, and weights keep their names."""
+    model, x = Net(4, dense=True), noise()
+    blurred = wavevit.align(model, "blur")
+    dense = Net(1, dense=True)
+    expected = F.gelu(LowPass((4, 4))(dense.conv(x))[..., ::4, ::4])
+    assert_close_relative(blurred(x), expected)
+    assert blurred.blurred == ("conv",)
+    assert blurred.model.state_dict().keys() == model.state_dict().keys()
+    assert blurred.model.conv.weight is model.conv.weight
+    assert model.conv._forward_pre_hooks == {}
+
+
+def test_blurred_pooling_is_dense_then_low_passed() -> None:
+    x = noise()
+    pooling = nn.Sequential(nn.MaxPool2d(2), nn.AvgPool2d(2))
+    expected = LowPass((2, 2))(F.max_pool2d(x, 2, stride=1))[..., ::2, ::2]
+    expected = F.avg_pool2d(LowPass((2, 2))(expected), 2)
+    assert_close_relative(wavevit.align(pooling, "blur")(x), expected)
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_low_pass_has_the_known_taps_and_stops_the_sampling_frequency(stride: int) -> None:
+    impulse = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
+    impulse[..., 8, 8] = 1
+    response = LowPass((stride, 1))(impulse)[0, 0, :, 8]
+    if stride == 2:
+        assert response[7:10].tolist() == [0.25, 0.5, 0.25]
+    spectrum = torch.fft.fft(response).abs()
+    assert spectrum[0] == pytest.approx(1)
+    assert spectrum[16 // stride :: 16 // stride].max() < 1e-12
+
+
+def test_blur_reaches_every_stride_of_ours() -> None:
+    found = {}
+    for name in ("test_vit", "test_haar_vit", "test_haar_pyramid", "test_swin", "test_pvt_v2"):
+        model = wavevit.create_model(name, img_size=32)
+        found[name] = [n.split(".")[0] for n in wavevit.align(model, "blur").blurred]
+    stages = {name: names.count("stages") for name, names in found.items()}
+    assert all(names[0] == "tokenizer" for names in found.values())
+    assert stages["test_vit"] == stages["test_haar_vit"] == 0
+    for name in ("test_haar_pyramid", "test_swin", "test_pvt_v2"):
+        assert stages[name] >= len(wavevit.model_config(name).stages) - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "none"}, "method: expected one of"),
+        ({"method": "phase_look"}, "nearest: phase_lock"),
+        ({"period": 0}, "period: expected an integer of at least 1"),
+        ({"layout": "CHWN"}, "layout: expected one of"),
+        ({"threshold": 0.1}, "threshold: expected options of 'phase_lock' only"),
+        (
+            {"method": "weighted_frame", "threshold": 0.0},
+            "threshold: expected a share",
+        ),
+        ({"method": "weighted_frame", "max_phases": 0}, "max_phases: expected an integer"),
+        ({"shift": "half"}, "shift: expected one of 'integer', 'fractional'"),
+        ({"method": "blur", "shift": "integer"}, "shift: expected options of 'blur' only"),
+    ],
+)
+def test_refuses(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        wavevit.align(Net(2), **arguments)
+
+
+def test_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(ValueError, match="model: expected a strided"):
+        wavevit.align(nn.Linear(2, 2), "blur")
+    tokens = wavevit.align(nn.Flatten(2), period=1)
+    with pytest.raises(ValueError, match="layout='none' if outputs have no place"):
+        tokens(noise())
+    with pytest.raises(ValueError, match="model: expected an output of tensors"):
+        wavevit.align(Strange())(noise())
+
+
+class Strange(nn.Module):
+    def forward(self, x: Tensor) -> str:
+        return "cat"
+
+
+def test_labels_per_pixel_follow_too() -> None:
+    """Integer maps cannot be interpolated, and need not be where a cell is a pixel."""
+    model = wavevit.align(Labels(), period=2)
+    x = noise()
+    moved = model(torch.roll(x, (3, 1), (2, 3)))
+    assert torch.equal(moved, torch.roll(model(x), (3, 1), (2, 3)))
+
+
+class Labels(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x > x.mean(dim=(1, 2, 3), keepdim=True)).long()

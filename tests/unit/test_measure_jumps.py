@@ -1,0 +1,62 @@
+"""The jump scan: closed forms, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wavevit.measure import jump_scan
+
+
+def noise(batch: int = 3) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, 1, 8, 9, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("path", ["subpixel", "line"])
+def test_a_linear_map_does_not_jump(path: str) -> None:
+    scan = jump_scan(lambda x: x.flatten(1), noise(), path=path)
+    assert scan.dt < 1e-9
+    assert scan.largest_jump < 1e-7
+    assert not any(scan.jumps())
+
+
+def test_variation_of_a_straight_line_is_its_length() -> None:
+    x = noise()
+    scan = jump_scan(lambda x: x.flatten(1), x, path="line")
+    expected = (torch.roll(x, -1, 0) - x).flatten(1).norm(dim=1) / x.flatten(1).norm(dim=1)
+    assert scan.variation == pytest.approx(expected.tolist())
+
+
+def test_a_step_function_jumps_by_its_height_where_it_steps() -> None:
+    """Along the line from level 0 to level 1 the mean is the time itself; it steps at 0.3."""
+    x = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).double()
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean(dim=(1, 2, 3))
+        return torch.stack([2 + mean, 3.0 * (mean > 0.3)], dim=1)
+
+    scan = jump_scan(step, x, path="line")
+    assert scan.jump[0] == pytest.approx(3 / 2)
+    assert scan.place[0] == pytest.approx(0.3, abs=1e-8)
+    assert all(scan.jumps())
+
+
+def test_a_small_step_hides_behind_no_steeper_slope_than_the_candidates_see() -> None:
+    x = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).double()
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean(dim=(1, 2, 3))
+        return torch.stack([5 + 20 * mean**8, 0.5 * (mean > 0.3)], dim=1)
+
+    assert not any(jump_scan(model, x, path="line", candidates=1).jumps())
+    assert all(jump_scan(model, x, path="line", candidates=32).jumps())
+
+
+def test_refuses() -> None:
+    with pytest.raises(ValueError, match="images: expected float64"):
+        jump_scan(lambda x: x, noise().float())
+    with pytest.raises(ValueError, match="at least 2 for path='line'"):
+        jump_scan(lambda x: x, noise(1), path="line")
+    with pytest.raises(ValueError, match="path: expected one of"):
+        jump_scan(lambda x: x, noise(), path="zigzag")

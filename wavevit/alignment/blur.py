@@ -1,0 +1,126 @@
+"""A low-pass before every stride: nothing is chosen; what would alias is damped instead."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.alignment.statistics import BOUNDARIES
+from wavevit.checks import check_choice, fail
+
+__all__ = ["LowPass", "blur_strides", "copy_sharing_weights"]
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class LowPass(nn.Module):
+    """Two running means of `stride` pixels per axis: a triangle of ``2 * stride - 1`` taps.
+
+    For stride 2 these are the taps (1, 2, 1) / 4. The filter is zero at every multiple of the
+    new sampling frequency, which is what would alias to a constant.
+
+    Args:
+        stride: of the decimation that follows, (rows, columns).
+        boundary: ``"circular"``, or ``"window"`` for real crops, whose edge pixels are repeated.
+
+    Source:
+        Zhang 2019 (BlurPool) for the taps of stride 2; wider strides ours.
+    """
+
+    def __init__(self, stride: tuple[int, int], boundary: str = "circular") -> None:
+        super().__init__()
+        self.stride = stride
+        self.boundary = check_choice("boundary", boundary, BOUNDARIES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        channels = x.shape[1]
+        for axis, stride in zip((-2, -1), self.stride, strict=True):
+            if stride == 1:
+                continue
+            side = x.shape[axis]
+            index = torch.arange(1 - stride, side + stride - 1, device=x.device)
+            index = index % side if self.boundary == "circular" else index.clamp(0, side - 1)
+            steps = torch.arange(1 - stride, stride, device=x.device, dtype=x.dtype)
+            taps = (1 - steps.abs() / stride) / stride
+            kernel = taps[:, None] if axis == -2 else taps[None]
+            kernel = kernel.expand(channels, 1, *kernel.shape)
+            x = F.conv2d(x.index_select(axis, index), kernel, groups=channels)
+        return x
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}, boundary={self.boundary!r}"
+
+
+class _BlurInput:
+    """A forward pre-hook: the module sees its image low-passed."""
+
+    def __init__(self, low_pass: LowPass) -> None:
+        self.low_pass = low_pass
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (self.low_pass(inputs[0]), *inputs[1:])
+
+
+class _Decimate(nn.Module):
+    def __init__(self, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., :: self.stride[0], :: self.stride[1]]
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
+    """Puts a low-pass before every decimation of a model that it can find, in place.
+
+    * Strided `nn.Conv2d` and `nn.AvgPool2d`: the input is low-passed. As both commute with the
+      filter, this *is* the layer at stride 1, low-passed and decimated, at the cost of the strided
+      one.
+    * Strided `nn.MaxPool2d`: the maximum is taken at stride 1, low-passed, then decimated.
+    * A module with a slot `low_pass` and its stride in `decimation` (our wavelet tokenizer and
+      downsamplers): the slot is filled.
+
+    Parameters and their names stay what they were.
+
+    Returns:
+        The names of the modules reached. Decimations by slicing and reshaping (Swin's merging in
+        timm) cannot be seen from outside.
+    """
+    reached = []
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Conv2d | nn.AvgPool2d) and max(_pair(module.stride)) > 1:
+            low_pass = LowPass(_pair(module.stride), boundary)
+            module.register_forward_pre_hook(_BlurInput(low_pass))
+        elif isinstance(module, nn.MaxPool2d) and max(_pair(module.stride)) > 1:
+            dense = copy.copy(module)
+            dense.stride = 1
+            stride = _pair(module.stride)
+            new = nn.Sequential(dense, LowPass(stride, boundary), _Decimate(stride))
+            parent, _, child = name.rpartition(".")
+            if not child:
+                fail("model", "a model around its pooling", "a bare MaxPool2d")
+            setattr(model.get_submodule(parent), child, new)
+        elif isinstance(getattr(module, "low_pass", None), nn.Identity):
+            stride = _pair(module.decimation)
+            if max(stride) == 1:
+                continue
+            module.low_pass = LowPass(stride, boundary)
+        else:
+            continue
+        reached.append(name)
+    return reached
+
+
+def copy_sharing_weights(model: Module) -> Module:
+    """A copy whose modules are its own and whose parameters and buffers are the model's."""
+    shared = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in shared})

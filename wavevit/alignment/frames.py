@@ -1,0 +1,110 @@
+"""Averages over phases: nothing is chosen hard, so nothing jumps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wavevit.alignment.base import Alignment, Views
+from wavevit.alignment.statistics import fold, laplacian_energy, spans, taper
+from wavevit.checks import check_at_least, fail
+
+__all__ = ["GroupAverage", "WeightedFrame"]
+
+
+class WeightedFrame(Alignment):
+    """``Σ_k w_k(x) g(T_{-k} x)`` over the phases that come close to the best one.
+
+    The strength `S_k` of a phase is the energy of the image's Laplacian on it (ten times clearer
+    than the energy of the pixels); ``w_k ∝ max(S_k - θ, 0)`` with ``θ = (1 - threshold) max S``.
+
+    Args:
+        period: see `Alignment`.
+        boundary: see `Alignment`.
+        threshold: in (0, 1]: the share below the best at which a phase stops counting. Small
+            means few calls and a steep change of hands, 1 a weight for every phase. The slope of
+            the weights, and so of the model, grows like ``1 / threshold``.
+        max_phases: at most so many calls for an image: θ rises to the strength of the next phase
+            after the first `max_phases`. Still exact, and continuous but where as many phases
+            *and one more* tie for the best. With it, and only then, `torch.compile` makes one
+            graph (all `max_phases` views of each image are run then, whatever their weights).
+
+    Raises:
+        ValueError: a threshold outside (0, 1] or `max_phases` below 1.
+
+    Guarantees:
+        With ``boundary="circular"``: exact for integer circular shifts as `PhaseLock`, for every
+        image, ties included, in every dtype, and continuous everywhere while `max_phases` is
+        None (jump scan; tests/properties/test_alignment_laws.py). *Not* guaranteed: a cost.
+        Stripes of period two make all phases of a kind equal and take up to P² calls.
+
+    Source:
+        Weighted frames: Dym, Lawrence & Siegel 2024 (arXiv 2402.16077). Statistic, threshold and
+        the bound on calls are ours.
+    """
+
+    def __init__(
+        self,
+        period: int | None,
+        boundary: str = "circular",
+        threshold: float = 0.05,
+        max_phases: int | None = None,
+    ) -> None:
+        super().__init__(period, boundary)
+        if not 0 < threshold <= 1:
+            fail("threshold", "a share in (0, 1]", threshold)
+        if max_phases is not None:
+            check_at_least("max_phases", max_phases, 1)
+        self.threshold = float(threshold)
+        self.max_phases = max_phases
+
+    def views(self, x: Tensor) -> Views:
+        """The views of positive weight, images in order."""
+        span = spans(x.shape[-2:], self.period)
+        strength = fold(taper(laplacian_energy(x), self.boundary), span).flatten(1).double()
+        count = strength.shape[1]
+        most = count if self.max_phases is None else self.max_phases
+        bounded = most < count
+        kept = most + 1 if bounded else count
+        top, phase = strength.topk(kept, dim=1)
+        floor = top[:, :1] * (1 - self.threshold)
+        if bounded:
+            floor = torch.maximum(floor, top[:, -1:])
+            top, phase = top[:, :-1], phase[:, :-1]
+        weight = (top - floor).clamp_min(0)
+        total = weight.sum(dim=1, keepdim=True)
+        # No strength at all (a constant image), or more ties than phases: the first one it is.
+        first = torch.zeros_like(weight)
+        first[:, 0] = 1
+        weight = torch.where(total > 0, weight / torch.where(total > 0, total, 1.0), first)
+        offset = torch.stack([phase // span[1], phase % span[1]], dim=-1)
+        if bounded and torch.compiler.is_compiling():
+            image = torch.arange(len(x), device=x.device)[:, None].expand_as(phase)
+            return Views(offset.flatten(0, 1), image.flatten(), weight.flatten())
+        image, place = (weight > 0).nonzero(as_tuple=True)
+        return Views(offset[image, place], image, weight[image, place])
+
+    def extra_repr(self) -> str:
+        bound = f", threshold={self.threshold}, max_phases={self.max_phases}"
+        return super().extra_repr() + bound
+
+
+class GroupAverage(Alignment):
+    """The mean over all P² phases: the oracle of the others, at P² calls.
+
+    Guarantees:
+        Exact for integer circular shifts and continuous for every image, with the model's own
+        gradient averaged (tests/properties/test_alignment_laws.py). The boundary does not
+        matter: nothing is chosen.
+    """
+
+    def __init__(self, period: int | None) -> None:
+        super().__init__(period)
+
+    def views(self, x: Tensor) -> Views:
+        """All views, images in order."""
+        rows, columns = (torch.arange(s, device=x.device) for s in spans(x.shape[-2:], self.period))
+        phases = torch.cartesian_prod(rows, columns).reshape(-1, 2)
+        image = torch.arange(len(x), device=x.device).repeat_interleave(len(phases))
+        weight = torch.full((len(image),), 1 / len(phases), dtype=torch.float64, device=x.device)
+        return Views(phases.repeat(len(x), 1), image, weight)

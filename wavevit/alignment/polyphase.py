@@ -1,0 +1,100 @@
+"""Grids chosen by argmax: of all phases at once, or bit by bit down the wavelet tree."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wavevit.alignment.base import Alignment, Views
+from wavevit.alignment.statistics import energy, fold, local_activity, spans, taper
+
+__all__ = ["PhaseTree", "Polyphase"]
+
+
+def _strongest(strength: Tensor) -> Tensor:
+    """(B, p, q) to the indices (B, 2) of the largest entry, the first of equal ones."""
+    best = strength.flatten(1).argmax(dim=1)
+    columns = strength.shape[2]
+    return torch.stack([best // columns, best % columns], dim=1)
+
+
+class Polyphase(Alignment):
+    """Lays the grid on the phase that holds the most energy.
+
+    Args:
+        period: see `Alignment`.
+        boundary: see `Alignment`.
+
+    Guarantees:
+        Exact as `PhaseLock`, while the largest energy is unique: in float32 two phases closer
+        than about 3e-7 of each other are told apart by rounding (tests in float64,
+        tests/properties/test_alignment_laws.py). *Not* continuous: the output jumps where the
+        two largest energies meet, and a jump scan is seen to find it.
+
+    Source:
+        Chaman & Dokmanic 2021 (adaptive polyphase sampling, l2 norm), on the pixels of the
+        image and the whole period at once; Rojas-Gomez et al. 2024 and Ding et al. 2023 choose
+        among tokens.
+    """
+
+    def views(self, x: Tensor) -> Views:
+        """One view of each image."""
+        strength = taper(energy(x.detach()), self.boundary)
+        return Views(_strongest(fold(strength, spans(x.shape[-2:], self.period))))
+
+
+class PhaseTree(Alignment):
+    """One decision per level of a Haar pyramid: which of four phases to decimate at.
+
+    At each level the phase whose details are strongest is kept, its approximation is decimated
+    there, and the next level decides on that. The bits make up one offset, so that the model sees
+    one rolled image and every stage of it finds its own stride aligned. What is left of a period
+    when no factor of two is (224 = 32 · 7) is decided at once.
+
+    Args:
+        period: see `Alignment`.
+        boundary: see `Alignment`.
+
+    Guarantees:
+        Exact as `Polyphase`, with ties at every level (tests/properties/test_alignment_laws.py).
+        *Not* continuous: at a period of two the only harmonic is real, so its argument is a sign
+        and every decision is an argmax.
+
+    Source:
+        The shift-invariant wavelet trees of Beylkin 1992 and Pesquet, Krim & Carfantan 1996
+        choose decimations by a cost; this one chooses by the energy of the details (of the
+        pixels, where two samples are left on a side).
+    """
+
+    def views(self, x: Tensor) -> Views:
+        """One view of each image."""
+        x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
+        span = spans(x.shape[-2:], self.period)
+        offset = torch.zeros(len(x), 2, dtype=torch.long, device=x.device)
+        stride = torch.ones(2, dtype=torch.long, device=x.device)
+        while max(span) > 1:
+            radix = (_radix(span[0]), _radix(span[1]))
+            # On a circle of two samples squared details are equal at both; their energies aren't.
+            strength = local_activity(x) if min(x.shape[-2:]) > 2 else energy(x)
+            chosen = _strongest(fold(taper(strength, self.boundary), radix))
+            offset = offset + stride * chosen
+            for axis in (0, 1):
+                if radix[axis] == 2:
+                    x = x + torch.roll(x, -1, axis - 2)
+                x = _decimate(x, chosen[:, axis], radix[axis], axis - 2)
+            stride = stride * torch.tensor(radix, device=x.device)
+            span = (span[0] // radix[0], span[1] // radix[1])
+        return Views(offset)
+
+
+def _radix(span: int) -> int:
+    return 2 if span % 2 == 0 else span
+
+
+def _decimate(x: Tensor, phase: Tensor, radix: int, axis: int) -> Tensor:
+    """Every `radix`-th row or column of (B, C, H, W), from a phase (B,) of each image's own."""
+    steps = torch.arange(0, x.shape[axis], radix, device=x.device)
+    index = (phase[:, None] + steps).reshape(len(x), 1, *((-1, 1) if axis == -2 else (1, -1)))
+    shape = list(x.shape)
+    shape[axis] = len(steps)
+    return x.gather(axis, index.expand(shape))

@@ -1,0 +1,100 @@
+"""Moving images by a shift of their own, and laying maps back where the image was.
+
+All shifts are circular and given in pixels, (B, 2) of rows and columns, positive downwards and to
+the right: `T_s x [n] = x[n - s]`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["cell_centres", "fourier_shift", "place_map", "roll_images"]
+
+
+def roll_images(x: Tensor, shift: Tensor) -> Tensor:
+    """torch.roll with a shift of its own for each image, ``shift`` (B, 2) of rows and columns."""
+    batch, channels, height, width = x.shape
+    rows = (torch.arange(height, device=x.device) - shift[:, :1]) % height
+    columns = (torch.arange(width, device=x.device) - shift[:, 1:]) % width
+    index = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+    rolled = x.flatten(2).gather(2, index[:, None].expand(batch, channels, -1))
+    return rolled.unflatten(2, (height, width))
+
+
+def fourier_shift(x: Tensor, shift: Tensor | tuple[float, float]) -> Tensor:
+    """Circular shift of images (B, C, H, W) by real numbers of rows and columns.
+
+    Args:
+        x: images.
+        shift: (B, 2), or one pair for all images.
+
+    The Nyquist frequency of an even side has no phase of its own; it keeps the cosine of its
+    ramp, so that the result is real and integer shifts equal `torch.roll`.
+    """
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    amounts = torch.as_tensor(shift, dtype=torch.float64, device=x.device).reshape(-1, 2)
+    height, width = x.shape[-2:]
+    spectrum = torch.fft.rfft2(x.to(dtype))
+    # The angles in float64: a shift of 200 pixels is 100 turns at the highest frequency.
+    row = torch.fft.fftfreq(height, device=x.device, dtype=torch.float64)
+    column = torch.fft.rfftfreq(width, device=x.device, dtype=torch.float64)
+    ramps = []
+    for frequency, amount, side in ((row, amounts[:, 0], height), (column, amounts[:, 1], width)):
+        angle = -2 * torch.pi * amount[:, None] * frequency
+        has_phase = (frequency.abs() < 0.5) if side % 2 == 0 else torch.ones_like(frequency) > 0
+        ramps.append(torch.complex(angle.cos(), angle.sin() * has_phase).to(spectrum.dtype))
+    spectrum = spectrum * ramps[0][:, None, :, None] * ramps[1][:, None, None, :]
+    return torch.fft.irfft2(spectrum, s=(height, width)).to(x.dtype)
+
+
+def cell_centres(side: int, cells: int, stride: int | None = None) -> Tensor:
+    """Where on a side of `side` pixels the cells of a map lie, float64 (cells,).
+
+    With a stride, cell `i` covers the pixels from ``i * stride``, and those beyond the side repeat
+    the last one (as `wavevit.layers.padding.pad_to_multiple` has it); its centre is their mean.
+    Without, the cells share the side evenly.
+    """
+    if stride is None:
+        return (torch.arange(cells, dtype=torch.float64) + 0.5) * (side / cells) - 0.5
+    pixels = torch.arange(cells * stride, dtype=torch.float64).clamp_max(side - 1)
+    return pixels.unflatten(0, (cells, stride)).mean(dim=1)
+
+
+def place_map(
+    x: Tensor,
+    offset: Tensor,
+    size: tuple[int, int],
+    stride: int | None = None,
+) -> Tensor:
+    """The map of an image that was moved by minus `offset`, in the image's own coordinates.
+
+    The map `m` of the moved image, read as a function on the circle of `side` pixels that is
+    linear between the centres of its cells, is moved back by `offset` and read at the centres
+    again. Where the offset is a whole number of cells this is a roll, and nothing is lost.
+
+    Args:
+        x: map (B, D, h, w); integer dtypes are allowed where it has a cell for each pixel.
+        offset: (B, 2) pixels.
+        size: (H, W) of the image in pixels.
+        stride: of the map in pixels, see `cell_centres`.
+
+    Returns:
+        (B, D, h, w).
+    """
+    if x.shape[-2:] == size and not offset.is_floating_point():
+        return roll_images(x, offset)
+    for axis, side in ((-2, size[0]), (-1, size[1])):
+        cells = x.shape[axis]
+        centres = cell_centres(side, cells, stride).to(x.device)
+        wanted = (centres - offset[:, axis + 2, None].double()) % side  # (B, cells)
+        after = torch.searchsorted(centres, wanted.contiguous(), right=True)
+        low, high = (after - 1) % cells, after % cells
+        gap = (centres[high] - centres[low]) % side
+        gap = torch.where(gap > 0, gap, float(side))  # a single cell goes round the circle
+        share = ((wanted - centres[low]) % side / gap).to(x.dtype)
+        shape = [x.shape[0], 1, 1, 1]
+        shape[axis] = cells
+        index = [i.reshape(shape).expand(x.shape) for i in (low, high)]
+        x = torch.lerp(x.gather(axis, index[0]), x.gather(axis, index[1]), share.reshape(shape))
+    return x

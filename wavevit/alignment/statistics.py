@@ -1,0 +1,85 @@
+"""What the grid is chosen by: local strengths of an image, and their sums over the phases.
+
+Each strength maps (B, C, H, W) to (B, H, W), commutes with every circular shift, and is computed
+in float32 at least, because squares of half-precision numbers underflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["BOUNDARIES", "energy", "fold", "laplacian_energy", "local_activity", "spans", "taper"]
+
+BOUNDARIES = ("circular", "window")
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _with_next(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, axis: int) -> Tensor:
+    """`function` of each entry along an axis and its successor on the circle, nothing padded."""
+    count = x.shape[axis] - 1
+    inside = function(x.narrow(axis, 0, count), x.narrow(axis, 1, count))
+    seam = function(x.narrow(axis, count, 1), x.narrow(axis, 0, 1))
+    return torch.cat([inside, seam], dim=axis)
+
+
+def energy(x: Tensor) -> Tensor:
+    """Squared values, summed over channels."""
+    return _wide(x).square().sum(dim=1)
+
+
+def local_activity(x: Tensor) -> Tensor:
+    """Squared undecimated Haar details, summed over bands and channels.
+
+    In terms of first differences, with `u` along rows and `v` along columns, the three squares of
+    the block at `n` sum to ``(u² + u²[row + 1]) / 2 + (v + v[column + 1])² / 4``: half the work.
+    """
+    x = _wide(x)
+    along = _with_next(lambda a, b: (a - b).square().sum(dim=1), x, -1)
+    both = _with_next(
+        lambda a, b: _with_next(lambda c, d: (c + d).square().sum(dim=1), a - b, -1), x, -2
+    )
+    return (along + torch.roll(along, -1, 1)) / 2 + both / 4
+
+
+def laplacian_energy(x: Tensor) -> Tensor:
+    """Squared second differences (four neighbours), summed over channels."""
+    x = _wide(x)
+    # Of differences: a constant image gives an exact 0, which 4x - x - x - x - x does not.
+    steps = [x - torch.roll(x, 1, axis) for axis in (-2, -1)]
+    down, along = (
+        torch.roll(step, -1, axis) - step for step, axis in zip(steps, (-2, -1), strict=True)
+    )
+    return (down + along).square().sum(dim=1)
+
+
+def taper(strength: Tensor, boundary: str) -> Tensor:
+    """`strength` (B, H, W) as the boundary weighs it: as it is, or under a Hann window."""
+    if boundary == "circular":
+        return strength
+    height, width = strength.shape[-2:]
+    rows, columns = (
+        torch.hann_window(side, periodic=False, dtype=strength.dtype, device=strength.device)
+        for side in (height, width)
+    )
+    return strength * rows[:, None] * columns
+
+
+def spans(size: tuple[int, ...], period: int | None) -> tuple[int, int]:
+    """The period that each side (H, W) has: where P does not divide a side, the side itself.
+
+    No circular action of P exists on such a side; the whole of it is the only choice that keeps
+    an alignment exact.
+    """
+    height, width = (side if period is None or side % period else period for side in size)
+    return height, width
+
+
+def fold(strength: Tensor, span: tuple[int, int]) -> Tensor:
+    """Sums of (B, H, W) over each phase: (B, p, q), entry (i, j) over pixels (i + pℤ, j + qℤ)."""
+    return strength.unflatten(2, (-1, span[1])).unflatten(1, (-1, span[0])).sum(dim=(1, 3))

@@ -1,0 +1,137 @@
+"""Does an output move smoothly when the image does, or does it jump?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wavevit.alignment import fourier_shift
+from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.measure.evaluation import Model, in_batches
+
+__all__ = ["PATHS", "JumpScan", "jump_scan"]
+
+PATHS = ("subpixel", "line")
+
+
+@dataclass(frozen=True)
+class JumpScan:
+    """What an output does along a path of images, one value per image.
+
+    Attributes:
+        variation: total variation ``Σ ‖f(x_{i+1}) - f(x_i)‖`` over the path's steps, in units of
+            ``‖f(x)‖``; a lower bound that grows with `steps`.
+        jump: the largest change that survives bisection, in units of ``‖f(x)‖``: over `dt` of the
+            path for a discontinuity, vanishing with `dt` for a continuous map.
+        place: where on the path it is, in [0, 1].
+        dt: length of the last interval, as a share of the path.
+        steps: of the first pass.
+        path: ``"subpixel"`` or ``"line"``.
+    """
+
+    variation: tuple[float, ...]
+    jump: tuple[float, ...]
+    place: tuple[float, ...]
+    dt: float
+    steps: int
+    path: str
+
+    @property
+    def largest_jump(self) -> float:
+        """The largest of `jump`."""
+        return max(self.jump)
+
+    def jumps(self, slope: float = 1e4) -> tuple[bool, ...]:
+        """Which images jump: `jump` is more than a map as steep as `slope` could change in `dt`.
+
+        Args:
+            slope: in units of the total variation per path; a map that goes all its way within a
+                ten-thousandth of the path is called a jump by default.
+        """
+        floor = 1e-12  # rounding of float64 outputs
+        pairs = zip(self.jump, self.variation, strict=True)
+        return tuple(jump > slope * self.dt * total + floor for jump, total in pairs)
+
+
+def jump_scan(
+    model: Model,
+    images: Tensor,
+    *,
+    path: str = "subpixel",
+    shift: tuple[float, float] = (0.0, 1.0),
+    steps: int = 32,
+    candidates: int = 2,
+    dt: float = 1e-9,
+    batch_size: int = 128,
+) -> JumpScan:
+    """Walks a path, then halves the steepest steps, keeping the half that changes more.
+
+    Args:
+        model: images to (B, …), flattened.
+        images: (N, C, H, W) in float64: nothing narrower resolves `dt`.
+        path: ``"subpixel"``: from `x` to `T_shift x` by Fourier shifts. ``"line"``: the straight
+            line from each image to the next of the batch (the last to the first), which crosses
+            more decisions than a shift does.
+        shift: rows and columns in pixels, of the whole ``"subpixel"`` path.
+        steps: of the first pass; a jump smaller than the steepest steps' smooth change can hide.
+        candidates: how many of the steepest steps of each image are halved.
+        dt: where halving ends, as a share of the path.
+        batch_size: images at a time.
+
+    Returns:
+        A `JumpScan`.
+
+    Raises:
+        ValueError: images of another dtype, an unknown path, one image for ``"line"``.
+
+    Guarantees:
+        The height of a step function, and a jump that falls like `dt` for a smooth map
+        (tests/unit/test_measure_jumps.py). A scan that finds nothing proves nothing: it looked at
+        these paths only.
+    """
+    check_image(images, "images")
+    check_choice("path", path, PATHS)
+    if images.dtype != torch.float64:
+        fail("images", "float64 (and a model in float64)", images.dtype)
+    if path == "line" and len(images) < 2:
+        fail("images", "at least 2 for path='line'", len(images))
+    check_at_least("steps", steps, 1)
+    candidates = min(check_at_least("candidates", candidates, 1), steps)
+    ends, pace = torch.roll(images, -1, 0), torch.tensor(shift, dtype=torch.float64)
+
+    def at(times: Tensor) -> Tensor:
+        """Outputs at times (N, T) of each image's path: (N, T, D)."""
+        where = times.unsqueeze(2).to(images.device)
+        repeated = images[:, None].expand(-1, times.shape[1], -1, -1, -1)
+        if path == "subpixel":
+            x = fourier_shift(repeated.flatten(0, 1), (where * pace.to(where)).flatten(0, 1))
+        else:
+            share = where[..., None, None]
+            x = (repeated + share * (ends[:, None] - repeated)).flatten(0, 1)
+        outputs = in_batches(model, x, batch_size).double().flatten(1)
+        return outputs.unflatten(0, times.shape)
+
+    grid = torch.linspace(0, 1, steps + 1, dtype=torch.float64).expand(len(images), -1)
+    outputs = at(grid)
+    unit = outputs[:, 0].norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
+    changes = outputs.diff(dim=1).norm(dim=2)
+    steepest = changes.topk(candidates, dim=1).indices.cpu()
+    low, high = grid.gather(1, steepest), grid.gather(1, steepest + 1)
+    pick = steepest.to(outputs.device).unsqueeze(2).expand(-1, -1, outputs.shape[2])
+    before, after = outputs.gather(1, pick), outputs.gather(1, pick + 1)
+    width = 1 / steps
+    while width > dt:
+        middle, width = (low + high) / 2, width / 2
+        between = at(middle)
+        left = (between - before).norm(dim=2) >= (after - between).norm(dim=2)
+        here, wide = left.cpu(), left.unsqueeze(2)
+        low, high = torch.where(here, low, middle), torch.where(here, middle, high)
+        before, after = torch.where(wide, before, between), torch.where(wide, between, after)
+    last, best = (after - before).norm(dim=2).div(unit[:, None]).max(dim=1)
+    place = low.gather(1, best.cpu()[:, None]).squeeze(1)
+    variation = changes.sum(dim=1) / unit
+    return JumpScan(
+        tuple(variation.tolist()), tuple(last.tolist()), tuple(place.tolist()), width, steps, path
+    )

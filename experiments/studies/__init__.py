@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from experiments.config import Study
+from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from experiments.studies.smoke import SMOKE
 from wavevit.checks import check_choice
 
 __all__ = ["STUDIES", "get_study"]
 
-STUDIES: dict[str, Study] = {study.name: study for study in (PATCH_VS_WAVELET, SMOKE)}
+STUDIES: dict[str, Study] = {study.name: study for study in (PATCH_VS_WAVELET, ALIAS_FREE, SMOKE)}
 
 
 def get_study(name: str) -> Study:

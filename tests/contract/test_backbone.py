@@ -10,7 +10,14 @@ import torch
 import wavevit
 from wavevit import Backbone
 
-FAMILIES = ("test_vit", "test_haar_vit", "test_haar_pyramid", "test_swin", "test_pvt_v2")
+FAMILIES = (
+    "test_vit",
+    "test_haar_vit",
+    "test_haar_pyramid",
+    "test_alias_free_pyramid",
+    "test_swin",
+    "test_pvt_v2",
+)
 SIZES = [(32, 32), (33, 47), (64, 32), (96, 80)]
 
 
@@ -32,7 +39,7 @@ def test_any_size_and_channels(name: str, size: tuple[int, int], channels: int) 
     assert model(x).shape == (2, 7)
     features = model.forward_features(x)
     head = model.forward_head(features, pre_logits=True)
-    assert head.shape == (2, model.num_features)
+    assert head.shape == (2, model.head_hidden_size)
     torch.testing.assert_close(model.forward_head(features), model(x))
 
 
@@ -93,7 +100,7 @@ def test_normed_intermediates_of_a_columnar_model() -> None:
 def test_classifier_can_be_replaced(name: str) -> None:
     model = build(name)
     model.reset_classifier(0)
-    assert model(image()).shape == (2, model.num_features)
+    assert model(image()).shape == (2, model.head_hidden_size)
     assert isinstance(model.get_classifier(), torch.nn.Identity)
     model.double().reset_classifier(4)
     assert model(image().double()).shape == (2, 4)

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from wavevit import Backbone, BackboneConfig, make_stages
+from wavevit.layers.activations import ACTIVATIONS
+from wavevit.layers.norms import NORMS
 from wavevit.models.config import (
     DOWNSAMPLES,
     MIXERS,
@@ -27,6 +29,9 @@ AXES = {
     "inject": (False, True),
     "stage_norm": (False, True),
     "token_norm": (False, True),
+    "norm": NORMS,
+    "activation": ACTIVATIONS,
+    "pool": ("avg", "power"),
     "alignment": ("none", "phase_lock"),
 }
 

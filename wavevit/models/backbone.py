@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from wavevit.alignment import make_alignment
 from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.symmetry import Symmetry
-from wavevit.layers.tokenizers import PacketTokenizer, PatchTokenizer
+from wavevit.layers.tokenizers import AliasFreeTokenizer, PacketTokenizer, PatchTokenizer
 from wavevit.models.config import BackboneConfig
 from wavevit.models.parts import make_position, make_tokenizer
 from wavevit.models.stage import Stage
@@ -27,11 +28,16 @@ def _init_weights(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, PatchTokenizer | PacketTokenizer):
+    elif isinstance(module, AliasFreeTokenizer | PatchTokenizer | PacketTokenizer):
         weight = module.proj.weight
         nn.init.trunc_normal_(weight, std=weight[0].numel() ** -0.5)
         if module.proj.bias is not None:
             nn.init.zeros_(module.proj.bias)
+
+
+def _spread(places: Tensor, eps: float) -> Tensor:
+    """Standard deviation over places, (B, D, N) to (B, D); smooth where a channel is flat."""
+    return (places.var(dim=2, correction=0) + eps).sqrt()
 
 
 class Backbone(nn.Module):
@@ -62,10 +68,12 @@ class Backbone(nn.Module):
         self.config = config
         self.num_classes = config.num_classes
         self.num_features = self.head_hidden_size = config.stages[-1].embed_dim
+        if config.pool == "power":
+            self.head_hidden_size = 2 * self.num_features
         self.tokenizer = make_tokenizer(config)
         dim = config.stages[0].embed_dim
         self.token_norm = (
-            nn.LayerNorm(dim, eps=config.norm_eps) if config.token_norm else nn.Identity()
+            make_norm(config.norm, dim, config.norm_eps) if config.token_norm else nn.Identity()
         )
         self.position = make_position(config)
         self.cls_token = None
@@ -79,7 +87,7 @@ class Backbone(nn.Module):
             Stage(config, index, rates[start : start + stage.depth])
             for index, (start, stage) in enumerate(zip(starts, config.stages, strict=False))
         )
-        self.norm = nn.LayerNorm(self.num_features, eps=config.norm_eps)
+        self.norm = make_norm(config.norm, self.num_features, config.norm_eps)
         self.head: nn.Module = nn.Identity()
         self.reset_classifier(config.num_classes)
         self.apply(_init_weights)
@@ -120,7 +128,8 @@ class Backbone(nn.Module):
 
     def tokenize(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """The first tokens of images (B, C, H, W) as given, before positions: (B, h·w, D), grid."""
-        x = pad_to_multiple(x, self.config.patch_size)
+        if not self.tokenizer.any_size:
+            x = pad_to_multiple(x, self.config.patch_size)
         tokens = self.token_norm(self.tokenizer(x))
         return tokens.flatten(1, 2), (tokens.shape[1], tokens.shape[2])
 
@@ -182,12 +191,15 @@ class Backbone(nn.Module):
 
         Args:
             x: features as `forward_features` returns them.
-            pre_logits: stop at the pooled features (B, D).
+            pre_logits: stop at the pooled features (B, `head_hidden_size`).
         """
-        if x.ndim == 4:
-            x = x.mean(dim=(2, 3))
+        if self.cls_token is not None:
+            x = x[:, 0]
         else:
-            x = x[:, 0] if self.cls_token is not None else x.mean(dim=1)
+            places = x.flatten(2) if x.ndim == 4 else x.transpose(1, 2)
+            x = places.mean(dim=2)
+            if self.config.pool == "power":
+                x = torch.cat([x, _spread(places, self.config.norm_eps)], dim=1)
         return x if pre_logits else self.head(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -262,7 +274,7 @@ class Backbone(nn.Module):
         if num_classes == 0:
             self.head = nn.Identity()
         else:
-            self.head = nn.Linear(self.num_features, num_classes).to(reference)
+            self.head = nn.Linear(self.head_hidden_size, num_classes).to(reference)
             _init_weights(self.head)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:

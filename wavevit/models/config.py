@@ -13,6 +13,8 @@ from typing import Any
 
 from wavevit.alignment import BOUNDARIES, METHODS
 from wavevit.checks import check_at_least, check_choice, check_multiple, fail
+from wavevit.layers.activations import ACTIVATIONS
+from wavevit.layers.norms import NORMS
 from wavevit.layers.padding import PADDINGS
 
 __all__ = [
@@ -27,12 +29,28 @@ __all__ = [
     "make_stages",
 ]
 
-TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt")
-MIXERS = ("global", "window", "spatial_reduction", "cross_covariance", "wavelet_conv")
-DOWNSAMPLES = ("none", "patch_merging", "conv", "pool", "blur_pool", "dwt", "dwt_ll")
+TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt", "alias_free")
+MIXERS = (
+    "global",
+    "window",
+    "spatial_reduction",
+    "cross_covariance",
+    "covariance",
+    "wavelet_conv",
+)
+DOWNSAMPLES = (
+    "none",
+    "patch_merging",
+    "conv",
+    "pool",
+    "blur_pool",
+    "dwt",
+    "dwt_ll",
+    "band_limited",
+)
 POSITIONS = ("learned", "sincos", "conv", "relative_bias", "none")
 MLPS = ("plain", "conv")
-POOLS = ("token", "avg")
+POOLS = ("token", "avg", "power")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +63,12 @@ class StageConfig:
         num_heads: attention heads, a divisor of `embed_dim`; read by attention mixers.
         mixer: how tokens exchange information: ``"global"`` (ViT), ``"window"`` (Swin; every
             second block's windows are shifted), ``"spatial_reduction"`` (PVT),
-            ``"cross_covariance"`` (XCiT), ``"wavelet_conv"`` (WTConv).
+            ``"cross_covariance"`` (XCiT), ``"covariance"`` (the same without dividing by each
+            channel's size: smooth), ``"wavelet_conv"`` (WTConv).
         downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
             stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
             ``"pool"`` (MViT), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the
-            approximation alone) halve both sides.
+            approximation alone), ``"band_limited"`` (an ideal low-pass) halve both sides.
         mlp_ratio: hidden channels of the MLP per channel.
         mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
         inject: add the image's own wavelet details of this stage's stride to its tokens.
@@ -100,19 +119,31 @@ class BackboneConfig:
         img_size: training size in pixels, one side or (H, W); other sizes work too. It decides
             the grid of learned positions and nothing else.
         tokenizer: ``"patch"`` (a strided convolution), ``"overlap"`` (a wider one, PVT v2),
-            ``"conv_stem"`` (small convolutions) or ``"dwt"`` (a wavelet packet).
+            ``"conv_stem"`` (small convolutions), ``"dwt"`` (a wavelet packet) or ``"alias_free"``
+            (small convolutions and wavelet moduli on the pixels, then an ideal low-pass).
         token_norm: LayerNorm on the first tokens, before positions (Swin).
         patch_size: stride of the first grid in pixels.
         wavelet: filter of every wavelet step in the model.
-        subband_norm: normalise each subband of the ``"dwt"`` tokenizer.
-        subband_act: GELU on each coefficient of the ``"dwt"`` tokenizer.
+        subband_norm: a learned gain for each subband of a wavelet tokenizer.
+        subband_act: a pointwise function of each coefficient: GELU in the ``"dwt"`` tokenizer, the
+            magnitude of details in ``"alias_free"``.
+        stem_depth: 3 x 3 convolutions of the ``"alias_free"`` tokenizer, 0 for none.
+        stem_width: channels of each.
+        scales: wavelet levels of the ``"alias_free"`` tokenizer.
+        low_pass: remove what would alias in the ``"alias_free"`` tokenizer and the
+            ``"band_limited"`` downsampling; False strides plainly (the ablation of both).
+        norm: of tokens in blocks and after stages: ``"token"`` (LayerNorm) or ``"map"`` (one size
+            for the whole map).
+        activation: of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or ``"gate"``
+            (a product, without aliasing).
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (inside the windows
             of ``"window"`` mixers) or ``"none"``.
         stage_norm: LayerNorm at the end of every stage (PVT v2), not of the last one only.
         padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``.
         alignment: ``"none"`` or ``"phase_lock"``; its period follows from the other fields.
         alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
-        pool: ``"token"`` (class token) or ``"avg"``.
+        pool: ``"token"`` (class token), ``"avg"``, or ``"power"`` (mean and standard deviation of
+            every channel over the map, side by side).
         num_classes: outputs of the head, 0 for pooled features.
         qkv_bias: bias of queries, keys and values.
         drop_path_rate: stochastic depth of the last block; it grows linearly from 0.
@@ -127,6 +158,12 @@ class BackboneConfig:
     wavelet: str = "haar"
     subband_norm: bool = True
     subband_act: bool = True
+    stem_depth: int = 2
+    stem_width: int = 12
+    scales: int = 2
+    low_pass: bool = True
+    norm: str = "token"
+    activation: str = "gelu"
     token_norm: bool = False
     stage_norm: bool = False
     position: str = "learned"
@@ -149,6 +186,11 @@ class BackboneConfig:
         check_choice("alignment", self.alignment, METHODS)
         check_choice("alignment_boundary", self.alignment_boundary, BOUNDARIES)
         check_choice("pool", self.pool, POOLS)
+        check_choice("norm", self.norm, NORMS)
+        check_choice("activation", self.activation, ACTIVATIONS)
+        check_at_least("stem_depth", self.stem_depth, 0)
+        check_at_least("stem_width", self.stem_width, 1)
+        check_at_least("scales", self.scales, 1)
         check_at_least("patch_size", self.patch_size, 1)
         if self.patch_size & (self.patch_size - 1) and (
             self.tokenizer in ("dwt", "conv_stem") or any(stage.inject for stage in self.stages)
@@ -186,9 +228,12 @@ class BackboneConfig:
             )
             fail("position", expected, f"'relative_bias' with {mixers}")
         if self.pool == "token":
+            if self.activation != "gelu":
+                expected = f"'avg' or 'power' with activation {self.activation!r} (it needs a map)"
+                fail("pool", expected, "'token'")
             if len(self.stages) > 1:
                 fail("pool", "'avg' where there are several stages", "'token'")
-            if self.stages[0].mixer not in ("global", "cross_covariance"):
+            if self.stages[0].mixer not in ("global", "cross_covariance", "covariance"):
                 mixer = repr(self.stages[0].mixer)
                 fail("pool", f"'avg' with mixer {mixer} (no place on the grid)", "'token'")
 

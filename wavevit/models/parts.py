@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wavevit.layers.blocks import ConvMlp, Mlp
 from wavevit.layers.downsample import (
+    BandLimitedDownsample,
     BlurPoolDownsample,
     ConvDownsample,
     Downsample,
@@ -22,6 +23,7 @@ from wavevit.layers.mixers import (
 from wavevit.layers.positions import ConvPosition, LearnedPosition, NoPosition, SinCosPosition
 from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers import (
+    AliasFreeTokenizer,
     ConvStemTokenizer,
     OverlapTokenizer,
     PacketTokenizer,
@@ -45,6 +47,20 @@ def make_tokenizer(config: BackboneConfig) -> Part:
         case "dwt":
             return PacketTokenizer(
                 channels, dim, patch, config.wavelet, config.subband_norm, config.subband_act
+            )
+        case "alias_free":
+            return AliasFreeTokenizer(
+                channels,
+                dim,
+                patch,
+                stem_depth=config.stem_depth,
+                stem_width=config.stem_width,
+                scales=config.scales,
+                wavelet=config.wavelet,
+                modulus=config.subband_act,
+                subband_norm=config.subband_norm,
+                low_pass=config.low_pass,
+                padding=config.padding,
             )
     raise AssertionError(config.tokenizer)
 
@@ -87,6 +103,8 @@ def make_mixer(config: BackboneConfig, stage: StageConfig, block: int) -> Part:
             )
         case "cross_covariance":
             return CrossCovarianceAttention(dim, heads, config.qkv_bias)
+        case "covariance":
+            return CrossCovarianceAttention(dim, heads, config.qkv_bias, normalize=False)
         case "wavelet_conv":
             return WaveletConv(
                 dim, stage.kernel_size, stage.wavelet_levels, config.padding, config.wavelet
@@ -98,8 +116,8 @@ def make_mlp(config: BackboneConfig, stage: StageConfig) -> Part:
     """What happens at each token."""
     hidden = int(stage.embed_dim * stage.mlp_ratio)
     if stage.mlp == "conv":
-        return ConvMlp(stage.embed_dim, hidden, config.padding)
-    return Mlp(stage.embed_dim, hidden)
+        return ConvMlp(stage.embed_dim, hidden, config.padding, config.activation)
+    return Mlp(stage.embed_dim, hidden, config.activation)
 
 
 def make_downsample(config: BackboneConfig, index: int) -> Downsample | None:
@@ -121,4 +139,6 @@ def make_downsample(config: BackboneConfig, index: int) -> Downsample | None:
             return DWTDownsample(dim, out, config.wavelet, eps)
         case "dwt_ll":
             return LowPassDownsample(dim, out, config.wavelet, eps)
+        case "band_limited":
+            return BandLimitedDownsample(dim, out, config.low_pass, eps, config.norm)
     raise AssertionError(stage.downsample)

@@ -1,5 +1,5 @@
 """One module per family; importing this registers them all."""
 
-from wavevit.models.zoo import haar_pyramid, haar_vit, pvt, swin, vit
+from wavevit.models.zoo import alias_free_pyramid, haar_pyramid, haar_vit, pvt, swin, vit
 
-__all__ = ["haar_pyramid", "haar_vit", "pvt", "swin", "vit"]
+__all__ = ["alias_free_pyramid", "haar_pyramid", "haar_vit", "pvt", "swin", "vit"]

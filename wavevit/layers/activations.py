@@ -7,47 +7,54 @@ out by evaluating on a finer grid, or use a function whose harmonics are known.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.band_limit import dirichlet
 from wavevit.layers.symmetry import Part, Symmetry
 
-__all__ = ["ACTIVATIONS", "Gate", "Gelu", "OversampledGelu", "make_activation"]
+__all__ = ["ACTIVATIONS", "Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
 
 ACTIVATIONS = ("gelu", "gelu_2x", "gate")
 
 
-class Gelu(Part):
-    """GELU of every number, on the grid as it is: it aliases.
+class Activation(Part, ABC):
+    """A non-linearity of tokens.
 
     Attributes:
         inputs: channels that it takes for one that it gives.
     """
 
     inputs = 1
+
+    @abstractmethod
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, N, inputs · D) on their grid to (B, N, D)."""
+
+
+class Gelu(Activation):
+    """GELU of every number, on the grid as it is: it aliases."""
+
     symmetry = Symmetry(1)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Tokens (B, N, D) to the same shape."""
         return F.gelu(x)
 
 
-class _Dealiased(Part):
+class _Dealiased(Activation):
     """Evaluates on a finer grid and comes back to what the own grid can hold."""
 
-    inputs = 1
-
+    @abstractmethod
     def finer(self, side: int) -> int:
         """Samples of the finer grid."""
-        raise NotImplementedError
 
+    @abstractmethod
     def point(self, x: Tensor) -> Tensor:
         """The pointwise function, (…, inputs · D) to (…, D)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Tokens (B, h·w, inputs · D) on their grid (h, w) to (B, h·w, D)."""
         (h, w), (fine_h, fine_w) = grid, (self.finer(grid[0]), self.finer(grid[1]))
         rows = dirichlet(h, fine_h, x)
         columns = rows if h == w else dirichlet(w, fine_w, x)
@@ -104,6 +111,13 @@ class Gate(_Dealiased):
         return left * right
 
 
-def make_activation(kind: str) -> Gelu | OversampledGelu | Gate:
+def make_activation(kind: str) -> Activation:
     """The activation of that name."""
-    return {"gelu": Gelu, "gelu_2x": OversampledGelu, "gate": Gate}[kind]()
+    match kind:
+        case "gelu":
+            return Gelu()
+        case "gelu_2x":
+            return OversampledGelu()
+        case "gate":
+            return Gate()
+    raise AssertionError(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from experiments.config import Study
+from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.backbones import BACKBONES
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from experiments.studies.smoke import SMOKE
@@ -10,7 +11,9 @@ from wavevit.checks import check_choice
 
 __all__ = ["STUDIES", "get_study"]
 
-STUDIES: dict[str, Study] = {study.name: study for study in (BACKBONES, PATCH_VS_WAVELET, SMOKE)}
+STUDIES: dict[str, Study] = {
+    study.name: study for study in (ALIAS_FREE, BACKBONES, PATCH_VS_WAVELET, SMOKE)
+}
 
 
 def get_study(name: str) -> Study:

@@ -9,6 +9,8 @@ import torch
 
 from wavevit import Backbone, BackboneConfig, make_stages
 from wavevit.alignment import METHODS
+from wavevit.layers.activations import ACTIVATIONS
+from wavevit.layers.norms import NORMS
 from wavevit.models.config import (
     DOWNSAMPLES,
     MIXERS,
@@ -28,6 +30,9 @@ AXES = {
     "inject": (False, True),
     "stage_norm": (False, True),
     "token_norm": (False, True),
+    "norm": NORMS,
+    "activation": ACTIVATIONS,
+    "pool": ("avg", "power"),
     "alignment": tuple(name for name in METHODS if name != "group_average"),  # P² calls
 }
 

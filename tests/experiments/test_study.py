@@ -89,6 +89,15 @@ def test_studies_compare_equals(name: str, variants: set[str], spread: float) ->
     assert max(macs) / min(macs) < spread
 
 
+def test_alias_free_costs_what_the_vit_costs() -> None:
+    """Parts are taken out of a model that is no larger than its baseline."""
+    configs = get_study("alias_free").configs()
+    assert len({(run.optimizer, run.data) for run in configs.values()}) == 1
+    image = torch.zeros(1, 1, 64, 64)
+    vit, ours = (cost(Backbone(configs[n].model), image).macs for n in ("vit", "alias_free"))
+    assert ours / vit == pytest.approx(1, abs=0.05)
+
+
 def test_study_must_name_its_own_variants() -> None:
     with pytest.raises(ValueError, match="baseline: expected one of 'vit'"):
         dataclasses.replace(SMOKE, baseline="resnet").configs()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.layers.activations import make_activation
+from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -31,37 +32,39 @@ class DropPath(nn.Module):
 
 
 class Mlp(Part):
-    """Two linear maps with GELU between them, on each token alone."""
+    """Two linear maps with a non-linearity between them, on each token alone."""
 
-    def __init__(self, dim: int, hidden_dim: int) -> None:
+    def __init__(self, dim: int, hidden_dim: int, activation: str = "gelu") -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden_dim)
+        self.act = make_activation(activation)
+        self.fc1 = nn.Linear(dim, self.act.inputs * hidden_dim)
         self.fc2 = nn.Linear(hidden_dim, dim)
-        self.symmetry = Symmetry(1)
+        self.symmetry = self.act.symmetry
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, D) to the same shape."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(self.act(self.fc1(x), grid))
 
 
 class ConvMlp(Part):
-    """The same with a depthwise 3 x 3 convolution before GELU: positions from the neighbours.
+    """The same with a depthwise 3 x 3 convolution before it: positions from the neighbours.
 
     Source:
         Wang et al. 2022 (PVT v2), section 3.2.
     """
 
-    def __init__(self, dim: int, hidden_dim: int, padding: str) -> None:
+    def __init__(self, dim: int, hidden_dim: int, padding: str, activation: str = "gelu") -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden_dim)
-        self.conv = DepthwiseConv(hidden_dim, 3, padding)
+        self.act = make_activation(activation)
+        self.fc1 = nn.Linear(dim, self.act.inputs * hidden_dim)
+        self.conv = DepthwiseConv(self.act.inputs * hidden_dim, 3, padding)
         self.fc2 = nn.Linear(hidden_dim, dim)
-        self.symmetry = Symmetry(1, circular=padding == "circular")
+        self.symmetry = Symmetry(1, padding == "circular", self.act.symmetry.alias_free)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""
         hidden = self.conv(self.fc1(x).transpose(1, 2).unflatten(2, grid))
-        return self.fc2(F.gelu(hidden.flatten(2).transpose(1, 2)))
+        return self.fc2(self.act(hidden.flatten(2).transpose(1, 2), grid))
 
 
 class Block(nn.Module):
@@ -73,13 +76,16 @@ class Block(nn.Module):
         mlp: another one, for what happens at each token.
         drop_path: rate of stochastic depth of both branches.
         eps: of the normalisations.
+        norm: of `NORMS`.
     """
 
-    def __init__(self, dim: int, mixer: Part, mlp: Part, drop_path: float, eps: float) -> None:
+    def __init__(
+        self, dim: int, mixer: Part, mlp: Part, drop_path: float, eps: float, norm: str = "token"
+    ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.norm1 = make_norm(norm, dim, eps)
         self.mixer = mixer
-        self.norm2 = nn.LayerNorm(dim, eps=eps)
+        self.norm2 = make_norm(norm, dim, eps)
         self.mlp = mlp
         self.drop_path = DropPath(drop_path)
 

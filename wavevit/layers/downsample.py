@@ -8,12 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
+from wavevit.layers.band_limit import resample
 from wavevit.layers.decimation import Decimation
+from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import Lifting, dwt2
 
 __all__ = [
+    "BandLimitedDownsample",
     "BlurPoolDownsample",
     "ConvDownsample",
     "DWTDownsample",
@@ -143,6 +146,36 @@ class BlurPoolDownsample(_PooledDownsample):
 
     def halve(self, image: Tensor) -> Tensor:
         return self.blur(image)
+
+
+class BandLimitedDownsample(Downsample):
+    """What the smaller grid can hold of each channel (`resample`), then norm and linear map.
+
+    Args:
+        dim: channels coming in.
+        out_dim: channels going out.
+        low_pass: remove what would alias; False takes every second token as it is.
+        eps: of the norm.
+        norm: of `NORMS`.
+    """
+
+    def __init__(
+        self, dim: int, out_dim: int, low_pass: bool = True, eps: float = 1e-6, norm: str = "map"
+    ) -> None:
+        super().__init__()
+        self.filtered = low_pass
+        self.norm = make_norm(norm, dim, eps)
+        self.proj = nn.Linear(dim, out_dim)
+        # A norm of each token of the smaller grid keeps that grid's steps only.
+        self.symmetry = Symmetry(1, alias_free=True) if low_pass and norm == "map" else Symmetry(2)
+
+    def halve(self, image: Tensor) -> Tensor:
+        if not self.filtered:
+            return image[..., ::2, ::2]
+        return resample(image, (-(-image.shape[-2] // 2), -(-image.shape[-1] // 2)))
+
+    def project(self, x: Tensor) -> Tensor:
+        return self.proj(self.norm(x))
 
 
 class _SubbandDownsample(Downsample):

@@ -91,7 +91,7 @@ class ConvPosition(Part):
     def __init__(self, dim: int, padding: str) -> None:
         super().__init__()
         self.conv = DepthwiseConv(dim, 3, padding)
-        self.symmetry = Symmetry(1, circular=padding == "circular")
+        self.symmetry = Symmetry(1, padding == "circular", alias_free=True)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, T + h·w, D) to the same shape; tokens without a place stay as they are."""
@@ -104,7 +104,7 @@ class ConvPosition(Part):
 class NoPosition(Part):
     """Nothing added: the network sees a set of tokens."""
 
-    symmetry = Symmetry(1)
+    symmetry = Symmetry(1, alias_free=True)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return x

@@ -23,10 +23,13 @@ class Symmetry:
         period: the smallest such shift, in steps of the part's input grid; None if there is
             none but 0 (absolute positions).
         circular: True if this is exact on a circle, False if borders break it (zero padding).
+        alias_free: True if fractions of a step are kept too, on maps without a harmonic at or
+            above the grid's Nyquist frequency. Such a part keeps whole pixels at any stride.
     """
 
     period: int | None
     circular: bool = True
+    alias_free: bool = False
 
     @property
     def lockable_period(self) -> int | None:
@@ -35,7 +38,9 @@ class Symmetry:
 
     def at_stride(self, stride: int) -> Symmetry:
         """The same symmetry in pixels, for a part whose input grid has this stride."""
-        return Symmetry(None if self.period is None else self.period * stride, self.circular)
+        if self.period is None or self.alias_free:
+            return self
+        return Symmetry(self.period * stride, self.circular)
 
     @staticmethod
     def combine(parts: Iterable[Symmetry]) -> Symmetry:
@@ -49,6 +54,12 @@ class Symmetry:
 
 
 class Part(nn.Module):
-    """A module that declares the shifts it keeps."""
+    """A module that declares the shifts it keeps.
+
+    Attributes:
+        symmetry: see there.
+        any_size: of a tokenizer: it takes images whose sides its stride does not divide.
+    """
 
     symmetry: Symmetry
+    any_size = False

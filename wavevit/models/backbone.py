@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from wavevit.alignment import blur_strides, place_map
 from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_to_multiple
+from wavevit.layers.pooling import pool_tokens
 from wavevit.layers.symmetry import Symmetry
-from wavevit.layers.tokenizers import PatchTokenizer, SubbandTokenizer
+from wavevit.layers.tokenizers import AliasFreeTokenizer, PatchTokenizer, SubbandTokenizer
 from wavevit.models.config import BackboneConfig
 from wavevit.models.grouping import layer_patterns, undecayed
 from wavevit.models.merge import merged
@@ -30,7 +32,7 @@ def _init_weights(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, PatchTokenizer | SubbandTokenizer):
+    elif isinstance(module, AliasFreeTokenizer | PatchTokenizer | SubbandTokenizer):
         weight = module.proj.weight
         nn.init.trunc_normal_(weight, std=weight[0].numel() ** -0.5)
         if module.proj.bias is not None:
@@ -69,7 +71,7 @@ class Backbone(nn.Module):
         self.tokenizer = make_tokenizer(config)
         dim = config.stages[0].embed_dim
         self.token_norm = (
-            nn.LayerNorm(dim, eps=config.norm_eps) if config.token_norm else nn.Identity()
+            make_norm(config.norm, dim, config.norm_eps) if config.token_norm else nn.Identity()
         )
         self.position = make_position(config)
         self.cls_token = None
@@ -84,7 +86,7 @@ class Backbone(nn.Module):
             Stage(config, index, rates[start : start + stage.depth])
             for index, (start, stage) in enumerate(zip(starts, config.stages, strict=False))
         )
-        norm = nn.LayerNorm(self.num_features, eps=config.norm_eps)
+        norm = make_norm(config.norm, self.num_features, config.norm_eps)
         self.norm = nn.Identity() if config.fc_norm else norm
         self.fc_norm = norm if config.fc_norm else nn.Identity()
         self.head: nn.Module
@@ -131,7 +133,8 @@ class Backbone(nn.Module):
 
     def tokenize(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """The first tokens of images (B, C, H, W) as given, before positions: (B, h·w, D), grid."""
-        x = pad_to_multiple(x, self.config.patch_size)
+        if not self.tokenizer.any_size:
+            x = pad_to_multiple(x, self.config.patch_size)
         tokens = self.token_norm(self.tokenizer(x))
         # Channels innermost in memory from here on: what a convolution left in planes would be
         # copied again by every norm, because sums keep the layout of their first term.
@@ -221,12 +224,9 @@ class Backbone(nn.Module):
 
         Args:
             x: features as `forward_features` returns them.
-            pre_logits: stop at the pooled features (B, D).
+            pre_logits: stop at the pooled features (B, `head_hidden_size`).
         """
-        if self.global_pool == "token":
-            x = x[:, 0]
-        elif self.global_pool == "avg":
-            x = x.mean(dim=(2, 3)) if x.ndim == 4 else x[:, self.num_prefix_tokens :].mean(dim=1)
+        x = pool_tokens(x, self.global_pool, self.num_prefix_tokens, self.config.norm_eps)
         x = self.fc_norm(x)
         return x if pre_logits else self.head(x)
 
@@ -316,16 +316,18 @@ class Backbone(nn.Module):
 
         Args:
             num_classes: its outputs; 0 for none at all.
-            global_pool: ``"avg"``, ``"token"`` (where there is a class token), ``""`` for features
-                that are not pooled (where there is no head); None leaves the pooling as it is.
+            global_pool: ``"avg"``, ``"power"``, ``"token"`` (where there is a class token), ``""``
+                for features that are not pooled (where there is no head); None leaves it as it is.
 
         Raises:
             ValueError: a pooling that this model or this head cannot have.
         """
         check_at_least("num_classes", num_classes, 0)
         if global_pool is not None:
-            known = ("avg", "") if self.cls_token is None else ("avg", "token", "")
+            token = () if self.cls_token is None else ("token",)
+            known = ("avg", "power", *token, "")
             self.global_pool = check_choice("global_pool", global_pool, known)
+        self.head_hidden_size = self.num_features * (2 if self.global_pool == "power" else 1)
         if num_classes and not self.global_pool:
             fail("num_classes", "0 where global_pool is '' (nothing is pooled)", num_classes)
         self.num_classes = num_classes
@@ -333,7 +335,7 @@ class Backbone(nn.Module):
             self.head = nn.Identity()
         else:
             reference = next(self.stages.parameters())
-            self.head = nn.Linear(self.num_features, num_classes).to(reference)
+            self.head = nn.Linear(self.head_hidden_size, num_classes).to(reference)
             _init_weights(self.head)
 
     def prune_intermediate_layers(
@@ -363,7 +365,7 @@ class Backbone(nn.Module):
         if cut and (prune_norm or not self._columnar):  # a pyramid's norm fits its last stage only
             self.norm = self.fc_norm = nn.Identity()
         if cut or prune_head:
-            self.num_features = self.head_hidden_size = self.feature_info[-1]["num_chs"]
+            self.num_features = self.feature_info[-1]["num_chs"]
             self.reset_classifier(0)
         return chosen
 

@@ -13,7 +13,10 @@ from typing import Any
 
 from wavevit.alignment import BOUNDARIES, METHODS, SHIFTS
 from wavevit.checks import check_at_least, check_choice, check_multiple, fail
+from wavevit.layers.activations import ACTIVATIONS
+from wavevit.layers.norms import NORMS
 from wavevit.layers.padding import PADDINGS
+from wavevit.layers.pooling import POOLS
 
 __all__ = [
     "DOWNSAMPLES",
@@ -36,6 +39,7 @@ TOKENIZERS = (
     "swt",
     "dtcwt",
     "scattering",
+    "alias_free",
 )
 MIXERS = (
     "global",
@@ -45,6 +49,7 @@ MIXERS = (
     "wavelet_kv",
     "lowpass_kv",
     "cross_covariance",
+    "covariance",
     "lipschitz",
     "wavelet_conv",
 )
@@ -58,10 +63,12 @@ DOWNSAMPLES = (
     "dwt",
     "dwt_ll",
     "lifting",
+    "band_limited",
 )
 POSITIONS = ("learned", "sincos", "conv", "relative_bias", "rope", "none")
 MLPS = ("plain", "conv")
-POOLS = ("token", "avg")
+# Mixers that have room for a token without a place on the grid.
+_HOLD_TOKEN = ("global", "cross_covariance", "covariance", "lipschitz")
 # Positions that are not added to tokens but live inside attention, and the mixers that have them.
 _HOMES = {"relative_bias": ("window", "pooled"), "rope": ("global", "window", "lipschitz")}
 
@@ -77,13 +84,14 @@ class StageConfig:
         mixer: how tokens exchange information: ``"global"`` (ViT), ``"window"`` (Swin; every
             second block's windows are shifted), ``"spatial_reduction"`` (PVT),
             ``"pooled"`` (MViT), ``"wavelet_kv"`` (Wave-ViT), ``"lowpass_kv"`` (ours),
-            ``"cross_covariance"`` (XCiT), ``"lipschitz"`` (LipsFormer), ``"wavelet_conv"``
-            (WTConv).
+            ``"cross_covariance"`` (XCiT), ``"covariance"`` (the same without dividing by each
+            channel's size: smooth), ``"lipschitz"`` (LipsFormer), ``"wavelet_conv"`` (WTConv).
         downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
             stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
             ``"pool"`` (MViT), ``"attention"`` (MViT v2: a block of its own, before the `depth`
             others), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the approximation
-            alone), ``"lifting"`` (all bands of a wavelet that learns) halve both sides.
+            alone), ``"lifting"`` (all bands of a wavelet that learns), ``"band_limited"`` (an ideal
+            low-pass) halve both sides.
         mlp_ratio: hidden channels of the MLP per channel.
         mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
         inject: add the image's own wavelet details of this stage's stride to its tokens.
@@ -138,14 +146,25 @@ class BackboneConfig:
             nothing else.
         tokenizer: ``"patch"`` (a strided convolution), ``"overlap"`` (a wider one, PVT v2),
             ``"conv_stem"`` (small convolutions), ``"deep_stem"`` (more and larger ones,
-            Wave-ViT), ``"dwt"`` (a wavelet packet), or magnitudes, which drop where in the patch
-            an edge is and hardly move with it: ``"swt"`` (undecimated wavelets), ``"dtcwt"`` (dual
-            tree), ``"scattering"`` (of second order).
+            Wave-ViT), ``"dwt"`` (a wavelet packet), magnitudes, which drop where in the patch an
+            edge is and hardly move with it: ``"swt"`` (undecimated wavelets), ``"dtcwt"`` (dual
+            tree), ``"scattering"`` (of second order); or ``"alias_free"`` (small convolutions and
+            wavelet moduli on the pixels, then an ideal low-pass).
         token_norm: LayerNorm on the first tokens, before positions (Swin, PVT v2).
         patch_size: stride of the first grid in pixels.
         wavelet: filter of every wavelet step in the model.
         subband_norm: a learned gain for each subband of a wavelet tokenizer.
-        subband_act: GELU on each coefficient of the ``"dwt"`` tokenizer.
+        subband_act: a pointwise function of each coefficient: GELU in the ``"dwt"`` tokenizer, the
+            magnitude of details in ``"alias_free"``.
+        stem_depth: 3 x 3 convolutions of the ``"alias_free"`` tokenizer, 0 for none.
+        stem_width: channels of each.
+        scales: wavelet levels of the ``"alias_free"`` tokenizer.
+        low_pass: remove what would alias in the ``"alias_free"`` tokenizer and the
+            ``"band_limited"`` downsampling; False strides plainly (the ablation of both).
+        norm: of tokens in blocks and after stages: ``"token"`` (LayerNorm) or ``"map"`` (one size
+            for the whole map).
+        activation: of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or ``"gate"``
+            (a product, without aliasing).
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
             ``"window"`` and ``"pooled"`` attention), ``"rope"`` (rotations, inside ``"global"``,
             ``"window"`` and ``"lipschitz"`` attention) or ``"none"``.
@@ -157,7 +176,8 @@ class BackboneConfig:
         alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
         alignment_shift: ``"integer"`` or ``"fractional"``; read by ``"phase_lock"``.
         alignment_threshold: share below the best phase; read by ``"weighted_frame"``.
-        pool: ``"token"`` (class token) or ``"avg"``.
+        pool: ``"token"`` (class token), ``"avg"``, or ``"power"`` (mean and standard deviation of
+            every channel over the map, side by side).
         fc_norm: put the final norm behind the pooling, not before it, as timm's ViT with average
             pooling has it; `forward_features` is not normalised then.
         num_classes: outputs of the head, 0 for pooled features.
@@ -174,6 +194,12 @@ class BackboneConfig:
     wavelet: str = "haar"
     subband_norm: bool = True
     subband_act: bool = True
+    stem_depth: int = 2
+    stem_width: int = 12
+    scales: int = 2
+    low_pass: bool = True
+    norm: str = "token"
+    activation: str = "gelu"
     token_norm: bool = False
     stage_norm: bool = False
     position: str = "learned"
@@ -202,6 +228,11 @@ class BackboneConfig:
         if not 0 < self.alignment_threshold <= 1:
             fail("alignment_threshold", "a share in (0, 1]", self.alignment_threshold)
         check_choice("pool", self.pool, POOLS)
+        check_choice("norm", self.norm, NORMS)
+        check_choice("activation", self.activation, ACTIVATIONS)
+        check_at_least("stem_depth", self.stem_depth, 0)
+        check_at_least("stem_width", self.stem_width, 1)
+        check_at_least("scales", self.scales, 1)
         check_at_least("patch_size", self.patch_size, 1)
         if self.patch_size & (self.patch_size - 1) and (
             self.tokenizer not in ("patch", "overlap") or any(s.inject for s in self.stages)
@@ -234,9 +265,12 @@ class BackboneConfig:
                 fail(f"stages[{index}].downsample", expected, repr(stage.downsample))
         self._check_position_has_a_home()
         if self.pool == "token":
+            if self.activation != "gelu":
+                expected = f"'avg' or 'power' with activation {self.activation!r} (it needs a map)"
+                fail("pool", expected, "'token'")
             if len(self.stages) > 1:
                 fail("pool", "'avg' where there are several stages", "'token'")
-            if self.stages[0].mixer not in ("global", "cross_covariance", "lipschitz"):
+            if self.stages[0].mixer not in _HOLD_TOKEN:
                 mixer = repr(self.stages[0].mixer)
                 fail("pool", f"'avg' with mixer {mixer} (no place on the grid)", "'token'")
 

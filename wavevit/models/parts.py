@@ -8,6 +8,7 @@ from wavevit.alignment import Alignment, make_alignment
 from wavevit.layers.attention_downsample import AttentionDownsample
 from wavevit.layers.blocks import ConvMlp, Mlp
 from wavevit.layers.downsample import (
+    BandLimitedDownsample,
     BlurPoolDownsample,
     ConvDownsample,
     DWTDownsample,
@@ -31,6 +32,7 @@ from wavevit.layers.positions import ConvPosition, LearnedPosition, NoPosition, 
 from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers import (
+    AliasFreeTokenizer,
     ConvStemTokenizer,
     DeepStemTokenizer,
     DTCWTTokenizer,
@@ -76,6 +78,20 @@ def make_tokenizer(config: BackboneConfig) -> Part:
             return DTCWTTokenizer(channels, dim, patch, config.padding, config.subband_norm)
         case "scattering":
             return ScatteringTokenizer(channels, dim, patch, config.padding, config.subband_norm)
+        case "alias_free":
+            return AliasFreeTokenizer(
+                channels,
+                dim,
+                patch,
+                stem_depth=config.stem_depth,
+                stem_width=config.stem_width,
+                scales=config.scales,
+                wavelet=config.wavelet,
+                modulus=config.subband_act,
+                subband_norm=config.subband_norm,
+                low_pass=config.low_pass,
+                padding=config.padding,
+            )
     raise AssertionError(config.tokenizer)
 
 
@@ -162,6 +178,8 @@ def make_mixer(config: BackboneConfig, index: int, block: int) -> Part:
             return CrossCovarianceAttention(dim, heads, config.qkv_bias)
         case "lowpass_kv":
             return LowPassAttention(dim, heads, config.wavelet, config.qkv_bias, config.padding)
+        case "covariance":
+            return CrossCovarianceAttention(dim, heads, config.qkv_bias, normalize=False)
         case "wavelet_conv":
             return WaveletConv(
                 dim, stage.kernel_size, stage.wavelet_levels, config.padding, config.wavelet
@@ -173,8 +191,8 @@ def make_mlp(config: BackboneConfig, stage: StageConfig) -> Part:
     """What happens at each token."""
     hidden = int(stage.embed_dim * stage.mlp_ratio)
     if stage.mlp == "conv":
-        return ConvMlp(stage.embed_dim, hidden, config.padding)
-    return Mlp(stage.embed_dim, hidden)
+        return ConvMlp(stage.embed_dim, hidden, config.padding, config.activation)
+    return Mlp(stage.embed_dim, hidden, config.activation)
 
 
 def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Part | None:
@@ -201,6 +219,8 @@ def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Par
             return LowPassDownsample(dim, out, config.wavelet, eps)
         case "lifting":
             return LiftingDownsample(dim, out, config.wavelet, eps)
+        case "band_limited":
+            return BandLimitedDownsample(dim, out, config.low_pass, eps, config.norm)
     raise AssertionError(stage.downsample)
 
 

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from wavevit.layers.blocks import Block
 from wavevit.layers.inject import DetailInjection
+from wavevit.layers.norms import make_norm, norm_symmetry
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.models.config import BackboneConfig
 from wavevit.models.parts import make_downsample, make_mixer, make_mlp
@@ -38,13 +39,16 @@ class Stage(Part):
         mixers = [make_mixer(config, index, block) for block in range(stage.depth)]
         mlps = [make_mlp(config, stage) for _ in range(stage.depth)]
         self.blocks = nn.ModuleList(
-            Block(dim, mixer, mlp, rate, eps)
+            Block(dim, mixer, mlp, rate, eps, config.norm)
             for mixer, mlp, rate in zip(mixers, mlps, drop_path, strict=True)
         )
         # The last stage's norm is the backbone's own.
         ends = config.stage_norm and index < len(config.stages) - 1
-        self.norm = nn.LayerNorm(dim, eps=eps) if ends else nn.Identity()
-        declared = [Symmetry(stride), *(p.symmetry.at_stride(stride) for p in (*mixers, *mlps))]
+        self.norm = make_norm(config.norm, dim, eps) if ends else nn.Identity()
+        kept = [norm_symmetry(config.norm), *(part.symmetry for part in (*mixers, *mlps))]
+        if stage.inject:
+            kept.append(Symmetry(1))
+        declared = [symmetry.at_stride(stride) for symmetry in kept]
         if self.downsample is not None:
             declared.append(self.downsample.symmetry.at_stride(stride // 2))
         self.symmetry = Symmetry.combine(declared)  # in pixels

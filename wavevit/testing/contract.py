@@ -30,8 +30,8 @@ def arguments(subject: Subject) -> None:
         require(logits.shape == (2, 7), f"in_chans={channels}: {tuple(logits.shape)}, not (2, 7)")
     model = subject.new(num_classes=0)
     pooled = model(subject.images()).shape
-    expected = (2, model.num_features)
-    require(pooled == expected, f"num_classes=0 gives {tuple(pooled)}, num_features {expected}")
+    expected = (2, model.head_hidden_size)
+    require(pooled == expected, f"num_classes=0 gives {tuple(pooled)}, not {expected}")
 
 
 def feature_info(subject: Subject) -> None:
@@ -67,7 +67,7 @@ def classifier(subject: Subject) -> None:
     """`reset_classifier` to none, to another number, in the model's own dtype."""
     model, x = subject.new(), subject.images()
     model.reset_classifier(0)
-    require(model(x).shape == (2, model.num_features), "reset_classifier(0) leaves a head")
+    require(model(x).shape == (2, model.head_hidden_size), "reset_classifier(0) leaves a head")
     require(model.num_classes == 0, f"num_classes {model.num_classes} after reset_classifier(0)")
     model.double().reset_classifier(4)
     require(model(x.double()).shape == (2, 4), "reset_classifier(4) does not give 4 outputs")

@@ -1,6 +1,7 @@
 """One module per family; importing this registers them all."""
 
 from wavevit.models.zoo import (
+    alias_free_pyramid,
     dtcwt_pyramid,
     haar_pyramid,
     haar_vit,
@@ -11,4 +12,14 @@ from wavevit.models.zoo import (
     wavevit,
 )
 
-__all__ = ["dtcwt_pyramid", "haar_pyramid", "haar_vit", "mvitv2", "pvt", "swin", "vit", "wavevit"]
+__all__ = [
+    "alias_free_pyramid",
+    "dtcwt_pyramid",
+    "haar_pyramid",
+    "haar_vit",
+    "mvitv2",
+    "pvt",
+    "swin",
+    "vit",
+    "wavevit",
+]

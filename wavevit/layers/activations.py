@@ -1,0 +1,123 @@
+"""What makes an MLP more than a matrix, pointwise on the token grid or without aliasing.
+
+A pointwise function creates harmonics that the grid cannot hold; they fold back, and the result
+depends on where between the samples the content lies. Three answers: accept it, push the fold
+out by evaluating on a finer grid, or use a function whose harmonics are known.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from wavevit.layers.band_limit import dirichlet
+from wavevit.layers.symmetry import Part, Symmetry
+
+__all__ = ["ACTIVATIONS", "Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
+
+ACTIVATIONS = ("gelu", "gelu_2x", "gate")
+
+
+class Activation(Part, ABC):
+    """A non-linearity of tokens.
+
+    Attributes:
+        inputs: channels that it takes for one that it gives.
+    """
+
+    inputs = 1
+
+    @abstractmethod
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, N, inputs · D) on their grid to (B, N, D)."""
+
+
+class Gelu(Activation):
+    """GELU of every number, on the grid as it is: it aliases."""
+
+    symmetry = Symmetry(1)
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        return F.gelu(x)
+
+
+class _Dealiased(Activation):
+    """Evaluates on a finer grid and comes back to what the own grid can hold."""
+
+    @abstractmethod
+    def finer(self, side: int) -> int:
+        """Samples of the finer grid."""
+
+    @abstractmethod
+    def point(self, x: Tensor) -> Tensor:
+        """The pointwise function, (…, inputs · D) to (…, D)."""
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        (h, w), (fine_h, fine_w) = grid, (self.finer(grid[0]), self.finer(grid[1]))
+        rows = dirichlet(h, fine_h, x)
+        columns = rows if h == w else dirichlet(w, fine_w, x)
+        batch = x.shape[0]
+        x = columns @ (rows @ x.reshape(batch, h, -1)).reshape(batch * fine_h, w, -1)
+        x = self.point(x)
+        # The way back is the transpose: both matrices hold the same harmonics.
+        x = (columns.T @ x).reshape(batch, fine_h, -1)
+        return (rows.T @ x).reshape(batch, h * w, -1) * (h * w / (fine_h * fine_w))
+
+
+class OversampledGelu(_Dealiased):
+    """GELU on a grid twice as fine, low-passed back: the strongest harmonics do not fold.
+
+    GELU is no polynomial, so its harmonics never end: exact where the finer grid is the pixels'
+    (stride 2), a few thousandths elsewhere.
+
+    Source:
+        Karras et al. 2021 (StyleGAN3); Michaeli & Soudry 2025 (Alias-Free ViT).
+    """
+
+    symmetry = Symmetry(1)
+
+    def finer(self, side: int) -> int:
+        return 2 * side
+
+    def point(self, x: Tensor) -> Tensor:
+        return F.gelu(x)
+
+
+class Gate(_Dealiased):
+    """The product of two halves of the channels, without aliasing.
+
+    Two maps with K harmonics have a product with 2K. On a circle of 3K + 1 samples those above K
+    fold onto each other and not onto the K that are kept, so half as fine again is enough.
+
+    Guarantees:
+        Commutes with every shift of a band-limited map, fractions of a step included
+        (tests/properties/test_band_limit_laws.py).
+
+    Source:
+        The 3/2 rule is Orszag 1971; gates without another non-linearity are Dauphin et al. 2017
+        (bilinear units).
+    """
+
+    inputs = 2
+    symmetry = Symmetry(1, alias_free=True)
+
+    def finer(self, side: int) -> int:
+        return max(3 * ((side - 1) // 2) + 1, side)
+
+    def point(self, x: Tensor) -> Tensor:
+        left, right = x.chunk(2, dim=-1)
+        return left * right
+
+
+def make_activation(kind: str) -> Activation:
+    """The activation of that name."""
+    match kind:
+        case "gelu":
+            return Gelu()
+        case "gelu_2x":
+            return OversampledGelu()
+        case "gate":
+            return Gate()
+    raise AssertionError(kind)

@@ -1,0 +1,49 @@
+"""What a token's size is measured against: its own channels, or the whole map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wavevit.layers.symmetry import Symmetry
+
+__all__ = ["NORMS", "MapNorm", "make_norm", "norm_symmetry"]
+
+NORMS = ("token", "map")
+
+
+class MapNorm(nn.Module):
+    """Divides a map by its root mean square over all tokens and channels; a gain per channel.
+
+    One number per image: the map from tokens to tokens is linear but for that number, and the
+    number is the same wherever between the samples the content lies (Parseval's theorem). A
+    LayerNorm divides each token by its own size, which is not a band-limited operation.
+
+    Args:
+        dim: channels of a token.
+        eps: added to the mean square.
+    """
+
+    def __init__(self, dim: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens (B, …, D) to the same shape."""
+        dims = tuple(range(1, x.ndim))
+        # In float32 at least: a sum of many squares overflows half precision.
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        scale = (wide.square().mean(dim=dims, keepdim=True) + self.eps).rsqrt()
+        return torch.addcmul(self.bias, x * scale.to(x.dtype), self.weight)
+
+
+def make_norm(kind: str, dim: int, eps: float) -> nn.Module:
+    """The normalisation of that name."""
+    return MapNorm(dim, eps) if kind == "map" else nn.LayerNorm(dim, eps=eps)
+
+
+def norm_symmetry(kind: str) -> Symmetry:
+    """What that normalisation keeps."""
+    return Symmetry(1, alias_free=kind == "map")

@@ -1,0 +1,61 @@
+"""The backbone in which nothing aliases: it follows every shift, and nothing is chosen.
+
+Convolutions and wavelet moduli on the pixels with few channels, tokens that hold no more than
+their grid can, mixing and non-linearities that keep it so, sizes and pools that are sums over the
+map. Every integer circular shift leaves the pooled output as it is, at any size, and there is no
+argmax whose ties could jump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wavevit.models.config import BackboneConfig, make_stages
+from wavevit.models.registry import register_model
+
+__all__ = ["alias_free_pyramid"]
+
+
+def alias_free_pyramid(
+    depths: Sequence[int],
+    embed_dims: Sequence[int],
+    head_dim: int = 32,
+    patch_size: int = 8,
+    stem_width: int = 12,
+) -> BackboneConfig:
+    """A pyramid from stride `patch_size` on; the finer scales are the tokenizer's affair."""
+    stages = make_stages(
+        depths=depths,
+        embed_dims=embed_dims,
+        num_heads=[max(dim // head_dim, 1) for dim in embed_dims],
+        mixer="covariance",
+        downsample="band_limited",
+        mlp="conv",
+        mlp_ratio=2.0,  # a gate has two maps per hidden channel
+    )
+    return BackboneConfig(
+        stages=stages,
+        tokenizer="alias_free",
+        patch_size=patch_size,
+        stem_width=stem_width,
+        position="none",
+        padding="circular",
+        norm="map",
+        activation="gate",
+        pool="power",
+    )
+
+
+@register_model
+def alias_free_pyramid_tiny() -> BackboneConfig:
+    return alias_free_pyramid((2, 4, 2), (96, 192, 384))
+
+
+@register_model
+def alias_free_pyramid_small() -> BackboneConfig:
+    return alias_free_pyramid((3, 10, 3), (128, 256, 512), stem_width=16)
+
+
+@register_model
+def test_alias_free_pyramid() -> BackboneConfig:
+    return alias_free_pyramid((1, 1), (16, 32), head_dim=16, stem_width=4)

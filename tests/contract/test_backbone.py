@@ -26,8 +26,8 @@ SMALL = wavevit.list_models("test_*")
 LARGE = [name for name in wavevit.list_models() if name not in SMALL]
 SIZES = ((64, 64), (96, 64), (33, 47))
 HYBRID = "test_haar_pyramid"
-# A window, and a table of relative positions, is cut to the grid: their graphs have one size.
-ONE_SIZE = ("test_mvitv2", "test_swin")
+# Windows, tables of relative positions and spectra are cut to the grid: their graphs have one size.
+ONE_SIZE = ("test_alias_free_pyramid", "test_mvitv2", "test_swin")
 
 
 def factory(name: str, **fixed: object) -> functools.partial:
@@ -215,7 +215,7 @@ def test_pooling_can_be_changed() -> None:
         model.reset_classifier(3)
     model.reset_classifier(3, "token")
     assert_close_relative(model.forward_head(features, pre_logits=True), features[:, 0])
-    with pytest.raises(ValueError, match="global_pool: expected one of 'avg', ''"):
+    with pytest.raises(ValueError, match="global_pool: expected one of 'avg', 'power', ''"):
         build("test_swin").reset_classifier(3, "token")
 
 

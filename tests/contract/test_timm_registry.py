@@ -75,7 +75,7 @@ def test_pooling() -> None:
     assert_close_relative(average(images()), average.forward_features(images())[:, 1:].mean(dim=1))
     with pytest.raises(ValueError, match="num_classes: expected 0 where global_pool is ''"):
         created("test_vit", global_pool="")
-    with pytest.raises(ValueError, match="global_pool: expected one of 'avg', ''"):
+    with pytest.raises(ValueError, match="global_pool: expected one of 'avg', 'power', ''"):
         created("test_swin", global_pool="token")
 
 

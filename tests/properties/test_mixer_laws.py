@@ -33,6 +33,7 @@ BORDERLESS = {
     ("global", "none"),
     ("lipschitz", "none"),
     ("cross_covariance", "none"),
+    ("covariance", "none"),
     ("spatial_reduction", "none"),
 }
 

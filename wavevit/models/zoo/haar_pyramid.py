@@ -4,7 +4,7 @@ Where tokens are many (strides 4 and 8) they mix with their neighbours in the wa
 blocks a stage; at stride 16, where most blocks are, all meet through the approximation band
 (`LowPassAttention`), and at stride 32 directly. So cost grows with the pixels and hardly faster.
 Circular borders and no absolute positions, so that the model keeps shifts by its period (the last
-stride, 32) and can be phase-locked. Measured: experiments/records/backbones/.
+stride, 32) and can be phase-locked. Measured: experiments/records/latency/.
 """
 
 from __future__ import annotations

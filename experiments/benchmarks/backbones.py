@@ -7,7 +7,7 @@ the ratios inside a round), eager and compiled, at several numbers of threads; a
 of the number of pixels that each grows with. With ``--device cuda``: images per second and peak
 memory in bfloat16, compiled, batches of 64, at 224 and 512 pixels.
 Writes ``cpu.json`` or ``cuda.json`` and a table. Record: experiments/records/latency/.
-Time on 2 logical cores of an AMD EPYC: 8 minutes.
+Time on 2 logical cores of an AMD EPYC: 7 minutes.
 """
 
 from __future__ import annotations

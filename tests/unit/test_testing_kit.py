@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
 from torch import Tensor
 
 from wavevit.testing import (
+    assert_continuous,
     assert_lipschitz,
     assert_perfect_reconstruction,
     assert_shift_equivariant,
     assert_shift_invariant,
     steepest_pair,
 )
-from wavevit.wavelets import dwt2, idwt2
+from wavevit.testing.strategies import images, sizes, small_backbones, wavelets
+from wavevit.wavelets import dwt2, filter_bank, idwt2
 
 
 def noise(*shape: int) -> Tensor:
@@ -98,3 +101,34 @@ def test_what_grows_faster_than_any_line_is_caught_far_away() -> None:
 def test_a_constant_must_be_a_number(constant: float) -> None:
     with pytest.raises(ValueError, match="constant"):
         assert_lipschitz(lambda x: x, IMAGES, constant)
+
+
+def test_what_moves_smoothly_passes_and_a_choice_is_caught_where_it_jumps() -> None:
+    assert_continuous(blurred(2), IMAGES)
+
+    def chooses(x: Tensor) -> Tensor:
+        flat = x.flatten(1)
+        return flat.gather(1, flat.roll(3, 1).argmax(dim=1, keepdim=True))
+
+    with pytest.raises(
+        AssertionError, match=r"not continuous: at 0\.\d+ of the line path of image"
+    ):
+        assert_continuous(chooses, IMAGES, path="line")
+
+
+@settings(max_examples=10)
+@given(
+    wavelet=wavelets(orthogonal=True), x=images(sizes(2, 16, multiple=2), sizes(2, 16, multiple=2))
+)
+def test_drawn_wavelets_are_what_was_asked_for(wavelet: str, x: Tensor) -> None:
+    assert filter_bank(wavelet).orthogonal
+    assert_perfect_reconstruction(
+        lambda t: dwt2(t, wavelet), lambda c: idwt2(c, wavelet), x, bound=1e-10
+    )
+
+
+@settings(max_examples=5)
+@given(model=small_backbones("test_*vit", in_chans=1, num_classes=3, img_size=32))
+def test_drawn_backbones_run(model: torch.nn.Module) -> None:
+    with torch.no_grad():
+        assert model(noise(1, 1, 32, 32)).shape == (1, 3)

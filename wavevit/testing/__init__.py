@@ -9,7 +9,7 @@ from wavevit.testing.assertions import (
     assert_shift_equivariant,
     assert_shift_invariant,
 )
-from wavevit.testing.bounds import assert_lipschitz, steepest_pair
+from wavevit.testing.bounds import assert_continuous, assert_lipschitz, steepest_pair
 from wavevit.testing.contract import CONTRACT, SHAPES, assert_backbone_contract
 from wavevit.testing.tolerances import TOLERANCES, tolerance
 
@@ -19,6 +19,7 @@ __all__ = [
     "TOLERANCES",
     "assert_backbone_contract",
     "assert_close_relative",
+    "assert_continuous",
     "assert_lipschitz",
     "assert_perfect_reconstruction",
     "assert_shift_equivariant",

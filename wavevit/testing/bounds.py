@@ -1,4 +1,4 @@
-"""`assert_lipschitz`: a claimed constant, and somebody who tries to break it."""
+"""Continuity claimed, and somebody who tries to break it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wavevit.checks import check_at_least, fail
+from wavevit.measure import jump_scan
 from wavevit.measure.evaluation import Model, evaluation_mode
 
-__all__ = ["assert_lipschitz", "steepest_pair"]
+__all__ = ["assert_continuous", "assert_lipschitz", "steepest_pair"]
 
 _RADII = (1e-3, 1e-1, 1.0)  # of the image's own norm
 
@@ -106,3 +107,38 @@ def assert_lipschitz(
             f"wavevit.testing.steepest_pair(model, images, iterations={iterations}, seed={seed})"
             f"[0][{worst}]"
         )
+
+
+def assert_continuous(
+    model: Model, images: Tensor, *, path: str = "subpixel", slope: float = 1e4, steps: int = 32
+) -> None:
+    """The output must not jump while the image moves.
+
+    A search, not a proof: it walks one path per image and halves the steepest steps until they are
+    a billionth of it (`wavevit.measure.jump_scan`).
+
+    Args:
+        model: images to (B, …) in float64.
+        images: (B, C, H, W), converted to float64: nothing narrower resolves a jump.
+        path: ``"subpixel"`` shifts by one pixel, ``"line"`` goes straight to the next image.
+        slope: from which steepness a change counts as a jump, in units of the whole variation over
+            the whole path.
+        steps: of the first walk; a jump smaller than its steepest smooth steps can hide.
+
+    Raises:
+        AssertionError: names the image, the jump, its place on the path and how to see it again.
+
+    Example:
+        >>> import torch
+        >>> images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+        >>> assert_continuous(lambda x: x.square().mean((2, 3)), images)
+    """
+    scan = jump_scan(model, images.double(), path=path, steps=steps)
+    for index, jumped in enumerate(scan.jumps(slope)):
+        if jumped:
+            raise AssertionError(
+                f"not continuous: at {scan.place[index]:.9f} of the {path} path of image {index} "
+                f"of {len(images)} the output changes by {scan.jump[index]:.3e} of its norm within "
+                f"{scan.dt:.1e} of the path. See it again: "
+                f"wavevit.measure.jump_scan(model, images.double(), path={path!r}, steps={steps})"
+            )

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for images and shifts.
+"""Hypothesis strategies for images, shifts, wavelets and small backbones.
 
 Hypothesis does not seed torch: a drawn integer seeds a `torch.Generator`, so that an example is
 reproduced and shrunk by its seed and sizes.
@@ -6,19 +6,22 @@ reproduced and shrunk by its seed and sizes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pywt
 import torch
 from torch import Tensor
 
 from wavevit.checks import require_extra
+from wavevit.models import Backbone, create_model, list_models
+from wavevit.wavelets import filter_bank
 
 if TYPE_CHECKING:
     from hypothesis import strategies as st
 else:
     st = require_extra("hypothesis", "test").strategies
 
-__all__ = ["images", "shifts", "sizes"]
+__all__ = ["images", "shifts", "sizes", "small_backbones", "wavelets"]
 
 
 def sizes(minimum: int = 1, maximum: int = 17, multiple: int = 1) -> st.SearchStrategy[int]:
@@ -46,3 +49,31 @@ def images(
     shape = (batch, channels, draw(sides[0]), draw(sides[1]))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32 - 1)))
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def wavelets(*, orthogonal: bool | None = None) -> st.SearchStrategy[str]:
+    """Names of PyWavelets' discrete wavelets, Haar first; only (or no) orthogonal ones if asked."""
+    names = sorted(pywt.wavelist(kind="discrete"), key=lambda name: (name != "haar", name))
+    if orthogonal is not None:
+        names = [name for name in names if filter_bank(name).orthogonal == orthogonal]
+    return st.sampled_from(names)
+
+
+@st.composite
+def small_backbones(
+    draw: st.DrawFn, pattern: str = "test_*", dtype: torch.dtype = torch.float64, **changes: Any
+) -> Backbone:
+    """A registered small backbone with weights of its own, in eval mode.
+
+    Args:
+        draw: Hypothesis' own.
+        pattern: of names, see `wavevit.list_models`.
+        dtype: of weights and images.
+        **changes: fields of `BackboneConfig`, such as ``in_chans`` or ``alignment``.
+    """
+    name = draw(st.sampled_from(list_models(pattern)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(draw(st.integers(0, 2**32 - 1)))
+        model = create_model(name, **changes)
+    assert isinstance(model, Backbone)
+    return model.to(dtype).eval()

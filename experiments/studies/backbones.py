@@ -8,7 +8,7 @@ token attends to every other at stride 16 in place of the approximation band.
 
 Command: ``python -m experiments.run backbones && python -m experiments.report backbones``.
 Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 25 minutes.
-Expected: not run yet at full length. Record: ``experiments/records/backbones/``.
+Expected: see the record. Record: ``experiments/records/backbones/``.
 
 What was selected, and on what: the peak learning rate is that of `patch_vs_wavelet`, chosen there
 for the plain ViT. The pyramid's mixers were compared on single runs that were trained on ``"fit"``

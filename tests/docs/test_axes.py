@@ -13,6 +13,10 @@ from experiments.benchmarks.axes import AXES, RECORDS, measure, page_of, page_wi
 RECORDED = sorted(path.stem for path in RECORDS.glob("*.json"))
 
 
+def test_every_axis_is_recorded() -> None:
+    assert set(RECORDED) == set(AXES)
+
+
 @pytest.mark.parametrize("axis", RECORDED)
 def test_the_page_shows_the_record(axis: str) -> None:
     record, page = json.loads((RECORDS / f"{axis}.json").read_text()), page_of(axis).read_text()

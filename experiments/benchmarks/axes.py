@@ -53,6 +53,7 @@ AXES = {
     "mixer": MIXERS,
     "downsample": tuple(name for name in DOWNSAMPLES if name != "none"),
     "position": POSITIONS,
+    "inject": ("off", "on"),
 }
 PAGES = {"tokenizer": "tokenizers", "mixer": "mixers", "position": "positions"}
 
@@ -81,6 +82,7 @@ REFERENCES = {
     "mixer": _PYRAMID,
     "downsample": _PYRAMID,
     "position": _WINDOWS,
+    "inject": _PYRAMID,
 }
 
 
@@ -98,13 +100,12 @@ def variant(axis: str, value: str) -> BackboneConfig:
     base = REFERENCES[axis]
     if axis in ("tokenizer", "position"):
         return dataclasses.replace(base, **{axis: value})  # type: ignore[arg-type]
-    stages = [
-        stage
-        if axis == "downsample" and index == 0  # the tokenizer makes the first grid
-        else dataclasses.replace(stage, **{axis: value})  # type: ignore[arg-type]
-        for index, stage in enumerate(base.stages)
-    ]
-    return dataclasses.replace(base, stages=tuple(stages))
+    first, *later = base.stages
+    changed: dict[str, Any] = {axis: value == "on" if axis == "inject" else value}
+    if axis not in ("downsample", "inject"):  # the tokenizer makes the first grid, of every detail
+        first = dataclasses.replace(first, **changed)
+    stages = (first, *(dataclasses.replace(stage, **changed) for stage in later))
+    return dataclasses.replace(base, stages=stages)
 
 
 def _build(axis: str, value: str, img_size: int, seed: int) -> Backbone:

@@ -75,6 +75,12 @@ def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[
         "circular": "The seed question in one picture: the image rolls",
         "crop": "The same with a real crop, as a camera moves",
     }
+    follows = ""
+    if any(model.alignment is not None for model in models.values()):
+        follows = (
+            " Maps of an aligned model follow the image: a roll by part of a token interpolates "
+            "between tokens that are the same."
+        )
     figures = []
     for kind, title in titles.items():
         changes = {
@@ -84,7 +90,8 @@ def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[
         svg = save_figure(
             token_change_picture(changes, window, data, kind, shifts), target, f"tokens_{kind}"
         )
-        figures.append(ReportFigure(title, svg, about_picture(changes, shifts, kind), "picture"))
+        caption = about_picture(changes, shifts, kind) + follows
+        figures.append(ReportFigure(title, svg, caption, "picture"))
     return figures
 
 

@@ -31,6 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from experiments.benchmarks.timm_models import timm_model
 from experiments.reporting.markdown import replaced_between
 from wavevit.alignment import AlignedModel, align
 from wavevit.data.photographs import NAMES, load_photograph
@@ -69,24 +70,12 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 COLUMNS = ("exact", "R roll", "R crop", "agree roll", "agree crop", "calls", "time")
 
 
-def import_timm() -> Any:
-    """timm, also where torchvision's wheel asks for operators that a CPU torch lacks."""
-    if not hasattr(torch.ops.torchvision, "nms"):
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import_timm.library = library  # type: ignore[attr-defined]  # it lives as long as we do
-    import timm
-
-    return timm
-
-
 def build(name: str, pretrained: bool) -> nn.Module:
     """A model of the audit, in eval mode."""
     torch.manual_seed(0)
     if name == OURS:
         return create_model("vit_tiny_patch16", position="none", pool="avg").eval()
-    return import_timm().create_model(name, pretrained=pretrained).eval()
+    return timm_model(name, pretrained=pretrained)
 
 
 def windows(count: int, side: int = 256) -> Tensor:

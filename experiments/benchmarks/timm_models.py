@@ -1,4 +1,8 @@
-"""timm's models for comparison, beside any torchvision."""
+"""timm's models for comparison, beside any torchvision.
+
+The one place outside the tests that declares torchvision's operators, for benchmarks run without
+pytest.
+"""
 
 from __future__ import annotations
 

@@ -25,9 +25,22 @@ import dataclasses
 
 from experiments.config import Contrast, OptimizerConfig, RunConfig, Study
 from experiments.studies.baseline import small_vit
-from wavevit.models import make_stages
+from wavevit.models import StageConfig, make_stages
 
 __all__ = ["BACKBONES"]
+
+
+def _pyramid_stages(embed_dims: tuple[int, ...], downsample: str) -> tuple[StageConfig, ...]:
+    """The shipped pyramids' shape, of four stages."""
+    return make_stages(
+        depths=(1, 1, 2, 1),
+        embed_dims=embed_dims,
+        mlp_ratio=(2.0, 3.0, 4.0, 4.0),
+        num_heads=(1, 2, 4, 6),
+        mixer=("wavelet_conv", "wavelet_conv", "lowpass_kv", "global"),
+        inject=(False, True, True, True),
+        downsample=downsample,
+    )
 
 
 def _variants() -> dict[str, RunConfig]:
@@ -69,28 +82,13 @@ def _variants() -> dict[str, RunConfig]:
         patch_size=4,
         position="conv",
         padding="circular",
-        stages=make_stages(
-            depths=(1, 1, 2, 1),
-            embed_dims=(36, 72, 132, 192),
-            mlp_ratio=(2.0, 3.0, 4.0, 4.0),
-            num_heads=(1, 2, 4, 6),
-            mixer=("wavelet_conv", "wavelet_conv", "lowpass_kv", "global"),
-            inject=(False, True, True, True),
-        ),
+        stages=_pyramid_stages((36, 72, 132, 192), "dwt"),
     )
     # A low-pass costs less than all bands: the stages are a little wider for it.
     dtcwt_pyramid = dataclasses.replace(
         haar_pyramid,
         tokenizer="dtcwt",
-        stages=make_stages(
-            depths=(1, 1, 2, 1),
-            embed_dims=(36, 72, 144, 204),
-            mlp_ratio=(2.0, 3.0, 4.0, 4.0),
-            num_heads=(1, 2, 4, 6),
-            mixer=("wavelet_conv", "wavelet_conv", "lowpass_kv", "global"),
-            inject=(False, True, True, True),
-            downsample="blur_pool",
-        ),
+        stages=_pyramid_stages((36, 72, 144, 204), "blur_pool"),
     )
     direct = list(haar_pyramid.stages)
     direct[2] = dataclasses.replace(direct[2], mixer="global")

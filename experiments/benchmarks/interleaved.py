@@ -17,7 +17,18 @@ from torch import Tensor
 
 from experiments.folder import environment
 
-__all__ = ["LIBRARIES", "LIMIT", "OURS", "Shape", "Transform", "measured", "packages"]
+__all__ = [
+    "LIBRARIES",
+    "LIMIT",
+    "OURS",
+    "Shape",
+    "Transform",
+    "measured",
+    "one_pass",
+    "packages",
+    "summary",
+    "times",
+]
 
 Shape = tuple[int, int, int, int]
 Transform = Callable[[Tensor], Sequence[Tensor]]
@@ -27,7 +38,8 @@ LIBRARIES = ("pytorch-wavelets", "ptwt")
 _FEWEST = 3  # rounds, however slow
 
 
-def _one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], object]:
+def one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], object]:
+    """The transform of these images as a call, with the gradient of them where `backward`."""
     if not backward:
         return lambda: transform(x)
     leaf = x.clone().requires_grad_()
@@ -35,9 +47,16 @@ def _one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], o
     return lambda: torch.autograd.grad(transform(leaf), leaf, cotangents)
 
 
-def _times(
-    passes: dict[str, Callable[[], object]], rounds: int, budget: float
+def times(
+    passes: dict[str, Callable[[], float]], rounds: int, budget: float = float("inf")
 ) -> dict[str, list[float]]:
+    """Seconds that each pass says it took, round by round, in turning order.
+
+    Args:
+        passes: by contender.
+        rounds: at most; one more comes first and is not counted, as it compiles and fills caches.
+        budget: seconds after which no new round begins, once there are three.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in passes}
     names = list(passes)
     begin = time.perf_counter()
@@ -46,11 +65,18 @@ def _times(
             break
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            start = time.perf_counter()
-            passes[name]()
-            elapsed = time.perf_counter() - start
-            if turn:  # the first round compiles and fills caches
+            elapsed = passes[name]()
+            if turn:
                 seconds[name].append(elapsed)
+    return seconds
+
+
+def _timed(run: Callable[[], object]) -> Callable[[], float]:
+    def seconds() -> float:
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
     return seconds
 
 
@@ -61,7 +87,7 @@ def measured(
     rounds: int,
     budget: float = float("inf"),
 ) -> dict[str, Any]:
-    """One cell of a record.
+    """One cell of a record, all contenders in this process.
 
     Args:
         found: transforms by name, ours and libraries' among them.
@@ -71,17 +97,25 @@ def measured(
         budget: seconds after which no new round begins, once there are three.
 
     Returns:
+        What `summary` says.
+    """
+    passes = {name: _timed(one_pass(f, x, backward)) for name, f in found.items()}
+    # The limit stays one copy: a backward pass is at best a second one.
+    passes[LIMIT] = _timed(lambda: x.clone())
+    return summary(times(passes, rounds, budget), backward, torch.get_num_threads())
+
+
+def summary(seconds: dict[str, list[float]], backward: bool, threads: int) -> dict[str, Any]:
+    """What a record says of the seconds that `times` gave.
+
+    Returns:
         ``pass``, ``threads``, ``rounds``, ``milliseconds`` and ``multiple_of_clone`` by contender;
         where a library is among them, ``times_faster_than_best_library`` of ours.
     """
-    passes = {name: _one_pass(transform, x, backward) for name, transform in found.items()}
-    # The limit stays one copy: a backward pass is at best a second one.
-    passes[LIMIT] = lambda: x.clone()
-    seconds = _times(passes, rounds, budget)
     milliseconds = {name: 1e3 * median(times) for name, times in seconds.items()}
     cell: dict[str, Any] = {
         "pass": "forward+backward" if backward else "forward",
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "rounds": len(seconds[LIMIT]),
         "milliseconds": {name: round(value, 4) for name, value in milliseconds.items()},
         "multiple_of_clone": {

@@ -1,17 +1,21 @@
 """Times Haar beside other libraries: ``python -m experiments.benchmarks.transforms``.
 
 Question: how far from a copy of the image is a wavelet transform, ours and theirs?
-`experiments.benchmarks.interleaved` says how it is timed. The limit is ``x.clone()``.
-Before anything is timed, every contender's coefficients must have the image's energy.
+Every contender has a process of its own (`experiments.benchmarks.alone` says why) and all are asked
+in turn. The limit is ``x.clone()``. Before anything is timed, every contender's coefficients must
+have the image's energy.
 Figures and what they decided: docs/transforms-speed.md; record: experiments/records/transforms/.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +24,22 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor
 
+from experiments.benchmarks.alone import Alone
 from experiments.benchmarks.interleaved import (
     LIBRARIES,
     LIMIT,
     OURS,
     Shape,
     Transform,
-    measured,
     packages,
+    summary,
+    times,
 )
 from experiments.folder import write_json
 from wavevit.checks import check_at_least, fail
 from wavevit.wavelets import dwt2, wavedec2
 
-__all__ = ["SHAPES", "Options", "benchmark", "contenders", "main", "table"]
+__all__ = ["CONTENDERS", "SHAPES", "Options", "benchmark", "contenders", "main", "table"]
 
 SHAPES: tuple[Shape, ...] = (
     (32, 3, 224, 224),
@@ -108,42 +114,49 @@ def _ptwt(level: int) -> Transform:
     return transform
 
 
-def contenders(level: int) -> dict[str, Transform]:
-    """Transforms by name; libraries that are not installed are left out, and said so."""
-    found: dict[str, Transform] = {
-        LIMIT: lambda x: (x.clone(),),
-        EAGER: _ours(level),
-        COMPILED: torch.compile(_ours(level), fullgraph=True, dynamic=False),
-        "grouped convolution": _convolution(level),
-    }
-    for name, build in zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True):
-        try:
-            found[name] = build(level)
-        except ModuleNotFoundError as error:
-            print(f"{name} is left out: {error}")
+def _limit(level: int) -> Transform:
+    return lambda x: (x.clone(),)
+
+
+def _compiled(level: int) -> Transform:
+    return torch.compile(_ours(level), fullgraph=True, dynamic=False)
+
+
+CONTENDERS: dict[str, Callable[[int], Transform]] = {
+    LIMIT: _limit,
+    EAGER: _ours,
+    COMPILED: _compiled,
+    "grouped convolution": _convolution,
+    **dict(zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True)),
+}
+
+
+def contenders() -> dict[str, Callable[[int], Transform]]:
+    """Builders by name, of those that are installed; those that are not are said."""
+    found = dict(CONTENDERS)
+    for name in LIBRARIES:
+        if find_spec(name.replace("-", "_")) is None:
+            print(f"{name} is left out: it is not installed")
+            del found[name]
     return found
 
 
-def _check_energy(name: str, results: Sequence[Tensor], x: Tensor, level: int) -> None:
-    if x.shape[-2] % (1 << level) or x.shape[-1] % (1 << level):
-        return  # an odd side is extended, each library in its own way
-    energy = float(sum(part.double().square().sum() for part in results))
-    expected = float(x.double().square().sum())
-    if abs(energy - expected) > 1e-4 * expected:
-        fail(name, f"coefficients with the image's energy {expected:.6g}", f"{energy:.6g}")
-
-
 def _cell(
-    shape: Shape, level: int, backward: bool, found: dict[str, Transform], rounds: int
+    shape: Shape, level: int, threads: int, backward: bool, found: dict[str, Alone], rounds: int
 ) -> dict[str, Any]:
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    for name, transform in found.items():
-        _check_energy(name, transform(x), x, level)
-    return {"shape": list(shape), "levels": level, **measured(found, x, backward, rounds)}
+    for name, contender in found.items():
+        # The limit stays one copy: a backward pass is at best a second one.
+        energy = contender.prepare(shape, backward and name != LIMIT)
+        whole = not (shape[-2] % (1 << level) or shape[-1] % (1 << level))
+        if whole and abs(energy - 1) > 1e-4:  # an odd side is extended, by each in its own way
+            fail(name, "coefficients with the image's energy", f"{energy:.6g} of it")
+    seconds = times(dict(found), rounds)
+    cell = summary(seconds, backward, threads)
+    return {"shape": list(shape), "levels": level, **cell}
 
 
 def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[str, Any]:
-    """Times everything that the options name; restores the number of threads.
+    """Times everything that the options name.
 
     Args:
         options: the command line's.
@@ -154,27 +167,26 @@ def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[s
         number of threads, with milliseconds and multiples of clone by contender.
 
     Raises:
-        ValueError: no thread, no level, or a contender whose coefficients are wrong.
+        ValueError: no thread, no level, or a contender that fails or whose coefficients are wrong.
     """
     for threads in options.threads:
         check_at_least("threads", threads, 1)
     for level in options.levels:
         check_at_least("levels", level, 1)
     rounds = 3 if options.quick else 11
-    before = torch.get_num_threads()
-    cells = []
-    try:
-        for level in options.levels:
-            for threads in options.threads:
-                torch.set_num_threads(threads)
-                torch.compiler.reset()  # what was compiled for another number of threads
-                found = contenders(level)
+    cells: list[dict[str, Any]] = []
+    builders = contenders()
+    for level in options.levels:
+        for threads in options.threads:
+            with ExitStack() as stack:
+                found = {}
+                for name, build in builders.items():
+                    found[name] = Alone(name, partial(build, level), threads)
+                    stack.callback(found[name].close)
                 for shape in shapes or SHAPES:
                     for backward in (False, True):
-                        cells.append(_cell(shape, level, backward, found, rounds))
-                        print(table(cells[-1:], header=len(cells) == 1))
-    finally:
-        torch.set_num_threads(before)
+                        cells.append(_cell(shape, level, threads, backward, found, rounds))
+                        print(table(cells[-1:], header=len(cells) == 1), flush=True)
     return {"environment": packages(max(options.threads)), "rounds": rounds, "cells": cells}
 
 

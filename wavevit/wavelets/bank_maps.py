@@ -22,6 +22,7 @@ from torch import Tensor
 
 from wavevit.checks import fail
 from wavevit.wavelets.bank_tables import axis_matrix, mixing_matrix
+from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.filters import FilterBank
 from wavevit.wavelets.haar_maps import has_kernel, imported
 from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
@@ -127,7 +128,7 @@ class BankMap:
         given = [tuple(x.shape) for x in tensors]
         if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
             fail("coefficients", f"shapes {expected}", given)
-        results = [tensors[0].new_empty(shape) for shape in self.shapes(*tensors[0].shape[:2])]
+        results = [room(tensors[0], shape) for shape in self.shapes(*tensors[0].shape[:2])]
         if not tensors[0].numel():
             return [result.zero_() for result in results]
         try:

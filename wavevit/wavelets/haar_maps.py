@@ -30,6 +30,7 @@ from torch import Tensor
 
 from wavevit.checks import fail
 from wavevit.wavelets import haar_plain
+from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.free_sizes import certainly, exporting
 from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
 
@@ -161,7 +162,7 @@ class HaarMap:
         if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
             fail("coefficients", f"shapes {expected}", given)
         tensors = [x.contiguous() for x in tensors]
-        results = [tensors[0].new_empty(shape) for shape in self.shapes(batch, channels)]
+        results = [room(tensors[0], shape) for shape in self.shapes(batch, channels)]
         image, bands = (results[0], tensors) if self.transposed else (tensors[0], results)
         kernel.run(self, image, bands)
         return results

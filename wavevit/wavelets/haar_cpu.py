@@ -93,20 +93,23 @@ def _merge4(typing, half, top, bottom, a, h, v, d):
 
 @compiled
 def _split_row(half, size, top, bottom, a, h, v, d, count):
-    j = 0
-    while j < count:
-        if count >= _WIDE:
-            # The last step moves back over blocks that are done rather than leave a tail.
-            j = min(j, count - _WIDE)
-            o = j * size
+    o = 0
+    if count >= _WIDE:
+        last = (count - _WIDE) * size
+        while o < last:
             _split8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-            j += _WIDE
-        elif count >= _NARROW:
-            j = min(j, count - _NARROW)
-            o = j * size
-            _split4(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-            j += _NARROW
-        else:
+            o += _WIDE * size
+        # The last step moves back over blocks that are done rather than leave a tail.
+        o = last
+        _split8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
+    elif count >= _NARROW:
+        last = (count - _NARROW) * size
+        _split4(half, top, bottom, a, h, v, d)
+        _split4(
+            half, top + 2 * last, bottom + 2 * last, a + last, h + last, v + last, d + last
+        )
+    else:
+        for j in range(count):
             o = j * size
             p, q = half * load(half, top + 2 * o), half * load(half, top + 2 * o + size)
             r, s = half * load(half, bottom + 2 * o), half * load(half, bottom + 2 * o + size)
@@ -114,24 +117,27 @@ def _split_row(half, size, top, bottom, a, h, v, d, count):
             store(half, h + o, (p - r) + (q - s))
             store(half, v + o, (p + r) - (q + s))
             store(half, d + o, (p - r) - (q - s))
-            j += 1
 
 
 @compiled
 def _merge_row(half, size, top, bottom, a, h, v, d, count):
-    j = 0
-    while j < count:
-        if count >= _WIDE:
-            j = min(j, count - _WIDE)
-            o = j * size
+    o = 0
+    if count >= _WIDE:
+        last = (count - _WIDE) * size
+        while o < last:
             _merge8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-            j += _WIDE
-        elif count >= _NARROW:
-            j = min(j, count - _NARROW)
-            o = j * size
-            _merge4(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-            j += _NARROW
-        else:
+            o += _WIDE * size
+        # The last step moves back over blocks that are done rather than leave a tail.
+        o = last
+        _merge8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
+    elif count >= _NARROW:
+        last = (count - _NARROW) * size
+        _merge4(half, top, bottom, a, h, v, d)
+        _merge4(
+            half, top + 2 * last, bottom + 2 * last, a + last, h + last, v + last, d + last
+        )
+    else:
+        for j in range(count):
             o = j * size
             p, q = half * load(half, a + o), half * load(half, h + o)
             r, s = half * load(half, v + o), half * load(half, d + o)
@@ -139,7 +145,6 @@ def _merge_row(half, size, top, bottom, a, h, v, d, count):
             store(half, top + 2 * o + size, (p - r) + (q - s))
             store(half, bottom + 2 * o, (p + r) - (q + s))
             store(half, bottom + 2 * o + size, (p - r) - (q - s))
-            j += 1
 
 
 @compiled

@@ -3,6 +3,7 @@
 from wavevit.models.zoo import (
     alias_free_pyramid,
     dtcwt_pyramid,
+    dtcwt_vit,
     haar_pyramid,
     haar_vit,
     mvitv2,
@@ -15,6 +16,7 @@ from wavevit.models.zoo import (
 __all__ = [
     "alias_free_pyramid",
     "dtcwt_pyramid",
+    "dtcwt_vit",
     "haar_pyramid",
     "haar_vit",
     "mvitv2",

@@ -144,6 +144,8 @@ def test_alignment_refuses() -> None:
         PhaseLock(0)
     with pytest.raises(ValueError, match="boundary: expected one of 'circular', 'window'"):
         PhaseLock(8, "reflect")
+    with pytest.raises(ValueError, match=r"shift: expected 'integer' with boundary='mirror'"):
+        PhaseLock(8, "mirror", "fractional")
     with pytest.raises(ValueError, match="boundary"):
         phase_of(torch.zeros(1, 1, 8, 8), 8, "hann")
     with pytest.raises(ValueError, match=r"method: expected one of 'blur', .*, got 'none'"):

@@ -175,7 +175,8 @@ class BackboneConfig:
             tokenizers that reach beyond the image repeat or mirror its border instead.
         alignment: ``"none"``, ``"blur"``, ``"polyphase"``, ``"phase_lock"``, ``"phase_tree"``,
             ``"weighted_frame"`` or ``"group_average"``; the period follows from the other fields.
-        alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
+        alignment_boundary: ``"circular"`` (exact for rolls), ``"window"`` (follows crops) or
+            ``"mirror"`` (follows crops and does not wrap).
         alignment_shift: ``"integer"`` or ``"fractional"``; read by ``"phase_lock"``.
         alignment_threshold: share below the best phase; read by ``"weighted_frame"``.
         pool: ``"token"`` (class token), ``"avg"``, or ``"power"`` (mean and standard deviation of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,17 +23,29 @@ __all__ = ["figure_style", "line_styles", "save_figure"]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
+_ADDED = "s^vDPX*"
+
+
 def line_styles(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour by what stands before a ``+`` (the backbone), dashes for what was added to it."""
-    bases = list(dict.fromkeys(name.split(" + ")[0] for name in variants))
-    return {
-        name: {
-            "color": _COLOURS[bases.index(name.split(" + ")[0]) % len(_COLOURS)],
-            "linestyle": "--" if " + " in name else "-",
-            "marker": "s" if " + " in name else "o",
-        }
-        for name in variants
-    }
+    """Dashes for what was added to a backbone (behind a ``+``), dots for what was put on after
+    training (behind ``then``). The colour is the backbone's; what is added to it second, third, …
+    has its own, and its marker, in both cases.
+    """
+    parts = {name: re.split(r" (\+|then) ", name, maxsplit=1) for name in variants}
+    bases = list(dict.fromkeys(part[0] for part in parts.values()))
+    styles = {}
+    for name, (base, *added) in parts.items():
+        again = bases.index(base) >= len(_COLOURS)  # the colours come round
+        style = {"linestyle": "-.", "marker": "<"} if again else {"linestyle": "-", "marker": "o"}
+        colour = bases.index(base)
+        if added:
+            others = [part[2] for part in parts.values() if part[0] == base and len(part) > 1]
+            place = list(dict.fromkeys(others)).index(added[1])
+            colour = len(bases) + place - 1 if place else colour
+            style = {"linestyle": "--" if added[0] == "+" else ":"}
+            style["marker"] = _ADDED[place % len(_ADDED)]
+        styles[name] = style | {"color": _COLOURS[colour % len(_COLOURS)]}
+    return styles
 
 
 @contextmanager

@@ -128,6 +128,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
         if summary.applied:
             lent = [n for n in summary.variants if n in {*summary.applied.values()}]
             diagrams.append(_curves(summary, target, (*lent, *summary.applied), "_applied"))
+        if summary.applied and summary.latency:
             diagrams.append(
                 ReportFigure(
                     "What stillness costs",

@@ -33,17 +33,20 @@ def line_styles(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     parts = {name: re.split(r" (\+|then) ", name, maxsplit=1) for name in variants}
     bases = list(dict.fromkeys(part[0] for part in parts.values()))
+    pairs = dict.fromkeys((part[0], part[2]) for part in parts.values() if len(part) > 1)
+    firsts = {base: added for base, added in reversed(pairs)}
+    others = [pair for pair in pairs if firsts[pair[0]] != pair[1]]
     styles = {}
     for name, (base, *added) in parts.items():
-        again = bases.index(base) >= len(_COLOURS)  # the colours come round
-        style = {"linestyle": "-.", "marker": "<"} if again else {"linestyle": "-", "marker": "o"}
         colour = bases.index(base)
+        again = colour >= len(_COLOURS)  # the colours come round
+        style = {"linestyle": "-.", "marker": "<"} if again else {"linestyle": "-", "marker": "o"}
         if added:
-            others = [part[2] for part in parts.values() if part[0] == base and len(part) > 1]
-            place = list(dict.fromkeys(others)).index(added[1])
-            colour = len(bases) + place - 1 if place else colour
-            style = {"linestyle": "--" if added[0] == "+" else ":"}
-            style["marker"] = _ADDED[place % len(_ADDED)]
+            later = (base, added[1]) in others
+            place = others.index((base, added[1])) + 1 if later else 0
+            colour = len(bases) + place - 1 if later else colour
+            dash = "--" if added[0] == "+" else ":"
+            style = {"linestyle": dash, "marker": _ADDED[place % len(_ADDED)]}
         styles[name] = style | {"color": _COLOURS[colour % len(_COLOURS)]}
     return styles
 

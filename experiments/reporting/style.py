@@ -23,7 +23,7 @@ __all__ = ["figure_style", "line_styles", "save_figure"]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-_ADDED = "s^vDPX*"
+_ADDED = "s^vDPX"  # as many as are no multiple of the colours
 
 
 def line_styles(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -34,7 +34,7 @@ def line_styles(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
     parts = {name: re.split(r" (\+|then) ", name, maxsplit=1) for name in variants}
     bases = list(dict.fromkeys(part[0] for part in parts.values()))
     pairs = dict.fromkeys((part[0], part[2]) for part in parts.values() if len(part) > 1)
-    firsts = {base: added for base, added in reversed(pairs)}
+    firsts = dict(reversed(pairs))
     others = [pair for pair in pairs if firsts[pair[0]] != pair[1]]
     styles = {}
     for name, (base, *added) in parts.items():

@@ -105,9 +105,7 @@ def _split_row(half, size, top, bottom, a, h, v, d, count):
     elif count >= _NARROW:
         last = (count - _NARROW) * size
         _split4(half, top, bottom, a, h, v, d)
-        _split4(
-            half, top + 2 * last, bottom + 2 * last, a + last, h + last, v + last, d + last
-        )
+        _split4(half, top + 2 * last, bottom + 2 * last, a + last, h + last, v + last, d + last)
     else:
         for j in range(count):
             o = j * size
@@ -133,9 +131,7 @@ def _merge_row(half, size, top, bottom, a, h, v, d, count):
     elif count >= _NARROW:
         last = (count - _NARROW) * size
         _merge4(half, top, bottom, a, h, v, d)
-        _merge4(
-            half, top + 2 * last, bottom + 2 * last, a + last, h + last, v + last, d + last
-        )
+        _merge4(half, top + 2 * last, bottom + 2 * last, a + last, h + last, v + last, d + last)
     else:
         for j in range(count):
             o = j * size

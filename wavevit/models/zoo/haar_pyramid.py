@@ -3,6 +3,9 @@
 Where tokens are many (strides 4 and 8) they mix with their neighbours in the wavelet domain, two
 blocks a stage; at stride 16, where most blocks are, all meet through the approximation band
 (`LowPassAttention`), and at stride 32 directly. So cost grows with the pixels and hardly faster.
+From stage to stage goes the approximation alone; the details that a coarser grid can still use are
+injected from the image, at their own stride. Handing on all four bands instead learned worse
+(docs/axes/downsample.md) and costs more.
 Circular borders and no absolute positions, so that the model keeps shifts by its period (the last
 stride, 32) and can be phase-locked. Measured: experiments/records/latency/.
 """
@@ -29,6 +32,7 @@ def haar_pyramid(
         mixer=["wavelet_conv"] * (count - 2) + ["lowpass_kv", "global"],
         # Hidden maps at strides 4 and 8 are the largest there are, and memory is what they cost.
         mlp_ratio=[min(2.0 + i, 4.0) for i in range(count)],
+        downsample="dwt_ll",
         # The first grid's tokenizer has just read every detail of its own stride.
         inject=[i > 0 for i in range(count)],
     )

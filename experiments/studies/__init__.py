@@ -8,12 +8,14 @@ from experiments.studies.backbones import BACKBONES
 from experiments.studies.crop_shift import CROP_SHIFT
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from experiments.studies.smoke import SMOKE
+from experiments.studies.tokenizers import TOKENIZERS
 from wavevit.checks import check_choice
 
 __all__ = ["STUDIES", "get_study"]
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (ALIAS_FREE, BACKBONES, CROP_SHIFT, PATCH_VS_WAVELET, SMOKE)
+    study.name: study
+    for study in (ALIAS_FREE, BACKBONES, CROP_SHIFT, PATCH_VS_WAVELET, SMOKE, TOKENIZERS)
 }
 
 

@@ -77,6 +77,7 @@ def test_a_second_difference_is_seen() -> None:
             1.05,
         ),
         ("backbones", {"vit", "swin", "pvt_v2", "haar_vit", "haar_pyramid"}, 1.10),
+        ("tokenizers", {"vit", "overlap", "conv_stem", "dwt", "swt", "dtcwt", "scattering"}, 1.18),
     ],
 )
 def test_studies_compare_equals(name: str, variants: set[str], spread: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,26 +17,37 @@ from experiments.training import AbandonedError, train
 __all__ = ["run_cell", "run_cell_in_process"]
 
 
-def run_cell(path: Path, device: str, threads: int, label: str, position: int = 0) -> bool:
+def run_cell(
+    path: Path,
+    device: str,
+    threads: int,
+    label: str,
+    position: int = 0,
+    measures: Sequence[str] = (),
+    weights_of: Path | None = None,
+) -> bool:
     """Brings the run in a claimed folder to its end; True if it is complete.
 
-    Whatever goes wrong is written to ``failed.json`` and returned as False, so that the other
-    cells go on.
+    With `weights_of` nothing is trained: the weights are those of the run in that folder. Whatever
+    goes wrong is written to ``failed.json`` and returned as False, so that the other cells go on.
     """
     folder = RunFolder(path)
     torch.set_num_threads(threads)
     with folder.locked():
-        if folder.complete:
+        if folder.complete(measures):
             return True
         config, place = folder.load_config(), torch.device(device)
         start = time.monotonic()
         try:
-            write_json(folder.environment, environment(place, threads))
+            if not (folder.weights.exists() and folder.environment.exists()):  # of the training
+                write_json(folder.environment, environment(place, threads))
+            if weights_of is not None:
+                folder.take_weights(RunFolder(weights_of))
             model = train(
                 config, folder, place, label=label, position=position, still_wanted=_parent_lives
             )
             trained = time.monotonic()
-            result = evaluate(model, config.data, place)
+            result = evaluate(model, config.data, place, measures)
             result["seconds"] = {  # of this attempt: a continued run did part of it before
                 "training": round(trained - start, 1),
                 "measuring": round(time.monotonic() - trained, 1),
@@ -63,10 +75,19 @@ def _parent_lives() -> bool:
 
 
 def run_cell_in_process(
-    path: str, device: str, threads: int, label: str, position: int, lock: object
+    path: str,
+    device: str,
+    threads: int,
+    label: str,
+    position: int,
+    measures: Sequence[str],
+    weights_of: str | None,
+    lock: object,
 ) -> None:
     """`run_cell` as the target of a process that shares the progress bars' lock."""
     from tqdm import tqdm
 
     tqdm.set_lock(lock)
-    raise SystemExit(0 if run_cell(Path(path), device, threads, label, position) else 1)
+    source = Path(weights_of) if weights_of is not None else None
+    done = run_cell(Path(path), device, threads, label, position, measures, source)
+    raise SystemExit(0 if done else 1)

@@ -150,6 +150,10 @@ class Study:
         baseline: the variant that costs and accuracies are compared with.
         contrasts: what may be read as an ablation; a test holds that nothing else differs.
         seeds: default seeds.
+        applied: names of variants that are not trained but measured with the weights of another
+            one, given by name: an alignment put on afterwards.
+        measures: what is measured beside the standard (`experiments.evaluation.MEASURES`).
+        pictured: variants that figures with a row or a bar each show; by default all.
     """
 
     name: str
@@ -158,11 +162,23 @@ class Study:
     baseline: str
     contrasts: tuple[Contrast, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
+    applied: Mapping[str, str] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
+    pictured: tuple[str, ...] = ()
 
     def configs(self) -> dict[str, RunConfig]:
-        """The variants, checked: the baseline and every contrast name one of them."""
+        """The variants, checked: all names are of variants, and weights fit where they are lent."""
         configs = self.variants()
         check_choice("baseline", self.baseline, configs)
+        for name in self.pictured:
+            check_choice("pictured", name, configs)
+        for name, source in self.applied.items():
+            check_choice("applied", name, configs)
+            check_choice(f"applied[{name!r}]", source, configs.keys() - self.applied.keys())
+            for path in differing_fields(configs[source], configs[name]):
+                if not path.startswith(("model.alignment", "data.")):
+                    expected = f"{source!r} with another alignment or other test crops"
+                    fail(f"applied[{name!r}]", expected, f"a difference in {path}")
         for contrast in self.contrasts:
             check_choice("contrast.variant", contrast.variant, configs)
             check_choice("contrast.baseline", contrast.baseline, configs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from experiments.config import DataConfig
 from wavevit.data import SceneBatch, Scenes
 from wavevit.measure import (
+    adversarial_shift_accuracy,
     cost,
     local_lipschitz,
     shift_consistency,
@@ -20,7 +22,7 @@ from wavevit.measure import (
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone
 
-__all__ = ["SHIFTS", "embed", "evaluate", "held_out", "token_map"]
+__all__ = ["MEASURES", "SHIFTS", "embed", "evaluate", "held_out", "token_map"]
 
 SHIFTS = (0.5, 1, 2, 4, 8, 16)
 _LIPSCHITZ_IMAGES = 24
@@ -43,13 +45,37 @@ def token_map(model: Backbone, images: Tensor) -> Tensor:
     return model.forward_intermediates(images, indices=1, intermediates_only=True)[0]
 
 
-def evaluate(model: Backbone, data: DataConfig, device: torch.device) -> dict[str, Any]:
+def _worst_case(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any]:
+    """Accuracy under the worst of the crops within 8 pixels, every second pixel, on a sixth of the
+    held-out crops: 81 shifts of each."""
+    count = len(batch.images) // 6
+    result = adversarial_shift_accuracy(
+        model,
+        batch.images[:count],
+        batch.labels[:count],
+        8,
+        kind="crop",
+        step=2,
+        crop_size=data.crop_size,
+    )
+    return asdict(result)
+
+
+MEASURES: dict[str, Callable[[Backbone, SceneBatch, DataConfig], dict[str, Any]]] = {
+    "worst_case": _worst_case,
+}
+
+
+def evaluate(
+    model: Backbone, data: DataConfig, device: torch.device, measures: Sequence[str] = ()
+) -> dict[str, Any]:
     """All measures of one trained model on the held-out crops.
 
     Args:
         model: trained.
         data: says which crops.
         device: where the model is.
+        measures: names of `MEASURES` that are wanted beside the standard.
 
     Returns:
         Plain data, ready for JSON; percentages in [0, 100], the rest without unit.
@@ -116,4 +142,5 @@ def evaluate(model: Backbone, data: DataConfig, device: torch.device) -> dict[st
             "iterations": lipschitz.iterations,
         },
         "cost": asdict(cost(model, crops[:1])),
+        **{name: MEASURES[name](model, batch, data) for name in measures},
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +44,15 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-")
 
 
+def _code() -> str:
+    """A digest of the sources that a training runs."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted((root.parent / "wavevit").rglob("*.py")) + [root / "training.py"]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def environment(device: torch.device, threads: int) -> dict[str, Any]:
     """What a result may depend on beside its configuration."""
     packages = ("wavevit", "torch", "numpy", "scikit-image", "kornia", "safetensors")
@@ -53,6 +63,7 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
         "device": str(device),
         "device_name": name,
         "threads": threads,
+        "code": _code(),
         "packages": {package: version(package) for package in packages},
     }
 
@@ -72,7 +83,8 @@ class RunFolder:
     ``config.json`` comes first and is the folder's identity; ``environment.json`` beside it;
     ``metrics.jsonl`` grows; ``checkpoint.safetensors`` is where a killed run goes on;
     ``weights.safetensors`` ends the training; ``result.json`` ends the run. ``failed.json`` tells
-    why a run stopped; it goes away when a later attempt succeeds.
+    why a run stopped; it goes away when a later attempt succeeds. ``origin.json`` is there where
+    the weights were trained in another folder, and says which.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,11 +96,21 @@ class RunFolder:
         self.weights = path / "weights.safetensors"
         self.result = path / "result.json"
         self.failed = path / "failed.json"
+        self.origin = path / "origin.json"
 
-    @property
-    def complete(self) -> bool:
-        """Whether the run is trained and measured."""
-        return self.result.exists()
+    def complete(self, measures: Sequence[str] = ()) -> bool:
+        """Whether the run is trained and measured, these measures included."""
+        if not self.result.exists():
+            return False
+        result = json.loads(self.result.read_text())
+        return all(name in result for name in measures)
+
+    def take_weights(self, source: RunFolder) -> None:
+        """Copies the weights that another run trained, and says so."""
+        if not source.weights.exists():
+            fail("weights", f"those of {source.path}", "a run that is not trained")
+        write_json(self.origin, {"weights_of": str(source.path)})
+        write_bytes(self.weights, source.weights.read_bytes())
 
     def claim(self, config: RunConfig) -> None:
         """Makes this the folder of `config`, or checks that it is.

@@ -5,6 +5,7 @@ One self-contained ``report.html``, ``summary.json``, and every figure as SVG an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +18,11 @@ from experiments.config import RunConfig, Study
 from experiments.folder import StudyFolder, write_bytes, write_json
 from experiments.reporting.figures import (
     accuracy_against_cost,
+    consistency_against_time,
     consistency_bars,
     sensitivity_curves,
 )
-from experiments.reporting.markdown import markdown_table
+from experiments.reporting.markdown import markdown_curves, markdown_table
 from experiments.reporting.page import ReportFigure, render_page
 from experiments.reporting.pictures import (
     PICTURE_SHIFTS,
@@ -33,6 +35,7 @@ from experiments.reporting.sentences import (
     about_cost,
     about_picture,
     about_sensitivity,
+    about_trade_off,
 )
 from experiments.reporting.style import figure_style, save_figure
 from experiments.studies import STUDIES, get_study
@@ -65,7 +68,7 @@ def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Backbone, Ru
 
 def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[ReportFigure]:
     models, data = {}, None
-    for name in summary.variants:
+    for name in summary.pictured:
         models[name], config = _trained(folder, name, summary.seeds[name][0])
         data = config.data
     assert data is not None
@@ -95,6 +98,15 @@ def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[
     return figures
 
 
+def _curves(
+    summary: StudySummary, target: Path, names: Sequence[str], suffix: str = ""
+) -> ReportFigure:
+    """Sensitivity curves of some variants."""
+    title = "How far the embedding moves" + (", alignments put on after training" if suffix else "")
+    svg = save_figure(sensitivity_curves(summary, names), target, f"sensitivity{suffix}")
+    return ReportFigure(title, svg, about_sensitivity(summary, names))
+
+
 def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     """Writes the report into ``path/report``; returns the page's path.
 
@@ -112,12 +124,19 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     target = path / "report"
     with figure_style():
         pictures = _pictures(summary, folder, target)
-        diagrams = [
-            ReportFigure(
-                "How far the embedding moves",
-                save_figure(sensitivity_curves(summary), target, "sensitivity"),
-                about_sensitivity(summary),
-            ),
+        diagrams = [_curves(summary, target, summary.trained)]
+        if summary.applied:
+            lent = [n for n in summary.variants if n in {*summary.applied.values()}]
+            diagrams.append(_curves(summary, target, (*lent, *summary.applied), "_applied"))
+        if summary.applied and summary.latency:
+            diagrams.append(
+                ReportFigure(
+                    "What stillness costs",
+                    save_figure(consistency_against_time(summary), target, "trade_off"),
+                    about_trade_off(summary),
+                )
+            )
+        diagrams += [
             ReportFigure(
                 "Does the class survive?",
                 save_figure(consistency_bars(summary), target, "consistency"),
@@ -139,6 +158,10 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
             if file.suffix == ".png" or file.name == "summary.json":
                 write_bytes(record / file.name, file.read_bytes())
         write_bytes(record / "table.md", markdown_table(summary).encode())
+        if summary.applied:
+            for kind in summary.sensitivity[summary.baseline]:
+                text = markdown_curves(summary, kind)
+                write_bytes(record / f"sensitivity_{kind}.md", text.encode())
     return target / "report.html"
 
 

@@ -13,7 +13,8 @@ from typing import Annotated
 import torch
 import tyro
 
-from experiments.folder import StudyFolder
+from experiments.folder import StudyFolder, environment
+from experiments.reuse import reuse_equal_runs
 from experiments.scheduler import clear_latency, default_jobs, measure_latency, plan, run_cells
 from experiments.studies import STUDIES, get_study
 from wavevit.checks import check_at_least, fail
@@ -68,7 +69,10 @@ def run_study(options: Options) -> int:
     if options.threads is not None:
         threads = check_at_least("threads", options.threads, 1)
     print(f"{study.question}\n{len(cells)} runs on {device}, {jobs} side by side → {folder.path}")
-    fresh = any(not cell.folder.complete for cell in cells)
+    reused = reuse_equal_runs(cells, folder, environment(device, threads))
+    if reused:
+        print(f"{reused} runs take the weights of equal runs beside this study; they are measured.")
+    fresh = any(not cell.complete for cell in cells)
     if fresh:
         clear_latency(folder)
     failed = run_cells(cells, device, jobs, threads)

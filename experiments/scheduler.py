@@ -28,11 +28,26 @@ __all__ = ["Cell", "default_jobs", "measure_latency", "plan", "run_cells"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant with one seed, in its folder."""
+    """One variant with one seed, in its folder.
+
+    Attributes:
+        variant: its name.
+        seed: of the run.
+        folder: its files.
+        measures: what is measured beside the standard.
+        weights_of: the run whose weights are measured; None for a run that trains its own.
+    """
 
     variant: str
     seed: int
     folder: RunFolder
+    measures: tuple[str, ...] = ()
+    weights_of: RunFolder | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.folder.complete(self.measures)
 
     @property
     def label(self) -> str:
@@ -46,6 +61,7 @@ def plan(
     """Claims every folder before anything is computed, so that a clash is told at once.
 
     Seeds are the slow axis: a study that is stopped half-way has all variants with fewer seeds.
+    What is applied after training comes after all that is trained.
 
     Raises:
         ValueError: an unknown variant, no or repeated seeds, or a folder that holds something else.
@@ -63,10 +79,12 @@ def plan(
         for name, config in configs.items():
             if variants and name not in variants:
                 continue
-            cell = Cell(name, seed, folder.run(name, seed))
+            source = study.applied.get(name)
+            weights_of = folder.run(source, seed) if source is not None else None
+            cell = Cell(name, seed, folder.run(name, seed), study.measures, weights_of)
             cell.folder.claim(dataclasses.replace(config, seed=seed))
             cells.append(cell)
-    return cells
+    return sorted(cells, key=lambda cell: cell.weights_of is not None)  # stable
 
 
 def default_jobs(device: torch.device, cells: int) -> tuple[int, int]:
@@ -91,7 +109,7 @@ def run_cells(cells: Sequence[Cell], device: torch.device, jobs: int, threads: i
         jobs: processes side by side; 1 computes in this one.
         threads: of each process.
     """
-    pending = [cell for cell in cells if not cell.folder.complete]
+    pending = [cell for cell in cells if not cell.complete]
     if len(pending) < len(cells):
         print(f"{len(cells) - len(pending)} of {len(cells)} runs are complete already.")
     for cell in pending:
@@ -99,11 +117,15 @@ def run_cells(cells: Sequence[Cell], device: torch.device, jobs: int, threads: i
     clock = _Clock(len(pending))
     if jobs == 1:
         for cell in pending:
-            run_cell(cell.folder.path, str(device), threads, cell.label)
+            source = cell.weights_of.path if cell.weights_of is not None else None
+            path, label = cell.folder.path, cell.label
+            run_cell(path, str(device), threads, label, 0, cell.measures, source)
             clock.tell(cell)
-    else:
-        _run_side_by_side(pending, device, jobs, threads, clock)
-    return [cell for cell in pending if not cell.folder.complete]
+    else:  # weights are there before they are lent
+        for lent in (False, True):
+            part = [cell for cell in pending if (cell.weights_of is not None) == lent]
+            _run_side_by_side(part, device, jobs, threads, clock)
+    return [cell for cell in pending if not cell.complete]
 
 
 class _Clock:
@@ -116,7 +138,7 @@ class _Clock:
         self.done += 1
         elapsed = time.monotonic() - self.start
         left = elapsed / self.done * (self.total - self.done)
-        if cell.folder.complete:
+        if cell.complete:
             outcome = f"top-1 {json.loads(cell.folder.result.read_text())['top1']:.1f} %"
         elif cell.folder.failed.exists():
             failure = json.loads(cell.folder.failed.read_text())
@@ -141,7 +163,9 @@ def _run_side_by_side(
         while waiting or running:
             while waiting and slots:
                 cell, slot = waiting.pop(0), slots.pop(0)
-                arguments = (str(cell.folder.path), str(device), threads, cell.label, slot, lock)
+                source = str(cell.weights_of.path) if cell.weights_of is not None else None
+                where = (str(cell.folder.path), str(device), threads, cell.label, slot)
+                arguments = (*where, cell.measures, source, lock)
                 process = context.Process(target=run_cell_in_process, args=arguments)
                 process.start()
                 running[process] = (cell, slot)
@@ -149,7 +173,7 @@ def _run_side_by_side(
             for process in [p for p in running if not p.is_alive()]:
                 cell, slot = running.pop(process)
                 slots.append(slot)
-                if not cell.folder.complete and not cell.folder.failed.exists():
+                if not cell.complete and not cell.folder.failed.exists():
                     message = f"its process ended with exit code {process.exitcode}"
                     failure = {"error": "ProcessDied", "message": message, "traceback": ""}
                     write_json(cell.folder.failed, failure)
@@ -170,10 +194,12 @@ def measure_latency(
     """
     config = configs[baseline]
     scenes, batch = held_out(dataclasses.replace(config.data, test_crops=32), device)
-    models = {name: Backbone(run.model).to(device).eval() for name, run in configs.items()}
+    first = {run.model: name for name, run in reversed(configs.items())}  # equal models, one time
+    models = {name: Backbone(model).to(device).eval() for model, name in first.items()}
     threads = torch.get_num_threads()
     crops = scenes.center(batch.images)
-    ratios = latency_ratios(models, crops, baseline, rounds=30)
+    measured = latency_ratios(models, crops, first[config.model], rounds=30)
+    ratios = {name: measured[first[run.model]] for name, run in configs.items()}
     write_json(
         folder.latency,
         {

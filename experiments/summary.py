@@ -53,6 +53,7 @@ class Metric:
         unit: behind the title, empty for a pure number.
         digits: decimals shown.
         better: ``"high"``, ``"low"`` or ``""``.
+        measure: which of `experiments.evaluation.MEASURES` it is of; empty for a standard one.
     """
 
     path: tuple[str, ...]
@@ -60,6 +61,7 @@ class Metric:
     unit: str
     digits: int
     better: str
+    measure: str = ""
 
     def of(self, result: Mapping[str, Any]) -> float:
         """Its value in one run's result."""
@@ -74,6 +76,7 @@ METRICS = {
     "circular": Metric(("consistency", "circular", "percent"), "C-Cons", "%", 1, "high"),
     "crop": Metric(("consistency", "crop", "percent"), "S-Cons", "%", 1, "high"),
     "subpixel": Metric(("consistency", "subpixel", "percent"), "HP-Cons", "%", 1, "high"),
+    "worst": Metric(("worst_case", "percent"), "worst of ±8 px", "%", 1, "high", "worst_case"),
     "lipschitz": Metric(("lipschitz", "relative"), "‖J‖‖x‖/‖f‖", "", 1, "low"),
     "parameters": Metric(("cost", "parameters"), "parameters", "", 0, ""),
     "macs": Metric(("cost", "macs"), "MACs", "", 0, ""),
@@ -90,6 +93,8 @@ class StudySummary:
         baseline: variant that others are compared with.
         contrasts: the pairs that differ in one field, with that field.
         seeds: of the complete runs of each variant, in order.
+        applied: variant → the variant whose weights it has, for what was put on after training.
+        pictured: variants that figures with a row or a bar each show.
         metrics: variant → metric → statistic over seeds.
         sensitivity: variant → shift model → shift in pixels → statistic.
         turnover: variant → shift model → statistic, percent of tokens a 1-px shift changes.
@@ -105,6 +110,8 @@ class StudySummary:
     baseline: str
     contrasts: tuple[tuple[str, str, str], ...]
     seeds: dict[str, tuple[int, ...]]
+    applied: dict[str, str]
+    pictured: tuple[str, ...]
     metrics: dict[str, dict[str, Statistic]]
     sensitivity: dict[str, dict[str, dict[float, Statistic]]]
     turnover: dict[str, dict[str, Statistic]]
@@ -118,6 +125,11 @@ class StudySummary:
     def variants(self) -> tuple[str, ...]:
         """Those with at least one complete run, in the study's order."""
         return tuple(self.metrics)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The variants that were trained as they are."""
+        return tuple(name for name in self.variants if name not in self.applied)
 
     def paired_difference(self, variant: str, baseline: str, metric: str) -> Statistic | None:
         """Variant minus baseline in a metric, seed by seed; None without common seeds."""
@@ -182,7 +194,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         complete = []
         for seed, run in _found_seeds(folder, variant):
             label = f"{variant}, seed {seed}"
-            if run.complete:
+            if run.complete(study.measures):
                 complete.append((seed, json.loads(run.result.read_text())))
                 environment = environment or json.loads(run.environment.read_text())
             elif run.failed.exists():
@@ -202,10 +214,13 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         baseline=study.baseline,
         contrasts=tuple((c.variant, c.baseline, c.field) for c in study.contrasts),
         seeds=seeds,
+        applied={name: source for name, source in study.applied.items() if name in results},
+        pictured=tuple(name for name in study.pictured or configs if name in results),
         metrics={
             variant: {
                 name: Statistic.of([metric.of(result) for result in runs])
                 for name, metric in METRICS.items()
+                if metric.measure in ("", *study.measures)
             }
             for variant, runs in results.items()
         },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +12,12 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from experiments.reporting.style import line_styles
 from experiments.summary import METRICS, StudySummary
 
-__all__ = ["accuracy_against_cost", "consistency_bars", "sensitivity_curves"]
+__all__ = [
+    "accuracy_against_cost",
+    "consistency_against_time",
+    "consistency_bars",
+    "sensitivity_curves",
+]
 
 _KIND_TITLES = {
     "circular": "circular shift (roll)",
@@ -27,13 +34,18 @@ def _shift_label(shift: float) -> str:
     return "½" if shift == 0.5 else f"{shift:g}"
 
 
-def sensitivity_curves(summary: StudySummary) -> Figure:
-    """Sensitivity against shift, one panel per shift model, band = one standard deviation."""
+def sensitivity_curves(summary: StudySummary, names: Sequence[str]) -> Figure:
+    """Sensitivity against shift, one panel per shift model, band = one standard deviation.
+
+    Args:
+        summary: of the study.
+        names: the variants drawn.
+    """
     styles = line_styles(summary.variants)
     kinds = list(next(iter(summary.sensitivity.values())))
     figure, axes = plt.subplots(1, len(kinds), figsize=(9.6, 4.1), sharey=True, squeeze=False)
     for axis, kind in zip(axes[0], kinds, strict=True):
-        for name in summary.variants:
+        for name in names:
             curve = summary.sensitivity[name][kind]
             shifts = np.array(list(curve))
             mean = np.array([statistic.mean for statistic in curve.values()])
@@ -59,7 +71,7 @@ def consistency_bars(summary: StudySummary) -> Figure:
     """Consistency under the three shift models, bars from a common floor that the axis names."""
     styles = line_styles(summary.variants)
     figure, axis = plt.subplots(figsize=(9.6, 3.9))
-    names = list(summary.variants)
+    names = list(summary.pictured)
     width = 0.8 / len(names)
     statistics = [summary.metrics[name][kind] for name in names for kind in _CONSISTENCIES]
     floor = max(0.0, 5 * np.floor((min(s.mean - s.std for s in statistics) - 3) / 5))
@@ -89,14 +101,44 @@ def consistency_bars(summary: StudySummary) -> Figure:
     return figure
 
 
+def consistency_against_time(summary: StudySummary) -> Figure:
+    """S-Cons against the time of a forward pass; hollow: put on after training."""
+    styles = line_styles(summary.variants)
+    figure, axis = plt.subplots(figsize=(9.6, 5.2))
+    for name in (n for n in summary.variants if n in summary.latency):
+        crop = summary.metrics[name]["crop"]
+        axis.errorbar(
+            summary.latency[name],
+            crop.mean,
+            yerr=crop.std,
+            color=styles[name]["color"],
+            marker=styles[name]["marker"],
+            markerfacecolor="white" if name in summary.applied else styles[name]["color"],
+            markersize=8,
+            capsize=3,
+            linestyle="none",
+            label=name,
+        )
+    base = summary.metrics[summary.baseline]["crop"].mean
+    axis.axhline(base, color="#5b6775", linewidth=1, linestyle=":")
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
+    axis.margins(x=0.08, y=0.1)
+    axis.set_xlabel(f"time of a forward pass, {summary.baseline} = 1")
+    axis.set_ylabel("S-Cons (crop), % of pairs with the same top-1")
+    figure.legend(loc="outside right upper", fontsize=8.5)
+    return figure
+
+
 def accuracy_against_cost(summary: StudySummary) -> Figure:
     """Top-1 against the time of a forward pass; the label says the multiply-accumulates."""
     styles = line_styles(summary.variants)
     figure, axis = plt.subplots(figsize=(9.6, 4.0))
     costs = summary.latency or {
-        name: summary.metrics[name]["macs"].mean / 1e6 for name in summary.variants
+        name: summary.metrics[name]["macs"].mean / 1e6 for name in summary.trained
     }
-    for name in summary.variants:
+    for name in summary.trained:
         top1, macs = summary.metrics[name]["top1"], summary.metrics[name]["macs"].mean
         axis.errorbar(
             costs[name],

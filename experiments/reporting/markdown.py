@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from experiments.summary import StudySummary
+from collections.abc import Sequence
 
-__all__ = ["markdown_table", "replaced_between"]
+from experiments.summary import METRICS, StudySummary
 
-_HEAD = (
-    "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) roll | R(1 px) crop "
-    "| condition number | MMAC | time |\n"
-    "|---|---|---|---|---|---|---|---|---|---|\n"
-)
+__all__ = ["markdown_curves", "markdown_table", "replaced_between"]
+
+SHARES = ("top1", "circular", "crop", "subpixel", "worst")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines).replace(" --- ", "---")
+
+
+def _label(summary: StudySummary, name: str) -> str:
+    return f"`{name}`" + (", after training" if name in summary.applied else "")
 
 
 def markdown_table(summary: StudySummary) -> str:
     """Mean ± standard deviation over seeds, one row a variant."""
+    measured = [name for name in SHARES if name in summary.metrics[summary.variants[0]]]
+    head = ["variant", *(f"{METRICS[name].title}, %" for name in measured)]
+    head += ["R(1 px) roll", "R(1 px) crop", "condition number", "MMAC", "time"]
     rows = []
     for name in summary.variants:
         own, moved = summary.metrics[name], summary.sensitivity[name]
-        cells = [f"`{name}`"]
-        cells += [own[key].text(1) for key in ("top1", "circular", "crop", "subpixel")]
+        cells = [_label(summary, name)]
+        cells += [own[key].text(1) for key in measured]
         cells += [moved[kind][1].text(3) for kind in ("circular", "crop")]
         cells += [own["lipschitz"].text(1), f"{own['macs'].mean / 1e6:.2f}"]
         ratio = summary.latency.get(name)
         cells.append(f"{ratio:.2f}" if ratio is not None else "not timed")
-        rows.append(f"| {' | '.join(cells)} |\n")
-    return _HEAD + "".join(rows)
+        rows.append(cells)
+    return _table(head, rows)
+
+
+def markdown_curves(summary: StudySummary, kind: str) -> str:
+    """Sensitivity to shifts of one kind, a column for each number of pixels."""
+    shifts = list(summary.sensitivity[summary.variants[0]][kind])
+    head = ["variant", *(f"{'½' if shift == 0.5 else f'{shift:g}'} px" for shift in shifts)]
+    rows = []
+    for name in summary.variants:
+        curve = summary.sensitivity[name][kind]
+        rows.append([_label(summary, name), *(curve[shift].text(3) for shift in shifts)])
+    return _table(head, rows)
 
 
 def replaced_between(page: str, begin: str, end: str, text: str) -> str:

@@ -32,6 +32,7 @@ th, td { padding: .4rem .42rem; border-bottom: 1px solid var(--line); text-align
 th:first-child, td:first-child { text-align: left; }
 td.words, th.words { text-align: left; white-space: normal; }
 thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
+td small { display: block; color: var(--soft); }
 thead small { display: block; font-weight: normal; color: var(--soft); }
 tr.baseline td { background: #f4f7fa; }
 details { margin-top: 1rem; }
@@ -57,11 +58,14 @@ class ReportFigure:
     kind: str = "diagram"
 
 
+_COSTS = ("parameters", "macs")
+
+
 def _main_table(summary: StudySummary) -> str:
     head = ["<th>variant</th>", "<th>seeds</th>"]
-    for name, metric in METRICS.items():
-        if name in ("parameters", "macs"):
-            continue
+    shown = [name for name in summary.metrics[summary.variants[0]] if name not in _COSTS]
+    for name in shown:
+        metric = METRICS[name]
         arrow = {"high": " ↑", "low": " ↓", "": ""}[metric.better]
         unit = f"<small>{metric.unit}</small>" if metric.unit else ""
         head.append(f"<th>{metric.title}{arrow}{unit}</th>")
@@ -72,10 +76,9 @@ def _main_table(summary: StudySummary) -> str:
     rows = []
     for name in summary.variants:
         own = summary.metrics[name]
-        cells = [f"<td>{html.escape(name)}</td>", f"<td>{len(summary.seeds[name])}</td>"]
-        for key, metric in METRICS.items():
-            if key not in ("parameters", "macs"):
-                cells.append(f"<td>{own[key].text(metric.digits)}</td>")
+        after = "<small>after training</small>" if name in summary.applied else ""
+        cells = [f"<td>{html.escape(name)}{after}</td>", f"<td>{len(summary.seeds[name])}</td>"]
+        cells += [f"<td>{own[key].text(METRICS[key].digits)}</td>" for key in shown]
         for kind in ("circular", "crop"):
             cells.append(f"<td>{summary.sensitivity[name][kind][1].text(3)}</td>")
         cells.append(f"<td>{own['parameters'].mean / 1e3:,.0f}</td>")
@@ -122,7 +125,9 @@ _GLOSSARY = """
 <h2>What the columns mean</h2>
 <p><b>C-Cons, S-Cons, HP-Cons</b>: share of pairs of random shifts of one picture with the same
 top-1 class: rolls up to ±1/7 of the side; two crops of a window 8/7 as large; rolls, and one of
-the two half a pixel further. <b>R(s)</b>: change of the pooled embedding under a shift by s
+the two half a pixel further. <b>worst of ±8 px</b>: share of pictures that are right for all 81
+crops within 8 pixels, two pixels apart. <b>after training</b>: the weights of another variant,
+with an alignment put on afterwards. <b>R(s)</b>: change of the pooled embedding under a shift by s
 pixels, divided by the mean distance between different pictures' embeddings. <b>‖J‖‖x‖/‖f‖</b>:
 condition number at a picture, the largest singular value of the Jacobian of the embedding,
 relative; median over pictures. <b>MMAC</b>: million multiply-accumulates of one forward pass,

@@ -14,6 +14,7 @@ __all__ = [
     "about_cost",
     "about_picture",
     "about_sensitivity",
+    "about_trade_off",
     "headline",
     "verdict",
 ]
@@ -94,11 +95,11 @@ def about_picture(changes: Mapping[str, Sequence[Tensor]], shifts: Sequence[int]
     )
 
 
-def about_sensitivity(summary: StudySummary) -> str:
-    """The ranking at one pixel for both shift models."""
+def about_sensitivity(summary: StudySummary, names: Sequence[str]) -> str:
+    """The ranking of some variants at one pixel for both shift models."""
     parts = []
     for kind, words in (("circular", "a roll"), ("crop", "a crop shift")):
-        ranked = sorted(summary.variants, key=lambda n: summary.sensitivity[n][kind][1].mean)
+        ranked = sorted(names, key=lambda n: summary.sensitivity[n][kind][1].mean)
         values = [f"{n} {summary.sensitivity[n][kind][1].mean:.3f}" for n in ranked]
         parts.append(f"Under {words} of 1 px the embedding moves by: {', '.join(values)}.")
     return " ".join(parts) + " Bands are one standard deviation over seeds."
@@ -117,24 +118,35 @@ def about_consistency(summary: StudySummary) -> str:
         difference = summary.paired_difference(variant, baseline, "crop")
         if difference is not None:
             text += (
-                f"The lock takes {baseline} to "
-                f"{summary.metrics[variant]['circular'].mean:.1f} % for rolls; for crops it "
-                f"changes S-Cons by {_points(difference)}. "
+                f"{variant}: {summary.metrics[variant]['circular'].mean:.1f} % for rolls; for "
+                f"crops S-Cons changes by {_points(difference)} against {baseline}. "
             )
     return text.strip()
+
+
+def about_trade_off(summary: StudySummary) -> str:
+    """What each variant gains in S-Cons over the one it is compared with, and its time."""
+    parts = []
+    for name in summary.variants:
+        base = summary.applied.get(name, summary.baseline)
+        difference = summary.paired_difference(name, base, "crop")
+        if name != base and difference is not None:
+            ratio = f", {summary.latency[name]:.2f}x the time" if name in summary.latency else ""
+            parts.append(f"{name} {_points(difference)} against {base}{ratio}")
+    return f"S-Cons of real crops: {'; '.join(parts)}. Dotted line: {summary.baseline}."
 
 
 def about_cost(summary: StudySummary) -> str:
     """Accuracy and cost of every variant against the baseline."""
     base, parts = summary.baseline, []
-    for name in summary.variants:
+    for name in summary.trained:
         if name == base:
             continue
         difference = summary.paired_difference(name, base, "top1")
         words = _points(difference) if difference is not None else "no common seeds"
         ratio = f", {summary.latency[name]:.2f}x the time" if summary.latency else ""
         parts.append(f"{name} {words}{ratio}")
-    macs = [summary.metrics[name]["macs"].mean for name in summary.variants]
+    macs = [summary.metrics[name]["macs"].mean for name in summary.trained]
     spread = 100 * (max(macs) / min(macs) - 1)
     return (
         f"Top-1 against {base}: {'; '.join(parts)}. Multiply-accumulates differ by at most "

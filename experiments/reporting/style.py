@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,17 +23,32 @@ __all__ = ["figure_style", "line_styles", "save_figure"]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
+_ADDED = "s^vDPX"  # as many as are no multiple of the colours
+
+
 def line_styles(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour by what stands before a ``+`` (the backbone), dashes for what was added to it."""
-    bases = list(dict.fromkeys(name.split(" + ")[0] for name in variants))
-    return {
-        name: {
-            "color": _COLOURS[bases.index(name.split(" + ")[0]) % len(_COLOURS)],
-            "linestyle": "--" if " + " in name else "-",
-            "marker": "s" if " + " in name else "o",
-        }
-        for name in variants
-    }
+    """Dashes for what was added to a backbone (behind a ``+``), dots for what was put on after
+    training (behind ``then``). The colour is the backbone's; what is added to it second, third, …
+    has its own, and its marker, in both cases.
+    """
+    parts = {name: re.split(r" (\+|then) ", name, maxsplit=1) for name in variants}
+    bases = list(dict.fromkeys(part[0] for part in parts.values()))
+    pairs = dict.fromkeys((part[0], part[2]) for part in parts.values() if len(part) > 1)
+    firsts = dict(reversed(pairs))
+    others = [pair for pair in pairs if firsts[pair[0]] != pair[1]]
+    styles = {}
+    for name, (base, *added) in parts.items():
+        colour = bases.index(base)
+        again = colour >= len(_COLOURS)  # the colours come round
+        style = {"linestyle": "-.", "marker": "<"} if again else {"linestyle": "-", "marker": "o"}
+        if added:
+            later = (base, added[1]) in others
+            place = others.index((base, added[1])) + 1 if later else 0
+            colour = len(bases) + place - 1 if later else colour
+            dash = "--" if added[0] == "+" else ":"
+            style = {"linestyle": dash, "marker": _ADDED[place % len(_ADDED)]}
+        styles[name] = style | {"color": _COLOURS[colour % len(_COLOURS)]}
+    return styles
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from experiments.config import Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.backbones import BACKBONES
+from experiments.studies.crop_shift import CROP_SHIFT
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from experiments.studies.smoke import SMOKE
 from experiments.studies.tokenizers import TOKENIZERS
@@ -13,7 +14,8 @@ from wavevit.checks import check_choice
 __all__ = ["STUDIES", "get_study"]
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (ALIAS_FREE, BACKBONES, PATCH_VS_WAVELET, SMOKE, TOKENIZERS)
+    study.name: study
+    for study in (ALIAS_FREE, BACKBONES, CROP_SHIFT, PATCH_VS_WAVELET, SMOKE, TOKENIZERS)
 }
 
 

@@ -24,7 +24,8 @@ __all__ = ["ALIAS_FREE"]
 # Each takes one part out of the alias-free pyramid: one field of its configuration.
 _WITHOUT: dict[str, tuple[str, Any]] = {
     "no stem": ("stem_depth", 0),
-    "no low-pass": ("low_pass", False),
+    "no low-pass": ("low_pass", "none"),
+    "short low-pass": ("low_pass", "short"),
     "norm per token": ("norm", "token"),
     "gelu at token rate": ("activation", "gelu"),
     "no modulus": ("subband_act", False),

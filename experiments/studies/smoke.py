@@ -29,8 +29,8 @@ def _variants() -> dict[str, RunConfig]:
         optimizer=OptimizerConfig(steps=40, batch_size=16, warmup_steps=4),
         checkpoint_every=10,
     )
-    locked = dataclasses.replace(vit, alignment="phase_lock")
-    return {"vit": run, "vit + phase_lock": dataclasses.replace(run, model=locked)}
+    locked = dataclasses.replace(run, model=dataclasses.replace(vit, alignment="phase_lock"))
+    return {"vit": run, "vit + phase_lock": locked, "vit then phase_lock": locked}
 
 
 SMOKE = Study(
@@ -40,4 +40,6 @@ SMOKE = Study(
     baseline="vit",
     contrasts=(Contrast("vit + phase_lock", "vit", "model.alignment"),),
     seeds=(0, 1),
+    applied={"vit then phase_lock": "vit"},
+    measures=("worst_case",),
 )

@@ -10,6 +10,7 @@ import torch
 from wavevit import Backbone, BackboneConfig, make_stages
 from wavevit.alignment import METHODS
 from wavevit.layers.activations import ACTIVATIONS
+from wavevit.layers.band_limit import LOW_PASSES
 from wavevit.layers.norms import NORMS
 from wavevit.models.config import (
     DOWNSAMPLES,
@@ -32,6 +33,7 @@ AXES = {
     "token_norm": (False, True),
     "norm": NORMS,
     "activation": ACTIVATIONS,
+    "low_pass": LOW_PASSES,
     "pool": ("avg", "power"),
     "alignment": tuple(name for name in METHODS if name != "group_average"),  # P² calls
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -10,11 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.folder import StudyFolder
+from experiments.config import Study
+from experiments.folder import StudyFolder, slug
 from experiments.report import write_report
+from experiments.reporting.markdown import markdown_curves, markdown_table
 from experiments.reporting.page import render_page
 from experiments.reporting.sentences import headline, verdict
+from experiments.reporting.style import line_styles
 from experiments.scheduler import measure_latency, plan, run_cells
+from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
 from experiments.summary import Statistic, summarize
 
@@ -69,10 +74,12 @@ def test_report_is_whole_and_self_contained(runs: Path, tmp_path: Path) -> None:
     assert parser.external == []
     assert "<script" not in text
     names = {"tokens_circular", "tokens_crop", "sensitivity", "consistency", "cost"}
+    names |= {"sensitivity_applied", "trade_off"}
     for suffix in ("svg", "png"):
         assert {p.stem for p in page.parent.glob(f"*.{suffix}")} == names
     kept = {path.name for path in (tmp_path / "record").iterdir()}
-    assert kept == {f"{name}.png" for name in names} | {"summary.json", "table.md"}
+    tables = {"table.md", "sensitivity_circular.md", "sensitivity_crop.md"}
+    assert kept == {f"{name}.png" for name in names} | tables | {"summary.json"}
     assert text.count("<figcaption>") == len(names)
     assert all(len(caption) > 60 for caption in re.findall(r"<figcaption>(.*?)</figcaption>", text))
 
@@ -86,15 +93,56 @@ def test_the_table_is_the_summary(runs: Path) -> None:
         assert f"<td>{summary.metrics[name]['top1'].text(1)}</td>" in text
         assert stored["metrics"][name]["top1"]["mean"] == summary.metrics[name]["top1"].mean
         results = [
-            json.loads(
-                (runs / name.replace(" + ", "-") / f"seed{seed}" / "result.json").read_text()
-            )
+            json.loads((runs / slug(name) / f"seed{seed}" / "result.json").read_text())
             for seed in SMOKE.seeds
         ]
         expected = sum(result["top1"] for result in results) / len(results)
         assert summary.metrics[name]["top1"].mean == pytest.approx(expected)
     assert summary.metrics["vit + phase_lock"]["circular"].mean == 100
     assert summary.latency["vit"] == 1.0
+
+
+def test_what_is_applied_after_training_is_marked(runs: Path) -> None:
+    """Its weights are the trained one's, its answers to rolls are the lock's."""
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    name = "vit then phase_lock"
+    for seed in SMOKE.seeds:
+        own, source = (runs / slug(n) / f"seed{seed}" for n in (name, "vit"))
+        weights = [(path / "weights.safetensors").read_bytes() for path in (own, source)]
+        assert weights[0] == weights[1]
+        assert json.loads((own / "origin.json").read_text())["weights_of"] == str(source)
+        assert not (own / "metrics.jsonl").exists()
+    assert summary.trained == ("vit", "vit + phase_lock")
+    assert summary.metrics[name]["circular"].mean == 100
+    assert summary.latency[name] == summary.latency["vit + phase_lock"]
+    assert f"| `{name}`, after training |" in markdown_table(summary)
+    assert f"<td>{name}<small>after training</small></td>" in write_report(SMOKE, runs).read_text()
+
+
+def test_the_worst_case_is_shown_where_it_was_measured(runs: Path) -> None:
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    assert "worst of ±8 px, %" in markdown_table(summary).splitlines()[0]
+    for own in summary.metrics.values():
+        assert own["worst"].mean <= 100
+    standard = dataclasses.replace(SMOKE, measures=())
+    head = markdown_table(summarize(standard, StudyFolder(runs, SMOKE.name))).splitlines()[0]
+    assert head == (
+        "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) roll | R(1 px) crop "
+        "| condition number | MMAC | time |"
+    )
+
+
+def test_curves_have_every_shift(runs: Path) -> None:
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    head, _, *rows = markdown_curves(summary, "crop").splitlines()
+    assert head == "| variant | ½ px | 1 px | 2 px | 4 px | 8 px |"
+    assert summary.sensitivity["vit"]["crop"][8].text(3) in rows[0]
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
+def test_styles_tell_variants_apart(study: Study) -> None:
+    styles = [tuple(style.items()) for style in line_styles(list(study.configs())).values()]
+    assert len(set(styles)) == len(styles)
 
 
 def test_paired_differences(runs: Path) -> None:
@@ -121,8 +169,6 @@ def test_verdicts() -> None:
 
 
 def test_names_are_escaped(runs: Path) -> None:
-    import dataclasses
-
     summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
     hostile = dataclasses.replace(summary, question="is 1 < 2 & <b>so</b>?")
     assert "is 1 &lt; 2 &amp; &lt;b&gt;so&lt;/b&gt;?" in render_page(hostile, [], "make")

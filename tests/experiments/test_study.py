@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.config import Contrast, Study, differing_fields
-from experiments.folder import RunFolder, StudyFolder, slug, write_json
+from experiments.config import Contrast, RunConfig, Study, differing_fields
+from experiments.folder import RunFolder, StudyFolder, environment, slug, write_json
 from experiments.report import write_report
+from experiments.reuse import reuse_equal_runs
 from experiments.run import Options, run_study
-from experiments.scheduler import default_jobs, plan, run_cells
+from experiments.scheduler import Cell, default_jobs, plan, run_cells
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
 from experiments.summary import Statistic, summarize
@@ -114,7 +116,7 @@ def test_a_failed_cell_does_not_end_the_study(tmp_path: Path) -> None:
     failed = run_cells(cells, torch.device("cpu"), jobs=1, threads=1)
     assert [cell.variant for cell in failed] == ["vit + phase_lock"]
     summary = summarize(study, folder)
-    assert summary.variants == ("vit",)
+    assert summary.variants == ("vit", "vit then phase_lock")
     (reason,) = summary.failed.values()
     assert reason.startswith("NonFiniteLossError: ")
     page = write_report(study, tmp_path / "runs").read_text()
@@ -133,6 +135,61 @@ def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
         results = [json.loads(cell.folder.result.read_text()) for cell in cells]
         assert results[1]["consistency"]["circular"]["percent"] == 100
     assert weights[1] == weights[2]
+
+
+def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> None:
+    """Only equal configuration, code and machine count, and never a second run of the same study
+    or weights that were lent."""
+    here, cpu = environment(torch.device("cpu"), 1), torch.device("cpu")
+    first = plan(quick("first"), StudyFolder(tmp_path / "first", "first"), (0,))
+    assert run_cells(first, cpu, jobs=1, threads=1) == []
+
+    def planned(place: str, name: str) -> tuple[list[Cell], StudyFolder]:
+        folder = StudyFolder(tmp_path / place, name)
+        return plan(quick(name), folder, (0, 1)), folder
+
+    assert reuse_equal_runs(*planned("again", "first"), here) == 0
+    assert reuse_equal_runs(*planned("later", "second"), here | {"code": "changed"}) == 0
+    cells, folder = planned("later", "second")
+    assert reuse_equal_runs(cells, folder, here) == 2  # seed 0 of what is trained
+    assert run_cells(cells, cpu, jobs=1, threads=1) == []
+    for mine, theirs in zip(cells[:2], first[:2], strict=True):
+        assert mine.folder.weights.read_bytes() == theirs.folder.weights.read_bytes()
+        assert not mine.folder.metrics.exists()
+        results = [json.loads(cell.folder.result.read_text()) for cell in (mine, theirs)]
+        for result in results:
+            del result["seconds"]
+        assert results[0] == results[1]
+    third, folder = planned("third", "third")
+    shutil.rmtree(tmp_path / "first")
+    assert reuse_equal_runs(third, folder, here) == 2  # seed 1, trained by the second
+
+
+def test_lent_weights_must_fit() -> None:
+    changed = dataclasses.replace(SMOKE, applied={"vit then phase_lock": "cnn"})
+    with pytest.raises(ValueError, match=r"applied.*got 'cnn'"):
+        changed.configs()
+
+    def variants() -> dict[str, RunConfig]:
+        runs = SMOKE.variants()
+        model = dataclasses.replace(runs["vit"].model, position="none")
+        return runs | {"vit then phase_lock": dataclasses.replace(runs["vit"], model=model)}
+
+    with pytest.raises(ValueError, match=r"got a difference in model\.position"):
+        dataclasses.replace(SMOKE, variants=variants).configs()
+
+
+def test_a_missing_measure_is_made_up_for(tmp_path: Path) -> None:
+    """A study that asks for more measures its complete runs again; nothing is trained again."""
+    cpu, folder = torch.device("cpu"), StudyFolder(tmp_path / "runs", "smoke")
+    plain = dataclasses.replace(quick(), measures=())
+    run_cells(plan(plain, folder, (0,), ["vit"]), cpu, jobs=1, threads=1)
+    (cell,) = plan(quick(), folder, (0,), ["vit"])
+    trained = cell.folder.weights.stat().st_mtime_ns
+    assert not cell.complete
+    assert run_cells([cell], cpu, jobs=1, threads=1) == []
+    assert json.loads(cell.folder.result.read_text())["worst_case"]["images"] == 12
+    assert cell.folder.weights.stat().st_mtime_ns == trained
 
 
 def test_complete_runs_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

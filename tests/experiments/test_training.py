@@ -139,14 +139,14 @@ def test_kill_9_of_a_real_process_and_the_same_command_again(tmp_path: Path) -> 
         time.sleep(0.001)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not run.complete
+    assert not run.complete()
     killed_while_training = not run.weights.exists()
     subprocess.run([*command, str(broken)], cwd=ROOT, check=True, capture_output=True)
     assert killed_while_training
     assert (
         run.weights.read_bytes() == (whole / "vit" / "seed0" / "weights.safetensors").read_bytes()
     )
-    assert run.complete
+    assert run.complete()
     assert not list(run.path.glob(".*.part"))
 
 
@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tmp_path: Path)
     failure = json.loads(folder.failed.read_text())
     assert failure["error"] == "NonFiniteLossError"
     assert "learning rate" in failure["message"]
-    assert not folder.complete
+    assert not folder.complete()
 
 
 def test_schedule() -> None:

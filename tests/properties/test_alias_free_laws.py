@@ -12,6 +12,8 @@ from torch import Tensor
 import wavevit
 from wavevit import Backbone
 from wavevit.alignment import PhaseLock
+from wavevit.layers.activations import Activation
+from wavevit.layers.blocks import ConvMlp
 from wavevit.measure import fourier_shift, local_lipschitz, shift_sensitivity
 from wavevit.testing import assert_close_relative, assert_shift_invariant, tolerance
 from wavevit.testing.strategies import images, shifts, sizes
@@ -70,7 +72,8 @@ def test_maps_follow(x: Tensor, shift: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        model_of(low_pass=False),
+        model_of(low_pass="none"),
+        model_of(low_pass="short"),
         model_of(norm="token"),
         model_of(activation="gelu"),
         model_of(activation="gelu_2x"),
@@ -78,7 +81,7 @@ def test_maps_follow(x: Tensor, shift: tuple[int, int]) -> None:
         with_mixer("global"),
         model_of(tokenizer="patch"),
     ],
-    ids=["strides", "norm per token", "gelu", "gelu 2x", "zeros", "softmax", "patches"],
+    ids=["strides", "short", "norm per token", "gelu", "gelu 2x", "zeros", "softmax", "patches"],
 )
 def test_each_part_is_needed(model: Backbone) -> None:
     """Negative controls, one field each; the declaration knows."""
@@ -91,22 +94,55 @@ def test_each_part_is_needed(model: Backbone) -> None:
         assert_shift_invariant(model, x, [(period, 0), (0, -period)], bound=1e-9)
 
 
+def missed(side: int, **changes: object) -> float:
+    """Relative change of a loud model's answer to white noise under one odd shift."""
+    model, x = model_of(**changes), noise(4, 1, side, side)
+    with torch.no_grad():
+        y, moved = model(x), model(torch.roll(x, (3, 1), (-2, -1)))
+    return float((moved - y).norm() / y.norm())
+
+
 def test_oversampling_is_close_and_the_token_rate_is_not() -> None:
     """How far GELU misses at twice the rate: little, and less than at the token rate."""
-    x, errors = noise(4, 1, 32, 32), {}
-    for activation in ("gelu", "gelu_2x"):
-        model = model_of(activation=activation)
-        with torch.no_grad():
-            y, moved = model(x), model(torch.roll(x, (3, 1), (-2, -1)))
-        errors[activation] = float((moved - y).norm() / y.norm())
+    errors = {kind: missed(32, activation=kind) for kind in ("gelu", "gelu_2x")}
     assert errors["gelu_2x"] < 1e-2
     assert errors["gelu_2x"] < errors["gelu"] / 4, errors
+
+
+def test_a_short_low_pass_is_close_and_plain_striding_is_not() -> None:
+    errors = {kind: missed(64, low_pass=kind) for kind in ("short", "none")}
+    assert 1e-6 < errors["short"] < 2e-3 < 0.1 < errors["none"], errors
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_half_and_single_precision(dtype: torch.dtype) -> None:
     model, x = model_of().to(dtype), noise(2, 1, 32, 40).to(dtype)
     assert_shift_invariant(model, x, [(1, 0), (7, -3)], bound=tolerance(dtype, depth=4))
+
+
+def sizes_at_gates(model: Backbone, x: Tensor) -> list[tuple[float, float]]:
+    """Root mean square of what every MLP's non-linearity gets and gives."""
+    found: list[tuple[float, float]] = []
+    for module in model.modules():
+        if isinstance(module, Activation):
+            module.register_forward_hook(
+                lambda _, i, o: found.append((float(i[0].pow(2).mean()), float(o.pow(2).mean())))
+            )
+    with torch.no_grad():
+        model(x)
+    return [(before**0.5, after**0.5) for before, after in found]
+
+
+def test_what_a_gate_gets_keeps_its_size() -> None:
+    """As initialised; with weights of 0.02 like the others, a gate is seen to fall silent."""
+    model, x = model_of(loud=False), noise(4, 1, 64, 64)
+    for before, after in sizes_at_gates(model, x):
+        assert 0.7 < before < 1.5
+        assert 0.5 < after < 2
+    for module in model.modules():
+        if isinstance(module, ConvMlp):
+            torch.nn.init.trunc_normal_(module.fc1.weight, std=0.02)
+    assert all(after < 0.1 for _, after in sizes_at_gates(model, x))
 
 
 def steepest(model: Backbone, x: Tensor, start: float, length: float, steps: int = 32) -> float:

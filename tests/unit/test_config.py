@@ -28,6 +28,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ({"alignment_boundary": "hann"}, "alignment_boundary: expected one of"),
         ({"pool": "max"}, "pool: expected one of 'token', 'avg', 'power', got 'max'"),
         ({"norm": "maps"}, r"norm: .*nearest: map.*got 'maps'"),
+        ({"low_pass": "shrt"}, r"low_pass: .*nearest: short.*got 'shrt'"),
         ({"activation": "gates"}, r"activation: .*nearest: gate.*got 'gates'"),
         ({"stem_depth": -1}, "stem_depth: expected an integer of at least 0, got -1"),
         ({"stem_width": 0}, "stem_width: expected an integer of at least 1, got 0"),
@@ -143,6 +144,8 @@ def test_alignment_refuses() -> None:
         PhaseLock(0)
     with pytest.raises(ValueError, match="boundary: expected one of 'circular', 'window'"):
         PhaseLock(8, "reflect")
+    with pytest.raises(ValueError, match=r"shift: expected 'integer' with boundary='mirror'"):
+        PhaseLock(8, "mirror", "fractional")
     with pytest.raises(ValueError, match="boundary"):
         phase_of(torch.zeros(1, 1, 8, 8), 8, "hann")
     with pytest.raises(ValueError, match=r"method: expected one of 'blur', .*, got 'none'"):

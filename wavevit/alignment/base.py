@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wavevit.alignment.shifts import fourier_shift, roll_images
-from wavevit.alignment.statistics import BOUNDARIES
+from wavevit.alignment.statistics import BOUNDARIES, spans
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 
 __all__ = ["Alignment", "Restore", "Views", "map_tensors", "tensors_of"]
@@ -61,7 +61,9 @@ class Alignment(nn.Module, ABC):
         boundary: ``"circular"`` weighs every pixel alike and is exact for circular shifts;
             ``"window"`` tapers with a Hann window what the choice is made by, so that what
             enters and leaves at the border hardly counts and the grid follows the content of a
-            real crop. Then nothing is exact.
+            real crop. ``"mirror"`` chooses like that and lays the grid without a circle: the image
+            moves to its phase by half a period at most, and what enters is its own border,
+            mirrored, and not its other side. Neither of the two is exact.
     """
 
     def __init__(self, period: int | None, boundary: str = "circular") -> None:
@@ -85,7 +87,22 @@ class Alignment(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to their views (N, C, H, W)."""
         check_image(x)
-        return _move(x, self.views(x))
+        return self._move(x, self._nearest_views(x))
+
+    def _nearest_views(self, x: Tensor) -> Views:
+        """`views`; without a circle, each by the shorter way to its phase."""
+        views = self.views(x)
+        if self.boundary != "mirror":
+            return views
+        span = torch.tensor(spans(x.shape[-2:], self.period), device=x.device)
+        half = span // 2
+        return views._replace(offset=(views.offset + half) % span - half)
+
+    def _move(self, x: Tensor, views: Views) -> Tensor:
+        chosen = x if views.image is None else x[views.image]
+        if views.offset.is_floating_point():
+            return fourier_shift(chosen, -views.offset)
+        return roll_images(chosen, -views.offset, mirror=self.boundary == "mirror")
 
     def through(
         self, model: Callable[[Tensor], Any], x: Tensor, restore: Restore | None = None
@@ -104,10 +121,10 @@ class Alignment(nn.Module, ABC):
             What the model returns, in its structure and dtype.
         """
         check_image(x)
-        views = self.views(x)
+        views = self._nearest_views(x)
 
         def run(part: Views) -> Any:
-            output = model(_move(x, part))
+            output = model(self._move(x, part))
             if restore is None:
                 return output
             return map_tensors(lambda tensor: restore(tensor, part.offset), output)
@@ -135,10 +152,3 @@ class Alignment(nn.Module, ABC):
 def _zeros(like: Tensor, rows: int) -> Tensor:
     dtype = torch.promote_types(like.dtype, torch.float32)
     return torch.zeros(rows, *like.shape[1:], dtype=dtype, device=like.device)
-
-
-def _move(x: Tensor, views: Views) -> Tensor:
-    chosen = x if views.image is None else x[views.image]
-    if views.offset.is_floating_point():
-        return fourier_shift(chosen, -views.offset)
-    return roll_images(chosen, -views.offset)

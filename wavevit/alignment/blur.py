@@ -25,7 +25,7 @@ class LowPass(nn.Module):
 
     Args:
         stride: of the decimation that follows, (rows, columns).
-        boundary: ``"circular"``, or ``"window"`` for real crops, whose edge pixels are repeated.
+        boundary: ``"circular"``; any other is for real crops, whose edge pixels are repeated.
 
     Source:
         Zhang 2019 (BlurPool) for the taps of stride 2; wider strides ours.

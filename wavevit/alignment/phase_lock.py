@@ -23,7 +23,7 @@ from torch import Tensor
 
 from wavevit.alignment.base import Alignment, Views
 from wavevit.alignment.statistics import BOUNDARIES, local_activity, spans, taper
-from wavevit.checks import check_choice
+from wavevit.checks import check_choice, fail
 
 __all__ = ["SHIFTS", "Phase", "PhaseLock", "phase_of"]
 
@@ -105,7 +105,8 @@ class PhaseLock(Alignment):
         shift: ``"integer"`` rolls by whole pixels; ``"fractional"`` shifts by a Fourier ramp.
 
     Raises:
-        ValueError: a period below 1, an unknown boundary or shift.
+        ValueError: a period below 1, an unknown boundary or shift, or ``"fractional"`` with
+            ``"mirror"`` (a Fourier ramp goes round the circle).
 
     Guarantees:
         With ``boundary="circular"`` a model behind the lock that keeps the declared period is
@@ -117,7 +118,8 @@ class PhaseLock(Alignment):
         tests/properties/test_phase_lock_laws.py and test_alignment_laws.py. *Not* guaranteed:
         crop shifts; images whose `Phase.margin` is 0 (constants, stripes whose period divides P),
         where the offset falls back to 0, finite and deterministic, but neither invariant nor
-        continuous there; and ``boundary="window"`` is not exact for any kind of shift.
+        continuous there; and ``boundary="window"`` or ``"mirror"`` is not exact for
+        any kind of shift.
 
     Source:
         Ours; the idea of choosing the grid from the image is Chaman & Dokmanic 2021 (CVPR), who
@@ -129,6 +131,8 @@ class PhaseLock(Alignment):
     ) -> None:
         super().__init__(period, boundary)
         self.shift = check_choice("shift", shift, SHIFTS)
+        if shift == "fractional" and boundary == "mirror":
+            fail("shift", "'integer' with boundary='mirror' (a ramp goes round)", "'fractional'")
 
     def views(self, x: Tensor) -> Views:
         """One view of each image, at its phase."""

@@ -1,7 +1,7 @@
 """Moving images by a shift of their own, and laying maps back where the image was.
 
-All shifts are circular and given in pixels, (B, 2) of rows and columns, positive downwards and to
-the right: `T_s x [n] = x[n - s]`.
+Shifts are circular where nothing else is said, and given in pixels, (B, 2) of rows and columns,
+positive downwards and to the right: `T_s x [n] = x[n - s]`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,21 @@ from torch import Tensor
 __all__ = ["cell_centres", "fourier_shift", "place_map", "roll_images"]
 
 
-def roll_images(x: Tensor, shift: Tensor) -> Tensor:
-    """torch.roll with a shift of its own for each image, ``shift`` (B, 2) of rows and columns."""
+def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
+    """torch.roll with a shift of its own for each image, ``shift`` (B, 2) of rows and columns.
+
+    With `mirror`, what enters is the image's own border, mirrored, and not its other side.
+    """
     batch, channels, height, width = x.shape
-    rows = (torch.arange(height, device=x.device) - shift[:, :1]) % height
-    columns = (torch.arange(width, device=x.device) - shift[:, 1:]) % width
+
+    def source(side: int, amount: Tensor) -> Tensor:
+        places = torch.arange(side, device=x.device) - amount
+        if not mirror:
+            return places % side
+        places = places % (2 * side)
+        return torch.minimum(places, 2 * side - 1 - places)
+
+    rows, columns = source(height, shift[:, :1]), source(width, shift[:, 1:])
     index = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
     rolled = x.flatten(2).gather(2, index[:, None].expand(batch, channels, -1))
     return rolled.unflatten(2, (height, width))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 __all__ = ["BOUNDARIES", "energy", "fold", "laplacian_energy", "local_activity", "spans", "taper"]
 
-BOUNDARIES = ("circular", "window")
+BOUNDARIES = ("circular", "window", "mirror")
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def laplacian_energy(x: Tensor) -> Tensor:
 
 
 def taper(strength: Tensor, boundary: str) -> Tensor:
-    """`strength` (B, H, W) as the boundary weighs it: as it is, or under a Hann window."""
+    """`strength` (B, H, W) as it is on a circle, under a Hann window where there is a border."""
     if boundary == "circular":
         return strength
     height, width = strength.shape[-2:]

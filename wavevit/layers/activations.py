@@ -88,6 +88,9 @@ class OversampledGelu(_Dealiased):
 class Gate(_Dealiased):
     """The product of two halves of the channels, without aliasing.
 
+    The product of two numbers of size s has size s²: what feeds a gate is initialised to keep its
+    size (`blocks.init_gated`).
+
     Two maps with K harmonics have a product with 2K. On a circle of 3K + 1 samples those above K
     fold onto each other and not onto the K that are kept, so half as fine again is enough.
 

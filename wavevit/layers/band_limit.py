@@ -9,6 +9,9 @@ is dropped too: without that, half a step would change its energy.
 The resampling is written as one matrix per axis instead of a Fourier transform: for images of a
 few hundred pixels two products cost no more, they know every dtype and every export format, and
 the sides of the two grids need have no common divisor.
+
+What is ideal in frequency reaches round the whole circle. `windowed_sinc` is four coarse steps
+wide: it needs no circle and leaves a little above Nyquist.
 """
 
 from __future__ import annotations
@@ -18,7 +21,13 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["dirichlet", "resample"]
+__all__ = ["LOW_PASSES", "decimate", "dirichlet", "resample", "windowed_sinc"]
+
+LOW_PASSES = ("ideal", "short", "none")
+# Of the short filter: where it is down to a half, as a share of the coarse grid's Nyquist
+# frequency; its reach in coarse steps; Kaiser's β. At Nyquist it is down to 0.11, where a half-band
+# filter is at a half whatever its length.
+_CUT, _REACH, _BETA = 0.6, 2, 4.0
 
 
 def dirichlet(inputs: int, outputs: int, like: Tensor) -> Tensor:
@@ -47,4 +56,55 @@ def resample(x: Tensor, size: tuple[int, int]) -> Tensor:
         (tests/properties/test_band_limit_laws.py).
     """
     rows, columns = (dirichlet(n, m, x) for n, m in zip(x.shape[-2:], size, strict=True))
+    return rows @ (x @ columns.T)
+
+
+def windowed_sinc(inputs: int, outputs: int, like: Tensor, circular: bool = True) -> Tensor:
+    """The matrix (outputs, inputs) of a short low-pass at the middles of the coarse cells.
+
+    A sinc under Kaiser's window, two coarse steps to either side. Rows sum to 1: a constant stays
+    what it is.
+
+    Args:
+        inputs: samples of the finer grid.
+        outputs: samples of the coarser one.
+        like: gives dtype and place.
+        circular: on a circle; False for a border beyond which nothing is, where the filter is made
+            of what lies within.
+    """
+    step = inputs / outputs
+    cells = torch.arange(outputs, device=like.device, dtype=torch.float64)
+    samples = torch.arange(inputs, device=like.device, dtype=torch.float64)
+    centre = (cells[:, None] + 0.5) * step - 0.5
+    matrix = like.new_zeros(outputs, inputs, dtype=torch.float64)
+    # A map of few samples meets the filter again on its way round the circle.
+    turns = range(-_REACH, _REACH + 1) if circular else (0,)
+    for turn in turns:
+        distance = (samples + turn * inputs - centre) / step
+        window = torch.special.i0(_BETA * (1 - (distance / _REACH).square()).clamp_min(0).sqrt())
+        matrix += torch.sinc(_CUT * distance) * window * (distance.abs() < _REACH)
+    return (matrix / matrix.sum(1, keepdim=True)).to(like.dtype)
+
+
+def decimate(x: Tensor, step: int, low_pass: str, circular: bool = True) -> Tensor:
+    """Maps (…, H, W) to (…, ⌈H/step⌉, ⌈W/step⌉).
+
+    Args:
+        x: maps.
+        step: samples of the finer grid for one of the coarser.
+        low_pass: of `LOW_PASSES`: ``"ideal"`` (`resample`), ``"short"`` (`windowed_sinc`) or
+            ``"none"``, which takes every `step`-th sample as it is.
+        circular: see `windowed_sinc`; the ideal low-pass is circular always.
+
+    Guarantees:
+        ``"ideal"`` follows every shift; ``"short"`` whole coarse steps, and others up to what its
+        response leaves above Nyquist (tests/properties/test_band_limit_laws.py).
+    """
+    if low_pass == "none":
+        return x[..., ::step, ::step]
+    height, width = (-(-side // step) for side in x.shape[-2:])
+    if low_pass == "ideal":
+        return resample(x, (height, width))
+    rows = windowed_sinc(x.shape[-2], height, x, circular)
+    columns = windowed_sinc(x.shape[-1], width, x, circular)
     return rows @ (x @ columns.T)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
-from wavevit.layers.band_limit import resample
+from wavevit.layers.band_limit import decimate
 from wavevit.layers.decimation import Decimation
 from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_map
@@ -149,30 +149,37 @@ class BlurPoolDownsample(_PooledDownsample):
 
 
 class BandLimitedDownsample(Downsample):
-    """What the smaller grid can hold of each channel (`resample`), then norm and linear map.
+    """What the smaller grid can hold of each channel (`decimate`), then norm and linear map.
 
     Args:
         dim: channels coming in.
         out_dim: channels going out.
-        low_pass: remove what would alias; False takes every second token as it is.
+        low_pass: of `LOW_PASSES`.
+        padding: borders of the short low-pass.
         eps: of the norm.
         norm: of `NORMS`.
     """
 
     def __init__(
-        self, dim: int, out_dim: int, low_pass: bool = True, eps: float = 1e-6, norm: str = "map"
+        self,
+        dim: int,
+        out_dim: int,
+        low_pass: str = "ideal",
+        padding: str = "circular",
+        eps: float = 1e-6,
+        norm: str = "map",
     ) -> None:
         super().__init__()
-        self.filtered = low_pass
+        self.filter, self.border = low_pass, padding
         self.norm = make_norm(norm, dim, eps)
         self.proj = nn.Linear(dim, out_dim)
         # A norm of each token of the smaller grid keeps that grid's steps only.
-        self.symmetry = Symmetry(1, alias_free=True) if low_pass and norm == "map" else Symmetry(2)
+        exact = low_pass == "ideal" and norm == "map"
+        circular = low_pass != "short" or padding == "circular"
+        self.symmetry = Symmetry(1 if exact else 2, circular, alias_free=exact)
 
     def halve(self, image: Tensor) -> Tensor:
-        if not self.filtered:
-            return image[..., ::2, ::2]
-        return resample(image, (-(-image.shape[-2] // 2), -(-image.shape[-1] // 2)))
+        return decimate(image, 2, self.filter, self.border == "circular")
 
     def project(self, x: Tensor) -> Tensor:
         return self.proj(self.norm(x))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from wavevit.alignment import blur_strides, place_map
 from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.layers.blocks import ConvMlp, Mlp, init_gated
 from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.pooling import pool_tokens
@@ -32,6 +33,8 @@ def _init_weights(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+    elif isinstance(module, Mlp | ConvMlp):
+        init_gated(module)
     elif isinstance(module, AliasFreeTokenizer | PatchTokenizer | SubbandTokenizer):
         weight = module.proj.weight
         nn.init.trunc_normal_(weight, std=weight[0].numel() ** -0.5)

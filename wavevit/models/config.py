@@ -14,6 +14,7 @@ from typing import Any
 from wavevit.alignment import BOUNDARIES, METHODS, SHIFTS
 from wavevit.checks import check_at_least, check_choice, check_multiple, fail
 from wavevit.layers.activations import ACTIVATIONS
+from wavevit.layers.band_limit import LOW_PASSES
 from wavevit.layers.norms import NORMS
 from wavevit.layers.padding import PADDINGS
 from wavevit.layers.pooling import POOLS
@@ -159,8 +160,9 @@ class BackboneConfig:
         stem_depth: 3 x 3 convolutions of the ``"alias_free"`` tokenizer, 0 for none.
         stem_width: channels of each.
         scales: wavelet levels of the ``"alias_free"`` tokenizer.
-        low_pass: remove what would alias in the ``"alias_free"`` tokenizer and the
-            ``"band_limited"`` downsampling; False strides plainly (the ablation of both).
+        low_pass: what removes that which would alias, in the ``"alias_free"`` tokenizer and the
+            ``"band_limited"`` downsampling: ``"ideal"``, ``"short"`` (a few taps, open borders
+            where `padding` is not circular) or ``"none"``, which strides plainly.
         norm: of tokens in blocks and after stages: ``"token"`` (LayerNorm) or ``"map"`` (one size
             for the whole map).
         activation: of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or ``"gate"``
@@ -173,7 +175,8 @@ class BackboneConfig:
             tokenizers that reach beyond the image repeat or mirror its border instead.
         alignment: ``"none"``, ``"blur"``, ``"polyphase"``, ``"phase_lock"``, ``"phase_tree"``,
             ``"weighted_frame"`` or ``"group_average"``; the period follows from the other fields.
-        alignment_boundary: ``"circular"`` (exact for rolls) or ``"window"`` (follows crops).
+        alignment_boundary: ``"circular"`` (exact for rolls), ``"window"`` (follows crops) or
+            ``"mirror"`` (follows crops and does not wrap).
         alignment_shift: ``"integer"`` or ``"fractional"``; read by ``"phase_lock"``.
         alignment_threshold: share below the best phase; read by ``"weighted_frame"``.
         pool: ``"token"`` (class token), ``"avg"``, or ``"power"`` (mean and standard deviation of
@@ -197,7 +200,7 @@ class BackboneConfig:
     stem_depth: int = 2
     stem_width: int = 12
     scales: int = 2
-    low_pass: bool = True
+    low_pass: str = "ideal"
     norm: str = "token"
     activation: str = "gelu"
     token_norm: bool = False
@@ -230,6 +233,7 @@ class BackboneConfig:
         check_choice("pool", self.pool, POOLS)
         check_choice("norm", self.norm, NORMS)
         check_choice("activation", self.activation, ACTIVATIONS)
+        check_choice("low_pass", self.low_pass, LOW_PASSES)
         check_at_least("stem_depth", self.stem_depth, 0)
         check_at_least("stem_width", self.stem_width, 1)
         check_at_least("scales", self.scales, 1)

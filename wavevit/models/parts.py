@@ -220,7 +220,9 @@ def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Par
         case "lifting":
             return LiftingDownsample(dim, out, config.wavelet, eps)
         case "band_limited":
-            return BandLimitedDownsample(dim, out, config.low_pass, eps, config.norm)
+            return BandLimitedDownsample(
+                dim, out, config.low_pass, config.padding, eps, config.norm
+            )
     raise AssertionError(stage.downsample)
 
 

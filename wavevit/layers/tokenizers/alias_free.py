@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.layers.band_limit import resample
+from wavevit.layers.band_limit import decimate
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandNorm
@@ -35,12 +35,13 @@ class AliasFreeTokenizer(Part):
         wavelet: name of its filter.
         modulus: take the magnitude of the details.
         subband_norm: a learned gain for each subband (`SubbandNorm`).
-        low_pass: remove what would alias; False strides plainly.
-        padding: borders of the convolutions; the transform is circular anyway.
+        low_pass: of `LOW_PASSES`: what removes that which would alias.
+        padding: borders of the convolutions and of the short low-pass; the transform is circular
+            anyway.
 
     Guarantees:
-        With circular padding and the low-pass, a circular shift of the image by s pixels is the
-        shift of the map by s/P steps (Fourier), for every integer s and every size
+        With circular padding and the ideal low-pass, a circular shift of the image by s pixels is
+        the shift of the map by s/P steps (Fourier), for every integer s and every size
         (tests/properties/test_alias_free_laws.py). *Not* for fractions of a pixel: GELU and the
         magnitude create harmonics that fold at the pixels.
 
@@ -63,7 +64,7 @@ class AliasFreeTokenizer(Part):
         wavelet: str = "haar",
         modulus: bool = True,
         subband_norm: bool = True,
-        low_pass: bool = True,
+        low_pass: str = "ideal",
         padding: str = "circular",
     ) -> None:
         super().__init__()
@@ -77,15 +78,13 @@ class AliasFreeTokenizer(Part):
         octaves = [0] + [level for level in reversed(range(scales)) for _ in range(3)]
         self.norm = SubbandNorm(octaves, widths[-1]) if subband_norm else nn.Identity()
         self.proj = nn.Linear(widths[-1] * len(octaves), embed_dim)
-        self.symmetry = Symmetry(1 if low_pass else patch_size, circular=padding == "circular")
+        self.symmetry = Symmetry(
+            1 if low_pass == "ideal" else patch_size, circular=padding == "circular"
+        )
 
     def decimate(self, x: Tensor) -> Tensor:
         """Maps (…, H, W) on the pixels to (…, ⌈H/P⌉, ⌈W/P⌉)."""
-        step = self.patch_size
-        if not self.low_pass:
-            return x[..., ::step, ::step]
-        height, width = x.shape[-2:]
-        return resample(x, (-(-height // step), -(-width // step)))
+        return decimate(x, self.patch_size, self.low_pass, self.border == "circular")
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to tokens (B, ⌈H/P⌉, ⌈W/P⌉, D)."""

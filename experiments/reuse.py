@@ -1,0 +1,65 @@
+"""What another study has trained already is not trained again.
+
+A run follows from its configuration, the code and the machine, to the bit. Where all three are the
+same, its weights are the same, whichever study asks for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.folder import RunFolder, StudyFolder
+from experiments.scheduler import Cell
+
+__all__ = ["reuse_equal_runs"]
+
+
+def reuse_equal_runs(
+    cells: Sequence[Cell], folder: StudyFolder, environment: Mapping[str, Any]
+) -> int:
+    """Gives cells that are not trained the weights of equal runs of other studies.
+
+    A second folder of the *same* study gives none: whoever repeats a study wants it repeated.
+
+    Args:
+        cells: from `plan`.
+        folder: of the study; others are looked for beside it.
+        environment: what the runs of now would write: a donor must have been trained in the same,
+            the digest of the code included.
+
+    Returns:
+        How many cells took weights; measuring them is left to do.
+    """
+    waiting = [
+        cell for cell in cells if cell.weights_of is None and not cell.folder.weights.exists()
+    ]
+    if not waiting:
+        return 0
+    donors = _donors(folder, environment)
+    count = 0
+    for cell in waiting:
+        donor = donors.get(cell.folder.config.read_text())
+        if donor is not None:
+            with cell.folder.locked():
+                cell.folder.take_weights(donor)
+            count += 1
+    return count
+
+
+def _donors(folder: StudyFolder, environment: Mapping[str, Any]) -> dict[str, RunFolder]:
+    """Trained runs of the studies beside `folder`, by the text of their configuration."""
+    wanted = json.loads(json.dumps(environment))
+    others = [
+        identity.parent
+        for identity in sorted(folder.path.parent.glob("*/study.json"))
+        if json.loads(identity.read_text())["study"] != folder.study
+    ]
+    found = {}
+    for path in (path for other in others for path in sorted(other.glob("*/seed*"))):
+        run = RunFolder(path)
+        trained = run.weights.exists() and run.environment.exists() and not run.origin.exists()
+        if trained and json.loads(run.environment.read_text()) == wanted:
+            found[run.config.read_text()] = run
+    return found

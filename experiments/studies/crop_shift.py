@@ -1,0 +1,114 @@
+"""crop_shift: what makes the class survive when a camera moves, and at what cost?
+
+The plain ViT of `patch_vs_wavelet`, trained with each alignment and with none; the same alignments
+put on the plain ViT after training; and roads without a choice: magnitudes of a dual tree as the
+ViT's tokens, the dual-tree pyramid of `backbones`, the alias-free pyramid of `alias_free`. The
+plain ViT keeps no shift (learned positions), so the period of its alignments is the whole image.
+``conv positions`` has positions from the neighbours instead and keeps shifts by a patch: its lock
+moves the image by half a patch at most and mirrors the border instead of wrapping. (A lock of
+`alias_free` would have a period of one pixel and do nothing.)
+
+Beside the standard measures: accuracy under the worst of 81 crops within ±8 px, two pixels apart,
+on 240 crops. ``group_average`` takes 64 calls and is measured on 144 crops (24 of them for the
+worst case, 24 for R).
+
+Command: ``python -m experiments.run crop_shift && python -m experiments.report crop_shift``. Runs
+of `alias_free`, `backbones` or `patch_vs_wavelet` in the same folder and of the same code are not
+trained again. Not yet recorded: no figure of it is known, nothing in it was selected on any data.
+The peak learning rate is the one that `patch_vs_wavelet` chose for the plain ViT.
+
+Target (issue "Alignment"): S-Cons at least 6 points above ``vit``, top-1 not lower by more than a
+standard deviation, at most 1.1 times the time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from experiments.config import Contrast, RunConfig, Study
+from experiments.studies.alias_free import ALIAS_FREE
+from experiments.studies.backbones import BACKBONES
+
+__all__ = ["CROP_SHIFT"]
+
+# What is put on the plain ViT, in training ("vit + …") and after it ("vit then …").
+_ALIGNMENTS: dict[str, dict[str, Any]] = {
+    "blur": {"alignment": "blur"},
+    "polyphase": {"alignment": "polyphase"},
+    "phase_lock": {"alignment": "phase_lock"},
+    "phase_lock fractional": {"alignment": "phase_lock", "alignment_shift": "fractional"},
+    "phase_lock window": {"alignment": "phase_lock", "alignment_boundary": "window"},
+    "weighted_frame": {"alignment": "weighted_frame"},
+}
+# What is put on the ViT that keeps shifts by a patch, after training.
+_MIRROR = {"alignment": "phase_lock", "alignment_boundary": "mirror"}
+_AFTER_CONV: dict[str, dict[str, Any]] = {
+    "phase_lock": {"alignment": "phase_lock"},
+    "phase_lock mirror": _MIRROR,
+    "weighted_frame": {"alignment": "weighted_frame"},
+    "group_average": {"alignment": "group_average"},
+}
+_ORACLE = "conv positions then group_average"
+
+
+def _with_model(run: RunConfig, **fields: Any) -> RunConfig:
+    return dataclasses.replace(run, model=dataclasses.replace(run.model, **fields))
+
+
+def _variants() -> dict[str, RunConfig]:
+    families = BACKBONES.configs()
+    vit = families["vit"]
+    conv = _with_model(vit, position="conv", padding="circular")
+    runs = {
+        "vit": vit,
+        **{f"vit + {name}": _with_model(vit, **fields) for name, fields in _ALIGNMENTS.items()},
+        "conv positions": conv,
+        "conv positions + phase_lock mirror": _with_model(conv, **_MIRROR),
+        "dtcwt tokens": _with_model(vit, tokenizer="dtcwt"),
+        "dtcwt_pyramid": families["dtcwt_pyramid"],
+        "alias_free": ALIAS_FREE.configs()["alias_free"],
+        **{f"vit then {name}": _with_model(vit, **fields) for name, fields in _ALIGNMENTS.items()},
+    }
+    for name, fields in _AFTER_CONV.items():
+        runs[f"conv positions then {name}"] = _with_model(conv, **fields)
+    few = dataclasses.replace(vit.data, test_crops=144, measured_crops=24)
+    runs[_ORACLE] = dataclasses.replace(runs[_ORACLE], data=few)
+    return runs
+
+
+CROP_SHIFT = Study(
+    name="crop_shift",
+    question="What makes the class survive when a camera moves, and at what cost?",
+    variants=_variants,
+    baseline="vit",
+    contrasts=(
+        Contrast("vit + blur", "vit", "model.alignment"),
+        Contrast("vit + polyphase", "vit", "model.alignment"),
+        Contrast("vit + phase_lock", "vit", "model.alignment"),
+        Contrast("vit + phase_lock fractional", "vit + phase_lock", "model.alignment_shift"),
+        Contrast("vit + phase_lock window", "vit + phase_lock", "model.alignment_boundary"),
+        Contrast("vit + weighted_frame", "vit", "model.alignment"),
+        Contrast("conv positions", "vit", "model"),
+        Contrast("conv positions + phase_lock mirror", "conv positions", "model"),
+        Contrast("dtcwt tokens", "vit", "model.tokenizer"),
+        Contrast("dtcwt_pyramid", "vit", "model"),
+        Contrast("alias_free", "vit", "model"),
+        Contrast("vit then blur", "vit", "model.alignment"),
+        Contrast("vit then phase_lock", "vit", "model.alignment"),
+        Contrast("vit then weighted_frame", "vit", "model.alignment"),
+    ),
+    applied={
+        **{f"vit then {name}": "vit" for name in _ALIGNMENTS},
+        **{f"conv positions then {name}": "conv positions" for name in _AFTER_CONV},
+    },
+    measures=("worst_case",),
+    pictured=(
+        "vit",
+        "vit + phase_lock",
+        "conv positions + phase_lock mirror",
+        "dtcwt tokens",
+        "dtcwt_pyramid",
+        "alias_free",
+    ),
+)

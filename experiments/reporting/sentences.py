@@ -133,7 +133,7 @@ def about_trade_off(summary: StudySummary) -> str:
         if name != base and difference is not None:
             ratio = f", {summary.latency[name]:.2f}x the time" if name in summary.latency else ""
             parts.append(f"{name} {_points(difference)} against {base}{ratio}")
-    return f"S-Cons of real crops: {'; '.join(parts)}. Dotted line: {summary.baseline}."
+    return f"S-Cons of real crops: {'; '.join(parts)}. Hollow: after training."
 
 
 def about_cost(summary: StudySummary) -> str:

@@ -23,7 +23,7 @@ __all__ = ["figure_style", "line_styles", "save_figure"]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-_ADDED = "s^vDPX"  # as many as are no multiple of the colours
+_ADDED = "s^vDPX"  # six markers for seven colours: pairs of them come round after 42
 
 
 def line_styles(variants: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -202,7 +202,9 @@ def _read(path: Path, short_side: int) -> Tensor:
             picture = ImageOps.exif_transpose(opened)
             pixels = _rgb(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _Unreadable(f"{type(error).__name__}: {error}".replace(str(path), path.name)) from error
+        raise _Unreadable(
+            f"{type(error).__name__}: {error}".replace(str(path), path.name)
+        ) from error
     if min(pixels.shape[:2]) < _SMALLEST:
         raise _Unreadable(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, smaller than {_SMALLEST}")
     tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
@@ -210,9 +212,7 @@ def _read(path: Path, short_side: int) -> Tensor:
     if short <= short_side:
         return tensor
     size = [max(round(side * short_side / short), short_side) for side in tensor.shape[-2:]]
-    reduced = F.interpolate(
-        tensor[None], size, mode="bicubic", align_corners=False, antialias=True
-    )
+    reduced = F.interpolate(tensor[None], size, mode="bicubic", align_corners=False, antialias=True)
     return reduced[0].clamp(0, 1)
 
 

@@ -1,4 +1,4 @@
-"""The leading singular values of a Jacobian: not only the worst direction, but how many there are."""
+"""Leading singular values of a Jacobian: the worst direction, and how many are nearly as bad."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def singular_values(
 
 def _pulled(model: Model, image: Tensor, rows: Tensor) -> Tensor:
     """``rows J``: (n, outputs) to (n, pixels), each with a copy of the image of its own."""
-    pull = torch.func.vjp(model, image.repeat(len(rows), 1, 1, 1))[1]  # type: ignore[misc]
+    pull = torch.func.vjp(model, image.repeat(len(rows), 1, 1, 1))[1]
     return pull(rows)[0].detach().flatten(1)
 
 

@@ -41,35 +41,54 @@ def _at(kind: str, shift: float) -> Callable[[Figures], float]:
     return read
 
 
+def _percent(entry: str) -> Callable[[Figures], float]:
+    return lambda figures: figures[entry]["percent"]
+
+
+def _jump(figures: Figures) -> float:
+    """The largest discontinuity; a change that vanishes with the step is none."""
+    return figures["largest_jump"] if any(figures["jumps"]) else 0.0
+
+
+def _zoom(figures: Figures) -> float:
+    return figures["values"][figures["zooms"].index(1.41)]
+
+
+# name: title, unit, better, section, how it is read, digits
 METRICS: dict[str, Metric] = {
-    "c_cons": Metric("C-Cons, rolls", "%", "high", "consistency", lambda f: f["c_cons"]["percent"], 1),
-    "s_cons": Metric("S-Cons, crops", "%", "high", "consistency", lambda f: f["s_cons"]["percent"], 1),
-    "hp_cons": Metric(
-        "HP-Cons, half-pixel rolls", "%", "high", "consistency", lambda f: f["hp_cons"]["percent"], 1
-    ),
-    "worst_circular": Metric(
-        "same class in a whole square of rolls", "%", "high", "worst_shift",
-        lambda f: f["circular"]["percent"], 1,
-    ),
-    "worst_crop": Metric(
-        "same class in a whole square of crops", "%", "high", "worst_shift",
-        lambda f: f["crop"]["percent"], 1,
-    ),
-    "r_circular": Metric("R(1 px), roll", "", "low", "sensitivity", _at("circular", 1.0), 4),
-    "r_crop": Metric("R(1 px), crop", "", "low", "sensitivity", _at("crop", 1.0), 4),
-    "r_subpixel": Metric("R(½ px), sub-pixel", "", "low", "sensitivity", _at("subpixel", 0.5), 4),
-    "turnover": Metric(
-        "tokens that a 1-px crop changes", "%", "low", "tokens", lambda f: f["crop"]["percent"], 1
-    ),
-    "condition": Metric(
-        "condition number ‖J‖‖x‖/‖f‖", "", "low", "continuity", lambda f: f["median_relative"], 1
-    ),
-    "jump": Metric("largest jump in 1 px", "of ‖f‖", "low", "jumps", lambda f: f["largest_jump"], 4),
-    "zoom": Metric("change under zoom 1.41", "", "low", "scale", lambda f: f["values"][f["zooms"].index(1.41)], 3),
-    "rank": Metric("effective rank", "dim.", "", "rank", lambda f: f["rank"], 1),
-    "parameters": Metric("parameters", "M", "low", "cost", lambda f: f["parameters"] / 1e6, 2),
-    "gmacs": Metric("multiply-accumulates", "G", "low", "cost", lambda f: f["macs"] / 1e9, 2),
-    "memory": Metric("peak of activations", "MB", "low", "cost", lambda f: f["peak_bytes"] / 1e6, 1),
+    name: Metric(*row)
+    for name, row in {
+        "c_cons": ("C-Cons: rolls", "%", "high", "consistency", _percent("c_cons"), 1),
+        "s_cons": ("S-Cons: crops", "%", "high", "consistency", _percent("s_cons"), 1),
+        "hp_cons": ("HP-Cons: half pixels", "%", "high", "consistency", _percent("hp_cons"), 1),
+        "worst_circular": (
+            "worst roll keeps class",
+            "%",
+            "high",
+            "worst_shift",
+            _percent("circular"),
+            1,
+        ),
+        "worst_crop": ("worst crop keeps class", "%", "high", "worst_shift", _percent("crop"), 1),
+        "r_circular": ("R(1 px), roll", "", "low", "sensitivity", _at("circular", 1.0), 4),
+        "r_crop": ("R(1 px), crop", "", "low", "sensitivity", _at("crop", 1.0), 4),
+        "r_subpixel": ("R(½ px), sub-pixel", "", "low", "sensitivity", _at("subpixel", 0.5), 4),
+        "turnover": ("tokens changed by 1 px of crop", "%", "low", "tokens", _percent("crop"), 1),
+        "condition": (
+            "condition number ‖J‖‖x‖/‖f‖",
+            "",
+            "low",
+            "continuity",
+            lambda f: f["median_relative"],
+            1,
+        ),
+        "jump": ("largest jump within 1 px", "of ‖f‖", "low", "jumps", _jump, 4),
+        "zoom": ("change under zoom 1.41", "", "low", "scale", _zoom, 3),
+        "rank": ("effective rank", "dim.", "", "rank", lambda f: f["rank"], 1),
+        "parameters": ("parameters", "M", "low", "cost", lambda f: f["parameters"] / 1e6, 2),
+        "gmacs": ("multiply-accumulates", "G", "low", "cost", lambda f: f["macs"] / 1e9, 3),
+        "memory": ("peak of activations", "MB", "low", "cost", lambda f: f["peak_bytes"] / 1e6, 1),
+    }.items()
 }
 
 

@@ -64,7 +64,8 @@ def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> tup
         if colon or "/" in name or name.endswith(".py"):
             fail("model", SYNTAX, repr(name))
         check_choice("model", name, list_models())
-        return create_model(name, **({} if size is None else {"img_size": size})), "random"
+        arguments: dict[str, Any] = {} if size is None else {"img_size": size}
+        return create_model(name, **arguments), "random"
 
 
 def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
@@ -72,7 +73,7 @@ def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
     if not timm.is_model(name.partition(".")[0]):
         close = nearest(name, timm.list_models())
         fail("model", f"a model of timm's (nearest: {', '.join(close) or 'none'})", repr(name))
-    arguments = {} if size is None else {"img_size": size}
+    arguments: dict[str, Any] = {} if size is None else {"img_size": size}
     try:
         model: nn.Module = timm.create_model(name, pretrained=pretrained, **arguments)
     except TypeError as error:

@@ -21,6 +21,8 @@ def cell(value: float | None, digits: int) -> str:
     """A figure of the main table; a small one keeps two digits that say something."""
     if value is None:
         return "–"
+    if value == 0:
+        return "0"
     if 0 < abs(value) < 10**-digits:
         return f"{value:.0e}"
     return f"{value:.{digits}f}"

@@ -119,9 +119,7 @@ def through(model: Any, view: Callable[[nn.Module], nn.Module | None]) -> nn.Mod
     inner = view(model.model)
     if inner is None:
         return None
-    return AlignedModel(
-        inner, model.alignment, model.period_source, model.blurred, model.layout
-    )
+    return AlignedModel(inner, model.alignment, model.period_source, model.blurred, model.layout)
 
 
 def headless(model: Any) -> nn.Module | None:
@@ -134,7 +132,6 @@ def headless(model: Any) -> nn.Module | None:
 
 
 class _TokenMap(nn.Module):
-
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model

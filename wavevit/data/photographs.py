@@ -52,7 +52,7 @@ def load_photograph(name: str, max_short_side: int = 256, *, color: bool = False
         color: keep the colours; ten of the photographs are grey and have three equal channels.
 
     Returns:
-        (H, W) float32, luminance in [0, 1], or (3, H, W) with `color`. Cached: do not write into it.
+        (H, W) float32, luminance in [0, 1]; (3, H, W) with `color`. Cached: do not write into it.
 
     Raises:
         ValueError: an unknown name (with the nearest ones) or a side below 1.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib import metadata
 from typing import Any
 
@@ -19,6 +20,7 @@ from wavevit.auditing.targets import Target, make_target
 from wavevit.auditing.verdicts import THRESHOLDS, verdict_of
 from wavevit.checks import check_at_least, fail
 from wavevit.measure import center_crop, latency_ratios
+from wavevit.measure.evaluation import evaluation_mode
 
 __all__ = ["FORMAT", "audit"]
 
@@ -122,11 +124,14 @@ def _targets(
         fail("against", "a sequence of models", f"the string {against!r}")
     named = against.items() if isinstance(against, Mapping) else [(None, m) for m in against]
     targets: list[Target] = []
-    for name, one in [(None, model), *named]:
-        # Published weights exist for timm's models alone; beside them the others stay random.
-        published = pretrained and isinstance(one, str) and one.startswith("timm:")
+    models = [(None, model), *named]
+    # Published weights exist for timm's models alone; beside them the others stay random.
+    of_timm = [isinstance(one, str) and one.startswith("timm:") for _, one in models]
+    if pretrained and not any(of_timm):
+        fail("pretrained", "a timm:NAME among the models (others have no published weights)", True)
+    for (name, one), theirs in zip(models, of_timm, strict=True):
         target = make_target(
-            one, name=name, size=size, pretrained=published, seed=seed, device=device
+            one, name=name, size=size, pretrained=pretrained and theirs, seed=seed, device=device
         )
         if target.name in [other.name for other in targets]:
             fail("against", "models of different names (a mapping gives them)", target.name)
@@ -164,10 +169,12 @@ def _relative_time(targets: Sequence[Target], windows: Any, rounds: int) -> dict
     for target in targets:
         few = windows(target.size, target.channels)[:4].to(target.device, target.dtype)
         inputs[target.name] = center_crop(few, (target.size, target.size))
-    calls = {
-        target.name: (lambda _, t=target: t.logits.eval()(inputs[t.name])) for target in targets
-    }
-    ratios = latency_ratios(calls, inputs[targets[0].name], targets[0].name, rounds=rounds)
+    calls = {t.name: (lambda _, t=t: t.logits(inputs[t.name])) for t in targets}
+    first = targets[0].name
+    with ExitStack() as evaluating:
+        for target in targets:
+            evaluating.enter_context(evaluation_mode(target.logits))
+        ratios = latency_ratios(calls, inputs[first], first, rounds=rounds)
     return {name: round(ratio, 3) for name, ratio in ratios.items()}
 
 

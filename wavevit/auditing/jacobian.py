@@ -11,7 +11,7 @@ from wavevit.measure.evaluation import Model, evaluation_mode
 
 __all__ = ["singular_values"]
 
-_TOGETHER = 4  # products at a time: their graphs are what memory goes to
+_TOGETHER = 2  # products at a time: their graphs are what memory goes to
 
 
 def singular_values(
@@ -44,9 +44,9 @@ def singular_values(
         return model(x).flatten(1)
 
     # Fused attention has no forward-mode derivative on the CPU; the plain one has.
-    with sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
-        with torch.no_grad():
-            outputs = flat(image)[0].numel()
+    # Without gradients: both products take what they need, and a forward-mode one no graph.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
+        outputs = flat(image)[0].numel()
         width = min(count + 2, outputs, image.numel())
         generator = torch.Generator().manual_seed(seed)
         start = torch.randn(width, outputs, generator=generator, dtype=torch.float64)

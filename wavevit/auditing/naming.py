@@ -55,8 +55,6 @@ def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> tup
             return _from_file(Path(path), factory), "as the factory made them"
         if name.startswith("timm:"):
             return _timm(name[5:], pretrained, size), "pretrained" if pretrained else "random"
-        if pretrained:
-            fail("pretrained", "timm:NAME only (nothing else here has published weights)", name)
         if name.startswith("hub:"):
             from wavevit.interop.hub import from_pretrained
 

@@ -157,7 +157,7 @@ def _examined(model: Any, name: str, size: int, facts: dict[str, Any]) -> Target
     channels, mean, std = _input_of(model)
 
     def normalized(view: Any) -> nn.Module:
-        return Normalized(view, mean, std).eval()
+        return Normalized(view, mean, std).to(like.device)
 
     output = _probe(normalized(model), size, channels, like)
     path = choose_output(output, rows=2)

@@ -41,15 +41,16 @@ figure svg text { font-family: inherit !important; }
 ul.legend { list-style: none; display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; padding: 0;
   margin: .6rem 0 0; max-width: none; font-size: .9rem; }
 ul.legend svg { width: 2.1rem; height: .8rem; vertical-align: middle; margin-right: .45rem; }
-ul.verdicts { list-style: none; padding: 0; margin: .8rem 0; }
+ul.verdicts { list-style: none; padding: 0; margin: 1rem 0; max-width: none; display: grid;
+  gap: .9rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); }
 ul.verdicts li { border-left: 4px solid var(--line); padding: .05rem 0 .05rem .8rem;
-  margin: .7rem 0; }
+  max-width: 34rem; font-size: .95rem; }
 ul.verdicts b { display: block; overflow-wrap: anywhere; }
 li.good { border-color: #009E73 !important; } li.fair { border-color: #E69F00 !important; }
 li.poor { border-color: #D55E00 !important; }
 ul.verdicts small { color: var(--soft); font-weight: normal; }
 td.best { font-weight: 600; }
-th.model { white-space: normal; min-width: 5.5rem; max-width: 9.5rem; }
+th.model { white-space: normal; min-width: 5.5rem; max-width: 12rem; }
 td:first-child { white-space: normal; min-width: 9.5rem; }
 td small { color: var(--soft); }
 .heat { display: flex; gap: .4rem; max-width: 42rem; }
@@ -142,6 +143,11 @@ def _name(model: str) -> str:
     return re.sub(r"(?<=[_+/:])", "<wbr>", html.escape(model))
 
 
+def _unbroken(words: str) -> str:
+    """A sentence whose units stay with their numbers."""
+    return re.sub(r" (?=(%|px|G|M|MB)\b|%)", "&nbsp;", html.escape(words))
+
+
 def render_page(report: AuditReport) -> str:
     """The whole page as text."""
     record, first = report.record, report.record["models"][0]
@@ -161,7 +167,7 @@ def render_page(report: AuditReport) -> str:
 <body><main>
 <p class="kicker">wavevit audit{beside}</p>
 <h1>{_name(first["name"])}</h1>
-<p class="answer">{html.escape(lead)}</p>
+<p class="answer">{_unbroken(lead)}</p>
 <h2>The table</h2>
 {_table(report)}
 {_notes(record)}
@@ -242,7 +248,7 @@ def _section(name: str, report: AuditReport) -> str:
         grade = _GRADES[entry["grade"]]
         word = f" <small>{grade}</small>" if grade else ""
         klass = f' class="{grade}"' if grade else ""
-        words = html.escape(entry["verdict"])
+        words = _unbroken(entry["verdict"])
         items.append(f"<li{klass}><b>{_name(model)}{word}</b>{words}</li>")
     verdicts = f'<ul class="verdicts">{"".join(items)}</ul>'
     content = drawn + verdicts

@@ -18,13 +18,13 @@ __all__ = ["AuditReport", "cell"]
 
 
 def cell(value: float | None, digits: int) -> str:
-    """A figure of the main table; a small one keeps two digits that say something."""
+    """A figure of the main table; a small one keeps a digit that says something."""
     if value is None:
         return "–"
     if value == 0:
         return "0"
     if 0 < abs(value) < 10**-digits:
-        return f"{value:.0e}"
+        return f"{value:.1g}"
     return f"{value:.{digits}f}"
 
 

@@ -108,7 +108,8 @@ def test_a_file_that_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 AUDIT = shlex.split("""audit test_vit --size 32 --samples.pictures 4
-    --samples.sensitivity-pictures 2 --samples.pairs-per-picture 1 --samples.worst-pictures 1 --samples.worst-radius 1
+    --samples.sensitivity-pictures 2 --samples.pairs-per-picture 1
+    --samples.worst-pictures 1 --samples.worst-radius 1
     --samples.jacobian-pictures 1 --samples.jacobian-iterations 1 --samples.singular-values 1
     --samples.jump-pictures 1 --samples.jump-steps 2""")
 

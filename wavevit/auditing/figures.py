@@ -128,7 +128,7 @@ def attention_panel(found: Found) -> str:
             fontsize=8,
             color="#5b6775",
         )
-        panel.axes.set_ylim(bottom=0)
+        panel.axes.set_ylim(0, 1.12 * uniform)
         panel.ticks([0, 0.5, 1], ["first", "½", "last"])
     return panel.svg
 

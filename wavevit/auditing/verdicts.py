@@ -155,11 +155,7 @@ def _continuity(f: Mapping[str, Any]) -> Verdict:
     words = {"good": "Smooth", "fair": "Moderately steep", "poor": "Steep"}[grade]
     lead = f["singular_values"][0] / max(f["singular_values"][-1], 1e-300)
     width = len(f["singular_values"])
-    shape = (
-        f"{width} directions are nearly as steep as the worst"
-        if lead < 2
-        else f"the {width}th direction is {lead:.1f} times less steep than the worst"
-    )
+    shape = f"the first {width} singular values span a factor of {lead:.1f}"
     return Verdict(
         grade,
         f"{words} around pictures: noise of 1 % can move the embedding by {value:.3g} % "

@@ -3,6 +3,8 @@
 Importing this imports torch and nothing heavier.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from wavevit.alignment import align
 from wavevit.models import (
     Backbone,
@@ -17,6 +19,9 @@ from wavevit.models import (
     unfold,
 )
 
+if TYPE_CHECKING:
+    from wavevit.auditing import audit
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -24,6 +29,7 @@ __all__ = [
     "BackboneConfig",
     "StageConfig",
     "align",
+    "audit",
     "create_model",
     "fold",
     "list_models",
@@ -32,3 +38,12 @@ __all__ = [
     "register_model",
     "unfold",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`audit` brings the upper layers along, so it is imported when it is asked for."""
+    if name == "audit":
+        from wavevit.auditing import audit
+
+        return audit
+    raise AttributeError(f"module 'wavevit' has no attribute {name!r}")

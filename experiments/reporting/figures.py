@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from experiments.reporting.style import line_styles
 from experiments.summary import METRICS, StudySummary
+from wavevit.auditing.style import line_styles
 
 __all__ = [
     "accuracy_against_cost",

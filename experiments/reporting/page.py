@@ -8,37 +8,9 @@ from dataclasses import dataclass
 
 from experiments.reporting.sentences import about_contrasts, headline
 from experiments.summary import METRICS, StudySummary
+from wavevit.auditing.style import PAGE_STYLE
 
 __all__ = ["ReportFigure", "render_page"]
-
-_STYLE = """
-:root { --ink: #1c2530; --soft: #5b6775; --line: #dde3ea; --accent: #0072B2; }
-* { box-sizing: border-box; }
-body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); margin: 0; background: #fff; }
-main { max-width: 80rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
-h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; }
-p.kicker { color: var(--soft); margin: 0 0 .3rem; }
-p.answer { font-size: 1.08rem; border-left: 4px solid var(--accent); padding-left: 1rem; }
-figure { margin: 0; }
-figure svg { width: 100%; height: auto; display: block; }
-figure.picture svg { max-width: 46rem; margin: 0 auto; }
-figcaption { color: var(--soft); font-size: .95rem; margin-top: .5rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .86rem; }
-p, ul, figcaption { max-width: 62rem; }
-th, td { padding: .4rem .42rem; border-bottom: 1px solid var(--line); text-align: right;
-  white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-td.words, th.words { text-align: left; white-space: normal; }
-thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
-td small { display: block; color: var(--soft); }
-thead small { display: block; font-weight: normal; color: var(--soft); }
-tr.baseline td { background: #f4f7fa; }
-details { margin-top: 1rem; }
-pre { overflow-x: auto; background: #f4f7fa; padding: 1rem; font-size: .85rem; }
-.failed { color: #a3230f; }
-"""
 
 
 @dataclass(frozen=True)
@@ -163,7 +135,7 @@ def render_page(summary: StudySummary, figures: Sequence[ReportFigure], command:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>wavevit: {html.escape(summary.study)}</title>
-<style>{_STYLE}</style>
+<style>{PAGE_STYLE}</style>
 </head>
 <body><main>
 <p class="kicker">wavevit study <b>{html.escape(summary.study)}</b></p>

@@ -17,11 +17,11 @@ from experiments.report import write_report
 from experiments.reporting.markdown import markdown_curves, markdown_table
 from experiments.reporting.page import render_page
 from experiments.reporting.sentences import headline, verdict
-from experiments.reporting.style import line_styles
 from experiments.scheduler import measure_latency, plan, run_cells
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
 from experiments.summary import Statistic, summarize
+from wavevit.auditing.style import line_styles
 
 CPU = torch.device("cpu")
 

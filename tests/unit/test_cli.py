@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -86,15 +87,64 @@ def test_models_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         (["models", "resnet*"], "pattern: expected one of"),
     ],
 )
-def test_complaints_come_without_a_traceback(arguments: list[str], message: str) -> None:
-    with pytest.raises(SystemExit, match="wavevit: " + message):
+def test_complaints_come_without_a_traceback(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert complaint(arguments, capsys).startswith("wavevit: " + message)
+
+
+def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command with bad input writes to the error stream; it exits with 2."""
+    with pytest.raises(SystemExit) as caught:
         main(arguments)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
 
 
-def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
+def test_a_file_that_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "p.png").write_text("not a picture")
-    with pytest.raises(SystemExit, match="image: expected a picture that Pillow can read"):
-        main(["transform", str(tmp_path / "p.png")])
+    words = complaint(["transform", str(tmp_path / "p.png")], capsys)
+    assert "image: expected a picture that Pillow can read" in words
+
+
+AUDIT = shlex.split("""audit test_vit --size 32 --samples.pictures 4
+    --samples.sensitivity-pictures 2 --samples.pairs-per-picture 1
+    --samples.worst-pictures 1 --samples.worst-radius 1
+    --samples.jacobian-pictures 1 --samples.jacobian-iterations 1 --samples.singular-values 1
+    --samples.jump-pictures 1 --samples.jump-steps 2""")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "broken"),
+    [
+        (["--fail-under", "s_cons=0", "c_cons=0", "--fail-over", "r_crop=1e9"], ""),
+        (["--fail-under", "s_cons=0", "c_cons=101"], "c_cons"),
+        (["--fail-over", "condition=0"], "condition"),
+    ],
+)
+def test_audit_writes_its_files_and_keeps_the_bounds(
+    bounds: list[str], broken: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*AUDIT, "--out", str(tmp_path / "there"), *bounds]
+    if broken:
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 1
+    else:
+        main(arguments)
+    said = capsys.readouterr()
+    assert "S-Cons: crops" in said.out
+    assert [line.split()[1] for line in said.err.splitlines()] == ([broken] if broken else [])
+    assert {path.name for path in (tmp_path / "there").iterdir()} == {"audit.html", "audit.json"}
+
+
+def test_audit_complains_before_it_measures(capsys: pytest.CaptureFixture[str]) -> None:
+    words = complaint(["audit", "test_vit", "--fail-under", "s_con=80"], capsys)
+    assert words.startswith("wavevit: fail-under: expected one of 'c_cons', 's_cons'")
+    words = complaint(["audit", "test_vot"], capsys)
+    assert words.startswith("wavevit: model: expected one of")
+    words = complaint(["audit", "test_vit", "--images", "no/such"], capsys)
+    assert words.startswith("wavevit: images: expected a folder of pictures")
 
 
 def test_the_installed_command_answers() -> None:

@@ -42,16 +42,17 @@ NAMES = tuple(_SOURCES)
 
 
 @functools.lru_cache(maxsize=64)
-def load_photograph(name: str, max_short_side: int = 256) -> Tensor:
-    """One photograph in grey.
+def load_photograph(name: str, max_short_side: int = 256, *, color: bool = False) -> Tensor:
+    """One photograph in grey, or in colour.
 
     Args:
         name: one of `NAMES`.
         max_short_side: larger photographs are reduced (area-averaged, anti-aliased) until their
             shorter side has this many pixels; smaller ones stay as they are.
+        color: keep the colours; ten of the photographs are grey and have three equal channels.
 
     Returns:
-        (H, W) float32, luminance in [0, 1]. Cached: do not write into it.
+        (H, W) float32, luminance in [0, 1]; (3, H, W) with `color`. Cached: do not write into it.
 
     Raises:
         ValueError: an unknown name (with the nearest ones) or a side below 1.
@@ -60,7 +61,7 @@ def load_photograph(name: str, max_short_side: int = 256) -> Tensor:
     check_at_least("max_short_side", max_short_side, 1)
     # Imported here: `import wavevit.data` stays light, and scikit-image brings SciPy along.
     import skimage.data
-    from skimage.color import rgb2gray
+    from skimage.color import gray2rgb, rgb2gray
     from skimage.transform import resize
     from skimage.util import img_as_float32
 
@@ -71,10 +72,14 @@ def load_photograph(name: str, max_short_side: int = 256) -> Tensor:
         image = image[0]
     image = img_as_float32(image)
     if image.ndim == 3:
-        image = rgb2gray(image[..., :3])
-    short = min(image.shape)
+        image = image[..., :3] if color else rgb2gray(image[..., :3])
+    elif color:
+        image = gray2rgb(image)
+    short = min(image.shape[:2])
     if short > max_short_side:
         scale = max_short_side / short
-        shape = tuple(round(side * scale) for side in image.shape)
+        shape = tuple(round(side * scale) for side in image.shape[:2])
         image = resize(image, shape, anti_aliasing=True)
+    if color:
+        image = image.transpose(2, 0, 1)
     return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))

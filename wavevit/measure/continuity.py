@@ -70,7 +70,8 @@ def local_lipschitz(
         return x / norms(x).reshape(-1, *[1] * (x.ndim - 1))
 
     # Fused attention has no forward-mode derivative on the CPU; the plain one has.
-    with sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
+    # Without gradients: else each product keeps the graph of those before it, gigabytes for a Swin.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
         output, pull = torch.func.vjp(model, images)  # type: ignore[misc]
         for _ in range(iterations):
             direction = unit(direction)

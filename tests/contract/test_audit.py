@@ -1,0 +1,333 @@
+"""The audit: told apart what is invariant, whole when a part breaks, the same twice, one page."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import wavevit
+from wavevit.auditing import METRICS, AuditReport, Samples
+from wavevit.auditing.sections import SECTIONS
+
+FEW = Samples(
+    pictures=4,
+    sensitivity_pictures=2,
+    pairs_per_picture=1,
+    worst_pictures=2,
+    worst_radius=1,
+    attention_pictures=2,
+    jacobian_pictures=1,
+    jacobian_iterations=2,
+    singular_values=3,
+    jump_pictures=1,
+    jump_steps=4,
+    timing_rounds=1,
+)
+
+
+class Histogram(nn.Module):
+    """Looks at each pixel alone and averages: no roll changes it, a crop hardly."""
+
+    num_classes = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.mix = nn.Conv2d(3, 16, 1)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(4 * self.mix(x)).mean(dim=(2, 3)))
+
+
+class Other(nn.Module):
+    """A model that returns something else."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.inner, self.output = Histogram(), output
+
+    def forward(self, x: Tensor) -> Any:
+        return self.output(self.inner(x))
+
+
+def audited(model: Any, **arguments: Any) -> AuditReport:
+    return wavevit.audit(model, **{"size": 32, "samples": FEW} | arguments)
+
+
+def statuses(report: AuditReport, model: str | None = None) -> dict[str, str]:
+    return {name: entry["status"] for name, entry in report.sections(model).items()}
+
+
+@pytest.fixture(scope="module")
+def report() -> AuditReport:
+    """A ViT beside a pyramid, plain and locked."""
+    against = ["test_haar_pyramid", "test_haar_pyramid+phase_lock"]
+    return audited("test_vit", against=against, size=64)
+
+
+def test_every_section_of_ours_is_measured(report: AuditReport) -> None:
+    for model in report.models:
+        assert set(statuses(report, model).values()) == {"measured"}, model
+    for entry in report.record["models"]:
+        assert list(entry["metrics"]) == list(METRICS)
+        assert None not in entry["metrics"].values()
+
+
+def test_a_lock_is_told_from_a_vit(report: AuditReport) -> None:
+    """The verdicts' control: exact where it is, and only there."""
+    locked, plain = report.sections("test_haar_pyramid+phase_lock"), report.sections("test_vit")
+    assert locked["sensitivity"]["verdict"].startswith("Exactly invariant to rolls")
+    assert locked["consistency"]["figures"]["c_cons"]["percent"] == 100
+    assert locked["tokens"]["figures"]["circular"]["percent"] < 50
+    assert plain["sensitivity"]["verdict"].startswith("A roll by 1 px moves")
+    assert plain["sensitivity"]["grade"] == "poor"
+    assert plain["tokens"]["figures"]["circular"]["percent"] > 90
+
+
+def test_a_jump_is_told(report: AuditReport) -> None:
+    """A lock that rounds its phase jumps, and the pyramid inside it does not."""
+    locked, plain = (report.sections(f"test_haar_pyramid{lock}") for lock in ("+phase_lock", ""))
+    assert locked["jumps"]["grade"] == "poor"
+    assert plain["jumps"]["grade"] == "good"
+
+
+def test_a_model_of_single_pixels_is_told_so() -> None:
+    report = audited(Histogram())
+    found = report.sections()
+    assert found["sensitivity"]["verdict"].startswith("Exactly invariant to rolls")
+    assert found["sensitivity"]["grade"] != "poor"  # a crop of 32 px brings 3 % of new content
+    assert statuses(report)["tokens"] == statuses(report)["attention"] == "not applicable"
+    assert "without any" in found["attention"]["reason"]
+    assert {statuses(report)[name] for name in SECTIONS if name not in ("tokens", "attention")} == {
+        "measured"
+    }
+
+
+def test_a_broken_measure_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = audited(Histogram())
+
+    def broken(scene: Any) -> dict[str, Any]:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setitem(SECTIONS, "scale", broken)
+    report = audited(Histogram())
+    scale = report.sections()["scale"]
+    assert scale["status"] == "failed"
+    assert scale["error"] == "RuntimeError: out of luck"
+    assert "out of luck" in report.to_html()
+    others = {name: entry for name, entry in report.sections().items() if name != "scale"}
+    assert others == {name: e for name, e in whole.sections().items() if name != "scale"}
+
+
+def test_a_figure_that_is_not_finite_fails_its_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SECTIONS, "rank", lambda scene: {"rank": float("nan")})
+    assert audited(Histogram()).sections()["rank"]["error"].startswith("ValueError: figure")
+
+
+def test_nan_fails_what_reads_it_and_is_named() -> None:
+    report = audited(Other(lambda x: x * float("nan")))
+    found = statuses(report)
+    assert found["cost"] == "measured"
+    assert found["sensitivity"] == found["consistency"] == "failed"
+    assert "NaN" in report.sections()["sensitivity"]["error"]
+    json.loads(report.to_json())
+
+
+@pytest.mark.parametrize(
+    ("output", "place"),
+    [
+        (lambda x: (x[:, :, None], x), "[1]"),
+        (lambda x: {"loss": x.sum(), "logits": x}, "['logits']"),
+        (lambda x: [{"a": None}, (x,)], "[1][0]"),
+    ],
+)
+def test_the_first_matrix_of_an_output_is_looked_at(output: Any, place: str) -> None:
+    report = audited(Other(output))
+    assert report.record["models"][0]["output"].startswith(place)
+    assert report.sections() | {"cost": 0} == audited(Histogram()).sections() | {"cost": 0}
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (lambda x: (x.sum(), None), r"got a tuple with \[0\] \(\), \[1\] NoneType"),
+        (lambda x: {"map": x[:, :, None]}, r"got a dict with \['map'\] \(2, 4, 1\)"),
+        (lambda x: x.argmax(1), r"got a tensor of shape \(2,\)"),
+        (lambda x: x[:1], r"got a tensor of shape \(1, 4\)"),
+        (lambda x: None, "got NoneType"),
+    ],
+)
+def test_an_output_without_a_matrix_is_refused_by_what_came(output: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=r"^model: expected a floating tensor with.*" + message):
+        audited(Other(output))
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [(lambda x: x[:, :, None], "no class scores"), (lambda x: x[:, :1], "single number")],
+)
+def test_what_is_no_classifier_has_no_consistency(output: Any, reason: str) -> None:
+    report = audited(Other(output))
+    assert statuses(report)["consistency"] == statuses(report)["worst_shift"] == "not applicable"
+    assert reason in report.sections()["consistency"]["reason"]
+    assert statuses(report)["sensitivity"] == "measured"
+
+
+def test_one_answer_to_everything_is_no_consistency() -> None:
+    constant = Other(lambda x: x * 1e-6 + torch.tensor([0.0, 0.0, 1.0, 0.0]))
+    entry = audited(constant).sections()["consistency"]
+    assert entry["figures"]["s_cons"]["percent"] == 100
+    assert entry["grade"] == "note"
+    assert entry["verdict"].startswith("Says nothing here")
+
+
+def test_a_fixed_size_is_found_and_another_refused() -> None:
+    class Fixed(Histogram):
+        pretrained_cfg = {"input_size": (3, 48, 48), "mean": (0.5,), "std": (0.5,)}  # noqa: RUF012
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[-1] == 48, f"Input height ({x.shape[-1]}) doesn't match model (48)"
+            return super().forward(x)
+
+    report = audited(Fixed(), size=None)
+    assert report.record["models"][0]["size"] == 48
+    assert report.record["models"][0]["normalization"]["std"] == [0.5] * 3
+    with pytest.raises(ValueError, match=r"size: .* got 32 pixels .* doesn't match model \(48\)"):
+        audited(Fixed())
+    with pytest.raises(ValueError, match="size: expected the side of the model's input"):
+        audited(Histogram(), size=None)
+
+
+def test_a_callable_will_do() -> None:
+    report = audited(Histogram().forward, against={"again": Histogram()})
+    assert report.models == ("method", "again")
+    assert report.sections("again")["sensitivity"] == report.sections()["sensitivity"]
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = wavevit.create_model("test_vit", img_size=32).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    audited(model)
+    assert model.training
+    assert all(torch.equal(before[n], t) for n, t in model.state_dict().items())
+    assert model(torch.zeros(1, 3, 32, 32)).shape[1] == model.num_classes
+
+
+@pytest.mark.parametrize("method", ["blur", "polyphase", "weighted_frame"])
+def test_aligned_models_keep_their_views(method: str) -> None:
+    report = audited(f"test_haar_pyramid+{method}")
+    assert set(statuses(report).values()) == {"measured"}
+    plain = audited("test_haar_pyramid").sections()["attention"]["figures"]
+    assert len(report.sections()["attention"]["figures"]["by_layer"]) == len(plain["by_layer"])
+
+
+def test_alignments_given_as_modules_are_seen_through() -> None:
+    plain = wavevit.create_model("test_haar_pyramid", img_size=32).eval()
+    inside = wavevit.create_model("test_haar_pyramid", img_size=32, alignment="phase_lock").eval()
+    inside.load_state_dict(plain.state_dict())
+    report = audited(wavevit.align(plain), against={"inside": inside}, size=None)
+    ours, theirs = report.sections("AlignedModel"), report.sections("inside")
+    for name in ("sensitivity", "tokens", "attention"):
+        assert ours[name] == theirs[name], name
+    facts = [entry["alignment"] for entry in report.record["models"]]
+    assert [fact["method"] for fact in facts] == ["PhaseLock", "PhaseLock"]
+
+
+def test_the_same_twice(report: AuditReport) -> None:
+    again = audited("test_vit", size=64)
+    assert again.record["models"][0] == report.record["models"][0]
+    same = ("format", "environment", "seed", "samples", "images", "thresholds")
+    assert all(again.record[key] == report.record[key] for key in same)
+    other = audited("test_vit", size=64, seed=1)
+    assert other.record["models"] != again.record["models"]
+
+
+def test_the_json_says_how_it_was_made(report: AuditReport, tmp_path: Path) -> None:
+    report.to_json(tmp_path / "deep" / "audit.json")
+    record = json.loads((tmp_path / "deep" / "audit.json").read_text())
+    assert record == report.record
+    assert record["format"] == 1
+    assert record["environment"]["packages"]["torch"] == torch.__version__
+    assert set(record["shift_models"]) == {"circular", "crop", "subpixel"}
+    assert record["samples"]["pictures"] == len(record["images"]["used"]) == 4
+    assert record["images"]["skipped"] == []
+    assert list(tmp_path.glob("**/.*")) == []
+
+
+class Page(HTMLParser):
+    """Fails on tags closed out of order; collects what is loaded, and ids."""
+
+    void = frozenset({"meta", "br", "img", "wbr", "path", "use", "image", "rect", "circle"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loaded: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.void:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset"):
+                self.loaded.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.void:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.void:
+            assert self.open.pop() == tag
+
+
+def test_the_page_needs_nothing_beside_itself(report: AuditReport) -> None:
+    text = report.to_html().replace("&nbsp;", " ")
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert all(loaded.startswith(("#", "data:image/")) for loaded in page.loaded)
+    assert not re.search(r"url\((?!#)|@import|<script|<link", text)
+    assert not {name for name in page.ids if name in ("figure_1", "axes_1")}
+    for model in report.models:
+        for entry in report.sections(model).values():
+            assert entry["verdict"].split("(")[0].split("'")[0] in text
+    assert text.count("<svg") >= 6
+
+
+def test_names_are_escaped() -> None:
+    text = audited(Histogram(), against={"<i>&": Histogram()}).to_html()
+    assert "<i>&" not in text
+    assert "&lt;i&gt;&amp;" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"against": "test_vit"}, "against: expected a sequence"),
+        ({"against": [Histogram()]}, "against: expected models of different names"),
+        ({"model": 3}, "model: expected a module, a callable, or a name"),
+        ({"size": 4}, "size: expected an integer of at least 8"),
+        ({"seed": -1}, "seed: "),
+        ({"pretrained": True, "model": "test_vit"}, "pretrained: expected a timm:NAME"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        audited(**{"model": Histogram()} | arguments)
+
+
+def test_samples_have_a_least() -> None:
+    with pytest.raises(ValueError, match="pictures: expected an integer of at least 4"):
+        Samples(pictures=3)

@@ -1,0 +1,196 @@
+"""`audit`: every section of every model, on the same pictures."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from importlib import metadata
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavevit.auditing.images import load_pictures, window_side
+from wavevit.auditing.metrics import METRICS, value_of
+from wavevit.auditing.report import AuditReport
+from wavevit.auditing.samples import Samples
+from wavevit.auditing.sections import BATCH, SECTIONS, Scene, run_section
+from wavevit.auditing.targets import Target, make_target
+from wavevit.auditing.verdicts import THRESHOLDS, verdict_of
+from wavevit.checks import check_at_least, fail
+from wavevit.measure import center_crop, latency_ratios
+from wavevit.measure.evaluation import evaluation_mode
+
+__all__ = ["FORMAT", "audit"]
+
+FORMAT = 1  # of the JSON; a reader of another one should complain
+_SHIFT_MODELS = {
+    "circular": "torch.roll by whole pixels",
+    "crop": "two windows of one larger picture; half pixels by a Fourier shift of the window",
+    "subpixel": "Fourier shift, circular, ending on half a pixel",
+}
+_PACKAGES = ("wavevit", "torch", "numpy", "pillow", "scikit-image", "timm")
+
+
+def audit(
+    model: Any,
+    *,
+    against: Sequence[Any] | Mapping[str, Any] = (),
+    images: Any = None,
+    size: int | None = None,
+    pretrained: bool = False,
+    samples: Samples | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    progress: bool = False,
+) -> AuditReport:
+    """Examines a model: shifts, continuity, scale, depth, vocabulary and cost.
+
+    Args:
+        model: a module (a `wavevit.align` one included), any callable from images to outputs, or
+            a string: a name of `wavevit.list_models`, ``"timm:NAME"``, ``"hub:ID"`` or
+            ``"path/to/file.py:factory"``, each with ``"+METHOD"`` for an aligned one.
+            Where it returns a tuple, list or dict, its first matrix (B, classes) is looked at.
+        against: more of them, side by side; a mapping names them.
+        images: a folder, a file or several; a tensor (N, 1 or 3, H, W) in [0, 1]; by default the
+            bundled photographs. All models see the same pictures, each normalised as it wants:
+            timm's by ``pretrained_cfg``, ours by mean ½ and standard deviation ¼, others not.
+        size: side of the input in pixels, of all models; by default what each declares.
+        pretrained: timm's weights (downloaded) instead of random ones.
+        samples: how much to look at.
+        seed: of random weights, shifts and directions.
+        device: where to measure; by default where each model is.
+        progress: show a bar.
+
+    Returns:
+        An `AuditReport`: ``.table()``, ``.to_json(path)``, ``.to_html(path)``.
+
+    Raises:
+        ImportError: timm or the Hub is asked for and not installed.
+        ValueError: a model or pictures that cannot be looked at, before anything is measured. A
+            section that breaks on the way is reported as failed, and the others go on.
+
+    Guarantees:
+        The same JSON from the same seed, ``"timings"`` left aside; a failing measure leaves the
+        others as they are; a model that ignores shifts is told so and a ViT is not
+        (tests/contract/test_audit.py).
+
+    Example:
+        >>> from wavevit.auditing import Samples
+        >>> few = Samples(pictures=4, sensitivity_pictures=2, worst_radius=1)
+        >>> report = audit("test_vit", samples=few)
+        >>> report.status("test_vit", "sensitivity")
+        'measured'
+    """
+    samples = samples or Samples()
+    check_at_least("seed", seed, 0)
+    targets = _targets(model, against, size, pretrained, seed, device)
+    sizes = [target.size for target in targets]
+    pictures = load_pictures(images, samples.pictures, window_side(max(sizes)))
+    entries, seconds = [], {}
+    with _bar(len(targets) * len(SECTIONS), progress) as bar:
+        for target in targets:
+            windows = pictures.windows(target.size, target.channels)
+            scene = Scene(target, windows.to(target.device, target.dtype), samples, seed)
+            entry, seconds[target.name] = _examined(scene, bar)
+            entries.append(entry)
+    record = {
+        "format": FORMAT,
+        "environment": _environment(targets[0]),
+        "seed": seed,
+        "samples": {name: getattr(samples, name) for name in samples.__dataclass_fields__},
+        "shift_models": _SHIFT_MODELS,
+        "thresholds": {name: value for name, (value, _) in THRESHOLDS.items()},
+        "images": pictures.facts(sizes),
+        "models": entries,
+        "timings": {
+            "seconds": seconds,
+            "time": _relative_time(targets, pictures.windows, samples.timing_rounds),
+        },
+    }
+    return AuditReport(record, pictures.windows(max(sizes))[0])
+
+
+def _targets(
+    model: Any,
+    against: Sequence[Any] | Mapping[str, Any],
+    size: int | None,
+    pretrained: bool,
+    seed: int,
+    device: str | torch.device | None,
+) -> list[Target]:
+    if isinstance(against, str):
+        fail("against", "a sequence of models", f"the string {against!r}")
+    named = against.items() if isinstance(against, Mapping) else [(None, m) for m in against]
+    targets: list[Target] = []
+    models = [(None, model), *named]
+    # Published weights exist for timm's models alone; beside them the others stay random.
+    of_timm = [isinstance(one, str) and one.startswith("timm:") for _, one in models]
+    if pretrained and not any(of_timm):
+        fail("pretrained", "a timm:NAME among the models (others have no published weights)", True)
+    for (name, one), theirs in zip(models, of_timm, strict=True):
+        target = make_target(
+            one, name=name, size=size, pretrained=pretrained and theirs, seed=seed, device=device
+        )
+        if target.name in [other.name for other in targets]:
+            fail("against", "models of different names (a mapping gives them)", target.name)
+        targets.append(target)
+    return targets
+
+
+def _bar(total: int, progress: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, disable=not progress, unit="section", leave=False, dynamic_ncols=True)
+
+
+def _examined(scene: Scene, bar: Any) -> tuple[dict[str, Any], dict[str, float]]:
+    """All sections of one model, and their seconds."""
+    sections: dict[str, Any] = {}
+    seconds = {}
+    for name in SECTIONS:
+        bar.set_description(f"{scene.target.name}: {name}")
+        entry, taken = run_section(name, scene)
+        verdict = verdict_of(name, entry)
+        sections[name] = entry | {"grade": verdict.grade, "verdict": verdict.words}
+        seconds[name] = round(taken, 2)
+        bar.update()
+    metrics = {name: value_of(name, sections) for name in METRICS}
+    facts = {"name": scene.target.name, **scene.target.facts}
+    return facts | {"metrics": metrics, "sections": sections}, seconds
+
+
+def _relative_time(targets: Sequence[Target], windows: Any, rounds: int) -> dict[str, float]:
+    """Time of a forward pass of a picture as a multiple of the first model's, interleaved."""
+    if len(targets) < 2:
+        return {}
+    inputs: dict[str, Tensor] = {}
+    for target in targets:
+        few = windows(target.size, target.channels)[:4].to(target.device, target.dtype)
+        inputs[target.name] = center_crop(few, (target.size, target.size))
+    calls = {t.name: (lambda _, t=t: t.logits(inputs[t.name])) for t in targets}
+    first = targets[0].name
+    with ExitStack() as evaluating:
+        for target in targets:
+            evaluating.enter_context(evaluation_mode(target.logits))
+        ratios = latency_ratios(calls, inputs[first], first, rounds=rounds)
+    return {name: round(ratio, 3) for name, ratio in ratios.items()}
+
+
+def _environment(target: Target) -> dict[str, Any]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "device": str(target.device),
+        "threads": torch.get_num_threads(),
+        "batch": BATCH,
+        "packages": found,
+    }

@@ -1,0 +1,71 @@
+"""Leading singular values of a Jacobian: the worst direction, and how many are nearly as bad."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from wavevit.checks import check_at_least, check_image
+from wavevit.measure.evaluation import Model, evaluation_mode
+
+__all__ = ["singular_values"]
+
+_TOGETHER = 2  # products at a time: their graphs are what memory goes to
+
+
+def singular_values(
+    model: Model, image: Tensor, count: int, *, rounds: int = 3, seed: int = 0
+) -> tuple[float, ...]:
+    """Subspace iteration on ``JᵀJ`` by forward- and reverse-mode products.
+
+    Args:
+        model: images to (B, …); a row may depend on its own image only.
+        image: (1, C, H, W).
+        count: how many; fewer where the output is smaller.
+        rounds: of the iteration. The values are lower bounds that grow with it; two directions
+            beyond `count` are carried along, so that the last ones converge too.
+        seed: of the start.
+
+    Returns:
+        Singular values, largest first, in output change per unit of input change.
+
+    Guarantees:
+        Those of the matrix for a linear map, as the rounds grow
+        (tests/unit/test_audit_measures.py).
+
+    Source:
+        Halko, Martinsson & Tropp 2011, algorithm 4.4.
+    """
+    check_image(image, "image")
+    check_at_least("count", count, 1)
+
+    def flat(x: Tensor) -> Tensor:
+        return model(x).flatten(1)
+
+    # Fused attention has no forward-mode derivative on the CPU; the plain one has.
+    # Without gradients: both products take what they need, and a forward-mode one no graph.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
+        outputs = flat(image)[0].numel()
+        width = min(count + 2, outputs, image.numel())
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.randn(width, outputs, generator=generator, dtype=torch.float64)
+        rows = start.to(image)
+        for _ in range(rounds):
+            pulled = torch.cat([_pulled(flat, image, part) for part in rows.split(_TOGETHER)])
+            basis = torch.linalg.qr(pulled.double().T).Q.T.to(image).contiguous()
+            rows = torch.cat([_pushed(flat, image, part) for part in basis.split(_TOGETHER)])
+    values = torch.linalg.svdvals(rows.double())
+    return tuple(values[: min(count, width)].tolist())
+
+
+def _pulled(model: Model, image: Tensor, rows: Tensor) -> Tensor:
+    """``rows J``: (n, outputs) to (n, pixels), each with a copy of the image of its own."""
+    pull = torch.func.vjp(model, image.repeat(len(rows), 1, 1, 1))[1]
+    return pull(rows)[0].detach().flatten(1)
+
+
+def _pushed(model: Model, image: Tensor, columns: Tensor) -> Tensor:
+    """``columns Jᵀ``: (n, pixels) to (n, outputs)."""
+    copies = image.repeat(len(columns), 1, 1, 1)
+    return torch.func.jvp(model, (copies,), (columns.reshape(copies.shape),))[1].detach()

@@ -1,0 +1,150 @@
+"""The main table: one figure of each kind that can be set side by side, and bounds on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wavevit.checks import check_choice, fail
+
+__all__ = ["METRICS", "Bound", "Metric", "parse_bounds", "value_of"]
+
+Figures = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of the main table.
+
+    Attributes:
+        title: of the row.
+        unit: in a few characters.
+        better: ``"high"``, ``"low"``, or ``""`` where neither is.
+        section: that it comes from.
+        read: the section's figures to the value.
+        digits: behind the point.
+    """
+
+    title: str
+    unit: str
+    better: str
+    section: str
+    read: Callable[[Figures], float]
+    digits: int
+
+
+def _at(kind: str, shift: float) -> Callable[[Figures], float]:
+    def read(figures: Figures) -> float:
+        return figures[kind]["values"][figures[kind]["shifts"].index(shift)]
+
+    return read
+
+
+def _percent(entry: str) -> Callable[[Figures], float]:
+    return lambda figures: figures[entry]["percent"]
+
+
+def _jump(figures: Figures) -> float:
+    """The largest discontinuity; a change that vanishes with the step is none."""
+    return figures["largest_jump"] if any(figures["jumps"]) else 0.0
+
+
+def _zoom(figures: Figures) -> float:
+    return figures["values"][figures["zooms"].index(1.41)]
+
+
+# name: title, unit, better, section, how it is read, digits
+METRICS: dict[str, Metric] = {
+    name: Metric(*row)
+    for name, row in {
+        "c_cons": ("C-Cons: rolls", "%", "high", "consistency", _percent("c_cons"), 1),
+        "s_cons": ("S-Cons: crops", "%", "high", "consistency", _percent("s_cons"), 1),
+        "hp_cons": ("HP-Cons: half pixels", "%", "high", "consistency", _percent("hp_cons"), 1),
+        "worst_circular": (
+            "worst roll keeps class",
+            "%",
+            "high",
+            "worst_shift",
+            _percent("circular"),
+            1,
+        ),
+        "worst_crop": ("worst crop keeps class", "%", "high", "worst_shift", _percent("crop"), 1),
+        "r_circular": ("R(1 px), roll", "", "low", "sensitivity", _at("circular", 1.0), 4),
+        "r_crop": ("R(1 px), crop", "", "low", "sensitivity", _at("crop", 1.0), 4),
+        "r_subpixel": ("R(½ px), sub-pixel", "", "low", "sensitivity", _at("subpixel", 0.5), 4),
+        "turnover": ("tokens changed by 1 px of crop", "%", "low", "tokens", _percent("crop"), 1),
+        "condition": (
+            "condition number ‖J‖‖x‖/‖f‖",
+            "",
+            "low",
+            "continuity",
+            lambda f: f["median_relative"],
+            1,
+        ),
+        "jump": ("largest jump within 1 px", "of ‖f‖", "low", "jumps", _jump, 4),
+        "zoom": ("change under zoom 1.41", "", "low", "scale", _zoom, 3),
+        "rank": ("effective rank", "dim.", "", "rank", lambda f: f["rank"], 1),
+        "parameters": ("parameters", "M", "low", "cost", lambda f: f["parameters"] / 1e6, 2),
+        "gmacs": ("multiply-accumulates", "G", "low", "cost", lambda f: f["macs"] / 1e9, 3),
+        "memory": ("peak of activations", "MB", "low", "cost", lambda f: f["peak_bytes"] / 1e6, 1),
+    }.items()
+}
+
+
+def value_of(metric: str, sections: Mapping[str, Any]) -> float | None:
+    """The metric of a model's sections; None where its section was not measured."""
+    entry = sections[METRICS[metric].section]
+    return METRICS[metric].read(entry["figures"]) if entry["status"] == "measured" else None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A metric that has to hold in somebody's CI.
+
+    Attributes:
+        metric: of `METRICS`.
+        limit: the metric must not be below it (where high is better) or above it.
+    """
+
+    metric: str
+    limit: float
+
+    def broken(self, sections: Mapping[str, Any]) -> str:
+        """What is wrong, in words; empty if the bound holds. What was not measured breaks it."""
+        metric, value = METRICS[self.metric], value_of(self.metric, sections)
+        if value is None:
+            entry = sections[metric.section]
+            why = entry.get("reason") or entry.get("error")
+            return f"{self.metric} {entry['status']} ({why})"
+        if metric.better == "high":
+            return f"{self.metric} {value:g} is below {self.limit:g}" if value < self.limit else ""
+        return f"{self.metric} {value:g} is above {self.limit:g}" if value > self.limit else ""
+
+
+def parse_bounds(argument: str, items: Sequence[str], better: str) -> tuple[Bound, ...]:
+    """Bounds such as ``s_cons=80``.
+
+    Args:
+        argument: its name, for complaints.
+        items: ``NAME=NUMBER`` each.
+        better: ``"high"`` for lower limits, ``"low"`` for upper ones.
+
+    Raises:
+        ValueError: another form, a name that has no such limit (the names are listed), or a
+            value that is no number.
+    """
+    names = [name for name, metric in METRICS.items() if metric.better == better]
+    bounds = []
+    for item in items:
+        name, equals, text = item.partition("=")
+        if not equals:
+            fail(argument, f"NAME=NUMBER, with one of {', '.join(names)}", repr(item))
+        if name not in names:
+            check_choice(argument, name, names)
+        try:
+            limit = float(text)
+        except ValueError:
+            fail(argument, f"a number behind {name}=", repr(text))
+        bounds.append(Bound(name, limit))
+    return tuple(bounds)

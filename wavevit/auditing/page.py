@@ -1,0 +1,338 @@
+"""One self-contained HTML page of an audit: no script, no network, readable at any width."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from wavevit.auditing.figures import (
+    attention_panel,
+    scale_panel,
+    sensitivity_panels,
+    spectrum_panel,
+)
+from wavevit.auditing.heat import heat_table
+from wavevit.auditing.metrics import METRICS
+from wavevit.auditing.report import cell
+from wavevit.auditing.sections import HEAT_KINDS
+from wavevit.auditing.style import PAGE_STYLE, line_styles
+
+if TYPE_CHECKING:
+    from wavevit.auditing.report import AuditReport
+
+__all__ = ["render_page"]
+
+_STYLE = (
+    PAGE_STYLE
+    + """
+main { max-width: 68rem; }
+h1 { overflow-wrap: anywhere; }
+h2 + p { margin-top: 0; }
+p, ul, figcaption { max-width: 46rem; }
+p.aside { color: var(--soft); font-size: .95rem; }
+.panels { display: grid; gap: 1.2rem 1.6rem; grid-template-columns:
+  repeat(auto-fit, minmax(min(18.5rem, 100%), 1fr)); margin: 1rem 0; }
+.panels figure { max-width: 30rem; }
+.panels figcaption { margin: 0 0 .2rem; color: var(--ink); font-weight: 600; }
+.panels svg { overflow: visible; }
+figure svg text { font-family: inherit !important; }
+ul.legend { list-style: none; display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; padding: 0;
+  margin: .6rem 0 0; max-width: none; font-size: .9rem; }
+ul.legend svg { width: 2.1rem; height: .8rem; vertical-align: middle; margin-right: .45rem; }
+ul.verdicts { list-style: none; padding: 0; margin: 1rem 0; max-width: none; display: grid;
+  gap: .9rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); }
+ul.verdicts li { border-left: 4px solid var(--line); padding: .05rem 0 .05rem .8rem;
+  max-width: 34rem; font-size: .95rem; }
+ul.verdicts b { display: block; overflow-wrap: anywhere; }
+li.good { border-color: #009E73 !important; } li.fair { border-color: #E69F00 !important; }
+li.poor { border-color: #D55E00 !important; }
+ul.verdicts small { color: var(--soft); font-weight: normal; }
+td.best { font-weight: 600; }
+th.model { white-space: normal; min-width: 5.5rem; max-width: 12rem; }
+td:first-child { white-space: normal; min-width: 9.5rem; }
+td small { color: var(--soft); }
+.heat { display: flex; gap: .4rem; max-width: 42rem; }
+.heat span { flex: 1 1 0; min-width: 0; }
+.heat img { width: 100%; aspect-ratio: 1; display: block; border-radius: 2px; }
+.heat img.tokens { image-rendering: pixelated; }
+.heat small { display: block; text-align: center; color: var(--soft); font-size: .82rem; }
+p.heat-name { margin: .7rem 0 .2rem; font-size: .92rem; overflow-wrap: anywhere; }
+.maps { display: grid; gap: 1rem 3rem; grid-template-columns:
+  repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); }
+.scale { height: .6rem; max-width: 14rem; border-radius: 2px; background: linear-gradient(90deg,
+  #000004, #3b0f70, #8c2981, #de4968, #fe9f6d, #fcfdbf); }
+.beside { display: grid; gap: 0 2.5rem; align-items: start; margin-top: .8rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); }
+.beside .panels { margin: .4rem 0 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; font-size: .92rem; }
+dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 34rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; }
+  main { padding: 1.2rem 1rem 3rem; } h1 { font-size: 1.4rem; } }
+"""
+)
+
+_GRADES = {"good": "good", "fair": "fair", "poor": "poor", "note": ""}
+
+# Section: heading, what it shows, what it does not mean.
+_WORDS = {
+    "sensitivity": (
+        "How far the embedding moves",
+        "The change of the pooled features under a shift, as a share of the mean distance between "
+        "two different pictures: 0 is invariant, 1 is as different as another picture.",
+        "Invariance to rolls is not invariance to a moving camera: a roll brings back on one side "
+        "what it takes from the other. Bands are 95 % intervals over pictures.",
+    ),
+    "consistency": (
+        "Does the class survive a shift?",
+        "The share of pairs of random shifts of one picture that get the same top-1 class.",
+        "Nothing here is an accuracy: a model that answers the same to everything is consistent.",
+    ),
+    "worst_shift": (
+        "Does it survive every shift of a small square?",
+        "The share of pictures that keep their class wherever in a square of shifts they are.",
+        "The class that has to be kept is the model's own for the unmoved picture, right or wrong.",
+    ),
+    "tokens": (
+        "Which tokens change",
+        "How much each of the last tokens changes when the picture moves, as a share of the "
+        "tokens' size. Maps are laid over each other by the best roll by whole tokens first, so a "
+        "mere permutation counts as no change.",
+        "One picture is shown; the verdict counts tokens over several.",
+    ),
+    "attention": (
+        "How far attention reaches",
+        "The mean distance between a token and what it attends to, in pixels: each dot a head, "
+        "the line their mean.",
+        "Distance is not importance: a layer may look far and change little.",
+    ),
+    "continuity": (
+        "How steep it is",
+        "The leading singular values of the Jacobian of the embedding at one picture: how fast "
+        "its steepest directions are, and how many there are.",
+        "These are slopes at pictures, not a bound between them.",
+    ),
+    "jumps": (
+        "Does it jump?",
+        "The picture moves by one pixel in ever smaller steps; a change that no smaller step "
+        "makes smaller is a discontinuity.",
+        "A scan that finds nothing has looked along a few paths only.",
+    ),
+    "scale": (
+        "What zoom changes",
+        "The change of the embedding when the camera comes closer or goes away, in the same unit "
+        "as for shifts.",
+        "A closer camera also shows less: some change is right.",
+    ),
+    "rank": (
+        "How many directions it uses",
+        "The effective rank of the embeddings of several crops of each picture.",
+        "Few pictures bound it from above: compare models, not papers.",
+    ),
+    "cost": (
+        "What it costs",
+        "One forward pass of one picture, with attention products, wavelets and FFTs counted.",
+        "Multiply-accumulates are not time; the table has the time beside the first model.",
+    ),
+}
+
+
+def _name(model: str) -> str:
+    """A model's name that may break where a reader would break it."""
+    return re.sub(r"(?<=[_+/:])", "<wbr>", html.escape(model))
+
+
+def _unbroken(words: str) -> str:
+    """A sentence whose units stay with their numbers."""
+    return re.sub(r" (?=(%|px|G|M|MB)\b|%)", "&nbsp;", html.escape(words))
+
+
+def render_page(report: AuditReport) -> str:
+    """The whole page as text."""
+    record, first = report.record, report.record["models"][0]
+    sections = first["sections"]
+    lead = " ".join(sections[name]["verdict"] for name in ("sensitivity", "jumps"))
+    others = report.models[1:]
+    beside = f", beside {', '.join(map(_name, others))}" if others else ""
+    body = "".join(_section(name, report) for name in _WORDS)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>wavevit audit: {html.escape(first["name"])}</title>
+<style>{_STYLE}</style>
+</head>
+<body><main>
+<p class="kicker">wavevit audit{beside}</p>
+<h1>{_name(first["name"])}</h1>
+<p class="answer">{_unbroken(lead)}</p>
+<h2>The table</h2>
+{_table(report)}
+{_notes(record)}
+{body}
+{_making(record)}
+</main></body>
+</html>
+"""
+
+
+def _table(report: AuditReport) -> str:
+    entries = report.record["models"]
+    head = "".join(f'<th class="model">{_name(name)}</th>' for name in report.models)
+    rows = []
+    for name, metric in METRICS.items():
+        values = [entry["metrics"][name] for entry in entries]
+        known = [value for value in values if value is not None]
+        best = {"high": max, "low": min, "": None}[metric.better]
+        winner = best(known) if best and len(set(known)) > 1 else None
+        arrow = {"high": " ↑", "low": " ↓", "": ""}[metric.better]
+        unit = f" <small>{html.escape(metric.unit)}</small>" if metric.unit else ""
+        cells = "".join(
+            f"<td{' class=best' if value is not None and value == winner else ''}>"
+            f"{cell(value, metric.digits)}</td>"
+            for value in values
+        )
+        rows.append(f"<tr><td>{html.escape(metric.title)}{unit}{arrow}</td>{cells}</tr>")
+    times = report.record["timings"]["time"]
+    if times:
+        cells = "".join(f"<td>{times[name]:.2f}</td>" for name in report.models)
+        rows.append(f"<tr><td>time <small>first model = 1</small> ↓</td>{cells}</tr>")
+    return (
+        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _notes(record: Mapping[str, Any]) -> str:
+    """What a reader of the table has to know first."""
+    notes = []
+    random = [entry["name"] for entry in record["models"] if entry["weights"] == "random"]
+    if random:
+        names = html.escape(", ".join(random))
+        notes.append(
+            f"<b>Random weights</b> (seed {record['seed']}): {names}. The figures are those of the "
+            "architecture before training, not of a trained network."
+        )
+    troubles = [
+        f"{html.escape(entry['name'])}: {name}"
+        for entry in record["models"]
+        for name, section in entry["sections"].items()
+        if section["status"] == "failed"
+    ]
+    if troubles:
+        notes.append(f'<b class="failed">Failed:</b> {"; ".join(troubles)}.')
+    skipped = record["images"]["skipped"]
+    if skipped:
+        listed = html.escape("; ".join(f"{s['name']} ({s['reason']})" for s in skipped))
+        notes.append(f"<b>{len(skipped)} picture(s) skipped:</b> {listed}.")
+    return "".join(f'<p class="aside">{note}</p>' for note in notes)
+
+
+def _section(name: str, report: AuditReport) -> str:
+    title, shows, limits = _WORDS[name]
+    found = {
+        model: report.sections(model)[name]["figures"]
+        for model in report.models
+        if report.sections(model)[name]["status"] == "measured"
+    }
+    drawn = ""
+    if found and name in _DRAWINGS:
+        drawn = _DRAWINGS[name](found, report)
+    elif found and name in _SINGLE:
+        drawn = _panels(found, [("", _SINGLE[name](found))])
+    items = []
+    for model in report.models:
+        entry = report.sections(model)[name]
+        grade = _GRADES[entry["grade"]]
+        word = f" <small>{grade}</small>" if grade else ""
+        klass = f' class="{grade}"' if grade else ""
+        words = _unbroken(entry["verdict"])
+        items.append(f"<li{klass}><b>{_name(model)}{word}</b>{words}</li>")
+    verdicts = f'<ul class="verdicts">{"".join(items)}</ul>'
+    content = drawn + verdicts
+    if drawn and name in _SINGLE:  # one panel leaves room for the words
+        content = f'<div class="beside"><div>{drawn}</div>{verdicts}</div>'
+    return f'<h2 id="{name}">{title}</h2><p>{shows}</p>{content}<p class="aside">{limits}</p>'
+
+
+Found = Mapping[str, Mapping[str, Any]]
+
+
+def _legend(names: Any) -> str:
+    items = []
+    for name, style in line_styles(list(names)).items():
+        dash = {"-": "", "--": "7 3", ":": "1.5 3", "-.": "7 3 1.5 3"}[style["linestyle"]]
+        line = (
+            f'<svg viewBox="0 0 34 12" aria-hidden="true"><path d="M1 6h32" '
+            f'stroke="{style["color"]}" stroke-width="2.4" stroke-dasharray="{dash}"/></svg>'
+        )
+        items.append(f"<li>{line}{html.escape(name)}</li>")
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _panels(found: Found, panels: list[tuple[str, str]]) -> str:
+    drawn = "".join(
+        f"<figure>{f'<figcaption>{title}</figcaption>' if title else ''}{svg}</figure>"
+        for title, svg in panels
+    )
+    return f'{_legend(found)}<div class="panels">{drawn}</div>'
+
+
+def _heat(found: Found, report: AuditReport) -> str:
+    sizes = {entry["name"]: entry["size"] for entry in report.record["models"]}
+    # The picture is shown at the size of the first model; maps of others have their own tokens.
+    size = sizes[next(iter(found))]
+    same = {name: figures for name, figures in found.items() if sizes[name] == size}
+    maps = "".join(
+        f"<div>{heat_table(kind, same, report.picture, size)}</div>" for kind in HEAT_KINDS
+    )
+    return (
+        f'<div class="maps">{maps}</div><p class="aside">From black, no change, to white, a change '
+        'as large as a token; below each map its mean.</p><div class="scale"></div>'
+    )
+
+
+_DRAWINGS: dict[str, Callable[[Found, AuditReport], str]] = {
+    "sensitivity": lambda found, _: _panels(found, sensitivity_panels(found)),
+    "tokens": _heat,
+}
+_SINGLE: dict[str, Callable[[Found], str]] = {
+    "attention": attention_panel,
+    "continuity": spectrum_panel,
+    "scale": scale_panel,
+}
+
+
+def _making(record: Mapping[str, Any]) -> str:
+    images, environment = record["images"], record["environment"]
+    counts = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in record["samples"].items())
+    used = f"{len(images['used'])} from {images['source']}: {', '.join(images['used'])}"
+    enlarged = {name for names in images["enlarged"].values() for name in names}
+    if enlarged:
+        used += f". Enlarged, because smaller than the window: {', '.join(sorted(enlarged))}"
+    lines = {
+        "Pictures": used,
+        "Window": "10/7 of the model's input, the short side of each picture; the crop is its "
+        "middle. What a camera does is a crop elsewhere in that window.",
+        "Samples": counts,
+        "Seed": str(record["seed"]),
+        "Versions": ", ".join(f"{k} {v}" for k, v in environment["packages"].items())
+        + f", Python {environment['python']}",
+        "Machine": f"{environment['platform']}, {environment['device']}, "
+        f"{environment['threads']} thread(s)",
+    }
+    for entry in record["models"]:
+        mean, std = (entry["normalization"][key] for key in ("mean", "std"))
+        alignment = entry["alignment"]
+        aligned = f"; aligned by {alignment['method']}" if alignment else ""
+        lines[entry["name"]] = (
+            f"{entry['weights']} weights, {entry['channels']} × {entry['size']} × {entry['size']}, "
+            f"mean {mean}, standard deviation {std}; embedding: {entry['embedding']}; tokens: "
+            f"{entry['tokens']}{aligned}"
+        )
+    listed = "".join(
+        f"<dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd>" for key, value in lines.items()
+    )
+    return f"<h2>How this was made</h2><dl>{listed}</dl>"

@@ -1,0 +1,116 @@
+"""`AuditReport`: what an audit found, as a table, as JSON, as a page."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from wavevit.auditing.metrics import METRICS, Bound
+from wavevit.checks import check_choice
+
+__all__ = ["AuditReport", "cell"]
+
+
+def cell(value: float | None, digits: int) -> str:
+    """A figure of the main table; a small one keeps a digit that says something."""
+    if value is None:
+        return "–"
+    if value == 0:
+        return "0"
+    if 0 < abs(value) < 10**-digits:
+        return f"{value:.1g}"
+    return f"{value:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit found.
+
+    Attributes:
+        record: everything, of JSON's types; docs/audit.md describes the keys.
+        picture: (C, W, W) the picture whose tokens the page shows.
+    """
+
+    record: dict[str, Any]
+    picture: Tensor
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names, the audited one first."""
+        return tuple(entry["name"] for entry in self.record["models"])
+
+    def sections(self, model: str | None = None) -> dict[str, Any]:
+        """The sections of one model (the audited one by default): status, figures, verdict."""
+        name = self.models[0] if model is None else check_choice("model", model, self.models)
+        return self.record["models"][self.models.index(name)]["sections"]
+
+    def status(self, model: str, section: str) -> str:
+        """``"measured"``, ``"not applicable"`` or ``"failed"``."""
+        found = self.sections(model)
+        return found[check_choice("section", section, found)]["status"]
+
+    def broken(self, bounds: Sequence[Bound]) -> list[str]:
+        """Which bounds the audited model does not keep, in words (see `parse_bounds`)."""
+        return [words for bound in bounds if (words := bound.broken(self.sections()))]
+
+    def table(self) -> str:
+        """The main table and the audited model's verdicts, for a terminal."""
+        entries = self.record["models"]
+        rows = [["", *self.models]]
+        for name, metric in METRICS.items():
+            arrow = {"high": " ↑", "low": " ↓", "": ""}[metric.better]
+            unit = f", {metric.unit}" if metric.unit else ""
+            values = [cell(entry["metrics"][name], metric.digits) for entry in entries]
+            rows.append([f"{metric.title}{unit}{arrow}", *values])
+        if self.record["timings"]["time"]:
+            times = self.record["timings"]["time"]
+            rows.append(
+                [f"time, {self.models[0]} = 1 ↓", *(f"{times[m]:.2f}" for m in self.models)]
+            )
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = []
+        for row in rows:
+            values = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
+            lines.append("  ".join([row[0].ljust(widths[0]), *values]))
+        lines.insert(1, "-" * len(lines[0]))
+        lines += ["", f"{self.models[0]}:"]
+        for name, entry in self.sections().items():
+            lines.append(f"  {name + ':':13s} {entry['verdict']}")
+        skipped = self.record["images"]["skipped"]
+        if skipped:
+            lines += ["", f"{len(skipped)} picture(s) skipped:"]
+            lines += [f"  {item['name']}: {item['reason']}" for item in skipped]
+        return "\n".join(lines)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The record as JSON; written to `path`, atomically, where one is given."""
+        text = json.dumps(self.record, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        if path is not None:
+            _write(Path(path), text)
+        return text
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One page that needs nothing beside itself; written like `to_json`."""
+        from wavevit.auditing.page import render_page
+
+        text = render_page(self)
+        if path is not None:
+            _write(Path(path), text)
+        return text
+
+
+def _write(path: Path, text: str) -> None:
+    """Atomically: under another name first, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

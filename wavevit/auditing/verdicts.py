@@ -1,0 +1,239 @@
+"""What the figures of a section mean, in plain words. Every threshold is in `THRESHOLDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["GRADES", "THRESHOLDS", "Verdict", "verdict_of"]
+
+GRADES = ("good", "fair", "poor", "note")
+
+# (value, why) each; docs/audit.md holds the same list, and a test that it does.
+THRESHOLDS: dict[str, tuple[float, str]] = {
+    "exact": (1e-4, "R up to which rounding in float32 explains a change"),
+    "still": (0.02, "R(1 px) of methods built for shifts: group average 0.017, alias-free 0.008"),
+    "moves": (0.10, "R(1 px); plain ViTs of the studies have 0.14 to 0.15 under crops"),
+    "consistent": (99.0, "% of pairs: at most one in a hundred differs"),
+    "mostly": (90.0, "% of pairs; plain ImageNet networks of Zhang 2019 have 78.2 to 89.2"),
+    "classes": (3.0, "distinct answers to the pictures that a consistency needs to mean anything"),
+    "tokens_few": (10.0, "% of tokens that change"),
+    "tokens_half": (50.0, "% of tokens that change"),
+    "smooth": (10.0, "condition number: 1 % of noise moves the embedding by at most 10 %"),
+    "steep": (100.0, "condition number: 1 % of noise may replace the embedding"),
+    "zoom_still": (0.2, "change under zoom 1.41, of the distance to another picture"),
+    "zoom_moves": (0.5, "the same"),
+    "local": (0.6, "share of the distance of uniform attention below which a layer is local"),
+    "reaches": (0.9, "the same, from which on a layer looks everywhere"),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A grade and a sentence or two.
+
+    Attributes:
+        grade: of `GRADES`; ``"note"`` where nothing is better or worse.
+        words: the sentence, without the model's name.
+    """
+
+    grade: str
+    words: str
+
+
+def _limit(name: str) -> float:
+    return THRESHOLDS[name][0]
+
+
+def _graded(value: float, good: str, fair: str, *, high: bool = False) -> str:
+    """The grade of a value between two thresholds."""
+    sign = -1 if high else 1
+    if sign * value <= sign * _limit(good):
+        return "good"
+    return "fair" if sign * value <= sign * _limit(fair) else "poor"
+
+
+def _percent(value: float) -> str:
+    """A share with the digits that it needs."""
+    return f"{value:.2g} %" if value < 10 else f"{value:.0f} %"
+
+
+def _sensitivity(f: Mapping[str, Any]) -> Verdict:
+    roll, crop = (f[kind]["values"][f[kind]["shifts"].index(1.0)] for kind in ("circular", "crop"))
+    worst = max(f["circular"]["values"])
+    exact = worst <= _limit("exact")
+    rolls = (
+        "Exactly invariant to rolls, to rounding"
+        if exact
+        else f"A roll by 1 px moves the embedding by {_percent(100 * roll)} of the distance to "
+        f"another picture"
+    )
+    grade = _graded(crop, "still", "moves")
+    crops = {
+        "good": "a real crop moved by 1 px hardly changes it",
+        "fair": "a real crop moved by 1 px changes it a little",
+        "poor": "a real crop moved by 1 px changes it a lot",
+    }[grade]
+    joined = "but" if exact and grade == "poor" else "and"
+    return Verdict(grade, f"{rolls}, {joined} {crops} ({_percent(100 * crop)}).")
+
+
+def _consistency(f: Mapping[str, Any]) -> Verdict:
+    values = {name: f[name]["percent"] for name in ("c_cons", "s_cons", "hp_cons")}
+    listed = "; ".join(
+        f"{what} {values[name]:.0f} %"
+        for name, what in (("c_cons", "rolls"), ("s_cons", "crops"), ("hp_cons", "half pixels"))
+    )
+    if f["classes_seen"] < _limit("classes"):
+        count = f["classes_seen"]
+        answers = "one class" if count == 1 else f"{count} classes"
+        return Verdict(
+            "note",
+            f"Says nothing here: the {f['pictures']} pictures get {answers} between them, so pairs "
+            f"agree whatever moves ({listed}).",
+        )
+    grade = _graded(values["s_cons"], "consistent", "mostly", high=True)
+    words = {
+        "good": "The class survives a real shift",
+        "fair": "The class mostly survives a real shift",
+        "poor": "The class often changes under a real shift",
+    }[grade]
+    return Verdict(grade, f"{words}. Same class for two shifts of a picture: {listed}.")
+
+
+def _worst_shift(f: Mapping[str, Any]) -> Verdict:
+    crop, roll = f["crop"], f["circular"]
+    grade = _graded(crop["percent"], "consistent", "mostly", high=True)
+    side = 2 * crop["radius"] + 1
+    return Verdict(
+        grade,
+        f"{crop['percent']:.0f} % of the pictures keep their class for all {side} × {side} crop "
+        f"positions (95 % interval {crop['low']:.0f} to {crop['high']:.0f}), "
+        f"{roll['percent']:.0f} % for all rolls.",
+    )
+
+
+def _tokens(f: Mapping[str, Any]) -> Verdict:
+    crop, roll = f["crop"]["percent"], f["circular"]["percent"]
+    grade = _graded(crop, "tokens_few", "tokens_half")
+    words = {
+        "good": "The tokens follow the picture",
+        "fair": "Part of the tokens follow the picture",
+        "poor": "Most tokens are other ones after a shift",
+    }[grade]
+    return Verdict(
+        grade,
+        f"{words}: 1 px of crop changes {crop:.0f} % of the last tokens by more than a tenth, a "
+        f"roll {roll:.0f} %, after the best realignment by whole tokens.",
+    )
+
+
+def _attention(f: Mapping[str, Any]) -> Verdict:
+    layers, uniform = f["by_layer"], f["uniform"]
+    first, last = layers[0] / uniform, layers[-1] / uniform
+    if first < _limit("local") <= last:
+        words = "Starts locally and reaches further with depth"
+    elif max(layers) / uniform < _limit("local"):
+        words = "Stays local in every layer"
+    elif min(layers) / uniform >= _limit("reaches"):
+        words = "Looks everywhere in every layer"
+    elif last < _limit("local") <= first:
+        words = "Starts far and ends locally"
+    else:
+        words = "Looks far, though not everywhere alike"
+    return Verdict(
+        "note",
+        f"{words}: {layers[0]:.0f} px in the first of {len(layers)} attention layers, "
+        f"{layers[-1]:.0f} px in the last (attention to everything alike: {uniform:.0f} px).",
+    )
+
+
+def _continuity(f: Mapping[str, Any]) -> Verdict:
+    value = f["median_relative"]
+    grade = _graded(value, "smooth", "steep")
+    words = {"good": "Smooth", "fair": "Moderately steep", "poor": "Steep"}[grade]
+    lead = f["singular_values"][0] / max(f["singular_values"][-1], 1e-300)
+    width = len(f["singular_values"])
+    shape = f"the first {width} singular values span a factor of {lead:.1f}"
+    return Verdict(
+        grade,
+        f"{words} around pictures: noise of 1 % can move the embedding by {value:.3g} % "
+        f"(worst direction, median picture); {shape}.",
+    )
+
+
+def _jumps(f: Mapping[str, Any]) -> Verdict:
+    hit, count = sum(f["jumps"]), len(f["jumps"])
+    if hit:
+        return Verdict(
+            "poor",
+            f"Discontinuous: on the way to a shift of 1 px it jumps in {hit} of {count} pictures, "
+            f"by up to {_percent(100 * f['largest_jump'])} of the embedding.",
+        )
+    return Verdict(
+        "good",
+        f"No jump found on the way to a shift of 1 px in {count} picture(s). That is no proof: "
+        "other paths may hold one.",
+    )
+
+
+def _scale(f: Mapping[str, Any]) -> Verdict:
+    value = f["values"][f["zooms"].index(1.41)]
+    grade = _graded(value, "zoom_still", "zoom_moves")
+    words = {
+        "good": "Hardly minds scale",
+        "fair": "Minds scale",
+        "poor": "Sees another picture at another scale",
+    }[grade]
+    return Verdict(
+        grade,
+        f"{words}: zoom by 1.41 moves the embedding by {_percent(100 * value)} of the distance to "
+        "another picture.",
+    )
+
+
+def _rank(f: Mapping[str, Any]) -> Verdict:
+    most = min(f["dim"], f["samples"] - 1)
+    return Verdict(
+        "note",
+        f"{f['samples']} crops use {f['rank']:.0f} of the {most} dimensions that they could "
+        f"({f['low']:.0f} to {f['high']:.0f}); features have {f['dim']}.",
+    )
+
+
+def _cost(f: Mapping[str, Any]) -> Verdict:
+    kinds = ", ".join(f"{value / 1e9:.2g} G {kind}" for kind, value in f["macs_by_kind"].items())
+    return Verdict(
+        "note",
+        f"{f['parameters'] / 1e6:.1f} M parameters, {f['macs'] / 1e9:.2f} G multiply-accumulates a "
+        f"picture ({kinds}), {f['peak_bytes'] / 1e6:.0f} MB of activations at the peak.",
+    )
+
+
+_JUDGES: dict[str, Callable[[Mapping[str, Any]], Verdict]] = {
+    "consistency": _consistency,
+    "worst_shift": _worst_shift,
+    "sensitivity": _sensitivity,
+    "tokens": _tokens,
+    "attention": _attention,
+    "continuity": _continuity,
+    "jumps": _jumps,
+    "scale": _scale,
+    "rank": _rank,
+    "cost": _cost,
+}
+
+
+def verdict_of(section: str, entry: Mapping[str, Any]) -> Verdict:
+    """The verdict of one section of one model.
+
+    Args:
+        section: its name.
+        entry: what `run_section` gave.
+    """
+    if entry["status"] == "measured":
+        return _JUDGES[section](entry["figures"])
+    if entry["status"] == "not applicable":
+        return Verdict("note", f"Not applicable: {entry['reason']}.")
+    return Verdict("note", f"Could not be measured: {entry['error']}")

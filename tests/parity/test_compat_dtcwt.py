@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import BIORTS, QSHIFTS, dtcwt_max_level
 from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer, ScatLayerj2
+from wavevit.wavelets.dtcwt_filters import qshift_filter
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources
     import pytorch_wavelets as theirs
+    from pytorch_wavelets.dtcwt import coeffs
     from pytorch_wavelets.scatternet.layers import ScatLayerj2 as TheirScatLayerj2
 
 SIDES = sizes(1, 32)
@@ -24,11 +27,25 @@ CLOSE = {"rtol": 0, "atol": 1e-12}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _double() -> Iterator[None]:
-    """pytorch-wavelets builds its filters in the default dtype."""
+def _same_taps_in_double() -> Iterator[None]:
+    """pytorch-wavelets builds its filters in the default dtype, here from our taps.
+
+    Theirs differ by up to 6.5e-9 (tests/properties/test_dtcwt_filters.py), and the transforms are
+    to be equal to more than that.
+    """
+    theirs_by_name = dict(coeffs.COEFF_CACHE)
+    for name in QSHIFTS:
+        low = np.array(qshift_filter(name))
+        odd = (-1.0) ** np.arange(len(low))
+        trees = {"h0a": low, "h0b": low[::-1], "g0a": low[::-1], "g0b": low}
+        trees |= {"h1a": odd * low[::-1], "h1b": -odd * low}
+        trees |= {"g1a": trees["h1b"], "g1b": trees["h1a"]}
+        coeffs.COEFF_CACHE[name] = trees
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+    coeffs.COEFF_CACHE.clear()
+    coeffs.COEFF_CACHE.update(theirs_by_name)
 
 
 @given(

@@ -197,7 +197,7 @@ def test_derivatives(size: tuple[int, int]) -> None:
     assert torch.autograd.gradcheck(inverse, parts, check_forward_ad=True)
 
 
-@pytest.mark.parametrize("mode", DTCWT_MODES)
+@pytest.mark.parametrize("mode", [*DTCWT_MODES, "zero"])
 @given(
     x=images(sizes(4, 24, multiple=4), sizes(4, 24, multiple=4), batch=1),
     name=st.sampled_from(list(levels.LEVELS)),

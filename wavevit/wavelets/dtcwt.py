@@ -122,10 +122,10 @@ def dtcwt2(
         rounding; later levels: to the 1e-5 to which the published Q-shift taps cancel); under a
         1-pixel circular shift, magnitudes move less than those of Haar details on every bundled
         photograph, by 1.05 at level 1, 1.75 at level 2, 1.85 at level 3 (medians 1.9, 2.5, 3.0)
-        (tests/properties/test_dtcwt_laws.py). In eager mode on the CPU it allocates up to 9.5
-        images at the peak, 4 of them its output (tests/unit/test_wavelet_memory.py). *Not*
-        guaranteed: shift invariance. Magnitudes move,
-        and real and imaginary parts by themselves move as much as any decimated coefficient.
+        (tests/properties/test_dtcwt_laws.py). In eager mode on the CPU three levels allocate 5.25
+        images at the peak, 4 of them the output (tests/unit/test_wavelet_memory.py). *Not*
+        guaranteed: shift invariance. Magnitudes move, and real and imaginary parts by themselves
+        move as much as any decimated coefficient.
 
     Source:
         Kingsbury, Appl. Comput. Harmonic Analysis 10(3), 2001; Selesnick, Baraniuk & Kingsbury,

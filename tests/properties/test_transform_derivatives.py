@@ -139,5 +139,5 @@ def test_a_wrong_derivative_is_seen() -> None:
         def backward(ctx, gradient: Tensor) -> Tensor:
             return 0.5 * idwt2(gradient)
 
-    with pytest.raises(torch.autograd.gradcheck.GradcheckError):
-        torch.autograd.gradcheck(Wrong.apply, (noise(1, 1, 4, 4).requires_grad_(),))
+    x = noise(1, 1, 4, 4).requires_grad_()
+    assert not torch.autograd.gradcheck(Wrong.apply, (x,), raise_exception=False)

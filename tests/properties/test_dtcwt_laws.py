@@ -83,9 +83,13 @@ def test_equals_pytorch_wavelets(x: torch.Tensor, banks: tuple[str, str], level:
         torch.set_default_dtype(torch.float32)
     low, highs = theirs(x)
     ours = dtcwt2(x, level, *banks)
-    torch.testing.assert_close(ours.approx, low, rtol=0, atol=1e-12)
+    # The taps are equal to 1e-8; with equal taps, so are the transforms to 1e-12
+    # (tests/parity/test_compat_dtcwt.py).
+    bound = 1e-12 if level == 1 or banks[1] == "qshift_06" else 1e-7
+    assert_close_relative(ours.approx, low, bound=bound)
+    scale = float(x.norm())
     for band, high in zip(reversed(ours.details), highs, strict=True):
-        torch.testing.assert_close(band.movedim(3, -1), high, rtol=0, atol=1e-12)
+        assert float((band.movedim(3, -1) - high).norm()) <= bound * scale
 
 
 @given(x=images(SIDES, SIDES), a=st.floats(-3, 3), b=st.floats(-3, 3))
@@ -193,7 +197,7 @@ def test_derivatives(size: tuple[int, int]) -> None:
     assert torch.autograd.gradcheck(inverse, parts, check_forward_ad=True)
 
 
-@pytest.mark.parametrize("mode", DTCWT_MODES)
+@pytest.mark.parametrize("mode", [*DTCWT_MODES, "zero"])
 @given(
     x=images(sizes(4, 24, multiple=4), sizes(4, 24, multiple=4), batch=1),
     name=st.sampled_from(list(levels.LEVELS)),

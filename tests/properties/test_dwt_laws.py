@@ -12,6 +12,7 @@ from wavevit.testing import assert_close_relative
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import (
     MODES,
+    bank_pieces,
     dwt2,
     dwt_max_level,
     filter_bank,
@@ -23,18 +24,22 @@ from wavevit.wavelets import (
     wavepacket2,
     waverec2,
 )
+from wavevit.wavelets.haar_maps import kernels
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 ORTHOGONAL = ["haar", "db2", "sym4", "coif1", "db10"]
 BIORTHOGONAL = ["bior2.2", "bior4.4", "rbio3.1", "bior6.8"]
 SOME = ORTHOGONAL + BIORTHOGONAL
 EVEN = sizes(2, 18, multiple=2)
+# A kernel; without one, in pieces, by products or by sums; where nobody may write in place, plain.
+EVALUATIONS = ["kernel", "products", "sums", "dense", "convolution"]
 SIDES = sizes(2, 17)  # "reflect" needs two pixels; test_haar_laws.py goes down to one
 
 
 @pytest.fixture(params=["dense", "convolution"])
 def evaluation(request, monkeypatch) -> str:
-    """Both evaluations of a filter bank, whichever the sizes would have chosen."""
+    """Both evaluations in plain operations, where a `BankMap` or the sizes would have chosen."""
+    monkeypatch.setattr(filtering, "fits", lambda *_: False)
     monkeypatch.setattr(filtering, "_DENSE_IMAGES", 0 if request.param == "dense" else 10**9)
     return request.param
 
@@ -54,10 +59,14 @@ def noise(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("wavelet", wavelet_names())
-@given(x=images(SIDES, SIDES), mode=st.sampled_from(MODES), convolve=st.booleans())
-def test_every_wavelet_equals_pywavelets(wavelet: str, x, mode: str, convolve: bool) -> None:
-    with pytest.MonkeyPatch.context() as patch:  # both evaluations, whatever the size would choose
-        patch.setattr(filtering, "_DENSE_IMAGES", 10**9 if convolve else 0)
+@given(x=images(SIDES, SIDES), mode=st.sampled_from(MODES), way=st.sampled_from(EVALUATIONS))
+def test_every_wavelet_equals_pywavelets(wavelet: str, x, mode: str, way: str) -> None:
+    with pytest.MonkeyPatch.context() as patch, kernels(way == "kernel"):
+        if way in ("dense", "convolution"):
+            patch.setattr(filtering, "fits", lambda *_: False)
+            patch.setattr(filtering, "_DENSE_IMAGES", 0 if way == "dense" else 10**9)
+        elif way == "sums":
+            patch.setattr(bank_pieces, "_DENSE_SIDES", (0, 0))
         bands = dwt2(x, wavelet, mode)
         back = idwt2(bands.flip(2), wavelet, mode)
     approx, details = pywt.dwt2(x.numpy(), wavelet, mode)

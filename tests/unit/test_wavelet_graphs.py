@@ -15,6 +15,7 @@ from wavevit.testing import assert_close_relative
 from wavevit.wavelets import (
     DWT2,
     FilterBank,
+    Lifting,
     dtcwt2,
     dwt2,
     filter_bank,
@@ -124,6 +125,7 @@ def there_and_back(forth, back):
     return both
 
 
+LIFTING = Lifting(1, "cdf5/3", steps=2, kernel_size=4)
 TRANSFORMS = {
     "wavedec2": there_and_back(
         lambda x: wavedec2(x, level=3), lambda c, size: waverec2(c, output_size=size)
@@ -146,6 +148,7 @@ TRANSFORMS = {
         lambda c, size: idtcwt2(c, "near_sym_b", "qshift_d", "periodic", size),
     ),
     "scattering2": scattering2,
+    "lifting": there_and_back(LIFTING, LIFTING.inverse),
 }
 
 
@@ -217,10 +220,12 @@ def test_runs_in_onnxruntime(wavelet: str, mode: str, tmp_path) -> None:
     check(run(session, x), x, wavelet, mode)
 
 
-@pytest.mark.parametrize("name", ["wavedec2 db2", "wavepacket2", "dtcwt2", "scattering2"])
+@pytest.mark.parametrize(
+    "name", ["wavedec2 db2", "wavepacket2", "swt2", "dtcwt2", "scattering2", "lifting"]
+)
 def test_every_transform_runs_in_onnxruntime(name: str, tmp_path) -> None:
-    session = session_of(_Call(TRANSFORMS[name]), 2, tmp_path)
+    session = session_of(_Call(TRANSFORMS[name]), 1, tmp_path)
     for batch, size in enumerate(SIZES, start=1):
-        x = torch.randn(batch, 2, *size)
+        x = torch.randn(batch, 1, *size)
         for ours, expected in zip(run(session, x), flat(TRANSFORMS[name](x)), strict=True):
             torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)

@@ -18,7 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from wavevit.checks import check_at_least
 from wavevit.measure.evaluation import evaluation_mode
 from wavevit.wavelets import dwt2, filter_bank, idwt2
-from wavevit.wavelets.dtcwt_levels import LEVELS, analyse, approximate, synthesise
+from wavevit.wavelets.dtcwt_bank import Level, level_of
+from wavevit.wavelets.dtcwt_levels import analyse, approximate, synthesise
 from wavevit.wavelets.swt import backward_levels, forward_levels
 
 __all__ = ["Cost", "cost", "latency_ratios"]
@@ -54,13 +55,13 @@ _FFTS = {
 }
 
 
-def _dual_tree_macs(name: str, samples: int, low_only: bool = False) -> int:
+def _dual_tree_macs(name: str | Level, samples: int, low_only: bool = False) -> int:
     """A dual-tree level of an image with that many samples, along the rows, then the columns.
 
     Level 1 keeps every sample (stride 2, two phases); a later level is four decimated trees, one
     for each pair of phases of stride 4. Zeros among the taps cost nothing.
     """
-    level = LEVELS[name]
+    level = level_of(name)
     bands = level.taps[:1] if low_only else level.taps
     # For each sample of a row, `taps / stride` products; each band is 2 / stride as wide as the
     # image, and so long are the columns of it that follow.

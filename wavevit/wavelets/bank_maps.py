@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import fail
+from wavevit.wavelets import bank_pieces
 from wavevit.wavelets.bank_tables import axis_matrix, mixing_matrix
 from wavevit.wavelets.cpu_memory import room
-from wavevit.wavelets.filters import FilterBank
+from wavevit.wavelets.filters import FilterBank, remember
+from wavevit.wavelets.free_sizes import exporting
 from wavevit.wavelets.haar_maps import has_kernel, imported
 from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
 
@@ -131,26 +134,28 @@ class BankMap:
         results = [room(tensors[0], shape) for shape in self.shapes(*tensors[0].shape[:2])]
         if not tensors[0].numel():
             return [result.zero_() for result in results]
-        try:
-            kernel = imported("wavevit.wavelets.bank_cpu")
-        except ImportError as error:  # numba is there and broken, as beside a numpy too new for it
-            _switch.broken = True
-            warnings.warn(f"Filter banks run without their fast kernel: {error}", stacklevel=2)
-            return [part.clone() for part in self.plain(tensors)]
-        if self.transposed:
-            image, bands = results[0], [x.contiguous() for x in tensors]
+        images, bands = (results, tensors) if self.transposed else (tensors, results)
+        kernel = _kernel(tensors[0])
+        if kernel is None:
+            bank_pieces.run(self, images[0], bands)
+        elif self.transposed:
+            kernel.run(self, images[0], [x.contiguous() for x in bands])
         else:
-            image, bands = _even_planes(tensors[0]), results
-        kernel.run(self, image, bands)
+            kernel.run(self, _even_planes(images[0]), bands)
         return results
 
     def plain(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The same as dense products: for what no kernel can be given, not for speed."""
+        """The same as dense products: fast for small sides, and what no kernel can be given."""
+        like = tensors[0]
 
         def constant(values: np.ndarray) -> Tensor:
-            return torch.tensor(values, dtype=tensors[0].dtype, device=tensors[0].device)
+            return torch.tensor(values, dtype=like.dtype, device=like.device)
 
-        rows, columns = (constant(axis_matrix(self.bank, side, self.mode)) for side in self.size)
+        def matrix(side: int) -> Tensor:
+            key = (self.bank, side, self.mode, like.dtype, like.device)
+            return remember(key, lambda: constant(axis_matrix(self.bank, side, self.mode)))
+
+        rows, columns = map(matrix, self.size)
         number, (h, w) = len(self.bank.taps), map(self.bank.count, self.size)
         batch, channels = tensors[0].shape[:2]
         flat = (batch, channels, number**2, h * w)
@@ -183,6 +188,17 @@ class _Switch:
 
 
 _switch = _Switch()
+
+
+def _kernel(x: Tensor) -> ModuleType | None:
+    if _switch.broken or not has_kernel(x):
+        return None
+    try:
+        return imported("wavevit.wavelets.bank_cpu")
+    except ImportError as error:  # numba is there and broken, as beside a numpy too new for it
+        _switch.broken = True
+        warnings.warn(f"Filter banks run without their fast kernel: {error}", stacklevel=2)
+        return None
 
 
 def _even_planes(x: Tensor) -> Tensor:
@@ -245,18 +261,22 @@ torch.library.register_autograd("wavevit::bank", _backward, setup_context=_remem
 
 
 def fits(*tensors: Tensor) -> bool:
-    """Whether `BankMap.apply` is fast for these tensors; where not, plain operations must.
+    """Whether `BankMap.apply` serves these tensors best; where not, plain operations must.
+
+    Eagerly on the CPU it does, with a kernel or piece by piece; in a compiled graph with a kernel
+    only, for there the compiler makes as much of plain operations.
 
     Guarantees:
         The same values and derivatives on either path (tests/properties/test_bank_fast.py).
     """
     first = tensors[0]
-    if first.device.type != "cpu" or _switch.broken or not has_kernel(first):
+    if first.device.type != "cpu" or first.dtype not in (torch.float32, torch.float64):
         return False
     if any(x.dtype != first.dtype or x.device != first.device for x in tensors[1:]):
         return False
     if torch.compiler.is_compiling():
         # A transform of torch.func inside the compiled function: the operator alone would give
         # jvp a tangent of zero, without a word.
-        return not torch._C._are_functorch_transforms_active()
-    return not torch.jit.is_tracing() and all(map(is_ordinary, tensors))
+        kernel = not _switch.broken and has_kernel(first)
+        return kernel and not torch._C._are_functorch_transforms_active()
+    return not exporting() and not torch.jit.is_tracing() and all(map(is_ordinary, tensors))

@@ -19,18 +19,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.axes import analyse_axes, synthesise_axes, undecimated_axes
 from wavevit.wavelets.boundary import check_mode
-from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse, ScatLayer, ScatLayerj2
+from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse
+from wavevit.wavelets.compat_scattering import ScatLayer, ScatLayerj2
 from wavevit.wavelets.dwt import check_bands, check_maps, dwt2, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.swt import forward_levels
 
 __all__ = [
+    "DTCWT",
+    "DWT",
+    "DWT2D",
+    "IDTCWT",
+    "IDWT",
+    "IDWT2D",
     "DTCWTForward",
     "DTCWTInverse",
     "DWTForward",
@@ -86,7 +94,7 @@ def _as_banks(wave: Any) -> _Banks:
         low, high, low_back, high_back = wave.filter_bank
         bank = FilterBank(low, high, low_back, high_back, wave.name, _trusted=True)
         return _Banks(bank, bank)
-    filters = [[float(tap) for tap in filter_] for filter_ in wave]
+    filters = [np.asarray(filter_, dtype=float).ravel().tolist() for filter_ in wave]
     if len(filters) not in (2, 4):
         fail("wave", "a name, a bank, two filters or four", f"{len(filters)} filters")
     return _Banks(FilterBank.one_sided(*filters[:2]), FilterBank.one_sided(*filters[-2:]))
@@ -201,3 +209,8 @@ class SWTForward(nn.Module):
         # Of this class alone pytorch-wavelets lets "column" filters filter columns.
         along_columns, along_rows = self.banks
         return undecimated_axes(x, along_rows, along_columns, self.J, mode)
+
+
+# The short names that pytorch-wavelets has beside the long ones.
+DWT, IDWT, DWT2D, IDWT2D = DWTForward, DWTInverse, DWTForward, DWTInverse
+DTCWT, IDTCWT = DTCWTForward, DTCWTInverse

@@ -1,26 +1,23 @@
 """pytorch-wavelets' dual-tree classes, same names, arguments and values, on wavevit's transform.
 
 Their layout is kept: levels fine to coarse, real and imaginary parts last. What differs: gradients
-are right at every size, half precision, ``torch.compile`` and forward-mode derivatives work, and
-filters are named, not given as tuples of taps.
+are right at every size and for all filters, and half precision, ``torch.compile`` and forward-mode
+derivatives work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, check_choice, check_image, fail
-from wavevit.wavelets.dtcwt import decompose, idtcwt2
-from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS
+from wavevit.checks import check_at_least, check_image, fail
+from wavevit.wavelets.compat_taps import Filters, steps_from, synthesise_extended
 from wavevit.wavelets.dtcwt_levels import compute_dtype
-from wavevit.wavelets.scattering import scattering2, smooth_magnitude
+from wavevit.wavelets.dtcwt_tree import decompose, recompose
 
-__all__ = ["DTCWTForward", "DTCWTInverse", "ScatLayer", "ScatLayerj2"]
+__all__ = ["DTCWTForward", "DTCWTInverse"]
 
 
 class _Layout(NamedTuple):
@@ -44,25 +41,20 @@ def _layout(o_dim: int, ri_dim: int) -> _Layout:
     return _Layout(o_dim % 6, ri_dim % 6)
 
 
-def _per_level(argument: str, value: bool | Sequence[bool], levels: int) -> list[bool]:
-    values = [bool(value)] * levels if isinstance(value, bool) else [bool(v) for v in value]
+def _per_level(argument: str, value: Any, levels: int) -> list[bool]:
+    values = [bool(v) for v in value] if hasattr(value, "__len__") else [bool(value)] * levels
     if len(values) != levels:
         fail(argument, f"one truth value or {levels} of them", f"{len(values)}")
     return values
-
-
-def _check(biort: str, qshift: str, mode: str) -> None:
-    check_choice("biort", biort, BIORTS)
-    check_choice("qshift", qshift, QSHIFTS)
-    check_choice("mode", mode, ("symmetric",))
 
 
 class DTCWTForward(nn.Module):
     """`wavevit.wavelets.dtcwt2` under pytorch-wavelets' name and layout.
 
     Args:
-        biort: filters of level 1.
-        qshift: filters of the later levels.
+        biort: filters of level 1: a name, or the low-pass and the high-pass as sequences of taps.
+        qshift: filters of the later levels: a name, or four sequences of taps, the low-passes of
+            trees a and b and then their high-passes.
         J: number of levels; 0 gives ``(x, None)`` back.
         skip_hps: one truth value or one per level, fine to coarse: leave this level's bands out
             (an empty tensor stands in their place).
@@ -70,20 +62,23 @@ class DTCWTForward(nn.Module):
             of every level's approximation instead of the last one (empty tensors where false).
         o_dim: axis of the orientations in a band tensor.
         ri_dim: axis of the real and imaginary parts.
-        mode: ``"symmetric"``.
+        mode: ``"symmetric"``, or ``"zero"`` for zeros beyond the borders of level 1; the later
+            levels are symmetric all the same.
 
     Raises:
-        ValueError: unknown names, both axes the same, a wrong number of truth values.
+        ValueError: unknown names, taps that make no level, both axes the same, a wrong number of
+            truth values.
 
     Guarantees:
-        Equal to pytorch-wavelets 1.3.0 to 1e-12 in float64, gradients that agree with finite
-        differences (tests/parity/test_compat_dtcwt.py).
+        Equal to pytorch-wavelets 1.3.0 with equal taps to 1e-12 in float64 (by name, to the 8
+        printed decimals of a Q-shift filter); gradients agree with finite differences
+        (tests/parity/test_compat_dtcwt.py, tests/parity/test_compat_arguments.py).
     """
 
     def __init__(
         self,
-        biort: str = "near_sym_a",
-        qshift: str = "qshift_a",
+        biort: Filters = "near_sym_a",
+        qshift: Filters = "qshift_a",
         J: int = 3,
         skip_hps: bool | Sequence[bool] = False,
         include_scale: bool | Sequence[bool] = False,
@@ -92,7 +87,7 @@ class DTCWTForward(nn.Module):
         mode: str = "symmetric",
     ) -> None:
         super().__init__()
-        _check(biort, qshift, mode)
+        self._steps = steps_from(biort, qshift, mode, "analysis")
         self.biort, self.qshift, self.mode = biort, qshift, mode
         self.J = check_at_least("J", J, 0)
         self.o_dim, self.ri_dim = o_dim, ri_dim
@@ -106,9 +101,7 @@ class DTCWTForward(nn.Module):
         if self.J == 0:
             return x, None
         computed = x.to(compute_dtype(x.dtype))
-        lows, bands = decompose(
-            computed, self.J, self.biort, self.qshift, self.mode, skip=self.skip_hps
-        )
+        lows, bands = decompose(computed, self.J, self._steps, self.skip_hps)
         empty = x.new_zeros([])
         highs = [
             empty if skip else self._layout.outward(band).to(x.dtype)
@@ -124,29 +117,30 @@ class DTCWTInverse(nn.Module):
     """`wavevit.wavelets.idtcwt2` under pytorch-wavelets' name and layout.
 
     Args:
-        biort: filters of level 1.
-        qshift: filters of the later levels.
+        biort: see `DTCWTForward`; taps are those of synthesis.
+        qshift: likewise.
         o_dim: axis of the orientations in a band tensor.
         ri_dim: axis of the real and imaginary parts.
-        mode: ``"symmetric"``.
+        mode: see `DTCWTForward`.
 
     Raises:
-        ValueError: unknown names, both axes the same, bands that do not fit.
+        ValueError: unknown names, taps that make no level, both axes the same, bands that do not
+            fit.
 
     Guarantees:
-        Equal to pytorch-wavelets 1.3.0 to 1e-12 in float64 (tests/parity/test_compat_dtcwt.py).
+        As `DTCWTForward`.
     """
 
     def __init__(
         self,
-        biort: str = "near_sym_a",
-        qshift: str = "qshift_a",
+        biort: Filters = "near_sym_a",
+        qshift: Filters = "qshift_a",
         o_dim: int = 2,
         ri_dim: int = -1,
         mode: str = "symmetric",
     ) -> None:
         super().__init__()
-        _check(biort, qshift, mode)
+        self._steps = steps_from(biort, qshift, mode, "synthesis")
         self.biort, self.qshift, self.mode = biort, qshift, mode
         self.o_dim, self.ri_dim = o_dim, ri_dim
         self._layout = _layout(o_dim, ri_dim)
@@ -168,7 +162,7 @@ class DTCWTInverse(nn.Module):
                 band = self._layout.inward(band)
             details.append(band)
             height, width = 2 * band.shape[-2], 2 * band.shape[-1]
-        return idtcwt2((low, details), self.biort, self.qshift, self.mode)
+        return recompose(low, details, self._steps, "yh[::-1]", synthesise_extended)
 
     def _beside(self, highs: Sequence[Tensor | None]) -> Tensor:
         """An approximation of zeros that fits the coarsest bands."""
@@ -179,114 +173,3 @@ class DTCWTInverse(nn.Module):
 
     def extra_repr(self) -> str:
         return f"biort={self.biort!r}, qshift={self.qshift!r}"
-
-
-class _Scattering(nn.Module):
-    """Names and bias, checked."""
-
-    def __init__(self, biort: str, qshift: str, mode: str, magbias: float) -> None:
-        super().__init__()
-        _check(biort, qshift, mode)
-        if not magbias > 0:
-            fail("magbias", "a number above 0", magbias)
-        self.biort, self.qshift, self.mode_str, self.magbias = biort, qshift, mode, magbias
-
-    def extra_repr(self) -> str:
-        return f"biort={self.biort!r}, mode={self.mode_str!r}, magbias={self.magbias}"
-
-
-class ScatLayer(_Scattering):
-    """One scale of first-order scattering in pytorch-wavelets' channel order.
-
-    Unlike `wavevit.wavelets.scattering2`, whose paths of one channel are side by side, the first C
-    output channels are the low-passes and each of the six orientations follows with C channels.
-
-    Args:
-        biort: filters of the one level.
-        mode: ``"symmetric"``.
-        magbias: the bias of the smooth magnitude.
-        combine_colour: one magnitude over three channels per orientation; 9 output channels.
-
-    Raises:
-        ValueError: unknown names, a bias that is not positive, colours to combine that are not 3.
-
-    Guarantees:
-        Equal to pytorch-wavelets 1.3.0 to 1e-12 in float64, gradients that agree with finite
-        differences (tests/parity/test_compat_dtcwt.py).
-    """
-
-    def __init__(
-        self,
-        biort: str = "near_sym_a",
-        mode: str = "symmetric",
-        magbias: float = 1e-2,
-        combine_colour: bool = False,
-    ) -> None:
-        super().__init__(biort, "qshift_a", mode, magbias)
-        self.combine_colour = combine_colour
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, 7C, ⌈H/2⌉, ⌈W/2⌉); (B, 9, …) with colours combined."""
-        check_image(x, channels=3 if self.combine_colour else None)
-        (low,), (details,) = decompose(
-            x.to(compute_dtype(x.dtype)), 1, self.biort, self.qshift, self.mode_str
-        )
-        low = F.avg_pool2d(low, 2)
-        if self.combine_colour:
-            energy = details.square().sum((1, 3))
-            magnitude = (energy + self.magbias**2).sqrt() - self.magbias
-        else:
-            magnitude = smooth_magnitude(details, self.magbias).transpose(1, 2).flatten(1, 2)
-        return torch.cat([low, magnitude], dim=1).to(x.dtype)
-
-
-class ScatLayerj2(_Scattering):
-    """Two scales of second-order scattering in pytorch-wavelets' channel order.
-
-    `wavevit.wavelets.scattering2` with two scales, on images whose sides are first extended to
-    multiples of 8 as pytorch-wavelets extends them, and with the paths outside of the channels.
-
-    Args:
-        biort: filters of the first level.
-        qshift: filters of the second.
-        mode: ``"symmetric"``.
-        magbias: the bias of the smooth magnitude.
-        combine_colour: False; pytorch-wavelets' second order of combined colours is not offered.
-
-    Raises:
-        ValueError: unknown names, a bias that is not positive, colours to combine, a side of which
-            too little is there to be extended.
-
-    Guarantees:
-        Equal to pytorch-wavelets 1.3.0 to 1e-12 in float64, gradients that agree with finite
-        differences (tests/parity/test_compat_dtcwt.py).
-    """
-
-    def __init__(
-        self,
-        biort: str = "near_sym_a",
-        qshift: str = "qshift_a",
-        mode: str = "symmetric",
-        magbias: float = 1e-2,
-        combine_colour: bool = False,
-    ) -> None:
-        super().__init__(biort, qshift, mode, magbias)
-        if combine_colour:
-            fail("combine_colour", "False (`ScatLayer` has it, for one scale)", combine_colour)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, 49C, ⌈H/8⌉ · 2, ⌈W/8⌉ · 2)."""
-        check_image(x)
-        for dim in (-2, -1):
-            side = x.shape[dim]
-            after = (-side % 8 + 1) // 2
-            before = -side % 8 - after
-            if after > side:
-                fail("x", f"at least {after} pixels on axis {dim}", side)
-            # The first rows come before themselves as they are, not mirrored: that is the original.
-            ends = x.narrow(dim, 0, before), x.narrow(dim, side - after, after)
-            x = torch.cat([ends[0], x, ends[1]], dim)
-        paths = scattering2(x, 2, 2, self.biort, self.qshift, self.mode_str, self.magbias)
-        once, twice = paths.unflatten(1, (x.shape[1], 49)).split([13, 36], dim=2)
-        twice = twice.unflatten(2, (6, 6)).transpose(2, 3).flatten(2, 3)  # last orientation first
-        return torch.cat([once, twice], dim=2).transpose(1, 2).flatten(1, 2)

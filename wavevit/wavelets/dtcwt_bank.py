@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,17 @@ from wavevit.wavelets.boundary import extend, source
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS, biorthogonal_pair, qshift_filter
 from wavevit.wavelets.free_sizes import exporting
 
-__all__ = ["LEVELS", "PAIRS", "Level", "extended", "folded", "zeros_around"]
+__all__ = [
+    "LEVELS",
+    "PAIRS",
+    "Level",
+    "extended",
+    "first_level",
+    "folded",
+    "later_level",
+    "level_of",
+    "zeros_around",
+]
 
 _HALF = math.sqrt(0.5)
 
@@ -39,41 +50,58 @@ class Level(NamedTuple):
     taps: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]
 
 
-def _first_level(low: tuple[float, ...], high: tuple[float, ...]) -> Level:
+def first_level(low: Sequence[float], high: Sequence[float]) -> Level:
+    """Level 1 of two filters of odd length, which may differ: the transform convolves with them."""
     middle = max(len(low), len(high)) // 2
 
-    def phases(taps: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        margin = (0.0,) * (middle - len(taps) // 2)
-        taps = (*margin, *taps, *margin)
+    def phases(filter_: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        margin = (0.0,) * (middle - len(filter_) // 2)
+        taps = (*margin, *filter_[::-1], *margin)
         return (*taps, 0.0), (0.0, *taps)
 
     return Level(2, middle, (phases(low), phases(high)))
 
 
-def _later_level(low_a: tuple[float, ...]) -> Level:
-    """Tree a reads even samples, tree b odd ones; the output has them side by side again."""
-    low_b = low_a[::-1]
-    high_a = tuple((-1) ** k * tap for k, tap in enumerate(low_b))
-    high_b = high_a[::-1]
+def later_level(
+    low_a: Sequence[float],
+    low_b: Sequence[float],
+    high_a: Sequence[float],
+    high_b: Sequence[float],
+) -> Level:
+    """A later level of four filters of one even length, with which the transform convolves.
 
-    def every_second(taps: tuple[float, ...], odd: int) -> tuple[float, ...]:
-        spread = [0.0] * (2 * len(taps))
-        spread[odd::2] = taps
+    One tree reads even samples, the other odd ones; the output has them side by side again.
+    """
+
+    def every_second(filter_: Sequence[float], odd: int) -> tuple[float, ...]:
+        spread = [0.0] * (2 * len(filter_))
+        spread[odd::2] = filter_[::-1]
         return tuple(spread)
 
-    low = (every_second(low_a, 0), every_second(low_b, 1))
-    high = (every_second(high_b, 1), every_second(high_a, 0))
+    low = (every_second(low_b, 0), every_second(low_a, 1))
+    high = (every_second(high_a, 1), every_second(high_b, 0))
     return Level(4, len(low_a) - 2, (low, high))
+
+
+def _orthonormal_level(low_a: tuple[float, ...]) -> Level:
+    low_b = low_a[::-1]
+    high_a = tuple((-1) ** k * tap for k, tap in enumerate(low_b))
+    return later_level(low_a, low_b, high_a, high_a[::-1])
 
 
 # By name, so that a compiled graph holds a string and no table: level 1 has its own filters for
 # each direction, the later levels are orthonormal and have one.
 _FILTERS = {name: biorthogonal_pair(name) for name in BIORTS}
 LEVELS = {
-    **{f"analysis {name}": _first_level(p.h0, p.h1) for name, p in _FILTERS.items()},
-    **{f"synthesis {name}": _first_level(p.g0, p.g1) for name, p in _FILTERS.items()},
-    **{name: _later_level(qshift_filter(name)) for name in QSHIFTS},
+    **{f"analysis {name}": first_level(p.h0, p.h1) for name, p in _FILTERS.items()},
+    **{f"synthesis {name}": first_level(p.g0, p.g1) for name, p in _FILTERS.items()},
+    **{name: _orthonormal_level(qshift_filter(name)) for name in QSHIFTS},
 }
+
+
+def level_of(name: str | Level) -> Level:
+    """The level behind a key of `LEVELS`, or the one that a caller made of taps of its own."""
+    return name if isinstance(name, Level) else LEVELS[name]
 
 
 def _extensions(length: int, pad: int) -> list[int]:
@@ -86,7 +114,9 @@ def _extensions(length: int, pad: int) -> list[int]:
 
 
 def extended(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
-    """Extends both ends by half-sample symmetry (…, x₁, x₀ | x₀, x₁, …) or periodically."""
+    """Extends both ends: half-sample symmetry (…, x₁, x₀ | x₀, x₁, …), periodically, by zeros."""
+    if mode == "zero":
+        return F.pad(x, zeros_around(dim, pad, pad))
     if exporting():
         return extend(x, dim, pad, pad, mode)
     for step in _extensions(x.shape[dim], pad):
@@ -100,6 +130,8 @@ def extended(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
 
 def folded(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
     """Adjoint of `extended`: what was copied out of the signal is added back."""
+    if mode == "zero":
+        return x.narrow(dim, pad, x.shape[dim] - 2 * pad)
     if exporting():
         length = x.shape[dim] - 2 * pad
         steps = torch.arange(pad, device=x.device)

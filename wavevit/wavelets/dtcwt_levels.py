@@ -36,7 +36,15 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.wavelets.bank_maps import Bank, BankMap, fits
-from wavevit.wavelets.dtcwt_bank import LEVELS, PAIRS, Level, extended, folded, zeros_around
+from wavevit.wavelets.dtcwt_bank import (
+    LEVELS,
+    PAIRS,
+    Level,
+    extended,
+    folded,
+    level_of,
+    zeros_around,
+)
 from wavevit.wavelets.free_sizes import exporting
 
 __all__ = ["LEVELS", "Level", "analyse", "approximate", "dense_kernel", "synthesise"]
@@ -45,8 +53,8 @@ _HALF = math.sqrt(0.5)
 
 
 @functools.cache
-def _dense_taps(name: str) -> np.ndarray:
-    level = LEVELS[name]
+def _dense_taps(name: str | Level) -> np.ndarray:
+    level = level_of(name)
     taps = np.array(level.taps)  # (band, phase, K)
     # quads[row band, column band, p, q]: phase p of the column filter, q of the row filter
     quads = np.einsum("cpu,rqv->rcpquv", taps, taps)
@@ -59,7 +67,7 @@ def _dense_taps(name: str) -> np.ndarray:
     return np.stack([*rows, *details])[:, None]
 
 
-def dense_kernel(name: str, like: Tensor) -> Tensor:
+def dense_kernel(name: str | Level, like: Tensor) -> Tensor:
     """All sixteen outputs of a level as one convolution kernel, (16, 1, K, K).
 
     Channels 0 to 3 are the approximation's quad, 4 to 15 the six orientations' real and imaginary
@@ -85,9 +93,9 @@ def _maps(x: Tensor) -> Tensor:
     return x.reshape(x.shape[0] * x.shape[1], 1, x.shape[2], x.shape[3])
 
 
-def _planes(x: Tensor, name: str, mode: str, kernel: Tensor) -> Tensor:
+def _planes(x: Tensor, name: str | Level, mode: str, kernel: Tensor) -> Tensor:
     """(B, C, H, W) to (B · C, outputs of the kernel, h, w)."""
-    level = LEVELS[name]
+    level = level_of(name)
     padded = extended(extended(x, level.pad, mode, -1), level.pad, mode, -2)
     with _without_autocast(x):
         return F.conv2d(_maps(padded), kernel, stride=level.stride)
@@ -98,7 +106,9 @@ def _interleaved(quads: Tensor, batch: int, channels: int) -> Tensor:
     return F.pixel_shuffle(quads, 2).squeeze(1).unflatten(0, (batch, channels))
 
 
-def _analyse_dense(x: Tensor, name: str, mode: str, kernel: Tensor | None) -> tuple[Tensor, Tensor]:
+def _analyse_dense(
+    x: Tensor, name: str | Level, mode: str, kernel: Tensor | None
+) -> tuple[Tensor, Tensor]:
     batch, channels = x.shape[:2]
     planes = _planes(x, name, mode, dense_kernel(name, x) if kernel is None else kernel)
     details = planes[:, 4:].unflatten(1, (6, 2)).unflatten(0, (batch, channels))
@@ -106,9 +116,9 @@ def _analyse_dense(x: Tensor, name: str, mode: str, kernel: Tensor | None) -> tu
 
 
 def _synthesise_dense(
-    approx: Tensor, details: Tensor, name: str, mode: str, kernel: Tensor | None
+    approx: Tensor, details: Tensor, name: str | Level, mode: str, kernel: Tensor | None
 ) -> Tensor:
-    level = LEVELS[name]
+    level = level_of(name)
     batch, channels = approx.shape[:2]
     kernel = dense_kernel(name, approx) if kernel is None else kernel
     quads = F.pixel_unshuffle(_maps(approx), 2)
@@ -126,8 +136,8 @@ def _weighted_sum(parts: list[tuple[float, Tensor]]) -> Tensor:
     return total
 
 
-def _analyse_shifted(x: Tensor, name: str, mode: str) -> tuple[Tensor, Tensor]:
-    stride, pad, taps = LEVELS[name]
+def _analyse_shifted(x: Tensor, name: str | Level, mode: str) -> tuple[Tensor, Tensor]:
+    stride, pad, taps = level_of(name)
     height, width = x.shape[-2] // stride, x.shape[-1] // stride
     padded = extended(extended(x, pad, mode, -1), pad, mode, -2)
     # Columns of one residue lie side by side, so that everything after this reads straight ahead.
@@ -188,8 +198,8 @@ def _spread(parts: list[tuple[Tensor, tuple[float, ...]]], stride: int, dim: int
     return torch.stack(lines, dim=-2).flatten(-3, -2)
 
 
-def _synthesise_shifted(approx: Tensor, details: Tensor, name: str, mode: str) -> Tensor:
-    stride, pad, taps = LEVELS[name]
+def _synthesise_shifted(approx: Tensor, details: Tensor, name: str | Level, mode: str) -> Tensor:
+    stride, pad, taps = level_of(name)
     quads = {(0, 0): [[approx[..., p::2, q::2] for q in (0, 1)] for p in (0, 1)]}
     for (first, second), bands in PAIRS:
         real_1, imag_1 = details[:, :, first].unbind(2)
@@ -210,7 +220,7 @@ class _Analysis(torch.autograd.Function):
     """The compiled level with its adjoint as backward: autodiff would zero-fill every slice."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, name: str, mode: str) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, name: str | Level, mode: str) -> tuple[Tensor, Tensor]:
         ctx.name, ctx.mode = name, mode
         return _analyse_shifted(x, name, mode)
 
@@ -221,7 +231,7 @@ class _Analysis(torch.autograd.Function):
 
 class _Synthesis(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, approx: Tensor, details: Tensor, name: str, mode: str) -> Tensor:
+    def forward(ctx: Any, approx: Tensor, details: Tensor, name: str | Level, mode: str) -> Tensor:
         ctx.name, ctx.mode = name, mode
         return _synthesise_shifted(approx, details, name, mode)
 
@@ -230,8 +240,8 @@ class _Synthesis(torch.autograd.Function):
         return *_Analysis.apply(gradients[0], ctx.name, ctx.mode), None, None
 
 
-def _map(name: str, mode: str, size: tuple[int, int]) -> BankMap:
-    stride, pad, ((low_0, low_1), (high_0, high_1)) = LEVELS[name]
+def _map(name: str | Level, mode: str, size: tuple[int, int]) -> BankMap:
+    stride, pad, ((low_0, low_1), (high_0, high_1)) = level_of(name)
     bank = Bank((low_0, high_1, low_1, high_0), stride, 1, pad, pad)
     return BankMap(bank, mode, size, "oriented")
 
@@ -242,13 +252,15 @@ def _wants_plain() -> bool:
     return compiling and torch._C._are_functorch_transforms_active()
 
 
-def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def analyse(
+    x: Tensor, name: str | Level, mode: str, kernel: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """One level down.
 
     Args:
         x: (B, C, H, W), float32 or float64, sides that the level's stride divides.
-        name: key of `LEVELS`.
-        mode: ``"symmetric"`` or ``"periodic"``.
+        name: key of `LEVELS`, or a `Level`.
+        mode: ``"symmetric"``, ``"periodic"`` or ``"zero"``.
         kernel: `dense_kernel`, where a module keeps it.
 
     Returns:
@@ -268,7 +280,7 @@ def analyse(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> tu
     return _analyse_dense(x, name, mode, kernel)
 
 
-def approximate(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -> Tensor:
+def approximate(x: Tensor, name: str | Level, mode: str, kernel: Tensor | None = None) -> Tensor:
     """The approximation that `analyse` gives, without the work for the details."""
     if has_torch_function((x,)):
         return handle_torch_function(approximate, (x,), x, name, mode, kernel)
@@ -279,7 +291,7 @@ def approximate(x: Tensor, name: str, mode: str, kernel: Tensor | None = None) -
 
 
 def synthesise(
-    approx: Tensor, details: Tensor, name: str, mode: str, kernel: Tensor | None = None
+    approx: Tensor, details: Tensor, name: str | Level, mode: str, kernel: Tensor | None = None
 ) -> Tensor:
     """One level up: the adjoint of `analyse` of the same name."""
     if has_torch_function((approx, details)):
@@ -287,7 +299,7 @@ def synthesise(
             synthesise, (approx, details), approx, details, name, mode, kernel
         )
     if fits(approx, details):
-        stride = LEVELS[name].stride
+        stride = level_of(name).stride
         size = (stride * details.shape[-2], stride * details.shape[-1])
         return _map(name, mode, size).transpose.apply(approx, details)[0]
     if _wants_plain():

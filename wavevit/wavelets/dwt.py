@@ -113,10 +113,9 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
         commutes with even circular shifts (tests/properties/test_dwt_laws.py,
         tests/properties/test_haar_laws.py). *Not* shift-invariant: an odd shift moves energy
         between the bands. Not local for what is no number: a NaN may spread along its whole
-        row and column. Half precision is computed in float32 and rounded once. Memory: Haar's
-        kernel allocates its output alone (and a few rows for each thread), plain Haar half an
-        image more; other filters up to 4.5 times the image at the peak, output included
-        (tests/unit/test_wavelet_memory.py).
+        row and column. Half precision is computed in float32 and rounded once. Memory: in
+        eager mode on the CPU its output and little more, a few rows for each thread of a kernel,
+        and without one a piece of a megabyte or two (tests/unit/test_wavelet_memory.py).
 
     Source:
         Mallat 1989; conventions of PyWavelets 1.9.

@@ -7,10 +7,10 @@ With `g` the taps in correlation order and `x̃` the extended signal, the two ma
 
 and each has three evaluations that agree to rounding, chosen by what is fast where:
 
-    loops                           on the CPU with the extra ``fast``, `wavevit.wavelets.bank_maps`
-    strided grouped convolution     large images, and every exported graph
-    two dense matrix products       small images in eager mode: the matrix of a side, border
-                                    included, is the transform of the identity
+    a `BankMap`                     on the CPU, `wavevit.wavelets.bank_maps`
+    strided grouped convolution     elsewhere for large images, and in every exported graph
+    two dense matrix products       elsewhere for small images in eager mode: the matrix of a side,
+                                    border included, is the transform of the identity
 
 The last two are torch's own operations, so derivatives of every order and direction are torch's.
 Half precision is computed in float32 and rounded once, at the end; autocast is kept out, because
@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.wavelets.bank_maps import BankMap, decimated, fits
+from wavevit.wavelets.bank_pieces import dense_pays
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filters import FilterBank, remember
 
@@ -39,10 +40,6 @@ __all__ = [
     "synthesise_joined",
 ]
 
-# Sides up to which the dense product was faster than the convolution on a CPU core, forward and
-# backward together: it costs the side per sample, where the convolution costs the taps.
-_DENSE_SIDE_PER_TAP = 24
-_DENSE_SIDES = (128, 320)  # whatever the taps, up to the first and never above the second
 _DENSE_IMAGES = 4  # with fewer, making the matrix costs more than it saves
 
 
@@ -172,9 +169,7 @@ def _spread_columns(c: Tensor, g: Tensor, crop: int) -> Tensor:
 def _dense_pays(images: int, height: int, width: int, bank: FilterBank) -> bool:
     if torch.compiler.is_compiling():
         return False
-    always, never = _DENSE_SIDES
-    limit = min(max(_DENSE_SIDE_PER_TAP * bank.length, always), never)
-    return images >= _DENSE_IMAGES and max(height, width) <= limit
+    return images >= _DENSE_IMAGES and dense_pays(height, width, bank.length)
 
 
 def _analysis_matrix(side: int, bank: FilterBank, mode: str, like: Tensor) -> Tensor:

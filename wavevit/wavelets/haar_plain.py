@@ -22,6 +22,8 @@ __all__ = [
     "undecimated_adjoint",
 ]
 
+_SAMPLES = 2**16  # of each corner in one piece: half a megabyte of sums and differences
+
 
 def butterfly(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The symmetric orthonormal 4 x 4 map of a block, its own inverse."""
@@ -99,14 +101,24 @@ def adjoint(coefficients: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _butterfly_into(targets: tuple[Tensor, ...], sources: tuple[Tensor, ...]) -> None:
-    a, b, c, d = sources
-    top, bottom = torch.add(a, b).mul_(0.5), torch.add(c, d).mul_(0.5)
-    torch.add(top, bottom, out=targets[0])
-    torch.sub(top, bottom, out=targets[1])
-    torch.sub(a, b, out=top).mul_(0.5)
-    torch.sub(c, d, out=bottom).mul_(0.5)
-    torch.add(top, bottom, out=targets[2])
-    torch.sub(top, bottom, out=targets[3])
+    for pieces in zip(*map(_pieces, (*targets, *sources)), strict=True):
+        a, b, c, d = pieces[4:]
+        top, bottom = torch.add(a, b).mul_(0.5), torch.add(c, d).mul_(0.5)
+        torch.add(top, bottom, out=pieces[0])
+        torch.sub(top, bottom, out=pieces[1])
+        torch.sub(a, b, out=top).mul_(0.5)
+        torch.sub(c, d, out=bottom).mul_(0.5)
+        torch.add(top, bottom, out=pieces[2])
+        torch.sub(top, bottom, out=pieces[3])
+
+
+def _pieces(x: Tensor) -> list[Tensor]:
+    """(B, C, h, w) as few planes at a time: what lies between two steps stays in a cache."""
+    most = max(_SAMPLES // max(x.shape[-2] * x.shape[-1], 1), 1)
+    channels = max(x.shape[1], 1)
+    if most >= channels:
+        return list(x.split(most // channels))
+    return [piece for image in x.split(1) for piece in image.split(most, dim=1)]
 
 
 def analysis_eager(x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.dwt import check_bands, crop
+from wavevit.wavelets.free_sizes import exporting
 
 __all__ = ["Lifting"]
 
@@ -124,9 +125,17 @@ class Lifting(nn.Module):
         return F.conv2d(half, kernel.to(half.dtype), groups=self.channels)
 
     def _split(self, x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-        if x.shape[dim] % 2:
-            x = torch.cat([x, x.narrow(dim, x.shape[dim] - 1, 1)], dim=dim)
-        even, odd = x.unflatten(dim, (-1, 2)).unbind(dim)
+        side = x.shape[dim]
+        if exporting():  # nothing may ask whether a free side is odd
+            left = 2 * torch.arange((side + 1) // 2, device=x.device)
+            even, odd = (
+                x.index_select(dim, left),
+                x.index_select(dim, (left + 1).clamp(max=side - 1)),
+            )
+        else:
+            if side % 2:
+                x = torch.cat([x, x.narrow(dim, side - 1, 1)], dim=dim)
+            even, odd = x.unflatten(dim, (-1, 2)).unbind(dim)
         for predict, update in self.weight[0 if dim == -1 else 1]:
             odd = odd - self._filtered(even, predict, dim, 0)
             even = even + self._filtered(odd, update, dim, 1)
@@ -139,4 +148,8 @@ class Lifting(nn.Module):
         for predict, update in self.weight[0 if dim == -1 else 1].flip(0):
             even = even - self._filtered(odd, update, dim, 1)
             odd = odd + self._filtered(even, predict, dim, 0)
+        if exporting():  # joining the new axis to a free side would divide by it
+            half = even.shape[dim]
+            place = torch.arange(2 * half, device=even.device)
+            return torch.cat([even, odd], dim=dim).index_select(dim, place // 2 + place % 2 * half)
         return torch.stack([even, odd], dim=dim).flatten(dim - 1, dim)

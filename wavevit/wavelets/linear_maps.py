@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["LinearMap", "MapFunction", "applied", "is_ordinary", "merged", "split"]
+__all__ = ["LinearMap", "MapFunction", "applied", "is_derived", "is_ordinary", "merged", "split"]
 
 
 class LinearMap(Protocol):
@@ -36,14 +36,19 @@ class LinearMap(Protocol):
 
 def applied(linear_map: LinearMap, tensors: Sequence[Tensor]) -> list[Tensor]:
     """The map outside any compiler, with derivatives where somebody may ask for them."""
-    if torch._C._are_functorch_transforms_active() or any(map(_is_derived, tensors)):
+    if is_derived(*tensors):
         return list(MapFunction.apply(linear_map, *tensors))
     return _eagerly(linear_map, tensors)
 
 
-def _is_derived(x: Tensor) -> bool:
-    # A level of forward mode stays open as long as there are dual numbers.
-    return (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0
+def is_derived(*tensors: Tensor) -> bool:
+    """Whether anybody may ask for a derivative of what is made of these tensors, or maps over them.
+
+    A level of forward mode stays open as long as there are dual numbers.
+    """
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return True
+    return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
 
 
 def _eagerly(linear_map: LinearMap, tensors: Sequence[Tensor]) -> list[Tensor]:

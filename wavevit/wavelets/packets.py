@@ -40,9 +40,8 @@ def wavepacket2(
         Equal to ``pywt.WaveletPacket2D`` and inverted by `iwavepacket2`, for every wavelet and
         mode (tests/properties/test_dwt_laws.py); for Haar and sizes that ``2**level`` divides, an
         orthonormal change of basis of each block of ``2**level`` pixels a side
-        (tests/properties/test_haar_laws.py). Haar's kernel allocates its output alone; plain Haar
-        2.5 times, other filters up to 4.5 times that at the peak
-        (tests/unit/test_wavelet_memory.py).
+        (tests/properties/test_haar_laws.py). In eager mode on the CPU Haar's kernel allocates its
+        output alone, everything else one level more (tests/unit/test_wavelet_memory.py).
     """
     check_image(x)
     bank = filter_bank(wavelet)

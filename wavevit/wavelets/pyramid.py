@@ -182,7 +182,7 @@ def waverec2(
     Guarantees:
         ``waverec2(wavedec2(x), output_size=x.shape[-2:])`` is `x` to the dtype's rounding
         (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py). Haar's kernel
-        allocates its output alone; plain Haar 2.75 times that at the peak
-        (tests/unit/test_wavelet_memory.py).
+        allocates its output alone, other filters a quarter more; plain Haar, which joins the bands
+        of a level, 2.25 times that (tests/unit/test_wavelet_memory.py).
     """
     return recompose(pyramid, filter_bank(wavelet), mode, output_size)

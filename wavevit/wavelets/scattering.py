@@ -20,9 +20,10 @@ from wavevit.wavelets.dtcwt import (
     Kernels,
     check_banks,
     check_dtcwt_level,
-    decompose,
+    steps_of,
 )
 from wavevit.wavelets.dtcwt_levels import compute_dtype
+from wavevit.wavelets.dtcwt_tree import decompose
 
 __all__ = ["Scattering2", "scattering2", "scattering_paths", "smooth_magnitude"]
 
@@ -153,17 +154,18 @@ def _scatter(
     _check_bias(bias)
     check_dtcwt_level(scales, x.shape[-2], x.shape[-1], "scales")
 
+    steps = steps_of(biort, qshift, mode, kernels)
+
     def split(maps: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
         """Low-pass at the output's resolution, and magnitudes (B, C, 6, h, w), fine to coarse."""
-        approximations, bands = decompose(maps, levels, biort, qshift, mode, kernels)
+        approximations, bands = decompose(maps, levels, steps)
         low = F.avg_pool2d(approximations[-1], 2)  # the mean of the four trees
         return low, [smooth_magnitude(band, bias) for band in bands]
 
     def low_pass(maps: Tensor, levels: int) -> Tensor:
         if levels == 0:
             return maps
-        skip = [True] * levels
-        approximations, _ = decompose(maps, levels, biort, qshift, mode, kernels, skip)
+        approximations, _ = decompose(maps, levels, steps, skip=[True] * levels)
         return F.avg_pool2d(approximations[-1], 2)
 
     channels = x.shape[1]

@@ -24,6 +24,8 @@ from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
+from wavevit.wavelets.haar_maps import has_kernel
+from wavevit.wavelets.linear_maps import is_derived
 
 __all__ = ["check_levels", "filter_axis", "iswt2", "swt2"]
 
@@ -48,8 +50,10 @@ def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tenso
     Guarantees:
         Equal to ``pywt.swt2`` where PyWavelets takes the size; commutes with every circular
         shift; inverted by `iswt2`; right derivatives of every order
-        (tests/properties/test_swt_laws.py). One level of Haar allocates its output alone, four
-        images; other filters eleven at the peak (tests/unit/test_wavelet_memory.py).
+        (tests/properties/test_swt_laws.py). One level allocates its output alone, four images, and
+        without a kernel half an image more; several levels of filters other than Haar take one
+        level beside it, and twice the output where a gradient is asked for
+        (tests/unit/test_wavelet_memory.py).
 
     Source:
         Nason & Silverman 1995; Holschneider et al. 1989 (à trous); conventions of PyWavelets 1.9.
@@ -76,17 +80,30 @@ def forward_levels(
         return handle_torch_function(forward_levels, (x,), x, bank, level, taps, mode)
 
     def compute(image: Tensor) -> Tensor:
-        if bank.is_haar and mode == "periodic":
+        if mode == "periodic" and _is_haars(image, bank):
             return haar_undecimated(image, level)
         step = _step(image, bank, taps, mode)
+        if level == 1:
+            return step(image, 1)[:, :, None]
+        if fits(image) and not is_derived(image):
+            shape = (*image.shape[:2], level, 4, *image.shape[2:])
+            result = image.new_empty(shape)
+            for j in range(level):
+                result[:, :, level - 1 - j] = step(image, 2**j)
+                image = result[:, :, level - 1 - j, 0]
+            return result
         levels: list[Tensor] = []
         for j in range(level):
             levels.append(step(image, 2**j))
             image = levels[-1][:, :, 0]
-        # Stacking would copy four times the image; one level is a view of what there is.
-        return torch.stack(levels[::-1], dim=2) if level > 1 else levels[0][:, :, None]
+        return torch.stack(levels[::-1], dim=2)  # twice the memory, but every transform maps it
 
     return in_compute_dtype(x, compute)
+
+
+def _is_haars(x: Tensor, bank: FilterBank) -> bool:
+    """Whether Haar's own functions are the ones for `x`: they have a kernel, or nothing `fits`."""
+    return bank.is_haar and (has_kernel(x) or not fits(x))
 
 
 def _step(
@@ -154,7 +171,7 @@ def backward_levels(c: Tensor, bank: FilterBank, taps: Tensor | None = None) -> 
     def compute(c: Tensor) -> Tensor:
         approx = c[:, :, 0, 0]
         level = c.shape[2]
-        loops = fits(c) and not bank.is_haar
+        loops = fits(c) and not _is_haars(c, bank)
         g = None if loops else bank_taps(taps, bank, "synthesis", c).flip(-1) / 2
         for index in range(level):
             spacing, details = 2 ** (level - 1 - index), c[:, :, index, 1:]

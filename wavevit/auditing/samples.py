@@ -1,4 +1,4 @@
-"""How much an audit looks at. The defaults take a ViT-Ti about a minute on two quiet cores."""
+"""How much an audit looks at. The defaults aim at under two minutes for a ViT-Ti."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ moves the image by half a patch at most and mirrors the border instead of wrappi
 
 Beside the standard measures: accuracy under the worst of 81 crops within ±8 px, two pixels apart,
 on 240 crops. ``group_average`` takes 64 calls and is measured on 144 crops (24 of them for the
-worst case, 24 for R).
+worst case, 24 for R, 3 for the condition number; 3 GB of memory).
 
 Command: ``python -m experiments.run crop_shift && python -m experiments.report crop_shift``. Runs
 of `alias_free`, `backbones` or `patch_vs_wavelet` in the same folder and of the same code are not

@@ -31,6 +31,7 @@ AXES = {
     "stage_norm": (False, True),
     "token_norm": (False, True),
     "norm": NORMS,
+    "spectral_control": (False, True),
     "activation": ACTIVATIONS,
     "pool": ("avg", "power"),
     "alignment": tuple(name for name in METHODS if name != "group_average"),  # P² calls

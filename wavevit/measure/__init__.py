@@ -1,5 +1,7 @@
 """Instruments: callables and images in, figures with units out. They know no model class."""
 
+from wavevit.layers.lipschitz import NoLipschitzBound
+from wavevit.measure.certified import CertifiedLipschitz, certified_lipschitz
 from wavevit.measure.continuity import LocalLipschitz, local_lipschitz
 from wavevit.measure.cost import Cost, cost, latency_ratios
 from wavevit.measure.depth import (
@@ -36,6 +38,7 @@ __all__ = [
     "AdversarialShiftAccuracy",
     "AliasingNorm",
     "AttentionDistance",
+    "CertifiedLipschitz",
     "Cost",
     "EffectiveRank",
     "EquivarianceError",
@@ -43,6 +46,7 @@ __all__ = [
     "JumpScan",
     "LocalLipschitz",
     "NTermError",
+    "NoLipschitzBound",
     "ReceptiveField",
     "ScaleSensitivity",
     "ShiftConsistency",
@@ -52,6 +56,7 @@ __all__ = [
     "aliasing_norm",
     "attention_distance",
     "center_crop",
+    "certified_lipschitz",
     "cost",
     "effective_rank",
     "equivariance_error",

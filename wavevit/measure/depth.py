@@ -16,7 +16,13 @@ from torch.overrides import TorchFunctionMode
 from wavevit.checks import check_at_least, check_image, fail
 from wavevit.measure.evaluation import Model, evaluation_mode
 
-__all__ = ["AttentionDistance", "ReceptiveField", "attention_distance", "receptive_field"]
+__all__ = [
+    "AttentionDistance",
+    "ReceptiveField",
+    "WatchAttention",
+    "attention_distance",
+    "receptive_field",
+]
 
 _MOST_PREFIX = 16  # class and register tokens
 _SOFTMAX = (torch.softmax, torch.Tensor.softmax, F.softmax)
@@ -133,8 +139,12 @@ class AttentionDistance:
         return tuple(sum(heads) / len(heads) for heads in self.pixels)
 
 
-class _Attention(TorchFunctionMode):
-    """Looks at every attention matrix (B, heads, N, M) that goes by."""
+class WatchAttention(TorchFunctionMode):
+    """Looks at every attention matrix (B, heads, N, M) that goes by.
+
+    Args:
+        look: is given each of them.
+    """
 
     def __init__(self, look: Callable[[Tensor], None]) -> None:
         super().__init__()
@@ -236,7 +246,8 @@ def attention_distance(model: Model, images: Tensor) -> AttentionDistance:
         layers.append(_mean_distance(weights.detach(), images))
 
     # The plain attention: inside the fused one nothing can be seen, and one call is one layer.
-    with torch.no_grad(), evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), _Attention(look):
+    plain = sdpa_kernel(SDPBackend.MATH)
+    with torch.no_grad(), evaluation_mode(model), plain, WatchAttention(look):
         model(images)
     if not layers:
         fail("model", "at least one attention over tokens", "a model without any")

@@ -161,8 +161,13 @@ class BackboneConfig:
         scales: wavelet levels of the ``"alias_free"`` tokenizer.
         low_pass: remove what would alias in the ``"alias_free"`` tokenizer and the
             ``"band_limited"`` downsampling; False strides plainly (the ablation of both).
-        norm: of tokens in blocks and after stages: ``"token"`` (LayerNorm) or ``"map"`` (one size
-            for the whole map).
+        norm: of tokens in blocks, in downsampling and after stages: ``"token"`` (LayerNorm),
+            ``"map"`` (one size for the whole map) or ``"center"`` (the mean is subtracted, nothing
+            is divided by).
+        spectral_control: no linear map of the stages lengthens a vector (`BoundedLinear`), and
+            residual branches have a learned gain that starts at one over their number. With
+            ``"center"`` norms and ``"lipschitz"`` mixers the whole backbone then has a Lipschitz
+            constant that is proved (`wavevit.measure.certified_lipschitz`).
         activation: of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or ``"gate"``
             (a product, without aliasing).
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
@@ -199,6 +204,7 @@ class BackboneConfig:
     scales: int = 2
     low_pass: bool = True
     norm: str = "token"
+    spectral_control: bool = False
     activation: str = "gelu"
     token_norm: bool = False
     stage_norm: bool = False

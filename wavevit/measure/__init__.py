@@ -30,6 +30,7 @@ from wavevit.measure.shift import (
 )
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, shifted
 from wavevit.measure.spectrum import AliasingNorm, FrameBounds, aliasing_norm, frame_bounds
+from wavevit.measure.ties import TieSlope, tie_slope
 from wavevit.measure.vocabulary import EffectiveRank, NTermError, effective_rank, n_term_error
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "ScaleSensitivity",
     "ShiftConsistency",
     "ShiftSensitivity",
+    "TieSlope",
     "TokenTurnover",
     "adversarial_shift_accuracy",
     "aliasing_norm",
@@ -73,6 +75,7 @@ __all__ = [
     "shift_consistency",
     "shift_sensitivity",
     "shifted",
+    "tie_slope",
     "token_change",
     "token_turnover",
 ]

@@ -80,6 +80,7 @@ def _steepest(
     model: Model, images: Tensor, direction: Tensor, iterations: int
 ) -> tuple[Tensor, Tensor]:
     """Norm of the Jacobian and condition number of each image of a batch."""
+    images = images.contiguous()  # forward mode writes beside every number: none may be shared
 
     def norms(x: Tensor) -> Tensor:
         return x.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)

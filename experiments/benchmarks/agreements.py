@@ -198,7 +198,9 @@ def jacobians() -> list[Row]:
             model = timm_model("test_vit", **arguments).double()
         else:
             model = create_model(name, **arguments).double().eval()
-        matrices = [torch.func.jacrev(model)(image[None]).reshape(5, -1) for image in images]
+        matrices = [
+            torch.func.jacrev(model)(image[None]).detach().reshape(5, -1) for image in images
+        ]
         theirs = max(float(torch.linalg.svdvals(matrix)[0]) for matrix in matrices)
         for iterations in (10, 50):
             ours = max(local_lipschitz(model, images, iterations=iterations).absolute)

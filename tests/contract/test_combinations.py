@@ -32,6 +32,7 @@ AXES = {
     "stage_norm": (False, True),
     "token_norm": (False, True),
     "norm": NORMS,
+    "spectral_control": (False, True),
     "activation": ACTIVATIONS,
     "low_pass": LOW_PASSES,
     "pool": ("avg", "power"),

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.band_limit import dirichlet
+from wavevit.layers.lipschitz import GELU_CONSTANT
 from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["ACTIVATIONS", "Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
@@ -41,6 +42,10 @@ class Gelu(Activation):
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return F.gelu(x)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """The largest derivative, at √2."""
+        return GELU_CONSTANT
 
 
 class _Dealiased(Activation):
@@ -105,6 +110,7 @@ class Gate(_Dealiased):
 
     inputs = 2
     symmetry = Symmetry(1, alias_free=True)
+    unbounded = "multiplies tokens with tokens: its slope grows with their size"
 
     def finer(self, side: int) -> int:
         return max(3 * ((side - 1) // 2) + 1, side)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from wavevit.layers.blocks import DropPath
 from wavevit.layers.mixers import PoolingAttention
+from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -28,6 +29,7 @@ class AttentionDownsample(Part):
         padding: borders of the maximum, ``"zeros"`` (nothing beyond them) or ``"circular"``.
         drop_path: rate of stochastic depth of both branches.
         eps: of the norms.
+        norm: of `NORMS`.
 
     Source:
         Li et al. 2022 (MViT v2), section 4.1 and figure 2.
@@ -42,13 +44,14 @@ class AttentionDownsample(Part):
         padding: str,
         drop_path: float,
         eps: float = 1e-6,
+        norm: str = "token",
     ) -> None:
         super().__init__()
         self.border = padding
-        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.norm1 = make_norm(norm, dim, eps)
         self.mixer = mixer
         self.shortcut = nn.Linear(dim, out_dim) if dim != out_dim else None
-        self.norm2 = nn.LayerNorm(out_dim, eps=eps)
+        self.norm2 = make_norm(norm, out_dim, eps)
         self.mlp = mlp
         self.drop_path = DropPath(drop_path)
         self.symmetry = Symmetry.combine([mixer.symmetry, mlp.symmetry.at_stride(2)])

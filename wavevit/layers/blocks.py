@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from wavevit.layers.activations import Gate, make_activation
+from wavevit.layers.lipschitz import BranchGain, lipschitz_of
 from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
@@ -44,6 +47,10 @@ class Mlp(Part):
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, D) to the same shape."""
         return self.fc2(self.act(self.fc1(x), grid))
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """The product of the three."""
+        return math.prod(lipschitz_of(part) for part in (self.fc1, self.act, self.fc2))
 
 
 class ConvMlp(Part):
@@ -95,19 +102,34 @@ class Block(nn.Module):
         drop_path: rate of stochastic depth of both branches.
         eps: of the normalisations.
         norm: of `NORMS`.
+        gain: start of a learned factor of both branches (`BranchGain`); None for none.
     """
 
     def __init__(
-        self, dim: int, mixer: Part, mlp: Part, drop_path: float, eps: float, norm: str = "token"
+        self,
+        dim: int,
+        mixer: Part,
+        mlp: Part,
+        drop_path: float,
+        eps: float,
+        norm: str = "token",
+        gain: float | None = None,
     ) -> None:
         super().__init__()
         self.norm1 = make_norm(norm, dim, eps)
         self.mixer = mixer
+        self.gain1 = nn.Identity() if gain is None else BranchGain(dim, gain)
         self.norm2 = make_norm(norm, dim, eps)
         self.mlp = mlp
+        self.gain2 = nn.Identity() if gain is None else BranchGain(dim, gain)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, D) on a grid (h, w) to the same shape."""
-        x = x + self.drop_path(self.mixer(self.norm1(x), grid))
-        return x + self.drop_path(self.mlp(self.norm2(x), grid))
+        x = x + self.drop_path(self.gain1(self.mixer(self.norm1(x), grid)))
+        return x + self.drop_path(self.gain2(self.mlp(self.norm2(x), grid)))
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """``(1 + branch) (1 + branch)``, each branch the product of its parts."""
+        branches = (self.norm1, self.mixer, self.gain1), (self.norm2, self.mlp, self.gain2)
+        return math.prod(1 + math.prod(lipschitz_of(p, tokens) for p in b) for b in branches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch.nn.functional as F
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from wavevit.checks import fail
 from wavevit.layers.band_limit import decimate
 from wavevit.layers.decimation import Decimation
-from wavevit.layers.norms import make_norm
+from wavevit.layers.lipschitz import NoLipschitzBound, lipschitz_of, wavelet_norm
+from wavevit.layers.norms import make_norm, norm_symmetry
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import Lifting, dwt2
@@ -50,6 +52,10 @@ class Downsample(Part, ABC):
     def project(self, x: Tensor) -> Tensor:
         """Tokens (B, N, D') to (B, N, out_dim)."""
 
+    def growth(self, grid: tuple[int, int]) -> float:
+        """What `halve` of a map with these sides lengthens by, over `lipschitz_bound`."""
+        return 1.0
+
     def forward(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         """Tokens (B, h·w, D) on grid (h, w) to the smaller ones and their grid."""
         smaller = self.halve(self.low_pass(x.transpose(1, 2).unflatten(2, grid)))
@@ -64,9 +70,9 @@ class PatchMerging(Downsample):
         Liu et al. 2021 (Swin), section 3.1.
     """
 
-    def __init__(self, dim: int, out_dim: int, eps: float = 1e-5) -> None:
+    def __init__(self, dim: int, out_dim: int, eps: float = 1e-5, norm: str = "token") -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(4 * dim, eps=eps)
+        self.norm = make_norm(norm, 4 * dim, eps)
         self.proj = nn.Linear(4 * dim, out_dim, bias=False)
         self.symmetry = Symmetry(2)
 
@@ -89,11 +95,13 @@ class ConvDownsample(Downsample):
 
     decimation = 1  # `blur_strides` sees the convolution itself
 
-    def __init__(self, dim: int, out_dim: int, padding: str, eps: float = 1e-6) -> None:
+    def __init__(
+        self, dim: int, out_dim: int, padding: str, eps: float = 1e-6, norm: str = "token"
+    ) -> None:
         super().__init__()
         self.border = padding
         self.conv = nn.Conv2d(dim, out_dim, 3, stride=2)
-        self.norm = nn.LayerNorm(out_dim, eps=eps)
+        self.norm = make_norm(norm, out_dim, eps)
         self.symmetry = Symmetry(2, circular=padding == "circular")
 
     def halve(self, image: Tensor) -> Tensor:
@@ -106,9 +114,9 @@ class ConvDownsample(Downsample):
 class _PooledDownsample(Downsample):
     """A fixed decimation of each channel, then norm and linear map."""
 
-    def __init__(self, dim: int, out_dim: int, eps: float) -> None:
+    def __init__(self, dim: int, out_dim: int, eps: float, norm: str) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.norm = make_norm(norm, dim, eps)
         self.proj = nn.Linear(dim, out_dim)
 
     def project(self, x: Tensor) -> Tensor:
@@ -122,8 +130,8 @@ class PoolDownsample(_PooledDownsample):
         Fan et al. 2021 (MViT), who found max and convolutional pooling close.
     """
 
-    def __init__(self, dim: int, out_dim: int, eps: float = 1e-6) -> None:
-        super().__init__(dim, out_dim, eps)
+    def __init__(self, dim: int, out_dim: int, eps: float = 1e-6, norm: str = "token") -> None:
+        super().__init__(dim, out_dim, eps, norm)
         self.symmetry = Symmetry(2)
 
     def halve(self, image: Tensor) -> Tensor:
@@ -139,8 +147,10 @@ class BlurPoolDownsample(_PooledDownsample):
 
     decimation = 1
 
-    def __init__(self, dim: int, out_dim: int, padding: str, eps: float = 1e-6) -> None:
-        super().__init__(dim, out_dim, eps)
+    def __init__(
+        self, dim: int, out_dim: int, padding: str, eps: float = 1e-6, norm: str = "token"
+    ) -> None:
+        super().__init__(dim, out_dim, eps, norm)
         self.blur = Decimation(5, padding)
         self.symmetry = Symmetry(2, circular=padding == "circular")
 
@@ -174,7 +184,7 @@ class BandLimitedDownsample(Downsample):
         self.norm = make_norm(norm, dim, eps)
         self.proj = nn.Linear(dim, out_dim)
         # A norm of each token of the smaller grid keeps that grid's steps only.
-        exact = low_pass == "ideal" and norm == "map"
+        exact = low_pass == "ideal" and norm_symmetry(norm).alias_free
         circular = low_pass != "short" or padding == "circular"
         self.symmetry = Symmetry(1 if exact else 2, circular, alias_free=exact)
 
@@ -194,16 +204,31 @@ class _SubbandDownsample(Downsample):
 
     kept: int  # subbands, in PyWavelets' order
 
-    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
+    def __init__(
+        self,
+        dim: int,
+        out_dim: int,
+        wavelet: str = "haar",
+        eps: float = 1e-6,
+        norm: str = "token",
+    ) -> None:
         super().__init__()
         self.wavelet = wavelet
-        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.norm = make_norm(norm, dim, eps)
         self.proj = nn.Linear(self.kept * dim, out_dim)
         self.symmetry = Symmetry(2)
 
     def transform(self, image: Tensor) -> Tensor:
         """Maps (B, D, H, W) to their subbands (B, D, 4, h, w)."""
         return dwt2(image, self.wavelet)
+
+    def growth(self, grid: tuple[int, int]) -> float:
+        """Of the wavelet step: it repeats the last row of an odd side."""
+        return wavelet_norm(self.wavelet, grid)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """Norm and projection; the wavelet step between them is `growth`."""
+        return math.prod(lipschitz_of(part) for part in (self.low_pass, self.norm, self.proj))
 
     def halve(self, image: Tensor) -> Tensor:
         normed = self.norm(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -225,6 +250,7 @@ class DWTDownsample(_SubbandDownsample):
         out_dim: channels going out.
         wavelet: name of the filter.
         eps: of the norm.
+        norm: of `NORMS`.
     """
 
     kept = 4
@@ -245,6 +271,7 @@ class LiftingDownsample(_SubbandDownsample):
         out_dim: channels going out.
         wavelet: what it is before training: ``"haar"`` or ``"bior2.2"`` (CDF 5/3).
         eps: of the norm.
+        norm: of `NORMS`.
 
     Raises:
         ValueError: another wavelet.
@@ -255,15 +282,26 @@ class LiftingDownsample(_SubbandDownsample):
     """
 
     kept = 4
+    unbounded = "learns its wavelet and declares no norm of it"
 
-    def __init__(self, dim: int, out_dim: int, wavelet: str = "haar", eps: float = 1e-6) -> None:
-        super().__init__(dim, out_dim, wavelet, eps)
+    def __init__(
+        self,
+        dim: int,
+        out_dim: int,
+        wavelet: str = "haar",
+        eps: float = 1e-6,
+        norm: str = "token",
+    ) -> None:
+        super().__init__(dim, out_dim, wavelet, eps, norm)
         if wavelet not in _LIFTING_STARTS:
             fail("wavelet", "'haar' or 'bior2.2' where lifting steps start as it", repr(wavelet))
         self.lifting = Lifting(dim, _LIFTING_STARTS[wavelet])
 
     def transform(self, image: Tensor) -> Tensor:
         return self.lifting(image)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        raise NoLipschitzBound(self, self.unbounded)
 
 
 class LowPassDownsample(_SubbandDownsample):
@@ -274,6 +312,7 @@ class LowPassDownsample(_SubbandDownsample):
         out_dim: channels going out.
         wavelet: name of the filter.
         eps: of the norm.
+        norm: of `NORMS`.
     """
 
     kept = 1

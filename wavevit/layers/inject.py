@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.layers.lipschitz import GELU_CONSTANT, lipschitz_of
 from wavevit.layers.tokenizers import SubbandNorm
 
 __all__ = ["DetailInjection"]
@@ -28,3 +29,9 @@ class DetailInjection(nn.Module):
         """Tokens (B, h·w, D) and details (B, C, 3, h, w) to tokens (B, h·w, D)."""
         bands = F.gelu(self.norm(details.flatten(1, 2)))
         return x + self.proj(bands.flatten(2).transpose(1, 2))
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """Of what is added, over the details; the tokens themselves pass with 1."""
+        return (
+            lipschitz_of(self.proj) * GELU_CONSTANT * float(self.norm.weight.detach().abs().max())
+        )

@@ -1,15 +1,17 @@
-"""What a token's size is measured against: its own channels, or the whole map."""
+"""What a token's size is measured against: its own channels, the whole map, or nothing."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
 
 from wavevit.layers.symmetry import Symmetry
 
-__all__ = ["NORMS", "MapNorm", "make_norm", "norm_symmetry"]
+__all__ = ["NORMS", "CenterNorm", "MapNorm", "make_norm", "norm_symmetry"]
 
-NORMS = ("token", "map")
+NORMS = ("token", "map", "center")
 
 
 class MapNorm(nn.Module):
@@ -38,12 +40,48 @@ class MapNorm(nn.Module):
         scale = (wide.square().mean(dim=dims, keepdim=True) + self.eps).rsqrt()
         return torch.addcmul(self.bias, x * scale.to(x.dtype), self.weight)
 
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """``max |gain| / √eps``: what a flat map is met with."""
+        return float(self.weight.detach().abs().max()) / math.sqrt(self.eps)
+
+
+class CenterNorm(nn.Module):
+    """Subtracts each token's mean over its channels and divides by nothing; a gain per channel.
+
+    Dividing by a token's own size is what makes a LayerNorm steep: its slope at a flat token is
+    ``1/√eps``. This is linear, and a projection before the gain.
+
+    Args:
+        dim: channels of a token.
+
+    Source:
+        Qi et al. 2023 (LipsFormer), who multiply by ``dim / (dim - 1)`` besides.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens (B, …, D) to the same shape."""
+        return torch.addcmul(self.bias, x - x.mean(dim=-1, keepdim=True), self.weight)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """The largest gain."""
+        return float(self.weight.detach().abs().max())
+
 
 def make_norm(kind: str, dim: int, eps: float) -> nn.Module:
     """The normalisation of that name."""
-    return MapNorm(dim, eps) if kind == "map" else nn.LayerNorm(dim, eps=eps)
+    match kind:
+        case "map":
+            return MapNorm(dim, eps)
+        case "center":
+            return CenterNorm(dim)
+    return nn.LayerNorm(dim, eps=eps)
 
 
 def norm_symmetry(kind: str) -> Symmetry:
     """What that normalisation keeps."""
-    return Symmetry(1, alias_free=kind == "map")
+    return Symmetry(1, alias_free=kind != "token")

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_choice
+from wavevit.layers.lipschitz import convolution_norm
 
 __all__ = ["PADDINGS", "DepthwiseConv", "pad_map", "pad_to_least", "pad_to_multiple"]
 
@@ -74,3 +75,7 @@ class DepthwiseConv(nn.Conv2d):
         # map of tokens has it already.
         x = x.contiguous(memory_format=torch.channels_last)
         return super().forward(pad_map(x, self.reach, self.border))
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """See `convolution_norm`."""
+        return convolution_norm(self)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-__all__ = ["POOLS", "pool_tokens"]
+__all__ = ["POOLS", "pool_constant", "pool_tokens"]
 
 POOLS = ("token", "avg", "power")
 
@@ -29,3 +31,12 @@ def pool_tokens(x: Tensor, how: str, prefix: int, eps: float) -> Tensor:
     if how == "avg":
         return mean
     return torch.cat([mean, (places.var(dim=2, correction=0) + eps).sqrt()], dim=1)
+
+
+def pool_constant(how: str, places: int) -> float:
+    """Lipschitz constant of `pool_tokens` over a map of that many places, exact.
+
+    A mean over N places is 1/√N long; a standard deviation sees what the mean does not, with the
+    same factor.
+    """
+    return 1 / math.sqrt(places) if how in ("avg", "power") else 1.0

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from wavevit.checks import check_multiple
+from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -37,6 +38,10 @@ class LearnedPosition(Part):
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, T + h·w, D) to the same shape."""
         return x + self._resampled(grid).to(x.dtype)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """Adding what does not depend on the tokens changes no difference."""
+        return 1.0
 
     def _resampled(self, grid: tuple[int, int]) -> Tensor:
         # In a graph with free sizes the grid is a symbol: the resampling stays in, and is exact.
@@ -79,6 +84,10 @@ class SinCosPosition(Part):
         places = torch.cat([columns, rows], dim=2).flatten(0, 1).to(x.dtype)
         return x + F.pad(places, (0, 0, x.shape[1] - places.shape[0], 0))
 
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """Adding what does not depend on the tokens changes no difference."""
+        return 1.0
+
 
 class ConvPosition(Part):
     """A depthwise 3 x 3 convolution added to the tokens: neighbours instead of addresses.
@@ -100,6 +109,10 @@ class ConvPosition(Part):
         places = places + self.conv(image).flatten(2).transpose(1, 2)
         return torch.cat([prefix, places], dim=1) if prefix.shape[1] else places
 
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """The tokens, and the convolution of them."""
+        return 1 + lipschitz_of(self.conv)
+
 
 class NoPosition(Part):
     """Nothing added: the network sees a set of tokens."""
@@ -108,3 +121,7 @@ class NoPosition(Part):
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return x
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """Nothing is done."""
+        return 1.0

@@ -48,7 +48,9 @@ class Rotary(Part):
         if not self.closes:
             return places * rates
         waves = (rates * side / math.tau).round().clamp_min(1).long()
-        return (places * waves % side).to(dtype) * (math.tau / side)
+        # A tensor, because ONNX takes no remainder of a side that is a symbol.
+        circle = torch.full((), side, device=device, dtype=waves.dtype)
+        return (places * waves % circle).to(dtype) * (math.tau / side)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Queries or keys (B, heads, T + h·w, d); the first T have no place and stay."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from wavevit.layers.lipschitz import NoLipschitzBound
+
 __all__ = ["Part", "Symmetry"]
 
 
@@ -54,12 +56,25 @@ class Symmetry:
 
 
 class Part(nn.Module):
-    """A module that declares the shifts it keeps.
+    """A module that declares the shifts it keeps, and its Lipschitz constant where it has one.
 
     Attributes:
         symmetry: see there.
         any_size: of a tokenizer: it takes images whose sides its stride does not divide.
+        unbounded: why there is no Lipschitz constant, to be read after the part's name.
     """
 
     symmetry: Symmetry
     any_size = False
+    unbounded = "declares no Lipschitz constant"
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """What no difference of outputs divided by that of inputs exceeds (Euclidean norms).
+
+        Args:
+            tokens: length of the sequence, for what depends on it; None for any length.
+
+        Raises:
+            NoLipschitzBound: the part has no such constant.
+        """
+        raise NoLipschitzBound(self, self.unbounded)

@@ -1,5 +1,7 @@
 """Instruments: callables and images in, figures with units out. They know no model class."""
 
+from wavevit.layers.lipschitz import NoLipschitzBound
+from wavevit.measure.certified import CertifiedLipschitz, certified_lipschitz
 from wavevit.measure.continuity import LocalLipschitz, local_lipschitz
 from wavevit.measure.cost import Cost, cost, latency_ratios
 from wavevit.measure.depth import (
@@ -28,6 +30,7 @@ from wavevit.measure.shift import (
 )
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, shifted
 from wavevit.measure.spectrum import AliasingNorm, FrameBounds, aliasing_norm, frame_bounds
+from wavevit.measure.ties import TieSlope, tie_slope
 from wavevit.measure.vocabulary import EffectiveRank, NTermError, effective_rank, n_term_error
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "AdversarialShiftAccuracy",
     "AliasingNorm",
     "AttentionDistance",
+    "CertifiedLipschitz",
     "Cost",
     "EffectiveRank",
     "EquivarianceError",
@@ -43,15 +47,18 @@ __all__ = [
     "JumpScan",
     "LocalLipschitz",
     "NTermError",
+    "NoLipschitzBound",
     "ReceptiveField",
     "ScaleSensitivity",
     "ShiftConsistency",
     "ShiftSensitivity",
+    "TieSlope",
     "TokenTurnover",
     "adversarial_shift_accuracy",
     "aliasing_norm",
     "attention_distance",
     "center_crop",
+    "certified_lipschitz",
     "cost",
     "effective_rank",
     "equivariance_error",
@@ -68,6 +75,7 @@ __all__ = [
     "shift_consistency",
     "shift_sensitivity",
     "shifted",
+    "tie_slope",
     "token_change",
     "token_turnover",
 ]

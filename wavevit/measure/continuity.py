@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wavevit.checks import check_at_least, check_image
 from wavevit.measure.evaluation import Model, evaluation_mode
+from wavevit.measure.intervals import Interval, median_interval
 
 __all__ = ["LocalLipschitz", "local_lipschitz"]
 
@@ -29,6 +30,11 @@ class LocalLipschitz:
     iterations: int
 
     @property
+    def interval(self) -> Interval:
+        """95 % interval of `median_absolute` over images (order statistics)."""
+        return median_interval(self.absolute)
+
+    @property
     def median_absolute(self) -> float:
         """Median of `absolute` over images."""
         return float(torch.tensor(self.absolute).median())
@@ -40,15 +46,16 @@ class LocalLipschitz:
 
 
 def local_lipschitz(
-    model: Model, images: Tensor, *, iterations: int = 10, seed: int = 0
+    model: Model, images: Tensor, *, iterations: int = 10, seed: int = 0, batch_size: int = 64
 ) -> LocalLipschitz:
-    """Power iteration on ``JᵀJ`` by forward- and reverse-mode products, all images at once.
+    """Power iteration on ``JᵀJ`` by forward- and reverse-mode products.
 
     Args:
         model: images to (B, …); a row may depend on its own image only.
         images: (N, C, H, W).
         iterations: steps; ten are within a few percent for networks.
         seed: of the start directions.
+        batch_size: images at a time.
 
     Returns:
         A `LocalLipschitz`.
@@ -60,8 +67,20 @@ def local_lipschitz(
     check_image(images, "images")
     check_at_least("iterations", iterations, 1)
     generator = torch.Generator().manual_seed(seed)
-    direction = torch.randn(images.shape, generator=generator, dtype=torch.float64)
-    direction = direction.to(images)
+    starts = torch.randn(images.shape, generator=generator, dtype=torch.float64).to(images)
+    absolute, relative = [], []
+    for batch, directions in zip(images.split(batch_size), starts.split(batch_size), strict=True):
+        slopes, conditions = _steepest(model, batch, directions, iterations)
+        absolute += slopes.tolist()
+        relative += conditions.tolist()
+    return LocalLipschitz(tuple(absolute), tuple(relative), iterations)
+
+
+def _steepest(
+    model: Model, images: Tensor, direction: Tensor, iterations: int
+) -> tuple[Tensor, Tensor]:
+    """Norm of the Jacobian and condition number of each image of a batch."""
+    images = images.contiguous()  # forward mode writes beside every number: none may be shared
 
     def norms(x: Tensor) -> Tensor:
         return x.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
@@ -79,5 +98,4 @@ def local_lipschitz(
             direction = pull(pushed)[0]
         pushed = torch.func.jvp(model, (images,), (unit(direction),))[1]
     absolute = norms(pushed.detach())
-    relative = absolute * norms(images) / norms(output.detach())
-    return LocalLipschitz(tuple(absolute.tolist()), tuple(relative.tolist()), iterations)
+    return absolute, absolute * norms(images) / norms(output.detach())

@@ -15,8 +15,15 @@ from torch.overrides import TorchFunctionMode
 
 from wavevit.checks import check_at_least, check_image, fail
 from wavevit.measure.evaluation import Model, evaluation_mode
+from wavevit.measure.intervals import Interval, mean_interval, standard_error
 
-__all__ = ["AttentionDistance", "ReceptiveField", "attention_distance", "receptive_field"]
+__all__ = [
+    "AttentionDistance",
+    "ReceptiveField",
+    "WatchAttention",
+    "attention_distance",
+    "receptive_field",
+]
 
 _MOST_PREFIX = 16  # class and register tokens
 _SOFTMAX = (torch.softmax, torch.Tensor.softmax, F.softmax)
@@ -42,17 +49,29 @@ class ReceptiveField:
     stderr: float
     images: int
 
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of `radius` (Student)."""
+        return mean_interval(self.radius, self.stderr, self.images)
+
 
 def receptive_field(
-    features: Callable[[Tensor], Tensor], images: Tensor, *, probes: int = 4, seed: int = 0
+    features: Callable[[Tensor], Tensor],
+    images: Tensor,
+    *,
+    probes: int = 4,
+    seed: int = 0,
+    batch_size: int = 64,
 ) -> ReceptiveField:
     """The effective receptive field of a feature map, by backpropagation from its middle cell.
 
     Args:
         features: images to a map (B, D, h, w); a row may depend on its own image only.
         images: (N, C, H, W). Borders cut a field off that is wider than the image.
-        probes: random mixtures of the cell's channels that are sent back, signs drawn.
+        probes: random mixtures of the cell's channels that are sent back, signs drawn, the same
+            for all images.
         seed: of the signs.
+        batch_size: images at a time.
 
     Returns:
         A `ReceptiveField`, in pixels.
@@ -69,21 +88,8 @@ def receptive_field(
     """
     check_image(images, "images")
     check_at_least("probes", probes, 1)
-    generator = torch.Generator().manual_seed(seed)
-    x = images.detach().requires_grad_()
-    energy = torch.zeros(len(images), *images.shape[-2:], dtype=torch.float64)
-    with torch.enable_grad(), evaluation_mode(features):
-        maps = features(x)
-        if not isinstance(maps, Tensor) or maps.ndim != 4:
-            got = f"shape {tuple(maps.shape)}" if isinstance(maps, Tensor) else type(maps).__name__
-            fail("features", "a map of shape (B, D, h, w)", got)
-        cell = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
-        if not cell.requires_grad:
-            fail("features", "an output that depends on the image", "one without a gradient")
-        for _ in range(probes):
-            signs = torch.randint(0, 2, cell.shape, generator=generator).to(cell) * 2 - 1
-            (gradient,) = torch.autograd.grad(cell, x, signs, retain_graph=True)
-            energy += gradient.double().square().sum(dim=1).cpu()
+    parts = [_gradient_energy(features, x, probes, seed) for x in images.split(batch_size)]
+    energy = torch.cat(parts)
     total = energy.sum(dim=(1, 2))
     if (total == 0).any():
         fail("features", "an output that depends on the image", "a gradient of 0")
@@ -99,10 +105,30 @@ def receptive_field(
     low, high = seen.min(dim=0).values, seen.max(dim=0).values
     rows_seen, columns_seen = (high - low + 1).tolist()
     count = len(images)
-    stderr = float(radii.std() / math.sqrt(count)) if count > 1 else math.inf
-    return ReceptiveField(
-        (rows_seen, columns_seen), float(radii.mean()), _half(share, reach), stderr, count
-    )
+    half, stderr = _half(share, reach), standard_error(radii)
+    return ReceptiveField((rows_seen, columns_seen), float(radii.mean()), half, stderr, count)
+
+
+def _gradient_energy(
+    features: Callable[[Tensor], Tensor], images: Tensor, probes: int, seed: int
+) -> Tensor:
+    """Squared gradient of the middle cell at each pixel, (B, H, W), summed over probes."""
+    generator = torch.Generator().manual_seed(seed)
+    x = images.detach().requires_grad_()
+    energy = torch.zeros(len(images), *images.shape[-2:], dtype=torch.float64)
+    with torch.enable_grad(), evaluation_mode(features):
+        maps = features(x)
+        if not isinstance(maps, Tensor) or maps.ndim != 4:
+            got = f"shape {tuple(maps.shape)}" if isinstance(maps, Tensor) else type(maps).__name__
+            fail("features", "a map of shape (B, D, h, w)", got)
+        cell = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
+        if not cell.requires_grad:
+            fail("features", "an output that depends on the image", "one without a gradient")
+        for _ in range(probes):
+            signs = torch.randint(0, 2, cell.shape[1:], generator=generator).to(cell) * 2 - 1
+            (gradient,) = torch.autograd.grad(cell, x, signs.expand_as(cell), retain_graph=True)
+            energy += gradient.double().square().sum(dim=1).cpu()
+    return energy
 
 
 def _half(share: Tensor, reach: Tensor) -> int:
@@ -128,13 +154,23 @@ class AttentionDistance:
     images: int
 
     @property
+    def interval(self) -> tuple[Interval, ...]:
+        """95 % interval of each layer's mean, in pixels (Student)."""
+        layers = zip(self.by_layer, self.stderr, strict=True)
+        return tuple(mean_interval(mean, stderr, self.images) for mean, stderr in layers)
+
+    @property
     def by_layer(self) -> tuple[float, ...]:
         """Mean over heads."""
         return tuple(sum(heads) / len(heads) for heads in self.pixels)
 
 
-class _Attention(TorchFunctionMode):
-    """Looks at every attention matrix (B, heads, N, M) that goes by."""
+class WatchAttention(TorchFunctionMode):
+    """Looks at every attention matrix (B, heads, N, M) that goes by.
+
+    Args:
+        look: is given each of them.
+    """
 
     def __init__(self, look: Callable[[Tensor], None]) -> None:
         super().__init__()
@@ -201,7 +237,7 @@ def _places(tokens: int, extent: tuple[float, float]) -> tuple[Tensor, int]:
     fail("model", f"attention over a grid that covers {extent} pixels", f"{tokens} tokens")
 
 
-def attention_distance(model: Model, images: Tensor) -> AttentionDistance:
+def attention_distance(model: Model, images: Tensor, *, batch_size: int = 32) -> AttentionDistance:
     """How far, in pixels, each head of each layer looks, weighted by attention.
 
     Every attention over tokens that the model computes is seen, however it is written:
@@ -213,7 +249,8 @@ def attention_distance(model: Model, images: Tensor) -> AttentionDistance:
 
     Args:
         model: anything that attends; its output is not looked at.
-        images: (N, C, H, W), run as one batch.
+        images: (N, C, H, W).
+        batch_size: images at a time.
 
     Returns:
         An `AttentionDistance`, in pixels.
@@ -230,21 +267,29 @@ def attention_distance(model: Model, images: Tensor) -> AttentionDistance:
         Dosovitskiy et al. 2021, appendix D.7.
     """
     check_image(images, "images")
-    layers: list[Tensor] = []  # (images, heads)
+    parts = [_distances(model, batch) for batch in images.split(batch_size)]
+    layers = [torch.cat(layer) for layer in zip(*parts, strict=True)]  # each (images, heads)
+    count = len(images)
+    means = [layer.mean(dim=1) for layer in layers]
+    errors = [standard_error(mean) for mean in means]
+    pixels = tuple(tuple(layer.mean(dim=0).tolist()) for layer in layers)
+    return AttentionDistance(pixels, tuple(errors), count)
+
+
+def _distances(model: Model, images: Tensor) -> list[Tensor]:
+    """Of each attention in the order in which it ran, (images, heads)."""
+    layers: list[Tensor] = []
 
     def look(weights: Tensor) -> None:
         layers.append(_mean_distance(weights.detach(), images))
 
     # The plain attention: inside the fused one nothing can be seen, and one call is one layer.
-    with torch.no_grad(), evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), _Attention(look):
+    plain = sdpa_kernel(SDPBackend.MATH)
+    with torch.no_grad(), evaluation_mode(model), plain, WatchAttention(look):
         model(images)
     if not layers:
         fail("model", "at least one attention over tokens", "a model without any")
-    count = len(images)
-    means = [layer.mean(dim=1) for layer in layers]
-    errors = [float(m.std() / math.sqrt(count)) if count > 1 else math.inf for m in means]
-    pixels = tuple(tuple(layer.mean(dim=0).tolist()) for layer in layers)
-    return AttentionDistance(pixels, tuple(errors), count)
+    return layers
 
 
 def _mean_distance(weights: Tensor, images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wavevit.checks import check_choice, fail
 from wavevit.measure.evaluation import Model, in_batches
+from wavevit.measure.intervals import Interval, mean_interval, standard_error, wilson
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, shifted
 
 __all__ = [
@@ -41,6 +42,11 @@ class EquivarianceError:
     shift: tuple[float, float]
     kind: str
     images: int
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of `relative` (Student)."""
+        return mean_interval(self.relative, self.stderr, self.images)
 
 
 def equivariance_error(
@@ -99,7 +105,7 @@ def equivariance_error(
     errors = errors / norms.clamp_min(torch.finfo(norms.dtype).tiny)
     relative = float(errors.mean())
     decibel = -20 * math.log10(relative) if relative > 0 else math.inf
-    stderr = float(errors.std() / math.sqrt(len(errors))) if len(errors) > 1 else math.inf
+    stderr = standard_error(errors)
     return EquivarianceError(relative, decibel, stderr, shift, kind, len(images))
 
 
@@ -126,6 +132,11 @@ class AdversarialShiftAccuracy:
     step: float
     kind: str
     images: int
+
+    @property
+    def interval(self) -> Interval:
+        """`low` and `high`."""
+        return self.low, self.high
 
 
 def adversarial_shift_accuracy(
@@ -195,14 +206,7 @@ def adversarial_shift_accuracy(
         if shift != (0, 0):
             standing = standing[right(shift, standing)]
     count = len(images)
-    low, high = _wilson(len(standing), count)
+    low, high = wilson(100 * len(standing) / count, count)
     return AdversarialShiftAccuracy(
         100 * len(standing) / count, 100 * plain / count, low, high, radius, step, kind, count
     )
-
-
-def _wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    share, scale = successes / trials, 1 + z * z / trials
-    middle = (share + z * z / (2 * trials)) / scale
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2)) / scale
-    return 100 * (middle - half), 100 * (middle + half)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from wavevit.checks import check_at_least, check_image, fail
 from wavevit.measure.evaluation import Model, in_batches
+from wavevit.measure.intervals import Interval, mean_interval, standard_error
 from wavevit.measure.shifting import center_crop
 
 __all__ = ["ScaleSensitivity", "scale_sensitivity", "zoomed"]
@@ -32,6 +32,12 @@ class ScaleSensitivity:
     values: tuple[float, ...]
     stderr: tuple[float, ...]
     images: int
+
+    @property
+    def interval(self) -> tuple[Interval, ...]:
+        """95 % interval of each value (Student), the distance between images taken as given."""
+        pairs = zip(self.values, self.stderr, strict=True)
+        return tuple(mean_interval(value, stderr, self.images) for value, stderr in pairs)
 
 
 def zoomed(windows: Tensor, zoom: float, crop_size: int) -> Tensor:
@@ -105,5 +111,5 @@ def scale_sensitivity(
         moved = in_batches(embed, zoomed(windows, zoom, crop_size), batch_size)
         change = (moved.flatten(1).double() - base).norm(dim=1)
         values.append(float(change.mean() / unit))
-        errors.append(float(change.std() / unit / math.sqrt(len(windows))))
+        errors.append(standard_error(change / unit))
     return ScaleSensitivity(tuple(zooms), tuple(values), tuple(errors), len(windows))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.measure.evaluation import Model, in_batches
+from wavevit.measure.intervals import Interval, mean_interval, standard_error, wilson, worth
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, shifted
 
 __all__ = [
@@ -32,6 +33,8 @@ class ShiftConsistency:
         percent: in [0, 100].
         stderr: binomial standard error of `percent`, pairs taken as independent.
         pairs: number of pairs.
+        trials: independent pairs that these are worth, from the number of images to `pairs`; the
+            pairs of one image are alike.
         max_shift: largest offset in pixels that was drawn.
         kind: shift model.
         seed: of the offsets.
@@ -40,9 +43,15 @@ class ShiftConsistency:
     percent: float
     stderr: float
     pairs: int
+    trials: float
     max_shift: int
     kind: str
     seed: int
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of `percent` (Wilson, with `trials`)."""
+        return wilson(self.percent, self.trials)
 
 
 def _crop_size(images: Tensor, crop_size: int | None, kind: str) -> tuple[int, int]:
@@ -92,7 +101,7 @@ def shift_consistency(
     spread = side // 7
     low, high = (-(spread // 2), spread - spread // 2) if kind == "crop" else (-spread, spread)
     fraction = 0.5 if kind == "subpixel" else 0.0
-    agreements = 0
+    agreements = []
     for _ in range(pairs_per_image):
         answers = []
         for extra in (0.0, fraction):
@@ -102,11 +111,12 @@ def shift_consistency(
                 for image, (dy, dx) in zip(images, offsets.tolist(), strict=True)
             ]
             answers.append(in_batches(model, torch.cat(moved), batch_size).argmax(dim=1))
-        agreements += int((answers[0] == answers[1]).sum())
-    pairs = pairs_per_image * len(images)
-    share = agreements / pairs
+        agreements.append(answers[0] == answers[1])
+    hits = torch.stack(agreements, dim=1)
+    pairs, share = hits.numel(), float(hits.double().mean())
     stderr = 100 * math.sqrt(share * (1 - share) / pairs)
-    return ShiftConsistency(100 * share, stderr, pairs, max(-low, high), kind, seed)
+    largest = max(-low, high)
+    return ShiftConsistency(100 * share, stderr, pairs, worth(hits), largest, kind, seed)
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,12 @@ class ShiftSensitivity:
     stderr: tuple[float, ...]
     kind: str
     images: int
+
+    @property
+    def interval(self) -> tuple[Interval, ...]:
+        """95 % interval of each value (Student), the distance between images taken as given."""
+        pairs = zip(self.values, self.stderr, strict=True)
+        return tuple(mean_interval(value, stderr, self.images) for value, stderr in pairs)
 
 
 def shift_sensitivity(
@@ -172,7 +188,7 @@ def shift_sensitivity(
             moved = in_batches(embed, shifted(images, direction, how, size), batch_size)
             change += (moved.flatten(1).double() - base).norm(dim=1) / 2
         values.append(float(change.mean() / unit))
-        errors.append(float(change.std() / unit / math.sqrt(len(images))))
+        errors.append(standard_error(change / unit))
     return ShiftSensitivity(tuple(shifts), tuple(values), tuple(errors), kind, len(images))
 
 
@@ -197,17 +213,27 @@ class TokenTurnover:
 
     Attributes:
         percent: in [0, 100].
+        stderr: standard error of `percent` over images.
         mean_change: mean relative change of a token, without unit.
         shift: in pixels, rows and columns.
         kind: shift model.
         tokens: number of tokens looked at.
+        images: number of images.
     """
 
     percent: float
+    stderr: float
     mean_change: float
     shift: tuple[float, float]
     kind: str
     tokens: int
+    images: int
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of `percent` (Student: the tokens of an image are alike)."""
+        low, high = mean_interval(self.percent, self.stderr, self.images)
+        return max(low, 0.0), min(high, 100.0)
 
 
 def token_turnover(
@@ -238,5 +264,13 @@ def token_turnover(
         fail("tokenize", "maps of shape (B, D, h, w)", f"shape {tuple(before.shape)}")
     after = in_batches(tokenize, shifted(images, shift, kind, size), batch_size)
     change = token_change(before, after)
-    percent = 100 * float((change > threshold).double().mean())
-    return TokenTurnover(percent, float(change.mean()), shift, kind, change.numel())
+    percents = 100 * (change > threshold).double().mean(dim=(1, 2))
+    return TokenTurnover(
+        float(percents.mean()),
+        standard_error(percents),
+        float(change.mean()),
+        shift,
+        kind,
+        change.numel(),
+        len(images),
+    )

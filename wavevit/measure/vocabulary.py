@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wavevit.checks import check_at_least, check_image, fail
 from wavevit.measure.evaluation import Model, in_batches
+from wavevit.measure.intervals import Interval, mean_interval, standard_error
 
 __all__ = ["EffectiveRank", "NTermError", "effective_rank", "n_term_error"]
 
@@ -32,6 +33,11 @@ class EffectiveRank:
     high: float
     dim: int
     samples: int
+
+    @property
+    def interval(self) -> Interval:
+        """`low` and `high`."""
+        return self.low, self.high
 
 
 def effective_rank(
@@ -75,8 +81,8 @@ def effective_rank(
         dtype=torch.float64,
     )
     # The spread of the halves around their own mean; a half has less rank than the whole.
-    error = 1.96 * float(halves.std())
-    return EffectiveRank(rank, rank - error, rank + error, features.shape[1], len(features))
+    low, high = mean_interval(rank, float(halves.std()), resamples)
+    return EffectiveRank(rank, low, high, features.shape[1], len(features))
 
 
 def _rank(features: Tensor) -> float:
@@ -103,6 +109,12 @@ class NTermError:
     errors: tuple[float, ...]
     stderr: tuple[float, ...]
     images: int
+
+    @property
+    def interval(self) -> tuple[Interval, ...]:
+        """95 % interval of each error (Student)."""
+        pairs = zip(self.errors, self.stderr, strict=True)
+        return tuple(mean_interval(error, stderr, self.images) for error, stderr in pairs)
 
 
 def n_term_error(
@@ -168,7 +180,5 @@ def n_term_error(
             results.append((missing.norm(dim=1) / norm).double())
     count = len(images)
     errors = tuple(float(result.mean()) for result in results)
-    stderr = tuple(
-        float(result.std() / math.sqrt(count)) if count > 1 else math.inf for result in results
-    )
+    stderr = tuple(standard_error(result) for result in results)
     return NTermError(tuple(shares), errors, stderr, count)

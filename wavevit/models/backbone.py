@@ -20,6 +20,7 @@ from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers import AliasFreeTokenizer, PatchTokenizer, SubbandTokenizer
 from wavevit.models.config import BackboneConfig
 from wavevit.models.grouping import layer_patterns, undecayed
+from wavevit.models.lipschitz import lipschitz_steps
 from wavevit.models.merge import merged
 from wavevit.models.parts import make_backbone_alignment, make_position, make_tokenizer
 from wavevit.models.stage import Stage
@@ -389,6 +390,8 @@ class Backbone(nn.Module):
             Outputs equal to rounding (tests/properties/test_merge_laws.py).
         """
         return merged(self)
+
+    lipschitz_steps = lipschitz_steps  # what `wavevit.measure.certified_lipschitz` asks for
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone, beside biases and norms."""

@@ -163,8 +163,13 @@ class BackboneConfig:
         low_pass: what removes that which would alias, in the ``"alias_free"`` tokenizer and the
             ``"band_limited"`` downsampling: ``"ideal"``, ``"short"`` (a few taps, open borders
             where `padding` is not circular) or ``"none"``, which strides plainly.
-        norm: of tokens in blocks and after stages: ``"token"`` (LayerNorm) or ``"map"`` (one size
-            for the whole map).
+        norm: of tokens in blocks, in downsampling and after stages: ``"token"`` (LayerNorm),
+            ``"map"`` (one size for the whole map) or ``"center"`` (the mean is subtracted, nothing
+            is divided by).
+        spectral_control: no linear map of the stages lengthens a vector (`BoundedLinear`), and
+            residual branches have a learned gain that starts at one over their number. With
+            ``"center"`` norms and ``"lipschitz"`` mixers the whole backbone then has a Lipschitz
+            constant that is proved (`wavevit.measure.certified_lipschitz`).
         activation: of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or ``"gate"``
             (a product, without aliasing).
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
@@ -202,6 +207,7 @@ class BackboneConfig:
     scales: int = 2
     low_pass: str = "ideal"
     norm: str = "token"
+    spectral_control: bool = False
     activation: str = "gelu"
     token_norm: bool = False
     stage_norm: bool = False

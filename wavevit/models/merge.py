@@ -2,7 +2,8 @@
 
 What is linear between two non-linearities can be one map. Here that is a block-Haar tokenizer
 without normalisation and activation (a patch convolution), and the wavelet step of a downsampling
-together with its projection (a convolution of kernel and stride 2).
+together with its projection (a convolution of kernel and stride 2). A `BoundedLinear` becomes the
+plain linear map that it is.
 
 What stays, and why: between the packet of the other tokenizers and their projection there is a
 GELU, and a packet with its gains as one strided convolution is slower than butterflies from four
@@ -21,6 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.layers.downsample import DWTDownsample, LowPassDownsample
+from wavevit.layers.lipschitz import (
+    BoundedLinear,
+    lipschitz_of,
+    matrix_of,
+    spectral_norm,
+    wavelet_norm,
+)
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers import PacketTokenizer, PatchTokenizer
@@ -51,7 +59,7 @@ class MergedDownsample(Part):
     def __init__(self, downsample: DWTDownsample | LowPassDownsample) -> None:
         super().__init__()
         self.norm, self.symmetry = downsample.norm, downsample.symmetry
-        weight = downsample.proj.weight.detach()
+        weight = matrix_of(downsample.proj).detach()
         bands = weight.unflatten(1, (downsample.kept, -1)).transpose(1, 2)[..., None, None]
         missing = 4 - downsample.kept  # a dropped band counts for nothing
         kernel = iwavepacket2(F.pad(bands, (0, 0, 0, 0, 0, missing)))  # (out, D, 2, 2)
@@ -66,6 +74,14 @@ class MergedDownsample(Part):
         grid = (blocks.shape[1], blocks.shape[2])
         return F.linear(blocks.flatten(3).flatten(1, 2), self.weight, self.bias), grid
 
+    def growth(self, grid: tuple[int, int]) -> float:
+        """Of a map with odd sides, whose last rows are repeated."""
+        return wavelet_norm("haar", grid)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """Norm and matrix; blocks share no token."""
+        return lipschitz_of(self.norm) * spectral_norm(self.weight)
+
 
 def merged(model: Model) -> Model:
     """See `Backbone.fold`."""
@@ -79,6 +95,10 @@ def merged(model: Model) -> Model:
 
 
 def _merged_part(part: nn.Module) -> nn.Module | None:
+    if isinstance(part, BoundedLinear):
+        plain = nn.Linear(part.in_features, part.out_features, device="meta")
+        plain.weight, plain.bias = nn.Parameter(part.bounded_weight()), part.bias
+        return plain
     if isinstance(part, DWTDownsample | LowPassDownsample) and part.wavelet == "haar":
         return MergedDownsample(part)
     if isinstance(part, PacketTokenizer) and (kernel := patch_kernel(part)) is not None:

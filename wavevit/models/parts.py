@@ -146,7 +146,9 @@ def make_mixer(config: BackboneConfig, index: int, block: int) -> Part:
             return GlobalAttention(dim, heads, config.qkv_bias, rotary)
         case "lipschitz":
             rotary = _rotary(config, stage, config.padding)
-            return LipschitzAttention(dim, heads, config.qkv_bias, rotary)
+            # Bounded maps leave a head's vectors about as long as the root of its channels.
+            length = (dim / heads) ** 0.5 if config.spectral_control else 1.0
+            return LipschitzAttention(dim, heads, config.qkv_bias, rotary, length)
         case "window":
             return WindowAttention(
                 dim,
@@ -200,29 +202,28 @@ def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Par
     stage = config.stages[index]
     if stage.downsample == "none":
         return None
-    dim, out, eps = config.stages[index - 1].embed_dim, stage.embed_dim, config.norm_eps
+    dim, out = config.stages[index - 1].embed_dim, stage.embed_dim
+    eps, norm = config.norm_eps, config.norm
     match stage.downsample:
         case "patch_merging":
-            return PatchMerging(dim, out, eps)
+            return PatchMerging(dim, out, eps, norm)
         case "conv":
-            return ConvDownsample(dim, out, config.padding, eps)
+            return ConvDownsample(dim, out, config.padding, eps, norm)
         case "pool":
-            return PoolDownsample(dim, out, eps)
+            return PoolDownsample(dim, out, eps, norm)
         case "attention":
             mixer, mlp = _pooling_attention(config, index, dim, 2), make_mlp(config, stage)
-            return AttentionDownsample(dim, out, mixer, mlp, config.padding, drop_path, eps)
+            return AttentionDownsample(dim, out, mixer, mlp, config.padding, drop_path, eps, norm)
         case "blur_pool":
-            return BlurPoolDownsample(dim, out, config.padding, eps)
+            return BlurPoolDownsample(dim, out, config.padding, eps, norm)
         case "dwt":
-            return DWTDownsample(dim, out, config.wavelet, eps)
+            return DWTDownsample(dim, out, config.wavelet, eps, norm)
         case "dwt_ll":
-            return LowPassDownsample(dim, out, config.wavelet, eps)
+            return LowPassDownsample(dim, out, config.wavelet, eps, norm)
         case "lifting":
-            return LiftingDownsample(dim, out, config.wavelet, eps)
+            return LiftingDownsample(dim, out, config.wavelet, eps, norm)
         case "band_limited":
-            return BandLimitedDownsample(
-                dim, out, config.low_pass, config.padding, eps, config.norm
-            )
+            return BandLimitedDownsample(dim, out, config.low_pass, config.padding, eps, norm)
     raise AssertionError(stage.downsample)
 
 

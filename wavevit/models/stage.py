@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from wavevit.layers.blocks import Block
 from wavevit.layers.inject import DetailInjection
+from wavevit.layers.lipschitz import bound_linear_maps
 from wavevit.layers.norms import make_norm, norm_symmetry
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.models.config import BackboneConfig
@@ -38,13 +39,18 @@ class Stage(Part):
             self.inject = DetailInjection(config.in_chans, dim, level=stride.bit_length() - 1)
         mixers = [make_mixer(config, index, block) for block in range(stage.depth)]
         mlps = [make_mlp(config, stage) for _ in range(stage.depth)]
+        gain = None
+        if config.spectral_control:  # one over the number of residual branches of the backbone
+            gain = 1 / sum(2 * other.depth for other in config.stages)
         self.blocks = nn.ModuleList(
-            Block(dim, mixer, mlp, rate, eps, config.norm)
+            Block(dim, mixer, mlp, rate, eps, config.norm, gain)
             for mixer, mlp, rate in zip(mixers, mlps, drop_path, strict=True)
         )
         # The last stage's norm is the backbone's own.
         ends = config.stage_norm and index < len(config.stages) - 1
         self.norm = make_norm(config.norm, dim, eps) if ends else nn.Identity()
+        if config.spectral_control:
+            bound_linear_maps(self)
         kept = [norm_symmetry(config.norm), *(part.symmetry for part in (*mixers, *mlps))]
         if stage.inject:
             kept.append(Symmetry(1))

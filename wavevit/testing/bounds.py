@@ -34,6 +34,7 @@ def steepest_pair(
         distances (B,).
     """
     check_at_least("iterations", iterations, 0)
+    images = images.contiguous()  # forward mode writes beside every number: none may be shared
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(images.shape, generator=generator, dtype=torch.float64).to(images)
 

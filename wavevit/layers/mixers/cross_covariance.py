@@ -32,6 +32,8 @@ class CrossCovarianceAttention(Part):
         El-Nouby et al. 2021 (XCiT), section 3.2; without the division ours.
     """
 
+    unbounded = "multiplies channels with channels, all over the map: its slope has no limit"
+
     def __init__(
         self, dim: int, num_heads: int, qkv_bias: bool = True, normalize: bool = True
     ) -> None:

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -27,6 +28,8 @@ class GlobalAttention(Part):
     Source:
         Vaswani et al. 2017; Dosovitskiy et al. 2021.
     """
+
+    unbounded = DOT_PRODUCTS
 
     def __init__(
         self, dim: int, num_heads: int, qkv_bias: bool = True, rotary: Rotary | None = None

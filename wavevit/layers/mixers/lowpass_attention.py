@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import dwt2, idwt2
@@ -36,6 +37,8 @@ class LowPassAttention(Part):
         convolution (2.3 times the multiply-accumulates of this one's linear maps), and HiLo
         (Pan et al. 2022), whose fine half are windows.
     """
+
+    unbounded = DOT_PRODUCTS
 
     def __init__(
         self,

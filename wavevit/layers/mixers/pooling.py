@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -38,6 +39,8 @@ class PoolingAttention(Part):
     Source:
         Li et al. 2022 (MViT v2), sections 3.1 and 4.1; resampling as in their code.
     """
+
+    unbounded = DOT_PRODUCTS
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.padding import pad_to_least
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -26,6 +27,8 @@ class SpatialReductionAttention(Part):
     Source:
         Wang et al. 2021 (PVT), section 3.3; PVT v2 without its linear variant.
     """
+
+    unbounded = DOT_PRODUCTS
 
     def __init__(
         self, dim: int, num_heads: int, reduction: int, qkv_bias: bool = True, eps: float = 1e-6

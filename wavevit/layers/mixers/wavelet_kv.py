@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.padding import pad_map, pad_to_multiple
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import dwt2, idwt2
@@ -37,6 +38,8 @@ class WaveletAttention(Part):
         Yao et al., ECCV 2022 (Wave-ViT), section 3.3. The batch norms of their code are
         LayerNorms over channels here, so that images of a batch do not meet.
     """
+
+    unbounded = DOT_PRODUCTS
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -38,6 +39,8 @@ class WindowAttention(Part):
     Source:
         Liu et al. 2021 (Swin), section 3.2.
     """
+
+    unbounded = DOT_PRODUCTS
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
+from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -37,6 +38,10 @@ class OverlapTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
         return self.proj(pad_map(x, self.reach, self.border)).permute(0, 2, 3, 1)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """A pixel is in four patches at most, with either border."""
+        return lipschitz_of(self.proj)
 
 
 class ConvStemTokenizer(Part):

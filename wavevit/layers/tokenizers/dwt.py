@@ -5,6 +5,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.layers.lipschitz import (
+    GELU_CONSTANT,
+    lipschitz_of,
+    spectral_norm,
+    wavelet_norm,
+)
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, levels_of
 from wavevit.wavelets import wavepacket2
@@ -61,3 +67,13 @@ class PacketTokenizer(SubbandTokenizer):
 
     def activate(self, bands: Tensor) -> Tensor:
         return F.gelu(bands) if self.act else bands
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """Packet, gains and projection as one matrix; exact without GELU for orthogonal filters."""
+        weight = self.proj.weight.flatten(1)
+        if not isinstance(self.norm, nn.Identity):
+            weight = weight * self.norm.weight  # gains and a pointwise slope commute
+        side = 1 << self.level
+        packet = wavelet_norm(self.wavelet, (side, side), self.level)
+        slope = GELU_CONSTANT if self.act else 1.0
+        return spectral_norm(weight) * slope * packet * lipschitz_of(self.low_pass)

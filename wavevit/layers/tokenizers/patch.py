@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["PatchTokenizer"]
@@ -29,3 +30,7 @@ class PatchTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""
         return self.proj(x).permute(0, 2, 3, 1)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """The kernel's norm as a matrix: exact, because patches share no pixel."""
+        return lipschitz_of(self.proj)

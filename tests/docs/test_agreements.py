@@ -1,0 +1,40 @@
+"""The page "Agreements and certificates" shows the record, and the record agrees."""
+
+from __future__ import annotations
+
+import json
+
+from experiments.benchmarks.agreements import PAGE, RECORD, page_with
+
+ENTRIES = json.loads(RECORD.read_text())
+# Largest relative difference by what was compared; MACs are published with two digits.
+WITHIN = {
+    "same shifts": 0.0,
+    "jacrev and SVD": 1e-2,
+    "by loops": 1e-4,
+    "closed form": 1e-6,
+    "et al. 20": 0.05,
+}
+
+
+def test_the_page_shows_the_record() -> None:
+    page = PAGE.read_text()
+    assert page == page_with(ENTRIES, page)
+
+
+def test_every_figure_agrees_as_far_as_it_can() -> None:
+    for entry in ENTRIES["agreements"]:
+        if "interval" in entry:  # another draw of shifts: within what a draw makes of it
+            low, high = entry["interval"]
+            assert low <= entry["theirs"] <= high, entry
+            continue
+        bound = next(limit for words, limit in WITHIN.items() if words in entry["against"])
+        if entry["measure"].startswith("local_lipschitz, 10"):
+            bound = 0.3  # ten iterations are a look, and never above the norm
+            assert entry["ours"] <= entry["theirs"] * (1 + 1e-9)
+        assert entry["relative_difference"] <= bound, entry
+
+
+def test_certificates_lie_above_what_is_measured() -> None:
+    assert len(ENTRIES["certificates"]) == 4
+    assert all(0 < e["measured"] <= e["certified"] for e in ENTRIES["certificates"])

@@ -1,0 +1,133 @@
+"""How steep an output is where a choice tips over."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_at_least, check_image, fail
+from wavevit.measure.evaluation import Model, in_batches
+
+__all__ = ["TieSlope", "tie_slope"]
+
+
+@dataclass(frozen=True)
+class TieSlope:
+    """Slopes across a tie, one tuple per image, over ever smaller gaps.
+
+    Attributes:
+        gaps: distance of the two images on both sides of the tie, as shares of the path.
+        slopes: for each image, one per gap: output change over pixel change, Euclidean norms.
+        place: where on its path each image's tie is, in [0, 1].
+        exponents: for each image, the power of ``1 / gap`` with which the slope still grew over
+            the last two gaps: 0 where it saturates, 1 where the output jumps.
+    """
+
+    gaps: tuple[float, ...]
+    slopes: tuple[tuple[float, ...], ...]
+    place: tuple[float, ...]
+    exponents: tuple[float, ...]
+
+    def saturates(self, below: float = 0.1) -> tuple[bool, ...]:
+        """Which images' slopes have stopped to grow.
+
+        Args:
+            below: largest exponent that counts as an end; a kink like a square root has 0.5.
+        """
+        return tuple(exponent < below for exponent in self.exponents)
+
+
+def tie_slope(
+    model: Model,
+    images: Tensor,
+    *,
+    scores: Model | None = None,
+    ends: Tensor | None = None,
+    gaps: tuple[float, ...] = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+    steps: int = 32,
+    batch_size: int = 128,
+) -> TieSlope:
+    """Walks to the tie on a straight line between two images, then measures across it.
+
+    Args:
+        model: images to (B, …), flattened.
+        images: (N, C, H, W) in float64: nothing narrower resolves the gaps.
+        scores: images to (B, K): what an argmax is taken of inside the model, such as the energies
+            of the phases. The tie is where it changes. None looks for the steepest place instead:
+            the step of a first walk that changes most, halved, the half kept that changes more.
+            A jump smaller than the steepest smooth steps hides there.
+        ends: where each image's path leads, (N, C, H, W); by default the image rolled by a pixel,
+            on the way to which every choice that follows the image has to change.
+        gaps: shares of the path, falling.
+        steps: of the first walk, without `scores`.
+        batch_size: images at a time.
+
+    Returns:
+        A `TieSlope`.
+
+    Raises:
+        ValueError: images of another dtype, gaps that do not fall, `ends` of another shape, or
+            scores with the same argmax at both ends of a path.
+
+    Guarantees:
+        For a step the exponent is 1, for a root ½, for a linear map 0 and the slope its own
+        (tests/unit/test_measure_ties.py). It looks at one tie of each path: a slope that saturates
+        there says nothing about others.
+    """
+    check_image(images, "images")
+    if images.dtype != torch.float64:
+        fail("images", "float64 (and a model in float64)", images.dtype)
+    if len(gaps) < 2 or any(a <= b for a, b in itertools.pairwise(gaps)) or gaps[-1] <= 0:
+        fail("gaps", "at least two positive shares, falling", gaps)
+    ends = torch.roll(images, 1, -1) if ends is None else ends
+    if ends.shape != images.shape:
+        fail("ends", f"shape {tuple(images.shape)}", tuple(ends.shape))
+    paths = ends - images
+
+    def at(function: Model, times: Tensor) -> Tensor:
+        x = images + times.to(images)[:, None, None, None] * paths
+        return in_batches(function, x, batch_size).double().flatten(1)
+
+    low = torch.zeros(len(images), dtype=torch.float64)
+    high = torch.ones_like(low)
+    followed = model if scores is None else scores
+    if scores is None:
+        grid = torch.linspace(0, 1, check_at_least("steps", steps, 1) + 1, dtype=torch.float64)
+        walk = torch.stack([at(model, time.expand(len(images))) for time in grid])
+        low = walk.diff(dim=0).norm(dim=2).argmax(dim=0).cpu().double() / steps
+        high = low + 1 / steps
+    first, last = at(followed, low), at(followed, high)
+    if scores is not None and (first.argmax(dim=1) == last.argmax(dim=1)).any():
+        fail("scores", "another argmax at the end of every path", "the same one")
+    for _ in range(math.ceil(-math.log2(gaps[-1])) + 8):  # far finer than the last gap
+        middle = (low + high) / 2
+        between = at(followed, middle)
+        if scores is None:
+            left = (between - first).norm(dim=1) >= (last - between).norm(dim=1)
+        else:
+            left = between.argmax(dim=1) != first.argmax(dim=1)
+        here, wide = left.cpu(), left[:, None]
+        low, high = torch.where(here, low, middle), torch.where(here, middle, high)
+        first, last = torch.where(wide, first, between), torch.where(wide, between, last)
+    place = (low + high) / 2
+    length = paths.flatten(1).norm(dim=1)
+    slopes = torch.stack(
+        [
+            (at(model, place + gap / 2) - at(model, place - gap / 2)).norm(dim=1) / (gap * length)
+            for gap in gaps
+        ],
+        dim=1,
+    )
+    tiny = torch.finfo(slopes.dtype).tiny
+    growth = (slopes[:, -1].clamp_min(tiny) / slopes[:, -2].clamp_min(tiny)).log()
+    exponents = growth / math.log(gaps[-2] / gaps[-1])
+    return TieSlope(
+        gaps,
+        tuple(tuple(row) for row in slopes.tolist()),
+        tuple(place.tolist()),
+        tuple(exponents.tolist()),
+    )

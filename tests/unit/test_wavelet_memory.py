@@ -69,7 +69,7 @@ def test_haar_with_its_kernel_allocates_its_output(name: str) -> None:
 
 
 # Without one, of several levels also the larger one lives on.
-PLAIN = {"dwt2": 1, "idwt2": 1, "wavedec2": 1.25, "waverec2": 2.25, "wavepacket2": 2}
+PLAIN = {"dwt2": 1, "idwt2": 1, "wavedec2": 1.25, "waverec2": 1.25, "wavepacket2": 2}
 PIECE = 0.25  # what is being worked on: a megabyte or two, here of 8
 
 

@@ -103,11 +103,8 @@ def haar_pyramid_synthesis(approx: Tensor, details: Sequence[Tensor]) -> Tensor:
             width << fused,
         ):
             fused += 1
-        if has_kernel(x):
-            size = (height << fused, width << fused)
-            (x,) = HaarMap(True, True, fused, size).apply(x, *reversed(left[:fused]))
-        else:
-            x = haar_synthesis(torch.cat([x[:, :, None], left[0]], dim=2))
+        size = (height * 2**fused, width * 2**fused)
+        (x,) = HaarMap(True, True, fused, size).apply(x, *reversed(left[:fused]))
         left = left[fused:]
     return x
 

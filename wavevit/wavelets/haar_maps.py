@@ -154,13 +154,13 @@ class HaarMap:
         kernel = _kernel(tensors[0]) if tensors[0].numel() else None
         if self.spacing and tensors[0].is_cuda:
             kernel = None  # Triton's kernel decimates
-        if kernel is None:
-            return self.plain(tensors, eager=True)
         batch, channels = tensors[0].shape[:2]
         expected = self._shapes(batch, channels, images=not self.transposed)
         given = [tuple(x.shape) for x in tensors]
         if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
             fail("coefficients", f"shapes {expected}", given)
+        if kernel is None:
+            return self.plain(tensors, eager=True)
         tensors = [x.contiguous() for x in tensors]
         results = [room(tensors[0], shape) for shape in self.shapes(batch, channels)]
         image, bands = (results[0], tensors) if self.transposed else (tensors[0], results)
@@ -170,20 +170,26 @@ class HaarMap:
     def plain(self, tensors: Sequence[Tensor], eager: bool = False) -> list[Tensor]:
         """The same level by level; differentiable by autograd unless `eager`."""
         forward = haar_plain.analysis_eager if eager else _analysis
-        backward = haar_plain.adjoint_eager if eager else haar_plain.adjoint
         sizes = [(self.size[0] >> step, self.size[1] >> step) for step in range(self.level)]
         x, *details = tensors
         if self.spacing:
             return [self._plain_undecimated(x)]
         if self.transposed and self.pyramid:
             for size, bands in zip(reversed(sizes), reversed(details), strict=True):
-                x = backward(torch.cat([x[:, :, None], bands], dim=2), size)
+                if eager:
+                    x = haar_plain.adjoint_eager((x, *bands.unbind(2)), size)
+                else:
+                    x = haar_plain.adjoint(torch.cat([x[:, :, None], bands], dim=2), size)
             return [x]
         batch, channels = x.shape[:2]
         if self.transposed:
             for step, size in reversed(list(enumerate(sizes))):
                 x = x.reshape(batch, channels * 4**step, 4, *x.shape[-2:])
-                x = backward(x, size)
+                x = (
+                    haar_plain.adjoint_eager(x.unbind(2), size)
+                    if eager
+                    else haar_plain.adjoint(x, size)
+                )
             return [x]
         if self.pyramid:
             for _ in sizes:

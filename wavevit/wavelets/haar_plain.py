@@ -130,11 +130,11 @@ def analysis_eager(x: Tensor) -> Tensor:
     return result
 
 
-def adjoint_eager(coefficients: Tensor, size: tuple[int, int]) -> Tensor:
-    """The values of `adjoint`, without a derivative."""
-    batch, channels, _, height, width = coefficients.shape
-    result = coefficients.new_empty(batch, channels, 2 * height, 2 * width)
-    _butterfly_into(_corners(result), coefficients.unbind(2))
+def adjoint_eager(bands: tuple[Tensor, ...], size: tuple[int, int]) -> Tensor:
+    """The values of `adjoint`, without a derivative, from four bands wherever they lie."""
+    batch, channels, height, width = bands[0].shape
+    result = bands[0].new_empty(batch, channels, 2 * height, 2 * width)
+    _butterfly_into(_corners(result), bands)
     return _fold(result, size)
 
 

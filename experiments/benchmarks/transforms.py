@@ -9,6 +9,7 @@ Figures and what they decided: docs/transforms-speed.md; record: experiments/rec
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -35,11 +36,23 @@ from experiments.benchmarks.interleaved import (
     summary,
     times,
 )
-from experiments.folder import write_json
+from experiments.folder import write_bytes, write_json
+from experiments.reporting.markdown import replaced_between
 from wavevit.checks import check_at_least, fail
 from wavevit.wavelets import dwt2, wavedec2
 
-__all__ = ["CONTENDERS", "SHAPES", "Options", "benchmark", "contenders", "main", "table"]
+__all__ = [
+    "CONTENDERS",
+    "PAGE",
+    "RECORD",
+    "SHAPES",
+    "Options",
+    "benchmark",
+    "contenders",
+    "main",
+    "page_with",
+    "table",
+]
 
 SHAPES: tuple[Shape, ...] = (
     (32, 3, 224, 224),
@@ -48,6 +61,12 @@ SHAPES: tuple[Shape, ...] = (
     (1, 3, 2048, 2048),
 )
 EAGER, COMPILED = OURS
+PASSES = {"forward": "forward", "forward + backward": "forward+backward"}
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "experiments" / "records" / "transforms" / "cpu.json"
+PAGE = ROOT / "docs" / "transforms-speed.md"
+BEGIN, END = "<!-- begin: haar -->", "<!-- end: haar -->"
 
 
 @dataclass
@@ -62,6 +81,8 @@ class Options:
     """Numbers of levels."""
     out: Path | None = None
     """A JSON file to write; by default the table is only printed."""
+    render: bool = False
+    """Only rewrite the tables of docs/transforms-speed.md from the record."""
 
 
 def _ours(level: int) -> Transform:
@@ -216,12 +237,49 @@ def table(cells: Sequence[dict[str, Any]], header: bool = True) -> str:
     )
 
 
+def render(record: dict[str, Any]) -> str:
+    """A table for each number of levels, one thread: clones, and times the better library."""
+    lines: list[str] = []
+    for level in dict.fromkeys(cell["levels"] for cell in record["cells"]):
+        cells = [c for c in record["cells"] if (c["levels"], c["threads"]) == (level, 1)]
+        lines += ["", "One level:" if level == 1 else f"{level} levels:", ""]
+        columns = [f"{how}{what}" for how in ("", "compiled ") for what in PASSES]
+        lines.append("| shape | " + " | ".join(f"{column} | faster" for column in columns) + " |")
+        lines.append("|" + "---|" * (1 + 2 * len(columns)))
+        for shape in dict.fromkeys(tuple(cell["shape"]) for cell in cells):
+            row = [f"({','.join(map(str, shape))})"]
+            for name in (EAGER, COMPILED):
+                for what in PASSES:
+                    (cell,) = (
+                        c for c in cells if (tuple(c["shape"]), c["pass"]) == (shape, PASSES[what])
+                    )
+                    limit = 2.0 if level == 1 and what == "forward" else float("inf")
+                    clones, faster = (
+                        cell[key][name]
+                        for key in ("multiple_of_clone", "times_faster_than_best_library")
+                    )
+                    least = 5.0 if name == EAGER or what == "forward" else 4.5
+                    row.append(f"**{clones:.2f}**" if clones > limit else f"{clones:.2f}")
+                    row.append(f"**{faster:.1f}**" if faster < least else f"{faster:.1f}")
+            lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines).strip()
+
+
+def page_with(record: dict[str, Any], page: str) -> str:
+    """The page with its generated part replaced."""
+    return replaced_between(page, BEGIN, END, render(record))
+
+
 def main() -> None:
     """The command line; complaints about arguments come without a traceback."""
     options = tyro.cli(
         Options, prog="python -m experiments.benchmarks.transforms", description=Options.__doc__
     )
     try:
+        if options.render:
+            record = json.loads(RECORD.read_text())
+            write_bytes(PAGE, page_with(record, PAGE.read_text()).encode())
+            return
         record = benchmark(options)
         if options.out is not None:
             write_json(options.out, record)

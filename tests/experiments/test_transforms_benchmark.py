@@ -12,10 +12,13 @@ from experiments.benchmarks import transforms
 from experiments.benchmarks.interleaved import Transform
 from experiments.benchmarks.transforms import (
     CONTENDERS,
+    PAGE,
+    RECORD,
     Options,
     benchmark,
     contenders,
     main,
+    page_with,
     table,
 )
 
@@ -90,3 +93,8 @@ def test_wrong_contenders_are_refused(
 def test_bad_options_are_named() -> None:
     with pytest.raises(ValueError, match="threads: expected an integer of at least 1"):
         benchmark(Options(threads=(0,)), TINY)
+
+
+def test_the_page_holds_the_record() -> None:
+    page = PAGE.read_text()
+    assert page == page_with(json.loads(RECORD.read_text()), page)

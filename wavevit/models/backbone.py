@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from wavevit.alignment import blur_strides, place_map
 from wavevit.checks import check_at_least, check_choice, check_image, fail
-from wavevit.layers.blocks import ConvMlp, Mlp, init_gated
 from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.pooling import pool_tokens
 from wavevit.layers.symmetry import Symmetry
-from wavevit.layers.tokenizers import AliasFreeTokenizer, PatchTokenizer, SubbandTokenizer
 from wavevit.models.config import BackboneConfig
 from wavevit.models.grouping import layer_patterns, undecayed
+from wavevit.models.init import init_weights
 from wavevit.models.lipschitz import lipschitz_steps
 from wavevit.models.merge import merged
 from wavevit.models.parts import make_backbone_alignment, make_position, make_tokenizer
@@ -27,20 +26,6 @@ from wavevit.models.stage import Stage
 from wavevit.wavelets import wavedec2
 
 __all__ = ["Backbone"]
-
-
-def _init_weights(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, Mlp | ConvMlp):
-        init_gated(module)
-    elif isinstance(module, AliasFreeTokenizer | PatchTokenizer | SubbandTokenizer):
-        weight = module.proj.weight
-        nn.init.trunc_normal_(weight, std=weight[0].numel() ** -0.5)
-        if module.proj.bias is not None:
-            nn.init.zeros_(module.proj.bias)
 
 
 class Backbone(nn.Module):
@@ -95,7 +80,7 @@ class Backbone(nn.Module):
         self.fc_norm = norm if config.fc_norm else nn.Identity()
         self.head: nn.Module
         self.reset_classifier(config.num_classes, config.pool)
-        self.apply(_init_weights)
+        self.apply(init_weights)
         self.symmetry = Symmetry.combine(
             [
                 self.tokenizer.symmetry,
@@ -340,7 +325,7 @@ class Backbone(nn.Module):
         else:
             reference = next(self.stages.parameters())
             self.head = nn.Linear(self.head_hidden_size, num_classes).to(reference)
-            _init_weights(self.head)
+            init_weights(self.head)
 
     def prune_intermediate_layers(
         self,

@@ -41,6 +41,7 @@ MODELS: dict[str, Builder] = {
     "timm swin_tiny": lambda side: timm_model("swin_tiny_patch4_window7_224", img_size=side),
     "timm pvt_v2_b2": lambda side: timm_model("pvt_v2_b2"),
     "timm convnext_tiny": lambda side: timm_model("convnext_tiny"),
+    "dtcwt_vit_small": lambda side: create_model("dtcwt_vit_small", img_size=side).eval(),
     "haar_vit_small": lambda side: create_model("haar_vit_small", img_size=side).eval(),
     "haar_pyramid_small": lambda side: create_model("haar_pyramid_small").eval(),
     "haar_pyramid_small folded": lambda side: Backbone(model_config("haar_pyramid_small")).fold(),

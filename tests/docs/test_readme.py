@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -20,8 +22,9 @@ def test_the_example_runs_and_keeps_its_promises() -> None:
     assert max(numbers) < 1e-5
 
 
-def test_the_table_is_the_recorded_one() -> None:
-    record = ROOT / "experiments" / "records" / "patch_vs_wavelet" / "table.md"
+@pytest.mark.parametrize("study", ["patch_vs_wavelet", "tokenizers"])
+def test_the_tables_are_the_recorded_ones(study: str) -> None:
+    record = ROOT / "experiments" / "records" / study / "table.md"
     assert record.read_text().strip() in README
 
 

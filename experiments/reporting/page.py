@@ -48,7 +48,7 @@ def _main_table(summary: StudySummary) -> str:
     rows = []
     for name in summary.variants:
         own = summary.metrics[name]
-        after = "<small>after training</small>" if name in summary.applied else ""
+        after = '<small class="below">after training</small>' if name in summary.applied else ""
         cells = [f"<td>{html.escape(name)}{after}</td>", f"<td>{len(summary.seeds[name])}</td>"]
         cells += [f"<td>{own[key].text(METRICS[key].digits)}</td>" for key in shown]
         for kind in ("circular", "crop"):

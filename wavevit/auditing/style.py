@@ -29,7 +29,8 @@ th, td { padding: .4rem .42rem; border-bottom: 1px solid var(--line); text-align
 th:first-child, td:first-child { text-align: left; }
 td.words, th.words { text-align: left; white-space: normal; }
 thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
-td small { display: block; color: var(--soft); }
+td small { color: var(--soft); }
+td small.below { display: block; }
 thead small { display: block; font-weight: normal; color: var(--soft); }
 tr.baseline td { background: #f4f7fa; }
 details { margin-top: 1rem; }

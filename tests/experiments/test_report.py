@@ -116,7 +116,8 @@ def test_what_is_applied_after_training_is_marked(runs: Path) -> None:
     assert summary.metrics[name]["circular"].mean == 100
     assert summary.latency[name] == summary.latency["vit + phase_lock"]
     assert f"| `{name}`, after training |" in markdown_table(summary)
-    assert f"<td>{name}<small>after training</small></td>" in write_report(SMOKE, runs).read_text()
+    cell = f'<td>{name}<small class="below">after training</small></td>'
+    assert cell in write_report(SMOKE, runs).read_text()
 
 
 def test_the_worst_case_is_shown_where_it_was_measured(runs: Path) -> None:

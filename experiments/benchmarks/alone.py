@@ -50,7 +50,7 @@ def _serve(build: Callable[[], Transform], threads: int, pipe: Connection) -> No
             for _ in range(_PASSES):
                 run()
             pipe.send((time.perf_counter() - begin) / _PASSES)
-        except Exception as error:
+        except Exception as error:  # the parent raises it, with the contender's name
             pipe.send(f"{type(error).__name__}: {error}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import wavevit
+from tests.html_page import Page
 from wavevit.auditing import METRICS, AuditReport, Samples
 from wavevit.auditing.sections import SECTIONS
 
@@ -260,36 +260,6 @@ def test_the_json_says_how_it_was_made(report: AuditReport, tmp_path: Path) -> N
     assert record["samples"]["pictures"] == len(record["images"]["used"]) == 4
     assert record["images"]["skipped"] == []
     assert list(tmp_path.glob("**/.*")) == []
-
-
-class Page(HTMLParser):
-    """Fails on tags closed out of order; collects what is loaded, and ids."""
-
-    void = frozenset({"meta", "br", "img", "wbr", "path", "use", "image", "rect", "circle"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.loaded: list[str] = []
-        self.ids: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.void:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href", "srcset"):
-                self.loaded.append(value or "")
-            if name == "id":
-                self.ids.append(value or "")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.void:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.void:
-            assert self.open.pop() == tag
 
 
 def test_the_page_needs_nothing_beside_itself(report: AuditReport) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from experiments.scheduler import measure_latency, plan, run_cells
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
 from experiments.summary import Statistic, summarize
+from tests.html_page import Page
 from wavevit.auditing.style import line_styles
 
 CPU = torch.device("cpu")
@@ -36,42 +36,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Balanced(HTMLParser):
-    """Fails on tags that are closed out of order, and lists what is loaded from elsewhere."""
-
-    void = frozenset({"meta", "br", "img", "link", "path", "use", "image", "rect", "circle"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.external: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.void:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href") and not (value or "").startswith(
-                ("#", "data:")
-            ):
-                self.external.append(f"{tag} {value}")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.void:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.void:
-            assert self.open.pop() == tag
-
-
 def test_report_is_whole_and_self_contained(runs: Path, tmp_path: Path) -> None:
     page = write_report(SMOKE, runs, record=tmp_path / "record")
     text = page.read_text()
-    parser = Balanced()
+    parser = Page()
     parser.feed(text)
     assert parser.open == []
-    assert parser.external == []
+    assert [place for place in parser.loaded if not place.startswith(("#", "data:"))] == []
     assert "<script" not in text
     names = {"tokens_circular", "tokens_crop", "sensitivity", "consistency", "cost"}
     names |= {"sensitivity_applied", "trade_off"}

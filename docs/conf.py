@@ -23,7 +23,8 @@ extensions = [
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
-myst_enable_extensions = ["dollarmath", "deflist"]
+# attrs_inline: the sizes of the small figures in the claims ledger.
+myst_enable_extensions = ["attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 # One page per package: what is public is what `__all__` says.

@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, stdev
 from typing import Any
-
-from scipy.stats import t as student_t
 
 from experiments.config import Study
 from experiments.folder import RunFolder, StudyFolder
+from experiments.statistic import Statistic
 from wavevit.checks import fail
 
 __all__ = ["METRICS", "Metric", "Statistic", "StudySummary", "summarize"]
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """A figure over seeds: mean and sample standard deviation (0 for a single seed)."""
-
-    mean: float
-    std: float
-    values: tuple[float, ...]
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Statistic:
-        """Of at least one value."""
-        return cls(fmean(values), stdev(values) if len(values) > 1 else 0.0, tuple(values))
-
-    def interval(self) -> tuple[float, float] | None:
-        """95 % confidence interval of the mean (Student's t); None for a single seed."""
-        count = len(self.values)
-        if count < 2:
-            return None
-        half = float(student_t.ppf(0.975, count - 1)) * self.std / count**0.5
-        return self.mean - half, self.mean + half
-
-    def text(self, digits: int) -> str:
-        """``mean ± std``."""
-        return f"{self.mean:.{digits}f} ± {self.std:.{digits}f}"
 
 
 @dataclass(frozen=True)
@@ -166,6 +138,40 @@ class StudySummary:
             return [plain(item) for item in value] if isinstance(value, tuple) else value
 
         return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
+        """The summary that `to_dict` wrote. Records of before a field came have it empty."""
+
+        def statistic(value: Mapping[str, Any]) -> Statistic:
+            return Statistic(value["mean"], value["std"], tuple(value["values"]))
+
+        def statistics(values: Mapping[str, Any]) -> dict[str, Statistic]:
+            return {name: statistic(value) for name, value in values.items()}
+
+        return cls(
+            study=data["study"],
+            question=data["question"],
+            baseline=data["baseline"],
+            contrasts=tuple((c[0], c[1], c[2]) for c in data["contrasts"]),
+            seeds={name: tuple(seeds) for name, seeds in data["seeds"].items()},
+            applied=dict(data.get("applied", {})),
+            pictured=tuple(data.get("pictured", data["metrics"])),
+            metrics={name: statistics(values) for name, values in data["metrics"].items()},
+            sensitivity={
+                name: {
+                    kind: {float(shift): statistic(value) for shift, value in curve.items()}
+                    for kind, curve in curves.items()
+                }
+                for name, curves in data["sensitivity"].items()
+            },
+            turnover={name: statistics(values) for name, values in data["turnover"].items()},
+            latency=dict(data["latency"]),
+            configs=dict(data["configs"]),
+            environment=dict(data["environment"]),
+            failed=dict(data["failed"]),
+            missing=tuple(data["missing"]),
+        )
 
 
 def _found_seeds(folder: StudyFolder, variant: str) -> list[tuple[int, RunFolder]]:

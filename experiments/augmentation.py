@@ -18,7 +18,7 @@ _ZOOM = (0.8, 1.25)
 
 
 def augmentation(data: DataConfig) -> nn.Module:
-    """From windows (N, 1, S + 32, S + 32) to crops (N, 1, S, S); draws from torch's global generator.
+    """From windows (N, 1, S + 32, S + 32) to crops (N, 1, S, S); torch's global generator decides.
 
     * ``"translate"``: the crop moves by up to 6 whole pixels, every phase of a patch of 8 included.
     * ``"resize"``: zoom by 0.8 to 1.25, bilinear.

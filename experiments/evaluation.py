@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from experiments.config import DataConfig
+from experiments.zoom import zoom_accuracy
 from wavevit.data import SceneBatch, Scenes
 from wavevit.measure import (
     adversarial_shift_accuracy,
@@ -63,8 +64,14 @@ def _worst_case(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[st
     return asdict(result)
 
 
+def _zoom(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any]:
+    """Accuracy from nearer and from farther away, at places of its own."""
+    return zoom_accuracy(model, data, batch.images.device)
+
+
 MEASURES: dict[str, Callable[[Backbone, SceneBatch, DataConfig], dict[str, Any]]] = {
     "worst_case": _worst_case,
+    "zoom": _zoom,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from experiments.config import Study
 from experiments.folder import RunFolder, StudyFolder
 from experiments.statistic import Statistic
+from experiments.zoom import ZOOMS
 from wavevit.checks import fail
 
 __all__ = ["METRICS", "Metric", "Statistic", "StudySummary", "summarize"]
@@ -49,6 +50,13 @@ METRICS = {
     "crop": Metric(("consistency", "crop", "percent"), "S-Cons", "%", 1, "high"),
     "subpixel": Metric(("consistency", "subpixel", "percent"), "HP-Cons", "%", 1, "high"),
     "worst": Metric(("worst_case", "percent"), "worst of ±8 px", "%", 1, "high", "worst_case"),
+    "zoom_kept": Metric(("zoom", "kept"), "top-1 kept under zoom", "%", 1, "high", "zoom"),
+    **{
+        f"zoom_{zoom:g}": Metric(
+            ("zoom", "top1", f"{zoom:g}"), f"top-1 at zoom {zoom:g}", "%", 1, "high", "zoom"
+        )
+        for zoom in ZOOMS
+    },
     "lipschitz": Metric(("lipschitz", "relative"), "‖J‖‖x‖/‖f‖", "", 1, "low"),
     "parameters": Metric(("cost", "parameters"), "parameters", "", 0, ""),
     "macs": Metric(("cost", "macs"), "MACs", "", 0, ""),

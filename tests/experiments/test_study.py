@@ -24,6 +24,7 @@ from experiments.studies.smoke import SMOKE
 from experiments.summary import Statistic, summarize
 from wavevit.measure import cost
 from wavevit.models import Backbone
+from wavevit.models.config import POSITIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -297,3 +298,32 @@ def test_statistics() -> None:
     low, high = statistic.interval()
     assert (low + high) / 2 == pytest.approx(2.0)
     assert (high - low) / 2 == pytest.approx(4.3027 / 3**0.5, rel=1e-4)  # t for 2 degrees
+
+
+def test_stages_of_capacity_differ_in_one_field_of_the_stage() -> None:
+    """The contrasts name ``model.stages``; inside, width or depth alone differs."""
+    configs = get_study("capacity").configs()
+    (base,) = configs["vit"].model.stages
+    for name in ("width 32", "width 128", "depth 2", "depth 8"):
+        (stage,) = configs[name].model.stages
+        field = "embed_dim" if name.startswith("width") else "depth"
+        assert differing_fields(base, stage) == [field]
+        assert getattr(stage, field) == int(name.split()[1])
+
+
+def test_positions_stand_on_the_plain_vit() -> None:
+    """One window over the whole grid is global attention: same weights, same answers."""
+    windowed = get_study("positions").configs()["learned"].model
+    plain = get_study("patch_vs_wavelet").configs()["vit"].model
+    torch.manual_seed(0)
+    ours, theirs = Backbone(windowed).eval().double(), Backbone(plain).eval().double()
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(2, 1, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images))
+
+
+def test_every_position_is_compared() -> None:
+    configs = get_study("positions").configs()
+    assert {config.model.position for config in configs.values()} == set(POSITIONS)
+    assert len(get_study("positions").seeds) >= 5

@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from experiments.cell import run_cell, run_cell_in_process
-from experiments.config import RunConfig, Study
+from experiments.config import Study
 from experiments.evaluation import held_out
 from experiments.folder import RunFolder, StudyFolder, environment, write_json
 from wavevit.checks import check_at_least, check_choice, fail
@@ -185,15 +185,15 @@ def _run_side_by_side(
             process.join()
 
 
-def measure_latency(
-    configs: dict[str, RunConfig], folder: StudyFolder, baseline: str, device: torch.device
-) -> None:
+def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> None:
     """Times all variants interleaved in one process and writes the ratios.
 
     Runs when nothing else of the study does; weights do not matter to the time.
     """
+    configs, baseline = study.configs(), study.baseline
     config = configs[baseline]
-    scenes, batch = held_out(dataclasses.replace(config.data, test_crops=32), device)
+    data = dataclasses.replace(config.data, test_crops=study.timed_batch)
+    scenes, batch = held_out(data, device)
     first = {run.model: name for name, run in reversed(configs.items())}  # equal models, one time
     models = {name: Backbone(model).to(device).eval() for model, name in first.items()}
     threads = torch.get_num_threads()

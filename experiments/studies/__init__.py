@@ -6,6 +6,7 @@ from experiments.config import Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.backbones import BACKBONES
 from experiments.studies.crop_shift import CROP_SHIFT
+from experiments.studies.learning_rate import LEARNING_RATE
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from experiments.studies.smoke import SMOKE
 from experiments.studies.tokenizers import TOKENIZERS
@@ -15,7 +16,15 @@ __all__ = ["STUDIES", "get_study"]
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (ALIAS_FREE, BACKBONES, CROP_SHIFT, PATCH_VS_WAVELET, SMOKE, TOKENIZERS)
+    for study in (
+        ALIAS_FREE,
+        BACKBONES,
+        CROP_SHIFT,
+        LEARNING_RATE,
+        PATCH_VS_WAVELET,
+        SMOKE,
+        TOKENIZERS,
+    )
 }
 
 

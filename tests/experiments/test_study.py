@@ -18,6 +18,7 @@ from experiments.folder import RunFolder, StudyFolder, environment, slug, write_
 from experiments.report import write_report
 from experiments.reuse import reuse_equal_runs
 from experiments.run import Options, run_study
+from experiments.scale import SCALES, at_scale
 from experiments.scheduler import Cell, default_jobs, plan, run_cells
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
@@ -49,7 +50,10 @@ def quick(name: str = "smoke", lr: float | None = None) -> Study:
     return dataclasses.replace(SMOKE, name=name, variants=variants)
 
 
-@pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
+AT_SCALES = [at_scale(study, scale) for study in STUDIES.values() for scale in SCALES]
+
+
+@pytest.mark.parametrize("study", AT_SCALES, ids=lambda study: study.name)
 def test_contrasts_differ_in_exactly_the_field_they_name(study: Study) -> None:
     configs = study.configs()
     assert study.contrasts

@@ -105,9 +105,9 @@ condition number at a picture, the largest singular value of the Jacobian of the
 relative; median over pictures. <b>MMAC</b>: million multiply-accumulates of one forward pass,
 attention products and wavelet steps counted. <b>time</b>: forward pass of a batch of
 {timed_batch}, timed interleaved, median ratio. Figures are mean ± sample standard deviation over
-seeds. A paired difference comes with its 95 % interval (Student's t over seeds) and is called <i>higher</i> or
-<i>lower</i> where that leaves out zero, else <i>no effect found</i>; three seeds find only large
-effects.</p>
+seeds. A paired difference comes with its 95 % interval (Student's t over seeds) and is called
+<i>higher</i> or <i>lower</i> where that leaves out zero, else <i>no effect found</i>; three seeds
+find only large effects.</p>
 <p>A claim about circular shifts says nothing about crops: a roll brings back on one side what it
 takes from the other, a camera does not.</p>
 """

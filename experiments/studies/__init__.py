@@ -8,6 +8,7 @@ from experiments.studies.backbones import BACKBONES
 from experiments.studies.crop_shift import CROP_SHIFT
 from experiments.studies.learning_rate import LEARNING_RATE
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+from experiments.studies.phase_average import PHASE_AVERAGE
 from experiments.studies.smoke import SMOKE
 from experiments.studies.tokenizers import TOKENIZERS
 from wavevit.checks import check_choice
@@ -22,6 +23,7 @@ STUDIES: dict[str, Study] = {
         CROP_SHIFT,
         LEARNING_RATE,
         PATCH_VS_WAVELET,
+        PHASE_AVERAGE,
         SMOKE,
         TOKENIZERS,
     )

@@ -128,7 +128,7 @@ def test_a_failed_cell_does_not_end_the_study(tmp_path: Path) -> None:
 
 
 def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
-    """Processes change nothing in the bits, and a process that dies is recorded as failed."""
+    """Processes change nothing in the bits, nor do the cells that a process ran before."""
     study = quick()
     weights = {}
     for jobs in (1, 2):
@@ -139,6 +139,35 @@ def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
         results = [json.loads(cell.folder.result.read_text()) for cell in cells]
         assert results[1]["consistency"]["circular"]["percent"] == 100
     assert weights[1] == weights[2]
+
+
+def test_a_process_that_dies_is_recorded_and_the_next_goes_on(tmp_path: Path) -> None:
+    """The first cell's folder is taken away under it: a file stands where its lock should be."""
+    study = quick()
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    cells = plan(study, folder, (0, 1), ["vit"])
+    (cells[0].folder.path / ".lock").mkdir()
+    failed = run_cells(cells, torch.device("cpu"), jobs=2, threads=1)
+    assert failed == cells[:1]
+    failure = json.loads(cells[0].folder.failed.read_text())
+    assert failure["error"] == "ProcessDied"
+    assert failure["message"] == "its process ended with exit code 1"
+    assert cells[1].complete
+
+
+def test_a_failed_cell_ends_its_process_and_no_other_cell(tmp_path: Path) -> None:
+    """Two processes for four cells, two of which fail: another takes their place."""
+    study = quick(lr=1e30)
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    cells = plan(study, folder, (0, 1), ["vit + phase_lock", "vit"])
+    failed = run_cells(cells, torch.device("cpu"), jobs=2, threads=1)
+    assert [cell.label for cell in failed] == [
+        "vit + phase_lock, seed 0",
+        "vit + phase_lock, seed 1",
+    ]
+    for cell in failed:
+        assert json.loads(cell.folder.failed.read_text())["error"] == "NonFiniteLossError"
+    assert len([cell for cell in cells if cell.complete]) == 2
 
 
 def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> None:

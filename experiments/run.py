@@ -40,6 +40,8 @@ class Options:
     """Runs side by side; by default one per core, and one on a GPU."""
     threads: int | None = None
     """CPU threads of each run; by default the cores divided by the jobs."""
+    timing: bool = True
+    """When all is done, time the variants side by side; --no-timing on a machine that is busy."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -78,7 +80,7 @@ def run_study(options: Options) -> int:
     if fresh:
         clear_latency(folder)
     failed = run_cells(cells, device, jobs, threads)
-    if not folder.latency.exists():
+    if options.timing and not folder.latency.exists():
         print("Timing the variants, interleaved …")
         measure_latency(study, folder, device)
     for cell in failed:

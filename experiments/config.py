@@ -168,6 +168,8 @@ class Study:
             one, given by name: an alignment put on afterwards.
         measures: what is measured beside the standard (`experiments.evaluation.MEASURES`).
         pictured: variants that figures with a row or a bar each show; by default all.
+        timed_batch: crops in the batch whose forward pass is timed.
+        arguments: what is typed behind `experiments.run` for this study; by default its name.
     """
 
     name: str
@@ -179,6 +181,12 @@ class Study:
     applied: Mapping[str, str] = field(default_factory=dict)
     measures: tuple[str, ...] = ()
     pictured: tuple[str, ...] = ()
+    timed_batch: int = 32
+    arguments: str = ""
+
+    def command(self, verb: str = "run") -> str:
+        """What is typed to run this study, or to ``"report"`` it."""
+        return f"python -m experiments.{verb} {self.arguments or self.name}"
 
     def configs(self) -> dict[str, RunConfig]:
         """The variants, checked: all names are of variants, and weights fit where they are lent."""

@@ -10,7 +10,7 @@ import platform
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,16 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
         "device_name": name,
         "threads": threads,
         "code": _code(),
-        "packages": {package: version(package) for package in packages},
+        "packages": {package: _version(package) for package in packages},
     }
+
+
+def _version(package: str) -> str:
+    """Of a distribution; this one may be run from its sources."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

@@ -28,6 +28,7 @@ from experiments.reporting.pictures import (
 from experiments.reporting.regenerate import regenerate
 from experiments.reporting.sentences import about_picture
 from experiments.reporting.style import figure_style, save_figure
+from experiments.scale import SCALES, at_scale
 from experiments.studies import STUDIES, get_study
 from experiments.summary import StudySummary, summarize
 from wavevit.checks import fail
@@ -46,10 +47,12 @@ class Options:
     study: Annotated[
         str, tyro.conf.Positional, tyro.conf.arg(help=f"one of: {', '.join(STUDIES)}")
     ] = ""
+    scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
     out: Path | None = None
-    """Folder of the runs; by default runs/STUDY. The report is written to its subfolder report."""
+    """Folder of the runs; by default the one that experiments.run takes for this study and scale.
+    The report is written to its subfolder report."""
     record: bool = False
-    """Also keep summary and figures in experiments/records/STUDY, to be committed."""
+    """Also keep summary and figures in experiments/records/STUDY (STUDY_large), to be committed."""
 
 
 def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Backbone, RunConfig]:
@@ -111,8 +114,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
         pictures = _pictures(summary, folder, target)
         diagrams = study_diagrams(summary, target)
     figures = [pictures[0], diagrams[0], pictures[1], *diagrams[1:]]
-    command = f"make ablation STUDY={study.name}"
-    page = render_page(summary, figures, command)
+    page = render_page(summary, figures, f"{study.command()} && {study.command('report')}")
     write_json(target / "summary.json", summary.to_dict())
     write_bytes(target / "report.html", page.encode())
     if record is not None:
@@ -137,7 +139,7 @@ def main() -> None:
             for path in regenerate():
                 print(f"→ {path.relative_to(_RECORDS.parents[1])}")
             return
-        study = get_study(options.study)
+        study = at_scale(get_study(options.study), options.scale)
         record = _RECORDS / study.name if options.record else None
         page = write_report(study, options.out or Path("runs") / study.name, record)
     except ValueError as error:

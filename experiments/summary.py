@@ -79,6 +79,7 @@ class StudySummary:
         sensitivity: variant → shift model → shift in pixels → statistic.
         turnover: variant → shift model → statistic, percent of tokens a 1-px shift changes.
         latency: variant → time as a multiple of the baseline's; empty if not measured.
+        timed_batch: crops in the batch that was timed; 0 if none was.
         configs: variant → configuration as plain data.
         environment: of the first run.
         failed: run → reason.
@@ -96,6 +97,7 @@ class StudySummary:
     sensitivity: dict[str, dict[str, dict[float, Statistic]]]
     turnover: dict[str, dict[str, Statistic]]
     latency: dict[str, float]
+    timed_batch: int
     configs: dict[str, Any]
     environment: dict[str, Any]
     failed: dict[str, str]
@@ -175,6 +177,7 @@ class StudySummary:
             },
             turnover={name: statistics(values) for name, values in data["turnover"].items()},
             latency=dict(data["latency"]),
+            timed_batch=data.get("timed_batch", 0),
             configs=dict(data["configs"]),
             environment=dict(data["environment"]),
             failed=dict(data["failed"]),
@@ -195,8 +198,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         ValueError: no folder of this study there, or not one complete run in it.
     """
     if not folder.identity.exists():
-        command = f"python -m experiments.run {study.name}"
-        fail("out", f"a study's folder (made by: {command})", folder.path)
+        fail("out", f"a study's folder (made by: {study.command()})", folder.path)
     folder.claim()
     configs = study.configs()
     seeds: dict[str, tuple[int, ...]] = {}
@@ -221,7 +223,8 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
             results[variant] = [result for _, result in complete]
     if not results:
         fail("out", "at least one complete run", f"none in {folder.path}")
-    latency = json.loads(folder.latency.read_text())["ratios"] if folder.latency.exists() else {}
+    timed = json.loads(folder.latency.read_text()) if folder.latency.exists() else {}
+    latency = timed.get("ratios", {})
     return StudySummary(
         study=study.name,
         question=study.question,
@@ -247,6 +250,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
             for variant, runs in results.items()
         },
         latency={name: ratio for name, ratio in latency.items() if name in results},
+        timed_batch=timed["batch"][0] if timed else 0,
         configs={name: configs[name].to_dict() for name in results},
         environment=environment,
         failed=failed,

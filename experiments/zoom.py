@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from experiments.config import DataConfig
-from wavevit.checks import check_at_least
+from wavevit.checks import check_at_least, fail
 from wavevit.data import Scenes
 from wavevit.measure.evaluation import in_batches
 from wavevit.measure.scale import zoomed
@@ -25,13 +25,25 @@ ZOOMS = (0.5, 0.71, 1.0, 1.41, 2.0)
 _FINER = 2
 
 
+def _wide_enough(data: DataConfig, side: int) -> tuple[int, ...]:
+    """Classes whose held-out part holds a window of that side."""
+    scenes = Scenes(data.held_out, 1, max_short_side=data.max_short_side)
+    parts = [scenes.region(label) for label in range(len(scenes.classes))]
+    return tuple(
+        label
+        for label, (top, bottom, left, right) in enumerate(parts)
+        if min(bottom - top, right - left) >= side
+    )
+
+
 def zoom_views(
     data: DataConfig, count: int, zooms: tuple[float, ...] = ZOOMS
 ) -> tuple[dict[float, Tensor], Tensor, Tensor]:
     """Views of the held-out part under each zoom, all of the same places.
 
     A place is the middle of a window that the farthest view fills, drawn uniformly; each view is
-    normalised by itself, as a test crop is.
+    normalised by itself, as a test crop is. Photographs whose held-out part is smaller than that
+    window are left out.
 
     Args:
         data: says which part, crop size and resolution (of zoom 1).
@@ -40,43 +52,39 @@ def zoom_views(
 
     Returns:
         Zoom to views (count, 1, S, S); labels (count,); how many times finer than at zoom 1 the
-        photograph of each class is, from 1 to 2.
+        photograph of each place is, (count,), from 1 to 2.
 
     Raises:
-        ValueError: the farthest view does not fit the held-out part of a photograph.
+        ValueError: the farthest view fits no held-out part.
     """
     check_at_least("count", count, 1)
     size, farthest = data.crop_size, round(data.crop_size / min(zooms))
-    coarse = Scenes(data.held_out, farthest, max_short_side=data.max_short_side)
-    single = Scenes(data.held_out, size, max_short_side=data.max_short_side)
+    classes = _wide_enough(data, farthest)
+    if not classes:
+        fail("zooms", "views that fit the held-out part of a photograph", f"{farthest} pixels")
+    coarse = Scenes(data.held_out, size, max_short_side=data.max_short_side)
     fine = Scenes(data.held_out, size, max_short_side=_FINER * data.max_short_side)
-    ratios = torch.tensor(
-        [
-            min(fine.photograph(c).shape) / min(coarse.photograph(c).shape)
-            for c in range(len(coarse.classes))
-        ]
-    )
     generator = torch.Generator().manual_seed(data.seed)
-    labels = torch.cat(
-        [
-            torch.randperm(len(coarse.classes), generator=generator)
-            for _ in range(-(-count // len(coarse.classes)))
-        ]
-    )[:count]
+    rounds = -(-count // len(classes))
+    orders = [torch.randperm(len(classes), generator=generator) for _ in range(rounds)]
+    labels = torch.tensor(classes)[torch.cat(orders)[:count]]
     places = torch.rand(count, 2, generator=generator)
     views: dict[float, list[Tensor]] = {zoom: [] for zoom in zooms}
+    ratios = []
     for label, place in zip(labels.tolist(), places.tolist(), strict=True):
-        ratio = float(ratios[label])
+        photograph = fine.photograph(label)
+        ratio = min(photograph.shape) / min(coarse.photograph(label).shape)
         top, bottom, left, right = fine.region(label)
         side = min(round(farthest * ratio), bottom - top, right - left)
         row = top + int(place[0] * (bottom - top - side + 1))
         column = left + int(place[1] * (right - left - side + 1))
-        window = fine.photograph(label)[row : row + side, column : column + side][None, None]
+        window = photograph[row : row + side, column : column + side][None, None]
         for zoom in zooms:
             # The window may be a pixel short of the farthest view where halves were rounded.
             views[zoom].append(zoomed(window, max(zoom / ratio, size / side), size))
-    stacked = {zoom: single.normalized(torch.cat(images)) for zoom, images in views.items()}
-    return stacked, labels, ratios
+        ratios.append(ratio)
+    stacked = {zoom: coarse.normalized(torch.cat(images)) for zoom, images in views.items()}
+    return stacked, labels, torch.tensor(ratios)
 
 
 def zoom_accuracy(model: Backbone, data: DataConfig, device: torch.device) -> dict[str, Any]:
@@ -85,8 +93,8 @@ def zoom_accuracy(model: Backbone, data: DataConfig, device: torch.device) -> di
 
     Returns:
         Plain data: ``top1`` by zoom and ``kept`` (the mean over the zooms but 1, as a share of zoom
-        1's top-1), both in %; ``places``; ``finer``: number of classes whose photograph is finer
-        than at zoom 1.
+        1's top-1), both in %; ``places``; ``classes`` among them; ``finer``: how many of these have
+        a photograph that is finer than at zoom 1.
     """
     views, labels, ratios = zoom_views(data, data.test_crops // 2)
     top1 = {}
@@ -98,5 +106,6 @@ def zoom_accuracy(model: Backbone, data: DataConfig, device: torch.device) -> di
         "top1": top1,
         "kept": 100 * sum(others) / len(others) / top1["1"] if top1["1"] else 0.0,
         "places": len(labels),
-        "finer": int((ratios > 1).sum()),
+        "classes": len(labels.unique()),
+        "finer": len(labels[ratios > 1].unique()),
     }

@@ -8,7 +8,9 @@ from experiments.studies.augmentation import AUGMENTATION
 from experiments.studies.backbones import BACKBONES
 from experiments.studies.capacity import CAPACITY
 from experiments.studies.crop_shift import CROP_SHIFT
+from experiments.studies.learning_rate import LEARNING_RATE
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+from experiments.studies.phase_average import PHASE_AVERAGE
 from experiments.studies.positions import POSITIONS
 from experiments.studies.smoke import SMOKE
 from experiments.studies.tokenizers import TOKENIZERS
@@ -25,7 +27,9 @@ STUDIES: dict[str, Study] = {
         BACKBONES,
         CAPACITY,
         CROP_SHIFT,
+        LEARNING_RATE,
         PATCH_VS_WAVELET,
+        PHASE_AVERAGE,
         POSITIONS,
         SMOKE,
         TOKENIZERS,

@@ -32,7 +32,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("smoke") / "runs"
     folder = StudyFolder(path, SMOKE.name)
     assert run_cells(plan(SMOKE, folder, SMOKE.seeds), CPU, jobs=1, threads=1) == []
-    measure_latency(SMOKE.configs(), folder, SMOKE.baseline, CPU)
+    measure_latency(SMOKE, folder, CPU)
     return path
 
 

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from experiments.claims.claim import Claim, Effect, Finding, headline_effect, outcomes
 from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.records import RECORDS, finding_of, records_of
+from experiments.claims.records import RECORDS, finding_of, larger_records_of, records_of
 from experiments.folder import write_bytes
 from experiments.reporting.markdown import replaced_between
 from experiments.reporting.style import figure_style
@@ -81,21 +81,22 @@ def _effects(effects: Sequence[Effect]) -> str:
     return "\n".join(lines)
 
 
-def _provenance(claim: Claim, records: Mapping[str, Any]) -> str:
+def _provenance(records: Mapping[str, Any], command: str) -> str:
     parts = []
     for name, record in records.items():
         held = record.environment if isinstance(record, StudySummary) else record
         where = held.get("device_name") or held.get("environment", {}).get("device_name", "")
-        parts.append(f"`experiments/records/{name}`" + (f" ({where})" if where else ""))
+        path = f"{record.study}/summary.json" if isinstance(record, StudySummary) else name
+        parts.append(f"`experiments/records/{path}`" + (f" ({where})" if where else ""))
     plural = "s" if len(parts) > 1 else ""
-    return f"Record{plural}: {'; '.join(parts)}. Command: `{claim.command}`."
+    return f"Record{plural}: {'; '.join(parts)}. Command: `{command}`."
 
 
 def _claim_part(claim: Claim, finding: Finding) -> str:
     lines = [
         f"> {claim.sentence}",
         "",
-        f"**Verdict.** {claim.id} {finding.verdict.text()}.",
+        f"**Verdict.** {claim.id} {_verdicts(claim, finding)}.",
         "",
         f"**Hypothesis.** {claim.hypothesis}",
         "",
@@ -109,10 +110,26 @@ def _claim_part(claim: Claim, finding: Finding) -> str:
 def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> str:
     if records is None or not claim.records:
         return f"Not measured: {finding.verdict.detail}."
-    parts = [_provenance(claim, records), finding.body, _effects(finding.effects)]
+    parts = [_provenance(records, claim.command), finding.body, _effects(finding.effects)]
     if _has_figure(claim, finding):
         parts.append(f"![{claim.alt}](../../experiments/records/claims/{claim.name}.png)")
+    larger = larger_records_of(claim)
+    if larger is not None:
+        found = claim.find(larger)
+        parts += [
+            f"**At a larger scale** {claim.id} {found.verdict.text()}, by the same rule.",
+            _provenance(larger, f"{claim.command} --scale large"),
+            found.body,
+            _effects(found.effects),
+        ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _verdicts(claim: Claim, finding: Finding) -> str:
+    """The verdict, and the larger scale's where there is one."""
+    larger = larger_records_of(claim)
+    text = finding.verdict.text()
+    return text if larger is None else f"{text}; larger models: {claim.find(larger).verdict.text()}"
 
 
 def _has_figure(claim: Claim, finding: Finding) -> bool:
@@ -160,7 +177,7 @@ def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
             )
         cells = [
             f"[{claim.id}]({pages}/{claim.name}.md) {claim.sentence}",
-            finding.verdict.text(),
+            _verdicts(claim, finding),
             effect,
             count,
             picture,
@@ -177,7 +194,7 @@ def headline() -> str:
         finding = finding_of(claim, records_of(claim))
         effect, count = _headline(finding)
         cells = [f"[{claim.id}](docs/claims/{claim.name}.md) {claim.sentence}"]
-        lines.append(f"| {' | '.join([*cells, finding.verdict.text(), effect, count])} |")
+        lines.append(f"| {' | '.join([*cells, _verdicts(claim, finding), effect, count])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from experiments.claims.claim import Claim, Finding, Verdict
 from experiments.summary import StudySummary
 
-__all__ = ["RECORDS", "finding_of", "load_record", "records_of"]
+__all__ = ["RECORDS", "finding_of", "larger_records_of", "load_record", "records_of"]
 
 RECORDS = Path(__file__).parents[1] / "records"
 
@@ -26,6 +26,19 @@ def records_of(claim: Claim) -> dict[str, Any] | None:
     if not all((RECORDS / name).exists() for name in claim.records):
         return None
     return {name: load_record(name) for name in claim.records}
+
+
+def larger_records_of(claim: Claim) -> dict[str, Any] | None:
+    """The records of the same studies at the larger scale, under the names of the smaller; None
+    where the claim rests on something else, or where one is not there."""
+    found = {}
+    for name in claim.records:
+        path = Path(name)
+        larger = Path(f"{path.parent}_large") / path.name
+        if path.name != "summary.json" or not (RECORDS / larger).exists():
+            return None
+        found[name] = load_record(str(larger))
+    return found or None
 
 
 def finding_of(claim: Claim, records: Mapping[str, Any] | None) -> Finding:

@@ -15,6 +15,7 @@ chosen there for the baseline, and is not tuned again for the others.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from experiments.config import Contrast, RunConfig, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
@@ -25,7 +26,7 @@ __all__ = ["CAPACITY"]
 def _variants() -> dict[str, RunConfig]:
     vit = PATCH_VS_WAVELET.configs()["vit"]
 
-    def stage(**fields: int) -> RunConfig:
+    def stage(**fields: Any) -> RunConfig:
         (only,) = vit.model.stages
         stages = (dataclasses.replace(only, **fields),)
         return dataclasses.replace(vit, model=dataclasses.replace(vit.model, stages=stages))

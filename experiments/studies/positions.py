@@ -22,15 +22,14 @@ from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
 __all__ = ["POSITIONS"]
 
+_GRID = 8  # tokens a side: crops of 64 pixels, patches of 8
 _OTHERS = ("sincos", "relative_bias", "rope", "conv", "none")
 
 
 def _variants() -> dict[str, RunConfig]:
     vit = PATCH_VS_WAVELET.configs()["vit"]
     (only,) = vit.model.stages
-    window = dataclasses.replace(
-        only, mixer="window", window_size=vit.model.img_size // vit.model.patch_size
-    )
+    window = dataclasses.replace(only, mixer="window", window_size=_GRID)
     learned = dataclasses.replace(vit.model, stages=(window,))
     return {
         name: dataclasses.replace(vit, model=dataclasses.replace(learned, position=name))

@@ -102,3 +102,22 @@ def test_claims_are_told_apart_and_have_pages() -> None:
     assert {path.name for path in pages.DOCS.glob("claims/*.md")} == {
         page_of(claim).name for claim in CLAIMS
     }
+
+
+def test_a_larger_record_is_told_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The same rule on the record of the larger scale, beside the first verdict and not over it."""
+    (claim,) = (claim for claim in CLAIMS if claim.id == "C9")
+    (name,) = claim.records
+    for folder in ("tokenizers", "tokenizers_large"):
+        data = json.loads((RECORDS / name).read_text()) | {"study": folder}
+        path = tmp_path / folder / "summary.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(data))
+    page = page_of(claim).read_text()
+    monkeypatch.setattr("experiments.claims.records.RECORDS", tmp_path)
+    both = claim_page(claim, page)
+    assert "; larger models: **" in both
+    assert "`experiments/records/tokenizers_large/summary.json`" in both
+    assert "`python -m experiments.run tokenizers --scale large`" in both
+    (tmp_path / "tokenizers_large" / "summary.json").unlink()
+    assert "larger" not in claim_page(claim, page).split("**Choice.**")[0]

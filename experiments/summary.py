@@ -170,7 +170,7 @@ class StudySummary:
             metrics={name: statistics(values) for name, values in data["metrics"].items()},
             sensitivity={
                 name: {
-                    kind: {float(shift): statistic(value) for shift, value in curve.items()}
+                    kind: {_pixels(shift): statistic(value) for shift, value in curve.items()}
                     for kind, curve in curves.items()
                 }
                 for name, curves in data["sensitivity"].items()
@@ -183,6 +183,11 @@ class StudySummary:
             failed=dict(data["failed"]),
             missing=tuple(data["missing"]),
         )
+
+
+def _pixels(text: str) -> float:
+    """A shift as it was before JSON made it a key: whole ones are integers."""
+    return int(text) if text.isdigit() else float(text)
 
 
 def _found_seeds(folder: StudyFolder, variant: str) -> list[tuple[int, RunFolder]]:

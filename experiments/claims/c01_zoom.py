@@ -32,7 +32,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
         for name in _PYRAMIDS
     ]
     body = variants_table(summary, ("top1", "zoom_kept", *_BY_ZOOM), ())
-    return Finding(judge(effects), (*effects, *shown), body)
+    return Finding(judge(effects, "the pyramid is"), (*effects, *shown), body)
 
 
 def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:

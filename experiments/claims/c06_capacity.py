@@ -19,7 +19,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     effects = [sensitivity_effect(summary, *pair, "crop", 1, "lower") for pair in _ENDS]
     shown = [metric_effect(summary, *pair, key) for key in ("crop", "top1") for pair in _ENDS]
     body = variants_table(summary, ("top1", "circular", "crop", "lipschitz"), (1, 4))
-    return Finding(judge(effects), (*effects, *shown), body)
+    return Finding(judge(effects, "what grows is"), (*effects, *shown), body)
 
 
 CLAIM = Claim(

@@ -22,7 +22,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     shown += [sensitivity_effect(summary, name, "fixed", "crop", 1) for name in names]
     shown += [metric_effect(summary, name, "fixed", "top1") for name in names]
     body = variants_table(summary, ("top1", "circular", "crop"), (1, 4))
-    return Finding(judge(effects), (*effects, *shown), body)
+    return Finding(judge(effects, "the crops are"), (*effects, *shown), body)
 
 
 CLAIM = Claim(

@@ -27,7 +27,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     ]
     shown += [metric_effect(summary, name, "learned", "top1") for name in names]
     body = variants_table(summary, ("top1", "circular", "crop"), (1, 8))
-    return Finding(judge(effects), (*effects, *shown), body)
+    return Finding(judge(effects, "positions are"), (*effects, *shown), body)
 
 
 CLAIM = Claim(

@@ -20,7 +20,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     shown = [sensitivity_effect(summary, name, "vit", "circular", 1) for name in names]
     shown += [metric_effect(summary, n, "vit", key) for key in ("crop", "top1") for n in names]
     body = variants_table(summary, ("top1", "circular", "crop"), (1, 4), ("vit", *names))
-    return Finding(judge(effects), (*effects, *shown), body)
+    return Finding(judge(effects, "the tokens are"), (*effects, *shown), body)
 
 
 CLAIM = Claim(

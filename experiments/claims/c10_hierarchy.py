@@ -23,7 +23,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
         for name in _PYRAMIDS
     ]
     body = variants_table(summary, ("top1", "circular", "crop", "lipschitz"), (1, 4))
-    return Finding(judge(effects), (*effects, *shown), body)
+    return Finding(judge(effects, "the pyramid is"), (*effects, *shown), body)
 
 
 CLAIM = Claim(

@@ -23,7 +23,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
         for name in _BEYOND
     ]
     body = variants_table(summary, ("top1", "circular", "crop"), (1, 4))
-    return Finding(judge(effects), (*effects, *same), body)
+    return Finding(judge(effects, "the tokens are"), (*effects, *same), body)
 
 
 CLAIM = Claim(

@@ -179,8 +179,8 @@ def outcomes(effects: Sequence[Effect]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def judge(effects: Sequence[Effect]) -> Verdict:
-    """The common rule.
+def judge(effects: Sequence[Effect], condition: str = "it is") -> Verdict:
+    """The common rule; `condition` introduces the variants of an "only if".
 
     "Holds" if every deciding effect is as claimed; "holds only if", with the variants all of whose
     effects are, or else with the effects that are; "fails" if none is and at least one goes the
@@ -197,8 +197,8 @@ def judge(effects: Sequence[Effect]) -> Verdict:
         short = {effect.variant for effect, outcome in found if outcome != "as claimed"}
         whole = dict.fromkeys(e.variant for e in held if e.variant not in short)
         if whole:
-            return Verdict("holds only if", f"it is {' or '.join(f'`{v}`' for v in whole)}")
-        parts = (f"it is {effect.label} in {effect.metric}" for effect in held)
+            return Verdict("holds only if", f"{condition} {' or '.join(f'`{v}`' for v in whole)}")
+        parts = (f"{condition} {effect.label} in {effect.metric}" for effect in held)
         return Verdict("holds only if", " or ".join(parts))
     against = [effect for effect, outcome in found if outcome == "against"]
     if against:

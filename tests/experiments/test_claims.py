@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
+from experiments.claims.__main__ import commands
 from experiments.claims.claim import Effect, Verdict, headline_effect, judge, outcomes
+from experiments.claims.ledger import CLAIMS
 from experiments.statistic import Statistic, holm
 
 
@@ -110,3 +112,15 @@ def test_what_a_few_seeds_can_see() -> None:
     assert np.mean(found) == pytest.approx(0.8, abs=0.03)
     assert Statistic.of([1.0]).detectable() is None
     assert Statistic.of([1.0, 1.0]).detectable() is None
+
+
+def test_every_command_of_the_ledger_once_and_the_docs_last() -> None:
+    found = commands(CLAIMS)
+    assert len(set(found)) == len(found)
+    assert found[-1] == "python -m experiments.report"
+    for claim in CLAIMS:
+        assert claim.command in found, claim.id
+    runs = [c.split()[3] for c in found if c.startswith("python -m experiments.run ")]
+    for study in runs:
+        ran = found.index(f"python -m experiments.run {study}")
+        assert found.index(f"python -m experiments.report {study} --record") > ran

@@ -31,7 +31,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
         for name, shift in no_permutation
     ]
     worst = max(max(layer) for layer in found["none"][_PATCH])
-    verdict = judge(effects)
+    verdict = judge(effects, "the case is")
     if verdict.word == "holds" and worst > _ROUNDING:
         verdict = Verdict("fails", f"without positions a roll by a patch leaves {worst:.0e}")
     columns = [f"{shift} px" for shift in found["none"]]

@@ -46,7 +46,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     )
     one_hop = found["vit"]["extent"][1] >= side
     grows = found["swin"]["extent"][1] < side
-    verdict = judge(effects)
+    verdict = judge(effects, "the case is")
     if not (one_hop and grows):
         verdict = Verdict("fails", "the receptive fields are not as foretold")
     depth = max(len(own["distance"]) for own in found.values())

@@ -216,10 +216,12 @@ def _run_side_by_side(
     places = list(range(min(jobs, len(pending))))
     workers: list[_Worker] = []
     try:
-        while workers or (waiting and not clock.late):
+        while True:
             while waiting and places and not clock.late:
                 workers.append(_Worker(device, threads, places.pop(0), lock))
                 workers[-1].ask(waiting.pop(0))
+            if not workers:
+                break
             ready = wait([worker.asked for worker in workers])
             for worker in [worker for worker in workers if worker.asked in ready]:
                 alive = worker.answer()

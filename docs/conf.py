@@ -39,6 +39,7 @@ default_role = "code"
 
 html_theme = "furo"
 html_title = "wavevit"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_show_sourcelink = False
 html_math_renderer = "mathml"

@@ -5,6 +5,7 @@ Complete runs are skipped and killed ones continue, so the same command again do
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,8 @@ class Options:
     """Runs side by side; by default one per core, and one on a GPU."""
     threads: int | None = None
     """CPU threads of each run; by default the cores divided by the jobs."""
+    minutes: float = math.inf
+    """Begin no run after so many minutes; the same command does the rest another time."""
     timing: bool = True
     """When all is done, time the variants side by side; --no-timing on a machine that is busy."""
 
@@ -61,7 +64,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def run_study(options: Options) -> int:
-    """Does what the options say; returns the number of failed runs."""
+    """Does what the options say; returns the number of runs that are not complete."""
     study = at_scale(get_study(options.study), options.scale)
     device = pick_device(options.device)
     folder = StudyFolder(options.out or Path("runs") / study.name, study.name)
@@ -79,12 +82,14 @@ def run_study(options: Options) -> int:
     fresh = any(not cell.complete for cell in cells)
     if fresh:
         clear_latency(folder)
-    failed = run_cells(cells, device, jobs, threads)
+    failed = run_cells(cells, device, jobs, threads, options.minutes)
     if options.timing and not folder.latency.exists():
         print("Timing the variants, interleaved …")
         measure_latency(study, folder, device)
     for cell in failed:
-        print(f"Not complete: {cell.label}; the reason is in {cell.folder.failed}", file=sys.stderr)
+        tried = cell.folder.failed.exists()
+        reason = f"the reason is in {cell.folder.failed}" if tried else "it was not begun"
+        print(f"Not complete: {cell.label}; {reason}", file=sys.stderr)
     return len(failed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import multiprocessing
 import time
 from collections.abc import Sequence
@@ -100,23 +101,32 @@ def default_jobs(device: torch.device, cells: int) -> tuple[int, int]:
     return jobs, max(cores // jobs, 1)
 
 
-def run_cells(cells: Sequence[Cell], device: torch.device, jobs: int, threads: int) -> list[Cell]:
-    """Runs what is not complete; returns the cells that failed.
+def run_cells(
+    cells: Sequence[Cell],
+    device: torch.device,
+    jobs: int,
+    threads: int,
+    minutes: float = math.inf,
+) -> list[Cell]:
+    """Runs what is not complete; returns the cells that are not complete then.
 
     Args:
         cells: from `plan`.
         device: where to compute.
         jobs: processes side by side; 1 computes in this one.
         threads: of each process.
+        minutes: after so many no further cell is begun; those that run are waited for.
     """
     pending = [cell for cell in cells if not cell.complete]
     if len(pending) < len(cells):
         print(f"{len(cells) - len(pending)} of {len(cells)} runs are complete already.")
     for cell in pending:
         cell.folder.failed.unlink(missing_ok=True)
-    clock = _Clock(len(pending))
+    clock = _Clock(len(pending), minutes)
     if jobs == 1:
         for cell in pending:
+            if clock.late:
+                break
             source = cell.weights_of.path if cell.weights_of is not None else None
             path, label = cell.folder.path, cell.label
             run_cell(path, str(device), threads, label, 0, cell.measures, source)
@@ -131,8 +141,14 @@ def run_cells(cells: Sequence[Cell], device: torch.device, jobs: int, threads: i
 class _Clock:
     """Says what ended and about how long the rest will take."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, minutes: float) -> None:
         self.total, self.done, self.start = total, 0, time.monotonic()
+        self.minutes = minutes
+
+    @property
+    def late(self) -> bool:
+        """Whether nothing more may begin."""
+        return time.monotonic() - self.start >= 60 * self.minutes
 
     def tell(self, cell: Cell) -> None:
         self.done += 1
@@ -200,16 +216,18 @@ def _run_side_by_side(
     places = list(range(min(jobs, len(pending))))
     workers: list[_Worker] = []
     try:
-        while waiting or workers:
-            while waiting and places:
+        while True:
+            while waiting and places and not clock.late:
                 workers.append(_Worker(device, threads, places.pop(0), lock))
                 workers[-1].ask(waiting.pop(0))
+            if not workers:
+                break
             ready = wait([worker.asked for worker in workers])
             for worker in [worker for worker in workers if worker.asked in ready]:
                 alive = worker.answer()
                 assert worker.cell is not None
                 clock.tell(worker.cell)
-                if alive and waiting:
+                if alive and waiting and not clock.late:
                     worker.ask(waiting.pop(0))
                 else:
                     worker.end()

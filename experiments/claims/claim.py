@@ -143,8 +143,7 @@ class Claim:
         find: applies the rule: records by name to a finding.
         draw: the page's figure; by default the effects with their intervals.
         alt: what the figure shows, for those who do not see it.
-        missing: what is known to be left out, shown on the page and in the ledger's verdict while
-            a record is missing.
+        missing: why there is no record, where there is none.
     """
 
     id: str

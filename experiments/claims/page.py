@@ -163,8 +163,8 @@ def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
         thumbnails: show the figures small (an attribute that MyST knows), or only lead to them.
     """
     lines = [
-        "| claim | verdict | effect, 95 % interval | pairs | figure | command |",
-        "|" + "---|" * 6,
+        "| claim | verdict | effect, 95 % interval | figure | command |",
+        "|" + "---|" * 5,
     ]
     for claim in CLAIMS:
         finding = finding_of(claim, records_of(claim))
@@ -173,13 +173,14 @@ def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
         if _has_figure(claim, finding) and finding.verdict.word != "not measured":
             path = f"{figures}/{claim.name}.png"
             picture = (
-                f"![{claim.alt}]({path}){{width=160px}}" if thumbnails else f"[figure]({path})"
+                f"![{claim.alt}]({path}){{width=160px .ledger-figure}}"
+                if thumbnails
+                else f"[figure]({path})"
             )
         cells = [
             f"[{claim.id}]({pages}/{claim.name}.md) {claim.sentence}",
             _verdicts(claim, finding),
-            effect,
-            count,
+            effect if effect == "–" else f"{effect}, {count}",
             picture,
             f"`{claim.command}`",
         ]

@@ -44,5 +44,5 @@ def larger_records_of(claim: Claim) -> dict[str, Any] | None:
 def finding_of(claim: Claim, records: Mapping[str, Any] | None) -> Finding:
     """The claim's finding; "not measured" where a record is missing."""
     if not claim.records or records is None:
-        return Finding(Verdict("not measured", claim.missing or f"waits for `{claim.command}`"), ())
+        return Finding(Verdict("not measured", claim.missing or "no record yet"), ())
     return claim.find(records)

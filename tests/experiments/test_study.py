@@ -171,6 +171,15 @@ def test_a_failed_cell_ends_its_process_and_no_other_cell(tmp_path: Path) -> Non
     assert len([cell for cell in cells if cell.complete]) == 2
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_nothing_begins_when_time_is_over(tmp_path: Path, jobs: int) -> None:
+    study = quick()
+    cells = plan(study, StudyFolder(tmp_path / "runs", study.name), (0, 1))
+    left = run_cells(cells, torch.device("cpu"), jobs=jobs, threads=1, minutes=0)
+    assert left == cells
+    assert not any(cell.folder.failed.exists() or cell.folder.weights.exists() for cell in cells)
+
+
 def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> None:
     """Only equal configuration, code and machine count, and never a second run of the same study
     or weights that were lent."""

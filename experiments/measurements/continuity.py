@@ -44,7 +44,7 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
             relative = torch.tensor(local_lipschitz(f, images, iterations=8).relative)
             conditions.append(by_photograph(relative, batch.labels))
             for path, (heights, jumped) in steps.items():
-                scan = jump_scan(f, images, path=path, steps=16, candidates=2)
+                scan = jump_scan(f, images, path=path, steps=16, candidates=1)
                 heights.append(by_photograph(torch.tensor(scan.jump), batch.labels))
                 jumped.append(by_photograph(torch.tensor(scan.jumps()).double(), batch.labels))
         found[name] = {

@@ -124,7 +124,7 @@ def _packet(
 ):
     strip, plane, place = _tiles(h, across, TILES, INDEX)
     inside = strip < planes * h
-    pixels, distinct = _image_offsets(
+    pixels, _ = _image_offsets(
         strip, plane, place, h, across, planes, LEVEL, COLUMNS, ODD_ROWS, ODD_COLUMNS
     )
     x = tl.load(image + pixels, mask=inside, other=0.0).to(WORK)
@@ -202,7 +202,7 @@ def _pyramid(
 ):
     strip, plane, place = _tiles(h, across, TILES, INDEX)
     inside = strip < planes * h
-    pixels, distinct = _image_offsets(
+    pixels, _ = _image_offsets(
         strip, plane, place, h, across, planes, LEVEL, COLUMNS, ODD_ROWS, ODD_COLUMNS
     )
     x = tl.load(image + pixels, mask=inside, other=0.0).to(WORK)

@@ -25,7 +25,7 @@ __all__ = ["Builder", "throughput"]
 
 Builder = Callable[[int], nn.Module]  # takes the side of the image; picklable
 
-_UNTIMED, _PASSES = 2, 5
+_UNTIMED, _PASSES = 2, 3
 
 
 def _serve(
@@ -116,7 +116,7 @@ def throughput(
     *,
     device: str = "cuda",
     compiled: bool = True,
-    rounds: int = 11,
+    rounds: int = 9,
     limit: float = 900.0,
 ) -> list[dict[str, Any]]:
     """Images per second and peak memory in bfloat16, interleaved.
@@ -128,7 +128,7 @@ def throughput(
         save: called with the rows so far, after every size.
         device: of torch.
         compiled: whether by ``torch.compile``.
-        rounds: in which every model is asked once for five passes.
+        rounds: in which every model is asked once, for three passes.
         limit: seconds that compiling may take in all.
 
     Returns:

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_TILES = 128  # of a program
-_WARPS = 4
+_PROGRAM = {1: (128, 4), 2: (128, 4), 3: (64, 4)}  # tiles and warps, by level
 _LOAD = 16  # bytes that a thread loads at once
 
 
@@ -271,7 +270,7 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     columns = gcd(w << level, max(_LOAD // image.element_size(), 1 << level))
     if width % 2:
         columns = 2
-    across = (w << level) // columns
+    across, (tiles, warps) = (w << level) // columns, _PROGRAM[level]
     wide = max(image.numel(), bands[0].numel()) >= 2**31
     if haar_map.pyramid:
         kernel = _pyramid_transposed if haar_map.transposed else _pyramid
@@ -279,7 +278,7 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     else:
         kernel = _packet_transposed if haar_map.transposed else _packet
     with torch.cuda.device_of(image):
-        kernel[(triton.cdiv(planes * h * across, _TILES),)](
+        kernel[(triton.cdiv(planes * h * across, tiles),)](
             image,
             *bands,
             h,
@@ -289,8 +288,8 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
             COLUMNS=columns,
             ODD_ROWS=height % 2,
             ODD_COLUMNS=width % 2,
-            TILES=_TILES,
+            TILES=tiles,
             INDEX=tl.int64 if wide else tl.int32,
             WORK=tl.float64 if image.dtype == torch.float64 else tl.float32,
-            num_warps=_WARPS,
+            num_warps=warps,
         )

@@ -137,7 +137,7 @@ def _fill_throughput(
         (64,) if options.quick else (224, 512),
         save,
         compiled=not options.quick,
-        rounds=1 if options.quick else 9,
+        rounds=1 if options.quick else 7,
         limit=options.limit,
     )
 

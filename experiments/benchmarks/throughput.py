@@ -116,7 +116,7 @@ def throughput(
     *,
     device: str = "cuda",
     compiled: bool = True,
-    rounds: int = 9,
+    rounds: int = 7,
     limit: float = 900.0,
 ) -> list[dict[str, Any]]:
     """Images per second and peak memory in bfloat16, interleaved.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_PROGRAM = {1: (128, 4), 2: (128, 4), 3: (64, 4)}  # tiles and warps, by level
+_PROGRAM = {1: (128, 4), 2: (64, 2), 3: (256, 8)}  # tiles and warps, by level
 _LOAD = 16  # bytes that a thread loads at once
 
 

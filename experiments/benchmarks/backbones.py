@@ -5,9 +5,11 @@ On the CPU, in one run: latency as a multiple of timm's ViT-S (every model once 
 the ratios inside a round), eager and compiled, at several numbers of threads; and for images from
 224 to 896 pixels a side multiply-accumulates, time and peak memory of activations, with the power
 of the number of pixels that each grows with. With ``--device cuda``: images per second and peak
-memory in bfloat16, compiled, batches of 64, at 224 and 512 pixels.
+memory in bfloat16, compiled, batches of 64, at 224 and 512 pixels, every model in a process of its
+own (`experiments.benchmarks.throughput`).
 Writes ``cpu.json`` or ``cuda.json`` and a table. Record: experiments/records/latency/.
-Time on 2 logical cores of an AMD EPYC: 7 minutes.
+Time on 2 logical cores of an AMD EPYC: 7 minutes; on a GPU with 16 cores 3, nearly all of it in
+compilers.
 """
 
 from __future__ import annotations
@@ -92,6 +94,8 @@ class Options:
     """Numbers of CPU threads, each timed on its own."""
     batch: int = 0
     """Images at once; by default 4 on the CPU and 64 on cuda."""
+    sides: tuple[int, ...] = (224, 512)
+    """Sides of the images on cuda, px; one process each, all of them compiling at once."""
     limit: float = 900.0
     """Seconds that compiling may take on cuda; models that take longer are named and left out."""
     out: Path | None = None
@@ -102,11 +106,13 @@ def benchmark(options: Options, models: Mapping[str, Builder] = MODELS) -> dict[
     """Measures what the options ask for; plain data, ready for JSON.
 
     Raises:
-        ValueError: no thread or a negative batch.
+        ValueError: no thread, a negative batch, images too small for five halvings.
     """
     for threads in options.threads:
         check_at_least("threads", threads, 1)
     check_at_least("batch", options.batch, 0)
+    for side in options.sides:
+        check_at_least("sides", side, 32)
     device = pick_device(options.device)
     record: dict[str, Any] = {"environment": environment(device, max(options.threads))}
     record["environment"]["packages"]["timm"] = version("timm")
@@ -134,7 +140,7 @@ def _fill_throughput(
     throughput(
         models,
         options.batch or 64,
-        (64,) if options.quick else (224, 512),
+        (64,) if options.quick else options.sides,
         save,
         compiled=not options.quick,
         rounds=1 if options.quick else 7,

@@ -96,6 +96,8 @@ def test_contenders_take_other_sizes(name: str) -> None:
 def test_bad_options_are_named() -> None:
     with pytest.raises(ValueError, match="threads: expected an integer of at least 1"):
         benchmark(Options(threads=(0,)), SMALL)
+    with pytest.raises(ValueError, match="sides: expected an integer of at least 32"):
+        benchmark(Options(sides=(224, 16)), SMALL)
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="device: expected a device of this machine"):
             benchmark(Options(device="cuda"), SMALL)

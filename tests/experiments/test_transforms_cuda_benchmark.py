@@ -1,4 +1,4 @@
-"""The GPU benchmark of the transforms checks its contenders and renders its record, without a GPU."""
+"""Without a GPU, its benchmark of the transforms checks contenders and renders the record."""
 
 from __future__ import annotations
 

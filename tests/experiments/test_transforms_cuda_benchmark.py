@@ -78,7 +78,7 @@ def test_wrong_contenders_are_refused(
     message: str,
 ) -> None:
     """Negative controls: a transform that drops every second column, and one that breaks."""
-    lossy = {**CONTENDERS, "ptwt": lambda level: Contender(forward, forward)}
+    lossy = {**transforms_cuda.CONTENDERS, "ptwt": lambda level: Contender(forward, forward)}
     monkeypatch.setattr(transforms_cuda, "CONTENDERS", lossy)
     with pytest.raises((ValueError, ZeroDivisionError), match=message):
         benchmark(Options(quick=True, device="cpu", levels=(1,), dtypes=("float32",)), TINY)
@@ -88,7 +88,7 @@ def test_ours_are_compared_with_float64(monkeypatch: pytest.MonkeyPatch) -> None
     """Negative control: the right energy is not enough for us."""
     exact = CONTENDERS[OURS](1)
     mirrored = Contender(lambda x: exact.forward(x.flip(-1)), exact.inverse)
-    wrong = {**CONTENDERS, OURS: lambda level: mirrored}
+    wrong = {**transforms_cuda.CONTENDERS, OURS: lambda level: mirrored}
     monkeypatch.setattr(transforms_cuda, "CONTENDERS", wrong)
     with pytest.raises(AssertionError, match="relative error"):
         benchmark(Options(quick=True, device="cpu", levels=(1,), dtypes=("float32",)), TINY)

@@ -25,7 +25,7 @@ __all__ = ["Builder", "throughput"]
 
 Builder = Callable[[int], nn.Module]  # takes the side of the image; picklable
 
-_UNTIMED, _PASSES = 2, 3
+_UNTIMED, _PASSES = 2, 8
 
 
 def _serve(
@@ -128,7 +128,7 @@ def throughput(
         save: called with the rows so far, after every size.
         device: of torch.
         compiled: whether by ``torch.compile``.
-        rounds: in which every model is asked once, for three passes.
+        rounds: in which every model is asked once, for eight passes.
         limit: seconds that compiling may take in all.
 
     Returns:

@@ -25,7 +25,8 @@ _BY_ZOOM = tuple(f"zoom_{zoom:g}" for zoom in ZOOMS)
 def _find(records: Mapping[str, Any]) -> Finding:
     summary = records[_RECORD]
     effects = [metric_effect(summary, name, "vit", "zoom_kept", "higher") for name in _PYRAMIDS]
-    shown = [metric_effect(summary, f"vit patch {side}", "vit", "zoom_kept") for side in (4, 16)]
+    patches = [name for name in summary.variants if name.startswith("vit patch")]
+    shown = [metric_effect(summary, name, "vit", "zoom_kept") for name in patches]
     shown += [
         metric_effect(summary, name, "vit", key)
         for key in (_BY_ZOOM[0], _BY_ZOOM[-1])

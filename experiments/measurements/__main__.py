@@ -18,6 +18,7 @@ from experiments.measurements import (
     noise,
     permutation,
     turnover,
+    vocabulary,
 )
 from wavevit.checks import check_choice
 
@@ -28,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "noise": noise.measure,
     "permutation": permutation.measure,
     "turnover": turnover.measure,
+    "vocabulary": vocabulary.measure,
 }
 _RECORDS = Path(__file__).parents[1] / "records"
 
@@ -43,7 +45,8 @@ class Options:
     ] = ()
     """By default all."""
     runs: Path = Path("runs") / "backbones"
-    """Folder of study backbones, whose trained models are measured."""
+    """Folder of study backbones, whose trained models are measured; that of study capacity, which
+    vocabulary measures, stands beside it."""
     out: Path = _RECORDS
     """Folder of the records; each gets a subfolder by its name."""
 

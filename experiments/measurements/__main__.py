@@ -45,8 +45,7 @@ class Options:
     ] = ()
     """By default all."""
     runs: Path = Path("runs") / "backbones"
-    """Folder of study backbones, whose trained models are measured; that of study capacity, which
-    vocabulary measures, stands beside it."""
+    """Folder of study backbones, whose trained models are measured."""
     out: Path = _RECORDS
     """Folder of the records; each gets a subfolder by its name."""
 

@@ -20,17 +20,15 @@ __all__ = ["SEEDS", "embed", "state", "trained", "untrained"]
 SEEDS = (0, 1, 2)
 
 
-def trained(
-    runs: Path, variant: str, seed: int, study: str = "backbones", **changes: Any
-) -> Backbone:
-    """A run of a study, its alignment or other weightless fields changed.
+def trained(runs: Path, variant: str, seed: int, **changes: Any) -> Backbone:
+    """A run of study `backbones`, its alignment or other weightless fields changed.
 
     Raises:
         ValueError: no such run, or one that is not complete.
     """
-    run = StudyFolder(runs, study).run(variant, seed)
+    run = StudyFolder(runs, "backbones").run(variant, seed)
     if not run.weights.exists():
-        command = f"python -m experiments.run {study}"
+        command = "python -m experiments.run backbones"
         fail("runs", f"{variant!r}, seed {seed}, trained (made by: {command})", run.path)
     model = Backbone(dataclasses.replace(run.load_config().model, **changes)).eval()
     load_weights(run.weights, model)

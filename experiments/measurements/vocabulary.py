@@ -1,9 +1,9 @@
-"""vocabulary (C13): do features get richer with capacity and training, and do they transfer?
+"""vocabulary (C13): do features get richer with training and capacity, and do they transfer?
 
-The ViTs of study `capacity` and the same untrained. Effective rank of the embedding on held-out
-crops; a linear probe on a task that training never saw, whose labels come with the picture: by how
-many quarter turns a crop is rotated (chance 25 %). The probe is fitted on training halves and
-judged on test halves. Steps count data too: every step draws new crops.
+Models of study `backbones`, trained and as initialised, and untrained ViTs of other widths.
+Effective rank of the embedding on held-out crops; a linear probe on a task that training never
+saw, whose labels come with the picture: by how many quarter turns a crop is rotated (chance 25 %).
+The probe is fitted on training halves and judged on test halves.
 
 The n-term error belongs to a transform and not to weights: Haar's and db4's beside that of pixels.
 """
@@ -21,15 +21,18 @@ from torch import Tensor
 
 from experiments.measurements.samples import CROP, by_photograph
 from experiments.measurements.subjects import SEEDS, embed, trained, untrained
+from experiments.studies.backbones import BACKBONES
 from experiments.studies.capacity import CAPACITY
 from wavevit.data import Scenes
 from wavevit.measure import effective_rank, n_term_error
 from wavevit.measure.evaluation import in_batches
+from wavevit.models import Backbone
 from wavevit.wavelets import dwt2
 
-__all__ = ["SHARE", "UNTRAINED", "measure", "orthonormal_pyramid", "probe", "turned"]
+__all__ = ["SHARE", "SUBJECTS", "WIDTHS", "measure", "orthonormal_pyramid", "probe", "turned"]
 
-UNTRAINED = ("vit", "width 32", "width 128")
+SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
+WIDTHS = ("width 32", "width 128")  # of study capacity; its baseline is the same vit
 SHARE = 0.05  # of the coefficients, for the n-term error
 _RIDGE = 1e-3  # per sample, on features of variance 1
 _LEVELS = 3
@@ -86,38 +89,36 @@ def _n_term(images: Tensor, labels: Tensor) -> dict[str, list[float]]:
     }
 
 
-def measure(runs: Path, fit_crops: int = 40, test_crops: int = 30) -> dict[str, Any]:
+def measure(runs: Path, fit_crops: int = 20, test_crops: int = 20) -> dict[str, Any]:
     """By model and seed: effective rank, features, accuracy of the probe; n-term errors."""
-    capacity = runs.parent / CAPACITY.name
     fitted, turns, _ = turned("train", fit_crops, 40_000)
     judged, answers, _ = turned("test", test_crops, 41_000)
     upright = Scenes("test", CROP)
-    batch = upright.sample(
-        test_crops * len(upright.classes), torch.Generator().manual_seed(42_000)
-    )
+    count = test_crops * len(upright.classes)
+    batch = upright.sample(count, torch.Generator().manual_seed(42_000))
+    configs = BACKBONES.configs()
+    makers: dict[str, Callable[[int], Backbone]] = {}
+    for name in SUBJECTS:
+        makers[f"{name}, trained"] = partial(trained, runs, name)
+        makers[f"{name}, untrained"] = partial(untrained, configs[name].model, changes={})
+    for name in WIDTHS:
+        model = CAPACITY.configs()[name].model
+        makers[f"{name}, untrained"] = partial(untrained, model, changes={})
     found: dict[str, dict[str, list[float]]] = {}
-    for name, config in CAPACITY.configs().items():
-        for kind in ("trained", "untrained"):
-            if kind == "untrained" and name not in UNTRAINED:
-                continue
-            own: dict[str, list[float]] = {"rank": [], "dim": [], "probe": []}
-            for seed in SEEDS:
-                model = (
-                    trained(capacity, name, seed, study=CAPACITY.name)
-                    if kind == "trained"
-                    else untrained(config.model, seed, {})
-                )
-                features = partial(embed, model)
-                rank = effective_rank(features, batch.images, resamples=2)
-                own["rank"].append(rank.rank)
-                own["dim"].append(float(rank.dim))
-                sides = [in_batches(features, images, 128) for images in (fitted, judged)]
-                own["probe"].append(probe(sides[0], turns, sides[1], answers))
-            found[name if kind == "trained" else f"{name}, untrained"] = own
+    for name, make in makers.items():
+        own: dict[str, list[float]] = {"rank": [], "dim": [], "probe": []}
+        for seed in SEEDS:
+            features = partial(embed, make(seed))
+            rank = effective_rank(features, batch.images, resamples=2)  # seeds give the interval
+            own["rank"].append(rank.rank)
+            own["dim"].append(float(rank.dim))
+            sides = [in_batches(features, images, 128) for images in (fitted, judged)]
+            own["probe"].append(probe(sides[0], turns, sides[1], answers))
+        found[name] = own
     return {
         "photographs": list(upright.classes),
         "seeds": list(SEEDS),
-        "crops": {"fitted": len(fitted), "judged": len(judged)},
+        "crops": {"fitted": len(fitted), "judged": len(judged), "ranked": len(batch.images)},
         "share": SHARE,
         "n_term": _n_term(batch.images, batch.labels),
         "models": found,

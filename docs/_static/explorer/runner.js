@@ -48,18 +48,20 @@
     return x * (x > 0 ? 1 - tail : tail);
   }
 
+  // A loop each: an engine makes one loop over many functions slow.
   const UNARY = {
-    gelu,
-    sqrt: Math.sqrt,
-    rsqrt: (x) => 1 / Math.sqrt(x),
-    abs: Math.abs,
-    square: (x) => x * x,
+    gelu: (out, a) => { for (let i = 0; i < out.length; i++) out[i] = gelu(a[i]); },
+    sqrt: (out, a) => { for (let i = 0; i < out.length; i++) out[i] = Math.sqrt(a[i]); },
+    rsqrt: (out, a) => { for (let i = 0; i < out.length; i++) out[i] = 1 / Math.sqrt(a[i]); },
+    abs: (out, a) => { for (let i = 0; i < out.length; i++) out[i] = Math.abs(a[i]); },
+    square: (out, a) => { for (let i = 0; i < out.length; i++) out[i] = a[i] * a[i]; },
   };
+  // `at` and `bt`: where each entry reads.
   const BINARY = {
-    add: (x, y) => x + y,
-    sub: (x, y) => x - y,
-    mul: (x, y) => x * y,
-    div: (x, y) => x / y,
+    add: (out, a, at, b, bt) => { for (let i = 0; i < out.length; i++) out[i] = a[at[i]] + b[bt[i]]; },
+    sub: (out, a, at, b, bt) => { for (let i = 0; i < out.length; i++) out[i] = a[at[i]] - b[bt[i]]; },
+    mul: (out, a, at, b, bt) => { for (let i = 0; i < out.length; i++) out[i] = a[at[i]] * b[bt[i]]; },
+    div: (out, a, at, b, bt) => { for (let i = 0; i < out.length; i++) out[i] = a[at[i]] / b[bt[i]]; },
   };
 
   // out[m, n] = Σ_k a[m, k] b[n, k] for `batch` such products: two rows by four columns at a time.
@@ -173,7 +175,7 @@
       const values = inputs.map((input) => this.values[input]);
       const [x, y] = values;
       if (operation in UNARY) return this.unary(UNARY[operation], name, x, shape);
-      if (operation in BINARY) return this.binary(operation, name, values, shape);
+      if (operation in BINARY) return this.binary(BINARY[operation], name, values, shape);
       switch (operation) {
         case "reshape":
           return this.view(name, x, shape, null);
@@ -208,22 +210,16 @@
       }
     }
 
-    unary(f, name, x, shape) {
+    unary(loop, name, x, shape) {
       const from = this.solid(x);
-      this.result(name, shape, [x], (out) => {
-        for (let i = 0; i < out.length; i++) out[i] = f(from[i]);
-      });
+      this.result(name, shape, [x], (out) => loop(out, from));
     }
 
-    binary(operation, name, values, shape) {
-      const f = BINARY[operation];
+    binary(loop, name, values, shape) {
+      const order = Int32Array.from({ length: size(shape) }, (_, i) => i);
       const [a, b] = values.map((value) => this.broadcast(value, shape));
-      this.result(name, shape, values, (out) => {
-        if (!a.map && !b.map) for (let i = 0; i < out.length; i++) out[i] = f(a.data[i], b.data[i]);
-        else
-          for (let i = 0; i < out.length; i++)
-            out[i] = f(a.data[a.map ? a.map[i] : i], b.data[b.map ? b.map[i] : i]);
-      });
+      const maps = [a.map || order, b.map || order];
+      this.result(name, shape, values, (out) => loop(out, a.data, maps[0], b.data, maps[1]));
     }
 
     cat(name, values, axis, shape) {

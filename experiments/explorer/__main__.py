@@ -32,6 +32,11 @@ class Options:
 
 def write_assets(options: Options) -> None:
     """Writes a script a model and one a photograph, and says how large they are."""
+    choice_of_all = {
+        "models": [[choice.name, choice.title] for choice in MODELS],
+        "photographs": [place.photograph for place in PHOTOGRAPHS],
+    }
+    write_script(options.out / "choice.js", "shiftExplorer.choose", choice_of_all)
     for choice in MODELS:
         run = StudyFolder(options.runs / choice.study, choice.study).run(choice.variant, SEED)
         asset = make_model_asset(choice, run)

@@ -306,9 +306,7 @@ def _layer_norm(
     return (b.emit("layer_norm", [x, weight, bias], b.shapes[x], eps),)
 
 
-def _mean(
-    b: _Builder, shape: list[int], x: Any, axes: Sequence[int], *_: Any, **__: Any
-) -> str:
+def _mean(b: _Builder, shape: list[int], x: Any, axes: Sequence[int], *_: Any, **__: Any) -> str:
     return b.emit("mean", [x], shape, [axis % len(b.shapes[x]) for axis in axes])
 
 

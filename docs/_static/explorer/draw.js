@@ -38,7 +38,7 @@
     const pen = context(canvas, WINDOW);
     pen.imageSmoothingQuality = "high";
     if (kind === "roll") {
-      const inset = (picture.width - CROP) / 2;
+      const inset = (picture.naturalWidth - CROP) / 2;
       for (let row = -2; row <= 2; row++)
         for (let column = -2; column <= 2; column++) {
           const x = MARGIN + right + column * CROP;
@@ -47,7 +47,7 @@
           pen.drawImage(picture, inset, inset, CROP, CROP, x, y, CROP + 0.1, CROP + 0.1);
         }
     } else {
-      const inset = (WINDOW - picture.width) / 2;
+      const inset = (WINDOW - picture.naturalWidth) / 2;
       pen.drawImage(picture, inset + right, inset + down);
     }
     pen.fillStyle = "rgba(12,16,24,.58)";

@@ -5,15 +5,7 @@
   const explorer = root.shiftExplorer;
   const { MARGIN, WINDOW } = explorer;
   const FILES = (document.currentScript && document.currentScript.src.replace(/[^/]*$/, "")) || "";
-  const PHOTOGRAPHS = ["coffee", "cat", "astronaut", "rocket", "camera", "coins", "hubble", "brick"];
-  const MODELS = [
-    ["vit", "Plain ViT"],
-    ["haar_vit", "ViT on Haar packets"],
-    ["dtcwt_tokens", "ViT on dual-tree magnitudes"],
-    ["vit-phase_lock", "ViT, phase-locked"],
-    ["mirror_lock", "ViT, locked within a patch"],
-    ["alias_free", "Alias-free pyramid"],
-  ];
+  const { photographs: PHOTOGRAPHS, models: MODELS } = explorer.choice; // names; names with titles
   const FINE = 1 / 8;
   const CURVE_STEP = 1 / 2;
 

@@ -383,6 +383,9 @@
   }
 
   Object.assign(explorer, { load, bytesOf, gelu });
+  explorer.choose = (choice) => {
+    explorer.choice = choice;
+  };
   explorer.addModel = (asset) => {
     explorer.models[asset.name] = asset;
   };

@@ -86,8 +86,8 @@
       </label>
       <canvas class="ex-tokens" role="img"></canvas>
       <div class="ex-numbers">
-        <p class="ex-distance"><output>0.000</output><span>embedding moved<br>1 = another image</span></p>
-        <p class="ex-changed"><output>0 %</output><span>of <b></b> tokens<br>changed</span></p>
+        <p class="ex-distance"><output>0.000</output><span>embedding moved;<br> 1 = another image</span></p>
+        <p class="ex-changed"><output>0 %</output><span>of <b></b> tokens<br> changed</span></p>
       </div>
       <p class="ex-grid"></p>
       <ol class="ex-classes"></ol>

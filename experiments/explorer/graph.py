@@ -117,8 +117,8 @@ class _Builder:
         state = {**self.program.state_dict, **self.program.constants}
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
-                name = weights.get(node.name)
-                if node.name in signature.user_inputs:
+                name = weights.get(node.name) or constants.get(node.name)
+                if name is None:
                     self.values[node] = "x"
                     self.shapes["x"] = tuple(node.meta["val"].shape)
                 elif name in self.program.state_dict:
@@ -127,11 +127,12 @@ class _Builder:
                     self.graph.weights[short] = state[name].detach()
                     self.shapes[short] = tuple(state[name].shape)
                 else:  # a filter, or a buffer that is not saved
-                    self.values[node] = state[name or constants[node.name]].detach()
+                    self.values[node] = state[name].detach()
             elif node.op == "call_function":
                 self.values[node] = self.call(node)
             elif node.op == "output":
-                self.graph.outputs = [self.name(self.values[out]) for out in node.args[0]]
+                results: Any = node.args[0]
+                self.graph.outputs = [self.name(self.values[result]) for result in results]
         self._drop_unused()
         return self.graph
 
@@ -173,12 +174,12 @@ class _Builder:
 
     def call(self, node: Node) -> Any:
         target: Any = node.target
-        args = torch.fx.node.map_arg(node.args, lambda n: self.values[n])
-        kwargs = torch.fx.node.map_arg(node.kwargs, lambda n: self.values[n])
+        args: Any = torch.fx.node.map_arg(node.args, lambda n: self.values[n])
+        kwargs: Any = torch.fx.node.map_arg(node.kwargs, lambda n: self.values[n])
         if not any(isinstance(value, str) for value in _flat(args)):
             return target(*args, **kwargs)  # depends on no image and no weight
         if getattr(target, "__name__", "") == "getitem":
-            return args[0][args[1]] if isinstance(args[0], tuple | list) else args[0]
+            return args[0][args[1]]
         name = str(target).removeprefix("aten.").split(".")[0]
         if name == "_assert_tensor_metadata":
             return None
@@ -259,7 +260,8 @@ def _expand(b: _Builder, shape: list[int], x: Any, *_: Any, **__: Any) -> str:
 
 
 def _cat(b: _Builder, shape: list[int], parts: Sequence[Any], axis: int = 0) -> str:
-    return b.emit("cat", list(parts), shape, axis % len(shape))
+    parts = [part for part in map(b.name, parts) if 0 not in b.shapes[part]]
+    return parts[0] if len(parts) == 1 else b.emit("cat", parts, shape, axis % len(shape))
 
 
 def _convolution(b: _Builder, shape: list[int], x: Any, weight: Any, bias: Any, *rest: Any) -> str:

@@ -43,8 +43,8 @@ def write_assets(options: Options) -> None:
         path = options.out / "models" / f"{choice.name}.js"
         write_script(path, "shiftExplorer.addModel", asset)
         print(
-            f"{choice.name}: {path.stat().st_size / 1e3:.0f} kB, top-1 {asset['top1']:.1f} % "
-            f"(run {asset['top1_of_run']:.1f}), unit {asset['unit']:.3f}"
+            f"{choice.name}: {path.stat().st_size / 1e3:.0f} kB, top-1 {asset['top1']:.1f} %, "
+            f"unit {asset['unit']:.3f}"
         )
     for place in PHOTOGRAPHS:
         path = options.out / "photographs" / f"{place.photograph}.js"

@@ -27,6 +27,7 @@ from experiments.folder import RunFolder, write_bytes
 from wavevit.checks import fail
 from wavevit.data import load_photograph
 from wavevit.data.photographs import NAMES
+from wavevit.measure import cost
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone, BackboneConfig
 
@@ -89,15 +90,15 @@ def make_model_asset(choice: ModelChoice, run: RunFolder) -> dict[str, Any]:
 
     Args:
         choice: which one it is.
-        run: its folder, trained and measured.
+        run: its folder, trained.
 
     Returns:
         Plain data. ``unit`` is the mean distance between the embeddings of the study's measured
-        held-out crops, as in `wavevit.measure.shift_sensitivity`; ``top1`` is that of the weights
-        as they are written here, ``top1_of_run`` that of the run.
+        held-out crops, as in `wavevit.measure.shift_sensitivity`. It, ``top1`` and ``macs`` are
+        those of the weights as they are written here.
     """
-    if not run.complete():
-        fail("runs", f"a complete run of {choice.variant!r}", f"{run.path}")
+    if not run.weights.exists():
+        fail("runs", f"a trained run of {choice.variant!r}", f"{run.path}")
     config = run.load_config()
     model = Backbone(config.model)
     load_weights(run.weights, model)
@@ -110,7 +111,6 @@ def make_model_asset(choice: ModelChoice, run: RunFolder) -> dict[str, Any]:
     logits = in_batches(model, crops, 128)
     few = crops[: config.data.measured_crops]
     embeddings = in_batches(lambda x: embed(model, x), few, 128).double()
-    result = json.loads(run.result.read_text())
     weights = list(graph.weights.items())
     if {name for name, _ in weights} != set(model.state_dict()):
         fail("model", "a graph that reads every weight", f"{len(weights)} of them")
@@ -124,8 +124,7 @@ def make_model_asset(choice: ModelChoice, run: RunFolder) -> dict[str, Any]:
         "weights_sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
         "code": json.loads(run.environment.read_text())["code"],
         "parameters": sum(tensor.numel() for _, tensor in weights),
-        "macs": result["cost"]["macs"],
-        "top1_of_run": result["top1"],
+        "macs": cost(model, crops[:1]).macs,
         "top1": 100 * float((logits.argmax(1) == batch.labels).double().mean()),
         "test_crops": len(crops),
         "unit": float(torch.pdist(embeddings).mean()),

@@ -163,8 +163,8 @@ def test_a_model_with_an_alignment_is_refused() -> None:
         trace(model, CROP)
 
 
-def test_a_run_that_is_not_complete_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="runs: expected a complete run of 'vit'"):
+def test_a_run_that_is_not_trained_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="runs: expected a trained run of 'vit'"):
         make_model_asset(MODELS[0], RunFolder(tmp_path / "seed0"))
 
 

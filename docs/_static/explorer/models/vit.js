@@ -9,7 +9,6 @@ shiftExplorer.addModel({
  "code": "0beeb833f8ba5bc9",
  "parameters": 209490,
  "macs": 14943360,
- "top1_of_run": 62.5,
  "top1": 62.5,
  "test_crops": 1440,
  "unit": 11.20488945891327,

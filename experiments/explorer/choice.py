@@ -102,8 +102,8 @@ class Place:
 
 
 PHOTOGRAPHS = (
-    Place("coffee", "A cup of coffee", 100, 192, "Rachel Michetti, Pikolo Espresso Bar, CC0"),
     Place("cat", "Chelsea the cat", 48, 211, "Stefan van der Walt, CC0"),
+    Place("coffee", "A cup of coffee", 100, 192, "Rachel Michetti, Pikolo Espresso Bar, CC0"),
     Place("astronaut", "Behind the astronaut", 40, 128, "NASA, public domain"),
     Place("rocket", "A rocket on its pad", 40, 205, "SpaceX, public domain"),
     Place("camera", "Behind the cameraman", 30, 128, "Lav Varshney, CC0"),

@@ -333,7 +333,7 @@
     const dark = root.matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", refresh);
     new MutationObserver(refresh).observe(document.body, { attributeFilter: ["data-theme"] });
-    take(root.location.hash.slice(1));
+    take(root.location.hash.slice(1) || find("[data-try]").dataset.try);
   }
 
   start();

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+
+from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
 
 __all__ = ["contrast", "requested_addresses", "start_browser"]
-
-_ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,1400",
-)
 
 
 def start_browser(profile: Path) -> webdriver.Chrome:
@@ -33,18 +20,12 @@ def start_browser(profile: Path) -> webdriver.Chrome:
     Skips the test where Debian's ``chromium`` and ``chromium-driver`` are not installed; fails
     where the environment says that they must be (``WAVEVIT_BROWSER=required``, as in CI).
     """
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        reason = "needs chromium and chromedriver (Debian: apt install chromium chromium-driver)"
+    found = find_chromium()
+    if found is None:
         if os.environ.get("WAVEVIT_BROWSER") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in (*_ARGUMENTS, f"--user-data-dir={profile}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(driver))
+            pytest.fail(f"needs {NEEDED}")
+        pytest.skip(f"needs {NEEDED}")
+    return start_chromium(found, profile)
 
 
 def requested_addresses(browser: webdriver.Chrome) -> list[str]:

@@ -7,13 +7,13 @@ which ``pip install -e '.[test]'`` brings.
 from __future__ import annotations
 
 import io
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
+from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
 from experiments.folder import write_bytes
 from wavevit.checks import fail, require_extra
 
@@ -37,26 +37,16 @@ def take_picture(options: Options) -> None:
     Raises:
         ValueError: no built site, or no browser.
     """
-    webdriver = require_extra("selenium.webdriver", "test")
-    service = require_extra("selenium.webdriver.chrome.service", "test")
-    wait = require_extra("selenium.webdriver.support.ui", "test")
-    page, browser = options.site / "explorer.html", shutil.which("chromium")
-    driver = shutil.which("chromedriver")
+    page, found = options.site / "explorer.html", find_chromium()
     if not page.exists():
         fail("site", "a built site (make docs)", options.site)
-    if browser is None or driver is None:
-        fail("PATH", "chromium and chromedriver (Debian: chromium, chromium-driver)", "neither")
+    if found is None:
+        fail("PATH", NEEDED, "neither or one of them")
+    wait = require_extra("selenium.webdriver.support.ui", "test")
     from PIL import Image, ImageOps
 
     with tempfile.TemporaryDirectory() as profile:
-        chrome = webdriver.ChromeOptions()
-        chrome.binary_location = browser
-        quiet = ("background-networking", "component-update", "sync", "gpu", "quic")
-        arguments = ["headless", "no-sandbox", "no-first-run", "window-size=1280,1500"]
-        arguments += [f"disable-{name}" for name in quiet]
-        for argument in [*arguments, f"user-data-dir={profile}", "force-device-scale-factor=1.5"]:
-            chrome.add_argument(f"--{argument}")
-        window = webdriver.Chrome(options=chrome, service=service.Service(driver))
+        window = start_chromium(found, Path(profile), "--force-device-scale-factor=1.5")
         try:
             window.get(f"{page.resolve().as_uri()}#{_STATE}")
             finished = "return document.querySelector('#explorer').dataset.shown?.includes('coins')"

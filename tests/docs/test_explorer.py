@@ -288,11 +288,15 @@ def test_a_phone_shows_all_of_it_and_a_finger_drags(explorer: Explorer) -> None:
 def test_colours_can_be_read(
     explorer: Explorer, scheme: str, ground: tuple[float, float, float]
 ) -> None:
-    """AA on furo's own background of either scheme."""
+    """AA on furo's own background of either scheme, whose secondary colour is set here."""
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     explorer.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     explorer.open(photo="cat", left="vit", right="vit-phase_lock", move="crop")
-    for selector in (".side0 .ex-distance output", ".side1 .ex-distance output"):
+    soft = {"light": "#5a5c63", "dark": "#9ca0a5"}[scheme]
+    script = "document.body.style.setProperty('--color-foreground-secondary', arguments[0])"
+    explorer.browser.execute_script(script, soft)
+    numbers = (".side0 .ex-distance output", ".side1 .ex-distance output")
+    for selector in (*numbers, ".ex-kinds small", ".ex-classes li:last-child", ".ex-ramp span"):
         script = "return getComputedStyle(document.querySelector(arguments[0])).color"
         colour = explorer.browser.execute_script(script, selector)
         levels = tuple(float(level) for level in re.findall(r"[\d.]+", colour)[:3])

@@ -9,7 +9,6 @@ shiftExplorer.addModel({
  "code": "0beeb833f8ba5bc9",
  "parameters": 209618,
  "macs": 14992512,
- "top1_of_run": 72.01388888888889,
  "top1": 72.01388888888889,
  "test_crops": 1440,
  "unit": 11.7261719119807,

@@ -9,7 +9,6 @@ shiftExplorer.addModel({
  "code": "0beeb833f8ba5bc9",
  "parameters": 209490,
  "macs": 14943616,
- "top1_of_run": 63.81944444444444,
  "top1": 63.81944444444444,
  "test_crops": 1440,
  "unit": 10.939691357614445,

@@ -27,6 +27,7 @@ from wavevit.measure.shifting import shifted
 STATIC = Path(__file__).parents[2] / "docs" / "_static"
 SCENES = Scenes("test", CROP, MARGIN)
 NAMES = [choice.name for choice in MODELS]
+SHIFTS = (("crop", (0, 3)), ("crop", (-2.5, 1.125)), ("roll", (5, -3)), ("roll", (0, 0.5)))
 KINDS = {"crop": "crop", "roll": "circular"}
 SHOWN = CROP + 2 * MARGIN  # pixels of the photograph on the stage
 
@@ -75,6 +76,11 @@ class Explorer:
         self.browser.get("about:blank")
         self.browser.get(f"{self.address}#" + "&".join(f"{k}={v}" for k, v in state.items()))
         self.wait_for(f"{state['photo']} {state['left']} {state['right']} {state['move']}")
+
+    def follow(self, **state: Any) -> None:
+        """A link within the page."""
+        fragment = "&".join(f"{k}={v}" for k, v in state.items())
+        self.browser.execute_script("location.hash = arguments[0]", fragment)
 
     def wait_for(self, shown: str) -> None:
         """Until the page shows what is asked for: photograph, models, kind, layer, down, right."""
@@ -143,26 +149,27 @@ def expected(asset: dict[str, Any], window: Tensor, kind: str, shift: tuple[floa
     return float(distance), changes, probabilities[0], list(offset)
 
 
-@pytest.mark.parametrize(
-    ("kind", "shift"),
-    [("crop", (0, 3)), ("crop", (-2.5, 1.125)), ("roll", (5, -3)), ("roll", (0, 0.5))],
-)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_shows_what_pytorch_computes(
-    explorer: Explorer, window: Tensor, name: str, kind: str, shift: tuple[float, float]
+    explorer: Explorer, window: Tensor, name: str
 ) -> None:
-    state = {"photo": "cat", "left": name, "right": "vit", "move": kind}
-    explorer.open(**state, down_px=shift[0], right_px=shift[1])
-    asset, look = asset_of(name), explorer.looks[0]
-    distance, changes, probabilities, offset = expected(asset, window, KINDS[kind], shift)
-    assert look["distance"] == pytest.approx(distance, abs=2e-5)
-    assert look["offset"] == offset
-    assert sorted(look["changes"]) == pytest.approx(sorted(changes.flatten().tolist()), abs=2e-4)
-    top = probabilities.topk(3)
-    assert [c["name"] for c in look["classes"]] == [asset["classes"][i] for i in top.indices]
-    shown = [c["probability"] for c in look["classes"]]
-    assert shown == pytest.approx(top.values.tolist(), abs=2e-5)
-    assert explorer.distances[0] == pytest.approx(distance, abs=6e-4)
+    asset, state = asset_of(name), {"photo": "cat", "left": name, "right": "vit"}
+    explorer.open(**state, move="crop")
+    for kind, shift in SHIFTS:
+        explorer.follow(**state, move=kind, down_px=shift[0], right_px=shift[1])
+        explorer.wait_for(f"cat {name} vit {kind} first {shift[0]} {shift[1]}")
+        look = explorer.looks[0]
+        distance, changes, probabilities, offset = expected(asset, window, KINDS[kind], shift)
+        assert look["distance"] == pytest.approx(distance, abs=2e-5)
+        assert look["offset"] == offset
+        found = sorted(look["changes"])
+        assert found == pytest.approx(sorted(changes.flatten().tolist()), abs=2e-4)
+        top = probabilities.topk(3)
+        names = [found["name"] for found in look["classes"]]
+        assert names == [asset["classes"][label] for label in top.indices]
+        shares = [found["probability"] for found in look["classes"]]
+        assert shares == pytest.approx(top.values.tolist(), abs=2e-5)
+        assert explorer.distances[0] == pytest.approx(distance, abs=6e-4)
 
 
 def test_the_drag_of_a_patch_leaves_the_locked_vit_where_it_was(explorer: Explorer) -> None:

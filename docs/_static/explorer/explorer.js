@@ -10,7 +10,7 @@
   const CURVE_STEP = 1 / 2;
 
   const find = (selector) => document.querySelector(selector);
-  const photographs = {};
+  const photographs = (explorer.photographs = {});
   explorer.addPhotograph = (asset) => {
     photographs[asset.name] = { ...asset, pixels: explorer.bytesOf(asset.grey) };
   };

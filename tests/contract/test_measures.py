@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 import wavevit
 from wavevit import measure
+from wavevit.layers.tokenizers import PatchTokenizer
 from wavevit.wavelets import wavepacket2
 
 UNIT = Path(__file__).parents[1]
@@ -61,6 +62,17 @@ def tokenizer(subject: str) -> Callable[[Tensor], Tensor]:
     model = classifier(subject)
     conv = model.tokenizer.proj if subject == "ours" else model.patch_embed.proj
     return lambda x: F.conv2d(x, conv.weight.to(x), stride=16)
+
+
+def tokenizing(subject: str) -> nn.Module:
+    """Of timm's its patches in our part."""
+    if subject == "lambda":
+        return nn.AvgPool2d(16)
+    if subject == "ours":
+        return classifier(subject).tokenizer
+    part = PatchTokenizer(3, classifier(subject).embed_dim, 16)
+    part.proj = classifier(subject).patch_embed.proj
+    return part
 
 
 def transform(subject: str) -> Callable[[Tensor], Tensor]:
@@ -120,6 +132,7 @@ def seeded(name: str, **arguments: Any) -> Callable[[str], Any]:
     return lambda subject: getattr(measure, name)(classifier(subject), noise(), **arguments)
 
 
+CONSTANTS = "properties/test_tokenizer_constants.py::"
 SHIFT, DEPTH = "unit/test_measure_shift.py::", "unit/test_measure_depth.py::"
 SPECTRUM, VOCABULARY = "unit/test_measure_spectrum.py::", "unit/test_measure_vocabulary.py::"
 MEASURES = {
@@ -226,6 +239,20 @@ MEASURES = {
         SPECTRUM + "test_no_stride_no_aliasing_and_fewer_channels_than_pixels_no_lower_bound",
         samples=False,  # closed form
     ),
+    "tokenizer_bounds": Entry(
+        lambda s: measure.tokenizer_bounds(tokenizing(s), noise(1)),
+        "change of the tokens per unit of pixel change",
+        CONSTANTS + "test_linear_ones_have_the_norm_of_their_whole_matrix",
+        CONSTANTS + "test_the_constant_is_of_use_and_a_smaller_one_is_broken",
+        samples=False,
+    ),
+    "jacobian_spectrum": Entry(
+        lambda s: measure.jacobian_spectrum(classifier(s), noise(1), 3),
+        "output change per unit of input change",
+        "unit/test_measure_continuity.py::test_singular_values_of_a_linear_map",
+        "unit/test_measure_continuity.py::test_one_steep_direction_is_told_from_many",
+        samples=False,  # at one image
+    ),
     "aliasing_norm": Entry(
         lambda s: measure.aliasing_norm(tokenizer(s), stride=16, tokens=2),
         "for an image of norm 1",
@@ -241,7 +268,10 @@ MEASURES = {
         samples=False,  # counted
     ),
 }
-REFUSES = {("certified_lipschitz", "timm")}  # dot-product attention has no constant
+REFUSES = {
+    ("certified_lipschitz", "timm"): "because",  # dot-product attention has no constant
+    ("tokenizer_bounds", "lambda"): "expected a tokenizer",  # it asks a part what it declares
+}
 
 
 @functools.cache
@@ -260,7 +290,7 @@ def test_the_table_has_every_measure_of_the_design() -> None:
 @pytest.mark.parametrize("name", MEASURES)
 def test_any_model_twice_the_same_and_frozen(name: str, subject: str) -> None:
     if (name, subject) in REFUSES:
-        with pytest.raises(ValueError, match="because"):
+        with pytest.raises(ValueError, match=REFUSES[name, subject]):
             answer(name, subject)
         return
     result = answer(name, subject)

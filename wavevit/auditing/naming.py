@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from wavevit.alignment import METHODS
-from wavevit.checks import check_choice, fail, nearest, require_extra
+from wavevit.checks import check_choice, fail, nearest
+from wavevit.interop.timm_import import import_timm
 from wavevit.models import create_model, list_models
 
 __all__ = ["SYNTAX", "model_of", "split_method"]
@@ -67,7 +68,7 @@ def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> tup
 
 
 def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
-    timm: Any = require_extra("timm", "timm")
+    timm: Any = import_timm()
     if not timm.is_model(name.partition(".")[0]):
         close = nearest(name, timm.list_models())
         fail("model", f"a model of timm's (nearest: {', '.join(close) or 'none'})", repr(name))

@@ -74,12 +74,19 @@ def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
         fail("model", f"a model of timm's (nearest: {', '.join(close) or 'none'})", repr(name))
     arguments: dict[str, Any] = {} if size is None else {"img_size": size}
     try:
-        model: nn.Module = timm.create_model(name, pretrained=pretrained, **arguments)
-    except TypeError as error:
-        if "img_size" not in str(error):
+        try:
+            model: nn.Module = timm.create_model(name, pretrained=pretrained, **arguments)
+        except TypeError as error:
+            if "img_size" not in str(error):
+                raise
+            # A network of convolutions takes any size, and no such argument.
+            model = timm.create_model(name, pretrained=pretrained)
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
             raise
-        # A network of convolutions takes any size, and no such argument.
-        model = timm.create_model(name, pretrained=pretrained)
+        # No network, none published, or of another shape: one line is enough to see which.
+        expected = f"weights that timm can fetch for {name}"
+        fail("pretrained", expected, " ".join(f"{type(error).__name__}: {error}".split())[:300])
     return model
 
 

@@ -80,6 +80,28 @@ def test_grades_change_at_their_thresholds(value: float, grade: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("percent", "grade", "words"),
+    [
+        (100, "good", "The class survives real shifts: no pair of crops"),
+        (99, "good", "survives real shifts: one pair in 100 of crops gets two classes"),
+        (89, "fair", "mostly survives real shifts: one pair in 9 of crops gets two classes"),
+        (80, "fair", "mostly survives real shifts: one pair in 5 of crops"),
+        (79, "poor", "often changes under real shifts: one pair in 5 of crops"),
+        (40, "poor", "often changes under real shifts: 60 % of the pairs of crops"),
+    ],
+)
+def test_consistency_in_words_with_how_sure_it_is(percent: float, grade: str, words: str) -> None:
+    crops = {"percent": percent, "low": percent - 8, "high": percent}
+    entry = measured(
+        c_cons={"percent": 100}, s_cons=crops, hp_cons={"percent": 9}, classes_seen=5, pictures=18
+    )
+    verdict = verdict_of("consistency", entry)
+    assert verdict.grade == grade
+    assert words in verdict.words
+    assert f"95 % interval {percent - 8} to {percent}" in verdict.words
+
+
+@pytest.mark.parametrize(
     ("first", "last", "words"),
     [(20, 110, "Starts locally and reaches"), (20, 30, "Stays local"), (113, 115, "everywhere")],
 )

@@ -18,6 +18,7 @@ from wavevit.auditing.metrics import METRICS
 from wavevit.auditing.report import cell
 from wavevit.auditing.sections import HEAT_KINDS
 from wavevit.auditing.style import PAGE_STYLE, line_styles
+from wavevit.auditing.verdicts import pictures
 
 if TYPE_CHECKING:
     from wavevit.auditing.report import AuditReport
@@ -230,7 +231,7 @@ def _notes(record: Mapping[str, Any]) -> str:
     skipped = record["images"]["skipped"]
     if skipped:
         listed = html.escape("; ".join(f"{s['name']} ({s['reason']})" for s in skipped))
-        notes.append(f"<b>{len(skipped)} picture(s) skipped:</b> {listed}.")
+        notes.append(f"<b>{len(skipped)} {pictures(len(skipped))} skipped:</b> {listed}.")
     return "".join(f'<p class="aside">{note}</p>' for note in notes)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["GRADES", "THRESHOLDS", "Verdict", "verdict_of"]
+__all__ = ["GRADES", "THRESHOLDS", "Verdict", "pictures", "verdict_of"]
 
 GRADES = ("good", "fair", "poor", "note")
 
@@ -69,7 +69,8 @@ def _one_in(percent: float) -> str:
     return f"{percent:.0f} % of the pairs" if percent > 40 else f"one pair in {100 / percent:.0f}"
 
 
-def _pictures(count: int) -> str:
+def pictures(count: int) -> str:
+    """The word for so many."""
     return "picture" if count == 1 else "pictures"
 
 
@@ -189,11 +190,11 @@ def _jumps(f: Mapping[str, Any]) -> Verdict:
         return Verdict(
             "poor",
             f"Discontinuous: on the way to a shift of 1 px it jumps in {hit} of {count} "
-            f"{_pictures(count)}, by up to {_percent(100 * f['largest_jump'])} of the embedding.",
+            f"{pictures(count)}, by up to {_percent(100 * f['largest_jump'])} of the embedding.",
         )
     return Verdict(
         "good",
-        f"No jump found on the way to a shift of 1 px in {count} {_pictures(count)}. That is no "
+        f"No jump found on the way to a shift of 1 px in {count} {pictures(count)}. That is no "
         "proof: other paths may hold one.",
     )
 

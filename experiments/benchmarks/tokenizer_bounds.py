@@ -35,7 +35,7 @@ PAGE = ROOT / "docs" / "agreements.md"
 BEGIN, END = "<!-- begin: tokenizers -->", "<!-- end: tokenizers -->"
 
 SIDE, STRIDE, DIM = 48, 8, 128
-ITERATIONS = 40
+ITERATIONS = 20
 # Fields beside the tokenizer's own name.
 TOKENIZERS: dict[str, dict[str, Any]] = {
     "patch": {},

@@ -19,11 +19,16 @@ from wavevit.checks import check_at_least, fail
 __all__ = ["circle_bounds", "circle_norm", "polyphase_matrices"]
 
 Map = Callable[[Tensor], Tensor]
+Device = str | torch.device
 _TOGETHER = 32  # images at a time
 
 
 def polyphase_matrices(
-    tokenize: Map, stride: int, in_chans: int, tokens: tuple[int, int]
+    tokenize: Map,
+    stride: int,
+    in_chans: int,
+    tokens: tuple[int, int],
+    device: Device = "cpu",
 ) -> Tensor:
     """`M_ν` for the frequencies of a circle, half of those of its columns (`torch.fft.rfft2`).
 
@@ -33,6 +38,7 @@ def polyphase_matrices(
         stride: pixels per token.
         in_chans: channels of the image.
         tokens: rows and columns of the circle in tokens.
+        device: where images are made; it must know float64.
 
     Returns:
         (rows, columns // 2 + 1, D, in_chans · stride²), complex.
@@ -47,14 +53,14 @@ def polyphase_matrices(
         check_at_least("tokens", count, 1)
     size = (in_chans, stride * tokens[0], stride * tokens[1])
     with torch.no_grad():
-        constant = tokenize(torch.zeros(1, *size, dtype=torch.float64))
+        constant = tokenize(torch.zeros(1, *size, dtype=torch.float64, device=device))
         if constant.ndim != 4 or tuple(constant.shape[-2:]) != tuple(tokens):
             expected = f"maps (B, D, {tokens[0]}, {tokens[1]}) of images of {size[1:]} pixels"
             fail("tokenize", expected, f"shape {tuple(constant.shape)}")
         places = torch.cartesian_prod(*[torch.arange(n) for n in (in_chans, stride, stride)])
         responses = []
         for some in places.split(_TOGETHER):
-            impulses = torch.zeros(len(some), *size, dtype=torch.float64)
+            impulses = torch.zeros(len(some), *size, dtype=torch.float64, device=device)
             impulses[torch.arange(len(some)), some[:, 0], some[:, 1], some[:, 2]] = 1
             responses.append(tokenize(impulses) - constant)
         found = torch.cat(responses)
@@ -64,7 +70,11 @@ def polyphase_matrices(
 
 
 def circle_bounds(
-    tokenize: Map, stride: int, in_chans: int, tokens: tuple[int, int]
+    tokenize: Map,
+    stride: int,
+    in_chans: int,
+    tokens: tuple[int, int],
+    device: Device = "cpu",
 ) -> tuple[float, float]:
     """Squares of the smallest and of the largest singular value on that circle.
 
@@ -73,7 +83,7 @@ def circle_bounds(
     Raises:
         ValueError: as `polyphase_matrices`.
     """
-    matrices = polyphase_matrices(tokenize, stride, in_chans, tokens)
+    matrices = polyphase_matrices(tokenize, stride, in_chans, tokens, device)
     outputs, places = matrices.shape[-2:]
     low, high = math.inf, 0.0
     for row in matrices:  # a row of frequencies at a time: Gram matrices of all are large
@@ -93,9 +103,9 @@ def _check_affine(
     tokenize: Map, places: Tensor, responses: Tensor, constant: Tensor, stride: int
 ) -> None:
     generator = torch.Generator().manual_seed(0)
-    weights = torch.randn(len(places), generator=generator, dtype=torch.float64)
+    weights = torch.randn(len(places), generator=generator, dtype=torch.float64).to(constant)
     size = (stride * constant.shape[-2], stride * constant.shape[-1])
-    mixed = torch.zeros(1, int(places[:, 0].max()) + 1, *size, dtype=torch.float64)
+    mixed = constant.new_zeros(1, int(places[:, 0].max()) + 1, *size)
     mixed[0, places[:, 0], places[:, 1], places[:, 2]] = weights
     expected = torch.einsum("p,pchw->chw", weights, responses)[None]
     rolled = torch.roll(mixed, (stride, -stride), (-2, -1))

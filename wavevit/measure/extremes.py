@@ -27,7 +27,12 @@ class Extremes(NamedTuple):
     residuals: tuple[float, float]
 
 
-def extreme_squares(tokenize: Map, size: tuple[int, int, int], dense: int = DENSE) -> Extremes:
+def extreme_squares(
+    tokenize: Map,
+    size: tuple[int, int, int],
+    dense: int = DENSE,
+    device: str | torch.device = "cpu",
+) -> Extremes:
     """Of an affine map of images (C, H, W) in float64, its constant left aside.
 
     Args:
@@ -35,6 +40,7 @@ def extreme_squares(tokenize: Map, size: tuple[int, int, int], dense: int = DENS
             `dense` numbers.
         size: of the image.
         dense: from how many numbers on to iterate.
+        device: where images are made; it must know float64.
 
     Raises:
         ValueError: a map that is not affine.
@@ -43,30 +49,30 @@ def extreme_squares(tokenize: Map, size: tuple[int, int, int], dense: int = DENS
         Both ways agree with a dense SVD (tests/unit/test_measure_spectrum.py).
     """
     with torch.no_grad():
-        constant = tokenize(torch.zeros(1, *size, dtype=torch.float64))
+        constant = tokenize(torch.zeros(1, *size, dtype=torch.float64, device=device))
 
     def linear(x: Tensor) -> Tensor:
         return (tokenize(x) - constant).flatten(1)
 
-    _check_linear(linear, size)
+    _check_linear(linear, size, device)
     numbers, outputs = size[0] * size[1] * size[2], constant.numel()
     if numbers <= dense:
-        pixels = torch.eye(numbers, dtype=torch.float64).reshape(numbers, *size)
+        pixels = torch.eye(numbers, dtype=torch.float64, device=device).reshape(numbers, *size)
         with torch.no_grad():
             matrix = torch.cat([linear(part) for part in pixels.split(_TOGETHER)])
         gram = matrix @ matrix.T if numbers <= outputs else matrix.T @ matrix
         values = torch.linalg.eigvalsh(gram)
         lower = max(float(values[0]), 0.0) if numbers <= outputs else 0.0
         return Extremes(lower, float(values[-1]), "dense", (0.0, 0.0))
-    low, high, (below, above) = _lanczos(linear, size)
+    low, high, (below, above) = _lanczos(linear, size, device)
     if numbers > outputs:  # some image is mapped to nothing, for certain
         low, below = 0.0, 0.0
     return Extremes(low, high, "lanczos", (below, above))
 
 
-def _check_linear(linear: Map, size: tuple[int, int, int]) -> None:
+def _check_linear(linear: Map, size: tuple[int, int, int], device: str | torch.device) -> None:
     generator = torch.Generator().manual_seed(0)
-    one, two = torch.randn(2, 1, *size, generator=generator, dtype=torch.float64)
+    one, two = torch.randn(2, 1, *size, generator=generator, dtype=torch.float64).to(device)
     with torch.no_grad():
         expected = 2 * linear(one) - 3 * linear(two)
         error = (linear(2 * one - 3 * two) - expected).norm() / expected.norm().clamp_min(1e-300)
@@ -74,13 +80,15 @@ def _check_linear(linear: Map, size: tuple[int, int, int]) -> None:
         fail("tokenize", "a map that is affine", f"one that misses it by {float(error):.2g}")
 
 
-def _lanczos(linear: Map, size: tuple[int, int, int]) -> tuple[float, float, tuple[float, float]]:
+def _lanczos(
+    linear: Map, size: tuple[int, int, int], device: str | torch.device
+) -> tuple[float, float, tuple[float, float]]:
     """Smallest and largest Ritz value of ``fᵀf``, and their residuals.
 
     Every new vector is made orthogonal to all before it, twice: what is lost without is the
     residual's meaning.
     """
-    image = torch.zeros(1, *size, dtype=torch.float64)
+    image = torch.zeros(1, *size, dtype=torch.float64, device=device)
     pull = torch.func.vjp(linear, image)[1]  # of a linear map the same everywhere
 
     def gram(v: Tensor) -> Tensor:
@@ -89,9 +97,9 @@ def _lanczos(linear: Map, size: tuple[int, int, int]) -> tuple[float, float, tup
         return pull(pushed)[0].detach().flatten()
 
     generator = torch.Generator().manual_seed(0)
-    v = torch.randn(image.numel(), generator=generator, dtype=torch.float64)
+    v = torch.randn(image.numel(), generator=generator, dtype=torch.float64).to(device)
     steps = min(_STEPS, image.numel())
-    basis = torch.zeros(steps, image.numel(), dtype=torch.float64)
+    basis = image.new_zeros(steps, image.numel())
     diagonal, beside = torch.zeros(steps).double(), torch.zeros(steps).double()
     low = high = below = above = 0.0
     for step in range(steps):

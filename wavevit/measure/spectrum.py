@@ -82,6 +82,7 @@ def frame_bounds(
     in_chans: int = 3,
     tokens: int | tuple[int, int] = 8,
     circular: bool = True,
+    device: str | torch.device = "cpu",
 ) -> FrameBounds:
     """Extreme singular values of a linear tokenizer.
 
@@ -95,6 +96,7 @@ def frame_bounds(
         circular: False for zeros, mirrors or anything else at the borders. The matrix of the whole
             image is looked at then, exactly up to 4096 numbers and by Lanczos iteration beyond
             (see `FrameBounds.method`); `tokenize` must be differentiable for that.
+        device: where `tokenize` computes; it must know float64.
 
     Raises:
         ValueError: a map that is not affine, has another stride, or is said to be circular and
@@ -116,15 +118,15 @@ def frame_bounds(
     size = (in_chans, stride * grid[0], stride * grid[1])
     with evaluation_mode(tokenize):
         with torch.no_grad():
-            shape = tokenize(torch.zeros(1, *size, dtype=torch.float64)).shape
+            shape = tokenize(torch.zeros(1, *size, dtype=torch.float64, device=device)).shape
         if len(shape) != 4 or tuple(shape[-2:]) != tuple(grid):
             expected = f"maps (B, D, {grid[0]}, {grid[1]}) of images of {size[1:]} pixels"
             fail("tokenize", expected, f"shape {tuple(shape)}")
         if circular:
-            lower, upper = circle_bounds(tokenize, stride, in_chans, grid)
+            lower, upper = circle_bounds(tokenize, stride, in_chans, grid, device)
             found = Extremes(lower, upper, "circle", (0.0, 0.0))
         else:
-            found = extreme_squares(tokenize, size)
+            found = extreme_squares(tokenize, size, device=device)
     redundancy = shape[1] / (in_chans * stride * stride)
     rows, columns = grid
     return FrameBounds(
@@ -133,7 +135,12 @@ def frame_bounds(
 
 
 def aliasing_norm(
-    tokenize: Callable[[Tensor], Tensor], *, stride: int, in_chans: int = 3, tokens: int = 8
+    tokenize: Callable[[Tensor], Tensor],
+    *,
+    stride: int,
+    in_chans: int = 3,
+    tokens: int = 8,
+    device: str | torch.device = "cpu",
 ) -> AliasingNorm:
     """How far a 1-px shift of the image is from a shift of the tokens, at worst.
 
@@ -142,6 +149,7 @@ def aliasing_norm(
         stride: pixels per token.
         in_chans: channels of the image.
         tokens: side of the circle.
+        device: where `tokenize` computes; it must know float64.
 
     Raises:
         ValueError: as `frame_bounds`.
@@ -152,10 +160,10 @@ def aliasing_norm(
         (tests/unit/test_measure_spectrum.py).
     """
     with evaluation_mode(tokenize):
-        matrices = polyphase_matrices(tokenize, stride, in_chans, (tokens, tokens))
+        matrices = polyphase_matrices(tokenize, stride, in_chans, (tokens, tokens), device)
     largest = float(torch.linalg.matrix_norm(matrices, ord=2).max())
     # Frequencies in [−π, π): the base band is the one that a shift by 1/P token leaves in place.
-    frequency = 2 * math.pi * torch.fft.fftfreq(tokens, dtype=torch.float64)
+    frequency = 2 * math.pi * torch.fft.fftfreq(tokens, dtype=torch.float64, device=device)
     grid = (tokens, matrices.shape[1])
     by_place = matrices.reshape(*grid, matrices.shape[-2], in_chans, stride, stride)
     worst = 0.0

@@ -38,9 +38,9 @@ class TokenizerBounds:
 def tokenizer_bounds(tokenizer: nn.Module, images: Tensor) -> TokenizerBounds:
     """Frame bounds of a tokenizer's linear part, and the Lipschitz constant of all of it.
 
-    Both in float64, for the weights as they are. With a circle as border the frame bounds are
-    exact. With others they are exact up to 4096 numbers in an image and found by iteration beyond,
-    which proves nothing; the Lipschitz constant is proved for every border.
+    Both in float64 on the CPU, for the weights as they are. With a circle as border the frame
+    bounds are exact. With others they are exact up to 4096 numbers in an image and found by
+    iteration beyond, which proves nothing; the Lipschitz constant is proved for every border.
 
     Args:
         tokenizer: of `wavevit.layers.tokenizers`, such as ``model.tokenizer``.

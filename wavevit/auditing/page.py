@@ -72,8 +72,8 @@ p.heat-name { margin: .7rem 0 .2rem; font-size: .92rem; overflow-wrap: anywhere;
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; font-size: .92rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; }
-  td:first-child { min-width: 7rem; max-width: 7rem; } .scroll { margin: 0 -1rem; padding: 0 1rem; }
-  .scroll th:first-child, .scroll td:first-child { left: -1rem; padding-left: 1rem; }
+  table { font-size: .72rem; } th, td { padding: .35rem .16rem; } th.model { min-width: 0; }
+  td:first-child { min-width: 5.4rem; max-width: 5.4rem; }
   main { padding: 1.2rem 1rem 3rem; } h1 { font-size: 1.4rem; } }
 """
 )

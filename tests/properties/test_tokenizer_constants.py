@@ -218,8 +218,8 @@ def test_frames_with_a_magnitude_behind_them_lose_nothing(border: str) -> None:
 
 @pytest.mark.parametrize("name", wavevit.list_models("test_*"))
 def test_the_tokenizer_of_every_family_has_both(name: str) -> None:
-    model = wavevit.create_model(name, img_size=32).eval()
-    bounds = tokenizer_bounds(model.tokenizer, torch.zeros(1, 3, 32, 32))
+    model = wavevit.create_model(name, img_size=32, in_chans=1).eval()
+    bounds = tokenizer_bounds(model.tokenizer, torch.zeros(1, 1, 32, 32))
     assert 0 <= bounds.frame.lower <= bounds.frame.upper
     assert bounds.lipschitz > 0
     if bounds.lipschitz_exact and model.config.tokenizer in ("patch", "overlap"):

@@ -19,6 +19,8 @@ from wavevit.wavelets.filtering import analyse, analyse_apart, synthesise, synth
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_analysis, haar_synthesis
+from wavevit.wavelets.haar_maps import enabled
+from wavevit.wavelets.one_operation import as_one_operation, operation
 
 __all__ = ["check_bands", "check_maps", "crop", "dwt2", "idwt2"]
 
@@ -129,9 +131,18 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
     """
     if has_torch_function((x,)):
         return handle_torch_function(dwt2, (x,), x, wavelet=wavelet, mode=mode)
+    if as_one_operation() and enabled() and isinstance(wavelet, str):
+        return _one_dwt2(x, wavelet, mode)
+    return _dwt2(x, wavelet, mode)
+
+
+def _dwt2(x: Tensor, wavelet: str | FilterBank, mode: str) -> Tensor:
     check_image(x)
     check_mode(mode, x.shape[-2], x.shape[-1])
     return forward_step(x, filter_bank(wavelet), mode)
+
+
+_one_dwt2 = operation("dwt2(Tensor x, str wavelet, str mode) -> Tensor", _dwt2)
 
 
 def forward_step(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
@@ -193,10 +204,18 @@ def idwt2(
             mode=mode,
             output_size=output_size,
         )
+    if as_one_operation() and enabled() and isinstance(wavelet, str):
+        return crop(_one_idwt2(coefficients, wavelet, mode), output_size)
+    return crop(_idwt2(coefficients, wavelet, mode), output_size)
+
+
+def _idwt2(coefficients: Tensor, wavelet: str | FilterBank, mode: str) -> Tensor:
     check_bands(coefficients, "coefficients", 4)
     check_choice("mode", mode, MODES)
-    bank = filter_bank(wavelet)
-    return crop(backward_step(coefficients, bank, mode), output_size)
+    return backward_step(coefficients, filter_bank(wavelet), mode)
+
+
+_one_idwt2 = operation("idwt2(Tensor coefficients, str wavelet, str mode) -> Tensor", _idwt2)
 
 
 def backward_step(c: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:

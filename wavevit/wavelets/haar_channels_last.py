@@ -23,7 +23,9 @@ _FEWEST = 8  # channels from which a run is long enough for vector instructions
 
 def is_channels_last(x: Tensor) -> bool:
     """Whether images (B, C, H, W), or coefficients (B, C, 4, h, w), have C innermost in memory."""
-    if type(x) not in (Tensor, torch.nn.Parameter) or x.shape[1] < _FEWEST:
+    # A compiler's own tensors stand for ordinary ones.
+    ordinary = type(x) in (Tensor, torch.nn.Parameter) or torch.compiler.is_compiling()
+    if not ordinary or x.shape[1] < _FEWEST:
         return False
     if x.ndim == 5:  # `analysis` leaves (B, h, w, 4, C) in memory
         return x.permute(0, 3, 4, 2, 1).is_contiguous()

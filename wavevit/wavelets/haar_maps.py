@@ -161,15 +161,16 @@ class HaarMap:
             # jvp a tangent of zero, without a word.
             if torch._C._are_functorch_transforms_active() or not has_kernel(first):
                 return self.plain(tensors)
-            return self.call(tensors)
+            if torch.compiler.is_dynamo_compiling():
+                return self.call(tensors)
+            return list(_Traced.apply(self, *tensors))
         if torch.jit.is_tracing() or not all(map(is_ordinary, tensors)):
             return self.plain(tensors)
         return applied(self, tensors)
 
     def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The bare operator, without a derivative in forward mode."""
-        shape = (self.level, *self.size, self.spacing)
-        return torch.ops.wavevit.haar(list(tensors), self.pyramid, self.transposed, *shape)
+        return torch.ops.wavevit.haar(list(tensors), *_arguments(self))
 
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """Computes the map with the kernel for these tensors."""
@@ -284,16 +285,39 @@ def imported(name: str) -> ModuleType:
 
 
 _library = torch.library.Library("wavevit", "DEF")
-_library.define(
-    "haar(Tensor[] tensors, bool pyramid, bool transposed, int level, SymInt height, SymInt width,"
+_SCHEMA = (
+    "(Tensor[] tensors, bool pyramid, bool transposed, int level, SymInt height, SymInt width,"
     " int spacing) -> Tensor[]"
 )
+_library.define(f"haar{_SCHEMA}")
+_library.define(f"haar_values{_SCHEMA}")
 
 
 def _map(
     pyramid: bool, transposed: bool, level: int, height: int, width: int, spacing: int
 ) -> HaarMap:
     return HaarMap(pyramid, transposed, level, (height, width), spacing)
+
+
+class _Traced(torch.autograd.Function):
+    """A map for AOTAutograd, which traces a Function; its operator is below all derivatives.
+
+    ``torch.ops.wavevit.haar`` passes through Python once more at every call of the graph.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, haar_map: HaarMap, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.haar_map = haar_map
+        return tuple(torch.ops.wavevit.haar_values(list(tensors), *_arguments(haar_map)))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return None, *_Traced.apply(ctx.haar_map.transpose, *gradients)
+
+
+def _arguments(haar_map: HaarMap) -> tuple[Any, ...]:
+    shape = (haar_map.level, *haar_map.size, haar_map.spacing)
+    return haar_map.pyramid, haar_map.transposed, *shape
 
 
 def _operator(tensors: list[Tensor], *args: Any) -> list[Tensor]:
@@ -317,7 +341,8 @@ def _batched(info: Any, in_dims: Any, tensors: list[Tensor], *args: Any) -> Any:
     return split(info, results), [0] * len(results)
 
 
-_library.impl("haar", _operator, "CompositeExplicitAutograd")
-torch.library.register_fake("wavevit::haar", _fake, lib=_library)
+for _name in ("haar", "haar_values"):
+    _library.impl(_name, _operator, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"wavevit::{_name}", _fake, lib=_library)
 torch.library.register_vmap("wavevit::haar", _batched, lib=_library)
 torch.library.register_autograd("wavevit::haar", _backward, setup_context=_remember, lib=_library)

@@ -30,12 +30,14 @@ from wavevit.wavelets.bank_maps import BankMap, decimated, fits
 from wavevit.wavelets.bank_pieces import dense_pays
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filters import FilterBank, remember
+from wavevit.wavelets.haar_maps import has_kernel
 
 __all__ = [
     "analyse",
     "analyse_apart",
     "bank_taps",
     "in_compute_dtype",
+    "is_rounded_between",
     "synthesise",
     "synthesise_joined",
 ]
@@ -51,6 +53,11 @@ def in_compute_dtype(x: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
     lowered = kind != "meta" and torch.is_autocast_enabled(kind)
     with torch.autocast(kind, enabled=False) if lowered else nullcontext():
         return compute(wide).to(dtype)
+
+
+def is_rounded_between(x: Tensor) -> bool:
+    """Whether levels one by one would round `x` at each: half precision that no kernel takes."""
+    return x.dtype in (torch.float16, torch.bfloat16) and not has_kernel(x)
 
 
 def analyse(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:

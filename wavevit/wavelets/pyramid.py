@@ -17,6 +17,7 @@ from wavevit.wavelets.dwt import (
     forward_apart,
     fuses_levels,
 )
+from wavevit.wavelets.filtering import is_rounded_between
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
@@ -83,6 +84,9 @@ def decompose(
     x: Tensor, bank: FilterBank, mode: str, level: int, taps: Tensor | None = None
 ) -> Pyramid:
     """`wavedec2` without its checks; `taps` may bring the bank's filters as a tensor."""
+    if is_rounded_between(x) and level > 1:
+        approx, details = decompose(x.float(), bank, mode, level, taps)
+        return Pyramid(approx.to(x.dtype), tuple(bands.to(x.dtype) for bands in details))
     if fuses_levels(x, bank, mode):
         return Pyramid(*haar_pyramid_analysis(x, level))
     approx, details = x, []
@@ -102,6 +106,11 @@ def recompose(
     """`waverec2` with a bank; `taps` as in `decompose`."""
     approx, details = pyramid
     check_image(approx, "pyramid.approx")
+    if is_rounded_between(approx) and len(details) > 1:
+        for index, bands in enumerate(details):
+            check_bands(bands, f"pyramid.details[{index}]", 3)
+        wide = approx.float(), tuple(bands.float() for bands in details)
+        return recompose(wide, bank, mode, output_size, taps).to(approx.dtype)
     if fuses_levels(approx, bank, mode):
         coarse: Sequence[int] = approx.shape[-2:]
         for index, bands in enumerate(details):

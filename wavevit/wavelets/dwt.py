@@ -15,7 +15,13 @@ from torch.overrides import handle_torch_function, has_torch_function
 from wavevit.checks import check_choice, check_image, fail
 from wavevit.wavelets.bank_maps import fits
 from wavevit.wavelets.boundary import MODES, check_mode
-from wavevit.wavelets.filtering import analyse, analyse_apart, synthesise, synthesise_joined
+from wavevit.wavelets.filtering import (
+    analyse,
+    analyse_apart,
+    is_rounded_between,
+    synthesise,
+    synthesise_joined,
+)
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_analysis, haar_synthesis
@@ -95,9 +101,16 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
         x: images (B, C, H, W), any floating dtype, any size from 1 pixel (2 for ``"reflect"``),
             also shorter than the filters.
         wavelet: any discrete wavelet of PyWavelets, or a `FilterBank`.
-        mode: what lies beyond the border, see `wavevit.wavelets.boundary`: ``"periodization"``
-            (as many coefficients as pixels), ``"zero"``, ``"symmetric"``, ``"reflect"``,
-            ``"constant"`` or ``"periodic"``.
+        mode: what lies beyond the border of a side ``a b c d``, however far the filter reaches::
+
+                periodization   … c d │ a b c d │ a b …    as many coefficients as pixels; an odd
+                                                           side repeats its last pixel first
+                periodic        … c d │ a b c d │ a b …    the same circle, but every coefficient
+                                                           that touches the image is kept
+                symmetric       … b a │ a b c d │ d c …    a mirror on the edge of the border pixel
+                reflect         … c b │ a b c d │ c b …    a mirror on its middle
+                constant        … a a │ a b c d │ d d …    the border pixel for ever
+                zero            … 0 0 │ a b c d │ 0 0 …    black
 
     Returns:
         Coefficients (B, C, 4, h, w), bands ``cA, cH, cV, cD``. A side of N pixels has ``⌈N/2⌉``
@@ -148,6 +161,8 @@ _one_dwt2 = operation("dwt2(Tensor x, str wavelet, str mode) -> Tensor", _dwt2)
 def forward_step(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
     """`dwt2` without its checks; `taps` may bring the bank's filters as a tensor."""
     if _is_butterfly(bank, mode, x.shape[-2], x.shape[-1]):
+        if is_rounded_between(x):
+            return haar_analysis(x.float()).to(x.dtype)
         return haar_analysis(x)
     return analyse(x, bank, mode, taps)
 
@@ -222,6 +237,8 @@ def backward_step(c: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = 
     """`idwt2` with a bank, without cropping; `taps` as in `forward_step`."""
     _check_least(c, bank, mode)
     if bank.is_haar and not exporting():
+        if is_rounded_between(c):
+            return haar_synthesis(c.float()).to(c.dtype)
         return haar_synthesis(c)
     return synthesise(c, bank, mode, taps)
 

@@ -30,6 +30,7 @@ from wavevit.wavelets.bank_maps import BankMap, decimated, fits
 from wavevit.wavelets.bank_pieces import dense_pays
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filters import FilterBank, remember
+from wavevit.wavelets.haar_channels_last import is_channels_last
 from wavevit.wavelets.haar_maps import has_kernel
 
 __all__ = [
@@ -56,8 +57,9 @@ def in_compute_dtype(x: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def is_rounded_between(x: Tensor) -> bool:
-    """Whether levels one by one would round `x` at each: half precision that no kernel takes."""
-    return x.dtype in (torch.float16, torch.bfloat16) and not has_kernel(x)
+    """Whether Haar's steps would round `x` at each: half precision that no kernel takes."""
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    return half and (not has_kernel(x) or is_channels_last(x))
 
 
 def analyse(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:

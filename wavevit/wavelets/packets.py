@@ -47,7 +47,7 @@ def wavepacket2(
     check_image(x)
     bank = filter_bank(wavelet)
     level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
-    if is_rounded_between(x) and level > 1:
+    if is_rounded_between(x):
         return wavepacket2(x.float(), bank, mode, level).to(x.dtype)
     if fuses_levels(x, bank, mode):
         return haar_packet_analysis(x, level)
@@ -97,7 +97,7 @@ def iwavepacket2(
     sizes = _sizes_by_level(output_size, level, bank, mode)
     if any(certainly(a != b) for a, b in zip(sizes[-1], (height, width), strict=True)):
         fail("output_size", f"a size that {level} halvings take to {(height, width)}", output_size)
-    if is_rounded_between(packets) and level > 1:
+    if is_rounded_between(packets):
         return iwavepacket2(packets.float(), bank, mode, output_size).to(packets.dtype)
     if fuses_levels(packets, bank, mode):
         return haar_packet_synthesis(packets, sizes[0])

@@ -84,7 +84,7 @@ def decompose(
     x: Tensor, bank: FilterBank, mode: str, level: int, taps: Tensor | None = None
 ) -> Pyramid:
     """`wavedec2` without its checks; `taps` may bring the bank's filters as a tensor."""
-    if is_rounded_between(x) and level > 1:
+    if is_rounded_between(x):
         approx, details = decompose(x.float(), bank, mode, level, taps)
         return Pyramid(approx.to(x.dtype), tuple(bands.to(x.dtype) for bands in details))
     if fuses_levels(x, bank, mode):
@@ -106,7 +106,7 @@ def recompose(
     """`waverec2` with a bank; `taps` as in `decompose`."""
     approx, details = pyramid
     check_image(approx, "pyramid.approx")
-    if is_rounded_between(approx) and len(details) > 1:
+    if is_rounded_between(approx):
         for index, bands in enumerate(details):
             check_bands(bands, f"pyramid.details[{index}]", 3)
         wide = approx.float(), tuple(bands.float() for bands in details)

@@ -18,6 +18,7 @@ from wavevit.wavelets.boundary import MODES, check_mode
 from wavevit.wavelets.filtering import (
     analyse,
     analyse_apart,
+    in_float32,
     is_rounded_between,
     synthesise,
     synthesise_joined,
@@ -162,7 +163,7 @@ def forward_step(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = N
     """`dwt2` without its checks; `taps` may bring the bank's filters as a tensor."""
     if _is_butterfly(bank, mode, x.shape[-2], x.shape[-1]):
         if is_rounded_between(x):
-            return haar_analysis(x.float()).to(x.dtype)
+            return in_float32(lambda x: [haar_analysis(x)], x)[0]
         return haar_analysis(x)
     return analyse(x, bank, mode, taps)
 
@@ -238,7 +239,7 @@ def backward_step(c: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = 
     _check_least(c, bank, mode)
     if bank.is_haar and not exporting():
         if is_rounded_between(c):
-            return haar_synthesis(c.float()).to(c.dtype)
+            return in_float32(lambda c: [haar_synthesis(c)], c)[0]
         return haar_synthesis(c)
     return synthesise(c, bank, mode, taps)
 

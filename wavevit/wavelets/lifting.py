@@ -109,7 +109,7 @@ class Lifting(nn.Module):
             low, high = self._split(x, -1)
             return torch.stack([*self._split(low, -2), *self._split(high, -2)], dim=2)
 
-        return in_compute_dtype(x, compute)
+        return in_compute_dtype(x, compute, whole_images=True)
 
     def inverse(self, bands: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
         """Bands (B, C, 4, h, w) to images (B, C, H, W), by default (2h, 2w).
@@ -124,7 +124,7 @@ class Lifting(nn.Module):
             low = self._join(approx, horizontal, -2)
             return self._join(low, self._join(vertical, diagonal, -2), -1)
 
-        return crop(in_compute_dtype(bands, compute), output_size)
+        return crop(in_compute_dtype(bands, compute, whole_images=True), output_size)
 
     def _filtered(self, half: Tensor, weight: Tensor, dim: int, lead: int) -> Tensor:
         """Correlates on a circle; `lead` moves the middle pair of taps, 0 to (0, +1)."""

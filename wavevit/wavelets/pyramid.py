@@ -17,7 +17,7 @@ from wavevit.wavelets.dwt import (
     forward_apart,
     fuses_levels,
 )
-from wavevit.wavelets.filtering import is_rounded_between
+from wavevit.wavelets.filtering import in_float32, is_rounded_between
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
@@ -85,8 +85,13 @@ def decompose(
 ) -> Pyramid:
     """`wavedec2` without its checks; `taps` may bring the bank's filters as a tensor."""
     if is_rounded_between(x):
-        approx, details = decompose(x.float(), bank, mode, level, taps)
-        return Pyramid(approx.to(x.dtype), tuple(bands.to(x.dtype) for bands in details))
+
+        def wide(x: Tensor) -> list[Tensor]:
+            approx, details = decompose(x, bank, mode, level, taps)
+            return [approx, *details]
+
+        approx, *finer = in_float32(wide, x)
+        return Pyramid(approx, tuple(finer))
     if fuses_levels(x, bank, mode):
         return Pyramid(*haar_pyramid_analysis(x, level))
     approx, details = x, []
@@ -109,8 +114,12 @@ def recompose(
     if is_rounded_between(approx):
         for index, bands in enumerate(details):
             check_bands(bands, f"pyramid.details[{index}]", 3)
-        wide = approx.float(), tuple(bands.float() for bands in details)
-        return recompose(wide, bank, mode, output_size, taps).to(approx.dtype)
+            check_maps(bands, f"pyramid.details[{index}]", approx)
+
+        def image(approx: Tensor, *details: Tensor) -> list[Tensor]:
+            return [recompose((approx, details), bank, mode, output_size, taps)]
+
+        return in_float32(image, approx, *details)[0]
     if fuses_levels(approx, bank, mode):
         coarse: Sequence[int] = approx.shape[-2:]
         for index, bands in enumerate(details):

@@ -128,9 +128,11 @@ def scattering2(
         `level_one_frame_bounds` (1.10 for ``"near_sym_a"``) for sides that ``2**scales`` divides;
         under a 1-pixel circular shift all magnitudes together move at most 0.62 times as far,
         relatively, as the raw coefficients of the last scale, on every bundled photograph
-        (tests/properties/test_scattering_laws.py). *Not* guaranteed: invariance to more than
-        small shifts (it is a local average over about ``2**scales`` pixels), or that second-order
-        paths by themselves stand stiller than raw coefficients.
+        (tests/properties/test_scattering_laws.py). In eager mode on the CPU, where no gradient is
+        asked for, a batch takes its output and less than the six images of its second magnitudes
+        (tests/unit/test_wavelet_memory.py); a gradient keeps all 15. *Not* guaranteed:
+        invariance to more than small shifts (it is a local average over about ``2**scales``
+        pixels), or that second-order paths by themselves stand stiller than raw coefficients.
 
     Source:
         Cotter & Kingsbury, "Visualizing and improving scattering networks", MLSP 2017. With one

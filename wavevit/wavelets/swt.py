@@ -52,8 +52,7 @@ def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tenso
         shift; inverted by `iswt2`; right derivatives of every order
         (tests/properties/test_swt_laws.py). One level allocates its output alone, four images, and
         without a kernel half an image more; several levels of filters other than Haar take one
-        level beside it, and twice the output where a gradient is asked for
-        (tests/unit/test_wavelet_memory.py).
+        level beside it, with a gradient too (tests/unit/test_wavelet_memory.py).
 
     Source:
         Nason & Silverman 1995; Holschneider et al. 1989 (à trous); conventions of PyWavelets 1.9.

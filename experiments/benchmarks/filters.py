@@ -84,16 +84,17 @@ class Case:
     shape: Shape
 
 
+_FEWER = tuple(shape for shape in _SHAPES if shape[1] != 16)  # the whole in ten minutes
 CASES: tuple[Case, ...] = (
     *(
         Case("decimated", wavelet, mode, level, shape)
         for wavelet, taps in (("db2", 4), ("db4", 8), ("sym8", 16), ("bior4.4", 10))
-        for mode in ("periodization", "symmetric")
-        for level in (1, 3)
-        for shape in _SHAPES
+        for mode, levels in (("periodization", (1, 3)), ("symmetric", (1,)))
+        for level in levels
+        for shape in _FEWER
         if level <= dwt_max_level(*shape[2:], taps)  # deeper, pytorch-wavelets errs by 0.001
     ),
-    *(Case("undecimated", "haar", "periodic", level, s) for level in (1, 2) for s in _SHAPES),
+    *(Case("undecimated", "haar", "periodic", level, s) for level in (1, 2) for s in _FEWER),
     *(Case("dual tree", "near_sym_a", "symmetric", level, s) for level in (1, 3) for s in _SHAPES),
 )
 

@@ -38,6 +38,6 @@ default_role = "code"
 
 html_theme = "furo"
 html_title = "wavevit"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
 html_show_sourcelink = False
 html_math_renderer = "mathml"

@@ -5,6 +5,8 @@ Question: what does a wrapper buy for a model that was never built for shifts?
     python -m experiments.benchmarks.alignment                # measure; write record and page
     python -m experiments.benchmarks.alignment --quick        # two images, one round: does it run?
     python -m experiments.benchmarks.alignment --pretrained   # timm's weights (a download)
+    python -m experiments.benchmarks.alignment --times        # only the times, on a quiet machine
+    python -m experiments.benchmarks.alignment --cost         # what a lock adds to ViT-Ti's time
     python -m experiments.benchmarks.alignment --render       # the page's tables from the record
 
 Models: six of timm's at 224 pixels, random weights unless asked otherwise, and our
@@ -15,6 +17,9 @@ exact: largest relative change of the logits under two rolls. R: change under a 
 over the mean distance between images. agree: pairs of shifts with the same top-1 (C-Cons,
 S-Cons). calls: runs of the model per image. time: processor time of a forward pass of two images
 in one thread, as a multiple of the plain model's, interleaved, median of the rounds' ratios.
+
+Cost of a lock: time of a forward pass of our `vit_tiny_patch16` at 224 pixels with a lock over the
+same without, interleaved, the median of 40 rounds, three times over.
 """
 
 from __future__ import annotations
@@ -37,6 +42,7 @@ from wavevit.alignment import AlignedModel, align
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import (
     center_crop,
+    latency_ratios,
     shift_consistency,
     shift_sensitivity,
 )
@@ -48,6 +54,7 @@ ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "experiments" / "records" / "alignment" / "audit.json"
 PAGE = ROOT / "docs" / "shift-invariance.md"
 BEGIN, END = "<!-- begin: audit -->", "<!-- end: audit -->"
+COST_BEGIN, COST_END = "<!-- begin: lock cost -->", "<!-- end: lock cost -->"
 
 TIMM = (
     "vit_tiny_patch16_224",
@@ -67,6 +74,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "phase_lock, window": ("phase_lock", {"boundary": "window"}),
     "weighted_frame": ("weighted_frame", {}),
 }
+LOCKS = ("phase_lock", "phase_lock, fractional", "phase_lock, window")
 COLUMNS = ("exact", "R roll", "R crop", "agree roll", "agree crop", "calls", "time")
 
 
@@ -170,6 +178,60 @@ def measure(
     }
 
 
+def retimed(record: dict[str, Any], name: str, size: int = 256) -> None:
+    """Times the models of one row of the record again, and nothing else of it."""
+    entry = record["audit"][name]
+    plain = build(name, False)
+    first = align(plain)
+    models: dict[str, nn.Module] = {"none": plain}
+    for label in entry["methods"]:
+        if label != "none":
+            method, options = METHODS[label]
+            models[label] = align(plain, method, first.period or size, **options)
+    crop = center_crop(windows(2, size), (size * 7 // 8,) * 2)
+    for label, ratio in processor_times(models, crop, rounds=7).items():
+        entry["methods"][label]["time"] = float(f"{ratio:.4g}")
+
+
+def lock_cost(rounds: int = 40, repeats: int = 3) -> dict[str, Any]:
+    """What a lock adds to the time of our ViT-Ti without positions, in percent."""
+    plain = build(OURS, False)
+    models: dict[str, nn.Module] = {"none": plain}
+    models |= {name: align(plain, METHODS[name][0], **METHODS[name][1]) for name in LOCKS}
+    cells = []
+    threads = torch.get_num_threads()
+    try:
+        for used in sorted({1, threads}):
+            torch.set_num_threads(used)
+            for batch in (1, 8):
+                x = center_crop(windows(batch), (224, 224))
+                found = [latency_ratios(models, x, "none", rounds=rounds) for _ in range(repeats)]
+                added = {
+                    name: [float(f"{100 * (ratios[name] - 1):.2f}") for ratios in found]
+                    for name in LOCKS
+                }
+                cells.append({"threads": used, "batch": batch, "added_percent": added})
+    finally:
+        torch.set_num_threads(threads)
+    return {"model": OURS, "pixels": 224, "rounds": rounds, "cells": cells}
+
+
+def render_cost(record: dict[str, Any]) -> str:
+    """The table of `lock_cost`: lowest to highest of the repeats."""
+    if "lock_cost" not in record:
+        return "Not recorded yet."
+    lines = [
+        f"| added to the time, in % | {' | '.join(LOCKS)} |",
+        "|---" * (len(LOCKS) + 1) + "|",
+    ]
+    for cell in record["lock_cost"]["cells"]:
+        spans = [cell["added_percent"][name] for name in LOCKS]
+        texts = [f"{min(values):.1f} to {max(values):.1f}" for values in spans]
+        head = f"batch {cell['batch']}, threads: {cell['threads']}"
+        lines.append(f"| {head} | {' | '.join(texts)} |")
+    return "\n".join(lines)
+
+
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
     lines = []
@@ -186,7 +248,13 @@ def render(record: dict[str, Any]) -> str:
 
 def page_with(record: dict[str, Any], page: str) -> str:
     """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
+    page = replaced_between(page, BEGIN, END, render(record))
+    return replaced_between(page, COST_BEGIN, COST_END, render_cost(record))
+
+
+def _write(record: dict[str, Any]) -> None:
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    RECORD.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def main() -> None:
@@ -194,19 +262,27 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two images, one round; no record")
     parser.add_argument("--pretrained", action="store_true", help="timm's weights; no record")
     parser.add_argument("--models", nargs="+", choices=(OURS, *TIMM), default=(OURS, *TIMM))
+    parser.add_argument("--times", action="store_true", help="only time again what is recorded")
+    parser.add_argument("--cost", action="store_true", help="only the cost of a lock at 224 pixels")
     parser.add_argument("--render", action="store_true", help="only rewrite the page's tables")
     options = parser.parse_args()
     if options.quick or options.pretrained:
         measure(options.models, options.quick, options.pretrained)
         return
-    if not options.render:
-        RECORD.parent.mkdir(parents=True, exist_ok=True)
-        earlier = json.loads(RECORD.read_text())["audit"] if RECORD.exists() else {}
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {"audit": {}}
+    if options.cost:
+        record["lock_cost"] = lock_cost()
+        _write(record)
+    elif options.times:
+        for name in [name for name in options.models if name in record["audit"]]:
+            retimed(record, name)
+            _write(record)
+    elif not options.render:
         for name in options.models:  # one by one: an interrupted audit keeps what it has
-            record = measure([name])
-            earlier |= record["audit"]
-            RECORD.write_text(json.dumps(record | {"audit": earlier}, indent=1) + "\n")
-    PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
+            new = measure([name])
+            record |= new | {"audit": record["audit"] | new["audit"]}
+            _write(record)
+    PAGE.write_text(page_with(record, PAGE.read_text()))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,15 @@ from torch import nn
 
 import wavevit
 from experiments.benchmarks import alignment
-from experiments.benchmarks.alignment import COLUMNS, OURS, measure, page_with, render
+from experiments.benchmarks.alignment import (
+    COLUMNS,
+    OURS,
+    lock_cost,
+    measure,
+    page_with,
+    render,
+    retimed,
+)
 
 
 def test_the_audit_measures_and_tells_exact_from_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,8 +36,18 @@ def test_the_audit_measures_and_tells_exact_from_not(monkeypatch: pytest.MonkeyP
     assert rows["blur"]["exact"] > 1e-4
     assert rows["none"]["time"] == 1
     assert rows["weighted_frame"]["calls"] >= 1
-    page = f"before {alignment.BEGIN}old{alignment.END} after"
+    page = f"before {alignment.BEGIN}old{alignment.END} after "
+    page += f"{alignment.COST_BEGIN}old{alignment.COST_END}"
     assert render(record) in page_with(record, page)
+    assert "Not recorded yet." in page_with(record, page)
+    kept = {label: dict(row) for label, row in rows.items()}
+    retimed(record, OURS, size=128)
+    for label, row in rows.items():
+        assert {**row, "time": 0} == {**kept[label], "time": 0}
+    record["lock_cost"] = lock_cost(rounds=1, repeats=2)
+    table = page_with(record, page).partition(alignment.COST_BEGIN)[2]
+    assert "| batch 8, threads: 1 | " in table
+    assert all(name in table for name in alignment.LOCKS)
 
 
 def test_our_model_of_the_audit_keeps_its_patch() -> None:

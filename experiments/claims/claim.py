@@ -20,6 +20,7 @@ __all__ = [
     "headline_effect",
     "judge",
     "outcomes",
+    "unmeasured",
 ]
 
 VERDICTS = ("holds", "holds only if", "fails", "no effect found", "not measured")
@@ -216,3 +217,8 @@ def headline_effect(effects: Sequence[Effect]) -> Effect | None:
             if outcome == wanted:
                 return effect
     return next(iter([*deciding, *effects]), None)
+
+
+def unmeasured(records: Mapping[str, Any]) -> Finding:
+    """Of a claim that has no record: its verdict says what is missing, and no rule is asked."""
+    fail("records", "none: nothing of this claim is measured", sorted(records))

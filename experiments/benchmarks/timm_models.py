@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["timm_model"]
+__all__ = ["make_importable", "timm_model"]
 
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -20,8 +20,8 @@ _SCHEMAS = (
 _declared: list[torch.library.Library] = []
 
 
-def timm_model(name: str, **arguments: Any) -> nn.Module:
-    """`timm.create_model` in eval mode, random weights."""
+def make_importable() -> None:
+    """Imports timm; declares torchvision's operators if it needs that."""
     try:
         import timm
     except RuntimeError as error:
@@ -33,4 +33,11 @@ def timm_model(name: str, **arguments: Any) -> nn.Module:
         for schema in _SCHEMAS:
             _declared[0].define(schema)
         import timm
+
+
+def timm_model(name: str, **arguments: Any) -> nn.Module:
+    """`timm.create_model` in eval mode, random weights."""
+    make_importable()
+    import timm
+
     return timm.create_model(name, **arguments).eval()

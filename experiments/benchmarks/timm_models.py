@@ -6,6 +6,7 @@ pytest.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ _declared: list[torch.library.Library] = []
 def make_importable() -> None:
     """Imports timm; declares torchvision's operators if it needs that."""
     try:
-        import timm
+        import_module("timm")
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
@@ -32,7 +33,7 @@ def make_importable() -> None:
         _declared.append(torch.library.Library("torchvision", "FRAGMENT"))
         for schema in _SCHEMAS:
             _declared[0].define(schema)
-        import timm
+        import_module("timm")
 
 
 def timm_model(name: str, **arguments: Any) -> nn.Module:

@@ -100,7 +100,7 @@ def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
         timm) cannot be seen from outside.
 
     Raises:
-        ValueError: an unknown boundary, or a slot that is filled already.
+        ValueError: an unknown boundary, or a bare `nn.MaxPool2d`, which has no parent.
     """
     reached = []
     for name, module in list(model.named_modules()):

@@ -54,7 +54,7 @@ def _origin(project: Project) -> str:
 
 def _rows(project: Project) -> Iterator[str]:
     """One fact a row: what is asked, what was found, how, and where."""
-    yield f"#### {project['name']}\n"
+    yield f"### {project['name']}\n"
     yield f"{_origin(project)}.\n"
     yield "| asked | found | how | where |"
     yield "|---|---|---|---|"
@@ -80,10 +80,10 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
     yield f"Checked on {record['checked']}; what was run, ran on a CPU with Python"
     yield f"{record['environment']['python']}, {versions}, {record['weights']} weights.\n"
-    yield "### At a glance\n"
+    yield "## At a glance\n"
     yield from _overview(record)
     for group, title in GROUPS.items():
-        yield f"### {title}\n"
+        yield f"## {title}\n"
         for project in record["projects"]:
             if project["group"] == group:
                 yield from _rows(project)

@@ -23,7 +23,8 @@ extensions = [
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
-myst_enable_extensions = ["dollarmath", "deflist"]
+# attrs_inline: the sizes of the small figures in the claims ledger.
+myst_enable_extensions = ["attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 # One page per package: what is public is what `__all__` says.
@@ -38,6 +39,7 @@ default_role = "code"
 
 html_theme = "furo"
 html_title = "wavevit"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_show_sourcelink = False
 html_math_renderer = "mathml"

@@ -1,4 +1,4 @@
-"""One cell of a study: train, measure, record. It fails alone."""
+"""A cell of a study: train, measure, record. It fails alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import multiprocessing
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -14,7 +16,7 @@ from experiments.evaluation import evaluate
 from experiments.folder import RunFolder, environment, write_json
 from experiments.training import AbandonedError, train
 
-__all__ = ["run_cell", "run_cell_in_process"]
+__all__ = ["run_cell", "serve_cells"]
 
 
 def run_cell(
@@ -74,20 +76,30 @@ def _parent_lives() -> bool:
     return parent is None or parent.is_alive()
 
 
-def run_cell_in_process(
-    path: str,
-    device: str,
-    threads: int,
-    label: str,
-    position: int,
-    measures: Sequence[str],
-    weights_of: str | None,
-    lock: object,
-) -> None:
-    """`run_cell` as the target of a process that shares the progress bars' lock."""
+def serve_cells(asked: Connection, device: str, threads: int, position: int, lock: object) -> None:
+    """Runs one cell after the other as it is asked for, as the target of a process.
+
+    A process that serves many cells imports, loads photographs and opens the GPU once. After a cell
+    that failed it ends, so that nothing is computed in what the failure left behind.
+
+    Args:
+        asked: gives (path, label, measures, folder of lent weights or None), or None for the end;
+            gets True for a cell that is complete.
+        device: where to compute.
+        threads: of this process.
+        position: line of its progress bars.
+        lock: of the progress bars of all processes.
+    """
     from tqdm import tqdm
 
     tqdm.set_lock(lock)
-    source = Path(weights_of) if weights_of is not None else None
-    done = run_cell(Path(path), device, threads, label, position, measures, source)
-    raise SystemExit(0 if done else 1)
+    with suppress(EOFError):  # whoever asks has died
+        while (cell := asked.recv()) is not None:
+            path, label, measures, source = cell
+            weights_of = Path(source) if source is not None else None
+            done = run_cell(Path(path), device, threads, label, position, measures, weights_of)
+            if torch.device(device).type == "cuda":
+                torch.cuda.empty_cache()  # the processes beside this one need it
+            asked.send(done)
+            if not done:
+                return

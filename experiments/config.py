@@ -11,6 +11,7 @@ from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import BackboneConfig
 
 __all__ = [
+    "AUGMENTATIONS",
     "Contrast",
     "DataConfig",
     "OptimizerConfig",
@@ -18,6 +19,8 @@ __all__ = [
     "Study",
     "differing_fields",
 ]
+
+AUGMENTATIONS = ("translate", "resize", "flip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,10 @@ class DataConfig:
         seed: of the held-out crops, the same for all runs of a study.
         held_out: ``"test"``, or ``"validation"`` to choose between designs; the training crops
             are those of ``"train"``, or of ``"fit"``.
+        places: training crops come from `places` x `places` fixed places of each photograph; with 0
+            from anywhere, which is an augmentation by translation already.
+        augmentation: of the training crops, some of ``"translate"``, ``"resize"`` and ``"flip"``
+            (`experiments.augmentation`).
     """
 
     crop_size: int = 64
@@ -42,8 +49,13 @@ class DataConfig:
     measured_crops: int = 192
     seed: int = 20_000
     held_out: str = "test"
+    places: int = 0
+    augmentation: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_at_least("places", self.places, 0)
+        for name in self.augmentation:
+            check_choice("augmentation", name, AUGMENTATIONS)
         check_choice("held_out", self.held_out, ("test", "validation"))
 
     @property
@@ -117,7 +129,9 @@ class RunConfig:
         """The configuration that `to_dict` wrote, through JSON or not."""
         values = dict(data)
         values["model"] = BackboneConfig.from_dict(values["model"])
-        values["data"] = DataConfig(**values["data"])
+        crops = dict(values["data"])
+        crops["augmentation"] = tuple(crops.get("augmentation", ()))
+        values["data"] = DataConfig(**crops)
         optimizer = dict(values["optimizer"])
         optimizer["betas"] = tuple(optimizer["betas"])
         values["optimizer"] = OptimizerConfig(**optimizer)
@@ -154,6 +168,8 @@ class Study:
             one, given by name: an alignment put on afterwards.
         measures: what is measured beside the standard (`experiments.evaluation.MEASURES`).
         pictured: variants that figures with a row or a bar each show; by default all.
+        timed_batch: crops in the batch whose forward pass is timed.
+        arguments: what is typed behind `experiments.run` for this study; by default its name.
     """
 
     name: str
@@ -165,6 +181,12 @@ class Study:
     applied: Mapping[str, str] = field(default_factory=dict)
     measures: tuple[str, ...] = ()
     pictured: tuple[str, ...] = ()
+    timed_batch: int = 32
+    arguments: str = ""
+
+    def command(self, verb: str = "run") -> str:
+        """What is typed to run this study, or to ``"report"`` it."""
+        return f"python -m experiments.{verb} {self.arguments or self.name}"
 
     def configs(self) -> dict[str, RunConfig]:
         """The variants, checked: all names are of variants, and weights fit where they are lent."""

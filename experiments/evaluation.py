@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from experiments.config import DataConfig
+from experiments.zoom import zoom_accuracy
 from wavevit.data import SceneBatch, Scenes
 from wavevit.measure import (
     adversarial_shift_accuracy,
@@ -25,9 +26,9 @@ from wavevit.models import Backbone
 __all__ = ["MEASURES", "SHIFTS", "embed", "evaluate", "held_out", "token_map"]
 
 SHIFTS = (0.5, 1, 2, 4, 8, 16)
-# All images go through the Jacobian at once, and so do all calls of an average over phases: 0.8 GB
-# an image for 64 calls of the small ViT.
-_LIPSCHITZ_SHARE = 8
+# One image in so many goes through the Jacobian, and so many calls of the model at a time: all
+# calls of an image that an average over phases makes are kept until its gradient is known.
+_LIPSCHITZ_SHARE, _LIPSCHITZ_CALLS = 8, 128
 
 
 def held_out(data: DataConfig, device: torch.device) -> tuple[Scenes, SceneBatch]:
@@ -47,6 +48,11 @@ def token_map(model: Backbone, images: Tensor) -> Tensor:
     return model.forward_intermediates(images, indices=1, intermediates_only=True)[0]
 
 
+def _most_calls(model: Backbone, images: Tensor) -> int:
+    """How often the backbone behind an alignment runs for one image, at most."""
+    return 1 if model.alignment is None else int(model.alignment.calls(images).max())
+
+
 def _worst_case(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any]:
     """Accuracy under the worst of the crops within 8 pixels, every second pixel, on a sixth of the
     held-out crops: 81 shifts of each."""
@@ -63,8 +69,14 @@ def _worst_case(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[st
     return asdict(result)
 
 
+def _zoom(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any]:
+    """Accuracy from nearer and from farther away, at places of its own."""
+    return zoom_accuracy(model, data, batch.images.device)
+
+
 MEASURES: dict[str, Callable[[Backbone, SceneBatch, DataConfig], dict[str, Any]]] = {
     "worst_case": _worst_case,
+    "zoom": _zoom,
 }
 
 
@@ -125,7 +137,10 @@ def evaluate(
         for kind in ("circular", "crop")
     }
     steepest = crops[: data.measured_crops // _LIPSCHITZ_SHARE]
-    lipschitz = local_lipschitz(lambda x: embed(model, x), steepest, iterations=8)
+    at_once = max(_LIPSCHITZ_CALLS // _most_calls(model, steepest), 1)
+    lipschitz = local_lipschitz(
+        lambda x: embed(model, x), steepest, iterations=8, batch_size=at_once
+    )
     classes = range(len(scenes.classes))
     return {
         "top1": 100 * float(correct.double().mean()),

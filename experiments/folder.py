@@ -10,7 +10,7 @@ import platform
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def _code() -> str:
     """A digest of the sources that a training runs."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted((root.parent / "wavevit").rglob("*.py")) + [root / "training.py"]:
+    own = [root / "augmentation.py", root / "training.py"]
+    for path in sorted((root.parent / "wavevit").rglob("*.py")) + own:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -64,8 +65,16 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
         "device_name": name,
         "threads": threads,
         "code": _code(),
-        "packages": {package: version(package) for package in packages},
+        "packages": {package: _version(package) for package in packages},
     }
+
+
+def _version(package: str) -> str:
+    """Of a distribution; this one may be run from its sources."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

@@ -1,11 +1,11 @@
 """Writes a study's report: ``python -m experiments.report patch_vs_wavelet``.
 
-One self-contained ``report.html``, ``summary.json``, and every figure as SVG and PNG.
+One self-contained ``report.html``, ``summary.json``, and every figure as SVG and PNG. Without a
+study it regenerates every table and figure of the docs from ``experiments/records/``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +16,7 @@ import tyro
 from experiments.checkpoint import load_weights
 from experiments.config import RunConfig, Study
 from experiments.folder import StudyFolder, write_bytes, write_json
-from experiments.reporting.figures import (
-    accuracy_against_cost,
-    consistency_against_time,
-    consistency_bars,
-    sensitivity_curves,
-)
+from experiments.reporting.diagrams import study_diagrams
 from experiments.reporting.markdown import markdown_curves, markdown_table
 from experiments.reporting.page import ReportFigure, render_page
 from experiments.reporting.pictures import (
@@ -30,16 +25,13 @@ from experiments.reporting.pictures import (
     token_change_maps,
     token_change_picture,
 )
-from experiments.reporting.sentences import (
-    about_consistency,
-    about_cost,
-    about_picture,
-    about_sensitivity,
-    about_trade_off,
-)
+from experiments.reporting.regenerate import regenerate
+from experiments.reporting.sentences import about_picture
 from experiments.reporting.style import figure_style, save_figure
+from experiments.scale import SCALES, at_scale
 from experiments.studies import STUDIES, get_study
 from experiments.summary import StudySummary, summarize
+from wavevit.checks import fail
 from wavevit.models import Backbone
 
 __all__ = ["Options", "main", "write_report"]
@@ -49,13 +41,18 @@ _RECORDS = Path(__file__).parent / "records"
 
 @dataclass
 class Options:
-    """Turn the runs of a study into tables, figures and one page."""
+    """Turn the runs of a study into tables, figures and one page; without a study, every table and
+    figure of the docs from the records."""
 
-    study: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"one of: {', '.join(STUDIES)}")]
+    study: Annotated[
+        str, tyro.conf.Positional, tyro.conf.arg(help=f"one of: {', '.join(STUDIES)}")
+    ] = ""
+    scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
     out: Path | None = None
-    """Folder of the runs; by default runs/STUDY. The report is written to its subfolder report."""
+    """Folder of the runs; by default the one that experiments.run takes for this study and scale.
+    The report is written to its subfolder report."""
     record: bool = False
-    """Also keep summary and figures in experiments/records/STUDY, to be committed."""
+    """Also keep summary and figures in experiments/records/STUDY (STUDY_large), to be committed."""
 
 
 def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Backbone, RunConfig]:
@@ -98,15 +95,6 @@ def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[
     return figures
 
 
-def _curves(
-    summary: StudySummary, target: Path, names: Sequence[str], suffix: str = ""
-) -> ReportFigure:
-    """Sensitivity curves of some variants."""
-    title = "How far the embedding moves" + (", alignments put on after training" if suffix else "")
-    svg = save_figure(sensitivity_curves(summary, names), target, f"sensitivity{suffix}")
-    return ReportFigure(title, svg, about_sensitivity(summary, names))
-
-
 def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     """Writes the report into ``path/report``; returns the page's path.
 
@@ -124,33 +112,9 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     target = path / "report"
     with figure_style():
         pictures = _pictures(summary, folder, target)
-        diagrams = [_curves(summary, target, summary.trained)]
-        if summary.applied:
-            lent = [n for n in summary.variants if n in {*summary.applied.values()}]
-            diagrams.append(_curves(summary, target, (*lent, *summary.applied), "_applied"))
-        if summary.applied and summary.latency:
-            diagrams.append(
-                ReportFigure(
-                    "What stillness costs",
-                    save_figure(consistency_against_time(summary), target, "trade_off"),
-                    about_trade_off(summary),
-                )
-            )
-        diagrams += [
-            ReportFigure(
-                "Does the class survive?",
-                save_figure(consistency_bars(summary), target, "consistency"),
-                about_consistency(summary),
-            ),
-            ReportFigure(
-                "Accuracy against cost",
-                save_figure(accuracy_against_cost(summary), target, "cost"),
-                about_cost(summary),
-            ),
-        ]
+        diagrams = study_diagrams(summary, target)
     figures = [pictures[0], diagrams[0], pictures[1], *diagrams[1:]]
-    command = f"make ablation STUDY={study.name}"
-    page = render_page(summary, figures, command)
+    page = render_page(summary, figures, f"{study.command()} && {study.command('report')}")
     write_json(target / "summary.json", summary.to_dict())
     write_bytes(target / "report.html", page.encode())
     if record is not None:
@@ -169,7 +133,13 @@ def main() -> None:
     """The command line; complaints about arguments come without a traceback."""
     options = tyro.cli(Options, prog="python -m experiments.report", description=Options.__doc__)
     try:
-        study = get_study(options.study)
+        if not options.study:
+            if options.out is not None or options.record:
+                fail("study", "a name beside --out or --record", "none")
+            for path in regenerate():
+                print(f"→ {path.relative_to(_RECORDS.parents[1])}")
+            return
+        study = at_scale(get_study(options.study), options.scale)
         record = _RECORDS / study.name if options.record else None
         page = write_report(study, options.out or Path("runs") / study.name, record)
     except ValueError as error:

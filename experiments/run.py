@@ -5,6 +5,7 @@ Complete runs are skipped and killed ones continue, so the same command again do
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import tyro
 
 from experiments.folder import StudyFolder, environment
 from experiments.reuse import reuse_equal_runs
+from experiments.scale import SCALES, at_scale
 from experiments.scheduler import clear_latency, default_jobs, measure_latency, plan, run_cells
 from experiments.studies import STUDIES, get_study
 from wavevit.checks import check_at_least, fail
@@ -30,14 +32,19 @@ class Options:
     seeds: tuple[int, ...] = field(default=(), metadata={"help": "by default the study's own"})
     variants: tuple[str, ...] = ()
     """Variants by name; by default all."""
+    scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
     out: Path | None = None
-    """Folder of the runs; by default runs/STUDY."""
+    """Folder of the runs; by default runs/STUDY, with the scale behind it: runs/STUDY_large."""
     device: str = "auto"
     """cpu, cuda, cuda:1; auto takes the first GPU there is. (mps lacks float64, which we need.)"""
     jobs: int | None = None
     """Runs side by side; by default one per core, and one on a GPU."""
     threads: int | None = None
     """CPU threads of each run; by default the cores divided by the jobs."""
+    minutes: float = math.inf
+    """Begin no run after so many minutes; the same command does the rest another time."""
+    timing: bool = True
+    """When all is done, time the variants side by side; --no-timing on a machine that is busy."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -57,8 +64,8 @@ def pick_device(name: str) -> torch.device:
 
 
 def run_study(options: Options) -> int:
-    """Does what the options say; returns the number of failed runs."""
-    study = get_study(options.study)
+    """Does what the options say; returns the number of runs that are not complete."""
+    study = at_scale(get_study(options.study), options.scale)
     device = pick_device(options.device)
     folder = StudyFolder(options.out or Path("runs") / study.name, study.name)
     cells = plan(study, folder, options.seeds or study.seeds, options.variants or None)
@@ -75,12 +82,14 @@ def run_study(options: Options) -> int:
     fresh = any(not cell.complete for cell in cells)
     if fresh:
         clear_latency(folder)
-    failed = run_cells(cells, device, jobs, threads)
-    if not folder.latency.exists():
+    failed = run_cells(cells, device, jobs, threads, options.minutes)
+    if options.timing and not folder.latency.exists():
         print("Timing the variants, interleaved …")
-        measure_latency(study.configs(), folder, study.baseline, device)
+        measure_latency(study, folder, device)
     for cell in failed:
-        print(f"Not complete: {cell.label}; the reason is in {cell.folder.failed}", file=sys.stderr)
+        tried = cell.folder.failed.exists()
+        reason = f"the reason is in {cell.folder.failed}" if tried else "it was not begun"
+        print(f"Not complete: {cell.label}; {reason}", file=sys.stderr)
     return len(failed)
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import multiprocessing
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from experiments.cell import run_cell, run_cell_in_process
-from experiments.config import RunConfig, Study
+from experiments.cell import run_cell, serve_cells
+from experiments.config import Study
 from experiments.evaluation import held_out
 from experiments.folder import RunFolder, StudyFolder, environment, write_json
 from wavevit.checks import check_at_least, check_choice, fail
@@ -100,23 +101,32 @@ def default_jobs(device: torch.device, cells: int) -> tuple[int, int]:
     return jobs, max(cores // jobs, 1)
 
 
-def run_cells(cells: Sequence[Cell], device: torch.device, jobs: int, threads: int) -> list[Cell]:
-    """Runs what is not complete; returns the cells that failed.
+def run_cells(
+    cells: Sequence[Cell],
+    device: torch.device,
+    jobs: int,
+    threads: int,
+    minutes: float = math.inf,
+) -> list[Cell]:
+    """Runs what is not complete; returns the cells that are not complete then.
 
     Args:
         cells: from `plan`.
         device: where to compute.
         jobs: processes side by side; 1 computes in this one.
         threads: of each process.
+        minutes: after so many no further cell is begun; those that run are waited for.
     """
     pending = [cell for cell in cells if not cell.complete]
     if len(pending) < len(cells):
         print(f"{len(cells) - len(pending)} of {len(cells)} runs are complete already.")
     for cell in pending:
         cell.folder.failed.unlink(missing_ok=True)
-    clock = _Clock(len(pending))
+    clock = _Clock(len(pending), minutes)
     if jobs == 1:
         for cell in pending:
+            if clock.late:
+                break
             source = cell.weights_of.path if cell.weights_of is not None else None
             path, label = cell.folder.path, cell.label
             run_cell(path, str(device), threads, label, 0, cell.measures, source)
@@ -131,8 +141,14 @@ def run_cells(cells: Sequence[Cell], device: torch.device, jobs: int, threads: i
 class _Clock:
     """Says what ended and about how long the rest will take."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, minutes: float) -> None:
         self.total, self.done, self.start = total, 0, time.monotonic()
+        self.minutes = minutes
+
+    @property
+    def late(self) -> bool:
+        """Whether nothing more may begin."""
+        return time.monotonic() - self.start >= 60 * self.minutes
 
     def tell(self, cell: Cell) -> None:
         self.done += 1
@@ -151,49 +167,86 @@ class _Clock:
         )
 
 
+class _Worker:
+    """A process that runs cells, and the one that it is at."""
+
+    def __init__(self, device: torch.device, threads: int, position: int, lock: object) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.position = position
+        self.cell: Cell | None = None
+        self.asked, theirs = context.Pipe()
+        arguments = (theirs, str(device), threads, position, lock)
+        self.process = context.Process(target=serve_cells, args=arguments)
+        self.process.start()
+        theirs.close()  # the process's own end alone is left: its death ends the pipe
+
+    def ask(self, cell: Cell) -> None:
+        source = str(cell.weights_of.path) if cell.weights_of is not None else None
+        self.cell = cell
+        with suppress(BrokenPipeError):  # it has died; `answer` says so
+            self.asked.send((str(cell.folder.path), cell.label, cell.measures, source))
+
+    def answer(self) -> bool:
+        """Waits until the cell ended; False if the process ends with it, for whatever reason."""
+        try:
+            done: bool = self.asked.recv()
+        except (EOFError, ConnectionResetError):
+            done = False
+        if not done:
+            self.process.join()
+        cell = self.cell
+        if cell is not None and not cell.complete and not cell.folder.failed.exists():
+            message = f"its process ended with exit code {self.process.exitcode}"
+            failure = {"error": "ProcessDied", "message": message, "traceback": ""}
+            write_json(cell.folder.failed, failure)
+        return done
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.join()
+        self.asked.close()
+
+
 def _run_side_by_side(
     pending: list[Cell], device: torch.device, jobs: int, threads: int, clock: _Clock
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    lock = context.RLock()
+    lock = multiprocessing.get_context("spawn").RLock()
     tqdm.set_lock(lock)
-    waiting, slots = list(pending), list(range(jobs))
-    running: dict[SpawnProcess, tuple[Cell, int]] = {}
+    waiting = list(pending)
+    places = list(range(min(jobs, len(pending))))
+    workers: list[_Worker] = []
     try:
-        while waiting or running:
-            while waiting and slots:
-                cell, slot = waiting.pop(0), slots.pop(0)
-                source = str(cell.weights_of.path) if cell.weights_of is not None else None
-                where = (str(cell.folder.path), str(device), threads, cell.label, slot)
-                arguments = (*where, cell.measures, source, lock)
-                process = context.Process(target=run_cell_in_process, args=arguments)
-                process.start()
-                running[process] = (cell, slot)
-            wait([process.sentinel for process in running])
-            for process in [p for p in running if not p.is_alive()]:
-                cell, slot = running.pop(process)
-                slots.append(slot)
-                if not cell.complete and not cell.folder.failed.exists():
-                    message = f"its process ended with exit code {process.exitcode}"
-                    failure = {"error": "ProcessDied", "message": message, "traceback": ""}
-                    write_json(cell.folder.failed, failure)
-                clock.tell(cell)
+        while True:
+            while waiting and places and not clock.late:
+                workers.append(_Worker(device, threads, places.pop(0), lock))
+                workers[-1].ask(waiting.pop(0))
+            if not workers:
+                break
+            ready = wait([worker.asked for worker in workers])
+            for worker in [worker for worker in workers if worker.asked in ready]:
+                alive = worker.answer()
+                assert worker.cell is not None
+                clock.tell(worker.cell)
+                if alive and waiting and not clock.late:
+                    worker.ask(waiting.pop(0))
+                else:
+                    worker.end()
+                    workers.remove(worker)
+                    places.append(worker.position)
     finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.join()
+        for worker in workers:
+            worker.end()
 
 
-def measure_latency(
-    configs: dict[str, RunConfig], folder: StudyFolder, baseline: str, device: torch.device
-) -> None:
+def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> None:
     """Times all variants interleaved in one process and writes the ratios.
 
     Runs when nothing else of the study does; weights do not matter to the time.
     """
+    configs, baseline = study.configs(), study.baseline
     config = configs[baseline]
-    scenes, batch = held_out(dataclasses.replace(config.data, test_crops=32), device)
+    data = dataclasses.replace(config.data, test_crops=study.timed_batch)
+    scenes, batch = held_out(data, device)
     first = {run.model: name for name, run in reversed(configs.items())}  # equal models, one time
     models = {name: Backbone(model).to(device).eval() for model, name in first.items()}
     threads = torch.get_num_threads()

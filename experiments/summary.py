@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, stdev
 from typing import Any
-
-from scipy.stats import t as student_t
 
 from experiments.config import Study
 from experiments.folder import RunFolder, StudyFolder
+from experiments.statistic import Statistic
+from experiments.zoom import ZOOMS
 from wavevit.checks import fail
 
 __all__ = ["METRICS", "Metric", "Statistic", "StudySummary", "summarize"]
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """A figure over seeds: mean and sample standard deviation (0 for a single seed)."""
-
-    mean: float
-    std: float
-    values: tuple[float, ...]
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Statistic:
-        """Of at least one value."""
-        return cls(fmean(values), stdev(values) if len(values) > 1 else 0.0, tuple(values))
-
-    def interval(self) -> tuple[float, float] | None:
-        """95 % confidence interval of the mean (Student's t); None for a single seed."""
-        count = len(self.values)
-        if count < 2:
-            return None
-        half = float(student_t.ppf(0.975, count - 1)) * self.std / count**0.5
-        return self.mean - half, self.mean + half
-
-    def text(self, digits: int) -> str:
-        """``mean ± std``."""
-        return f"{self.mean:.{digits}f} ± {self.std:.{digits}f}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +50,13 @@ METRICS = {
     "crop": Metric(("consistency", "crop", "percent"), "S-Cons", "%", 1, "high"),
     "subpixel": Metric(("consistency", "subpixel", "percent"), "HP-Cons", "%", 1, "high"),
     "worst": Metric(("worst_case", "percent"), "worst of ±8 px", "%", 1, "high", "worst_case"),
+    "zoom_kept": Metric(("zoom", "kept"), "top-1 kept under zoom", "%", 1, "high", "zoom"),
+    **{
+        f"zoom_{zoom:g}": Metric(
+            ("zoom", "top1", f"{zoom:g}"), f"top-1 at zoom {zoom:g}", "%", 1, "high", "zoom"
+        )
+        for zoom in ZOOMS
+    },
     "lipschitz": Metric(("lipschitz", "relative"), "‖J‖‖x‖/‖f‖", "", 1, "low"),
     "parameters": Metric(("cost", "parameters"), "parameters", "", 0, ""),
     "macs": Metric(("cost", "macs"), "MACs", "", 0, ""),
@@ -99,6 +79,7 @@ class StudySummary:
         sensitivity: variant → shift model → shift in pixels → statistic.
         turnover: variant → shift model → statistic, percent of tokens a 1-px shift changes.
         latency: variant → time as a multiple of the baseline's; empty if not measured.
+        timed_batch: crops in the batch that was timed; 0 if none was.
         configs: variant → configuration as plain data.
         environment: of the first run.
         failed: run → reason.
@@ -116,6 +97,7 @@ class StudySummary:
     sensitivity: dict[str, dict[str, dict[float, Statistic]]]
     turnover: dict[str, dict[str, Statistic]]
     latency: dict[str, float]
+    timed_batch: int
     configs: dict[str, Any]
     environment: dict[str, Any]
     failed: dict[str, str]
@@ -167,6 +149,46 @@ class StudySummary:
 
         return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
+        """The summary that `to_dict` wrote. Records of before a field came have it empty."""
+
+        def statistic(value: Mapping[str, Any]) -> Statistic:
+            return Statistic(value["mean"], value["std"], tuple(value["values"]))
+
+        def statistics(values: Mapping[str, Any]) -> dict[str, Statistic]:
+            return {name: statistic(value) for name, value in values.items()}
+
+        return cls(
+            study=data["study"],
+            question=data["question"],
+            baseline=data["baseline"],
+            contrasts=tuple((c[0], c[1], c[2]) for c in data["contrasts"]),
+            seeds={name: tuple(seeds) for name, seeds in data["seeds"].items()},
+            applied=dict(data.get("applied", {})),
+            pictured=tuple(data.get("pictured", data["metrics"])),
+            metrics={name: statistics(values) for name, values in data["metrics"].items()},
+            sensitivity={
+                name: {
+                    kind: {_pixels(shift): statistic(value) for shift, value in curve.items()}
+                    for kind, curve in curves.items()
+                }
+                for name, curves in data["sensitivity"].items()
+            },
+            turnover={name: statistics(values) for name, values in data["turnover"].items()},
+            latency=dict(data["latency"]),
+            timed_batch=data.get("timed_batch", 0),
+            configs=dict(data["configs"]),
+            environment=dict(data["environment"]),
+            failed=dict(data["failed"]),
+            missing=tuple(data["missing"]),
+        )
+
+
+def _pixels(text: str) -> float:
+    """A shift as it was before JSON made it a key: whole ones are integers."""
+    return int(text) if text.isdigit() else float(text)
+
 
 def _found_seeds(folder: StudyFolder, variant: str) -> list[tuple[int, RunFolder]]:
     parent = folder.run(variant, 0).path.parent
@@ -181,8 +203,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         ValueError: no folder of this study there, or not one complete run in it.
     """
     if not folder.identity.exists():
-        command = f"python -m experiments.run {study.name}"
-        fail("out", f"a study's folder (made by: {command})", folder.path)
+        fail("out", f"a study's folder (made by: {study.command()})", folder.path)
     folder.claim()
     configs = study.configs()
     seeds: dict[str, tuple[int, ...]] = {}
@@ -207,7 +228,8 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
             results[variant] = [result for _, result in complete]
     if not results:
         fail("out", "at least one complete run", f"none in {folder.path}")
-    latency = json.loads(folder.latency.read_text())["ratios"] if folder.latency.exists() else {}
+    timed = json.loads(folder.latency.read_text()) if folder.latency.exists() else {}
+    latency = timed.get("ratios", {})
     return StudySummary(
         study=study.name,
         question=study.question,
@@ -233,6 +255,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
             for variant, runs in results.items()
         },
         latency={name: ratio for name, ratio in latency.items() if name in results},
+        timed_batch=timed["batch"][0] if timed else 0,
         configs={name: configs[name].to_dict() for name in results},
         environment=environment,
         failed=failed,

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from experiments.augmentation import TrainingCrops
 from experiments.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from experiments.config import OptimizerConfig, RunConfig
 from experiments.folder import RunFolder
-from wavevit.data import Scenes
 from wavevit.models import Backbone
 
 __all__ = [
@@ -112,7 +112,7 @@ def train(
         load_weights(folder.weights, model)
         return model
     schedule, data = config.optimizer, config.data
-    scenes = Scenes(data.trained_on, data.crop_size, max_short_side=data.max_short_side)
+    crops = TrainingCrops(data, device)
     optimizer = make_optimizer(model, schedule)
     start = 0
     if folder.checkpoint.exists():
@@ -137,10 +137,7 @@ def train(
         for step in range(start, schedule.steps):
             if not still_wanted():
                 raise AbandonedError(f"stopped before step {step}")
-            seed = _step_seed(config.seed, step)
-            torch.manual_seed(seed)  # for whatever in the model draws
-            batch = scenes.sample(schedule.batch_size, torch.Generator().manual_seed(seed))
-            images, labels = batch.images.to(device), batch.labels.to(device)
+            images, labels = crops.batch(schedule.batch_size, _step_seed(config.seed, step))
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate

@@ -8,7 +8,7 @@ from experiments.summary import METRICS, StudySummary
 
 __all__ = ["markdown_curves", "markdown_table", "replaced_between"]
 
-SHARES = ("top1", "circular", "crop", "subpixel", "worst")
+SHARES = ("top1", "circular", "crop", "subpixel", "worst", "zoom_kept")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

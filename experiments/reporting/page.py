@@ -103,11 +103,11 @@ with an alignment put on afterwards. <b>R(s)</b>: change of the pooled embedding
 pixels, divided by the mean distance between different pictures' embeddings. <b>‖J‖‖x‖/‖f‖</b>:
 condition number at a picture, the largest singular value of the Jacobian of the embedding,
 relative; median over pictures. <b>MMAC</b>: million multiply-accumulates of one forward pass,
-attention products and wavelet steps counted. <b>time</b>: forward pass of a batch of 32, timed
-interleaved, median ratio. Figures are mean ± sample standard deviation over seeds. A paired
-difference comes with its 95 % interval (Student's t over seeds) and is called <i>higher</i> or
-<i>lower</i> where that leaves out zero, else <i>no effect found</i>; three seeds find only large
-effects.</p>
+attention products and wavelet steps counted. <b>time</b>: forward pass of a batch of
+{timed_batch}, timed interleaved, median ratio. Figures are mean ± sample standard deviation over
+seeds. A paired difference comes with its 95 % interval (Student's t over seeds) and is called
+<i>higher</i> or <i>lower</i> where that leaves out zero, else <i>no effect found</i>; three seeds
+find only large effects.</p>
 <p>A claim about circular shifts says nothing about crops: a roll brings back on one side what it
 takes from the other, a camera does not.</p>
 """
@@ -147,7 +147,7 @@ def render_page(summary: StudySummary, figures: Sequence[ReportFigure], command:
 {_contrast_table(summary)}
 {_troubles(summary)}
 {drawn}
-{_GLOSSARY}
+{_GLOSSARY.format(timed_batch=summary.timed_batch)}
 <h2>How this was made</h2>
 <p>Task <i>scenes</i>: which of {classes} photographs is a grey crop from?
 Training crops come from the left half of each photograph, test crops from the right half.

@@ -4,18 +4,37 @@ from __future__ import annotations
 
 from experiments.config import Study
 from experiments.studies.alias_free import ALIAS_FREE
+from experiments.studies.augmentation import AUGMENTATION
 from experiments.studies.backbones import BACKBONES
+from experiments.studies.capacity import CAPACITY
 from experiments.studies.crop_shift import CROP_SHIFT
+from experiments.studies.learning_rate import LEARNING_RATE
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+from experiments.studies.phase_average import PHASE_AVERAGE
+from experiments.studies.positions import POSITIONS
 from experiments.studies.smoke import SMOKE
 from experiments.studies.tokenizers import TOKENIZERS
+from experiments.studies.zoom import ZOOM
 from wavevit.checks import check_choice
 
 __all__ = ["STUDIES", "get_study"]
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (ALIAS_FREE, BACKBONES, CROP_SHIFT, PATCH_VS_WAVELET, SMOKE, TOKENIZERS)
+    for study in (
+        ALIAS_FREE,
+        AUGMENTATION,
+        BACKBONES,
+        CAPACITY,
+        CROP_SHIFT,
+        LEARNING_RATE,
+        PATCH_VS_WAVELET,
+        PHASE_AVERAGE,
+        POSITIONS,
+        SMOKE,
+        TOKENIZERS,
+        ZOOM,
+    )
 }
 
 

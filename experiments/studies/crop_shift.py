@@ -9,8 +9,8 @@ moves the image by half a patch at most and mirrors the border instead of wrappi
 `alias_free` would have a period of one pixel and do nothing.)
 
 Beside the standard measures: accuracy under the worst of 81 crops within ±8 px, two pixels apart,
-on 240 crops. ``group_average``, the oracle of 64 calls an image, is left out: its measures took
-more than 11 GB a run.
+on 240 crops. ``group_average``, the oracle of 64 calls an image, has a study of its own,
+`phase_average`, since it needs a GPU.
 
 Command: ``python -m experiments.run crop_shift && python -m experiments.report crop_shift``. Runs
 of `alias_free`, `backbones` or `patch_vs_wavelet` in the same folder and of the same code are not

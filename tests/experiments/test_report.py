@@ -19,7 +19,7 @@ from experiments.reporting.sentences import headline, verdict
 from experiments.scheduler import measure_latency, plan, run_cells
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
-from experiments.summary import Statistic, summarize
+from experiments.summary import Statistic, StudySummary, summarize
 from tests.html_page import Page
 from wavevit.auditing.style import line_styles
 
@@ -32,7 +32,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("smoke") / "runs"
     folder = StudyFolder(path, SMOKE.name)
     assert run_cells(plan(SMOKE, folder, SMOKE.seeds), CPU, jobs=1, threads=1) == []
-    measure_latency(SMOKE.configs(), folder, SMOKE.baseline, CPU)
+    measure_latency(SMOKE, folder, CPU)
     return path
 
 
@@ -71,6 +71,17 @@ def test_the_table_is_the_summary(runs: Path) -> None:
         assert summary.metrics[name]["top1"].mean == pytest.approx(expected)
     assert summary.metrics["vit + phase_lock"]["circular"].mean == 100
     assert summary.latency["vit"] == 1.0
+
+
+def test_a_record_gives_the_summary_back(runs: Path) -> None:
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    stored = json.loads(json.dumps(summary.to_dict()))
+    assert StudySummary.from_dict(stored).to_dict() == summary.to_dict()
+    for name in ("applied", "pictured", "timed_batch"):  # records of before they came
+        del stored[name]
+    older = StudySummary.from_dict(stored)
+    assert (older.applied, older.timed_batch) == ({}, 0)
+    assert older.pictured == summary.variants
 
 
 def test_what_is_applied_after_training_is_marked(runs: Path) -> None:

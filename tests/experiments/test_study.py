@@ -18,12 +18,14 @@ from experiments.folder import RunFolder, StudyFolder, environment, slug, write_
 from experiments.report import write_report
 from experiments.reuse import reuse_equal_runs
 from experiments.run import Options, run_study
+from experiments.scale import SCALES, at_scale
 from experiments.scheduler import Cell, default_jobs, plan, run_cells
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
 from experiments.summary import Statistic, summarize
 from wavevit.measure import cost
 from wavevit.models import Backbone
+from wavevit.models.config import POSITIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +51,10 @@ def quick(name: str = "smoke", lr: float | None = None) -> Study:
     return dataclasses.replace(SMOKE, name=name, variants=variants)
 
 
-@pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
+AT_SCALES = [at_scale(study, scale) for study in STUDIES.values() for scale in SCALES]
+
+
+@pytest.mark.parametrize("study", AT_SCALES, ids=lambda study: study.name)
 def test_contrasts_differ_in_exactly_the_field_they_name(study: Study) -> None:
     configs = study.configs()
     assert study.contrasts
@@ -124,7 +129,7 @@ def test_a_failed_cell_does_not_end_the_study(tmp_path: Path) -> None:
 
 
 def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
-    """Processes change nothing in the bits, and a process that dies is recorded as failed."""
+    """Processes change nothing in the bits, nor do the cells that a process ran before."""
     study = quick()
     weights = {}
     for jobs in (1, 2):
@@ -135,6 +140,44 @@ def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
         results = [json.loads(cell.folder.result.read_text()) for cell in cells]
         assert results[1]["consistency"]["circular"]["percent"] == 100
     assert weights[1] == weights[2]
+
+
+def test_a_process_that_dies_is_recorded_and_the_next_goes_on(tmp_path: Path) -> None:
+    """The first cell's folder is taken away under it: a file stands where its lock should be."""
+    study = quick()
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    cells = plan(study, folder, (0, 1), ["vit"])
+    (cells[0].folder.path / ".lock").mkdir()
+    failed = run_cells(cells, torch.device("cpu"), jobs=2, threads=1)
+    assert failed == cells[:1]
+    failure = json.loads(cells[0].folder.failed.read_text())
+    assert failure["error"] == "ProcessDied"
+    assert failure["message"] == "its process ended with exit code 1"
+    assert cells[1].complete
+
+
+def test_a_failed_cell_ends_its_process_and_no_other_cell(tmp_path: Path) -> None:
+    """Two processes for four cells, two of which fail: another takes their place."""
+    study = quick(lr=1e30)
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    cells = plan(study, folder, (0, 1), ["vit + phase_lock", "vit"])
+    failed = run_cells(cells, torch.device("cpu"), jobs=2, threads=1)
+    assert [cell.label for cell in failed] == [
+        "vit + phase_lock, seed 0",
+        "vit + phase_lock, seed 1",
+    ]
+    for cell in failed:
+        assert json.loads(cell.folder.failed.read_text())["error"] == "NonFiniteLossError"
+    assert len([cell for cell in cells if cell.complete]) == 2
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_nothing_begins_when_time_is_over(tmp_path: Path, jobs: int) -> None:
+    study = quick()
+    cells = plan(study, StudyFolder(tmp_path / "runs", study.name), (0, 1))
+    left = run_cells(cells, torch.device("cpu"), jobs=jobs, threads=1, minutes=0)
+    assert left == cells
+    assert not any(cell.folder.failed.exists() or cell.folder.weights.exists() for cell in cells)
 
 
 def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> None:
@@ -277,8 +320,10 @@ def test_options_reach_the_runs(tmp_path: Path) -> None:
     options = Options(
         study="smoke", seeds=(3,), variants=("vit",), out=tmp_path / "o", device="cpu", jobs=1
     )
-    assert run_study(options) == 0
+    assert run_study(dataclasses.replace(options, timing=False)) == 0
     assert (tmp_path / "o" / "vit" / "seed3" / "result.json").exists()
+    assert not (tmp_path / "o" / "latency.json").exists()
+    assert run_study(options) == 0
     assert json.loads((tmp_path / "o" / "latency.json").read_text())["ratios"]["vit"] == 1.0
 
 
@@ -297,3 +342,32 @@ def test_statistics() -> None:
     low, high = statistic.interval()
     assert (low + high) / 2 == pytest.approx(2.0)
     assert (high - low) / 2 == pytest.approx(4.3027 / 3**0.5, rel=1e-4)  # t for 2 degrees
+
+
+def test_stages_of_capacity_differ_in_one_field_of_the_stage() -> None:
+    """The contrasts name ``model.stages``; inside, width or depth alone differs."""
+    configs = get_study("capacity").configs()
+    (base,) = configs["vit"].model.stages
+    for name in ("width 32", "width 128", "depth 2", "depth 8"):
+        (stage,) = configs[name].model.stages
+        field = "embed_dim" if name.startswith("width") else "depth"
+        assert differing_fields(base, stage) == [field]
+        assert getattr(stage, field) == int(name.split()[1])
+
+
+def test_positions_stand_on_the_plain_vit() -> None:
+    """One window over the whole grid is global attention: same weights, same answers."""
+    windowed = get_study("positions").configs()["learned"].model
+    plain = get_study("patch_vs_wavelet").configs()["vit"].model
+    torch.manual_seed(0)
+    ours, theirs = Backbone(windowed).eval().double(), Backbone(plain).eval().double()
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(2, 1, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images))
+
+
+def test_every_position_is_compared() -> None:
+    configs = get_study("positions").configs()
+    assert {config.model.position for config in configs.values()} == set(POSITIONS)
+    assert len(get_study("positions").seeds) >= 5

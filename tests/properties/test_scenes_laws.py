@@ -131,3 +131,26 @@ def test_bad_input() -> None:
         load_photograph("astronout")
     with pytest.raises(ValueError, match=r"crop_size \+ 2 \* margin: .*got 264"):
         Scenes("train", crop_size=200, margin=32)
+
+
+@given(st.integers(1, 4), st.integers(0, 2**31))
+def test_fixed_places_are_a_grid(places: int, seed: int) -> None:
+    """At most `places` rows and columns of each photograph, whatever the seed; never the same few
+    from anywhere."""
+    generator = torch.Generator().manual_seed(seed)
+    batch = Scenes("train", 64, places=places).sample(180, generator)
+    for label in batch.labels.unique():
+        corners = batch.corners[batch.labels == label]
+        assert all(len(axis.unique()) <= places for axis in corners.T)
+    free = Scenes("train", 64).sample(180, torch.Generator().manual_seed(seed))
+    assert len(free.corners[free.labels == 0].unique(dim=0)) > 4
+    assert torch.equal(free.labels, batch.labels)
+
+
+def test_a_draw_is_a_sample_before_it_is_normalised() -> None:
+    scenes = Scenes("test", 64, 8)
+    drawn = scenes.draw(18, torch.Generator().manual_seed(3))
+    sampled = scenes.sample(18, torch.Generator().manual_seed(3))
+    assert drawn.images.min() >= 0
+    assert drawn.images.max() <= 1
+    torch.testing.assert_close(scenes.normalized(drawn.images), sampled.images)

@@ -109,7 +109,8 @@ class Alignment(nn.Module, ABC):
     ) -> Any:
         """The aligned model of images.
 
-        Views go through the model at most B at a time, those of different images together.
+        Without gradients views go through the model at most B at a time, those of different images
+        together. With gradients everything is kept anyway, and all views go at once.
 
         Args:
             model: images to an output of tensors that have a row for each image.
@@ -132,7 +133,8 @@ class Alignment(nn.Module, ABC):
         if views.image is None or views.weight is None:
             return run(views)
         total: Any = None
-        parts = [tensor.split(len(x)) for tensor in (views.offset, views.image, views.weight)]
+        most = len(views.image) if torch.is_grad_enabled() else len(x)
+        parts = [tensor.split(most) for tensor in (views.offset, views.image, views.weight)]
         for offset, image, weight in zip(*parts, strict=True):
             output = run(Views(offset, image, weight))
 

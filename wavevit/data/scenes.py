@@ -58,6 +58,8 @@ class Scenes:
             shifts; the larger window stays inside the split's part as well.
         classes: names of photographs, one class each.
         max_short_side: photographs are reduced to at most this shorter side.
+        places: windows come from `places` x `places` fixed places of each part, evenly spread; with
+            0 they come from anywhere.
 
     Raises:
         ValueError: an unknown split or photograph, or windows that do not fit a part.
@@ -73,11 +75,13 @@ class Scenes:
     margin: int = 0
     classes: tuple[str, ...] = NAMES
     max_short_side: int = 256
+    places: int = 0
 
     def __post_init__(self) -> None:
         check_choice("split", self.split, SPLITS)
         check_at_least("crop_size", self.crop_size, 1)
         check_at_least("margin", self.margin, 0)
+        check_at_least("places", self.places, 0)
         if not self.classes:
             fail("classes", "at least one photograph", "none")
         for label in range(len(self.classes)):
@@ -110,18 +114,30 @@ class Scenes:
         return 0, height, 0, width // 2
 
     def sample(self, count: int, generator: torch.Generator) -> SceneBatch:
-        """Draws crops: classes in equal shares, places uniform.
+        """Draws crops: classes in equal shares, places uniform; normalised.
 
         Args:
             count: number of crops; where the number of classes does not divide it, the classes
                 that get one more are drawn too.
             generator: its state alone decides what is drawn.
         """
+        batch = self.draw(count, generator)
+        return batch._replace(images=self.normalized(batch.images))
+
+    def draw(self, count: int, generator: torch.Generator) -> SceneBatch:
+        """`sample` without the normalisation, for what must come before it: luminance in [0, 1].
+
+        Args:
+            count: as of `sample`.
+            generator: as of `sample`.
+        """
         check_at_least("count", count, 1)
         rounds = -(-count // len(self.classes))
         orders = [torch.randperm(len(self.classes), generator=generator) for _ in range(rounds)]
         labels = torch.cat(orders)[:count]
         places = torch.rand(count, 2, generator=generator)
+        if self.places:
+            places = ((places * self.places).floor() + 0.5) / self.places
         images, corners = [], []
         for label, place in zip(labels.tolist(), places.tolist(), strict=True):
             top, bottom, left, right = self.region(label)
@@ -130,9 +146,7 @@ class Scenes:
             photograph = self.photograph(label)
             images.append(photograph[row : row + self.window, column : column + self.window])
             corners.append((row, column))
-        return SceneBatch(
-            self.normalized(torch.stack(images)[:, None]), labels, torch.tensor(corners)
-        )
+        return SceneBatch(torch.stack(images)[:, None], labels, torch.tensor(corners))
 
     def normalized(self, windows: Tensor) -> Tensor:
         """Windows with mean 0 and contrast about 1, measured on the crop in the middle.

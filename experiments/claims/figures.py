@@ -1,0 +1,38 @@
+"""A claim's figure where it has none of its own: its effects with their intervals."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from experiments.claims.claim import Finding
+
+__all__ = ["forest"]
+
+_COLOURS = {True: "#0072B2", False: "#5b6775"}
+
+
+def forest(finding: Finding) -> Figure:
+    """One row an effect, one panel a metric; blue rows decide the verdict, grey ones are shown."""
+    metrics = list(dict.fromkeys((e.metric, e.unit) for e in finding.effects))
+    rows = [[e for e in finding.effects if (e.metric, e.unit) == key] for key in metrics]
+    figure, axes = plt.subplots(
+        len(metrics),
+        1,
+        figsize=(8.4, 0.8 * len(metrics) + 0.34 * len(finding.effects)),
+        squeeze=False,
+        height_ratios=[len(row) + 1 for row in rows],
+    )
+    for axis, (metric, unit), row in zip(axes[:, 0], metrics, rows, strict=True):
+        axis.axvline(0, color="black", linewidth=0.8)
+        for place, effect in enumerate(row):
+            mean, interval = effect.difference.mean, effect.difference.interval()
+            low, high = interval if interval is not None else (mean, mean)
+            colour = _COLOURS[bool(effect.wanted)]
+            axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
+            axis.plot(mean, place, "o", color=colour, markersize=5)
+        axis.set_yticks(range(len(row)), [e.label.replace("`", "") for e in row])
+        axis.set_ylim(len(row) - 0.5, -0.5)
+        axis.set_xlabel(f"difference in {metric}{f', {unit}' if unit else ''}", fontsize=9)
+        axis.grid(axis="y", visible=False)
+    return figure

@@ -1,0 +1,231 @@
+"""The ledger and its pages: generated parts, every number out of a record."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from experiments.claims.claim import Claim, Effect, Finding, headline_effect, outcomes
+from experiments.claims.figures import forest
+from experiments.claims.ledger import CLAIMS
+from experiments.claims.records import RECORDS, finding_of, larger_records_of, records_of
+from experiments.folder import write_bytes
+from experiments.reporting.markdown import replaced_between
+from experiments.reporting.style import figure_style
+from experiments.summary import StudySummary
+
+__all__ = [
+    "DOCS",
+    "FIGURES",
+    "begin",
+    "claim_page",
+    "digest",
+    "headline",
+    "ledger_page",
+    "ledger_table",
+    "page_of",
+    "write_figure",
+    "write_figures",
+]
+
+DOCS = Path(__file__).parents[2] / "docs"
+FIGURES = RECORDS / "claims"
+
+
+def begin(name: str) -> tuple[str, str]:
+    """The two marks around a generated part."""
+    return f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+
+
+def page_of(claim: Claim) -> Path:
+    """The claim's page."""
+    return DOCS / "claims" / f"{claim.name}.md"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _effects(effects: Sequence[Effect]) -> str:
+    """A row an effect: amount, paired test, what the claim foretold and what was found."""
+    if not effects:
+        return ""
+    deciding = [effect for effect in effects if effect.wanted]
+    found = dict(zip(map(id, deciding), outcomes(deciding), strict=True))
+    lines = [
+        "| difference | metric | mean [95 % interval] | p (paired t) | d | seen with 80 % power "
+        "| pairs | foretold | found |",
+        "|" + "---|" * 9,
+    ]
+    for effect in effects:
+        size, least = effect.difference.effect_size(), effect.difference.detectable()
+        cells = [
+            effect.label,
+            effect.metric,
+            effect.amount(),
+            _p(effect.difference.p_value()),
+            "–" if size is None else f"{size:+.1f}",
+            "–" if least is None else f"{least:.{effect.digits}f}",
+            effect.count,
+            effect.wanted or "–",
+            found.get(id(effect), "–"),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _provenance(records: Mapping[str, Any], command: str) -> str:
+    parts = []
+    for name, record in records.items():
+        held = record.environment if isinstance(record, StudySummary) else record
+        where = held.get("device_name") or held.get("environment", {}).get("device_name", "")
+        path = f"{record.study}/summary.json" if isinstance(record, StudySummary) else name
+        parts.append(f"`experiments/records/{path}`" + (f" ({where})" if where else ""))
+    plural = "s" if len(parts) > 1 else ""
+    return f"Record{plural}: {'; '.join(parts)}. Command: `{command}`."
+
+
+def _claim_part(claim: Claim, finding: Finding) -> str:
+    lines = [
+        f"> {claim.sentence}",
+        "",
+        f"**Verdict.** {claim.id} {_verdicts(claim, finding)}.",
+        "",
+        f"**Hypothesis.** {claim.hypothesis}",
+        "",
+        f"**Test.** {claim.test}",
+        "",
+        f"**Rule.** {claim.rule}",
+    ]
+    return "\n".join(lines)
+
+
+def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> str:
+    if records is None or not claim.records:
+        return f"Not measured: {finding.verdict.detail}."
+    parts = [_provenance(records, claim.command), finding.body, _effects(finding.effects)]
+    if _has_figure(claim, finding):
+        parts.append(f"![{claim.alt}](../../experiments/records/claims/{claim.name}.png)")
+    larger = larger_records_of(claim)
+    if larger is not None:
+        found = claim.find(larger)
+        parts += [
+            f"**At a larger scale** {claim.id} {found.verdict.text()}, by the same rule.",
+            _provenance(larger, f"{claim.command} --scale large"),
+            found.body,
+            _effects(found.effects),
+        ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _verdicts(claim: Claim, finding: Finding) -> str:
+    """The verdict, and the larger scale's where there is one."""
+    larger = larger_records_of(claim)
+    text = finding.verdict.text()
+    return text if larger is None else f"{text}; larger models: {claim.find(larger).verdict.text()}"
+
+
+def _has_figure(claim: Claim, finding: Finding) -> bool:
+    return claim.draw is not None or bool(finding.effects)
+
+
+def claim_page(claim: Claim, page: str) -> str:
+    """A claim's page with its generated parts replaced."""
+    records = records_of(claim)
+    finding = finding_of(claim, records)
+    page = replaced_between(page, *begin("claim"), _claim_part(claim, finding))
+    return replaced_between(page, *begin("measured"), _measured_part(claim, finding, records))
+
+
+def _headline(finding: Finding) -> tuple[str, str]:
+    """Effect and pairs of the ledger's row."""
+    effect = headline_effect(finding.effects)
+    if effect is None:
+        return "–", "–"
+    p = effect.difference.p_value()
+    test = "" if p is None else f", p {'' if p < 0.001 else '= '}{_p(p)}"
+    return f"{effect.label}, {effect.metric}: {effect.amount()}{test}", effect.count
+
+
+def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
+    """The ledger: claim, verdict, effect size, figure, command.
+
+    Args:
+        pages: path from the reader's page to ``docs/claims``.
+        figures: path from there to the figures.
+        thumbnails: show the figures small (an attribute that MyST knows), or only lead to them.
+    """
+    lines = [
+        "| claim | verdict | effect, 95 % interval | figure | command |",
+        "|" + "---|" * 5,
+    ]
+    for claim in CLAIMS:
+        finding = finding_of(claim, records_of(claim))
+        effect, count = _headline(finding)
+        picture = "–"
+        if _has_figure(claim, finding) and finding.verdict.word != "not measured":
+            path = f"{figures}/{claim.name}.png"
+            picture = (
+                f"![{claim.alt}]({path}){{width=160px .ledger-figure}}"
+                if thumbnails
+                else f"[figure]({path})"
+            )
+        cells = [
+            f"[{claim.id}]({pages}/{claim.name}.md) {claim.sentence}",
+            _verdicts(claim, finding),
+            effect if effect == "–" else f"{effect}, {count}",
+            picture,
+            f"`{claim.command}`",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def headline() -> str:
+    """The ledger for the README, which GitHub shows: claim, verdict, effect, pairs."""
+    lines = ["| claim | verdict | effect, 95 % interval | pairs |", "|" + "---|" * 4]
+    for claim in CLAIMS:
+        finding = finding_of(claim, records_of(claim))
+        effect, count = _headline(finding)
+        cells = [f"[{claim.id}](docs/claims/{claim.name}.md) {claim.sentence}"]
+        lines.append(f"| {' | '.join([*cells, _verdicts(claim, finding), effect, count])} |")
+    return "\n".join(lines) + "\n"
+
+
+def digest(claim: Claim) -> str:
+    """Of the records that a claim's figure shows; the figure's file holds it."""
+    texts = [(RECORDS / name).read_bytes() for name in claim.records]
+    return hashlib.sha256(b"\n".join(texts)).hexdigest()[:16]
+
+
+def write_figure(claim: Claim, records: Mapping[str, Any], finding: Finding) -> None:
+    """Draws a claim's figure into the records; its file says which records it shows."""
+    with figure_style():
+        figure = forest(finding) if claim.draw is None else claim.draw(records, finding)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160, metadata={"Comment": digest(claim)})
+    plt.close(figure)
+    write_bytes(FIGURES / f"{claim.name}.png", buffer.getvalue())
+
+
+def write_figures() -> None:
+    """Draws the figures of all claims that have their records."""
+    for claim in CLAIMS:
+        records = records_of(claim)
+        if records is not None and claim.records:
+            finding = claim.find(records)
+            if _has_figure(claim, finding):
+                write_figure(claim, records, finding)
+
+
+def ledger_page(page: str) -> str:
+    """The ledger's page with its table replaced."""
+    table = ledger_table("claims", "../experiments/records/claims", thumbnails=True)
+    return replaced_between(page, *begin("ledger"), table)

@@ -1,0 +1,48 @@
+"""The records that claims rest on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.claims.claim import Claim, Finding, Verdict
+from experiments.summary import StudySummary
+
+__all__ = ["RECORDS", "finding_of", "larger_records_of", "load_record", "records_of"]
+
+RECORDS = Path(__file__).parents[1] / "records"
+
+
+def load_record(name: str) -> Any:
+    """A record by its path below ``experiments/records/``: a `StudySummary` or plain data."""
+    data = json.loads((RECORDS / name).read_text())
+    return StudySummary.from_dict(data) if Path(name).name == "summary.json" else data
+
+
+def records_of(claim: Claim) -> dict[str, Any] | None:
+    """A claim's records by name; None where one is not there yet."""
+    if not all((RECORDS / name).exists() for name in claim.records):
+        return None
+    return {name: load_record(name) for name in claim.records}
+
+
+def larger_records_of(claim: Claim) -> dict[str, Any] | None:
+    """The records of the same studies at the larger scale, under the names of the smaller; None
+    where the claim rests on something else, or where one is not there."""
+    found = {}
+    for name in claim.records:
+        path = Path(name)
+        larger = Path(f"{path.parent}_large") / path.name
+        if path.name != "summary.json" or not (RECORDS / larger).exists():
+            return None
+        found[name] = load_record(str(larger))
+    return found or None
+
+
+def finding_of(claim: Claim, records: Mapping[str, Any] | None) -> Finding:
+    """The claim's finding; "not measured" where a record is missing."""
+    if not claim.records or records is None:
+        return Finding(Verdict("not measured", claim.missing or "no record yet"), ())
+    return claim.find(records)

@@ -1,0 +1,112 @@
+"""Every generated part of the docs, made anew from the records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from experiments.benchmarks import (
+    agreements,
+    alignment,
+    axes,
+    backbones,
+    filters,
+    shift_errors,
+    transforms,
+)
+from experiments.claims.ledger import CLAIMS
+from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
+from experiments.claims.records import RECORDS
+from experiments.folder import write_bytes
+from experiments.reporting.diagrams import write_diagrams
+from experiments.reporting.markdown import markdown_curves, markdown_table
+from experiments.summary import StudySummary
+
+__all__ = ["Generated", "generated", "regenerate", "study_records"]
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A file with generated text.
+
+    Attributes:
+        path: of the page or of the piece that pages include.
+        render: the text that the file has (empty if it is not there) to the one that it should
+            have by the records.
+    """
+
+    path: Path
+    render: Callable[[str], str]
+
+    def wanted(self) -> str:
+        """What the file should hold."""
+        return self.render(self.path.read_text() if self.path.exists() else "")
+
+
+def study_records() -> dict[str, StudySummary]:
+    """The recorded studies by their folder's name."""
+    return {
+        path.parent.name: StudySummary.from_dict(json.loads(path.read_text()))
+        for path in sorted(RECORDS.glob("*/summary.json"))
+    }
+
+
+def _piece(path: Path, text: str) -> Generated:
+    """A file that is generated from its first letter to its last."""
+    return Generated(path, lambda _: text)
+
+
+def _axis(axis: str) -> Iterator[Generated]:
+    record = json.loads((RECORDS / "axes" / f"{axis}.json").read_text())
+    yield _piece(axes.RECORDS / f"{axis}.md", axes.render(record) + "\n")
+    yield Generated(axes.page_of(axis), partial(axes.page_with, record))
+
+
+def _study(name: str, summary: StudySummary) -> Iterator[Generated]:
+    folder = RECORDS / name
+    yield _piece(folder / "table.md", markdown_table(summary))
+    if summary.applied:
+        for kind in summary.sensitivity[summary.baseline]:
+            yield _piece(folder / f"sensitivity_{kind}.md", markdown_curves(summary, kind))
+
+
+def generated() -> list[Generated]:
+    """Every file with text that follows from records."""
+    found: list[Generated] = []
+    for module in (agreements, alignment, filters, shift_errors, transforms):
+        record = json.loads(module.RECORD.read_text())
+        found.append(Generated(module.PAGE, partial(module.page_with, record)))
+    for axis in axes.AXES:
+        found += _axis(axis)
+    for path in sorted((RECORDS / "latency").glob("*.json")):
+        text = backbones.tables(json.loads(path.read_text()))
+        found.append(_piece(path.with_suffix(".md"), text))
+    for name, summary in study_records().items():
+        found += _study(name, summary)
+    for claim in CLAIMS:
+        found.append(Generated(page_of(claim), partial(claim_page, claim)))
+    found.append(Generated(DOCS / "claims.md", ledger_page))
+    found.append(_piece(RECORDS / "claims" / "headline.md", headline()))
+    return found
+
+
+def regenerate() -> list[Path]:
+    """Writes tables, pages and figures; returns the files whose text changed.
+
+    Figures that show single photographs need a study's weights and stay as its report drew them.
+    """
+    changed = []
+    write_figures()
+    for name, summary in study_records().items():
+        write_diagrams(summary, RECORDS / name)
+    for file in generated():
+        text = file.wanted()
+        if not file.path.exists() or file.path.read_text() != text:
+            write_bytes(file.path, text.encode())
+            changed.append(file.path)
+    return changed

@@ -1,0 +1,61 @@
+"""augmentation: do crops, resizing, flips and small translations buy approximate invariance?
+
+The crops of the other studies come from anywhere in a photograph, and that is an augmentation by
+translation already. What "none" means here: nine fixed crops of each photograph, three by three
+places evenly spread, the same 162 crops in every epoch. Each augmentation adds one thing to them,
+with real pixels only (`experiments.augmentation`): whole-pixel translations by up to 6, zooms of
+0.8 to 1.25, flips; then all three. Last, crops from anywhere and no augmentation, as everywhere
+else. The model is the plain ViT of `patch_vs_wavelet`. Steps are equal, so every variant sees
+as many crops as the others.
+
+Command: ``python -m experiments.run augmentation && python -m experiments.report augmentation``.
+Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 20 minutes; ``anywhere`` is the
+baseline of `patch_vs_wavelet` and is not trained again where that lies beside. Record:
+``experiments/records/augmentation/``.
+
+What was selected, and on what: nothing. Strengths were set before the first run; the peak learning
+rate is that of `patch_vs_wavelet`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from experiments.config import AUGMENTATIONS, Contrast, RunConfig, Study
+from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+
+__all__ = ["AUGMENTATION"]
+
+_PLACES = 3
+
+
+def _variants() -> dict[str, RunConfig]:
+    anywhere = PATCH_VS_WAVELET.configs()["vit"]
+
+    def crops(**fields: Any) -> RunConfig:
+        return dataclasses.replace(anywhere, data=dataclasses.replace(anywhere.data, **fields))
+
+    return {
+        "fixed": crops(places=_PLACES),
+        **{
+            f"fixed + {name}": crops(places=_PLACES, augmentation=(name,)) for name in AUGMENTATIONS
+        },
+        "fixed + all": crops(places=_PLACES, augmentation=AUGMENTATIONS),
+        "anywhere": anywhere,
+    }
+
+
+AUGMENTATION = Study(
+    name="augmentation",
+    question="Do crops, resizing, flips and small translations buy approximate invariance?",
+    variants=_variants,
+    baseline="fixed",
+    contrasts=(
+        *(
+            Contrast(f"fixed + {name}", "fixed", "data.augmentation")
+            for name in (*AUGMENTATIONS, "all")
+        ),
+        Contrast("anywhere", "fixed", "data.places"),
+    ),
+)

@@ -1,0 +1,64 @@
+"""capacity: do width, depth and training buy tolerance to shifts?
+
+The plain ViT of `patch_vs_wavelet` (64 channels, 4 blocks, 360 steps) with one of these halved or
+doubled. Costs differ, that is the question: multiply-accumulates follow depth, and the square of
+width. A larger model also learns more, so top-1 stands beside every measure of shifts.
+
+Command: ``python -m experiments.run capacity && python -m experiments.report capacity``. Hardware
+and time: 2 logical cores of an AMD EPYC, no GPU, about 15 minutes; the baseline's runs are those of
+`patch_vs_wavelet` where they lie beside. Record: ``experiments/records/capacity/``.
+
+What was selected, and on what: nothing here. The peak learning rate is that of `patch_vs_wavelet`,
+chosen there for the baseline, and is not tuned again for the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from experiments.config import Contrast, RunConfig, Study
+from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+
+__all__ = ["CAPACITY"]
+
+
+def _variants() -> dict[str, RunConfig]:
+    vit = PATCH_VS_WAVELET.configs()["vit"]
+
+    def stage(**fields: Any) -> RunConfig:
+        (only,) = vit.model.stages
+        stages = (dataclasses.replace(only, **fields),)
+        return dataclasses.replace(vit, model=dataclasses.replace(vit.model, stages=stages))
+
+    def trained(steps: int) -> RunConfig:
+        return dataclasses.replace(vit, optimizer=dataclasses.replace(vit.optimizer, steps=steps))
+
+    return {
+        "vit": vit,
+        "width 32": stage(embed_dim=32),
+        "width 128": stage(embed_dim=128),
+        "depth 2": stage(depth=2),
+        "depth 8": stage(depth=8),
+        "180 steps": trained(180),
+        "720 steps": trained(720),
+    }
+
+
+CAPACITY = Study(
+    name="capacity",
+    question="Do width, depth and training buy tolerance to shifts?",
+    variants=_variants,
+    baseline="vit",
+    contrasts=(
+        Contrast("width 32", "vit", "model.stages"),
+        Contrast("width 128", "vit", "model.stages"),
+        Contrast("width 128", "width 32", "model.stages"),
+        Contrast("depth 2", "vit", "model.stages"),
+        Contrast("depth 8", "vit", "model.stages"),
+        Contrast("depth 8", "depth 2", "model.stages"),
+        Contrast("180 steps", "vit", "optimizer.steps"),
+        Contrast("720 steps", "vit", "optimizer.steps"),
+        Contrast("720 steps", "180 steps", "optimizer.steps"),
+    ),
+)

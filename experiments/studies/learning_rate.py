@@ -1,0 +1,50 @@
+"""learning_rate: does the order of plain ViT and dual-tree tokens hang on the peak learning rate?
+
+Every study takes the rate that `patch_vs_wavelet` chose for the plain ViT, and a larger scale
+(`experiments.scale`) divides it by a rule. Here the plain ViT and the one with magnitudes of a dual
+tree as its tokens are trained at half and at twice that rate as well, so that nobody wins by the
+other's bad luck.
+
+Command: ``python -m experiments.run learning_rate && python -m experiments.report learning_rate``,
+with ``--scale large`` for the larger one. Runs of `tokenizers` in the same folder and of the same
+code are not trained again. Nothing is selected here: all six are shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from experiments.config import Contrast, RunConfig, Study
+from experiments.studies.tokenizers import TOKENIZERS
+
+__all__ = ["LEARNING_RATE"]
+
+_FACTORS = {"half the rate": 0.5, "twice the rate": 2.0}
+_MODELS = ("vit", "dtcwt")
+
+
+def _variants() -> dict[str, RunConfig]:
+    tokens = TOKENIZERS.configs()
+    runs = {name: tokens[name] for name in _MODELS}
+    for name in _MODELS:
+        optimizer = tokens[name].optimizer
+        for words, factor in _FACTORS.items():
+            changed = dataclasses.replace(optimizer, lr=factor * optimizer.lr)
+            runs[f"{name}, {words}"] = dataclasses.replace(tokens[name], optimizer=changed)
+    return runs
+
+
+LEARNING_RATE = Study(
+    name="learning_rate",
+    question="Does the order of patches and dual-tree tokens hang on the learning rate?",
+    variants=_variants,
+    baseline="vit",
+    contrasts=(
+        Contrast("dtcwt", "vit", "model.tokenizer"),
+        *(
+            Contrast(f"{name}, {words}", name, "optimizer.lr")
+            for name in _MODELS
+            for words in _FACTORS
+        ),
+    ),
+)

@@ -1,0 +1,57 @@
+"""phase_average: is an average over all phases of the grid worth its calls?
+
+A choice of one phase buys rolls and nothing else (`crop_shift`). The average over all of them is
+the oracle that the choices stand in for: exact for rolls, continuous, 64 calls of the model for an
+image. The ViT that keeps shifts by a patch (positions from the neighbours, borders that wrap) is
+trained without, with a lock, with a weighted frame and with the average; the last two are put on
+the plain one's weights as well.
+
+Command: ``python -m experiments.run phase_average --jobs 8 && python -m experiments.report
+phase_average``. It needs a GPU: a training step with the average runs the model 4,096 times (23
+seconds on one CPU core, 6 GB), its measures run it 700 thousand times. Nothing in it was selected
+on any data; the peak learning rate is the one that `patch_vs_wavelet` chose for the plain ViT.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from experiments.config import Contrast, RunConfig, Study
+from experiments.studies.crop_shift import CROP_SHIFT
+
+__all__ = ["PHASE_AVERAGE"]
+
+_ALIGNMENTS = ("phase_lock", "weighted_frame", "group_average")
+_AFTER = ("weighted_frame", "group_average")
+
+
+def _variants() -> dict[str, RunConfig]:
+    base = CROP_SHIFT.configs()["conv positions"]
+
+    def aligned(method: str) -> RunConfig:
+        changes: dict[str, Any] = {"alignment": method}
+        return dataclasses.replace(base, model=dataclasses.replace(base.model, **changes))
+
+    runs = {"conv positions": base}
+    runs |= {f"conv positions + {method}": aligned(method) for method in _ALIGNMENTS}
+    return runs | {f"conv positions then {method}": aligned(method) for method in _AFTER}
+
+
+PHASE_AVERAGE = Study(
+    name="phase_average",
+    question="Is an average over all phases of the grid worth its calls?",
+    variants=_variants,
+    baseline="conv positions",
+    contrasts=(
+        *(
+            Contrast(f"conv positions + {method}", "conv positions", "model.alignment")
+            for method in _ALIGNMENTS
+        ),
+        *(
+            Contrast(f"conv positions then {method}", "conv positions", "model.alignment")
+            for method in _AFTER
+        ),
+    ),
+    applied={f"conv positions then {method}": "conv positions" for method in _AFTER},
+)

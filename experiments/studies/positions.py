@@ -1,0 +1,47 @@
+"""positions: are absolute positions worst for shifts, and relative, rotary and conditional better?
+
+The plain ViT with each way to tell tokens where they are. Relative biases live in window attention
+only, so every variant's mixer is one window that covers the whole grid of 8 x 8 tokens: the same
+function as global attention (a test holds it), at the same cost. Borders are those of the plain ViT
+(zeros); five seeds, since effects are small.
+
+Command: ``python -m experiments.run positions && python -m experiments.report positions``. Hardware
+and time: 2 logical cores of an AMD EPYC, no GPU, about 20 minutes. Record:
+``experiments/records/positions/``.
+
+What was selected, and on what: nothing here. The peak learning rate is that of `patch_vs_wavelet`,
+chosen there for learned positions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from experiments.config import Contrast, RunConfig, Study
+from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+
+__all__ = ["POSITIONS"]
+
+_GRID = 8  # tokens a side: crops of 64 pixels, patches of 8
+_OTHERS = ("sincos", "relative_bias", "rope", "conv", "none")
+
+
+def _variants() -> dict[str, RunConfig]:
+    vit = PATCH_VS_WAVELET.configs()["vit"]
+    (only,) = vit.model.stages
+    window = dataclasses.replace(only, mixer="window", window_size=_GRID)
+    learned = dataclasses.replace(vit.model, stages=(window,))
+    return {
+        name: dataclasses.replace(vit, model=dataclasses.replace(learned, position=name))
+        for name in ("learned", *_OTHERS)
+    }
+
+
+POSITIONS = Study(
+    name="positions",
+    question="Are absolute positions worst for shifts, and others friendlier?",
+    variants=_variants,
+    baseline="learned",
+    contrasts=tuple(Contrast(name, "learned", "model.position") for name in _OTHERS),
+    seeds=(0, 1, 2, 3, 4),
+)

@@ -1,0 +1,54 @@
+"""zoom: does one fixed patch size give a ViT one native resolution?
+
+The plain ViT of `patch_vs_wavelet` with patches of 8, 4 and 16 pixels, and the three pyramids of
+`backbones` that see finer grids first, all trained at one resolution. Beside the standard measures:
+top-1 at zooms ½ to 2, views of the same places cut from finer photographs where there are any
+(`experiments.zoom`), and the share of top-1 at zoom 1 that is left on average.
+
+Patches of 4 cost 5.6 times the multiply-accumulates of patches of 8, those of 16 a quarter; the
+pyramids are within 7 % of patches of 8.
+
+Command: ``python -m experiments.run zoom && python -m experiments.report zoom``. Hardware and time:
+2 logical cores of an AMD EPYC, no GPU, about 20 minutes; runs of `backbones` in the same folder and
+of the same code are not trained again. Record: ``experiments/records/zoom/``.
+
+What was selected, and on what: nothing here. The peak learning rate is that of `patch_vs_wavelet`,
+chosen there for the plain ViT with patches of 8; the pyramids' shape is that of `backbones`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from experiments.config import Contrast, RunConfig, Study
+from experiments.studies.backbones import BACKBONES
+
+__all__ = ["ZOOM"]
+
+_PYRAMIDS = ("swin", "haar_pyramid", "dtcwt_pyramid")
+
+
+def _variants() -> dict[str, RunConfig]:
+    families = BACKBONES.configs()
+    vit = families["vit"]
+    patches = {
+        f"vit patch {side}": dataclasses.replace(
+            vit, model=dataclasses.replace(vit.model, patch_size=side)
+        )
+        for side in (4, 16)
+    }
+    return {"vit": vit, **patches, **{name: families[name] for name in _PYRAMIDS}}
+
+
+ZOOM = Study(
+    name="zoom",
+    question="Does one fixed patch size give a ViT one native resolution?",
+    variants=_variants,
+    baseline="vit",
+    contrasts=(
+        Contrast("vit patch 4", "vit", "model.patch_size"),
+        Contrast("vit patch 16", "vit", "model.patch_size"),
+        *(Contrast(name, "vit", "model") for name in _PYRAMIDS),
+    ),
+    measures=("zoom",),
+)

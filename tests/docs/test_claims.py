@@ -1,0 +1,123 @@
+"""The claims ledger shows its records, and no page has a number that no record holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from experiments.claims import page as pages
+from experiments.claims.claim import Claim
+from experiments.claims.ledger import CLAIMS
+from experiments.claims.page import FIGURES, claim_page, digest, page_of
+from experiments.claims.records import RECORDS, records_of
+from experiments.reporting.regenerate import Generated, generated
+
+DOCS = Path(__file__).parents[2] / "docs"
+RECORDED = [claim for claim in CLAIMS if claim.records and records_of(claim) is not None]
+
+
+def name_of(item: Claim | Generated) -> str:
+    return item.id if isinstance(item, Claim) else item.path.relative_to(DOCS.parent).as_posix()
+
+
+@pytest.mark.parametrize("file", generated(), ids=name_of)
+def test_no_page_is_stale(file: Generated) -> None:
+    """`python -m experiments.report` would write what is there."""
+    assert file.path.read_text() == file.wanted()
+
+
+def numbers_in_prose(page: str) -> list[str]:
+    """Numbers outside generated parts, code and addresses, but for what the page declares."""
+    declared = [
+        word
+        for words in re.findall(r"<!-- without a record: (.*?) -->", page)
+        for word in words.split(", ")
+    ]
+    prose = re.sub(r"<!-- begin: (\w+) -->.*?<!-- end: \1 -->", "", page, flags=re.S)
+    prose = re.sub(r"<!--.*?-->|```.*?```|`[^`]*`|\]\([^)]*\)|\$[^$]*\$", "", prose, flags=re.S)
+    prose = re.sub(r"\bC\d+\b", "", prose)  # other claims
+    for word in declared:
+        prose = re.sub(rf"(?<![\w.]){re.escape(word)}(?![\w.]*\d)", "", prose)
+    return re.findall(r"\S*[\d½¼¾]\S*", prose)
+
+
+@pytest.mark.parametrize("page", [DOCS / "claims.md", *map(page_of, CLAIMS)], ids=lambda p: p.name)
+def test_prose_has_no_number_of_its_own(page: Path) -> None:
+    """Numbers stand in generated parts, which come from records, or are declared and no result."""
+    assert numbers_in_prose(page.read_text()) == []
+
+
+def test_a_number_in_prose_is_seen() -> None:
+    """Negative control of the rule above."""
+    page = "<!-- without a record: 224, v2 -->\n<!-- begin: a -->\n99.5 %\n<!-- end: a -->\n"
+    page += "At 224 px PVT v2 gains 7.2 points ([C17](c17.md), `x[3]`), not 2241."
+    assert numbers_in_prose(page) == ["7.2", "2241."]
+
+
+@pytest.mark.parametrize("claim", RECORDED, ids=name_of)
+def test_another_record_makes_the_page_stale(
+    claim: Claim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Negative control: what a page shows does follow from the record."""
+
+    def changed(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: changed(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [changed(item) for item in value]
+        return value * 1.25 if isinstance(value, float) else value
+
+    for name in claim.records:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(changed(json.loads((RECORDS / name).read_text()))))
+    page = page_of(claim).read_text()
+    monkeypatch.setattr("experiments.claims.records.RECORDS", tmp_path)
+    assert claim_page(claim, page) != page
+
+
+@pytest.mark.parametrize("claim", RECORDED, ids=name_of)
+def test_figures_show_the_records(claim: Claim) -> None:
+    path = FIGURES / f"{claim.name}.png"
+    with Image.open(path) as image:
+        assert image.info["Comment"] == digest(claim)
+        assert min(image.size) > 100
+    assert path.name in page_of(claim).read_text()
+
+
+def test_claims_are_told_apart_and_have_pages() -> None:
+    numbers = [int(claim.id.removeprefix("C")) for claim in CLAIMS]
+    assert numbers == sorted(set(numbers))
+    for claim in CLAIMS:
+        text = page_of(claim).read_text()
+        assert re.search(rf"^# {claim.id}: ", text, re.M)
+        for part in ("Question", "Options", "Measured", "Choice", "Where in the code", "Open"):
+            assert f"**{part}.**" in text, (claim.id, part)
+        assert claim.alt
+        assert claim.command.startswith("python -m experiments.")
+    assert {path.name for path in pages.DOCS.glob("claims/*.md")} == {
+        page_of(claim).name for claim in CLAIMS
+    }
+
+
+def test_a_larger_record_is_told_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The same rule on the record of the larger scale, beside the first verdict and not over it."""
+    (claim,) = (claim for claim in CLAIMS if claim.id == "C9")
+    (name,) = claim.records
+    for folder in ("tokenizers", "tokenizers_large"):
+        data = json.loads((RECORDS / name).read_text()) | {"study": folder}
+        path = tmp_path / folder / "summary.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(data))
+    page = page_of(claim).read_text()
+    monkeypatch.setattr("experiments.claims.records.RECORDS", tmp_path)
+    both = claim_page(claim, page)
+    assert "; larger models: **" in both
+    assert "`experiments/records/tokenizers_large/summary.json`" in both
+    assert "`python -m experiments.run tokenizers --scale large`" in both
+    (tmp_path / "tokenizers_large" / "summary.json").unlink()
+    assert "larger" not in claim_page(claim, page).split("**Choice.**")[0]

@@ -1,0 +1,136 @@
+"""Training crops: fixed places, augmentation with real pixels, and all from (seed, step) alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.augmentation import TrainingCrops, augmentation
+from experiments.config import AUGMENTATIONS, DataConfig, OptimizerConfig, RunConfig
+from experiments.folder import RunFolder
+from experiments.training import AbandonedError, train
+from wavevit.data import Scenes
+from wavevit.models import BackboneConfig, make_stages
+
+CPU = torch.device("cpu")
+
+
+def test_without_augmentation_crops_are_those_of_scenes() -> None:
+    data = DataConfig()
+    images, labels = TrainingCrops(data, CPU).batch(18, 5)
+    expected = Scenes("train", 64).sample(18, torch.Generator().manual_seed(5))
+    assert torch.equal(images, expected.images)
+    assert torch.equal(labels, expected.labels)
+
+
+def test_fixed_places_are_few_and_crops_are_the_windows_middles() -> None:
+    crops = TrainingCrops(DataConfig(places=3), CPU)
+    assert crops.windows is not None
+    seen: dict[int, set[tuple[int, ...]]] = {}
+    for seed in range(12):
+        batch = crops.windows.draw(72, torch.Generator().manual_seed(seed))
+        for label, corner in zip(batch.labels.tolist(), batch.corners.tolist(), strict=True):
+            seen.setdefault(label, set()).add(tuple(corner))
+    assert len(seen) == 18
+    assert all(4 < len(places) <= 9 for places in seen.values())
+    images, _ = crops.batch(18, 0)
+    windows = Scenes("train", 64, 16, places=3).sample(18, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(images, Scenes("train", 64, 16).center(windows.images))
+
+
+@pytest.mark.parametrize("name", [*AUGMENTATIONS, "all"])
+def test_augmentations_show_pixels_of_the_window_only(name: str) -> None:
+    """Values lie in the window's range and none is a padded zero; something does change."""
+    names = AUGMENTATIONS if name == "all" else (name,)
+    augment = augmentation(DataConfig(augmentation=names))
+    torch.manual_seed(1)
+    windows = 1 + torch.rand(64, 1, 96, 96)
+    crops = augment(windows)
+    assert crops.shape == (64, 1, 64, 64)
+    assert crops.min() >= 1
+    assert crops.max() <= 2
+    assert not torch.equal(crops, windows[..., 16:80, 16:80])
+
+
+def test_each_augmentation_does_what_its_name_says() -> None:
+    torch.manual_seed(0)
+    windows = torch.rand(64, 1, 96, 96)
+    middle = windows[..., 16:80, 16:80]
+    flipped = augmentation(DataConfig(augmentation=("flip",)))(windows)
+    same = (flipped == middle).flatten(1).all(1)
+    mirrored = (flipped == middle.flip(-1)).flatten(1).all(1)
+    assert bool((same ^ mirrored).all())
+    assert 16 < int(mirrored.sum()) < 48
+    moved = augmentation(DataConfig(augmentation=("translate",)))(windows)
+    places = {
+        (dy, dx)
+        for crop, window in zip(moved, windows, strict=True)
+        for dy in range(-6, 7)
+        for dx in range(-6, 7)
+        if torch.equal(crop, window[:, 16 + dy : 80 + dy, 16 + dx : 80 + dx])
+    }
+    assert len(places) > 40  # whole pixels, so each crop is found among the 169 places
+    ramp = torch.linspace(0, 1, 96).expand(64, 1, 96, 96)
+    slopes = augmentation(DataConfig(augmentation=("resize",)))(ramp).diff(dim=-1).mean((1, 2, 3))
+    zooms = (1 / 95) / slopes
+    assert 0.8 <= float(zooms.min()) < 0.9
+    assert 1.15 < float(zooms.max()) <= 1.26
+
+
+def test_crops_follow_from_the_seed_alone() -> None:
+    data = DataConfig(places=3, augmentation=AUGMENTATIONS)
+    crops = TrainingCrops(data, CPU)
+    first = crops.batch(18, 7)[0]
+    crops.batch(18, 8)
+    torch.rand(5)
+    assert torch.equal(crops.batch(18, 7)[0], first)
+    assert not torch.equal(crops.batch(18, 8)[0], first)
+
+
+def test_a_stopped_augmented_run_continues_to_equal_bits(tmp_path: Path) -> None:
+    config = RunConfig(
+        model=BackboneConfig(
+            img_size=16,
+            in_chans=1,
+            num_classes=18,
+            patch_size=8,
+            drop_path_rate=0.1,
+            stages=make_stages(depths=[1], embed_dims=[8], num_heads=1),
+        ),
+        data=DataConfig(crop_size=16, places=2, augmentation=AUGMENTATIONS),
+        optimizer=OptimizerConfig(steps=6, batch_size=8, warmup_steps=1),
+        checkpoint_every=2,
+    )
+    weights = []
+    wanted = iter([True, True, True, False])
+    for name in ("stopped", "whole"):
+        folder = RunFolder(tmp_path / name)
+        folder.claim(config)
+        if name == "stopped":
+            with pytest.raises(AbandonedError):
+                train(config, folder, CPU, still_wanted=lambda: next(wanted))
+        train(config, folder, CPU)
+        weights.append(folder.weights.read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_configurations_survive_json_and_complain() -> None:
+    run = RunConfig(
+        model=BackboneConfig(
+            img_size=16,
+            in_chans=1,
+            num_classes=18,
+            stages=make_stages(depths=[1], embed_dims=[8], num_heads=1),
+        ),
+        data=DataConfig(places=3, augmentation=("flip",)),
+    )
+    plain = run.to_dict()
+    assert RunConfig.from_dict(plain) == run
+    assert RunConfig.from_dict(plain | {"data": {**plain["data"], "augmentation": ["flip"]}}) == run
+    with pytest.raises(ValueError, match="augmentation: expected one of 'translate'"):
+        dataclasses.replace(run.data, augmentation=("mixup",))
+    with pytest.raises(ValueError, match="places: expected an integer of at least 0"):
+        dataclasses.replace(run.data, places=-1)

@@ -5,16 +5,19 @@ On the CPU, in one run: latency as a multiple of timm's ViT-S (every model once 
 the ratios inside a round), eager and compiled, at several numbers of threads; and for images from
 224 to 896 pixels a side multiply-accumulates, time and peak memory of activations, with the power
 of the number of pixels that each grows with. With ``--device cuda``: images per second and peak
-memory in bfloat16, compiled, batches of 64, at 224 and 512 pixels.
+memory in bfloat16, compiled, batches of 64, at 224 and 512 pixels, every model in a process of its
+own (`experiments.benchmarks.throughput`).
 Writes ``cpu.json`` or ``cuda.json`` and a table. Record: experiments/records/latency/.
-Time on 2 logical cores of an AMD EPYC: 7 minutes.
+Time on 2 logical cores of an AMD EPYC: 7 minutes; on a GPU with 16 cores 3, nearly all of it in
+compilers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -24,6 +27,7 @@ import torch
 import tyro
 from torch import Tensor, nn
 
+from experiments.benchmarks.throughput import Builder, throughput
 from experiments.benchmarks.timm_models import timm_model
 from experiments.folder import environment, write_bytes, write_json
 from experiments.run import pick_device
@@ -31,20 +35,48 @@ from wavevit.checks import check_at_least
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
 from wavevit.models import Backbone, create_model, model_config
 
-__all__ = ["COMPILED", "MODELS", "REFERENCE", "Options", "benchmark", "main", "tables"]
-
-Builder = Callable[[int], nn.Module]  # takes the side of the image
+__all__ = [
+    "COMPILED",
+    "CUDA_MODELS",
+    "MODELS",
+    "REFERENCE",
+    "Options",
+    "benchmark",
+    "main",
+    "tables",
+]
 
 REFERENCE = "timm vit_small_patch16_224"
+
+
+def _timm(name: str, side: int) -> nn.Module:
+    sized = name.startswith(("vit", "swin"))
+    return timm_model(name, img_size=side) if sized else timm_model(name)
+
+
+def _ours(name: str, side: int) -> nn.Module:
+    sized = "vit" in name
+    return (create_model(name, img_size=side) if sized else create_model(name)).eval()
+
+
+def _folded(name: str, side: int) -> nn.Module:
+    return Backbone(model_config(name)).fold()
+
+
 MODELS: dict[str, Builder] = {
-    REFERENCE: lambda side: timm_model("vit_small_patch16_224", img_size=side),
-    "timm swin_tiny": lambda side: timm_model("swin_tiny_patch4_window7_224", img_size=side),
-    "timm pvt_v2_b2": lambda side: timm_model("pvt_v2_b2"),
-    "timm convnext_tiny": lambda side: timm_model("convnext_tiny"),
-    "dtcwt_vit_small": lambda side: create_model("dtcwt_vit_small", img_size=side).eval(),
-    "haar_vit_small": lambda side: create_model("haar_vit_small", img_size=side).eval(),
-    "haar_pyramid_small": lambda side: create_model("haar_pyramid_small").eval(),
-    "haar_pyramid_small folded": lambda side: Backbone(model_config("haar_pyramid_small")).fold(),
+    REFERENCE: partial(_timm, "vit_small_patch16_224"),
+    "timm swin_tiny": partial(_timm, "swin_tiny_patch4_window7_224"),
+    "timm pvt_v2_b2": partial(_timm, "pvt_v2_b2"),
+    "timm convnext_tiny": partial(_timm, "convnext_tiny"),
+    "dtcwt_vit_small": partial(_ours, "dtcwt_vit_small"),
+    "haar_vit_small": partial(_ours, "haar_vit_small"),
+    "haar_pyramid_small": partial(_ours, "haar_pyramid_small"),
+    "haar_pyramid_small folded": partial(_folded, "haar_pyramid_small"),
+}
+# On a GPU what the CPU's quiet minutes have no room for.
+CUDA_MODELS: dict[str, Builder] = {
+    **MODELS,
+    "dtcwt_pyramid_tiny": partial(_ours, "dtcwt_pyramid_tiny"),
 }
 # Compiling takes a minute each: the reference, its rival and ours.
 COMPILED = (REFERENCE, "timm swin_tiny", "haar_pyramid_small")
@@ -62,6 +94,10 @@ class Options:
     """Numbers of CPU threads, each timed on its own."""
     batch: int = 0
     """Images at once; by default 4 on the CPU and 64 on cuda."""
+    sides: tuple[int, ...] = (224, 512)
+    """Sides of the images on cuda, px; one process each, all of them compiling at once."""
+    limit: float = 900.0
+    """Seconds that compiling may take on cuda; models that take longer are named and left out."""
     out: Path | None = None
     """Folder for the JSON record and the table; by default the table is only printed."""
 
@@ -70,17 +106,18 @@ def benchmark(options: Options, models: Mapping[str, Builder] = MODELS) -> dict[
     """Measures what the options ask for; plain data, ready for JSON.
 
     Raises:
-        ValueError: no thread or a negative batch.
+        ValueError: no thread, a negative batch, images too small for five halvings.
     """
     for threads in options.threads:
         check_at_least("threads", threads, 1)
     check_at_least("batch", options.batch, 0)
+    for side in options.sides:
+        check_at_least("sides", side, 32)
     device = pick_device(options.device)
     record: dict[str, Any] = {"environment": environment(device, max(options.threads))}
     record["environment"]["packages"]["timm"] = version("timm")
     if device.type == "cuda":
-        sides = (64,) if options.quick else (224, 512)
-        record["throughput"] = _throughput(models, options.batch or 64, sides, options.quick)
+        _fill_throughput(record, options, CUDA_MODELS if models is MODELS else models)
         return record
     before = torch.get_num_threads()
     try:
@@ -91,6 +128,24 @@ def benchmark(options: Options, models: Mapping[str, Builder] = MODELS) -> dict[
     finally:
         torch.set_num_threads(before)
     return record
+
+
+def _fill_throughput(
+    record: dict[str, Any], options: Options, models: Mapping[str, Builder]
+) -> None:
+    def save(rows: list[dict[str, Any]]) -> None:
+        record["throughput"] = rows
+        _write(record, options)
+
+    throughput(
+        models,
+        options.batch or 64,
+        (64,) if options.quick else options.sides,
+        save,
+        compiled=not options.quick,
+        rounds=1 if options.quick else 7,
+        limit=options.limit,
+    )
 
 
 def _latency(models: Mapping[str, Builder], options: Options) -> dict[str, Any]:
@@ -149,40 +204,6 @@ def _interleaved_seconds(
     return {name: median(times) for name, times in seconds.items()}
 
 
-def _throughput(
-    models: Mapping[str, Builder], batch: int, sizes: tuple[int, ...], quick: bool
-) -> list[dict[str, Any]]:
-    rows = []
-    for side in sizes:
-        for name, build in models.items():
-            torch.compiler.reset()
-            images = _images(batch, side).to("cuda", torch.bfloat16)
-            eager = build(side).to("cuda", torch.bfloat16)
-            model = eager if quick else torch.compile(eager, dynamic=False)
-            with torch.no_grad():
-                for _ in range(3):
-                    model(images)
-            peak = peak_activation_bytes(model, images)
-            times = []
-            for _ in range(3 if quick else 30):
-                torch.cuda.synchronize()
-                start = time.perf_counter()
-                with torch.no_grad():
-                    model(images)
-                torch.cuda.synchronize()
-                times.append(time.perf_counter() - start)
-            rows.append(
-                {
-                    "model": name,
-                    "side": side,
-                    "batch": batch,
-                    "images_per_second": batch / median(times),
-                    "peak_bytes": peak,
-                }
-            )
-    return rows
-
-
 def _images(batch: int, side: int) -> Tensor:
     return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0))
 
@@ -190,16 +211,7 @@ def _images(batch: int, side: int) -> Tensor:
 def tables(record: Mapping[str, Any]) -> str:
     """The record as Markdown."""
     if "throughput" in record:
-        rows = [
-            [
-                f"`{row['model']}`",
-                str(row["side"]),
-                f"{row['images_per_second']:.0f}",
-                f"{row['peak_bytes'] / 2**30:.2f}",
-            ]
-            for row in record["throughput"]
-        ]
-        return _markdown(["model", "side, px", "images/s", "peak, GiB"], rows)
+        return _throughput_table(record["throughput"])
     latency, growth = record["latency"], record["growth"]
     threads = [entry["threads"] for entry in latency["ratios"]]
     head = ["model", "parameters, M", "GMAC"]
@@ -230,6 +242,19 @@ def tables(record: Mapping[str, Any]) -> str:
     return f"{first}\nOne image.\n\n{_markdown(head, rows)}"
 
 
+def _throughput_table(found: Sequence[Mapping[str, Any]]) -> str:
+    head, rows = ["model", "side, px", "images/s", "times ViT-S", "peak, GiB"], []
+    for row in found:
+        cells = [f"`{row['model']}`", str(row["side"])]
+        if "error" in row:
+            rows.append([*cells, f"failed: {row['error']}", "–", "–"])
+            continue
+        ratio = f"{row['times_reference']:.2f}" if "times_reference" in row else "–"
+        peak = f"{row['peak_bytes'] / 2**30:.2f}"
+        rows.append([*cells, f"{row['images_per_second']:.0f}", ratio, peak])
+    return _markdown(head, rows)
+
+
 _UNITS = {"macs": ("GMAC", 1e9), "seconds": ("s", 1.0), "peak_bytes": ("peak MiB", 2**20)}
 
 
@@ -248,10 +273,15 @@ def main() -> None:
     except ValueError as error:
         raise SystemExit(f"experiments.benchmarks.backbones: {error}") from None
     print(tables(record))
+    _write(record, options)
+    if options.out is not None:
+        print(f"→ {options.out}")
+
+
+def _write(record: Mapping[str, Any], options: Options) -> None:
     if options.out is not None:
         write_json(options.out / f"{options.device}.json", record)
         write_bytes(options.out / f"{options.device}.md", tables(record).encode())
-        print(f"→ {options.out}")
 
 
 if __name__ == "__main__":

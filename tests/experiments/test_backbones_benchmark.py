@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from experiments.benchmarks import backbones
 from experiments.benchmarks.backbones import MODELS, REFERENCE, Options, benchmark, main, tables
+from experiments.benchmarks.throughput import throughput
 from wavevit import create_model
 
 SMALL = {
@@ -46,7 +50,41 @@ def test_measures_and_records(
 
 def test_throughput_as_a_table() -> None:
     row = {"model": "m", "side": 224, "batch": 64, "images_per_second": 1234.5, "peak_bytes": 2**29}
-    assert "| `m` | 224 | 1234 | 0.50 |" in tables({"throughput": [row]})
+    failed = {"model": "n", "side": 224, "batch": 64, "error": "KeyError: 1"}
+    text = tables({"throughput": [{**row, "times_reference": 0.987}, failed]})
+    assert "| `m` | 224 | 1234 | 0.99 | 0.50 |" in text
+    assert "| `n` | 224 | failed: KeyError: 1 | – | – |" in text
+
+
+def test_throughput_names_what_fails_and_measures_the_rest() -> None:
+    """On the CPU, eagerly: what a GPU adds is the command's own to show."""
+    models = {
+        "vit": partial(create_model, "test_vit"),  # the side comes as the first argument
+        "pyramid": _pyramid,
+        "again": _pyramid,
+    }
+    saved: list[list[dict[str, Any]]] = []
+    rows = throughput(models, 1, (32, 64), saved.append, device="cpu", compiled=False, rounds=1)
+    assert [(row["model"], row["side"]) for row in rows] == [
+        (name, side) for side in (32, 64) for name in models
+    ]
+    assert len(saved) == 2
+    for row in rows:
+        if row["model"] == "vit":
+            assert "TypeError" in row["error"]
+        else:
+            assert row["images_per_second"] > 0
+            assert row["peak_bytes"] > 0
+    assert "times_reference" not in rows[1]  # the reference is what failed
+
+
+def test_throughput_does_not_wait_forever() -> None:
+    (row,) = throughput({"m": _pyramid}, 1, (32,), lambda _: None, device="cpu", limit=0.0)
+    assert row["error"] == "not compiled in time"
+
+
+def _pyramid(side: int) -> nn.Module:
+    return create_model("test_haar_pyramid")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -58,6 +96,8 @@ def test_contenders_take_other_sizes(name: str) -> None:
 def test_bad_options_are_named() -> None:
     with pytest.raises(ValueError, match="threads: expected an integer of at least 1"):
         benchmark(Options(threads=(0,)), SMALL)
+    with pytest.raises(ValueError, match="sides: expected an integer of at least 32"):
+        benchmark(Options(sides=(224, 16)), SMALL)
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="device: expected a device of this machine"):
             benchmark(Options(device="cuda"), SMALL)

@@ -101,7 +101,15 @@ def test_compiles_for_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     signature = {
         argument: "*bf16" if argument in pointers else "i32" for argument in kernel.arg_names
     }
-    constants = {"LEVEL": 3, "ROWS": 16, "COLUMNS": 256, "WORK": triton.language.float32}
+    constants = {
+        "LEVEL": 3,
+        "COLUMNS": 8,
+        "ODD_ROWS": 0,
+        "ODD_COLUMNS": 0,
+        "TILES": 64,
+        "INDEX": triton.language.int32,
+        "WORK": triton.language.float32,
+    }
     signature.update(dict.fromkeys(constants, "constexpr"))
     source = triton.compiler.ASTSource(kernel, signature, constants)
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32))

@@ -15,8 +15,17 @@ from torch.fx.experimental.symbolic_shapes import statically_known_true
 __all__ = ["certainly", "exporting", "index_within", "take"]
 
 
-# Older releases don't tell an export from a compilation: both then get what an export needs.
-exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+def _flagged() -> bool:
+    return torch.compiler._is_exporting_flag
+
+
+# `torch.compiler.is_exporting` says True inside every ``torch.compile`` up to torch 2.11
+# (github.com/pytorch/pytorch/issues/176347), and compiled code would take the slow operations; the
+# flag that it reads is right. Releases before 2.7 have no flag and don't tell an export from a
+# compilation: both then get what an export needs.
+exporting = (
+    _flagged if hasattr(torch.compiler, "_is_exporting_flag") else torch.compiler.is_compiling
+)
 
 
 def certainly(condition: bool) -> bool:

@@ -114,6 +114,8 @@ def _butterfly_into(targets: tuple[Tensor, ...], sources: tuple[Tensor, ...]) ->
 
 def _pieces(x: Tensor) -> list[Tensor]:
     """(B, C, h, w) as few planes at a time: what lies between two steps stays in a cache."""
+    if x.device.type != "cpu":  # a launch for each piece would take longer than the memory
+        return [x]
     most = max(_SAMPLES // max(x.shape[-2] * x.shape[-1], 1), 1)
     channels = max(x.shape[1], 1)
     if most >= channels:

@@ -1,0 +1,196 @@
+"""Images per second of models on a GPU, each compiled and run in a process of its own.
+
+Compiling takes most of a run, so all processes compile at the same time, one compiler thread each;
+then the parent asks them in turn, one pass after another, and the GPU is never shared. Between its
+turns a process gives its cached memory back. A model that does not compile, or not in time, is
+named with the reason and the others are measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from experiments.benchmarks.interleaved import times
+from wavevit.measure import peak_activation_bytes
+
+__all__ = ["Builder", "throughput"]
+
+Builder = Callable[[int], nn.Module]  # takes the side of the image; picklable
+
+_UNTIMED, _PASSES = 2, 8
+
+
+def _serve(
+    build: Builder, side: int, batch: int, device: str, compiled: bool, pipe: Connection
+) -> None:
+    """Sends the peak memory of a pass, or a complaint; then seconds of a pass, each time asked."""
+    torch.set_num_threads(1)
+    try:
+        torch._inductor.config.compile_threads = 1  # the other processes have the other cores
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randn(batch, 3, side, side, generator=generator).to(device, torch.bfloat16)
+        model: Callable[..., Any] = build(side).to(device, torch.bfloat16).eval()
+        if compiled:
+            model = torch.compile(model, dynamic=False)
+        with torch.no_grad():
+            for _ in range(_UNTIMED):
+                model(images)
+            pipe.send(peak_activation_bytes(model, images))
+            while True:
+                _give_back(device)
+                pipe.recv()
+                for _ in range(_UNTIMED):
+                    model(images)
+                _wait(device)
+                start = time.perf_counter()
+                for _ in range(_PASSES):
+                    model(images)
+                _wait(device)
+                pipe.send((time.perf_counter() - start) / _PASSES)
+    except EOFError:
+        return
+    except Exception as error:
+        pipe.send(f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _wait(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+
+
+def _give_back(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+
+
+class _Contender:
+    """A model at one size, compiled and run in a fresh process."""
+
+    def __init__(self, build: Builder, side: int, batch: int, device: str, compiled: bool) -> None:
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(build, side, batch, device, compiled, theirs), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def ready(self, seconds: float) -> int | str:
+        """Bytes of the peak of a pass, or why there are none."""
+        if not self._pipe.poll(max(seconds, 0.0)):
+            return "not compiled in time"
+        try:
+            return self._pipe.recv()
+        except EOFError:
+            return "its process ended"
+
+    def __call__(self) -> float:
+        """Seconds of one pass."""
+        self._pipe.send(None)
+        answer = self._pipe.recv()
+        if isinstance(answer, str):
+            raise RuntimeError(answer)
+        return answer
+
+    def close(self) -> None:
+        """Ends the process, in the middle of its work if need be."""
+        self._process.terminate()
+        self._process.join()
+        self._pipe.close()
+
+
+def throughput(
+    models: Mapping[str, Builder],
+    batch: int,
+    sides: Sequence[int],
+    save: Callable[[list[dict[str, Any]]], None],
+    *,
+    device: str = "cuda",
+    compiled: bool = True,
+    rounds: int = 7,
+    limit: float = 900.0,
+) -> list[dict[str, Any]]:
+    """Images per second and peak memory in bfloat16, interleaved.
+
+    Args:
+        models: picklable builders by name; the first is what the others are compared with.
+        batch: images at once.
+        sides: of the images, px.
+        save: called with the rows so far, after every size.
+        device: of torch.
+        compiled: whether by ``torch.compile``.
+        rounds: in which every model is asked once, for eight passes.
+        limit: seconds that compiling may take in all.
+
+    Returns:
+        A row for each size and model: ``model``, ``side``, ``batch`` and either ``error`` or
+        ``images_per_second`` (median over rounds), ``times_reference`` (median of the ratios
+        inside a round) and ``peak_bytes`` (of activations, one pass).
+    """
+    begin = time.perf_counter()
+    running = {
+        (side, name): _Contender(build, side, batch, device, compiled)
+        for side in sides
+        for name, build in models.items()
+    }
+    rows: list[dict[str, Any]] = []
+    try:
+        # All of them before the first is timed: compilers would disturb.
+        peaks = {
+            key: _waited(f"{key[1]} at {key[0]} px", contender, begin, limit)
+            for key, contender in running.items()
+        }
+        for key, contender in running.items():
+            if isinstance(peaks[key], str):
+                contender.close()
+        for side in sides:
+            ready = {name: running[side, name] for name in models if _is_ready(peaks[side, name])}
+            seconds = times(dict(ready), rounds) if ready else {}
+            rows += [_row(name, side, batch, peaks[side, name], seconds, models) for name in models]
+            print(f"{side} px timed after {time.perf_counter() - begin:.0f} s", flush=True)
+            save(rows)
+            for contender in ready.values():
+                contender.close()
+    finally:
+        for contender in running.values():
+            contender.close()
+    return rows
+
+
+def _is_ready(peak: int | str) -> bool:
+    return not isinstance(peak, str)
+
+
+def _waited(label: str, contender: _Contender, begin: float, limit: float) -> int | str:
+    peak = contender.ready(begin + limit - time.perf_counter())
+    said = peak if isinstance(peak, str) else f"{peak / 2**30:.2f} GiB"
+    print(f"{time.perf_counter() - begin:4.0f} s  {label}: {said}", flush=True)
+    return peak
+
+
+def _row(
+    name: str,
+    side: int,
+    batch: int,
+    peak: int | str,
+    seconds: Mapping[str, Sequence[float]],
+    models: Mapping[str, Builder],
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"model": name, "side": side, "batch": batch}
+    if name not in seconds:
+        return {**row, "error": str(peak)}
+    reference = seconds.get(next(iter(models)))
+    if reference is not None:
+        ratios = [theirs / own for own, theirs in zip(seconds[name], reference, strict=True)]
+        row["times_reference"] = round(median(ratios), 3)
+    row["images_per_second"] = round(batch / median(seconds[name]), 1)
+    return {**row, "peak_bytes": peak}

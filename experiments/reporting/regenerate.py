@@ -21,13 +21,17 @@ from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
 from experiments.claims.records import RECORDS
 from experiments.folder import write_bytes
+from experiments.reporting import comparison, reproduce
 from experiments.reporting.diagrams import write_diagrams
-from experiments.reporting.markdown import markdown_curves, markdown_table
+from experiments.reporting.markdown import markdown_curves, markdown_table, replaced_between
 from experiments.summary import StudySummary
 
 __all__ = ["Generated", "generated", "regenerate", "study_records"]
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+# In the README, the ledger's headline.
+BEGIN, END = "<!-- begin: headline -->", "<!-- end: headline -->"
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def _study(name: str, summary: StudySummary) -> Iterator[Generated]:
 def generated() -> list[Generated]:
     """Every file with text that follows from records."""
     found: list[Generated] = []
-    for module in (agreements, alignment, filters, shift_errors, transforms):
+    for module in (agreements, alignment, comparison, filters, shift_errors, transforms):
         record = json.loads(module.RECORD.read_text())
         found.append(Generated(module.PAGE, partial(module.page_with, record)))
     for axis in axes.AXES:
@@ -92,6 +96,12 @@ def generated() -> list[Generated]:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))
     found.append(Generated(DOCS / "claims.md", ledger_page))
     found.append(_piece(RECORDS / "claims" / "headline.md", headline()))
+    found.append(
+        Generated(
+            ROOT / "README.md", lambda text: replaced_between(text, BEGIN, END, headline().strip())
+        )
+    )
+    found.append(Generated(reproduce.PAGE, reproduce.page_with))
     return found
 
 

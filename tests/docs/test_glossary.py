@@ -1,9 +1,10 @@
-"""Every column of the recorded tables and every public measure is in the glossary, with its unit."""
+"""Every recorded column and every public measure is in the glossary, with its unit."""
 
 from __future__ import annotations
 
 import inspect
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def columns() -> set[str]:
         if path.parent.name == "claims":  # a ledger of sentences, no table of measures
             continue
         lines = path.read_text().splitlines()
-        for line, below in zip(lines, lines[1:], strict=False):
+        for line, below in pairwise(lines):
             if below.startswith("|---"):
                 cells = line.strip("| ").split(" | ")
                 found |= {cell.strip() for cell in cells if cell.strip() not in NAMES}

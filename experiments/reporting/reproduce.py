@@ -27,7 +27,7 @@ class Made(NamedTuple):
 
     Attributes:
         command: from the repository's root.
-        minutes: on two logical cores, as last seen; empty where nobody noted it.
+        minutes: on the record's hardware, as last seen; empty where nobody noted it.
     """
 
     command: str
@@ -45,6 +45,10 @@ MADE_BY = {
     "claims": Made("python -m experiments.report", "1"),
     "comparison": Made("by hand; python -m experiments.reporting.comparison writes the page"),
     "latency": Made(f"{_BENCH}backbones --out experiments/records/latency", "7"),
+    "latency/cuda.json": Made(f"{_BENCH}backbones --device cuda --out experiments/records/latency"),
+    "transforms/cuda.json": Made(
+        f"{_BENCH}transforms_cuda --out experiments/records/transforms/cuda.json", "2"
+    ),
     "transforms/cpu.json": Made(
         f"{_BENCH}transforms --out experiments/records/transforms/cpu.json", "9"
     ),

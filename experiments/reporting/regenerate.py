@@ -30,7 +30,7 @@ __all__ = ["Generated", "generated", "regenerate", "study_records"]
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-# In the README, the ledger's headline.
+# Around the ledger's headline, in the README and on the home page.
 BEGIN, END = "<!-- begin: headline -->", "<!-- end: headline -->"
 
 
@@ -79,6 +79,14 @@ def _study(name: str, summary: StudySummary) -> Iterator[Generated]:
             yield _piece(folder / f"sensitivity_{kind}.md", markdown_curves(summary, kind))
 
 
+def _headline(page: Path) -> Generated:
+    """The ledger's headline on a page, its links as seen from there."""
+    text = headline().strip()
+    if page.parent == DOCS:
+        text = text.replace("](docs/", "](")
+    return Generated(page, lambda old: replaced_between(old, BEGIN, END, text))
+
+
 def generated() -> list[Generated]:
     """Every file with text that follows from records."""
     found: list[Generated] = []
@@ -96,11 +104,7 @@ def generated() -> list[Generated]:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))
     found.append(Generated(DOCS / "claims.md", ledger_page))
     found.append(_piece(RECORDS / "claims" / "headline.md", headline()))
-    found.append(
-        Generated(
-            ROOT / "README.md", lambda text: replaced_between(text, BEGIN, END, headline().strip())
-        )
-    )
+    found += [_headline(ROOT / "README.md"), _headline(DOCS / "index.md")]
     found.append(Generated(reproduce.PAGE, reproduce.page_with))
     return found
 

@@ -3,7 +3,7 @@
 `torch.export` gives the model's ATen operations. Whatever depends neither on the image nor on a
 weight (indices, sines, filters made from constants) is computed here; moving data (views, slices,
 gathers) comes down to five operations, composites (attention, average pooling, linear layers) to
-what they are made of. What is left has the fifteen or so names of `OPERATIONS`, which
+what they are made of. What is left has the twenty names of `OPERATIONS`, which
 ``docs/_static/explorer/runner.js`` implements. An operation that is not known fails here, by name.
 """
 

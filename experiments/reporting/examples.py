@@ -25,7 +25,7 @@ UNSTABLE = frozenset({"train_a_study"})
 
 # A script that imports timm is started behind this, which makes timm importable beside a
 # torchvision that was built for another torch. With a torchvision that works it does nothing.
-_BEFORE = "from experiments.benchmarks.timm_models import make_importable; make_importable()\n"
+_BEFORE = "from wavevit.interop.timm_import import import_timm; import_timm()\n"
 _START = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 

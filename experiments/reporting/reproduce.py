@@ -49,6 +49,7 @@ MADE_BY = {
     "transforms/cuda.json": Made(
         f"{_BENCH}transforms_cuda --out experiments/records/transforms/cuda.json", "2"
     ),
+    "tokenizer_bounds": Made(f"{_BENCH}tokenizer_bounds", "2"),
     "transforms/cpu.json": Made(
         f"{_BENCH}transforms --out experiments/records/transforms/cpu.json", "9"
     ),

@@ -167,6 +167,9 @@ def latency_ratios(
 
     Returns:
         Ratio by name, without unit.
+
+    Raises:
+        ValueError: no round.
     """
     check_at_least("rounds", rounds, 1)
     seconds: dict[str, list[float]] = {name: [] for name in models}

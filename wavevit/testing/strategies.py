@@ -27,7 +27,7 @@ __all__ = ["images", "shifts", "sizes", "small_backbones", "wavelets"]
 
 
 def sizes(minimum: int = 1, maximum: int = 17, multiple: int = 1) -> st.SearchStrategy[int]:
-    """Sides in pixels that `multiple` divides."""
+    """Sides in pixels from `minimum` to `maximum` that `multiple` divides."""
     return st.integers(-(-minimum // multiple), maximum // multiple).map(lambda n: n * multiple)
 
 

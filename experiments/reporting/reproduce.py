@@ -68,6 +68,8 @@ def command_of(name: str) -> Made | None:
         study = folder
         run = f"python -m experiments.run {study} && python -m experiments.report {study} --record"
         return Made(run, MINUTES.get(study, ""))
+    if file == "measurement.json":  # of a claim: named like its folder
+        return Made(f"python -m experiments.measurements {folder}", MINUTES.get(folder, ""))
     made = MADE_BY.get(name, MADE_BY.get(folder))
     return made and made._replace(command=made.command.replace("AXIS", file.removesuffix(".json")))
 

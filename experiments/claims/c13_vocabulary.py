@@ -2,9 +2,90 @@
 
 from __future__ import annotations
 
-from experiments.claims.claim import Claim, unmeasured
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from experiments.claims.claim import Claim, Effect, Finding, judge
+from experiments.claims.measured import between, values_table
+from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
+
+_RECORD = "vocabulary/measurement.json"
+_MEASURES = {"rank": ("effective rank", ""), "probe": ("probe", "points")}
+_DECIDING = (("vit, trained", "vit, untrained"), ("width 128, untrained", "width 32, untrained"))
+_SHOWN = tuple(
+    (f"{name}, trained", f"{name}, untrained")
+    for name in ("haar_vit", "haar_pyramid", "dtcwt_pyramid")
+)
+
+
+def _effect(models: Mapping[str, Any], pair: tuple[str, str], key: str, wanted: str) -> Effect:
+    """Seed by seed."""
+    title, unit = _MEASURES[key]
+    own, other = (models[name][key] for name in pair)
+    difference = Statistic.of([a - b for a, b in zip(own, other, strict=True)])
+    return Effect(
+        variant=pair[0],
+        baseline=pair[1],
+        metric=title,
+        unit=unit,
+        digits=1,
+        difference=difference,
+        wanted=wanted,
+    )
+
+
+def _find(records: Mapping[str, Any]) -> Finding:
+    record = records[_RECORD]
+    models, n_term = record["models"], record["n_term"]
+    effects = [_effect(models, pair, key, "higher") for key in _MEASURES for pair in _DECIDING]
+    shown = [_effect(models, pair, key, "") for key in _MEASURES for pair in _SHOWN]
+    percent = f"{100 * record['share']:g} %"
+    shown += [
+        between(name, n_term[name], "pixels", n_term["pixels"], f"n-term error at {percent}")
+        for name in ("haar", "db4")
+    ]
+    lines = ["| model | effective rank | of features | probe, % |", "|---|---|---|---|"]
+    for name, own in models.items():
+        cells = [Statistic.of(own[key]).text(1) for key in _MEASURES]
+        lines.append(f"| `{name}` | {cells[0]} | {own['dim'][0]:.0f} | {cells[1]} |")
+    crops = record["crops"]
+    body = "\n\n".join(
+        (
+            f"Mean ± standard deviation over {len(record['seeds'])} seeds; rank on "
+            f"{crops['ranked']} held-out crops; the probe names quarter turns (chance 25 %), "
+            f"fitted on {crops['fitted']} crops of training halves, judged on {crops['judged']} "
+            "of test halves:",
+            "\n".join(lines),
+            f"Error of the best approximation by {percent} of the coefficients, relative to the "
+            "crop, by photograph:",
+            values_table(
+                "transform", ["error"], {name: [values] for name, values in n_term.items()}, 3
+            ),
+        )
+    )
+    return Finding(judge(effects, "it is"), (*effects, *shown), body)
+
+
+def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
+    models = records[_RECORD]["models"]
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
+    for axis, (key, (title, unit)) in zip(axes, _MEASURES.items(), strict=True):
+        for place, (name, own) in enumerate(models.items()):
+            found = Statistic.of(own[key])
+            colour = "#0072B2" if "untrained" not in name else "#5b6775"
+            axis.errorbar(found.mean, place, xerr=found.std, fmt="o", color=colour, capsize=3)
+        axis.set_xlabel(f"{title}, %" if unit else title)
+        axis.grid(axis="y", visible=False)
+    axes[1].axvline(25, color="black", linestyle=":", linewidth=1)
+    axes[0].set_yticks(range(len(models)), list(models))
+    axes[0].invert_yaxis()
+    return figure
+
 
 CLAIM = Claim(
     id="C13",
@@ -13,20 +94,22 @@ CLAIM = Claim(
         "probes rise with capacity, data and objective."
     ),
     hypothesis=(
-        "Effective rank of the tokens and the accuracy of a linear probe on another task rise "
-        "with width, with training crops and with a self-supervised objective, seed by seed."
+        "Supervised training raises the effective rank of the ViT's embedding, and the accuracy of "
+        "a linear probe on a task that it was not trained for; so does width, at random weights. "
+        "Other objectives and trained capacity are not measured yet."
     ),
     test=(
-        "Effective rank (`wavevit.measure.effective_rank`), n-term error (`n_term_error`) and a "
-        "linear probe on photographs that training has not seen, along the axes of study "
-        "`capacity` and for each objective."
+        "Measurement `vocabulary`: effective rank and a probe of quarter turns, the ViT trained − "
+        "untrained, untrained ViTs of 128 − 32 channels, paired by seed; hybrids and the n-term "
+        "errors of transforms beside them."
     ),
     rule=(
-        "Holds if rank and probe both rise along capacity, data and objective; holds only if it "
-        "is one of the axes along which they do."
+        "Holds if the four differences are above 0 (paired t test, Holm-adjusted, 5 %); holds only "
+        "if it is one of those that are; fails if none is and one is below."
     ),
-    records=(),
-    command="python -m experiments.run capacity",
-    find=unmeasured,
-    missing="objectives beside the supervised one, and a second task to probe",
+    records=(_RECORD,),
+    command="python -m experiments.measurements vocabulary",
+    find=_find,
+    draw=_draw,
+    alt="Effective rank and probe accuracy of trained and untrained models, mean and spread",
 )

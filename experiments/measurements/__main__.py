@@ -18,6 +18,7 @@ from experiments.measurements import (
     noise,
     permutation,
     turnover,
+    vocabulary,
 )
 from wavevit.checks import check_choice
 
@@ -28,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "noise": noise.measure,
     "permutation": permutation.measure,
     "turnover": turnover.measure,
+    "vocabulary": vocabulary.measure,
 }
 _RECORDS = Path(__file__).parents[1] / "records"
 

@@ -15,6 +15,8 @@ from experiments.measurements.noise import same_spectrum
 from experiments.measurements.permutation import residual
 from experiments.measurements.samples import by_photograph, mean_over, photographs
 from experiments.measurements.subjects import trained
+from experiments.measurements.vocabulary import orthonormal_pyramid, probe, turned
+from wavevit.data import Scenes
 from wavevit.measure import equivariance_error
 
 
@@ -74,6 +76,31 @@ def test_figures_are_gathered_by_photograph() -> None:
 def test_attention_to_all_alike() -> None:
     """Two cells of 4 px: half of all pairs are the cell with itself, half are 4 px apart, ..."""
     assert uniform_distance(8, 4) == pytest.approx((0 + 4 + 4 + 4 * 2**0.5) / 4)
+
+
+def test_a_probe_reads_what_is_there_and_nothing_from_noise() -> None:
+    labels = torch.arange(400) % 4
+    clear = torch.nn.functional.one_hot(labels).double() + 0.05 * noise(400, 4)
+    assert probe(clear[:200], labels[:200], clear[200:], labels[200:]) == 100.0
+    blind = probe(noise(400, 4)[:200], labels[:200], noise(400, 4)[200:], labels[200:])
+    assert 10 < blind < 40  # chance is 25
+
+
+def test_crops_turn_by_their_label() -> None:
+    images, turns, labels = turned("test", 2, seed=5)
+    plain = Scenes("test", 64).sample(len(images), torch.Generator().manual_seed(5))
+    assert set(turns.tolist()) == {0, 1, 2, 3}
+    assert torch.equal(labels, plain.labels)
+    for image, turn, before in zip(images, turns.tolist(), plain.images, strict=True):
+        assert torch.equal(image.rot90(-turn, (-2, -1)), before)
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "db4"])
+def test_the_pyramid_keeps_energy_and_numbers(wavelet: str) -> None:
+    images = noise(2, 1, 64, 64)
+    coefficients = orthonormal_pyramid(images, wavelet)
+    assert coefficients.shape == (2, 64 * 64)
+    torch.testing.assert_close(coefficients.norm(dim=1), images.flatten(1).norm(dim=1))
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

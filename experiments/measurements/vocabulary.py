@@ -1,0 +1,125 @@
+"""vocabulary (C13): do features get richer with training and capacity, and do they transfer?
+
+Models of study `backbones`, trained and as initialised, and untrained ViTs of other widths.
+Effective rank of the embedding on held-out crops; a linear probe on a task that training never
+saw, whose labels come with the picture: by how many quarter turns a crop is rotated (chance 25 %).
+The probe is fitted on training halves and judged on test halves.
+
+The n-term error belongs to a transform and not to weights: Haar's and db4's beside that of pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from experiments.measurements.samples import CROP, by_photograph
+from experiments.measurements.subjects import SEEDS, embed, trained, untrained
+from experiments.studies.backbones import BACKBONES
+from experiments.studies.capacity import CAPACITY
+from wavevit.data import Scenes
+from wavevit.measure import effective_rank, n_term_error
+from wavevit.measure.evaluation import in_batches
+from wavevit.models import Backbone
+from wavevit.wavelets import dwt2
+
+__all__ = ["SHARE", "SUBJECTS", "WIDTHS", "measure", "orthonormal_pyramid", "probe", "turned"]
+
+SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
+WIDTHS = ("width 32", "width 128")  # of study capacity; its baseline is the same vit
+SHARE = 0.05  # of the coefficients, for the n-term error
+_RIDGE = 1e-3  # per sample, on features of variance 1
+_LEVELS = 3
+
+
+def turned(split: str, crops: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops (N, 1, S, S) that were rotated, by how many quarter turns, and of which photograph."""
+    scenes = Scenes(split, CROP)
+    batch = scenes.sample(crops * len(scenes.classes), torch.Generator().manual_seed(seed))
+    turns = torch.randint(
+        0, 4, (len(batch.images),), generator=torch.Generator().manual_seed(seed + 1)
+    )
+    images = [
+        image.rot90(turn, (-2, -1))
+        for image, turn in zip(batch.images, turns.tolist(), strict=True)
+    ]
+    return torch.stack(images), turns, batch.labels
+
+
+def probe(fitted: Tensor, labels: Tensor, judged: Tensor, answers: Tensor) -> float:
+    """Accuracy in percent of a ridge classifier on features (N, D), fitted on the first two."""
+    mean, std = fitted.mean(dim=0), fitted.std(dim=0).clamp_min(1e-12)
+    one = [F.pad(((x - mean) / std).double(), (0, 1), value=1.0) for x in (fitted, judged)]
+    wanted = F.one_hot(labels).double()
+    gram = one[0].T @ one[0] + _RIDGE * len(labels) * torch.eye(one[0].shape[1]).double()
+    weights = torch.linalg.solve(gram, one[0].T @ wanted)
+    return 100 * float(((one[1] @ weights).argmax(dim=1) == answers).double().mean())
+
+
+def orthonormal_pyramid(images: Tensor, wavelet: str) -> Tensor:
+    """Coefficients (N, C·H·W) of `_LEVELS` levels; as many as pixels, with the same energy."""
+    parts, approximation = [], images
+    for _ in range(_LEVELS):
+        bands = dwt2(approximation, wavelet, mode="periodization")
+        parts.append(bands[:, :, 1:].flatten(1))
+        approximation = bands[:, :, 0]
+    return torch.cat([*parts, approximation.flatten(1)], dim=1)
+
+
+def _n_term(images: Tensor, labels: Tensor) -> dict[str, list[float]]:
+    transforms: dict[str, Callable[[Tensor], Tensor]] = {
+        "pixels": lambda x: x.flatten(1),
+        "haar": partial(orthonormal_pyramid, wavelet="haar"),
+        "db4": partial(orthonormal_pyramid, wavelet="db4"),
+    }
+    return {
+        name: by_photograph(
+            torch.tensor(
+                [n_term_error(analyse, x[None], shares=(SHARE,)).errors[0] for x in images]
+            ),
+            labels,
+        )
+        for name, analyse in transforms.items()
+    }
+
+
+def measure(runs: Path, fit_crops: int = 20, test_crops: int = 20) -> dict[str, Any]:
+    """By model and seed: effective rank, features, accuracy of the probe; n-term errors."""
+    fitted, turns, _ = turned("train", fit_crops, 40_000)
+    judged, answers, _ = turned("test", test_crops, 41_000)
+    upright = Scenes("test", CROP)
+    count = test_crops * len(upright.classes)
+    batch = upright.sample(count, torch.Generator().manual_seed(42_000))
+    configs = BACKBONES.configs()
+    makers: dict[str, Callable[[int], Backbone]] = {}
+    for name in SUBJECTS:
+        makers[f"{name}, trained"] = partial(trained, runs, name)
+        makers[f"{name}, untrained"] = partial(untrained, configs[name].model, changes={})
+    for name in WIDTHS:
+        model = CAPACITY.configs()[name].model
+        makers[f"{name}, untrained"] = partial(untrained, model, changes={})
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, make in makers.items():
+        own: dict[str, list[float]] = {"rank": [], "dim": [], "probe": []}
+        for seed in SEEDS:
+            features = partial(embed, make(seed))
+            rank = effective_rank(features, batch.images, resamples=2)  # seeds give the interval
+            own["rank"].append(rank.rank)
+            own["dim"].append(float(rank.dim))
+            sides = [in_batches(features, images, 128) for images in (fitted, judged)]
+            own["probe"].append(probe(sides[0], turns, sides[1], answers))
+        found[name] = own
+    return {
+        "photographs": list(upright.classes),
+        "seeds": list(SEEDS),
+        "crops": {"fitted": len(fitted), "judged": len(judged), "ranked": len(batch.images)},
+        "share": SHARE,
+        "n_term": _n_term(batch.images, batch.labels),
+        "models": found,
+    }

@@ -1,0 +1,90 @@
+"""C2: does a shift by one pixel change almost all token inputs?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.measured import above, between, values_table
+
+__all__ = ["CLAIM"]
+
+_RECORD = "turnover/measurement.json"
+_ALMOST_ALL = 90.0
+_KINDS = {"circular": "roll", "crop": "crop"}
+
+
+def _find(records: Mapping[str, Any]) -> Finding:
+    tokens = records[_RECORD]["tokens"]
+    percent: dict[str, Any] = {"unit": "%", "digits": 1}
+    effects = [
+        above(
+            name,
+            tokens[name]["photographs"][kind]["percent"],
+            _ALMOST_ALL,
+            f"tokens changed by a {how}",
+            **percent,
+        )
+        for name in ("pixels", "patch")
+        for kind, how in _KINDS.items()
+    ]
+    patch = tokens["patch"]["photographs"]
+    shown = [
+        between(
+            name,
+            own["photographs"]["crop"]["percent"],
+            "patch",
+            patch["crop"]["percent"],
+            "tokens changed by a crop",
+            unit="points",
+            digits=1,
+        )
+        for name, own in tokens.items()
+        if name not in ("pixels", "patch")
+    ]
+    columns = ["changed by a roll, %", "by a crop, %", "by a roll, white noise, %"]
+    rows = {
+        name: [
+            own["photographs"]["circular"]["percent"],
+            own["photographs"]["crop"]["percent"],
+            own["white noise"]["circular"]["percent"],
+        ]
+        for name, own in tokens.items()
+    }
+    sizes = {
+        name: [own["photographs"][kind]["change"] for kind in _KINDS]
+        for name, own in tokens.items()
+    }
+    body = "\n\n".join(
+        (
+            values_table("tokens", columns, rows, 1),
+            "Mean change of a token, in units of a token's root mean square size:",
+            values_table("tokens", ["by a roll", "by a crop"], sizes, 3),
+        )
+    )
+    return Finding(judge(effects), (*effects, *shown), body)
+
+
+CLAIM = Claim(
+    id="C2",
+    sentence="A 1-px shift changes almost all token inputs.",
+    hypothesis=(
+        "On photographs, a shift by one pixel, roll or crop, changes more than 90 % of a ViT's "
+        "token inputs by more than a tenth of a token's size."
+    ),
+    test=(
+        "Measurement `turnover`: the pixels of patches of 8 and what the untrained patch "
+        "projection makes of them, percent of tokens that change by more than a tenth after the "
+        "best realignment by whole tokens, − 90 %, photograph by photograph; the other "
+        "tokenizers at random weights beside them."
+    ),
+    rule=(
+        "Holds if all four shares are above 90 % (t test over photographs, Holm-adjusted, 5 %); "
+        "holds only if it is one of those that are; fails if none is and one is below."
+    ),
+    records=(_RECORD,),
+    command="python -m experiments.measurements turnover",
+    find=_find,
+    alt="Share of tokens that one pixel of shift changes, by tokenizer",
+)

@@ -1,0 +1,126 @@
+"""C12: does attention reach further in depth?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from experiments.claims.claim import Claim, Finding, Verdict, judge
+from experiments.claims.measured import above, between
+from experiments.statistic import Statistic
+
+__all__ = ["CLAIM"]
+
+_RECORD = "attention/measurement.json"
+_GROWING = ("vit", "swin")
+
+
+def _find(records: Mapping[str, Any]) -> Finding:
+    record = records[_RECORD]
+    found, side = record["subjects"], record["side"]
+    pixels: dict[str, Any] = {"unit": "px", "digits": 1}
+    effects = [
+        between(
+            f"{name}, last layer",
+            found[name]["distance"][-1],
+            "first layer",
+            found[name]["distance"][0],
+            "attention distance",
+            wanted="higher",
+            **pixels,
+        )
+        for name in _GROWING
+    ]
+    effects.append(
+        above(
+            "vit, first layer",
+            found["vit"]["distance"][0],
+            round(record["uniform"], 1),
+            "attention distance",
+            wanted="lower",
+            **pixels,
+        )
+    )
+    one_hop = found["vit"]["extent"][1] >= side
+    grows = found["swin"]["extent"][1] < side
+    verdict = judge(effects, "the case is")
+    if not (one_hop and grows):
+        verdict = Verdict("fails", "the receptive fields are not as foretold")
+    depth = max(len(own["distance"]) for own in found.values())
+    rows: dict[str, list[float | None]] = {}
+    for name, own in found.items():
+        cells = [Statistic.of(layer) for layer in own["distance"]]
+        rows[name] = [*(cell.mean for cell in cells), *[None] * (depth - len(cells))]
+    lines = [
+        "| model | " + " | ".join(f"layer {i + 1}, px" for i in range(depth)) + " |",
+        "|" + "---|" * (1 + depth),
+    ]
+    for name, means in rows.items():
+        texts = ["–" if mean is None else f"{mean:.1f}" for mean in means]
+        lines.append(f"| `{name}` | " + " | ".join(texts) + " |")
+    fields = [
+        "| model | extent of the receptive field by depth, px | its radius, px |",
+        "|---|---|---|",
+    ]
+    for name, own in found.items():
+        extent = ", ".join(str(value) for value in own["extent"])
+        radius = ", ".join(f"{value:.1f}" for value in own["radius"])
+        fields.append(f"| `{name}` | {extent} | {radius} |")
+    body = "\n\n".join(
+        (
+            "Mean attention distance of a layer's heads (attention to all alike on a grid of "
+            f"stride 8 would show {record['uniform']:.1f} px):",
+            "\n".join(lines),
+            f"Receptive fields behind the tokenizer and each block or stage, of {side} px:",
+            "\n".join(fields),
+        )
+    )
+    return Finding(verdict, tuple(effects), body)
+
+
+def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
+    record = records[_RECORD]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.4))
+    for name, own in record["subjects"].items():
+        means = [Statistic.of(layer).mean for layer in own["distance"]]
+        left.plot(range(1, len(means) + 1), means, "o-", markersize=4, label=name)
+        right.plot(range(len(own["extent"])), own["extent"], "o-", markersize=4, label=name)
+    left.axhline(record["uniform"], color="black", linestyle=":", linewidth=1)
+    left.set_xlabel("attention layer")
+    left.set_ylabel("attention distance, px")
+    right.set_xlabel("depth (0: tokenizer)")
+    right.set_ylabel("receptive field, px")
+    right.legend(fontsize=8)
+    return figure
+
+
+CLAIM = Claim(
+    id="C12",
+    sentence=(
+        "Attention grows in depth: global attention reaches everywhere in one hop; windowed "
+        "attention grows layer by layer; early layers are local."
+    ),
+    hypothesis=(
+        "In the trained ViT and Swin the last layer attends further than the first, and the "
+        "ViT's first layer nearer than attention to all alike would; one block of the ViT sees "
+        "the whole image, the first stage of the Swin does not."
+    ),
+    test=(
+        "Measurement `attention`: mean attention distance of each layer by photograph, "
+        "receptive fields by backpropagation, trained models of study `backbones`."
+    ),
+    rule=(
+        "Holds if the three differences are as foretold (t test over photographs, "
+        "Holm-adjusted, 5 %) and the two receptive fields are; holds only if it is one of the "
+        "differences that are; fails if none is and one is the opposite, or if a receptive "
+        "field is not."
+    ),
+    records=(_RECORD,),
+    command="python -m experiments.measurements attention",
+    find=_find,
+    draw=_draw,
+    alt="Attention distance by layer and receptive field by depth of six trained models",
+)

@@ -1,0 +1,71 @@
+"""Effects and tables out of a measurement's record, paired by photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from experiments.claims.claim import Effect
+from experiments.statistic import Statistic
+
+__all__ = ["above", "between", "text_of", "values_table"]
+
+
+def between(
+    variant: str,
+    values: Sequence[float],
+    baseline: str,
+    others: Sequence[float],
+    metric: str,
+    *,
+    unit: str = "",
+    digits: int = 3,
+    wanted: str = "",
+) -> Effect:
+    """Variant minus baseline, photograph by photograph."""
+    difference = Statistic.of([a - b for a, b in zip(values, others, strict=True)])
+    return Effect(
+        variant=variant,
+        baseline=baseline,
+        metric=metric,
+        unit=unit,
+        digits=digits,
+        difference=difference,
+        wanted=wanted,
+        over="photographs",
+    )
+
+
+def above(
+    variant: str,
+    values: Sequence[float],
+    limit: float,
+    metric: str,
+    *,
+    unit: str = "",
+    digits: int = 3,
+    wanted: str = "higher",
+) -> Effect:
+    """How far a figure lies from a limit that the claim's words set."""
+    name = f"{limit:g} {unit}".strip()
+    limits = [limit] * len(values)
+    return between(variant, values, name, limits, metric, unit=unit, digits=digits, wanted=wanted)
+
+
+def text_of(values: Sequence[float], digits: int) -> str:
+    """Mean and its 95 % interval over photographs; powers of ten where the digits show nothing."""
+    found = Statistic.of(values)
+    if found.mean != 0 and abs(found.mean) < 0.5 * 10**-digits:
+        return f"{found.mean:.0e}"
+    low, high = found.interval() or (found.mean, found.mean)
+    return f"{found.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def values_table(
+    title: str, columns: Sequence[str], rows: Mapping[str, Sequence[Sequence[float]]], digits: int
+) -> str:
+    """Mean [95 % interval] over photographs: a row a name, a cell a list of values."""
+    lines = [f"| {' | '.join([title, *columns])} |", "|" + "---|" * (1 + len(columns))]
+    for name, cells in rows.items():
+        texts = [text_of(values, digits) for values in cells]
+        lines.append(f"| {' | '.join([f'`{name}`', *texts])} |")
+    return "\n".join(lines)

@@ -1,0 +1,32 @@
+"""The held-out crops, and figures gathered by the photograph that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from wavevit.data import SceneBatch, Scenes
+
+__all__ = ["CROP", "MARGIN", "by_photograph", "mean_over", "photographs"]
+
+CROP, MARGIN = 64, 16
+
+
+def photographs(crops: int, seed: int = 30_000) -> tuple[Scenes, SceneBatch]:
+    """The same number of crops of each test half, in windows of `CROP` + 2 `MARGIN` pixels."""
+    scenes = Scenes("test", CROP, MARGIN)
+    count = crops * len(scenes.classes)
+    return scenes, scenes.sample(count, torch.Generator().manual_seed(seed))
+
+
+def by_photograph(values: Tensor, labels: Tensor) -> list[float]:
+    """Mean of (N,) values over the crops of each photograph, in the order of the classes."""
+    return [float(values[labels == label].double().mean()) for label in labels.unique()]
+
+
+def mean_over(runs: Sequence[Sequence[float]]) -> list[float]:
+    """Mean over seeds of lists by photograph."""
+    return [fmean(values) for values in zip(*runs, strict=True)]

@@ -1,0 +1,55 @@
+"""The models that are measured: trained ones out of a study's folder, and untrained ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.checkpoint import load_weights
+from experiments.folder import StudyFolder
+from wavevit.checks import fail
+from wavevit.models import Backbone, BackboneConfig
+
+__all__ = ["SEEDS", "embed", "state", "trained", "untrained"]
+
+SEEDS = (0, 1, 2)
+
+
+def trained(runs: Path, variant: str, seed: int, **changes: Any) -> Backbone:
+    """A run of study `backbones`, its alignment or other weightless fields changed.
+
+    Raises:
+        ValueError: no such run, or one that is not complete.
+    """
+    run = StudyFolder(runs, "backbones").run(variant, seed)
+    if not run.weights.exists():
+        command = "python -m experiments.run backbones"
+        fail("runs", f"{variant!r}, seed {seed}, trained (made by: {command})", run.path)
+    model = Backbone(dataclasses.replace(run.load_config().model, **changes)).eval()
+    load_weights(run.weights, model)
+    return model
+
+
+def untrained(config: BackboneConfig, seed: int, changes: Mapping[str, Any]) -> Backbone:
+    """As initialised, with fields changed."""
+    torch.manual_seed(seed)
+    return Backbone(dataclasses.replace(config, **changes)).eval()
+
+
+def embed(model: Backbone, x: Tensor) -> Tensor:
+    """Pooled features before the head, (B, D)."""
+    return model.forward_head(model.forward_features(x), pre_logits=True)
+
+
+def state(model: Backbone, x: Tensor, index: int) -> Tensor:
+    """The map (B, D, h, w) behind entry `index` of `feature_info`; -1: the first tokens, before
+    positions and blocks."""
+    if index < 0:
+        tokens, (rows, columns) = model.tokenize(x)
+        return tokens.transpose(1, 2).unflatten(2, (rows, columns))
+    return model.forward_intermediates(x, indices=[index], intermediates_only=True)[0]

@@ -205,7 +205,11 @@ def judge(effects: Sequence[Effect], condition: str = "it is") -> Verdict:
         names = dict.fromkeys(f"`{effect.variant}`" for effect in against)
         return Verdict("fails", f"the opposite for {', '.join(names)}")
     clearest = min(deciding, key=lambda effect: effect.p_value)
-    return Verdict("no effect found", f"{clearest.count}, {clearest.label} {clearest.amount()}")
+    detail = f"{clearest.count}, {clearest.label} {clearest.amount()}"
+    adjusted = min(holm([effect.p_value for effect in deciding]))
+    if len(deciding) > 1:  # an interval may leave 0 out that the adjusted test keeps in
+        detail += f", adjusted p = {adjusted:.2f}"
+    return Verdict("no effect found", detail)
 
 
 def headline_effect(effects: Sequence[Effect]) -> Effect | None:

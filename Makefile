@@ -42,6 +42,7 @@ lint: $(VENV)/.developer
 # The site, in docs/_build: offline, warnings are errors.
 docs: $(VENV)/.documented
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	$(BIN)/python docs/check_site.py docs/_build
 	@echo "open docs/_build/index.html"
 
 $(VENV)/.documented: $(VENV)/.installed

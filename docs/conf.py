@@ -40,6 +40,6 @@ default_role = "code"
 html_theme = "furo"
 html_title = "wavevit"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["tables.css", "site.css"]
 html_show_sourcelink = False
 html_math_renderer = "mathml"

@@ -3,55 +3,96 @@
 How long a transform takes depends on whether the allocator hands it pages that it touched before,
 and in a shared process that depends on what the *other* contenders allocate: ptwt's forward pass
 at (32,3,224,224) took 6 clones in one such run and 18 in the next. So each has its own process,
-and the parent asks them in turn. It is asked for a few passes at a time, after a few that are not
-timed: then its caches and its heap are as in a loop over batches.
+and the parent asks them in turn. It is asked for three passes at a time, after three that are not
+timed: then its caches and its heap are as in a loop over batches. A pass that takes a tenth of a
+second and more, which has lost every cache before it ends, is asked for one at a time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from experiments.benchmarks.interleaved import Shape, Transform, one_pass
 from wavevit.checks import fail
 
-__all__ = ["Alone"]
+__all__ = ["Alone", "Seen"]
 
 _UNTIMED, _PASSES = 3, 3
+_LONG = 0.1  # seconds
 
 
-def _serve(build: Callable[[], Transform], threads: int, pipe: Connection) -> None:
-    """Answers until the parent hangs up: a shape and a pass to prepare, or None to time it."""
+class Seen(NamedTuple):
+    """What a contender's coefficients are, in numbers that do not depend on their layout.
+
+    Attributes:
+        approx: energy of the first result, over the image's.
+        details: energy of all others, over the image's.
+        direction: of the first result, its inner product with seeded noise of its shape, over its
+            norm: what has the same energy and shape but other values has another one.
+    """
+
+    approx: float
+    details: float
+    direction: float
+
+
+def _seen(x: Tensor, parts: Sequence[Tensor]) -> Seen:
+    def energy(part: Tensor) -> float:
+        return float(part.double().square().sum())
+
+    approx, *details = parts
+    noise = torch.randn(approx.shape, generator=torch.Generator().manual_seed(1))
+    product = float((approx.double() * noise).sum())
+    whole = energy(x)
+    return Seen(
+        energy(approx) / whole, sum(map(energy, details)) / whole, product / energy(approx) ** 0.5
+    )
+
+
+def _serve(build: Callable[[Any], Transform], threads: int, pipe: Connection) -> None:
+    """Answers until the parent hangs up: something to prepare, or None to time it."""
     torch.set_num_threads(threads)
-    transform, run = None, None
+    case: Any = None
+    transform: Transform | None = None
+    run: Callable[[], object] | None = None
+    passes = _PASSES
     while True:
         try:
             task = pipe.recv()
         except EOFError:
             return
         try:
-            transform = transform or build()
             if task is not None:
-                shape, backward = task
+                wanted, shape, backward = task
+                if transform is None or wanted != case:
+                    torch.compiler.reset()  # what was compiled for another case
+                    case, transform = wanted, build(wanted)
                 x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+                seen = _seen(x, transform(x))
                 run = one_pass(transform, x, backward)
-                for _ in range(_UNTIMED):
-                    run()
-                energy = sum(float(part.double().square().sum()) for part in transform(x))
-                pipe.send(energy / float(x.double().square().sum()))
+                run()  # compiles
+                passes = _PASSES if _seconds(run, 1) < _LONG else 1
+                _seconds(run, passes - 1)
+                pipe.send(seen)
                 continue
             assert run is not None
-            begin = time.perf_counter()
-            for _ in range(_PASSES):
-                run()
-            pipe.send((time.perf_counter() - begin) / _PASSES)
+            pipe.send(_seconds(run, passes) / passes)
         except Exception as error:  # the parent raises it, with the contender's name
             pipe.send(f"{type(error).__name__}: {error}")
+
+
+def _seconds(run: Callable[[], object], passes: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(passes):
+        run()
+    return time.perf_counter() - begin
 
 
 class Alone:
@@ -59,11 +100,11 @@ class Alone:
 
     Args:
         name: for complaints.
-        build: a picklable function that gives the transform.
+        build: a picklable function that gives the transform for a case.
         threads: of torch, in that process.
     """
 
-    def __init__(self, name: str, build: Callable[[], Transform], threads: int) -> None:
+    def __init__(self, name: str, build: Callable[[Any], Transform], threads: int) -> None:
         self.name = name
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -71,7 +112,7 @@ class Alone:
         self._process.start()
         theirs.close()
 
-    def _ask(self, task: Any) -> float:
+    def _ask(self, task: Any) -> Any:
         self._pipe.send(task)
         try:
             answer = self._pipe.recv()
@@ -81,9 +122,9 @@ class Alone:
             fail(self.name, "a transform that runs", answer)
         return answer
 
-    def prepare(self, shape: Shape, backward: bool) -> float:
-        """Makes images of this shape, warms up, and gives the coefficients' share of energy."""
-        return self._ask((shape, backward))
+    def prepare(self, case: Any, shape: Shape, backward: bool) -> Seen:
+        """Builds the case unless it is the last one, makes images of this shape, and warms up."""
+        return self._ask((case, shape, backward))
 
     def __call__(self) -> float:
         """Seconds of one pass."""

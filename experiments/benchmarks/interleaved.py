@@ -23,7 +23,6 @@ __all__ = [
     "OURS",
     "Shape",
     "Transform",
-    "measured",
     "one_pass",
     "packages",
     "summary",
@@ -69,40 +68,6 @@ def times(
             if turn:
                 seconds[name].append(elapsed)
     return seconds
-
-
-def _timed(run: Callable[[], object]) -> Callable[[], float]:
-    def seconds() -> float:
-        start = time.perf_counter()
-        run()
-        return time.perf_counter() - start
-
-    return seconds
-
-
-def measured(
-    found: dict[str, Transform],
-    x: Tensor,
-    backward: bool,
-    rounds: int,
-    budget: float = float("inf"),
-) -> dict[str, Any]:
-    """One cell of a record, all contenders in this process.
-
-    Args:
-        found: transforms by name, ours and libraries' among them.
-        x: images (B, C, H, W).
-        backward: forward and backward rather than forward alone.
-        rounds: at most.
-        budget: seconds after which no new round begins, once there are three.
-
-    Returns:
-        What `summary` says.
-    """
-    passes = {name: _timed(one_pass(f, x, backward)) for name, f in found.items()}
-    # The limit stays one copy: a backward pass is at best a second one.
-    passes[LIMIT] = _timed(lambda: x.clone())
-    return summary(times(passes, rounds, budget), backward, torch.get_num_threads())
 
 
 def summary(seconds: dict[str, list[float]], backward: bool, threads: int) -> dict[str, Any]:

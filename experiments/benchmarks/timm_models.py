@@ -1,36 +1,17 @@
-"""timm's models for comparison, beside any torchvision.
-
-The one place outside the tests that declares torchvision's operators, for benchmarks run without
-pytest.
-"""
+"""timm's models for comparison."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import nn
 
-__all__ = ["timm_model"]
+from wavevit.interop.timm_import import import_timm
 
-_SCHEMAS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
-_declared: list[torch.library.Library] = []
+__all__ = ["timm_model"]
 
 
 def timm_model(name: str, **arguments: Any) -> nn.Module:
     """`timm.create_model` in eval mode, random weights."""
-    try:
-        import timm
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        # PyPI's torchvision is built for CUDA torch and asks for operators that CPU torch lacks;
-        # declaring their schemas is enough for it, and so timm, to import.
-        _declared.append(torch.library.Library("torchvision", "FRAGMENT"))
-        for schema in _SCHEMAS:
-            _declared[0].define(schema)
-        import timm
-    return timm.create_model(name, **arguments).eval()
+    model: nn.Module = import_timm().create_model(name, **arguments)
+    return model.eval()

@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -167,7 +166,8 @@ def _cell(
 ) -> dict[str, Any]:
     for name, contender in found.items():
         # The limit stays one copy: a backward pass is at best a second one.
-        energy = contender.prepare(shape, backward and name != LIMIT)
+        seen = contender.prepare(level, shape, backward and name != LIMIT)
+        energy = seen.approx + seen.details
         whole = not (shape[-2] % (1 << level) or shape[-1] % (1 << level))
         if whole and abs(energy - 1) > 1e-4:  # an odd side is extended, by each in its own way
             fail(name, "coefficients with the image's energy", f"{energy:.6g} of it")
@@ -202,7 +202,7 @@ def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[s
             with ExitStack() as stack:
                 found = {}
                 for name, build in builders.items():
-                    found[name] = Alone(name, partial(build, level), threads)
+                    found[name] = Alone(name, build, threads)
                     stack.callback(found[name].close)
                 for shape in shapes or SHAPES:
                     for backward in (False, True):

@@ -204,19 +204,24 @@ def judge(effects: Sequence[Effect], condition: str = "it is") -> Verdict:
     if against:
         names = dict.fromkeys(f"`{effect.variant}`" for effect in against)
         return Verdict("fails", f"the opposite for {', '.join(names)}")
-    return Verdict("no effect found", f"{deciding[0].count}, {deciding[0].amount()}")
+    clearest = min(deciding, key=lambda effect: effect.p_value)
+    detail = f"{clearest.count}, {clearest.label} {clearest.amount()}"
+    adjusted = min(holm([effect.p_value for effect in deciding]))
+    if len(deciding) > 1:  # an interval may leave 0 out that the adjusted test keeps in
+        detail += f", adjusted p = {adjusted:.2f}"
+    return Verdict("no effect found", detail)
 
 
 def headline_effect(effects: Sequence[Effect]) -> Effect | None:
     """The effect that a verdict is told with: as claimed if there is one, else against the claim,
-    else the first that decides; None where there are none."""
+    else the one with the smallest p of those that decide; None where there are none."""
     deciding = [effect for effect in effects if effect.wanted]
     found = outcomes(deciding)
     for wanted in ("as claimed", "against"):
         for effect, outcome in zip(deciding, found, strict=True):
             if outcome == wanted:
                 return effect
-    return next(iter([*deciding, *effects]), None)
+    return min(deciding or effects, key=lambda effect: effect.p_value, default=None)
 
 
 def unmeasured(records: Mapping[str, Any]) -> Finding:

@@ -21,13 +21,17 @@ from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
 from experiments.claims.records import RECORDS
 from experiments.folder import write_bytes
+from experiments.reporting import comparison, reproduce
 from experiments.reporting.diagrams import write_diagrams
-from experiments.reporting.markdown import markdown_curves, markdown_table
+from experiments.reporting.markdown import markdown_curves, markdown_table, replaced_between
 from experiments.summary import StudySummary
 
 __all__ = ["Generated", "generated", "regenerate", "study_records"]
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+# Around the ledger's headline, in the README and on the home page.
+BEGIN, END = "<!-- begin: headline -->", "<!-- end: headline -->"
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,18 @@ def _study(name: str, summary: StudySummary) -> Iterator[Generated]:
             yield _piece(folder / f"sensitivity_{kind}.md", markdown_curves(summary, kind))
 
 
+def _headline(page: Path) -> Generated:
+    """The ledger's headline on a page, its links as seen from there."""
+    text = headline().strip()
+    if page.parent == DOCS:
+        text = text.replace("](docs/", "](")
+    return Generated(page, lambda old: replaced_between(old, BEGIN, END, text))
+
+
 def generated() -> list[Generated]:
     """Every file with text that follows from records."""
     found: list[Generated] = []
-    for module in (agreements, alignment, filters, shift_errors, transforms):
+    for module in (agreements, alignment, comparison, filters, shift_errors, transforms):
         record = json.loads(module.RECORD.read_text())
         found.append(Generated(module.PAGE, partial(module.page_with, record)))
     for axis in axes.AXES:
@@ -92,6 +104,8 @@ def generated() -> list[Generated]:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))
     found.append(Generated(DOCS / "claims.md", ledger_page))
     found.append(_piece(RECORDS / "claims" / "headline.md", headline()))
+    found += [_headline(ROOT / "README.md"), _headline(DOCS / "index.md")]
+    found.append(Generated(reproduce.PAGE, reproduce.page_with))
     return found
 
 

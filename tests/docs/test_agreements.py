@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+from experiments.benchmarks import tokenizer_bounds
 from experiments.benchmarks.agreements import PAGE, RECORD, page_with
 
 ENTRIES = json.loads(RECORD.read_text())
+TOKENIZERS = json.loads(tokenizer_bounds.RECORD.read_text())
 # Largest relative difference by what was compared; MACs are published with two digits.
 WITHIN = {
     "same shifts": 0.0,
@@ -38,3 +40,20 @@ def test_every_figure_agrees_as_far_as_it_can() -> None:
 def test_certificates_lie_above_what_is_measured() -> None:
     assert len(ENTRIES["certificates"]) == 4
     assert all(0 < e["measured"] <= e["certified"] for e in ENTRIES["certificates"])
+
+
+def test_the_page_shows_the_tokenizers() -> None:
+    page = PAGE.read_text()
+    assert page == tokenizer_bounds.page_with(TOKENIZERS, page)
+    names = {row["tokenizer"] for row in TOKENIZERS["tokenizers"]}
+    assert names == set(tokenizer_bounds.TOKENIZERS)
+
+
+def test_no_tokenizer_was_found_steeper_than_its_constant() -> None:
+    for row in TOKENIZERS["tokenizers"]:
+        assert 0 <= row["lower"] <= row["upper"], row
+        assert row["found"] <= row["lipschitz"] * (1 + 1e-9), row
+        assert row["method"] == ("circle" if row["border"] == "circular" else "dense"), row
+        if row["tokenizer"] in ("patch", "dwt, linear"):  # linear: the search gets there
+            assert row["exact"]
+            assert row["found"] >= 0.97 * row["lipschitz"], row

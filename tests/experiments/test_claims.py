@@ -46,7 +46,7 @@ def test_every_verdict_can_come_out(effects: list[Effect], word: str, detail: st
     verdict = judge(effects)
     assert verdict.word == word
     if word == "no effect found":
-        assert verdict.detail.startswith("3 seeds, +0.17 [−3.83, +4.16]")
+        assert verdict.detail.startswith("3 seeds, `a` − `vit` +0.17 [−3.83, +4.16]")
     else:
         assert verdict.detail == detail
 

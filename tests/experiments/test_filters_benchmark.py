@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from experiments.benchmarks import filters
 from experiments.benchmarks.filters import (
+    CONTENDERS,
     PAGE,
     RECORD,
     Case,
@@ -20,6 +21,7 @@ from experiments.benchmarks.filters import (
     page_with,
     render,
 )
+from experiments.benchmarks.interleaved import Transform
 
 TINY = (
     Case("decimated", "db2", "periodization", 1, (1, 2, 16, 8)),
@@ -41,7 +43,8 @@ OPPONENTS = (
 @pytest.fixture(autouse=True)
 def _no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     # The real compiler is timed by the command itself; here it would take longer than the test.
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    eager = {**CONTENDERS, "wavevit compiled": CONTENDERS["wavevit"]}
+    monkeypatch.setattr(filters, "CONTENDERS", eager)
 
 
 def test_measures_and_records(
@@ -50,9 +53,7 @@ def test_measures_and_records(
     out = tmp_path / "filters.json"
     monkeypatch.setattr("sys.argv", ["filters", "--quick", "--threads", "1", "--out", str(out)])
     monkeypatch.setattr(benchmark, "__defaults__", (TINY,))
-    before = torch.get_num_threads()
     main()
-    assert torch.get_num_threads() == before
     cells = json.loads(out.read_text())["cells"]
     assert len(cells) == 2 * len(TINY)
     for index, cell in enumerate(cells):
@@ -69,28 +70,39 @@ def test_measures_and_records(
     ]
 
 
-def test_several_levels_are_timed_on_the_first_number_of_threads_only() -> None:
+def test_several_levels_are_timed_on_the_first_number_of_threads_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = {name: CONTENDERS[name] for name in ("clone", "wavevit")}  # each is a process
+    monkeypatch.setattr(filters, "CONTENDERS", few)
     cells = benchmark(Options(quick=True, threads=(1, 2)), TINY[2:4])["cells"]
     assert [(cell["level"], cell["threads"]) for cell in cells[::2]] == [(1, 1), (2, 1), (1, 2)]
 
 
-@pytest.mark.parametrize("wrong", [lambda x: (2 * x,), lambda x: (x[..., ::2],)])
-def test_wrong_coefficients_are_refused(monkeypatch: pytest.MonkeyPatch, wrong: object) -> None:
-    """Negative control: neither other values nor other shapes are timed."""
-    found = {"wavevit": lambda x: (x,), "wrong": wrong}
-    monkeypatch.setattr(filters, "contenders", lambda case, x: found)
-    with pytest.raises(ValueError, match="wrong: expected"):
+def _louder(case: Case) -> Transform:
+    return lambda x: tuple(2 * part for part in CONTENDERS["wavevit"](case)(x))
+
+
+def _mirrored(case: Case) -> Transform:
+    return lambda x: tuple(part.flip(-1) for part in CONTENDERS["wavevit"](case)(x))
+
+
+@pytest.mark.parametrize("wrong", [_louder, _mirrored])
+def test_wrong_coefficients_are_refused(
+    monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Case], Transform]
+) -> None:
+    """Negative control: neither other energies nor other places are timed."""
+    found = {"clone": CONTENDERS["clone"], "wavevit": CONTENDERS["wavevit"], "wrong": wrong}
+    monkeypatch.setattr(filters, "CONTENDERS", found)
+    with pytest.raises(ValueError, match="wrong: expected our coefficients"):
         benchmark(Options(quick=True, threads=(1,)), TINY[:1])
 
 
 def test_a_missing_library_is_said_and_left_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def missing(name: str) -> None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-    monkeypatch.setattr(filters, "import_module", missing)
-    assert set(contenders(TINY[0], torch.zeros(TINY[0].shape))) == {"wavevit", "wavevit compiled"}
+    monkeypatch.setattr(filters, "find_spec", lambda name: None)
+    assert not {"ptwt", "pytorch-wavelets"} & set(contenders())
     assert "ptwt is left out" in capsys.readouterr().out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections.abc import Iterator
@@ -98,6 +99,7 @@ FORWARD = [
     ("DTCWTForward", (), {"qshift": TREES, "include_scale": (False, True, False)}),
     ("DTCWTForward", (), {"qshift": TREES, "o_dim": 1, "ri_dim": 2}),
     ("ScatLayer", ("near_sym_b", "zero", 0.1, True), {}),
+    ("DTCWTForward", (), {"J": 1, "skip_hps": [0, 1], "include_scale": [1, 0, 1]}),
     ("ScatLayer", (), {}),
     ("ScatLayerj2", ("legall", "qshift_06", "symmetric", 0.1, True), {}),
     ("ScatLayerj2", (), {"qshift": "qshift_06"}),
@@ -203,8 +205,6 @@ def test_taps_in_a_compiled_graph_and_under_vmap() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda package: package.DTCWTForward(mode="periodic")(noise(1, 1, 8, 8)), "mode:"),
-        (lambda package: package.DTCWTForward(J=1, skip_hps=[0, 0])(noise(1, 1, 8, 8)), "skip_hps"),
         (lambda package: package.ScatLayer("near_sym_b_bp")(noise(1, 1, 8, 8)), "biort"),
         (lambda package: package.DWTForward(1, taps(2, 5))(noise(1, 1, 8, 8)), "dec_lo"),
     ],
@@ -213,6 +213,26 @@ def test_refused_here_alone(call, message: str) -> None:
     call(theirs)
     with pytest.raises(ValueError, match=message):
         call(compat)
+
+
+@pytest.mark.parametrize(
+    "mode", ["constant", "reflect", "replicate", "periodic", "periodization", "per"]
+)
+def test_other_names_of_modes_are_zeros_there_and_here(mode: str) -> None:
+    x = noise(1, 3, 12, 10)
+
+    def warned(make: Any) -> Any:
+        with pytest.warns(UserWarning, match="taken for 'zero'"):
+            return make(mode=mode)
+
+    classes = (functools.partial(compat.DTCWTForward, J=1), compat.DTCWTInverse, compat.ScatLayer)
+    forward, inverse, layer = map(warned, classes)
+    coefficients = theirs.DTCWTForward(J=1, mode=mode)(x)
+    close(forward(x), coefficients)
+    close(inverse(coefficients), theirs.DTCWTInverse(mode=mode)(coefficients))
+    close(layer(x), theirs.ScatLayer(mode=mode)(x))
+    with pytest.raises(ValueError, match="mode: expected one of"):
+        compat.DTCWTForward(mode="mirror")
 
 
 def test_periodization_of_less_than_a_filter_is_that_of_pywavelets() -> None:

@@ -185,6 +185,21 @@ def test_it_can_be_locked_at_no_loss() -> None:
     torch.testing.assert_close(plain(x), locked(x), rtol=1e-10, atol=1e-12)
 
 
+def test_a_fractional_lock_adds_the_half_pixel() -> None:
+    """Harmonics made on the pixels fold there, so half a pixel is not exact; a lock undoes it."""
+    kept = (torch.fft.fftfreq(32).abs() < 0.3).double()
+    x = torch.fft.ifft2(torch.fft.fft2(noise(2, 1, 32, 32)) * kept[:, None] * kept).real
+    model, half = model_of(), fourier_shift(x, (0.5, 0.5))
+    locked = wavevit.align(model, period=8, shift="fractional")
+
+    def error(tried: torch.nn.Module) -> float:
+        with torch.no_grad():
+            still = tried(x)
+            return float((tried(half) - still).norm() / still.norm())
+
+    assert error(locked) < 1e-9 < 1e-6 < error(model)
+
+
 @pytest.mark.parametrize("other", ["test_vit", "test_haar_pyramid"])
 def test_smoother_than_models_that_alias(other: str) -> None:
     """On photographs, random weights as initialised: half the condition number or less, and a

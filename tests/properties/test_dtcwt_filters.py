@@ -65,3 +65,44 @@ def test_printed_taps_alone_do_not_reconstruct() -> None:
     """Negative control: without the computed digits the taps are orthonormal to 1e-8 only."""
     low = np.array(_PRINTED["qshift_d"])
     assert abs(low @ low - 1) > 1e-9
+
+
+def design_error(taps: np.ndarray, cutoff: float) -> float:
+    """How far a Q-shift filter is from the minimum that its paper describes, 0 at the minimum.
+
+    The filter and its time reverse, interleaved, are one symmetric filter at twice the rate. Its
+    energy above `cutoff` times π is to be least; the gradient is compared with what orthonormality
+    and two zeros at ω = π leave free.
+    """
+    n = len(taps)
+    k, places = np.arange(n), np.arange(2 * n)
+    interleave = np.zeros((2 * n, n))
+    interleave[2 * k + 1, k] += 1
+    interleave[2 * n - 2 - 2 * k, k] += 1
+    lag = np.subtract.outer(places, places).astype(float)
+    # The integral of cos(lag ω) from the cutoff to π.
+    energy = np.where(lag == 0, np.pi * (1 - cutoff), 0)
+    energy[lag != 0] = -np.sin(lag[lag != 0] * np.pi * cutoff) / lag[lag != 0]
+    gradient = 2 * interleave.T @ energy @ interleave @ taps
+    sign = (-1.0) ** k
+    fixed = [sign, sign * k]
+    for m in range(0, n, 2):
+        ahead, behind = np.append(taps[m:], np.zeros(m)), np.append(np.zeros(m), taps[: n - m])
+        fixed.append(ahead + behind)
+    normals = np.array(fixed).T
+    free = gradient - normals @ np.linalg.lstsq(normals, gradient, rcond=None)[0]
+    return float(np.linalg.norm(free) / np.linalg.norm(gradient))
+
+
+@pytest.mark.parametrize("name", ["qshift_a", "qshift_b", "qshift_c", "qshift_d"])
+def test_qshift_taps_are_what_their_paper_designs(name: str) -> None:
+    """Two of the four are printed in no paper that we found: this is the check that they belong."""
+    taps = np.array(qshift_filter(name))
+    cutoffs = np.linspace(0.34, 0.36, 81)
+    best = min(cutoffs, key=lambda cutoff: design_error(taps, cutoff))
+    assert 0.345 <= best <= 0.3525
+    assert design_error(taps, best) < 0.01
+    # Negative controls: another cutoff, and the Q-shift filter that was designed otherwise.
+    assert design_error(taps, 0.4) > 0.1
+    other = np.array(qshift_filter("qshift_06"))
+    assert min(design_error(other, cutoff) for cutoff in cutoffs) > 0.1

@@ -1,4 +1,4 @@
-"""What the audit measures and judges by itself: singular values, bounds, verdicts."""
+"""What the audit judges by itself: bounds, verdicts, the shifts of its curves."""
 
 from __future__ import annotations
 
@@ -6,27 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from wavevit.auditing import METRICS, THRESHOLDS, Bound, parse_bounds
-from wavevit.auditing.jacobian import singular_values
 from wavevit.auditing.report import cell
 from wavevit.auditing.sections import curve_shifts, heat_shifts
 from wavevit.auditing.verdicts import verdict_of
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-@pytest.mark.parametrize("outputs", [3, 20])
-def test_singular_values_of_a_linear_map(outputs: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    matrix = torch.randn(outputs, 48, generator=generator, dtype=torch.float64)
-    image = torch.zeros(1, 3, 4, 4, dtype=torch.float64)
-    found = singular_values(lambda x: x.flatten(1) @ matrix.T, image, 5, rounds=40)
-    expected = torch.linalg.svdvals(matrix)[:5].tolist()
-    assert found == pytest.approx(expected, rel=1e-6)
-    few = singular_values(lambda x: x.flatten(1) @ matrix.T, image, 5, rounds=1)
-    assert all(a <= b * (1 + 1e-12) for a, b in zip(few, found, strict=True)), "lower bounds"
 
 
 def test_shifts_of_the_curves() -> None:
@@ -91,6 +77,28 @@ def continuity(value: float) -> dict[str, Any]:
 @pytest.mark.parametrize(("value", "grade"), [(10, "good"), (10.1, "fair"), (100.1, "poor")])
 def test_grades_change_at_their_thresholds(value: float, grade: str) -> None:
     assert verdict_of("continuity", continuity(value)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("percent", "grade", "words"),
+    [
+        (100, "good", "The class survives real shifts: no pair of crops"),
+        (99, "good", "survives real shifts: one pair in 100 of crops gets two classes"),
+        (89, "fair", "mostly survives real shifts: one pair in 9 of crops gets two classes"),
+        (80, "fair", "mostly survives real shifts: one pair in 5 of crops"),
+        (79, "poor", "often changes under real shifts: one pair in 5 of crops"),
+        (40, "poor", "often changes under real shifts: 60 % of the pairs of crops"),
+    ],
+)
+def test_consistency_in_words_with_how_sure_it_is(percent: float, grade: str, words: str) -> None:
+    crops = {"percent": percent, "low": percent - 8, "high": percent}
+    entry = measured(
+        c_cons={"percent": 100}, s_cons=crops, hp_cons={"percent": 9}, classes_seen=5, pictures=18
+    )
+    verdict = verdict_of("consistency", entry)
+    assert verdict.grade == grade
+    assert words in verdict.words
+    assert f"95 % interval {percent - 8} to {percent}" in verdict.words
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 from skimage.io import imread, imsave
 
 import wavevit
+from wavevit.auditing import Samples
 from wavevit.cli import main
 from wavevit.pictures import load_image, pyramid_mosaic
 from wavevit.wavelets import wavedec2
@@ -136,6 +138,52 @@ def test_audit_writes_its_files_and_keeps_the_bounds(
     assert "S-Cons: crops" in said.out
     assert [line.split()[1] for line in said.err.splitlines()] == ([broken] if broken else [])
     assert {path.name for path in (tmp_path / "there").iterdir()} == {"audit.html", "audit.json"}
+
+
+def test_the_command_and_the_function_find_the_same(tmp_path: Path) -> None:
+    main([*AUDIT, "--out", str(tmp_path)])
+    samples = Samples(
+        pictures=4,
+        sensitivity_pictures=2,
+        pairs_per_picture=1,
+        worst_pictures=1,
+        worst_radius=1,
+        jacobian_pictures=1,
+        jacobian_iterations=1,
+        singular_values=1,
+        jump_pictures=1,
+        jump_steps=2,
+    )
+    report = wavevit.audit("test_vit", size=32, samples=samples)
+    found = json.loads((tmp_path / "audit.json").read_text())
+    assert found | {"timings": {}} == report.record | {"timings": {}}
+
+
+def test_a_folder_of_all_sorts_is_audited_and_its_broken_files_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Mixed sizes, grey, alpha; one file that is no picture and one that breaks off."""
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    folder.mkdir()
+    for name, shape in (("a", (60, 90, 3)), ("b", (70, 40)), ("c", (50, 50, 4)), ("d", (200, 64))):
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        imsave(folder / f"{name}.png", pixels, check_contrast=False)
+    (folder / "e.jpg").write_text("no picture")
+    (folder / "f.png").write_bytes((folder / "a.png").read_bytes()[:500])
+    every = [*AUDIT, "--samples.pictures", "6", "--images", str(folder)]
+    main([*every, "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "2 pictures skipped:\n  e.jpg: UnidentifiedImageError" in said
+    assert "\n  f.png: " in said
+    images = json.loads((tmp_path / "audit.json").read_text())["images"]
+    assert images["used"] == ["a.png", "b.png", "c.png", "d.png"]
+    assert [item["name"] for item in images["skipped"]] == ["e.jpg", "f.png"]
+    assert "<b>2 pictures skipped:</b> e.jpg (" in (tmp_path / "audit.html").read_text()
+    for name in "abcd":
+        (folder / f"{name}.png").write_text("broken")
+    words = complaint(every, capsys)
+    assert words.startswith("wavevit: images: expected at least 4 readable pictures in ")
+    assert "got 0 of 6 candidates (6 skipped: a.png: UnidentifiedImageError" in words
 
 
 def test_audit_complains_before_it_measures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wavevit
-from wavevit.measure import local_lipschitz
+from wavevit.measure import jacobian_spectrum, local_lipschitz
 
 
 def test_linear_map_has_its_spectral_norm() -> None:
@@ -59,3 +59,39 @@ def test_training_mode_is_restored() -> None:
     assert model.training
     with pytest.raises(ValueError, match="iterations: expected an integer of at least 1"):
         local_lipschitz(model, torch.randn(1, 3, 32, 32), iterations=0)
+
+
+@pytest.mark.parametrize("outputs", [3, 20])
+def test_singular_values_of_a_linear_map(outputs: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(outputs, 48, generator=generator, dtype=torch.float64)
+    image = torch.zeros(1, 3, 4, 4, dtype=torch.float64)
+    found = jacobian_spectrum(lambda x: x.flatten(1) @ matrix.T, image, 5, rounds=40)
+    expected = torch.linalg.svdvals(matrix)[:5].tolist()
+    assert found.values == pytest.approx(expected, rel=1e-6)
+    few = jacobian_spectrum(lambda x: x.flatten(1) @ matrix.T, image, 5, rounds=1)
+    pairs = zip(few.values, found.values, strict=True)
+    assert all(a <= b * (1 + 1e-12) for a, b in pairs), "lower bounds"
+
+
+def test_one_steep_direction_is_told_from_many() -> None:
+    image = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
+    steep = torch.diag(torch.tensor([9.0, 1, 1, 1], dtype=torch.float64))
+    for matrix, ratio in ((steep, 9.0), (torch.eye(4, dtype=torch.float64), 1.0)):
+        values = jacobian_spectrum(lambda x, m=matrix: x.flatten(1) @ m, image, 2, rounds=30).values
+        assert values[0] / values[1] == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image": torch.zeros(2, 1, 2, 2)}, "image: expected one image"),
+        ({"count": 0}, "count: expected an integer of at least 1"),
+        ({"rounds": 0}, "rounds: expected an integer of at least 1"),
+    ],
+)
+def test_what_has_no_spectrum_is_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        jacobian_spectrum(
+            **{"model": lambda x: x, "image": torch.zeros(1, 1, 2, 2), "count": 1} | arguments
+        )

@@ -62,6 +62,27 @@ def test_vit_small_is_the_published_size() -> None:
     assert found.parameters == 22_050_664
 
 
+def test_swin_tiny_by_hand() -> None:
+    """Windows of 7 x 7 tokens; 4.5 GMAC and 28 M parameters in Liu et al. 2021."""
+    found = cost(wavevit.create_model("swin_tiny"), torch.zeros(1, 3, 224, 224))
+    expected = 56**2 * 48 * 96
+    for stage, depth in enumerate((2, 2, 6, 2)):
+        tokens, dim = (56 >> stage) ** 2, 96 << stage
+        if stage:
+            expected += tokens * (2 * dim) * dim  # four tokens of half the channels, merged
+        expected += depth * (12 * tokens * dim**2 + 2 * tokens * 49 * dim)
+    assert found.macs == expected + 768 * 1000
+    assert found.macs / 1e9 == pytest.approx(4.5, abs=0.05)
+
+
+def test_einsum_is_counted_and_pointwise_work_is_not() -> None:
+    weight = torch.zeros(7, 3)
+    found = cost(lambda x: torch.einsum("bchw,dc->bdhw", x, weight), torch.zeros(2, 3, 4, 5))
+    assert found.macs == found.macs_by_kind["matmul"] == 4 * 5 * 3 * 7
+    assert found.parameters == 0  # a callable has none
+    assert cost(lambda x: x.exp() + x, torch.zeros(2, 3, 4, 5)).macs == 0
+
+
 def test_latency_is_relative_to_the_reference() -> None:
     models = {"one": nn.Identity(), "two": Function(lambda x: x @ x)}
     ratios = latency_ratios(models, torch.zeros(1, 1, 8, 8), "one", rounds=3)

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.layers.tokenizers import PatchTokenizer
+from wavevit.layers.tokenizers import OverlapTokenizer, PatchTokenizer
 from wavevit.measure import aliasing_norm, frame_bounds
+from wavevit.measure.extremes import extreme_squares
 from wavevit.wavelets import dwt2
 
 
@@ -101,3 +102,53 @@ def test_no_stride_no_aliasing_and_fewer_channels_than_pixels_no_lower_bound() -
 def test_what_has_no_such_figures_is_refused(tokenize, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         frame_bounds(tokenize, stride=2, in_chans=1)
+
+
+def overlapping(dim: int, border: str):
+    torch.manual_seed(0)
+    model = OverlapTokenizer(1, dim, 4, border).double().requires_grad_(False)
+    return lambda x: model(x).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("border", ["zeros", "circular"])
+def test_borders_are_looked_at_whole_and_iteration_gets_near(border: str) -> None:
+    """A circle's figures are those of the whole matrix too; without one there is no other way."""
+    tokenize, size = overlapping(20, border), (1, 24, 16)
+    images = torch.eye(24 * 16, dtype=torch.float64).reshape(-1, *size)
+    matrix = (tokenize(images) - tokenize(torch.zeros_like(images[:1]))).flatten(1)
+    squares = torch.linalg.svdvals(matrix).square()
+    low, high = float(squares.min()), float(squares.max())
+    found = frame_bounds(
+        tokenize, stride=4, in_chans=1, tokens=(6, 4), circular=border == "circular"
+    )
+    assert found.exact
+    assert found.method == ("circle" if border == "circular" else "dense")
+    assert (found.lower, found.upper) == pytest.approx((low, high), rel=1e-6)
+    iterated = extreme_squares(tokenize, size, dense=0)
+    assert iterated.method == "lanczos"
+    assert iterated.upper == pytest.approx(high, rel=1e-9)
+    assert low * (1 - 1e-9) <= iterated.lower <= low + iterated.residuals[0]
+
+
+def test_larger_images_with_borders_are_iterated_and_say_so() -> None:
+    """Reached from inside: within the residuals of the truth, which a circle encloses."""
+    zeros = frame_bounds(
+        overlapping(20, "zeros"), stride=4, in_chans=1, tokens=(17, 17), circular=False
+    )
+    assert (zeros.method, zeros.exact) == ("lanczos", False)
+    assert zeros.residuals[1] < 1e-6
+    around = frame_bounds(overlapping(20, "circular"), stride=4, in_chans=1, tokens=(18, 18))
+    assert 0.98 * around.upper < zeros.upper <= around.upper
+    assert (
+        frame_bounds(overlapping(3, "zeros"), stride=4, in_chans=1, tokens=17, circular=False).lower
+        == 0
+    )  # fewer numbers out than in: known without looking
+
+
+def test_what_is_not_affine_is_refused_with_borders_too() -> None:
+    with pytest.raises(ValueError, match="affine"):
+        frame_bounds(
+            lambda x: F.avg_pool2d(x, 2).abs(), stride=2, in_chans=1, tokens=4, circular=False
+        )
+    with pytest.raises(ValueError, match="affine"):
+        frame_bounds(lambda x: F.avg_pool2d(x, 2).abs(), stride=2, in_chans=1, tokens=4)

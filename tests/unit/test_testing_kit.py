@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor
 
+import wavevit
 from wavevit.testing import (
+    NETWORK_TOLERANCES,
     assert_continuous,
     assert_lipschitz,
     assert_perfect_reconstruction,
@@ -49,7 +51,11 @@ def test_a_stride_with_aliases_is_seen_to_fail_at_its_smallest_shift() -> None:
         return x[..., ::2, ::2]
 
     assert_shift_equivariant(strided, IMAGES, [(2, 4)])
-    with pytest.raises(AssertionError, match=r"not equivariant: a circular shift by \(0, 1\)"):
+    with pytest.raises(
+        AssertionError,
+        match=r"not equivariant: a circular shift by \(0, 1\) .* image 0 of 3, cut to 2 x 2 "
+        r"pixels, by \d\.\d+e.\d+, allowed 1\.0e-09\. See it again: .*images\[0:1, :, :2, :2\]",
+    ):
         assert_shift_equivariant(strided, IMAGES, [(3, 5), (0, 1), (2, 2)])
     with pytest.raises(AssertionError, match="expected maps"):
         assert_shift_equivariant(lambda x: x.mean(dim=(2, 3)), IMAGES, [(0, 1)])
@@ -132,3 +138,58 @@ def test_drawn_wavelets_are_what_was_asked_for(wavelet: str, x: Tensor) -> None:
 def test_drawn_backbones_run(model: torch.nn.Module) -> None:
     with torch.no_grad():
         assert model(noise(1, 1, 32, 32)).shape == (1, 3)
+
+
+def test_the_smallest_image_found_is_told_and_shows_it_again() -> None:
+    """Cut down to the smallest that fails; a model of one size keeps the whole one."""
+
+    def corner(x: Tensor) -> Tensor:
+        return x[..., 0, 0]
+
+    def fixed(x: Tensor) -> Tensor:
+        if x.shape[-1] != 16:
+            raise RuntimeError("16 pixels only")
+        return corner(x)
+
+    for model, words, example in (
+        (corner, r"cut to 1 x 2 pixels", "images[0:1, :, :1, :2]"),
+        (fixed, r"image \d of 3 by", None),
+    ):
+        wide = IMAGES[..., :8, :] if model is corner else IMAGES
+        with pytest.raises(AssertionError, match=words) as caught:
+            assert_shift_invariant(model, wide, [(0, 3), (0, 1)])
+        assert "a circular shift by (0, 1)" in str(caught.value)
+        if example is not None:
+            index = str(caught.value).split("images[")[1].split("]")[0]
+            small = eval(f"wide[{index}]")
+            assert not torch.allclose(corner(torch.roll(small, (0, 1), (-2, -1))), corner(small))
+
+
+def test_a_hypothesis_failure_prints_the_line_that_makes_the_images() -> None:
+    @settings(database=None, max_examples=50, print_blob=False)
+    @given(x=images())
+    def broken(x: Tensor) -> None:
+        assert x.shape[-1] < 3
+
+    with pytest.raises(AssertionError) as caught:
+        broken()
+    notes = "\n".join(caught.value.__notes__)
+    line = next(line for line in notes.splitlines() if line.startswith("images = "))
+    made = eval(line.removeprefix("images = "), {"torch": torch})
+    assert made.shape == (2, 2, 1, 3)  # the smallest
+    assert made.dtype == torch.float64
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_networks_have_a_tolerance_for_each_dtype(dtype: torch.dtype) -> None:
+    """A locked pyramid passes in each, a plain one (control) in none."""
+    assert dtype in NETWORK_TOLERANCES
+    torch.manual_seed(0)
+    plain = wavevit.create_model("test_haar_pyramid", img_size=32, in_chans=2).to(dtype).eval()
+    locked = wavevit.align(plain)
+    x = noise(2, 2, 32, 32).to(dtype)
+    assert_shift_invariant(locked, x, [(0, 1), (5, 7)])
+    with pytest.raises(AssertionError, match="not invariant"):
+        assert_shift_invariant(plain, x, [(0, 1), (5, 7)])
+    with pytest.raises(ValueError, match=r"dtype: expected one of torch\.float64"):
+        assert_shift_invariant(locked, x.int(), [(0, 1)])

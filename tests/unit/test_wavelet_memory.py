@@ -19,6 +19,7 @@ from wavevit.wavelets import (
     idwt2,
     iswt2,
     iwavepacket2,
+    scattering2,
     swt2,
     wavedec2,
     wavepacket2,
@@ -107,6 +108,41 @@ def test_output_and_one_level(name: str, kernel: bool) -> None:
     function, output, level = LONGER[name]
     with kernels(kernel):
         assert peak(function) <= output + level + (0.05 if kernel else 2 * PIECE)
+
+
+HALF = IMAGES.half()
+CHANNELS_LAST = IMAGES.contiguous(memory_format=torch.channels_last)
+SCATTERED = scattering2(IMAGES[:1]).numel() / IMAGES[:1].numel()
+# Second magnitudes start from six maps of a quarter of the pixels, each four times redundant.
+SECOND = 6.0
+WIDER = {
+    "dwt2, half": (lambda: dwt2(HALF), 0.5, 0.5),
+    "dwt2 db4, half": (lambda: dwt2(HALF, "db4"), 0.5, 0.5),
+    "wavedec2, half": (lambda: wavedec2(HALF, level=3), 0.5, 0.5),
+    "dwt2, channels last": (lambda: dwt2(CHANNELS_LAST), 1, 1),
+    "scattering2": (lambda: scattering2(IMAGES), SCATTERED, SECOND),
+}
+
+
+@pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "plain"])
+@pytest.mark.parametrize("name", WIDER)
+def test_output_and_one_level_of_what_is_wider_inside(name: str, kernel: bool) -> None:
+    """Float32 inside half precision, four halves of a butterfly, magnitudes of magnitudes."""
+    function, output, level = WIDER[name]
+    with kernels(kernel):
+        assert peak(function) <= output + level
+
+
+@pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "plain"])
+def test_levels_that_are_derived_share_one_result(kernel: bool) -> None:
+    leaf = IMAGES[:, :2].clone().requires_grad_()
+
+    def two_levels() -> torch.Tensor:
+        with torch.enable_grad():
+            return swt2(leaf, "db4", 2)
+
+    with kernels(kernel):  # of a quarter of the images: eight, and four of one level
+        assert 4 * peak(two_levels) <= 8 + 4 + (0.2 if kernel else 8 * PIECE)
 
 
 def test_a_convolution_takes_more() -> None:

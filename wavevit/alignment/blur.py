@@ -91,9 +91,16 @@ def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
 
     Parameters and their names stay what they were.
 
+    Args:
+        model: any module; changed in place.
+        boundary: of the low-pass, see `LowPass`.
+
     Returns:
         The names of the modules reached. Decimations by slicing and reshaping (Swin's merging in
         timm) cannot be seen from outside.
+
+    Raises:
+        ValueError: an unknown boundary, or a bare `nn.MaxPool2d`, which has no parent.
     """
     reached = []
     for name, module in list(model.named_modules()):

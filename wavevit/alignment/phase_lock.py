@@ -72,6 +72,9 @@ def phase_of(
 
     Returns:
         A `Phase`.
+
+    Raises:
+        ValueError: an unknown boundary or kind of shift, or a period that does not fit.
     """
     check_choice("boundary", boundary, BOUNDARIES)
     check_choice("shift", shift, SHIFTS)

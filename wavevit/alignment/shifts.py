@@ -13,9 +13,12 @@ __all__ = ["cell_centres", "fourier_shift", "place_map", "roll_images"]
 
 
 def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
-    """torch.roll with a shift of its own for each image, ``shift`` (B, 2) of rows and columns.
+    """`torch.roll` with a shift of its own for each image.
 
-    With `mirror`, what enters is the image's own border, mirrored, and not its other side.
+    Args:
+        x: images (B, C, H, W).
+        shift: (B, 2) whole pixels, rows and columns.
+        mirror: what enters is the image's own border, mirrored, and not its other side.
     """
     batch, channels, height, width = x.shape
 

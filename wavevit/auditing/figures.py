@@ -73,7 +73,12 @@ def _shift_label(shift: float) -> str:
 
 def sensitivity_panels(found: Found) -> list[tuple[str, str]]:
     """Title and SVG for each shift model; all have the same vertical axis."""
-    every = [v for f in found.values() for kind in _KINDS for v in f[kind]["values"]]
+    every = [
+        value + 1.96 * error  # with the bands
+        for f in found.values()
+        for kind in _KINDS
+        for value, error in zip(f[kind]["values"], f[kind]["stderr"], strict=True)
+    ]
     top = 1.08 * max(*every, 1e-3)
     panels = []
     for kind, title in _KINDS.items():

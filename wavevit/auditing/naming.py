@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from wavevit.alignment import METHODS
-from wavevit.checks import check_choice, fail, nearest, require_extra
+from wavevit.checks import check_choice, fail, nearest
+from wavevit.interop.timm_import import import_timm
 from wavevit.models import create_model, list_models
 
 __all__ = ["SYNTAX", "model_of", "split_method"]
@@ -67,18 +68,25 @@ def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> tup
 
 
 def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
-    timm: Any = require_extra("timm", "timm")
+    timm: Any = import_timm()
     if not timm.is_model(name.partition(".")[0]):
         close = nearest(name, timm.list_models())
         fail("model", f"a model of timm's (nearest: {', '.join(close) or 'none'})", repr(name))
     arguments: dict[str, Any] = {} if size is None else {"img_size": size}
     try:
-        model: nn.Module = timm.create_model(name, pretrained=pretrained, **arguments)
-    except TypeError as error:
-        if "img_size" not in str(error):
+        try:
+            model: nn.Module = timm.create_model(name, pretrained=pretrained, **arguments)
+        except TypeError as error:
+            if "img_size" not in str(error):
+                raise
+            # A network of convolutions takes any size, and no such argument.
+            model = timm.create_model(name, pretrained=pretrained)
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
             raise
-        # A network of convolutions takes any size, and no such argument.
-        model = timm.create_model(name, pretrained=pretrained)
+        # No network, none published, or of another shape: one line is enough to see which.
+        expected = f"weights that timm can fetch for {name}"
+        fail("pretrained", expected, " ".join(f"{type(error).__name__}: {error}".split())[:300])
     return model
 
 

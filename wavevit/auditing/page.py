@@ -18,6 +18,7 @@ from wavevit.auditing.metrics import METRICS
 from wavevit.auditing.report import cell
 from wavevit.auditing.sections import HEAT_KINDS
 from wavevit.auditing.style import PAGE_STYLE, line_styles
+from wavevit.auditing.verdicts import pictures
 
 if TYPE_CHECKING:
     from wavevit.auditing.report import AuditReport
@@ -49,7 +50,9 @@ ul.verdicts b { display: block; overflow-wrap: anywhere; }
 li.good { border-color: #009E73 !important; } li.fair { border-color: #E69F00 !important; }
 li.poor { border-color: #D55E00 !important; }
 ul.verdicts small { color: var(--soft); font-weight: normal; }
+ul.four { grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
 td.best { font-weight: 600; }
+.scroll th:first-child, .scroll td:first-child { position: sticky; left: 0; background: #fff; }
 th.model { white-space: normal; min-width: 5.5rem; max-width: 12rem; }
 td:first-child { white-space: normal; min-width: 9.5rem; }
 td small { color: var(--soft); }
@@ -69,6 +72,8 @@ p.heat-name { margin: .7rem 0 .2rem; font-size: .92rem; overflow-wrap: anywhere;
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; font-size: .92rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; }
+  table { font-size: .72rem; } th, td { padding: .35rem .16rem; } th.model { min-width: 0; }
+  td:first-child { min-width: 5.4rem; max-width: 5.4rem; }
   main { padding: 1.2rem 1rem 3rem; } h1 { font-size: 1.4rem; } }
 """
 )
@@ -226,7 +231,7 @@ def _notes(record: Mapping[str, Any]) -> str:
     skipped = record["images"]["skipped"]
     if skipped:
         listed = html.escape("; ".join(f"{s['name']} ({s['reason']})" for s in skipped))
-        notes.append(f"<b>{len(skipped)} picture(s) skipped:</b> {listed}.")
+        notes.append(f"<b>{len(skipped)} {pictures(len(skipped))} skipped:</b> {listed}.")
     return "".join(f'<p class="aside">{note}</p>' for note in notes)
 
 
@@ -250,7 +255,9 @@ def _section(name: str, report: AuditReport) -> str:
         klass = f' class="{grade}"' if grade else ""
         words = _unbroken(entry["verdict"])
         items.append(f"<li{klass}><b>{_name(model)}{word}</b>{words}</li>")
-    verdicts = f'<ul class="verdicts">{"".join(items)}</ul>'
+    # Four in rows of two: three and one looks as if one were missing.
+    four = " four" if len(items) == 4 else ""
+    verdicts = f'<ul class="verdicts{four}">{"".join(items)}</ul>'
     content = drawn + verdicts
     if drawn and name in _SINGLE:  # one panel leaves room for the words
         content = f'<div class="beside"><div>{drawn}</div>{verdicts}</div>'

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from wavevit.auditing.metrics import METRICS, Bound
+from wavevit.auditing.verdicts import pictures
 from wavevit.checks import check_choice
 
 __all__ = ["AuditReport", "cell"]
@@ -84,7 +85,7 @@ class AuditReport:
             lines.append(f"  {name + ':':13s} {entry['verdict']}")
         skipped = self.record["images"]["skipped"]
         if skipped:
-            lines += ["", f"{len(skipped)} picture(s) skipped:"]
+            lines += ["", f"{len(skipped)} {pictures(len(skipped))} skipped:"]
             lines += [f"  {item['name']}: {item['reason']}" for item in skipped]
         return "\n".join(lines)
 

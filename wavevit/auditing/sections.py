@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavevit.auditing.jacobian import singular_values
 from wavevit.auditing.samples import Samples
 from wavevit.auditing.targets import Target
 from wavevit.measure import (
@@ -21,6 +20,7 @@ from wavevit.measure import (
     center_crop,
     cost,
     effective_rank,
+    jacobian_spectrum,
     jump_scan,
     local_lipschitz,
     peak_activation_bytes,
@@ -104,7 +104,8 @@ def _consistency(scene: Scene) -> dict[str, Any]:
             seed=scene.seed,
             batch_size=BATCH,
         )
-        found[name] = _fields(result)
+        low, high = result.interval
+        found[name] = _fields(result) | {"low": low, "high": high}
     return found
 
 
@@ -190,11 +191,11 @@ def _continuity(scene: Scene) -> dict[str, Any]:
     result = local_lipschitz(
         target.embed, images, iterations=samples.jacobian_iterations, seed=scene.seed
     )
-    values = singular_values(target.embed, images[:1], samples.singular_values, seed=scene.seed)
+    spectrum = jacobian_spectrum(target.embed, images[:1], samples.singular_values, seed=scene.seed)
     return _fields(result) | {
         "median_absolute": result.median_absolute,
         "median_relative": result.median_relative,
-        "singular_values": list(values),
+        "singular_values": list(spectrum.values),
     }
 
 

@@ -206,8 +206,13 @@ def _folder(source: str, **options: Any) -> Path:
     hub = require_extra("huggingface_hub", "hub")
     try:
         found = hub.snapshot_download(source, allow_patterns=[_CONFIG, _WEIGHTS], **options)
-    except (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError) as error:
-        fail("source", "a folder, or a repository 'owner/name' of the Hub", error)
+    except (
+        hub.errors.RepositoryNotFoundError,
+        hub.errors.RevisionNotFoundError,
+        hub.errors.LocalEntryNotFoundError,  # no network, and not in the cache
+    ) as error:
+        expected = "a folder, or a repository 'owner/name' of the Hub"
+        fail("source", expected, " ".join(str(error).split()))
     return Path(found)
 
 

@@ -8,7 +8,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from wavevit.checks import check_choice, fail, require_extra
+from wavevit.checks import check_choice, fail
+from wavevit.interop.timm_import import import_timm
 from wavevit.interop.timm_registry import register
 from wavevit.models import Backbone
 
@@ -90,7 +91,7 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         Equal outputs to 1e-4 for ``vit_*_patch16``, ``swin_*``, ``pvt_v2_*`` and
         ``mvitv2_tiny`` (tests/parity/test_timm.py).
     """
-    timm = require_extra("timm", "timm")
+    timm = import_timm()
     source = timm_model
     if isinstance(source, str):
         source = cast("nn.Module", timm.create_model(source, pretrained=True))

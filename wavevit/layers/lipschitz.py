@@ -22,10 +22,12 @@ __all__ = [
     "GELU_CONSTANT",
     "BoundedLinear",
     "BranchGain",
+    "LipschitzConstant",
     "LipschitzStep",
     "NoLipschitzBound",
     "bound_linear_maps",
     "convolution_norm",
+    "lipschitz_at",
     "lipschitz_of",
     "matrix_of",
     "spectral_norm",
@@ -62,6 +64,20 @@ class NoLipschitzBound(ValueError):
 
 
 @dataclass(frozen=True)
+class LipschitzConstant:
+    """What no difference of outputs divided by that of inputs exceeds, for images of one size.
+
+    Attributes:
+        value: of Euclidean norms.
+        exact: True if no smaller number would do: the operator norm of what is linear. False for
+            an upper bound.
+    """
+
+    value: float
+    exact: bool
+
+
+@dataclass(frozen=True)
 class LipschitzStep:
     """One step from the pixels on: ``bound`` after it is ``factor · (bound before) + plus``.
 
@@ -70,12 +86,15 @@ class LipschitzStep:
         factor: what the step multiplies a difference of two images with, at most.
         plus: what a second way from the pixels adds (injected details), else 0.
         bound: of everything up to here, change of the output over change of the pixels.
+        exact: no smaller factor would do for this step. What two exact steps make of each other
+            is an upper bound all the same.
     """
 
     name: str
     factor: float
     plus: float
     bound: float
+    exact: bool = False
 
 
 def spectral_norm(weight: Tensor) -> float:
@@ -83,22 +102,26 @@ def spectral_norm(weight: Tensor) -> float:
     return float(torch.linalg.matrix_norm(weight.detach().double(), ord=2).max())
 
 
-def wavelet_norm(wavelet: str, sides: tuple[int, int], level: int = 1) -> float:
+def wavelet_norm(
+    wavelet: str, sides: tuple[int, int], level: int = 1, way: str = "analysis"
+) -> float:
     """What no decimated transform of a map with these sides exceeds, periodization at the borders.
+
+    The way back, ``"synthesis"``, to an odd side drops the last row and lengthens nothing by it.
 
     Axis by axis, level by level: exact for orthogonal filters on even sides, which keep every
     length. An odd side repeats its last row, which counts twice then.
     """
-    norm, along = 1.0, _bank_norm(wavelet)
+    norm, along = 1.0, _bank_norm(wavelet, way)
     for _ in range(level):
         for side in sides:
-            norm *= along * math.sqrt(1 + side % 2)
+            norm *= along * (math.sqrt(1 + side % 2) if way == "analysis" else 1.0)
         sides = (-(-sides[0] // 2), -(-sides[1] // 2))
     return norm
 
 
 @functools.cache
-def _bank_norm(wavelet: str) -> float:
+def _bank_norm(wavelet: str, way: str) -> float:
     """Operator norm of one decimated step along one axis, on a circle of any even length.
 
     The squared length of what the step makes of a wave is a trigonometric polynomial in its
@@ -108,11 +131,17 @@ def _bank_norm(wavelet: str) -> float:
     bank = filter_bank(wavelet)
     if bank.orthogonal:
         return 1.0
-    taps = torch.tensor([bank.dec_lo, bank.dec_hi], dtype=torch.float64)
+    pair = (bank.dec_lo, bank.dec_hi) if way == "analysis" else (bank.rec_lo, bank.rec_hi)
+    taps = torch.tensor(pair, dtype=torch.float64)
     phases = taps.unflatten(1, (-1, 2)).mT  # (2 bands, 2 phases, L / 2)
     waves = torch.fft.fft(phases, n=512 * bank.length).permute(2, 0, 1)
     largest = float(torch.linalg.matrix_norm(waves, ord=2).max())
     return largest / math.sqrt(math.cos(math.pi / 512))
+
+
+def _refuse_hooks(module: nn.Module) -> None:
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise NoLipschitzBound(module, "has hooks that may change what goes in or comes out")
 
 
 def lipschitz_of(module: nn.Module, tokens: int | None = None) -> float:
@@ -130,8 +159,7 @@ def lipschitz_of(module: nn.Module, tokens: int | None = None) -> float:
         Not exceeded on any pair that a search has found, reached by linear layers and by GELU
         (tests/properties/test_certified_laws.py).
     """
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise NoLipschitzBound(module, "has hooks that may change what goes in or comes out")
+    _refuse_hooks(module)
     declared = getattr(module, "lipschitz_bound", None)
     if declared is not None:
         return declared(tokens)
@@ -154,6 +182,29 @@ def lipschitz_of(module: nn.Module, tokens: int | None = None) -> float:
             gain = 1.0 if module.weight is None else float(module.weight.detach().abs().max())
             return gain / math.sqrt(module.eps)
     raise NoLipschitzBound(module, "declares no Lipschitz constant")
+
+
+def lipschitz_at(module: nn.Module, size: tuple[int, int]) -> LipschitzConstant:
+    """The constant of a module that images go into, for images of `size`.
+
+    Args:
+        module: one that declares it (``constant_at(size)``, as tokenizers do), else as for
+            `lipschitz_of`.
+        size: rows and columns in pixels.
+
+    Raises:
+        NoLipschitzBound: it has none, or declares none.
+
+    Guarantees:
+        As `lipschitz_of`; where exact, the largest singular value of the whole matrix
+        (tests/properties/test_tokenizer_constants.py).
+    """
+    declared = getattr(module, "constant_at", None)
+    if declared is None:
+        return LipschitzConstant(lipschitz_of(module), exact=False)
+    _refuse_hooks(module)
+    found: LipschitzConstant = declared(size)
+    return found
 
 
 def convolution_norm(conv: nn.Conv2d) -> float:

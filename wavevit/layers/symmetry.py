@@ -6,13 +6,15 @@ part says it once, where the part is defined.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
-from torch import nn
+from torch import Tensor, nn
 
-from wavevit.layers.lipschitz import NoLipschitzBound
+from wavevit.layers.lipschitz import LipschitzConstant, NoLipschitzBound
 
 __all__ = ["Part", "Symmetry"]
 
@@ -68,6 +70,11 @@ class Part(nn.Module):
     any_size = False
     unbounded = "declares no Lipschitz constant"
 
+    @property
+    def stride(self) -> int:
+        """Of a tokenizer: pixels per token."""
+        return self.symmetry.period or 1
+
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """What no difference of outputs divided by that of inputs exceeds (Euclidean norms).
 
@@ -78,3 +85,29 @@ class Part(nn.Module):
             NoLipschitzBound: the part has no such constant.
         """
         raise NoLipschitzBound(self, self.unbounded)
+
+    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
+        """Of a tokenizer: the same for images of one size, and whether it is exact.
+
+        Args:
+            size: rows and columns in pixels, which the stride divides.
+
+        Raises:
+            NoLipschitzBound: the part has no such constant.
+        """
+        return LipschitzConstant(self.lipschitz_bound(), exact=False)
+
+    def in_float64(self) -> Self:
+        """A copy whose figures can be computed to float64's rounding, on the CPU."""
+        return copy.deepcopy(self).double().cpu().requires_grad_(False)
+
+    def linear_part(self, x: Tensor) -> Tensor:
+        """Of a tokenizer: what it does to images before the first step that is not linear.
+
+        Args:
+            x: images (B, C, H, W), sides divisible by the stride.
+
+        Returns:
+            (B, D', H/P, W/P); of finer maps, all numbers that belong to a token are its channels.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is no tokenizer")

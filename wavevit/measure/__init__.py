@@ -16,6 +16,7 @@ from wavevit.measure.equivariance import (
     adversarial_shift_accuracy,
     equivariance_error,
 )
+from wavevit.measure.jacobian import JacobianSpectrum, jacobian_spectrum
 from wavevit.measure.jumps import PATHS, JumpScan, jump_scan
 from wavevit.measure.memory import growth_exponent, peak_activation_bytes
 from wavevit.measure.scale import ScaleSensitivity, scale_sensitivity
@@ -31,6 +32,7 @@ from wavevit.measure.shift import (
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, shifted
 from wavevit.measure.spectrum import AliasingNorm, FrameBounds, aliasing_norm, frame_bounds
 from wavevit.measure.ties import TieSlope, tie_slope
+from wavevit.measure.tokenizers import TokenizerBounds, tokenizer_bounds
 from wavevit.measure.vocabulary import EffectiveRank, NTermError, effective_rank, n_term_error
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "EffectiveRank",
     "EquivarianceError",
     "FrameBounds",
+    "JacobianSpectrum",
     "JumpScan",
     "LocalLipschitz",
     "NTermError",
@@ -54,6 +57,7 @@ __all__ = [
     "ShiftSensitivity",
     "TieSlope",
     "TokenTurnover",
+    "TokenizerBounds",
     "adversarial_shift_accuracy",
     "aliasing_norm",
     "attention_distance",
@@ -65,6 +69,7 @@ __all__ = [
     "fourier_shift",
     "frame_bounds",
     "growth_exponent",
+    "jacobian_spectrum",
     "jump_scan",
     "latency_ratios",
     "local_lipschitz",
@@ -78,4 +83,5 @@ __all__ = [
     "tie_slope",
     "token_change",
     "token_turnover",
+    "tokenizer_bounds",
 ]

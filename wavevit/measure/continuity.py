@@ -60,6 +60,9 @@ def local_lipschitz(
     Returns:
         A `LocalLipschitz`.
 
+    Raises:
+        ValueError: images of another shape, or no iteration.
+
     Guarantees:
         The exact spectral norm for a linear map, as the iterations grow
         (tests/unit/test_measure_continuity.py). *Not* a bound on any ball around the image.

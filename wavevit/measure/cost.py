@@ -108,20 +108,20 @@ class _WaveletCounter(TorchFunctionMode):
         return result
 
 
-def cost(model: nn.Module, images: Tensor) -> Cost:
+def cost(model: Callable[[Tensor], Any], images: Tensor) -> Cost:
     """Counts one forward pass.
 
     Args:
-        model: any module.
+        model: any module, or any callable, which has no parameters then.
         images: (B, C, H, W); the figures are per image.
 
     Returns:
         A `Cost`.
 
     Guarantees:
-        Equal to hand counts for a linear layer, a convolution, attention and a DWT
-        (tests/unit/test_measure_cost.py), and for the undecimated transform, the dual tree and
-        scattering (tests/unit/test_cost_wavelets.py). One MAC is two of torch's FLOPs.
+        Equal to hand counts for a linear layer, a convolution, attention, einsum, a DWT, a ViT-S
+        and a Swin-T (tests/unit/test_measure_cost.py), and for the undecimated transform, the dual
+        tree and scattering (tests/unit/test_cost_wavelets.py). One MAC is two of torch's FLOPs.
     """
     # Fused attention is invisible to the counter on the CPU; the plain one is two products.
     counter = FlopCounterMode(display=False, custom_mapping=_FFTS)
@@ -142,7 +142,8 @@ def cost(model: nn.Module, images: Tensor) -> Cost:
         "wavelet": wavelets.macs // batch,
         "fft": fft // 2 // batch,
     }
-    parameters = sum(p.numel() for p in model.parameters())
+    own = model.parameters() if isinstance(model, nn.Module) else ()
+    parameters = sum(p.numel() for p in own)
     return Cost(parameters, sum(kinds.values()), kinds)
 
 
@@ -166,6 +167,9 @@ def latency_ratios(
 
     Returns:
         Ratio by name, without unit.
+
+    Raises:
+        ValueError: no round.
     """
     check_at_least("rounds", rounds, 1)
     seconds: dict[str, list[float]] = {name: [] for name in models}

@@ -89,6 +89,9 @@ def shift_consistency(
     Returns:
         A `ShiftConsistency`, in percent.
 
+    Raises:
+        ValueError: an unknown shift model, no pair, or windows too small for the shifts.
+
     Source:
         Zhang 2019 (S-Cons), Chaman & Dokmanic 2021 (C-Cons), Michaeli et al. 2023 (half-pixel).
     """
@@ -193,10 +196,17 @@ def shift_sensitivity(
 
 
 def token_change(before: Tensor, after: Tensor) -> Tensor:
-    """Relative change of each token, (B, D, h, w) maps to (B, h, w).
+    """Relative change of each token.
 
     The maps are first laid over each other by the whole-token roll that fits best: a shift that
     merely permutes the tokens counts as no change at all.
+
+    Args:
+        before: maps (B, D, h, w).
+        after: the same, of the shifted images.
+
+    Returns:
+        (B, h, w), as a share of the root mean square norm of a token.
     """
     height, width = before.shape[-2:]
     scale = before.square().sum(1).mean(dim=(1, 2), keepdim=True).sqrt()
@@ -256,6 +266,12 @@ def token_turnover(
         crop_size: side of the crop in pixels, for ``"crop"``.
         threshold: relative change from which a token counts as changed.
         batch_size: images at a time.
+
+    Returns:
+        A `TokenTurnover`, in percent.
+
+    Raises:
+        ValueError: an unknown shift model, or tokens that are no map.
     """
     check_choice("kind", kind, SHIFT_MODELS)
     size = _crop_size(images, crop_size, kind)

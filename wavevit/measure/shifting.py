@@ -19,7 +19,12 @@ SHIFT_MODELS = ("circular", "crop", "subpixel")
 
 
 def center_crop(windows: Tensor, size: tuple[int, int]) -> Tensor:
-    """The middle of images (B, C, H, W)."""
+    """The middle of images.
+
+    Args:
+        windows: (B, C, H, W).
+        size: height and width of the middle, in pixels.
+    """
     return _crop(windows, size, (0, 0))
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
-from wavevit.layers.lipschitz import LipschitzStep, NoLipschitzBound, lipschitz_of, wavelet_norm
+from wavevit.layers.lipschitz import (
+    LipschitzStep,
+    NoLipschitzBound,
+    lipschitz_at,
+    lipschitz_of,
+    wavelet_norm,
+)
 from wavevit.layers.pooling import pool_constant
 
 if TYPE_CHECKING:
@@ -26,11 +32,11 @@ class _Chain:
         self.bound = 1.0
         self.steps: list[LipschitzStep] = []
 
-    def then(self, name: str, factor: float, plus: float = 0.0) -> None:
+    def then(self, name: str, factor: float, plus: float = 0.0, *, exact: bool = False) -> None:
         """One more; what changes nothing is left out."""
         if (factor, plus) != (1.0, 0.0):
             self.bound = factor * self.bound + plus
-            self.steps.append(LipschitzStep(name, factor, plus, self.bound))
+            self.steps.append(LipschitzStep(name, factor, plus, self.bound, exact))
 
     def through(self, name: str, module: nn.Module, tokens: int | None = None) -> None:
         """A module that turns tokens into tokens."""
@@ -59,8 +65,11 @@ def lipschitz_steps(model: Backbone, size: tuple[int, int]) -> list[LipschitzSte
     padding = _repeated(size, config.patch_size)
     rows, columns = (-(-side // config.patch_size) for side in size)
     padded = (rows * config.patch_size, columns * config.patch_size)
-    tokenizer = lipschitz_of(model.tokenizer)
-    chain.then("tokenizer", tokenizer if model.tokenizer.any_size else padding * tokenizer)
+    free = model.tokenizer.any_size
+    tokenizer = lipschitz_at(model.tokenizer, size if free else padded)
+    longer = 1.0 if free else padding
+    exact = tokenizer.exact and longer == 1.0
+    chain.then("tokenizer", longer * tokenizer.value, exact=exact)
     chain.through("token_norm", model.token_norm)
     chain.through("position", model.position)
     prefix = model.num_prefix_tokens

@@ -11,10 +11,16 @@ from wavevit.testing.assertions import (
 )
 from wavevit.testing.bounds import assert_continuous, assert_lipschitz, steepest_pair
 from wavevit.testing.contract import CONTRACT, SHAPES, assert_backbone_contract
-from wavevit.testing.tolerances import TOLERANCES, tolerance
+from wavevit.testing.tolerances import (
+    NETWORK_TOLERANCES,
+    TOLERANCES,
+    network_tolerance,
+    tolerance,
+)
 
 __all__ = [
     "CONTRACT",
+    "NETWORK_TOLERANCES",
     "SHAPES",
     "TOLERANCES",
     "assert_backbone_contract",
@@ -24,6 +30,7 @@ __all__ = [
     "assert_perfect_reconstruction",
     "assert_shift_equivariant",
     "assert_shift_invariant",
+    "network_tolerance",
     "steepest_pair",
     "tolerance",
 ]

@@ -32,6 +32,9 @@ def steepest_pair(
     Returns:
         Partners (B, C, H, W), and the slopes ``‖f(y) − f(x)‖ / ‖y − x‖`` (B,) in float64, and the
         distances (B,).
+
+    Raises:
+        ValueError: a negative number of iterations.
     """
     check_at_least("iterations", iterations, 0)
     images = images.contiguous()  # forward mode writes beside every number: none may be shared

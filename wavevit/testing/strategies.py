@@ -17,15 +17,17 @@ from wavevit.models import Backbone, create_model, list_models
 from wavevit.wavelets import filter_bank
 
 if TYPE_CHECKING:
+    import hypothesis
     from hypothesis import strategies as st
 else:
-    st = require_extra("hypothesis", "test").strategies
+    hypothesis = require_extra("hypothesis", "test")
+    st = hypothesis.strategies
 
 __all__ = ["images", "shifts", "sizes", "small_backbones", "wavelets"]
 
 
 def sizes(minimum: int = 1, maximum: int = 17, multiple: int = 1) -> st.SearchStrategy[int]:
-    """Sides in pixels that `multiple` divides."""
+    """Sides in pixels from `minimum` to `maximum` that `multiple` divides."""
     return st.integers(-(-minimum // multiple), maximum // multiple).map(lambda n: n * multiple)
 
 
@@ -44,10 +46,20 @@ def images(
     channels: int = 2,
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
-    """White noise (batch, channels, H, W): it has energy in every band and no symmetry."""
+    """White noise (batch, channels, H, W): it has energy in every band and no symmetry.
+
+    A test that fails prints the line that makes the same images, the smallest that Hypothesis
+    found.
+    """
     sides = [sizes() if side is None else side for side in (height, width)]
     shape = (batch, channels, draw(sides[0]), draw(sides[1]))
-    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32 - 1)))
+    seed = draw(st.integers(0, 2**32 - 1))
+    if hypothesis.currently_in_test_context():
+        hypothesis.note(
+            f"images = torch.randn({shape}, generator=torch.Generator().manual_seed({seed}), "
+            f"dtype=torch.float64).to({dtype})"
+        )
+    generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 

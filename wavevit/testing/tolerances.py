@@ -6,7 +6,7 @@ import torch
 
 from wavevit.checks import fail
 
-__all__ = ["TOLERANCES", "tolerance"]
+__all__ = ["NETWORK_TOLERANCES", "TOLERANCES", "network_tolerance", "tolerance"]
 
 # Relative to the norm of what is compared, per step of depth.
 TOLERANCES = {
@@ -15,6 +15,27 @@ TOLERANCES = {
     torch.bfloat16: 2e-2,
     torch.float16: 2e-3,
 }
+
+
+# Of what a whole network returns, whatever its depth: rounding of some dozens of steps, which add
+# up less than their number says.
+NETWORK_TOLERANCES = {
+    torch.float64: 1e-9,
+    torch.float32: 1e-4,
+    torch.bfloat16: 1e-1,
+    torch.float16: 1e-2,
+}
+
+
+def network_tolerance(dtype: torch.dtype) -> float:
+    """Relative tolerance for the output of a whole network in `dtype`.
+
+    Raises:
+        ValueError: a dtype without a tolerance.
+    """
+    if dtype not in NETWORK_TOLERANCES:
+        fail("dtype", f"one of {', '.join(map(str, NETWORK_TOLERANCES))}", dtype)
+    return NETWORK_TOLERANCES[dtype]
 
 
 def tolerance(dtype: torch.dtype, depth: int = 1) -> float:

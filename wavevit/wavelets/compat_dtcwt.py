@@ -43,9 +43,9 @@ def _layout(o_dim: int, ri_dim: int) -> _Layout:
 
 def _per_level(argument: str, value: Any, levels: int) -> list[bool]:
     values = [bool(v) for v in value] if hasattr(value, "__len__") else [bool(value)] * levels
-    if len(values) != levels:
+    if len(values) < levels:
         fail(argument, f"one truth value or {levels} of them", f"{len(values)}")
-    return values
+    return values[:levels]  # of more the original reads the first
 
 
 class DTCWTForward(nn.Module):
@@ -63,7 +63,8 @@ class DTCWTForward(nn.Module):
         o_dim: axis of the orientations in a band tensor.
         ri_dim: axis of the real and imaginary parts.
         mode: ``"symmetric"``, or ``"zero"`` for zeros beyond the borders of level 1; the later
-            levels are symmetric all the same.
+            levels are symmetric all the same. The other names that pytorch-wavelets takes
+            (``"periodic"``, ``"reflect"``, …) mean zeros too, there and here; here with a warning.
 
     Raises:
         ValueError: unknown names, taps that make no level, both axes the same, a wrong number of

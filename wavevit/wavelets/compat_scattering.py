@@ -62,7 +62,7 @@ class ScatLayer(_Scattering):
 
     Args:
         biort: filters of the one level.
-        mode: ``"symmetric"`` or ``"zero"``.
+        mode: ``"symmetric"``, or ``"zero"`` and what `DTCWTForward` takes for it.
         magbias: the bias of the smooth magnitude.
         combine_colour: one magnitude over three channels per orientation; 9 output channels.
 

@@ -9,6 +9,7 @@ and so does `synthesise_extended`.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,9 @@ from wavevit.wavelets.dtcwt_tree import Step, Steps
 __all__ = ["MODES", "Filters", "steps_from", "synthesise_extended"]
 
 Filters = str | Sequence[Any]  # a name, or filters as sequences, arrays or tensors
-MODES = ("symmetric", "zero")
+# All that are accepted; the original takes whatever is not "symmetric" for "zero".
+_ZERO = ("constant", "reflect", "replicate", "periodic", "periodization", "per")
+MODES = ("symmetric", "zero", *_ZERO)
 _HALF = math.sqrt(0.5)
 
 
@@ -38,14 +41,17 @@ def steps_from(biort: Filters, qshift: Filters, mode: str, way: str) -> Steps:
             `way`, each of odd length.
         qshift: a name of `QSHIFTS`, or four filters of one even length: the low-passes of trees a
             and b, then their high-passes.
-        mode: what lies beyond the border at level 1, one of `MODES`. Later levels are symmetric:
-            that is the original.
+        mode: what lies beyond the border at level 1, one of `MODES`; all but ``"symmetric"`` mean
+            zeros, and a warning says so where the name does not. Later levels are symmetric: that
+            is the original.
         way: ``"analysis"`` or ``"synthesis"``.
 
     Raises:
         ValueError: an unknown name or mode, another number of filters, lengths that do not fit.
     """
-    check_choice("mode", mode, MODES)
+    if check_choice("mode", mode, MODES) in _ZERO:
+        warnings.warn(f"mode {mode!r} is taken for 'zero', as in pytorch-wavelets", stacklevel=3)
+        mode = "zero"
     first: str | Level
     later: str | Level
     if isinstance(biort, str):

@@ -59,7 +59,12 @@ class DualTreePyramid(NamedTuple):
 
 
 def dtcwt_max_level(height: int, width: int) -> int:
-    """The deepest useful level: the shorter side halves, rounded up, to 1 that often."""
+    """The deepest useful level: the shorter side halves, rounded up, to 1 that often.
+
+    Args:
+        height: of the image, in pixels.
+        width: the same.
+    """
     return max((min(height, width) - 1).bit_length(), 1)
 
 

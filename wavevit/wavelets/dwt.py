@@ -15,10 +15,19 @@ from torch.overrides import handle_torch_function, has_torch_function
 from wavevit.checks import check_choice, check_image, fail
 from wavevit.wavelets.bank_maps import fits
 from wavevit.wavelets.boundary import MODES, check_mode
-from wavevit.wavelets.filtering import analyse, analyse_apart, synthesise, synthesise_joined
+from wavevit.wavelets.filtering import (
+    analyse,
+    analyse_apart,
+    in_float32,
+    is_rounded_between,
+    synthesise,
+    synthesise_joined,
+)
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_analysis, haar_synthesis
+from wavevit.wavelets.haar_maps import enabled
+from wavevit.wavelets.one_operation import as_one_operation, operation
 
 __all__ = ["check_bands", "check_maps", "crop", "dwt2", "idwt2"]
 
@@ -93,9 +102,16 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
         x: images (B, C, H, W), any floating dtype, any size from 1 pixel (2 for ``"reflect"``),
             also shorter than the filters.
         wavelet: any discrete wavelet of PyWavelets, or a `FilterBank`.
-        mode: what lies beyond the border, see `wavevit.wavelets.boundary`: ``"periodization"``
-            (as many coefficients as pixels), ``"zero"``, ``"symmetric"``, ``"reflect"``,
-            ``"constant"`` or ``"periodic"``.
+        mode: what lies beyond the border of a side ``a b c d``, however far the filter reaches::
+
+                periodization   … c d │ a b c d │ a b …    as many coefficients as pixels; an odd
+                                                           side repeats its last pixel first
+                periodic        … c d │ a b c d │ a b …    the same circle, but every coefficient
+                                                           that touches the image is kept
+                symmetric       … b a │ a b c d │ d c …    a mirror on the edge of the border pixel
+                reflect         … c b │ a b c d │ c b …    a mirror on its middle
+                constant        … a a │ a b c d │ d d …    the border pixel for ever
+                zero            … 0 0 │ a b c d │ 0 0 …    black
 
     Returns:
         Coefficients (B, C, 4, h, w), bands ``cA, cH, cV, cD``. A side of N pixels has ``⌈N/2⌉``
@@ -129,14 +145,25 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
     """
     if has_torch_function((x,)):
         return handle_torch_function(dwt2, (x,), x, wavelet=wavelet, mode=mode)
+    if as_one_operation() and enabled() and isinstance(wavelet, str):
+        return _one_dwt2(x, wavelet, mode)
+    return _dwt2(x, wavelet, mode)
+
+
+def _dwt2(x: Tensor, wavelet: str | FilterBank, mode: str) -> Tensor:
     check_image(x)
     check_mode(mode, x.shape[-2], x.shape[-1])
     return forward_step(x, filter_bank(wavelet), mode)
 
 
+_one_dwt2 = operation("dwt2(Tensor x, str wavelet, str mode) -> Tensor", _dwt2)
+
+
 def forward_step(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
     """`dwt2` without its checks; `taps` may bring the bank's filters as a tensor."""
     if _is_butterfly(bank, mode, x.shape[-2], x.shape[-1]):
+        if is_rounded_between(x):
+            return in_float32(lambda x: [haar_analysis(x)], x)[0]
         return haar_analysis(x)
     return analyse(x, bank, mode, taps)
 
@@ -193,16 +220,26 @@ def idwt2(
             mode=mode,
             output_size=output_size,
         )
+    if as_one_operation() and enabled() and isinstance(wavelet, str):
+        return crop(_one_idwt2(coefficients, wavelet, mode), output_size)
+    return crop(_idwt2(coefficients, wavelet, mode), output_size)
+
+
+def _idwt2(coefficients: Tensor, wavelet: str | FilterBank, mode: str) -> Tensor:
     check_bands(coefficients, "coefficients", 4)
     check_choice("mode", mode, MODES)
-    bank = filter_bank(wavelet)
-    return crop(backward_step(coefficients, bank, mode), output_size)
+    return backward_step(coefficients, filter_bank(wavelet), mode)
+
+
+_one_idwt2 = operation("idwt2(Tensor coefficients, str wavelet, str mode) -> Tensor", _idwt2)
 
 
 def backward_step(c: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
     """`idwt2` with a bank, without cropping; `taps` as in `forward_step`."""
     _check_least(c, bank, mode)
     if bank.is_haar and not exporting():
+        if is_rounded_between(c):
+            return in_float32(lambda c: [haar_synthesis(c)], c)[0]
         return haar_synthesis(c)
     return synthesise(c, bank, mode, taps)
 

@@ -19,7 +19,7 @@ rounding filters to bfloat16 would cost the reconstruction two digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -30,12 +30,17 @@ from wavevit.wavelets.bank_maps import BankMap, decimated, fits
 from wavevit.wavelets.bank_pieces import dense_pays
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filters import FilterBank, remember
+from wavevit.wavelets.haar_channels_last import is_channels_last
+from wavevit.wavelets.haar_maps import has_kernel
+from wavevit.wavelets.pieces import by_planes
 
 __all__ = [
     "analyse",
     "analyse_apart",
     "bank_taps",
     "in_compute_dtype",
+    "in_float32",
+    "is_rounded_between",
     "synthesise",
     "synthesise_joined",
 ]
@@ -43,14 +48,37 @@ __all__ = [
 _DENSE_IMAGES = 4  # with fewer, making the matrix costs more than it saves
 
 
-def in_compute_dtype(x: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-    """Runs `compute` on `x` in at least float32, outside autocast, and returns to `x`'s dtype."""
-    dtype = x.dtype
-    wide = x if dtype in (torch.float32, torch.float64) else x.float()
+def in_compute_dtype(
+    x: Tensor, compute: Callable[[Tensor], Tensor], whole_images: bool = False
+) -> Tensor:
+    """Runs `compute` on `x` in at least float32, outside autocast, and returns to `x`'s dtype.
+
+    `compute` maps (b, c, …) to (b, c, …), planes apart from each other unless `whole_images`.
+    """
     kind = x.device.type
     lowered = kind != "meta" and torch.is_autocast_enabled(kind)
     with torch.autocast(kind, enabled=False) if lowered else nullcontext():
-        return compute(wide).to(dtype)
+        if x.dtype in (torch.float32, torch.float64):
+            return compute(x)
+        return in_float32(lambda x: [compute(x)], x, whole_images=whole_images)[0]
+
+
+def in_float32(
+    compute: Callable[..., Sequence[Tensor]], *tensors: Tensor, whole_images: bool = False
+) -> Sequence[Tensor]:
+    """`compute` of half precision, rounded once; in pieces, so that the batch is never widened."""
+    dtype = tensors[0].dtype
+
+    def rounded(*pieces: Tensor) -> list[Tensor]:
+        return [part.to(dtype) for part in compute(*(x.float() for x in pieces))]
+
+    return by_planes(rounded, *tensors, whole_images=whole_images or is_channels_last(tensors[0]))
+
+
+def is_rounded_between(x: Tensor) -> bool:
+    """Whether Haar's steps would round `x` at each: half precision that no kernel takes."""
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    return half and (not has_kernel(x) or is_channels_last(x))
 
 
 def analyse(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:

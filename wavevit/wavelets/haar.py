@@ -71,7 +71,8 @@ def haar_pyramid_analysis(x: Tensor, level: int) -> tuple[Tensor, tuple[Tensor, 
     details: list[Tensor] = []
     while level > 0:
         size = (x.shape[-2], x.shape[-1])
-        fused = _fusible(x, level)
+        # On the CPU a map of any sides and levels; elsewhere as much as one pass can do.
+        fused = level if has_kernel(x) and x.device.type == "cpu" else _fusible(x, level)
         if fused:
             x, *finer = HaarMap(True, False, fused, size).apply(x)
         else:

@@ -14,7 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.haar_plain import pad_to_even
+from wavevit.wavelets.pieces import are_numbers
 
 __all__ = ["analysis", "is_channels_last", "synthesis"]
 
@@ -23,7 +25,9 @@ _FEWEST = 8  # channels from which a run is long enough for vector instructions
 
 def is_channels_last(x: Tensor) -> bool:
     """Whether images (B, C, H, W), or coefficients (B, C, 4, h, w), have C innermost in memory."""
-    if type(x) not in (Tensor, torch.nn.Parameter) or x.shape[1] < _FEWEST:
+    # A compiler's own tensors stand for ordinary ones.
+    ordinary = type(x) in (Tensor, torch.nn.Parameter) or torch.compiler.is_compiling()
+    if not ordinary or x.shape[1] < _FEWEST:
         return False
     if x.ndim == 5:  # `analysis` leaves (B, h, w, 4, C) in memory
         return x.permute(0, 3, 4, 2, 1).is_contiguous()
@@ -32,6 +36,17 @@ def is_channels_last(x: Tensor) -> bool:
 
 def analysis(x: Tensor) -> Tensor:
     """(B, C, H, W) to (B, C, 4, ⌈H/2⌉, ⌈W/2⌉), which is (B, h, w, 4, C) in memory."""
+    batch, channels, height, width = x.shape
+    if batch > 1 and are_numbers(x):  # one after the other: what lies between stays small
+        h, w = (height + 1) // 2, (width + 1) // 2
+        result = room(x, (batch, h, w, 4, channels)).permute(0, 4, 3, 1, 2)
+        for one, image in zip(result.split(1), x.split(1), strict=True):
+            one[:] = _analysis(image)
+        return result
+    return _analysis(x)
+
+
+def _analysis(x: Tensor) -> Tensor:
     blocks = pad_to_even(x).permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
     top, bottom = blocks.unbind(2)
     # Halving comes before the second sum: in float16 the sum of four large pixels overflows.

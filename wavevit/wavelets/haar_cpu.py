@@ -144,47 +144,52 @@ def _merge_row(half, size, top, bottom, a, h, v, d, count):
 
 
 @compiled
-def _dwt(half, size, image, coefficients, height, width, start, stop):
+def _dwt(half, size, image, approx, details, apart, height, width, start, stop):
+    """`apart`: how many bands lie together with each plane of `details`, 3 or, with `approx`, 4."""
     h, w = (height + 1) // 2, (width + 1) // 2
     band = h * w * size
+    between = band if apart == 3 else 4 * band
     plane, row = start // h, start % h  # counted on from here: a division costs as much as a step
     for _ in range(start, stop):
         top = image + (plane * height + 2 * row) * width * size
         bottom = top + width * size if 2 * row + 1 < height else top  # the last row, repeated
-        a = coefficients + (plane * 4 * h + row) * w * size
+        a = approx + plane * between + row * w * size
+        e = details + plane * apart * band + row * w * size
         row += 1
         if row == h:
             plane, row = plane + 1, 0
-        _split_row(half, size, top, bottom, a, a + band, a + 2 * band, a + 3 * band, width // 2)
+        _split_row(half, size, top, bottom, a, e, e + band, e + 2 * band, width // 2)
         if width % 2:  # the last column, repeated: no horizontal difference
             o, edge = (w - 1) * size, (width - 1) * size
             p, r = load(half, top + edge), load(half, bottom + edge)
             store(half, a + o, p + r)
-            store(half, a + band + o, p - r)
-            store(half, a + 2 * band + o, half - half)
-            store(half, a + 3 * band + o, half - half)
+            store(half, e + o, p - r)
+            store(half, e + band + o, half - half)
+            store(half, e + 2 * band + o, half - half)
 
 
 @compiled
-def _dwt_adjoint(half, size, image, coefficients, height, width, start, stop):
+def _dwt_adjoint(half, size, image, approx, details, apart, height, width, start, stop):
     h, w = (height + 1) // 2, (width + 1) // 2
     band = h * w * size
+    between = band if apart == 3 else 4 * band
     plane, row = start // h, start % h
     for _ in range(start, stop):
         top = image + (plane * height + 2 * row) * width * size
         bottom = top + width * size
-        a = coefficients + (plane * 4 * h + row) * w * size
+        a = approx + plane * between + row * w * size
+        e = details + plane * apart * band + row * w * size
         edge, o = (width - 1) * size, (w - 1) * size
         row += 1
         if 2 * row <= height:
-            _merge_row(half, size, top, bottom, a, a + band, a + 2 * band, a + 3 * band, width // 2)
+            _merge_row(half, size, top, bottom, a, e, e + band, e + 2 * band, width // 2)
             if width % 2:  # what the repeated column received goes to the column
-                p, q = load(half, a + o), load(half, a + band + o)
+                p, q = load(half, a + o), load(half, e + o)
                 store(half, top + edge, p + q)
                 store(half, bottom + edge, p - q)
         else:  # and what the repeated row received to the row
             for j in range(width // 2):
-                p, q = load(half, a + j * size), load(half, a + 2 * band + j * size)
+                p, q = load(half, a + j * size), load(half, e + band + j * size)
                 store(half, top + 2 * j * size, p + q)
                 store(half, top + (2 * j + 1) * size, p - q)
             if width % 2:
@@ -300,14 +305,18 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     if haar_map.spacing:
         _run_undecimated(haar_map, image, bands[0])
         return
-    if haar_map.pyramid:
+    if level == 1:
+        kernel, scratch = (_dwt, _dwt_adjoint)[haar_map.transposed], 0
+        if haar_map.pyramid:
+            where = (*where, bands[1].data_ptr(), 3)
+        else:  # the details follow the approximation
+            where = (*where, where[1] + bands[0][0, 0, 0].numel() * size, 4)
+    elif haar_map.pyramid:
         kernel, scratch = (_pyramid, _pyramid_inverse)[haar_map.transposed], width * size << level
         where = (image.data_ptr(), np.array([band.data_ptr() for band in bands]), level)
-    elif level > 1:
+    else:
         kernel, scratch = (_packet, _packet_inverse)[haar_map.transposed], 2 * width * size << level
         where = (*where, level)
-    else:
-        kernel, scratch = (_dwt, _dwt_adjoint)[haar_map.transposed], 0
 
     def work(start: int, stop: int) -> None:
         memory = (np.empty(scratch, np.uint8),) if scratch else ()

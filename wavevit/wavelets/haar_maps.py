@@ -34,7 +34,7 @@ from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.free_sizes import certainly, exporting
 from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
 
-__all__ = ["HaarMap", "has_kernel", "imported", "kernels", "most_fused"]
+__all__ = ["HaarMap", "enabled", "has_kernel", "imported", "kernels", "most_fused"]
 
 
 class _Switch:
@@ -61,6 +61,11 @@ def kernels(enabled: bool) -> Iterator[None]:
         _switch.enabled = before
 
 
+def enabled() -> bool:
+    """Whether `kernels` leaves them on."""
+    return _switch.enabled
+
+
 def has_kernel(x: Tensor) -> bool:
     """Whether a compiled kernel will transform tensors like this one."""
     if not _switch.enabled or exporting():
@@ -83,8 +88,8 @@ class HaarMap:
         pyramid: the details of every level, (B, C, h, w) with a (B, C, 3, h_l, w_l) for each level
             from fine to coarse; otherwise the packet, one (B, C, 4**level, h, w).
         transposed: from coefficients to images. For even sides that is the inverse.
-        level: number of levels, at least 1. Only a packet of one level takes sides that
-            ``2**level`` does not divide.
+        level: number of levels, at least 1. A packet of several takes sides that ``2**level``
+            divides, a pyramid any: where a side is odd, a level repeats its last row or column.
         size: (H, W) of the images.
         spacing: 0, or the distance in pixels between the taps of the first undecimated level; it
             doubles from level to level. On the circle, from any size, to (B, C, 4, H, W), or, for
@@ -113,16 +118,33 @@ class HaarMap:
         if self.spacing:
             levels = () if self.level == 1 else (self.level,)
             return [(batch, channels, *levels, 4, height, width)]
-        if self.level == 1:
-            h, w = (height + 1) // 2, (width + 1) // 2
-        else:
-            h, w = height >> self.level, width >> self.level
         if not self.pyramid:
-            return [(batch, channels, 4**self.level, h, w)]
-        details = [
-            (batch, channels, 3, height >> step, width >> step) for step in range(1, self.level + 1)
-        ]
-        return [(batch, channels, h, w), *details]
+            return [(batch, channels, 4**self.level, *self._side(self.level))]
+        details = [(batch, channels, 3, *self._side(step)) for step in range(1, self.level + 1)]
+        return [(batch, channels, *self._side(self.level)), *details]
+
+    def _side(self, step: int) -> tuple[int, int]:
+        """Height and width, `step` levels down."""
+        height, width = self.size
+        for _ in range(step):  # a symbol of a compiled graph knows no shift to the right of -n
+            height, width = (height + 1) // 2, (width + 1) // 2
+        return height, width
+
+    def passes(self) -> list[HaarMap]:
+        """A pyramid as pyramids that a kernel does in one pass each, finest first.
+
+        Several levels fuse as long as both sides halve; at an odd side a level is by itself.
+        """
+        found, done = [], 0
+        while done < self.level:
+            height, width = size = self._side(done)
+            fused = 1
+            most = min(self.level - done, _DEEPEST["cpu"])
+            while fused < most and not (height % (2 << fused) or width % (2 << fused)):
+                fused += 1
+            found.append(replace(self, level=fused, size=size))
+            done += fused
+        return found
 
     def apply(self, *tensors: Tensor) -> list[Tensor]:
         """The map of the tensors, differentiable any number of times in either mode.
@@ -139,15 +161,16 @@ class HaarMap:
             # jvp a tangent of zero, without a word.
             if torch._C._are_functorch_transforms_active() or not has_kernel(first):
                 return self.plain(tensors)
-            return self.call(tensors)
+            if torch.compiler.is_dynamo_compiling():
+                return self.call(tensors)
+            return list(_Traced.apply(self, *tensors))
         if torch.jit.is_tracing() or not all(map(is_ordinary, tensors)):
             return self.plain(tensors)
         return applied(self, tensors)
 
     def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The bare operator, without a derivative in forward mode."""
-        shape = (self.level, *self.size, self.spacing)
-        return torch.ops.wavevit.haar(list(tensors), self.pyramid, self.transposed, *shape)
+        return torch.ops.wavevit.haar(list(tensors), *_arguments(self))
 
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """Computes the map with the kernel for these tensors."""
@@ -161,16 +184,31 @@ class HaarMap:
             fail("coefficients", f"shapes {expected}", given)
         if kernel is None:
             return self.plain(tensors, eager=True)
+        parts = self.passes() if self.pyramid else [self]
+        if len(parts) > 1:
+            return self._run_apart(parts, tensors)
         tensors = [x.contiguous() for x in tensors]
         results = [room(tensors[0], shape) for shape in self.shapes(batch, channels)]
         image, bands = (results[0], tensors) if self.transposed else (tensors[0], results)
         kernel.run(self, image, bands)
         return results
 
+    def _run_apart(self, parts: list[HaarMap], tensors: list[Tensor]) -> list[Tensor]:
+        x, *details = tensors
+        if not self.transposed:
+            for part in parts:
+                x, *finer = part.run([x])
+                details += finer
+            return [x, *details]
+        for part in reversed(parts):
+            (x,) = part.run([x, *details[-part.level :]])
+            del details[-part.level :]
+        return [x]
+
     def plain(self, tensors: Sequence[Tensor], eager: bool = False) -> list[Tensor]:
         """The same level by level; differentiable by autograd unless `eager`."""
         forward = haar_plain.analysis_eager if eager else _analysis
-        sizes = [(self.size[0] >> step, self.size[1] >> step) for step in range(self.level)]
+        sizes = [self._side(step) for step in range(self.level)]
         x, *details = tensors
         if self.spacing:
             return [self._plain_undecimated(x)]
@@ -247,16 +285,39 @@ def imported(name: str) -> ModuleType:
 
 
 _library = torch.library.Library("wavevit", "DEF")
-_library.define(
-    "haar(Tensor[] tensors, bool pyramid, bool transposed, int level, SymInt height, SymInt width,"
+_SCHEMA = (
+    "(Tensor[] tensors, bool pyramid, bool transposed, int level, SymInt height, SymInt width,"
     " int spacing) -> Tensor[]"
 )
+_library.define(f"haar{_SCHEMA}")
+_library.define(f"haar_values{_SCHEMA}")
 
 
 def _map(
     pyramid: bool, transposed: bool, level: int, height: int, width: int, spacing: int
 ) -> HaarMap:
     return HaarMap(pyramid, transposed, level, (height, width), spacing)
+
+
+class _Traced(torch.autograd.Function):
+    """A map for AOTAutograd, which traces a Function; its operator is below all derivatives.
+
+    ``torch.ops.wavevit.haar`` passes through Python once more at every call of the graph.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, haar_map: HaarMap, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.haar_map = haar_map
+        return tuple(torch.ops.wavevit.haar_values(list(tensors), *_arguments(haar_map)))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return None, *_Traced.apply(ctx.haar_map.transpose, *gradients)
+
+
+def _arguments(haar_map: HaarMap) -> tuple[Any, ...]:
+    shape = (haar_map.level, *haar_map.size, haar_map.spacing)
+    return haar_map.pyramid, haar_map.transposed, *shape
 
 
 def _operator(tensors: list[Tensor], *args: Any) -> list[Tensor]:
@@ -280,7 +341,8 @@ def _batched(info: Any, in_dims: Any, tensors: list[Tensor], *args: Any) -> Any:
     return split(info, results), [0] * len(results)
 
 
-_library.impl("haar", _operator, "CompositeExplicitAutograd")
-torch.library.register_fake("wavevit::haar", _fake, lib=_library)
+for _name in ("haar", "haar_values"):
+    _library.impl(_name, _operator, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"wavevit::{_name}", _fake, lib=_library)
 torch.library.register_vmap("wavevit::haar", _batched, lib=_library)
 torch.library.register_autograd("wavevit::haar", _backward, setup_context=_remember, lib=_library)

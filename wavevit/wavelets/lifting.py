@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.dwt import check_bands, crop
+from wavevit.wavelets.filtering import in_compute_dtype
 from wavevit.wavelets.free_sizes import exporting
 
 __all__ = ["Lifting"]
@@ -103,8 +104,12 @@ class Lifting(nn.Module):
             ValueError: what `dwt2` refuses, or another number of channels.
         """
         check_image(x, channels=self.channels)
-        low, high = self._split(x, -1)
-        return torch.stack([*self._split(low, -2), *self._split(high, -2)], dim=2)
+
+        def compute(x: Tensor) -> Tensor:
+            low, high = self._split(x, -1)
+            return torch.stack([*self._split(low, -2), *self._split(high, -2)], dim=2)
+
+        return in_compute_dtype(x, compute, whole_images=True)
 
     def inverse(self, bands: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
         """Bands (B, C, 4, h, w) to images (B, C, H, W), by default (2h, 2w).
@@ -113,9 +118,13 @@ class Lifting(nn.Module):
             ValueError: not four bands, or an `output_size` that does not lead to them.
         """
         check_bands(bands, "bands", 4)
-        approx, horizontal, vertical, diagonal = bands.unbind(2)
-        low = self._join(approx, horizontal, -2)
-        return crop(self._join(low, self._join(vertical, diagonal, -2), -1), output_size)
+
+        def compute(bands: Tensor) -> Tensor:
+            approx, horizontal, vertical, diagonal = bands.unbind(2)
+            low = self._join(approx, horizontal, -2)
+            return self._join(low, self._join(vertical, diagonal, -2), -1)
+
+        return crop(in_compute_dtype(bands, compute, whole_images=True), output_size)
 
     def _filtered(self, half: Tensor, weight: Tensor, dim: int, lead: int) -> Tensor:
         """Correlates on a circle; `lead` moves the middle pair of taps, 0 to (0, +1)."""

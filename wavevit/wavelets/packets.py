@@ -7,6 +7,7 @@ from torch import Tensor
 from wavevit.checks import check_image, fail
 from wavevit.wavelets.boundary import coefficient_count
 from wavevit.wavelets.dwt import check_bands, dwt2, fuses_levels, idwt2
+from wavevit.wavelets.filtering import in_float32, is_rounded_between
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly
 from wavevit.wavelets.haar import haar_packet_analysis, haar_packet_synthesis
@@ -46,6 +47,8 @@ def wavepacket2(
     check_image(x)
     bank = filter_bank(wavelet)
     level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
+    if is_rounded_between(x):
+        return in_float32(lambda x: [wavepacket2(x, bank, mode, level)], x)[0]
     if fuses_levels(x, bank, mode):
         return haar_packet_analysis(x, level)
     bands = x
@@ -94,6 +97,8 @@ def iwavepacket2(
     sizes = _sizes_by_level(output_size, level, bank, mode)
     if any(certainly(a != b) for a, b in zip(sizes[-1], (height, width), strict=True)):
         fail("output_size", f"a size that {level} halvings take to {(height, width)}", output_size)
+    if is_rounded_between(packets):
+        return in_float32(lambda p: [iwavepacket2(p, bank, mode, output_size)], packets)[0]
     if fuses_levels(packets, bank, mode):
         return haar_packet_synthesis(packets, sizes[0])
     x = packets.flatten(1, 2)

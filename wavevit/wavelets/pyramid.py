@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.overrides import has_torch_function
 
 from wavevit.checks import check_at_least, check_image, fail
 from wavevit.wavelets.dwt import (
@@ -16,9 +17,12 @@ from wavevit.wavelets.dwt import (
     forward_apart,
     fuses_levels,
 )
+from wavevit.wavelets.filtering import in_float32, is_rounded_between
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.free_sizes import certainly, exporting, take
 from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
+from wavevit.wavelets.haar_maps import enabled
+from wavevit.wavelets.one_operation import as_one_operation, operation
 
 __all__ = ["Pyramid", "check_level", "dwt_max_level", "wavedec2", "waverec2"]
 
@@ -80,6 +84,14 @@ def decompose(
     x: Tensor, bank: FilterBank, mode: str, level: int, taps: Tensor | None = None
 ) -> Pyramid:
     """`wavedec2` without its checks; `taps` may bring the bank's filters as a tensor."""
+    if is_rounded_between(x):
+
+        def wide(x: Tensor) -> list[Tensor]:
+            approx, details = decompose(x, bank, mode, level, taps)
+            return [approx, *details]
+
+        approx, *finer = in_float32(wide, x)
+        return Pyramid(approx, tuple(finer))
     if fuses_levels(x, bank, mode):
         return Pyramid(*haar_pyramid_analysis(x, level))
     approx, details = x, []
@@ -99,6 +111,15 @@ def recompose(
     """`waverec2` with a bank; `taps` as in `decompose`."""
     approx, details = pyramid
     check_image(approx, "pyramid.approx")
+    if is_rounded_between(approx):
+        for index, bands in enumerate(details):
+            check_bands(bands, f"pyramid.details[{index}]", 3)
+            check_maps(bands, f"pyramid.details[{index}]", approx)
+
+        def image(approx: Tensor, *details: Tensor) -> list[Tensor]:
+            return [recompose((approx, details), bank, mode, output_size, taps)]
+
+        return in_float32(image, approx, *details)[0]
     if fuses_levels(approx, bank, mode):
         coarse: Sequence[int] = approx.shape[-2:]
         for index, bands in enumerate(details):
@@ -153,10 +174,28 @@ def wavedec2(
         (tests/properties/test_haar_laws.py); memory as `dwt2`'s of the first level
         (tests/unit/test_wavelet_memory.py).
     """
+    listening = has_torch_function((x,))
+    if not listening and as_one_operation() and enabled() and isinstance(wavelet, str):
+        approx, *details = _one_wavedec2(x, wavelet, mode, level)
+        return Pyramid(approx, tuple(details))
+    return _wavedec2(x, wavelet, mode, level)
+
+
+def _wavedec2(x: Tensor, wavelet: str | FilterBank, mode: str, level: int | None) -> Pyramid:
     check_image(x)
     bank = filter_bank(wavelet)
     level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
     return decompose(x, bank, mode, level)
+
+
+def _wavedec2_flat(x: Tensor, wavelet: str, mode: str, level: int | None) -> list[Tensor]:
+    approx, details = _wavedec2(x, wavelet, mode, level)
+    return [approx, *details]
+
+
+_one_wavedec2 = operation(
+    "wavedec2(Tensor x, str wavelet, str mode, int? level) -> Tensor[]", _wavedec2_flat
+)
 
 
 def waverec2(
@@ -185,4 +224,17 @@ def waverec2(
         allocates its output alone, other filters a quarter more; plain Haar, which joins the bands
         of a level, 2.25 times that (tests/unit/test_wavelet_memory.py).
     """
+    approx, details = pyramid
+    listening = has_torch_function((approx, *details))
+    if not listening and as_one_operation() and enabled() and isinstance(wavelet, str):
+        return crop(_one_waverec2(approx, list(details), wavelet, mode), output_size)
     return recompose(pyramid, filter_bank(wavelet), mode, output_size)
+
+
+def _waverec2(approx: Tensor, details: list[Tensor], wavelet: str, mode: str) -> Tensor:
+    return recompose((approx, tuple(details)), filter_bank(wavelet), mode, None)
+
+
+_one_waverec2 = operation(
+    "waverec2(Tensor approx, Tensor[] details, str wavelet, str mode) -> Tensor", _waverec2
+)

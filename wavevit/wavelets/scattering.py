@@ -23,7 +23,8 @@ from wavevit.wavelets.dtcwt import (
     steps_of,
 )
 from wavevit.wavelets.dtcwt_levels import compute_dtype
-from wavevit.wavelets.dtcwt_tree import decompose
+from wavevit.wavelets.dtcwt_tree import Steps, decompose
+from wavevit.wavelets.pieces import by_planes
 
 __all__ = ["Scattering2", "scattering2", "scattering_paths", "smooth_magnitude"]
 
@@ -127,9 +128,11 @@ def scattering2(
         `level_one_frame_bounds` (1.10 for ``"near_sym_a"``) for sides that ``2**scales`` divides;
         under a 1-pixel circular shift all magnitudes together move at most 0.62 times as far,
         relatively, as the raw coefficients of the last scale, on every bundled photograph
-        (tests/properties/test_scattering_laws.py). *Not* guaranteed: invariance to more than
-        small shifts (it is a local average over about ``2**scales`` pixels), or that second-order
-        paths by themselves stand stiller than raw coefficients.
+        (tests/properties/test_scattering_laws.py). In eager mode on the CPU, where no gradient is
+        asked for, a batch takes its output and less than the six images of its second magnitudes
+        (tests/unit/test_wavelet_memory.py); a gradient keeps all 15. *Not* guaranteed:
+        invariance to more than small shifts (it is a local average over about ``2**scales``
+        pixels), or that second-order paths by themselves stand stiller than raw coefficients.
 
     Source:
         Cotter & Kingsbury, "Visualizing and improving scattering networks", MLSP 2017. With one
@@ -156,6 +159,16 @@ def _scatter(
 
     steps = steps_of(biort, qshift, mode, kernels)
 
+    def scattered(x: Tensor) -> list[Tensor]:
+        wide = x.to(compute_dtype(x.dtype))
+        return [_paths(wide, scales, order, steps, bias).to(x.dtype)]
+
+    return by_planes(scattered, x)[0].flatten(1, 2)
+
+
+def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Tensor:
+    """(B, C, H, W) to (B, C, paths, h, w)."""
+
     def split(maps: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
         """Low-pass at the output's resolution, and magnitudes (B, C, 6, h, w), fine to coarse."""
         approximations, bands = decompose(maps, levels, steps)
@@ -169,7 +182,7 @@ def _scatter(
         return F.avg_pool2d(approximations[-1], 2)
 
     channels = x.shape[1]
-    low, magnitudes = split(x.to(compute_dtype(x.dtype)), scales)
+    low, magnitudes = split(x, scales)
     first, second = [low.unsqueeze(2)], []
     for scale, magnitude in enumerate(magnitudes, start=1):
         maps = magnitude.flatten(1, 2)  # orientations as channels
@@ -182,7 +195,7 @@ def _scatter(
                 passed = low_pass(later.flatten(1, 2), remaining - distance)
                 second.append(passed.unflatten(1, (channels, 36)))
         first.append(low.unflatten(1, (channels, 6)))
-    return torch.cat([*first, *second], dim=2).flatten(1, 2).to(x.dtype)
+    return torch.cat([*first, *second], dim=2)
 
 
 class Scattering2(KernelModule):

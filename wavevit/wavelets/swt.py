@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.wavelets.bank_maps import BankMap, fits, undecimated
+from wavevit.wavelets.bank_maps import BankMap, fits
 from wavevit.wavelets.boundary import extend
 from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
 from wavevit.wavelets.haar_maps import has_kernel
-from wavevit.wavelets.linear_maps import is_derived
+from wavevit.wavelets.undecimated_maps import UndecimatedMap, one_level
 
 __all__ = ["check_levels", "filter_axis", "iswt2", "swt2"]
 
@@ -52,8 +52,7 @@ def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tenso
         shift; inverted by `iswt2`; right derivatives of every order
         (tests/properties/test_swt_laws.py). One level allocates its output alone, four images, and
         without a kernel half an image more; several levels of filters other than Haar take one
-        level beside it, and twice the output where a gradient is asked for
-        (tests/unit/test_wavelet_memory.py).
+        level beside it, with a gradient too (tests/unit/test_wavelet_memory.py).
 
     Source:
         Nason & Silverman 1995; Holschneider et al. 1989 (à trous); conventions of PyWavelets 1.9.
@@ -85,18 +84,15 @@ def forward_levels(
         step = _step(image, bank, taps, mode)
         if level == 1:
             return step(image, 1)[:, :, None]
-        if fits(image) and not is_derived(image):
-            shape = (*image.shape[:2], level, 4, *image.shape[2:])
-            result = image.new_empty(shape)
-            for j in range(level):
-                result[:, :, level - 1 - j] = step(image, 2**j)
-                image = result[:, :, level - 1 - j, 0]
-            return result
+        if fits(image) and not torch.compiler.is_compiling():
+            return UndecimatedMap(bank, mode, (image.shape[-2], image.shape[-1]), level).apply(
+                image
+            )[0]
         levels: list[Tensor] = []
         for j in range(level):
             levels.append(step(image, 2**j))
             image = levels[-1][:, :, 0]
-        return torch.stack(levels[::-1], dim=2)  # twice the memory, but every transform maps it
+        return torch.stack(levels[::-1], dim=2)
 
     return in_compute_dtype(x, compute)
 
@@ -122,9 +118,7 @@ def _step(
 
 
 def _map(x: Tensor, bank: FilterBank, which: str, spacing: int, mode: str = "periodic") -> BankMap:
-    size = (x.shape[-2], x.shape[-1])
-    layout = "joined" if which == "analysis" else "apart"
-    return BankMap(undecimated(bank, which, spacing), mode, size, layout)
+    return one_level(bank, which, spacing, mode, (x.shape[-2], x.shape[-1]))
 
 
 def iswt2(coefficients: Tensor, wavelet: str | FilterBank = "haar") -> Tensor:

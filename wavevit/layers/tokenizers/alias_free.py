@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.layers.band_limit import decimate
+from wavevit.layers.circulant import circle_norm
+from wavevit.layers.lipschitz import (
+    GELU_CONSTANT,
+    LipschitzConstant,
+    spectral_norm,
+)
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandNorm
 from wavevit.wavelets import swt2
 
 __all__ = ["AliasFreeTokenizer"]
+
+
+def _circular(conv: nn.Module, x: Tensor) -> Tensor:
+    return conv(pad_map(x, 1, "circular"))
 
 
 class AliasFreeTokenizer(Part):
@@ -82,16 +94,62 @@ class AliasFreeTokenizer(Part):
             1 if low_pass == "ideal" else patch_size, circular=padding == "circular"
         )
 
+    @property
+    def stride(self) -> int:
+        """Pixels per token; the tokens follow smaller shifts too."""
+        return self.patch_size
+
     def decimate(self, x: Tensor) -> Tensor:
         """Maps (…, H, W) on the pixels to (…, ⌈H/P⌉, ⌈W/P⌉)."""
         return decimate(x, self.patch_size, self.low_pass, self.border == "circular")
+
+    def _details(self, x: Tensor) -> Tensor:
+        """(B, C, 3 * scales, H, W), coarse to fine."""
+        return swt2(x, self.wavelet, level=self.scales)[:, :, :, 1:].flatten(2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to tokens (B, ⌈H/P⌉, ⌈W/P⌉, D)."""
         for conv in self.stem:
             x = F.gelu(conv(pad_map(x, 1, self.border)))
-        details = swt2(x, self.wavelet, level=self.scales)[:, :, :, 1:].flatten(2, 3)
+        details = self._details(x)
         if self.modulus:
             details = details.abs()
         bands = torch.cat([self.decimate(x)[:, :, None], self.decimate(details)], dim=2)
         return self.proj(self.norm(bands.flatten(1, 2)).permute(0, 2, 3, 1))
+
+    def linear_part(self, x: Tensor) -> Tensor:
+        """The first convolution; without a stem the map and its details before magnitudes."""
+        if len(self.stem):
+            return F.pixel_unshuffle(self.stem[0](pad_map(x, 1, self.border)), self.patch_size)
+        details = F.pixel_unshuffle(self._details(x).flatten(1, 2), self.patch_size)
+        return torch.cat([self.decimate(x), details], dim=1)
+
+    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
+        """An upper bound: the stem's steps, undecimated details, the low-pass, one matrix.
+
+        A convolution has its norm on a circle, one pixel larger where zeros are around it.
+        Details are convolutions on a circle, so their norm together is the largest of the sum of
+        their filters' power spectra; the low-pass is one matrix for each axis.
+        """
+        wide = self.in_float64()
+        around = (size[0] + 1, size[1] + 1) if self.border == "zeros" else size
+        stem = 1.0
+        for conv in wide.stem:
+            assert isinstance(conv, nn.Conv2d)
+            linear = functools.partial(_circular, conv)
+            stem *= GELU_CONSTANT * circle_norm(linear, 1, conv.in_channels, around)
+        impulse = torch.zeros(1, 1, *size, dtype=torch.float64)
+        impulse[..., 0, 0] = 1
+        spectra = torch.fft.fft2(self._details(impulse)).abs().square()
+        details = math.sqrt(float(spectra.sum(2).max()))
+        low_pass = 1.0
+        for side in size:
+            lines = torch.eye(side, dtype=torch.float64)[:, None, :, None]
+            low_pass *= spectral_norm(self.decimate(lines)[:, 0, :, 0])
+        weight = self.proj.weight.detach().double()
+        if isinstance(self.norm, SubbandNorm):
+            weight = weight * self.norm.weight.detach().double()
+        bands = weight.unflatten(1, (-1, 1 + 3 * self.scales))
+        apart = spectral_norm(bands[:, :, 0]) + details * spectral_norm(bands[:, :, 1:].flatten(1))
+        together = math.hypot(1.0, details) * spectral_norm(weight)
+        return LipschitzConstant(stem * low_pass * min(apart, together), exact=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
-from wavevit.layers.lipschitz import lipschitz_of
+from wavevit.layers.circulant import circle_norm
+from wavevit.layers.lipschitz import GELU_CONSTANT, LipschitzConstant, lipschitz_of
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -35,13 +37,30 @@ class OverlapTokenizer(Part):
         self.proj = nn.Conv2d(in_chans, embed_dim, 2 * patch_size - 1, stride=patch_size)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 
+    def linear_part(self, x: Tensor) -> Tensor:
+        """All of it, (B, D, h, w)."""
+        return self.proj(pad_map(x, self.reach, self.border))
+
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
-        return self.proj(pad_map(x, self.reach, self.border)).permute(0, 2, 3, 1)
+        return self.linear_part(x).permute(0, 2, 3, 1)
 
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """A pixel is in four patches at most, with either border."""
         return lipschitz_of(self.proj)
+
+    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
+        """Exact on a circle. Between zeros at most that of a circle of one patch more.
+
+        On that circle the image with zeros behind it meets no pixel twice: the convolution
+        between zeros is a part of what the circle's does to a part of its images.
+        """
+        stride, circular = self.reach + 1, self.border == "circular"
+        rows, columns = (side + (0 if circular else stride) for side in size)
+        around = self.in_float64()
+        around.border = "circular"
+        norm = circle_norm(around.linear_part, stride, self.proj.in_channels, (rows, columns))
+        return LipschitzConstant(norm, exact=circular)
 
 
 class ConvStemTokenizer(Part):
@@ -86,3 +105,13 @@ class ConvStemTokenizer(Part):
             x = conv(pad_map(x, 1, self.border)).permute(0, 2, 3, 1)
             x = F.gelu(norm(x)).permute(0, 3, 1, 2)
         return self.proj(x.permute(0, 2, 3, 1))
+
+    def linear_part(self, x: Tensor) -> Tensor:
+        """The first convolution."""
+        stride = 1 << len(self.convs)
+        return F.pixel_unshuffle(self.convs[0](pad_map(x, 1, self.border)), stride // 2)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """The product of all steps; each LayerNorm is as steep as its epsilon lets it."""
+        steps = [*self.convs, *self.norms, self.proj]
+        return GELU_CONSTANT ** len(self.convs) * math.prod(lipschitz_of(step) for step in steps)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
+from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 
@@ -53,3 +56,11 @@ class DeepStemTokenizer(Part):
             x = conv(pad_map(x, reach, self.border)).permute(0, 2, 3, 1)
             x = F.relu(norm(x)).permute(0, 3, 1, 2)
         return self.proj(pad_map(x, 1, self.border)).permute(0, 2, 3, 1)
+
+    def linear_part(self, x: Tensor) -> Tensor:
+        """The first convolution."""
+        return F.pixel_unshuffle(self.convs[0](pad_map(x, 3, self.border)), 2)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """The product of all steps; each LayerNorm is as steep as its epsilon lets it."""
+        return math.prod(lipschitz_of(step) for step in (*self.convs, *self.norms, self.proj))

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.decimation import Decimation
+from wavevit.layers.lipschitz import spectral_norm
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_border, levels_of
-from wavevit.wavelets import dtcwt2, scattering2, smooth_magnitude
+from wavevit.wavelets import dtcwt2, level_one_frame_bounds, scattering2, smooth_magnitude
 
 __all__ = ["DTCWTTokenizer", "ScatteringTokenizer"]
+
+
+_BIORT = "near_sym_a"  # what both transforms have at level 1 by default
+# Of images whose sides the patch divides, with either border: all levels and the approximation.
+_FRAME = level_one_frame_bounds(_BIORT)[1]
+
+
+def _dual_tree(x: Tensor, level: int, mode: str) -> Tensor:
+    """All that is linear in both tokenizers, (B, D, h, w): real, imaginary and approximation."""
+    pyramid = dtcwt2(x, level, _BIORT, mode=mode)
+    maps = [F.pixel_unshuffle(pyramid.approx, 2)]
+    for steps, details in enumerate(pyramid.details):
+        maps.append(F.pixel_unshuffle(details.flatten(1, 3), 1 << steps))
+    return torch.cat(maps, dim=1)
 
 
 def _mode(padding: str) -> str:
@@ -73,6 +90,19 @@ class DTCWTTokenizer(SubbandTokenizer):
             bands.append(maps.unflatten(1, (-1, 6)))
         return torch.cat(bands, dim=2).flatten(1, 2)
 
+    def linear_part(self, x: Tensor) -> Tensor:
+        """The dual tree before its magnitudes."""
+        return _dual_tree(x, self.level, self.mode)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """The dual tree's frame bound; magnitudes lengthen nothing; then one matrix.
+
+        What stands between magnitudes and projection is put into the matrix: the mean of four
+        trees and every low-pass with its stride have norm 1/2, with either border.
+        """
+        factors = [0.5] + [0.5**steps for steps in range(self.level) for _ in range(6)]
+        return math.sqrt(_FRAME) * spectral_norm(self.projection(factors))
+
 
 class ScatteringTokenizer(SubbandTokenizer):
     """Scattering of second order at the scale of the patch.
@@ -117,6 +147,27 @@ class ScatteringTokenizer(SubbandTokenizer):
 
     def analyse(self, x: Tensor) -> Tensor:
         return scattering2(x, self.scales, mode=self.mode)
+
+    def linear_part(self, x: Tensor) -> Tensor:
+        """The first dual tree before its magnitudes."""
+        return _dual_tree(x, self.scales, self.mode)
+
+    def lipschitz_bound(self, tokens: int | None = None) -> float:
+        """Two dual trees' frame bounds, magnitudes that lengthen nothing, one matrix.
+
+        A magnitude of the last scale is a coefficient itself; every other path ends in the mean
+        of four trees (1/2), behind another dual tree where it has two magnitudes already.
+        """
+        last, low = self.scales, 0.5
+        first = [1.0 if scale == last else low for scale in range(1, last + 1) for _ in range(6)]
+        second = [
+            1.0 if two == last else low * math.sqrt(_FRAME)
+            for one in range(1, last)
+            for two in range(one + 1, last + 1)
+            for _ in range(36)
+        ]
+        trees = math.sqrt(_FRAME * max(_FRAME, 1.0))
+        return trees * spectral_norm(self.projection([low, *first, *second]))
 
 
 def scattering_octaves(scales: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from wavevit.layers.lipschitz import lipschitz_of
+from wavevit.layers.lipschitz import LipschitzConstant, lipschitz_of
 from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["PatchTokenizer"]
@@ -34,3 +34,11 @@ class PatchTokenizer(Part):
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """The kernel's norm as a matrix: exact, because patches share no pixel."""
         return lipschitz_of(self.proj)
+
+    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
+        """The same at every size."""
+        return LipschitzConstant(self.lipschitz_bound(), exact=True)
+
+    def linear_part(self, x: Tensor) -> Tensor:
+        """All of it, (B, D, h, w)."""
+        return self.proj(x)

@@ -77,6 +77,7 @@ class SubbandTokenizer(Part, ABC):
         self, in_chans: int, embed_dim: int, octaves: Sequence[int], subband_norm: bool
     ) -> None:
         super().__init__()
+        self.in_chans = in_chans
         self.norm = SubbandNorm(octaves, in_chans) if subband_norm else nn.Identity()
         self.proj = nn.Conv2d(in_chans * len(octaves), embed_dim, 1)
 
@@ -91,3 +92,16 @@ class SubbandTokenizer(Part, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""
         return self.proj(self.activate(self.norm(self.analyse(x)))).permute(0, 2, 3, 1)
+
+    def projection(self, factors: Sequence[float] | Tensor = (1.0,)) -> Tensor:
+        """Gains and linear map as one matrix (D, C * bands) in float64, columns times `factors`.
+
+        Args:
+            factors: one for each subband of a channel, or a single one.
+        """
+        weight = self.proj.weight.detach().double().flatten(1)
+        if isinstance(self.norm, SubbandNorm):
+            weight = weight * self.norm.weight.detach().double()
+        bands = weight.shape[1] // self.in_chans
+        each = torch.as_tensor(factors, dtype=torch.float64, device=weight.device).expand(bands)
+        return weight * each.repeat(self.in_chans)

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from wavevit.checks import check_at_least, check_image
+from wavevit.checks import check_at_least, check_image, fail
 from wavevit.measure.evaluation import Model, evaluation_mode
 
-__all__ = ["singular_values"]
+__all__ = ["JacobianSpectrum", "jacobian_spectrum"]
 
 _TOGETHER = 2  # products at a time: their graphs are what memory goes to
 
 
-def singular_values(
+@dataclass(frozen=True)
+class JacobianSpectrum:
+    """Leading singular values of the Jacobian at one image.
+
+    Attributes:
+        values: largest first, output change per unit of input change, Euclidean norms.
+        rounds: of the iteration; the values are lower bounds that grow with it.
+    """
+
+    values: tuple[float, ...]
+    rounds: int
+
+
+def jacobian_spectrum(
     model: Model, image: Tensor, count: int, *, rounds: int = 3, seed: int = 0
-) -> tuple[float, ...]:
+) -> JacobianSpectrum:
     """Subspace iteration on ``JᵀJ`` by forward- and reverse-mode products.
 
     Args:
@@ -28,17 +43,23 @@ def singular_values(
         seed: of the start.
 
     Returns:
-        Singular values, largest first, in output change per unit of input change.
+        A `JacobianSpectrum`.
+
+    Raises:
+        ValueError: no image, several images, or a count or a number of rounds below 1.
 
     Guarantees:
-        Those of the matrix for a linear map, as the rounds grow
-        (tests/unit/test_audit_measures.py).
+        Those of the matrix for a linear map, as the rounds grow, and never above them
+        (tests/unit/test_measure_continuity.py).
 
     Source:
         Halko, Martinsson & Tropp 2011, algorithm 4.4.
     """
     check_image(image, "image")
+    if len(image) != 1:
+        fail("image", "one image (1, C, H, W)", f"shape {tuple(image.shape)}")
     check_at_least("count", count, 1)
+    check_at_least("rounds", rounds, 1)
 
     def flat(x: Tensor) -> Tensor:
         return model(x).flatten(1)
@@ -56,7 +77,7 @@ def singular_values(
             basis = torch.linalg.qr(pulled.double().T).Q.T.to(image).contiguous()
             rows = torch.cat([_pushed(flat, image, part) for part in basis.split(_TOGETHER)])
     values = torch.linalg.svdvals(rows.double())
-    return tuple(values[: min(count, width)].tolist())
+    return JacobianSpectrum(tuple(values[: min(count, width)].tolist()), rounds)
 
 
 def _pulled(model: Model, image: Tensor, rows: Tensor) -> Tensor:

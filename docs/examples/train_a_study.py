@@ -1,0 +1,21 @@
+"""A study from nothing: two variants that differ in one field, trained, measured, compared.
+
+Run it in the repository's root. The models are tiny and see forty steps: the figures mean nothing.
+"""
+
+import tempfile
+from pathlib import Path
+
+from experiments.folder import StudyFolder
+from experiments.reporting.markdown import markdown_table
+from experiments.run import Options, run_study
+from experiments.studies import get_study
+from experiments.summary import summarize
+
+with tempfile.TemporaryDirectory() as folder:
+    options = Options(study="smoke", seeds=(0,), out=Path(folder), device="cpu", jobs=1)
+    failed = run_study(options)  # killed, the same call goes on where it was
+    summary = summarize(get_study("smoke"), StudyFolder(Path(folder), "smoke"))
+
+print(f"{failed} runs failed")
+print(markdown_table(summary), end="")

@@ -1,0 +1,148 @@
+"""How far each tokenizer drives two images apart, and how much of one it keeps.
+
+Question: what is exact about a tokenizer, what is only bounded, and how loose are the bounds?
+
+    python -m experiments.benchmarks.tokenizer_bounds             # measure; write record and page
+    python -m experiments.benchmarks.tokenizer_bounds --render    # the page's table from the record
+
+Grey images of 48 pixels, stride 8, random weights, both borders. Beside each constant stands the
+steepest slope that power iterations from photographs and noise found. Two minutes on a laptop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.folder import environment, write_json
+from experiments.reporting.markdown import replaced_between
+from wavevit.data.photographs import load_photograph
+from wavevit.measure import center_crop, tokenizer_bounds
+from wavevit.models import Backbone, BackboneConfig
+from wavevit.models.config import make_stages
+from wavevit.testing import steepest_pair
+
+__all__ = ["PAGE", "RECORD", "main", "measure", "page_with", "render"]
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "experiments" / "records" / "tokenizer_bounds" / "tokenizer_bounds.json"
+PAGE = ROOT / "docs" / "agreements.md"
+BEGIN, END = "<!-- begin: tokenizers -->", "<!-- end: tokenizers -->"
+
+SIDE, STRIDE, DIM = 48, 8, 128
+ITERATIONS = 20
+# Fields beside the tokenizer's own name.
+TOKENIZERS: dict[str, dict[str, Any]] = {
+    "patch": {},
+    "overlap": {},
+    "dwt, linear": {"subband_act": False},
+    "dwt": {},
+    "dwt, bior4.4": {"wavelet": "bior4.4"},
+    "swt": {},
+    "dtcwt": {},
+    "scattering": {},
+    "alias_free": {},
+    "conv_stem": {},
+}
+BORDERS = ("circular", "zeros")
+
+
+def images() -> Tensor:
+    """Photographs and noise of several sizes, (12, 1, 48, 48), about zero."""
+    names = ("astronaut", "brick", "camera", "cat")
+    views = [center_crop(load_photograph(name, 64)[None, None], (SIDE, SIDE)) for name in names]
+    photographs = (torch.cat(views).double() - 0.5) / 0.25
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(4, 1, SIDE, SIDE, generator=generator, dtype=torch.float64)
+    return torch.cat([photographs, noise, 10 * noise])
+
+
+def measure() -> dict[str, Any]:
+    """Every tokenizer with both borders; what has no border is looked at once."""
+    rows = []
+    for name, fields in TOKENIZERS.items():
+        for border in BORDERS:
+            torch.manual_seed(0)
+            config = BackboneConfig(
+                stages=make_stages(depths=[1], embed_dims=[DIM], num_heads=1),
+                in_chans=1,
+                tokenizer=name.partition(",")[0],
+                patch_size=STRIDE,
+                padding=border,
+                **fields,
+            )
+            tokenizer = Backbone(config).double().eval().tokenizer
+            if border == "zeros" and tokenizer.symmetry.circular:
+                continue
+            bounds = tokenizer_bounds(tokenizer, torch.zeros(1, 1, SIDE, SIDE))
+            slopes = steepest_pair(tokenizer, images(), iterations=ITERATIONS)[1]
+            rows.append(
+                {
+                    "tokenizer": name,
+                    "border": border,
+                    "lower": bounds.frame.lower,
+                    "upper": bounds.frame.upper,
+                    "redundancy": bounds.frame.redundancy,
+                    "method": bounds.frame.method,
+                    "lipschitz": bounds.lipschitz,
+                    "exact": bounds.lipschitz_exact,
+                    "found": float(slopes.max()),
+                }
+            )
+            print(rows[-1], flush=True)
+    return {
+        "tokenizers": rows,
+        "side": SIDE,
+        "stride": STRIDE,
+        "channels": DIM,
+        "iterations": ITERATIONS,
+        "weights": "random",
+        "environment": environment(torch.device("cpu"), torch.get_num_threads()),
+    }
+
+
+def render(record: dict[str, Any]) -> str:
+    """The page's table, every number out of the record."""
+    lines = [
+        "| tokenizer | border | A | B | numbers out per number in | constant | | steepest found | "
+        "constant / found |",
+        "|---" * 9 + "|",
+    ]
+    for row in record["tokenizers"]:
+        cells = [
+            f"`{row['tokenizer']}`",
+            "mirrored, repeated or zeros" if row["border"] == "zeros" else "circular",
+            f"{row['lower']:.3g}",
+            f"{row['upper']:.3g}",
+            f"{row['redundancy']:.3g}",
+            f"{row['lipschitz']:.3g}",
+            "exact" if row["exact"] else "bound",
+            f"{row['found']:.3g}",
+            f"{row['lipschitz'] / row['found']:.3g}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def page_with(record: dict[str, Any], page: str) -> str:
+    """The page with its generated part replaced."""
+    return replaced_between(page, BEGIN, END, render(record))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--render", action="store_true", help="only rewrite the page's table")
+    options = parser.parse_args()
+    if not options.render:
+        write_json(RECORD, measure())
+    PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Photographs the explorer for the README: ``python -m experiments.explorer.picture``.
+
+Needs the built site (``make docs``), Debian's ``chromium`` and ``chromium-driver``, and selenium,
+which ``pip install -e '.[test]'`` brings.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
+from experiments.folder import write_bytes
+from wavevit.checks import fail, require_extra
+
+__all__ = ["Options", "main", "take_picture"]
+
+_ROOT = Path(__file__).parents[2]
+_STATE = "photo=coins&left=vit&right=mirror_lock&move=crop&right_px=3"
+
+
+@dataclass
+class Options:
+    """Open the explorer in headless Chromium and photograph its two models."""
+
+    site: Path = _ROOT / "docs" / "_build"
+    out: Path = _ROOT / "docs" / "_static" / "explorer" / "explorer.png"
+
+
+def take_picture(options: Options) -> None:
+    """Writes the picture.
+
+    Raises:
+        ValueError: no built site, or no browser.
+    """
+    page, found = options.site / "explorer.html", find_chromium()
+    if not page.exists():
+        fail("site", "a built site (make docs)", options.site)
+    if found is None:
+        fail("PATH", NEEDED, "neither or one of them")
+    wait = require_extra("selenium.webdriver.support.ui", "test")
+    from PIL import Image, ImageOps
+
+    with tempfile.TemporaryDirectory() as profile:
+        window = start_chromium(found, Path(profile), "--force-device-scale-factor=1.5")
+        try:
+            window.get(f"{page.resolve().as_uri()}#{_STATE}")
+            finished = "return document.querySelector('#explorer').dataset.shown?.includes('coins')"
+            wait.WebDriverWait(window, 60).until(lambda w: w.execute_script(finished))
+            board = window.find_element("css selector", ".ex-board")
+            picture = Image.open(io.BytesIO(board.screenshot_as_png)).convert("RGB")
+            picture = ImageOps.expand(picture, 24, "white")
+        finally:
+            window.quit()
+    file = io.BytesIO()
+    # 128 colours: a screenshot has few, and the file is half as large.
+    picture.quantize(128, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    write_bytes(options.out, file.getvalue())
+    print(f"{options.out}: {len(file.getvalue()) / 1e3:.0f} kB")
+
+
+def main() -> None:
+    """The command line; complaints about arguments come without a traceback."""
+    try:
+        take_picture(tyro.cli(Options, prog="python -m experiments.explorer.picture"))
+    except (ValueError, ImportError) as error:
+        raise SystemExit(f"experiments.explorer.picture: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

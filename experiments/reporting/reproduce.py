@@ -1,0 +1,119 @@
+"""The reproduction page's table: what made each record, on what, in how long.
+
+    python -m experiments.reporting.reproduce    # the table from the records
+
+Command and minutes are written here, by folder; hardware and versions are read from each record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.reporting.markdown import replaced_between
+
+__all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "page_with"]
+
+ROOT = Path(__file__).parents[2]
+RECORDS = ROOT / "experiments" / "records"
+PAGE = ROOT / "docs" / "reproduce.md"
+BEGIN, END = "<!-- reproduce: generated -->", "<!-- /reproduce -->"
+
+
+class Made(NamedTuple):
+    """How a record is made.
+
+    Attributes:
+        command: from the repository's root.
+        minutes: on the record's hardware, as last seen; empty where nobody noted it.
+    """
+
+    command: str
+    minutes: str = ""
+
+
+_BENCH = "python -m experiments.benchmarks."
+# Folder or file below experiments/records. Studies need no entry: their command follows from the
+# name; here are their minutes.
+MADE_BY = {
+    "agreements": Made(f"{_BENCH}agreements"),
+    "alignment": Made(f"{_BENCH}alignment"),
+    "audit": Made("wavevit audit MODEL --against MODELS (audit.md names them)", "6"),
+    "axes": Made(f"{_BENCH}axes AXIS"),
+    "claims": Made("python -m experiments.report", "1"),
+    "comparison": Made("by hand; python -m experiments.reporting.comparison writes the page"),
+    "latency": Made(f"{_BENCH}backbones --out experiments/records/latency", "7"),
+    "latency/cuda.json": Made(f"{_BENCH}backbones --device cuda --out experiments/records/latency"),
+    "transforms/cuda.json": Made(
+        f"{_BENCH}transforms_cuda --out experiments/records/transforms/cuda.json", "2"
+    ),
+    "tokenizer_bounds": Made(f"{_BENCH}tokenizer_bounds", "2"),
+    "transforms/cpu.json": Made(
+        f"{_BENCH}transforms --out experiments/records/transforms/cpu.json", "9"
+    ),
+    "transforms/filters.json": Made(
+        f"{_BENCH}filters --threads 1 --out experiments/records/transforms/filters.json"
+    ),
+    "transforms/shift_errors.json": Made(f"{_BENCH}shift_errors"),
+}
+MINUTES = {"backbones": "25", "crop_shift": "45", "patch_vs_wavelet": "11", "tokenizers": "25"}
+
+
+def command_of(name: str) -> Made | None:
+    """How the record in this file below the records' folder is made; None if nobody said."""
+    folder, _, file = name.partition("/")
+    if file == "summary.json":
+        study = folder
+        run = f"python -m experiments.run {study} && python -m experiments.report {study} --record"
+        return Made(run, MINUTES.get(study, ""))
+    if file == "measurement.json":  # of a claim: named like its folder
+        return Made(f"python -m experiments.measurements {folder}", MINUTES.get(folder, ""))
+    made = MADE_BY.get(name, MADE_BY.get(folder))
+    return made and made._replace(command=made.command.replace("AXIS", file.removesuffix(".json")))
+
+
+def _hardware(environment: Mapping[str, Any]) -> str:
+    name = environment.get("device_name", environment.get("machine", environment.get("device", "")))
+    threads = environment.get("threads")
+    return f"{name}, {threads} thread{'s' if threads != 1 else ''}" if threads else str(name)
+
+
+def _versions(environment: Mapping[str, Any]) -> str:
+    packages = environment.get("packages", {})
+    torch = packages.get("torch", environment.get("torch", "?"))
+    wanted = ("numba", "timm", "pytorch-wavelets", "ptwt")
+    more = [f"{name} {packages[name]}" for name in wanted if name in packages]
+    python = [f"Python {environment['python']}"] if "python" in environment else []
+    return ", ".join([*python, f"torch {torch}", *more])
+
+
+def _lines(records: Path) -> Iterator[str]:
+    yield "| record | command | minutes | hardware | software |"
+    yield "|---|---|---|---|---|"
+    for path in sorted(records.glob("*/*.json")):
+        record = json.loads(path.read_text())
+        environment = record.get("environment") if isinstance(record, dict) else None
+        if not environment:
+            continue
+        name = path.relative_to(records).as_posix()
+        made = command_of(name) or Made("?")
+        yield (
+            f"| `{name}` | `{made.command}` | {made.minutes or 'not noted'} | "
+            f"{_hardware(environment)} | {_versions(environment)} |"
+        )
+
+
+def page_with(page: str, records: Path = RECORDS) -> str:
+    """The page with its table from the records."""
+    return replaced_between(page, BEGIN, END, "\n".join(_lines(records)))
+
+
+def main() -> None:
+    """Writes the page."""
+    PAGE.write_text(page_with(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Bad input: one ValueError per mistake, with the argument, what was expected and what came.
+
+The five mistakes that issue and manual name, each of every public transform that can make it.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wavevit.wavelets import (
+    Lifting,
+    dtcwt2,
+    dwt2,
+    idtcwt2,
+    idwt2,
+    iswt2,
+    iwavepacket2,
+    scattering2,
+    swt2,
+    wavedec2,
+    wavepacket2,
+    waverec2,
+)
+from wavevit.wavelets.compat import DTCWTForward, DWTForward, DWTInverse, ScatLayer, SWTForward
+
+
+def zeros(*shape: int) -> torch.Tensor:
+    return torch.zeros(shape)
+
+
+X = zeros(1, 1, 8, 8)
+LINE = zeros(1, 1, 1, 8)
+BANDS = zeros(1, 1, 4, 4, 4)
+
+
+def refused(call, *parts: str) -> None:
+    with pytest.raises(ValueError, match=r"^[\w.\[\]]+: expected .*, got ") as caught:
+        call()
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        # A mirror on the middle of the only pixel has nothing to show; the other modes can fill in.
+        (lambda: dwt2(LINE, "db2", "reflect"), "x"),
+        (lambda: wavedec2(LINE, "db2", "reflect", 1), ""),
+        (lambda: wavepacket2(LINE, "db2", "reflect"), ""),
+        (lambda: SWTForward(1, "db2", "reflect")(LINE), "x"),
+        # Fewer coefficients than the shortest signal gives to a filter of so many taps.
+        (lambda: idwt2(zeros(1, 1, 4, 1, 4), "db2", "zero"), "coefficients"),
+        (lambda: waverec2((zeros(1, 1, 1, 4), (zeros(1, 1, 3, 1, 4),)), "db2", "zero"), ""),
+        (lambda: iwavepacket2(zeros(1, 1, 4, 1, 4), "db2", "zero"), ""),
+    ],
+)
+def test_sides_too_short_for_the_mode(call, argument: str) -> None:
+    refused(call, argument)
+
+
+@pytest.mark.parametrize("mode", ["periodization", "zero", "symmetric", "constant", "periodic"])
+def test_sides_shorter_than_the_filter_where_the_mode_allows_them(mode: str) -> None:
+    """As in PyWavelets, which extends as far as it takes."""
+    x = torch.randn(1, 1, 1, 3, dtype=torch.float64)
+    back = idwt2(dwt2(x, "db6", mode), "db6", mode, output_size=(1, 3))
+    torch.testing.assert_close(back, x)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: dwt2(X.int()),
+        lambda: idwt2(BANDS.int()),
+        lambda: wavedec2(X.int()),
+        lambda: waverec2((zeros(1, 1, 4, 4).int(), (zeros(1, 1, 3, 4, 4).int(),))),
+        lambda: wavepacket2(X.int()),
+        lambda: iwavepacket2(BANDS.int()),
+        lambda: swt2(X.int()),
+        lambda: iswt2(zeros(1, 1, 1, 4, 8, 8).int()),
+        lambda: dtcwt2(X.int()),
+        lambda: idtcwt2((X.int(), [zeros(1, 1, 6, 2, 4, 4).int()])),
+        lambda: scattering2(X.int()),
+        lambda: Lifting(1)(X.int()),
+        lambda: Lifting(1).inverse(BANDS.int()),
+        lambda: DWTForward()(X.int()),
+        lambda: DTCWTForward()(X.int()),
+        lambda: ScatLayer()(X.int()),
+    ],
+)
+def test_integers(call) -> None:
+    refused(call, "a floating dtype", "torch.int32")
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: wavedec2(X, level=4), "level"),
+        (lambda: wavepacket2(X, level=4), "level"),
+        (lambda: dtcwt2(X, level=4), "level"),
+        (lambda: scattering2(X, scales=4), "scales"),
+    ],
+)
+def test_too_many_levels(call, argument: str) -> None:
+    refused(call, f"{argument}: expected at most 3 for a side of 8 pixels, got 4")
+
+
+@pytest.mark.parametrize(
+    ("call", "near"),
+    [
+        (lambda: dwt2(X, "harr"), "haar"),
+        (lambda: idwt2(BANDS, "bior22"), "bior2.2"),
+        (lambda: wavedec2(X, "db39"), "db3"),
+        (lambda: waverec2((zeros(1, 1, 4, 4), ()), "db39"), "db3"),
+        (lambda: wavepacket2(X, "simlet4"), ""),
+        (lambda: iwavepacket2(BANDS, "sym"), "sym"),
+        (lambda: swt2(X, "coiff1"), "coif1"),
+        (lambda: iswt2(zeros(1, 1, 1, 4, 8, 8), "coiff1"), "coif1"),
+        (lambda: dwt2(X, mode="symetric"), "symmetric"),
+        (lambda: idwt2(BANDS, mode="symetric"), "symmetric"),
+        (lambda: dtcwt2(X, biort="near_sym"), "near_sym_a"),
+        (lambda: dtcwt2(X, qshift="qshift"), "qshift_a"),
+        (lambda: scattering2(X, mode="symetric"), "symmetric"),
+        (lambda: Lifting(1, "cdf53"), "cdf5/3"),
+        (lambda: DWTForward(mode="symetric"), "symmetric"),
+        (lambda: DTCWTForward("near_sym"), "near_sym_a"),
+    ],
+)
+def test_unknown_names_come_with_the_nearest(call, near: str) -> None:
+    refused(call, near)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: idwt2(zeros(1, 1, 3, 4, 4)), "coefficients"),
+        (lambda: idwt2(BANDS, output_size=(6, 8)), "output_size"),
+        (lambda: waverec2((zeros(1, 1, 4, 4), (zeros(1, 1, 3, 6, 6),))), "pyramid.details[0]"),
+        (lambda: waverec2((zeros(1, 1, 4, 4), (zeros(2, 1, 3, 4, 4),))), "pyramid.details[0]"),
+        (lambda: waverec2((zeros(1, 1, 4, 4), (zeros(1, 1, 2, 4, 4),))), "pyramid.details[0]"),
+        (lambda: iwavepacket2(zeros(1, 1, 5, 4, 4)), "packets"),
+        (lambda: iwavepacket2(BANDS, output_size=(12, 8)), "output_size"),
+        (lambda: iswt2(zeros(1, 1, 1, 3, 8, 8)), "coefficients"),
+        (lambda: idtcwt2((X, [zeros(1, 1, 6, 2, 8, 8)])), "pyramid.details[0]"),
+        (lambda: idtcwt2((X, [zeros(2, 1, 6, 2, 4, 4)])), "pyramid.details[0]"),
+        (lambda: idtcwt2((X, [zeros(1, 1, 6, 4, 4)])), "pyramid.details[0]"),
+        (lambda: Lifting(1).inverse(zeros(1, 1, 3, 4, 4)), "bands"),
+        (lambda: DWTInverse()((zeros(1, 1, 4, 4), [zeros(1, 1, 3, 6, 6)])), "coeffs[1][0]"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_subbands_that_do_not_fit(call, argument: str, dtype: torch.dtype) -> None:
+    torch.set_default_dtype(dtype)  # what `zeros` above makes
+    try:
+        refused(call, argument)
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -1,0 +1,50 @@
+"""The reproduction page names every record's command, and the commands are there to be typed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+
+import pytest
+
+from experiments.reporting.reproduce import MADE_BY, PAGE, RECORDS, command_of, page_with
+from experiments.studies import STUDIES
+
+FILES = [
+    path.relative_to(RECORDS).as_posix()
+    for path in sorted(RECORDS.glob("*/*.json"))
+    if "environment" in json.loads(path.read_text())
+]
+
+
+def test_the_page_shows_the_records() -> None:
+    assert PAGE.read_text() == page_with(PAGE.read_text())
+
+
+def test_a_changed_record_makes_the_page_stale(tmp_path) -> None:
+    shutil.copytree(RECORDS, tmp_path / "records")
+    path = tmp_path / "records" / FILES[0]
+    record = json.loads(path.read_text())
+    record["environment"]["threads"] = 96
+    path.write_text(json.dumps(record))
+    assert PAGE.read_text() != page_with(PAGE.read_text(), tmp_path / "records")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_record_says_how_it_was_made(name: str) -> None:
+    made = command_of(name)
+    assert made is not None, f"add {name} to experiments.reporting.reproduce.MADE_BY"
+    for module in re.findall(r"python -m ([\w.]+)", made.command):
+        assert importlib.util.find_spec(module), module
+    for study in re.findall(r"experiments\.run (\w+)", made.command):
+        assert study in STUDIES
+    for target in re.findall(r"--out (\S+)", made.command):
+        assert (RECORDS.parents[1] / target).exists()
+
+
+def test_no_command_is_of_a_record_that_is_gone() -> None:
+    known = {path.relative_to(RECORDS).as_posix() for path in RECORDS.glob("*/*")}
+    folders = {name.split("/")[0] for name in known}
+    assert set(MADE_BY) - {"claims"} <= known | folders

@@ -1,0 +1,54 @@
+"""timm imports beside a torchvision that was built for another torch, and says so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from wavevit.interop import timm_import
+from wavevit.interop.timm_import import import_timm
+
+
+def test_a_process_of_its_own_gets_timm() -> None:
+    """The suite's own process has the operators declared already (tests/conftest.py)."""
+    code = (
+        "from wavevit.interop.timm_import import import_timm as i; print(i().is_model('vit_tiny'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("True", "False")
+    # Where torchvision fits there is nothing to say.
+    assert (not done.stderr) or "torchvision was built for another torch" in done.stderr
+
+
+@pytest.mark.parametrize("error", ["operator torchvision::nms does not exist", "out of luck"])
+def test_only_that_error_is_mended_and_it_is_told(
+    error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ModuleType("timm")
+    answers = [RuntimeError(error), found]
+
+    def require(module: str, extra: str) -> ModuleType:
+        answer = answers.pop(0)
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(timm_import, "require_extra", require)
+    monkeypatch.setattr(timm_import, "_declared", [None])  # the suite has declared them
+    monkeypatch.setattr(timm_import.sys, "modules", dict(sys.modules))
+    if error == "out of luck":
+        with pytest.raises(RuntimeError, match="out of luck"):
+            import_timm()
+        return
+    with pytest.warns(RuntimeWarning, match="torchvision was built for another torch than"):
+        assert import_timm() is found
+
+
+def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ImportError, match=r"wavevit\[timm\]"):
+        import_timm()

@@ -1,0 +1,51 @@
+"""Importing timm, beside a torchvision that was built for another torch too."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from types import ModuleType
+
+import torch
+
+from wavevit.checks import require_extra
+
+__all__ = ["import_timm"]
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+_declared: list[torch.library.Library] = []
+
+
+def import_timm() -> ModuleType:
+    """timm, which imports torchvision, which may not fit.
+
+    PyPI's torchvision is built for CUDA and asks a CPU build of torch for operators that it lacks.
+    Their schemas are enough for torchvision, and so for timm, to import; no model of timm calls
+    them. A `RuntimeWarning` says so, and what would be better.
+
+    Raises:
+        ImportError: timm is not installed; the message names the extra.
+    """
+    try:
+        return require_extra("timm", "timm")
+    except RuntimeError as error:
+        if "operator torchvision::nms does not exist" not in str(error):
+            raise
+    # What was half imported would be found again.
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("timm", "torchvision")]:
+        del sys.modules[name]
+    warnings.warn(
+        f"torchvision was built for another torch than {torch.__version__}: its operators nms and "
+        "qnms are declared, without code, so that timm can be imported. A torchvision from the "
+        "index that torch came from fits.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    if not _declared:
+        _declared.append(torch.library.Library("torchvision", "FRAGMENT"))
+        for schema in _SCHEMAS:
+            _declared[0].define(schema)
+    return require_extra("timm", "timm")

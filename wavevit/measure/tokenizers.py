@@ -1,0 +1,89 @@
+"""Both constants of a tokenizer: of its linear part in both directions, of the whole from above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from wavevit.checks import check_image, fail
+from wavevit.layers.lipschitz import lipschitz_at
+from wavevit.layers.symmetry import Part
+from wavevit.measure.spectrum import FrameBounds, frame_bounds
+
+__all__ = ["TokenizerBounds", "tokenizer_bounds"]
+
+
+@dataclass(frozen=True)
+class TokenizerBounds:
+    """How much of an image a tokenizer keeps, and how far it drives two images apart.
+
+    Attributes:
+        frame: ``A ‖x‖² ≤ ‖Φ x‖² ≤ B ‖x‖²`` of its linear part Φ, without unit: all of a patch,
+            overlap or packet tokenizer without GELU; packet and gains before a GELU; the wavelet
+            frame before its magnitudes of the others; the first convolution of a stem.
+        lipschitz: change of the tokens per unit of pixel change that no pair exceeds, of the whole
+            tokenizer.
+        lipschitz_exact: True if no smaller number would do (patches, packets of any wavelet,
+            overlapping patches on a circle), False if `lipschitz` is an upper bound.
+        size: rows and columns of the images in pixels.
+    """
+
+    frame: FrameBounds
+    lipschitz: float
+    lipschitz_exact: bool
+    size: tuple[int, int]
+
+
+def tokenizer_bounds(tokenizer: nn.Module, images: Tensor) -> TokenizerBounds:
+    """Frame bounds of a tokenizer's linear part, and the Lipschitz constant of all of it.
+
+    Both in float64 on the CPU, for the weights as they are. With a circle as border the frame
+    bounds are exact. With others they are exact up to 4096 numbers in an image and found by
+    iteration beyond, which proves nothing; the Lipschitz constant is proved for every border.
+
+    Args:
+        tokenizer: of `wavevit.layers.tokenizers`, such as ``model.tokenizer``.
+        images: (N, C, H, W): the bounds are for images of that size. Their values are not used.
+
+    Returns:
+        A `TokenizerBounds`.
+
+    Raises:
+        ValueError: another module, or sides that its stride does not divide.
+
+    Guarantees:
+        Frame bounds equal those of a dense SVD, with circles and other borders; a constant that
+        is exact does too; no pair that a search finds exceeds the others
+        (tests/properties/test_tokenizer_constants.py).
+
+    Source:
+        Frames and magnitudes: Mallat 2012; zeros as a part of a larger circle, and the rest:
+        derived where each tokenizer declares it (``constant_at``).
+
+    Example:
+        >>> import torch, wavevit
+        >>> model = wavevit.create_model("test_haar_pyramid", img_size=32)
+        >>> bounds = tokenizer_bounds(model.tokenizer, torch.zeros(1, 3, 32, 32))
+        >>> bounds.lipschitz_exact, bounds.frame.exact
+        (True, True)
+    """
+    check_image(images, "images")
+    if not isinstance(tokenizer, Part):
+        fail(
+            "tokenizer", "a tokenizer of wavevit, such as model.tokenizer", type(tokenizer).__name__
+        )
+    size = (images.shape[-2], images.shape[-1])
+    stride = tokenizer.stride
+    if size[0] % stride or size[1] % stride:
+        fail("images", f"sides that {stride} divides", size)
+    constant = lipschitz_at(tokenizer, size)
+    wide = tokenizer.in_float64()
+    frame = frame_bounds(
+        wide.linear_part,
+        stride=stride,
+        in_chans=images.shape[1],
+        tokens=(size[0] // stride, size[1] // stride),
+        circular=wide.symmetry.circular,
+    )
+    return TokenizerBounds(frame, constant.value, constant.exact, size)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from wavevit.wavelets.bank_maps import BankMap, undecimated
+from wavevit.wavelets.bank_maps import BankMap, fits, undecimated
 from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.filters import FilterBank
 from wavevit.wavelets.linear_maps import applied
 
 __all__ = ["UndecimatedMap", "one_level"]
+
+# How one level is computed.
+Step = Callable[[BankMap, Tensor], list[Tensor]]
 
 
 def one_level(
@@ -52,24 +55,20 @@ class UndecimatedMap:
 
     def apply(self, *tensors: Tensor) -> list[Tensor]:
         """The map outside any compiler, with every derivative."""
+        if not fits(*tensors):  # the older vmap's gradients: level by level, each as it can
+            return self._stepwise(tensors[0], BankMap.apply)
         return applied(self, tensors)
 
     def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The map as bare operators."""
         (x,) = tensors
-        if self.transposed:
-            return [self._adjoint(x, bare=True)]
-        levels: list[Tensor] = []
-        for index in range(self.level):
-            levels += self._step(index).call([x])
-            x = levels[-1][:, :, 0]
-        return [torch.stack(levels[::-1], dim=2)]
+        return self._stepwise(x, lambda step, bands: step.call([bands]))
 
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """The map as numbers."""
         (x,) = tensors
         if self.transposed:
-            return [self._adjoint(x, bare=False)]
+            return [self._adjoint(x, lambda step, bands: step.run([bands]))]
         result = room(x, (*x.shape[:2], self.level, 4, *self.size))
         for index in range(self.level):
             bands = result[:, :, self.level - 1 - index]
@@ -77,11 +76,20 @@ class UndecimatedMap:
             x = bands[:, :, 0]
         return [result]
 
-    def _adjoint(self, coefficients: Tensor, bare: bool) -> Tensor:
+    def _stepwise(self, x: Tensor, do: Step) -> list[Tensor]:
+        """A level at a time."""
+        if self.transposed:
+            return [self._adjoint(x, do)]
+        levels: list[Tensor] = []
+        for index in range(self.level):
+            levels += do(self._step(index), x)
+            x = levels[-1][:, :, 0]
+        return [torch.stack(levels[::-1], dim=2)]
+
+    def _adjoint(self, coefficients: Tensor, do: Step) -> Tensor:
         bands, *finer = coefficients.unbind(2)
         for index in range(self.level - 1, -1, -1):
-            step = self._step(index).transpose
-            (image,) = step.call([bands]) if bare else step.run([bands])
+            (image,) = do(self._step(index).transpose, bands)
             if index:
                 bands = finer[self.level - 1 - index]
                 bands = torch.cat([bands[:, :, :1] + image[:, :, None], bands[:, :, 1:]], dim=2)

@@ -37,7 +37,9 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
     images = center_crop(batch.images, (CROP, CROP)).double()
     found: dict[str, Any] = {}
     for name, (variant, changes) in SUBJECTS.items():
-        conditions, steps = [], {path: ([], []) for path in PATHS}  # type: ignore[var-annotated]
+        conditions: list[list[float]] = []
+        steps: dict[str, tuple[list[list[float]], list[list[float]]]]
+        steps = {path: ([], []) for path in PATHS}
         for seed in SEEDS:
             model = trained(runs, variant, seed, **changes).double()
             f = partial(embed, model)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from experiments.evaluation import evaluate
 from experiments.folder import RunFolder, environment, write_json
+from experiments.tasks import TASKS
 from experiments.training import AbandonedError, train
 
 __all__ = ["run_cell", "serve_cells"]
@@ -49,7 +49,7 @@ def run_cell(
                 config, folder, place, label=label, position=position, still_wanted=_parent_lives
             )
             trained = time.monotonic()
-            result = evaluate(model, config.data, place, measures)
+            result = TASKS[config.task].evaluate(model, config.data, place, measures)
             result["seconds"] = {  # of this attempt: a continued run did part of it before
                 "training": round(trained - start, 1),
                 "measuring": round(time.monotonic() - trained, 1),

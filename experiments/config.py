@@ -12,6 +12,7 @@ from wavevit.models import BackboneConfig
 
 __all__ = [
     "AUGMENTATIONS",
+    "TASK_NAMES",
     "Contrast",
     "DataConfig",
     "OptimizerConfig",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 AUGMENTATIONS = ("translate", "resize", "flip")
+TASK_NAMES = ("classification", "segmentation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,8 @@ class RunConfig:
         model: the backbone.
         data: the crops.
         optimizer: the schedule.
+        task: ``"classification"`` of crops, or ``"segmentation"`` of composites of two
+            (`experiments.tasks`).
         seed: of the weights, of the training crops and of every random choice in training.
         checkpoint_every: steps between checkpoints; where a killed run goes on. It does not
             change the result.
@@ -114,10 +118,12 @@ class RunConfig:
     model: BackboneConfig
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    task: str = "classification"
     seed: int = 0
     checkpoint_every: int = 50
 
     def __post_init__(self) -> None:
+        check_choice("task", self.task, TASK_NAMES)
         check_at_least("checkpoint_every", self.checkpoint_every, 1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,8 +195,11 @@ class Study:
         return f"python -m experiments.{verb} {self.arguments or self.name}"
 
     def configs(self) -> dict[str, RunConfig]:
-        """The variants, checked: all names are of variants, and weights fit where they are lent."""
+        """The variants, checked: all names are of variants, all learn one task, and weights fit
+        where they are lent."""
         configs = self.variants()
+        if len(tasks := {run.task for run in configs.values()}) != 1:
+            fail("variants", "one task for all of them", sorted(tasks))
         check_choice("baseline", self.baseline, configs)
         for name in self.pictured:
             check_choice("pictured", name, configs)

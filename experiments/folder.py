@@ -48,7 +48,8 @@ def _code() -> str:
     """A digest of the sources that a training runs."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    own = [root / "augmentation.py", root / "training.py"]
+    own = [root / f"{name}.py" for name in ("augmentation", "tasks", "training")]
+    own += sorted((root / "segmentation").glob("*.py"))
     for path in sorted((root.parent / "wavevit").rglob("*.py")) + own:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import tyro
@@ -26,13 +26,14 @@ from experiments.reporting.pictures import (
     token_change_picture,
 )
 from experiments.reporting.regenerate import regenerate
+from experiments.reporting.segmentation import ABOUT_COMPOSITES, segmentation_picture
 from experiments.reporting.sentences import about_picture
 from experiments.reporting.style import figure_style, save_figure
 from experiments.scale import SCALES, at_scale
 from experiments.studies import STUDIES, get_study
 from experiments.summary import StudySummary, summarize
+from experiments.tasks import make_model
 from wavevit.checks import fail
-from wavevit.models import Backbone
 
 __all__ = ["Options", "main", "write_report"]
 
@@ -55,20 +56,24 @@ class Options:
     """Also keep summary and figures in experiments/records/STUDY (STUDY_large), to be committed."""
 
 
-def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Backbone, RunConfig]:
+def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Any, RunConfig]:
     run = folder.run(variant, seed)
     config = run.load_config()
-    model = Backbone(config.model).eval()
+    model = make_model(config).eval()
     load_weights(run.weights, model)
     return model, config
 
 
 def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[ReportFigure]:
-    models, data = {}, None
+    models: dict[str, Any] = {}
+    data = None
     for name in summary.pictured:
         models[name], config = _trained(folder, name, summary.seeds[name][0])
         data = config.data
     assert data is not None
+    if summary.task == "segmentation":
+        svg = save_figure(segmentation_picture(models, data), target, "composites")
+        return [ReportFigure("What is seen of a composite", svg, ABOUT_COMPOSITES, "picture")]
     shifts = [shift for shift in PICTURE_SHIFTS if shift <= data.margin]
     window = scene_window(data)
     titles = {
@@ -113,7 +118,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     with figure_style():
         pictures = _pictures(summary, folder, target)
         diagrams = study_diagrams(summary, target)
-    figures = [pictures[0], diagrams[0], pictures[1], *diagrams[1:]]
+    figures = [pictures[0], diagrams[0], *pictures[1:], *diagrams[1:]]
     page = render_page(summary, figures, f"{study.command()} && {study.command('report')}")
     write_json(target / "summary.json", summary.to_dict())
     write_bytes(target / "report.html", page.encode())

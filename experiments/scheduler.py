@@ -20,9 +20,9 @@ from experiments.cell import run_cell, serve_cells
 from experiments.config import Study
 from experiments.evaluation import held_out
 from experiments.folder import RunFolder, StudyFolder, environment, write_json
+from experiments.tasks import TASKS, make_model
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.measure import latency_ratios
-from wavevit.models import Backbone
 
 __all__ = ["Cell", "default_jobs", "measure_latency", "plan", "run_cells"]
 
@@ -155,7 +155,9 @@ class _Clock:
         elapsed = time.monotonic() - self.start
         left = elapsed / self.done * (self.total - self.done)
         if cell.complete:
-            outcome = f"top-1 {json.loads(cell.folder.result.read_text())['top1']:.1f} %"
+            task = TASKS[cell.folder.load_config().task]
+            score = json.loads(cell.folder.result.read_text())[task.score]
+            outcome = f"{task.title} {score:.1f} %"
         elif cell.folder.failed.exists():
             failure = json.loads(cell.folder.failed.read_text())
             outcome = f"FAILED, {failure['error']}: {failure['message']}"
@@ -248,7 +250,7 @@ def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> 
     data = dataclasses.replace(config.data, test_crops=study.timed_batch)
     scenes, batch = held_out(data, device)
     first = {run.model: name for name, run in reversed(configs.items())}  # equal models, one time
-    models = {name: Backbone(model).to(device).eval() for model, name in first.items()}
+    models = {name: make_model(configs[name]).to(device).eval() for name in first.values()}
     threads = torch.get_num_threads()
     crops = scenes.center(batch.images)
     measured = latency_ratios(models, crops, first[config.model], rounds=30)

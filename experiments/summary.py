@@ -9,11 +9,12 @@ from typing import Any
 
 from experiments.config import Study
 from experiments.folder import RunFolder, StudyFolder
+from experiments.segmentation.measures import SHIFTS
 from experiments.statistic import Statistic
 from experiments.zoom import ZOOMS
 from wavevit.checks import fail
 
-__all__ = ["METRICS", "Metric", "Statistic", "StudySummary", "summarize"]
+__all__ = ["DECIDING", "METRICS", "Metric", "Statistic", "StudySummary", "summarize"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Metric:
         digits: decimals shown.
         better: ``"high"``, ``"low"`` or ``""``.
         measure: which of `experiments.evaluation.MEASURES` it is of; empty for a standard one.
+        task: that has it; empty for all of them.
     """
 
     path: tuple[str, ...]
@@ -35,6 +37,7 @@ class Metric:
     digits: int
     better: str
     measure: str = ""
+    task: str = "classification"
 
     def of(self, result: Mapping[str, Any]) -> float:
         """Its value in one run's result."""
@@ -58,9 +61,21 @@ METRICS = {
         for zoom in ZOOMS
     },
     "lipschitz": Metric(("lipschitz", "relative"), "‖J‖‖x‖/‖f‖", "", 1, "low"),
-    "parameters": Metric(("cost", "parameters"), "parameters", "", 0, ""),
-    "macs": Metric(("cost", "macs"), "MACs", "", 0, ""),
+    **{
+        name: Metric(path, title, "%", 1, "high", task="segmentation")
+        for name, path, title in (
+            ("miou", ("miou",), "mIoU"),
+            ("pixels", ("pixels", "all"), "pixels right"),
+            ("edges", ("pixels", "edges"), "right near borders"),
+            *((f"kept_{s}", ("kept", str(s)), f"kept, crop {s} px") for s in SHIFTS),
+        )
+    },
+    "parameters": Metric(("cost", "parameters"), "parameters", "", 0, "", task=""),
+    "macs": Metric(("cost", "macs"), "MACs", "", 0, "", task=""),
 }
+
+# What a study is decided by, and what stands beside it, by task.
+DECIDING = {"classification": ("top1", "crop"), "segmentation": ("miou", "edges")}
 
 
 @dataclass(frozen=True)
@@ -76,8 +91,9 @@ class StudySummary:
         applied: variant → the variant whose weights it has, for what was put on after training.
         pictured: variants that figures with a row or a bar each show.
         metrics: variant → metric → statistic over seeds.
-        sensitivity: variant → shift model → shift in pixels → statistic.
-        turnover: variant → shift model → statistic, percent of tokens a 1-px shift changes.
+        sensitivity: variant → shift model → shift in pixels → statistic; of classification.
+        turnover: variant → shift model → statistic, percent of tokens a 1-px shift changes; of
+            classification.
         latency: variant → time as a multiple of the baseline's; empty if not measured.
         timed_batch: crops in the batch that was timed; 0 if none was.
         configs: variant → configuration as plain data.
@@ -107,6 +123,12 @@ class StudySummary:
     def variants(self) -> tuple[str, ...]:
         """Those with at least one complete run, in the study's order."""
         return tuple(self.metrics)
+
+    @property
+    def task(self) -> str:
+        """Of all variants; records of before there were several are of classification."""
+        task: str = self.configs[self.variants[0]].get("task", "classification")
+        return task
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -228,6 +250,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
             results[variant] = [result for _, result in complete]
     if not results:
         fail("out", "at least one complete run", f"none in {folder.path}")
+    task = configs[study.baseline].task
     timed = json.loads(folder.latency.read_text()) if folder.latency.exists() else {}
     latency = timed.get("ratios", {})
     return StudySummary(
@@ -242,7 +265,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
             variant: {
                 name: Statistic.of([metric.of(result) for result in runs])
                 for name, metric in METRICS.items()
-                if metric.measure in ("", *study.measures)
+                if metric.measure in ("", *study.measures) and metric.task in ("", task)
             }
             for variant, runs in results.items()
         },
@@ -250,7 +273,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         turnover={
             variant: {
                 kind: Statistic.of([run["turnover"][kind]["percent"] for run in runs])
-                for kind in runs[0]["turnover"]
+                for kind in runs[0].get("turnover", ())
             }
             for variant, runs in results.items()
         },
@@ -269,5 +292,5 @@ def _sensitivity(runs: list[dict[str, Any]]) -> dict[str, dict[float, Statistic]
             shift: Statistic.of([run["sensitivity"][kind]["values"][i] for run in runs])
             for i, shift in enumerate(curve["shifts"])
         }
-        for kind, curve in runs[0]["sensitivity"].items()
+        for kind, curve in runs[0].get("sensitivity", {}).items()
     }

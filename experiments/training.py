@@ -17,17 +17,15 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from experiments.augmentation import TrainingCrops
 from experiments.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from experiments.config import OptimizerConfig, RunConfig
 from experiments.folder import RunFolder
-from wavevit.models import Backbone
+from experiments.tasks import TASKS, Model, make_model
 
 __all__ = [
     "AbandonedError",
     "NonFiniteLossError",
     "learning_rate",
-    "make_model",
     "make_optimizer",
     "train",
 ]
@@ -51,13 +49,7 @@ def learning_rate(config: OptimizerConfig, step: int) -> float:
     return config.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_model(config: RunConfig) -> Backbone:
-    """The backbone with the weights of its seed."""
-    torch.manual_seed(config.seed)
-    return Backbone(config.model)
-
-
-def make_optimizer(model: Backbone, config: OptimizerConfig) -> torch.optim.AdamW:
+def make_optimizer(model: Model, config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW; no decay on vectors (biases, norms, gains) and on what the model exempts."""
     exempt = model.no_weight_decay()
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
@@ -92,7 +84,7 @@ def train(
     label: str = "",
     position: int = 0,
     still_wanted: Callable[[], bool] = lambda: True,
-) -> Backbone:
+) -> Model:
     """Trains to the end, from the folder's checkpoint where there is one.
 
     Args:
@@ -112,7 +104,7 @@ def train(
         load_weights(folder.weights, model)
         return model
     schedule, data = config.optimizer, config.data
-    crops = TrainingCrops(data, device)
+    crops = TASKS[config.task].batches(data, device)
     optimizer = make_optimizer(model, schedule)
     start = 0
     if folder.checkpoint.exists():

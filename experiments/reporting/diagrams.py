@@ -36,7 +36,15 @@ def _curves(
 
 
 def study_diagrams(summary: StudySummary, target: Path) -> list[ReportFigure]:
-    """Draws them into a folder as SVG and PNG; the first is the sensitivity curves."""
+    """Draws them into a folder as SVG and PNG; of classification, the first is the sensitivity
+    curves."""
+    cost = ReportFigure(
+        "What it gives and costs",
+        save_figure(accuracy_against_cost(summary), target, "cost"),
+        about_cost(summary),
+    )
+    if summary.task == "segmentation":
+        return [cost]
     diagrams = [_curves(summary, target, summary.trained)]
     if summary.applied:
         lent = [n for n in summary.variants if n in {*summary.applied.values()}]
@@ -56,11 +64,7 @@ def study_diagrams(summary: StudySummary, target: Path) -> list[ReportFigure]:
             save_figure(consistency_bars(summary), target, "consistency"),
             about_consistency(summary),
         ),
-        ReportFigure(
-            "Accuracy against cost",
-            save_figure(accuracy_against_cost(summary), target, "cost"),
-            about_cost(summary),
-        ),
+        cost,
     ]
 
 

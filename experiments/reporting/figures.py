@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from experiments.summary import METRICS, StudySummary
+from experiments.summary import DECIDING, METRICS, StudySummary
 from wavevit.auditing.style import line_styles
 
 __all__ = [
@@ -132,18 +132,20 @@ def consistency_against_time(summary: StudySummary) -> Figure:
 
 
 def accuracy_against_cost(summary: StudySummary) -> Figure:
-    """Top-1 against the time of a forward pass; the label says the multiply-accumulates."""
+    """What decides against the time of a forward pass; the label says the
+    multiply-accumulates."""
+    score = DECIDING[summary.task][0]
     styles = line_styles(summary.variants)
     figure, axis = plt.subplots(figsize=(9.6, 4.0))
     costs = summary.latency or {
         name: summary.metrics[name]["macs"].mean / 1e6 for name in summary.trained
     }
     for name in summary.trained:
-        top1, macs = summary.metrics[name]["top1"], summary.metrics[name]["macs"].mean
+        value, macs = summary.metrics[name][score], summary.metrics[name]["macs"].mean
         axis.errorbar(
             costs[name],
-            top1.mean,
-            yerr=top1.std,
+            value.mean,
+            yerr=value.std,
             color=styles[name]["color"],
             marker=styles[name]["marker"],
             markerfacecolor="white" if " + " in name else styles[name]["color"],
@@ -155,6 +157,6 @@ def accuracy_against_cost(summary: StudySummary) -> Figure:
     axis.margins(x=0.12, y=0.2)
     unit = f"time of a forward pass, {summary.baseline} = 1" if summary.latency else "MMAC"
     axis.set_xlabel(unit)
-    axis.set_ylabel(f"{METRICS['top1'].title} on the held-out halves, %")
+    axis.set_ylabel(f"{METRICS[score].title} on the held-out halves, %")
     figure.legend(loc="outside right upper")
     return figure

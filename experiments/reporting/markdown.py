@@ -8,7 +8,10 @@ from experiments.summary import METRICS, StudySummary
 
 __all__ = ["markdown_curves", "markdown_table", "replaced_between"]
 
-SHARES = ("top1", "circular", "crop", "subpixel", "worst", "zoom_kept")
+SHARES = (
+    *("top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
+    *("miou", "pixels", "edges", "kept_1", "kept_8"),
+)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -24,14 +27,18 @@ def markdown_table(summary: StudySummary) -> str:
     """Mean ± standard deviation over seeds, one row a variant."""
     measured = [name for name in SHARES if name in summary.metrics[summary.variants[0]]]
     head = ["variant", *(f"{METRICS[name].title}, %" for name in measured)]
-    head += ["R(1 px) roll", "R(1 px) crop", "condition number", "MMAC", "time"]
+    kinds = summary.sensitivity[summary.variants[0]]
+    head += [f"R(1 px) {'roll' if kind == 'circular' else kind}" for kind in kinds]
+    steepness = "lipschitz" in summary.metrics[summary.variants[0]]
+    head += [*(["condition number"] if steepness else []), "MMAC", "time"]
     rows = []
     for name in summary.variants:
         own, moved = summary.metrics[name], summary.sensitivity[name]
         cells = [_label(summary, name)]
         cells += [own[key].text(1) for key in measured]
-        cells += [moved[kind][1].text(3) for kind in ("circular", "crop")]
-        cells += [own["lipschitz"].text(1), f"{own['macs'].mean / 1e6:.2f}"]
+        cells += [moved[kind][1].text(3) for kind in kinds]
+        cells += [own["lipschitz"].text(1)] if steepness else []
+        cells.append(f"{own['macs'].mean / 1e6:.2f}")
         ratio = summary.latency.get(name)
         cells.append(f"{ratio:.2f}" if ratio is not None else "not timed")
         rows.append(cells)

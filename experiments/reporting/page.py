@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.reporting.sentences import about_contrasts, headline
-from experiments.summary import METRICS, StudySummary
+from experiments.summary import DECIDING, METRICS, StudySummary
 from wavevit.auditing.style import PAGE_STYLE
 
 __all__ = ["ReportFigure", "render_page"]
@@ -41,8 +41,8 @@ def _main_table(summary: StudySummary) -> str:
         arrow = {"high": " ↑", "low": " ↓", "": ""}[metric.better]
         unit = f"<small>{metric.unit}</small>" if metric.unit else ""
         head.append(f"<th>{metric.title}{arrow}{unit}</th>")
-    head.append("<th>R(1 px)<small>circular ↓</small></th>")
-    head.append("<th>R(1 px)<small>crop ↓</small></th>")
+    kinds = list(summary.sensitivity[summary.variants[0]])
+    head += [f"<th>R(1 px)<small>{kind} ↓</small></th>" for kind in kinds]
     head.append("<th>param.<small>thousands</small></th><th>MMAC</th>")
     head.append(f"<th>time<small>{html.escape(summary.baseline)} = 1</small></th>")
     rows = []
@@ -51,7 +51,7 @@ def _main_table(summary: StudySummary) -> str:
         after = '<small class="below">after training</small>' if name in summary.applied else ""
         cells = [f"<td>{html.escape(name)}{after}</td>", f"<td>{len(summary.seeds[name])}</td>"]
         cells += [f"<td>{own[key].text(METRICS[key].digits)}</td>" for key in shown]
-        for kind in ("circular", "crop"):
+        for kind in kinds:
             cells.append(f"<td>{summary.sensitivity[name][kind][1].text(3)}</td>")
         cells.append(f"<td>{own['parameters'].mean / 1e3:,.0f}</td>")
         cells.append(f"<td>{own['macs'].mean / 1e6:.2f}</td>")
@@ -67,9 +67,9 @@ def _contrast_table(summary: StudySummary) -> str:
         "<th>variant</th>",
         '<th class="words">against</th>',
         '<th class="words">field changed</th>',
-        '<th class="words">top-1, paired</th>',
-        '<th class="words">S-Cons, paired</th>',
     ]
+    titles = (METRICS[name].title for name in DECIDING[summary.task])
+    head += [f'<th class="words">{title}, paired</th>' for title in titles]
     rows = []
     for variant, *rest in about_contrasts(summary):
         cells = "".join(f'<td class="words">{html.escape(text)}</td>' for text in rest)
@@ -93,16 +93,32 @@ def _troubles(summary: StudySummary) -> str:
     return f'<h2>Runs that are not in these figures</h2><ul class="failed">{listed}</ul>'
 
 
-_GLOSSARY = """
-<h2>What the columns mean</h2>
-<p><b>C-Cons, S-Cons, HP-Cons</b>: share of pairs of random shifts of one picture with the same
+_MEASURES = {
+    "classification": """
+<b>C-Cons, S-Cons, HP-Cons</b>: share of pairs of random shifts of one picture with the same
 top-1 class: rolls up to ±1/7 of the side; two crops of a window 8/7 as large; rolls, and one of
 the two half a pixel further. <b>worst of ±8 px</b>: share of pictures that are right for all 81
 crops within 8 pixels, two pixels apart. <b>after training</b>: the weights of another variant,
 with an alignment put on afterwards. <b>R(s)</b>: change of the pooled embedding under a shift by s
 pixels, divided by the mean distance between different pictures' embeddings. <b>‖J‖‖x‖/‖f‖</b>:
 condition number at a picture, the largest singular value of the Jacobian of the embedding,
-relative; median over pictures. <b>MMAC</b>: million multiply-accumulates of one forward pass,
+relative; median over pictures.""",
+    "segmentation": """
+<b>mIoU</b>: intersection over union of each class over all pixels of all pictures, mean over
+classes. <b>pixels right</b>: all of them, and those that have a pixel of the other photograph
+within 4 pixels. <b>kept</b>: share of the pixels in both of two crops that keep their class, right
+or wrong, when the crop moves to the right by so many pixels.""",
+}
+_TASKS = {
+    "classification": "Task <i>scenes</i>: which of {classes} photographs is a grey crop from?",
+    "segmentation": (
+        "Task <i>composites</i>: grey crops of two of {classes} photographs on two sides of a "
+        "smooth random border; which pixel is of which photograph?"
+    ),
+}
+_GLOSSARY = """
+<h2>What the columns mean</h2>
+<p>{measures} <b>MMAC</b>: million multiply-accumulates of one forward pass,
 attention products and wavelet steps counted. <b>time</b>: forward pass of a batch of
 {timed_batch}, timed interleaved, median ratio. Figures are mean ± sample standard deviation over
 seeds. A paired difference comes with its 95 % interval (Student's t over seeds) and is called
@@ -147,9 +163,9 @@ def render_page(summary: StudySummary, figures: Sequence[ReportFigure], command:
 {_contrast_table(summary)}
 {_troubles(summary)}
 {drawn}
-{_GLOSSARY.format(timed_batch=summary.timed_batch)}
+{_GLOSSARY.format(measures=_MEASURES[summary.task], timed_batch=summary.timed_batch)}
 <h2>How this was made</h2>
-<p>Task <i>scenes</i>: which of {classes} photographs is a grey crop from?
+<p>{_TASKS[summary.task].format(classes=classes)}
 Training crops come from the left half of each photograph, test crops from the right half.
 Equal steps for all variants, {seeds} seeds. Trained on {device}. Command:
 <code>{html.escape(command)}</code>.</p>

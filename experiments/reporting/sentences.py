@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from experiments.summary import Statistic, StudySummary
+from experiments.summary import DECIDING, METRICS, Statistic, StudySummary
 
 __all__ = [
     "about_consistency",
@@ -42,6 +42,8 @@ def _points(difference: Statistic) -> str:
 def headline(summary: StudySummary) -> str:
     """The answer in two or three sentences."""
     base = summary.baseline
+    if summary.task == "segmentation":
+        return _segmentation_headline(summary)
     circular, crop = summary.sensitivity[base]["circular"], summary.sensitivity[base]["crop"]
     turnover = summary.turnover[base]["circular"].mean
     text = (
@@ -59,6 +61,23 @@ def headline(summary: StudySummary) -> str:
         names = " and ".join(f"<b>{name}</b>" for name in exact)
         text += f"Exactly invariant to rolls (C-Cons 100 %): {names}."
     return text
+
+
+def _segmentation_headline(summary: StudySummary) -> str:
+    base, deciding = summary.baseline, DECIDING["segmentation"][0]
+    outcomes: dict[str, list[str]] = {}
+    for name in summary.variants:
+        difference = summary.paired_difference(name, base, deciding)
+        if name != base and difference is not None:
+            text = f"<b>{name}</b> ({difference.mean:+.1f})"
+            outcomes.setdefault(verdict(difference), []).append(text)
+    own = summary.metrics[base]
+    text = (
+        f"<b>{base}</b> reaches a mean intersection over union of {own['miou'].text(1)} % and is "
+        f"right for {own['edges'].text(1)} % of the pixels near a border. "
+    )
+    parts = [f"{key.capitalize()}: {', '.join(names)}." for key, names in outcomes.items()]
+    return text + " ".join(parts)
 
 
 def _crop_ranking(summary: StudySummary, others: Sequence[str]) -> str:
@@ -138,30 +157,31 @@ def about_trade_off(summary: StudySummary) -> str:
 
 def about_cost(summary: StudySummary) -> str:
     """Accuracy and cost of every variant against the baseline."""
-    base, parts = summary.baseline, []
+    base, parts, score = summary.baseline, [], DECIDING[summary.task][0]
     for name in summary.trained:
         if name == base:
             continue
-        difference = summary.paired_difference(name, base, "top1")
+        difference = summary.paired_difference(name, base, score)
         words = _points(difference) if difference is not None else "no common seeds"
         ratio = f", {summary.latency[name]:.2f}x the time" if summary.latency else ""
         parts.append(f"{name} {words}{ratio}")
     macs = [summary.metrics[name]["macs"].mean for name in summary.trained]
     spread = 100 * (max(macs) / min(macs) - 1)
     return (
-        f"Top-1 against {base}: {'; '.join(parts)}. Multiply-accumulates differ by at most "
-        f"{spread:.1f} %."
+        f"Differences in {METRICS[score].title} to {base}: {'; '.join(parts)}. "
+        f"Multiply-accumulates differ by at most {spread:.1f} %."
     )
 
 
 def about_contrasts(summary: StudySummary) -> list[tuple[str, str, str, str, str]]:
-    """Rows of the ablation table: variant, baseline, field, top-1 and S-Cons difference."""
+    """Rows of the ablation table: variant, baseline, field, differences in what decides."""
     rows = []
     for variant, baseline, field in summary.contrasts:
         if variant not in summary.metrics or baseline not in summary.metrics:
             continue
         differences = [
-            summary.paired_difference(variant, baseline, metric) for metric in ("top1", "crop")
+            summary.paired_difference(variant, baseline, metric)
+            for metric in DECIDING[summary.task]
         ]
         texts = [_points(d) if d is not None else "no common seeds" for d in differences]
         rows.append((variant, baseline, field, texts[0], texts[1]))

@@ -8,6 +8,7 @@ from experiments.studies.augmentation import AUGMENTATION
 from experiments.studies.backbones import BACKBONES
 from experiments.studies.capacity import CAPACITY
 from experiments.studies.crop_shift import CROP_SHIFT
+from experiments.studies.dense import DENSE
 from experiments.studies.learning_rate import LEARNING_RATE
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from experiments.studies.phase_average import PHASE_AVERAGE
@@ -27,6 +28,7 @@ STUDIES: dict[str, Study] = {
         BACKBONES,
         CAPACITY,
         CROP_SHIFT,
+        DENSE,
         LEARNING_RATE,
         PATCH_VS_WAVELET,
         PHASE_AVERAGE,

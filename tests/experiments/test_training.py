@@ -20,11 +20,11 @@ from experiments.cell import run_cell
 from experiments.checkpoint import load_checkpoint, save_checkpoint
 from experiments.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.folder import RunFolder
+from experiments.tasks import make_model
 from experiments.training import (
     AbandonedError,
     NonFiniteLossError,
     learning_rate,
-    make_model,
     make_optimizer,
     train,
 )

@@ -1,0 +1,1 @@
+"""A dense task on the same photographs: which pixel is of which scene?"""

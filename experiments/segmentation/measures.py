@@ -1,0 +1,86 @@
+"""What is measured on a trained segmenter, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from experiments.config import DataConfig
+from experiments.segmentation.composites import held_out_composites
+from experiments.segmentation.segmenter import Segmenter
+from wavevit.checks import fail
+from wavevit.measure import cost
+from wavevit.measure.evaluation import evaluation_mode
+
+__all__ = ["SHIFTS", "edge_band", "evaluate_segmenter", "mean_iou"]
+
+SHIFTS = (1, 2, 4, 8)
+_BAND = 4  # pixels on either side of a border
+
+
+def mean_iou(answers: Tensor, labels: Tensor, classes: int) -> float:
+    """Intersection over union of each class, all pixels of all images together; mean over the
+    classes that occur in answers or labels, in [0, 1]."""
+    pairs = torch.bincount((labels * classes + answers).flatten(), minlength=classes**2)
+    table = pairs.reshape(classes, classes).double()
+    hit = table.diagonal()
+    union = table.sum(0) + table.sum(1) - hit
+    return float((hit / union)[union > 0].mean())
+
+
+def edge_band(labels: Tensor) -> Tensor:
+    """Pixels (N, S, S) that have another label within 4 pixels, in either direction."""
+    maps, side = labels[:, None].float(), 2 * _BAND + 1
+    highest = F.max_pool2d(maps, side, stride=1, padding=_BAND)
+    lowest = -F.max_pool2d(-maps, side, stride=1, padding=_BAND)
+    return (highest != lowest)[:, 0]
+
+
+def _answers(model: Segmenter, images: Tensor) -> Tensor:
+    """The class of every pixel (N, S, S)."""
+    with torch.no_grad(), evaluation_mode(model):
+        return torch.cat([model(part).argmax(dim=1) for part in images.split(64)])
+
+
+def evaluate_segmenter(
+    model: Segmenter, data: DataConfig, device: torch.device, measures: Sequence[str] = ()
+) -> dict[str, Any]:
+    """All measures of one trained segmenter on the held-out composites.
+
+    Returns:
+        Plain data, ready for JSON. Percentages: ``miou``; ``pixels`` that are right, all and within
+        4 pixels of a border; ``kept``: by shift, those which keep their class when the crop moves
+        to the right by so many pixels, of the pixels that are in both crops.
+
+    Raises:
+        ValueError: `measures` names any; there are no further ones.
+    """
+    if measures:
+        fail("measures", "none beside the standard for segmentation", list(measures))
+    scenes, batch = held_out_composites(data, device)
+    crops, labels = scenes.center(batch.images), scenes.center(batch.labels)
+    answers = _answers(model, crops)
+    right, near = answers == labels, edge_band(labels)
+    kept = {}
+    for shift in (s for s in SHIFTS if s <= data.margin):
+        at = data.margin + shift
+        rows = slice(data.margin, data.margin + data.crop_size)
+        moved = _answers(model, batch.images[..., rows, at : at + data.crop_size])
+        same = moved[..., :-shift] == answers[..., shift:]
+        kept[str(shift)] = 100 * float(same.double().mean())
+    return {
+        "miou": 100 * mean_iou(answers, labels, len(scenes.classes)),
+        "pixels": {
+            "all": 100 * float(right.double().mean()),
+            "edges": 100 * float(right[near].double().mean()),
+            "edge_share": 100 * float(near.double().mean()),
+        },
+        "kept": kept,
+        "test_composites": len(crops),
+        "cost": asdict(cost(model, crops[:1])),
+    }

@@ -1,0 +1,46 @@
+"""dense: do maps at several strides help to say what each pixel is of?
+
+The families of `backbones`, each with the same light head on its maps (`experiments.segmentation`),
+trained to tell on composites of two photographs which pixel is of which. Multiply-accumulates, the
+head's included, are within 10 % of each other. The plain ViT's one map comes to stride 4 by a
+learned pixel shuffle, so that its grid of 8 is no limit of the head's making.
+
+Command: ``python -m experiments.run dense && python -m experiments.report dense``. Hardware and
+time: 2 logical cores of an AMD EPYC, no GPU, about 20 minutes. Record:
+``experiments/records/dense/``.
+
+What was selected, and on what: nothing. Head, border and blend were set before the first run, the
+peak learning rate is that of `patch_vs_wavelet`, chosen there for the plain ViT as a classifier,
+and the pyramids' shape that of `backbones`, chosen for classification.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from experiments.config import Contrast, RunConfig, Study
+from experiments.studies.backbones import BACKBONES
+
+__all__ = ["DENSE"]
+
+_PYRAMIDS = ("swin", "pvt_v2", "haar_pyramid", "dtcwt_pyramid")
+
+
+def _variants() -> dict[str, RunConfig]:
+    families = BACKBONES.configs()
+    return {
+        name: dataclasses.replace(families[name], task="segmentation")
+        for name in ("vit", "haar_vit", *_PYRAMIDS)
+    }
+
+
+DENSE = Study(
+    name="dense",
+    question="Do maps at several strides help to say what each pixel is of?",
+    variants=_variants,
+    baseline="vit",
+    contrasts=(
+        Contrast("haar_vit", "vit", "model.tokenizer"),
+        *(Contrast(name, "vit", "model") for name in _PYRAMIDS),
+    ),
+)

@@ -1,0 +1,212 @@
+"""Segmentation of composites: what is drawn, what the head sees, what is measured, the study."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.checkpoint import load_weights
+from experiments.config import DataConfig, Study
+from experiments.folder import StudyFolder
+from experiments.report import write_report
+from experiments.scheduler import measure_latency, plan, run_cells
+from experiments.segmentation.composites import (
+    TrainingComposites,
+    composites,
+    held_out_composites,
+)
+from experiments.segmentation.measures import edge_band, evaluate_segmenter, mean_iou
+from experiments.segmentation.segmenter import Segmenter
+from experiments.studies import get_study
+from experiments.summary import summarize
+from experiments.tasks import TASKS, make_model
+from wavevit.data import Scenes
+from wavevit.measure import cost
+
+CPU = torch.device("cpu")
+FEW = DataConfig(test_crops=36, measured_crops=18)
+
+
+def drawn(seed: int, margin: int = 0, count: int = 18):
+    scenes = Scenes("test", 64, margin)
+    generator = torch.Generator().manual_seed(seed)
+    return scenes, composites(scenes, count, generator)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.sampled_from([0, 16]))
+def test_each_composite_shows_two_photographs_in_equal_parts(seed: int, margin: int) -> None:
+    scenes, batch = drawn(seed, margin)
+    side = scenes.window
+    assert batch.images.shape == (18, 1, side, side)
+    assert batch.labels.shape == (18, side, side)
+    for labels in batch.labels:
+        first, second = labels.unique()
+        share = float((labels == first).double().mean())
+        assert share == pytest.approx(0.5, abs=1e-3), (first, second)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31 - 1))
+def test_away_from_the_border_a_composite_is_its_photograph(seed: int) -> None:
+    """The generator draws the crops first, so they are known; the blend stays near the border."""
+    scenes, batch = drawn(seed)
+    crops = scenes.sample(36, torch.Generator().manual_seed(seed))
+    inside = ~edge_band(batch.labels)
+    assert 0.3 < float(inside.double().mean()) < 0.98
+    for image, labels, sure, pair, names in zip(
+        batch.images[:, 0],
+        batch.labels,
+        inside,
+        crops.images[:, 0].unflatten(0, (18, 2)),
+        crops.labels.unflatten(0, (18, 2)),
+        strict=True,
+    ):
+        for crop, name in zip(pair, names, strict=True):
+            own = sure & (labels == name)
+            difference = (image - crop).abs()
+            assert float(difference[own].mean()) < 0.05 * float(difference[labels != name].mean())
+
+
+def test_drawing_follows_from_the_seed() -> None:
+    data = DataConfig()
+    one, again, other = (TrainingComposites(data, CPU).batch(8, seed) for seed in (3, 3, 4))
+    assert torch.equal(one[0], again[0])
+    assert torch.equal(one[1], again[1])
+    assert not torch.equal(one[0], other[0])
+    scenes, held_out = held_out_composites(FEW, CPU)
+    assert scenes.split == "test"
+    assert held_out.images.shape == (18, 1, 96, 96)
+
+
+def test_complaints() -> None:
+    with pytest.raises(ValueError, match=r"scenes.classes: .*even number.*got 3"):
+        composites(Scenes("train", classes=("brick", "coffee", "retina")), 2, torch.Generator())
+    with pytest.raises(ValueError, match=r"data: .*composites.*places=3"):
+        TrainingComposites(DataConfig(places=3), CPU)
+    model = make_model(get_study("dense").configs()["vit"])
+    with pytest.raises(ValueError, match=r"measures: .*got \['zoom'\]"):
+        evaluate_segmenter(model, FEW, CPU, ("zoom",))
+
+
+def test_mean_iou_by_hand() -> None:
+    labels = torch.tensor([[[0, 0, 1, 1]]])
+    answers = torch.tensor([[[0, 1, 1, 1]]])
+    assert mean_iou(answers, labels, 4) == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert mean_iou(labels, labels, 4) == 1
+    assert mean_iou(torch.full_like(labels, 3), labels, 4) == 0
+
+
+def test_edge_band_is_four_pixels_on_either_side() -> None:
+    labels = torch.zeros(1, 20, 20, dtype=torch.long)
+    labels[..., 10:] = 7
+    (columns,) = edge_band(labels)[0].all(dim=0).nonzero(as_tuple=True)
+    assert columns.tolist() == list(range(6, 14))
+
+
+@pytest.mark.parametrize("name", get_study("dense").configs())
+def test_the_head_is_light_and_the_same(name: str) -> None:
+    """One map a stride, fused at stride 4; every weight has a gradient; costs are near the
+    classifier's, and near each other's."""
+    run = get_study("dense").configs()[name]
+    model = make_model(run)
+    assert isinstance(model, Segmenter)
+    x = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    maps = model.maps(x)
+    strides = [64 // item.shape[-1] for item in maps]
+    assert strides == sorted(set(strides))
+    assert strides[0] == 4 * model.fine
+    logits = model(x)
+    assert logits.shape == (2, 18, 64, 64)
+    logits.square().mean().backward()
+    without = [key for key, p in model.named_parameters() if p.grad is None]
+    assert without == []
+    macs = cost(model.eval(), x[:1]).macs
+    classifier = cost(TASKS["classification"].model(run.model).eval(), x[:1]).macs
+    assert classifier < macs < 1.06 * classifier
+    baseline = make_model(get_study("dense").configs()["vit"]).eval()
+    assert macs == pytest.approx(cost(baseline, x[:1]).macs, rel=0.1)
+
+
+def test_a_model_that_knows_the_truth_is_perfect_and_one_that_does_not_is_at_chance() -> None:
+    class Oracle(torch.nn.Module):
+        """Answers with the labels of the held-out composites, by the image's own pixels."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            scenes, batch = held_out_composites(FEW, CPU)
+            self.crops, self.labels = scenes.center(batch.images), scenes.center(batch.labels)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            answers = torch.zeros(len(x), 64, 64, dtype=torch.long)
+            for index, image in enumerate(x):
+                same = (self.crops == image).flatten(1).all(dim=1)
+                if same.any():
+                    answers[index] = self.labels[same][0]
+            return torch.nn.functional.one_hot(answers, 18).movedim(-1, 1).float()
+
+    perfect = evaluate_segmenter(Oracle(), FEW, CPU)
+    assert perfect["miou"] == perfect["pixels"]["all"] == perfect["pixels"]["edges"] == 100
+    assert perfect["kept"]["1"] < 20  # the moved crop is none that it knows
+    model = make_model(get_study("dense").configs()["vit"]).eval()
+    chance = evaluate_segmenter(model, FEW, CPU)
+    assert chance["miou"] < 10
+    assert chance["pixels"]["all"] < 20
+
+
+def short() -> Study:
+    """The study in two steps, on few composites, of two variants."""
+    study = get_study("dense")
+
+    def variants():
+        return {
+            name: dataclasses.replace(
+                study.variants()[name],
+                data=FEW,
+                optimizer=dataclasses.replace(
+                    study.variants()[name].optimizer, steps=2, warmup_steps=1, batch_size=4
+                ),
+            )
+            for name in ("vit", "haar_vit")
+        }
+
+    return dataclasses.replace(
+        study, variants=variants, contrasts=study.contrasts[:1], timed_batch=2, seeds=(0, 1)
+    )
+
+
+def test_the_study_runs_is_timed_and_reported(tmp_path: Path) -> None:
+    study = short()
+    folder = StudyFolder(tmp_path / "dense", study.name)
+    cells = plan(study, folder, study.seeds)
+    assert run_cells(cells, CPU, jobs=1, threads=1) == []
+    measure_latency(study, folder, CPU)
+    again = make_model(cells[0].folder.load_config())
+    load_weights(cells[0].folder.weights, again)
+    summary = summarize(study, folder)
+    assert summary.task == "segmentation"
+    assert "top1" not in summary.metrics["vit"]
+    assert summary.sensitivity["vit"] == {}
+    page = write_report(study, tmp_path / "dense", record=tmp_path / "record").read_text()
+    assert "Task <i>composites</i>" in page
+    assert "mIoU, paired" in page
+    assert "C-Cons" not in page
+    kept = {path.name for path in (tmp_path / "record").iterdir()}
+    assert kept == {"summary.json", "table.md", "composites.png", "cost.png"}
+    table = (tmp_path / "record" / "table.md").read_text()
+    assert table.startswith("| variant | mIoU, % | pixels right, % | right near borders, %")
+    held = json.loads((tmp_path / "record" / "summary.json").read_text())
+    assert held["configs"]["vit"]["task"] == "segmentation"
+
+
+def test_a_study_has_one_task() -> None:
+    study = get_study("dense")
+    mixed = {**study.variants(), "classifier": get_study("backbones").variants()["vit"]}
+    with pytest.raises(ValueError, match="variants: expected one task"):
+        dataclasses.replace(study, variants=lambda: mixed).configs()

@@ -98,6 +98,8 @@ class StudySummary:
         timed_batch: crops in the batch that was timed; 0 if none was.
         configs: variant → configuration as plain data.
         environment: of the first run.
+        core_minutes: that its runs took on CPUs in their last attempts, training and measuring;
+            weights that were lent cost nothing. 0 on a GPU, and in records of before it was kept.
         failed: run → reason.
         missing: runs that are neither complete nor failed.
     """
@@ -116,6 +118,7 @@ class StudySummary:
     timed_batch: int
     configs: dict[str, Any]
     environment: dict[str, Any]
+    core_minutes: float
     failed: dict[str, str]
     missing: tuple[str, ...]
 
@@ -202,6 +205,7 @@ class StudySummary:
             timed_batch=data.get("timed_batch", 0),
             configs=dict(data["configs"]),
             environment=dict(data["environment"]),
+            core_minutes=data.get("core_minutes", 0.0),
             failed=dict(data["failed"]),
             missing=tuple(data["missing"]),
         )
@@ -281,9 +285,19 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         timed_batch=timed["batch"][0] if timed else 0,
         configs={name: configs[name].to_dict() for name in results},
         environment=environment,
+        core_minutes=_core_minutes(results, environment),
         failed=failed,
         missing=tuple(missing),
     )
+
+
+def _core_minutes(
+    results: Mapping[str, list[dict[str, Any]]], environment: Mapping[str, Any]
+) -> float:
+    if environment["device"] != "cpu":
+        return 0.0
+    seconds = [sum(run["seconds"].values()) for runs in results.values() for run in runs]
+    return round(sum(seconds) * environment["threads"] / 60, 1)
 
 
 def _sensitivity(runs: list[dict[str, Any]]) -> dict[str, dict[float, Statistic]]:

@@ -99,8 +99,11 @@ def _lines(records: Path) -> Iterator[str]:
             continue
         name = path.relative_to(records).as_posix()
         made = command_of(name) or Made("?")
+        minutes = made.minutes or "not noted"
+        if record.get("core_minutes"):
+            minutes = f"{record['core_minutes'] / 2:.0f} on two cores"
         yield (
-            f"| `{name}` | `{made.command}` | {made.minutes or 'not noted'} | "
+            f"| `{name}` | `{made.command}` | {minutes} | "
             f"{_hardware(environment)} | {_versions(environment)} |"
         )
 

@@ -21,6 +21,7 @@ from wavevit.wavelets.pieces import are_numbers
 __all__ = ["analysis", "is_channels_last", "synthesis"]
 
 _FEWEST = 8  # channels from which a run is long enough for vector instructions
+_PIECE = 1 << 18  # values: what lies between stays in the cache; smaller ones cost more calls
 
 
 def is_channels_last(x: Tensor) -> bool:
@@ -37,13 +38,17 @@ def is_channels_last(x: Tensor) -> bool:
 def analysis(x: Tensor) -> Tensor:
     """(B, C, H, W) to (B, C, 4, ⌈H/2⌉, ⌈W/2⌉), which is (B, h, w, 4, C) in memory."""
     batch, channels, height, width = x.shape
-    if batch > 1 and are_numbers(x):  # one after the other: what lies between stays small
-        h, w = (height + 1) // 2, (width + 1) // 2
-        result = room(x, (batch, h, w, 4, channels)).permute(0, 4, 3, 1, 2)
-        for one, image in zip(result.split(1), x.split(1), strict=True):
-            one[:] = _analysis(image)
-        return result
-    return _analysis(x)
+    if not are_numbers(x):
+        return _analysis(x)
+    few = max(_PIECE // max(x[0].numel(), 1), 1) if batch else 1
+    if batch <= few:
+        return _analysis(x)
+    # A few images after the other: what lies between stays small.
+    h, w = (height + 1) // 2, (width + 1) // 2
+    result = room(x, (batch, h, w, 4, channels)).permute(0, 4, 3, 1, 2)
+    for part, images in zip(result.split(few), x.split(few), strict=True):
+        part[:] = _analysis(images)
+    return result
 
 
 def _analysis(x: Tensor) -> Tensor:

@@ -49,13 +49,12 @@ class Phase(NamedTuple):
     margin: Tensor
 
 
-def _harmonic(profile: Tensor, period: int) -> tuple[Tensor, Tensor]:
-    """Real and imaginary part of ``Σ_n profile[n] e^{-2πi n/period}`` for profiles (B, n)."""
+def _harmonic(profile: Tensor, period: int) -> Tensor:
+    """Of profiles (B, n): real and imaginary part of ``Σ_n profile[n] e^{-2πi n/period}``, and the
+    sum, (B, 3)."""
     steps = torch.arange(profile.shape[-1], device=profile.device, dtype=profile.dtype)
-    angle = (steps % period) * (2 * math.pi / period)
-    basis = torch.stack([angle.cos(), -angle.sin()], dim=-1)
-    real, imaginary = (profile @ basis).unbind(-1)
-    return real, imaginary
+    angle = (steps % period) * (-2 * math.pi / period)
+    return profile @ torch.stack([angle.cos(), angle.sin(), torch.ones_like(angle)], dim=-1)
 
 
 def phase_of(
@@ -79,24 +78,22 @@ def phase_of(
     check_choice("boundary", boundary, BOUNDARIES)
     check_choice("shift", shift, SHIFTS)
     activity = taper(local_activity(x), boundary)
-    offsets, margins = [], []
-    for axis, span in zip((2, 1), spans(x.shape[-2:], period), strict=True):
-        # float64 for the few numbers of a profile: a rounding error would move the whole grid.
-        profile = activity.sum(dim=axis).double()
-        real, imaginary = _harmonic(profile, span)
-        total = profile.sum(dim=1).clamp_min(torch.finfo(profile.dtype).tiny)
-        margin = torch.hypot(real, imaginary) / total
-        # Below the rounding error of the activity itself the angle is noise: constant images,
-        # stripes whose period divides P. Then the grid stays where the frame puts it.
-        has_phase = margin.detach() > 64 * torch.finfo(activity.dtype).eps
-        # The angle of a number without one would be a gradient of NaN, hence the 1.
-        angle = torch.atan2(imaginary, torch.where(has_phase, real, 1.0))
-        offset = torch.where(has_phase, angle * (-span / (2 * math.pi)), 0.0)
-        if shift == "integer":
-            offset = torch.floor(offset.detach() + (1 - _STEP)).long()
-        offsets.append(offset % span)
-        margins.append(margin)
-    return Phase(torch.stack(offsets, dim=-1), torch.stack(margins, dim=-1))
+    sides = spans(x.shape[-2:], period)
+    # float64 for the few numbers of a profile: a rounding error would move the whole grid.
+    profiles = [activity.sum(dim=axis).double() for axis in (2, 1)]
+    found = torch.stack([_harmonic(*pair) for pair in zip(profiles, sides, strict=True)], dim=1)
+    real, imaginary, total = found.unbind(-1)  # (B, 2), rows and columns
+    margin = torch.hypot(real, imaginary) / total.clamp_min(torch.finfo(total.dtype).tiny)
+    # Below the rounding error of the activity itself the angle is noise: constant images,
+    # stripes whose period divides P. Then the grid stays where the frame puts it.
+    has_phase = margin.detach() > 64 * torch.finfo(activity.dtype).eps
+    # The angle of a number without one would be a gradient of NaN, hence the 1.
+    angle = torch.atan2(imaginary, torch.where(has_phase, real, 1.0))
+    span = torch.tensor(sides, device=x.device, dtype=angle.dtype)
+    offset = torch.where(has_phase, angle * (span / (-2 * math.pi)), 0.0)
+    if shift == "integer":
+        return Phase((torch.floor(offset.detach() + (1 - _STEP)) % span).long(), margin)
+    return Phase(offset % span, margin)
 
 
 class PhaseLock(Alignment):

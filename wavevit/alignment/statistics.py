@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from wavevit.wavelets.pieces import by_images
+
 __all__ = ["BOUNDARIES", "energy", "fold", "laplacian_energy", "local_activity", "spans", "taper"]
 
 BOUNDARIES = ("circular", "window", "mirror")
@@ -39,12 +41,15 @@ def local_activity(x: Tensor) -> Tensor:
     In terms of first differences, with `u` along rows and `v` along columns, the three squares of
     the block at `n` sum to ``(u² + u²[row + 1]) / 2 + (v + v[column + 1])² / 4``: half the work.
     """
-    x = _wide(x)
+    return by_images(_local_activity, _wide(x))
+
+
+def _local_activity(x: Tensor) -> Tensor:
     along = _with_next(lambda a, b: (a - b).square().sum(dim=1), x, -1)
     both = _with_next(
         lambda a, b: _with_next(lambda c, d: (c + d).square().sum(dim=1), a - b, -1), x, -2
     )
-    return (along + torch.roll(along, -1, 1)) / 2 + both / 4
+    return torch.add(both, along + torch.roll(along, -1, 1), alpha=2) / 4
 
 
 def laplacian_energy(x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.linear_maps import is_derived, is_ordinary
 
-__all__ = ["are_numbers", "by_planes"]
+__all__ = ["are_numbers", "by_images", "by_planes"]
 
 _SAMPLES = 1 << 18  # of one piece: a megabyte in float32, enough to keep a few threads busy
 
@@ -26,6 +26,19 @@ def are_numbers(*tensors: Tensor) -> bool:
     if not all(x.device.type == "cpu" and is_ordinary(x) for x in tensors):
         return False
     return not is_derived(*tensors)
+
+
+def by_images(compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``compute(x)``, of a few images at a time where that gives the same.
+
+    Args:
+        compute: maps (b, …) to (b, …), images apart from each other.
+        x: (B, …).
+    """
+    few = max(_SAMPLES // max(x[0].numel(), 1), 1) if are_numbers(x) and len(x) else len(x)
+    if len(x) <= few:
+        return compute(x)
+    return torch.cat([compute(part) for part in x.split(few)])
 
 
 def by_planes(

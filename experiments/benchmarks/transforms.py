@@ -2,8 +2,9 @@
 
 Question: how far from a copy of the image is a wavelet transform, ours and theirs?
 Every contender has a process of its own (`experiments.benchmarks.alone` says why) and all are asked
-in turn. The limit is ``x.clone()``. Before anything is timed, every contender's coefficients must
-have the image's energy.
+in turn; then again in fresh processes that meet the shapes in another order, since one process may
+be lucky with its allocator. The limit is ``x.clone()``. Before anything is timed, every contender's
+coefficients must have the image's energy.
 Figures and what they decided: docs/transforms-speed.md; record: experiments/records/transforms/.
 """
 
@@ -73,7 +74,7 @@ class Options:
     """Time one and three levels of Haar, forward and with backward, against other libraries."""
 
     quick: bool = False
-    """Three rounds in place of eleven: to see that it runs, not to quote."""
+    """One process and three rounds: to see that it runs, not to quote."""
     threads: tuple[int, ...] = (1, 2)
     """Numbers of CPU threads, each timed on its own."""
     levels: tuple[int, ...] = (1, 3)
@@ -161,9 +162,10 @@ def contenders() -> dict[str, Callable[[int], Transform]]:
     return found
 
 
-def _cell(
-    shape: Shape, level: int, threads: int, backward: bool, found: dict[str, Alone], rounds: int
-) -> dict[str, Any]:
+def _seconds(
+    shape: Shape, level: int, backward: bool, found: dict[str, Alone], rounds: int
+) -> dict[str, list[float]]:
+    """By contender, round by round, of processes that are there."""
     for name, contender in found.items():
         # The limit stays one copy: a backward pass is at best a second one.
         seen = contender.prepare(level, shape, backward and name != LIMIT)
@@ -171,9 +173,34 @@ def _cell(
         whole = not (shape[-2] % (1 << level) or shape[-1] % (1 << level))
         if whole and abs(energy - 1) > 1e-4:  # an odd side is extended, by each in its own way
             fail(name, "coefficients with the image's energy", f"{energy:.6g} of it")
-    seconds = times(dict(found), rounds)
-    cell = summary(seconds, backward, threads)
-    return {"shape": list(shape), "levels": level, **cell}
+    return times(dict(found), rounds)
+
+
+def _cells(
+    shapes: Sequence[Shape], level: int, threads: int, processes: int, rounds: int
+) -> list[dict[str, Any]]:
+    """Both passes of every shape: all rounds of all processes together."""
+    builders = contenders()
+    seconds: dict[tuple[Shape, bool], dict[str, list[float]]] = {
+        (shape, backward): {name: [] for name in builders}
+        for shape in shapes
+        for backward in (False, True)
+    }
+    for turn in range(processes):
+        with ExitStack() as stack:
+            found = {}
+            for name, build in builders.items():
+                found[name] = Alone(name, build, threads)
+                stack.callback(found[name].close)
+            first = turn * len(shapes) // processes
+            for shape in (*shapes[first:], *shapes[:first]):
+                for backward in (False, True):
+                    for name, times_ in _seconds(shape, level, backward, found, rounds).items():
+                        seconds[shape, backward][name] += times_
+    return [
+        {"shape": list(shape), "levels": level, **summary(found_, backward, threads)}
+        for (shape, backward), found_ in seconds.items()
+    ]
 
 
 def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[str, Any]:
@@ -194,21 +221,19 @@ def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[s
         check_at_least("threads", threads, 1)
     for level in options.levels:
         check_at_least("levels", level, 1)
-    rounds = 3 if options.quick else 11
+    processes, rounds = (1, 3) if options.quick else (3, 5)
     cells: list[dict[str, Any]] = []
-    builders = contenders()
     for level in options.levels:
         for threads in options.threads:
-            with ExitStack() as stack:
-                found = {}
-                for name, build in builders.items():
-                    found[name] = Alone(name, build, threads)
-                    stack.callback(found[name].close)
-                for shape in shapes or SHAPES:
-                    for backward in (False, True):
-                        cells.append(_cell(shape, level, threads, backward, found, rounds))
-                        print(table(cells[-1:], header=len(cells) == 1), flush=True)
-    return {"environment": packages(max(options.threads)), "rounds": rounds, "cells": cells}
+            new = _cells(tuple(shapes or SHAPES), level, threads, processes, rounds)
+            print(table(new, header=not cells), flush=True)
+            cells += new
+    return {
+        "environment": packages(max(options.threads)),
+        "processes": processes,
+        "rounds": rounds,
+        "cells": cells,
+    }
 
 
 def table(cells: Sequence[dict[str, Any]], header: bool = True) -> str:

@@ -25,7 +25,7 @@ from wavevit.wavelets.haar import (
     haar_pyramid_synthesis,
     haar_synthesis,
 )
-from wavevit.wavelets.haar_maps import HaarMap, has_kernel, kernels
+from wavevit.wavelets.haar_maps import HaarMap, has_kernel, imported, kernels
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
@@ -104,6 +104,35 @@ def test_values_and_inverses(dtype: torch.dtype, data: st.DataObject) -> None:
     back = haar_pyramid_synthesis(approx, details)[..., : size[0], : size[1]]
     assert_close_relative(back, x, depth=2 * level)
     assert_close_relative(haar_packet_synthesis(packets, size), x, depth=2 * level)
+
+
+@given(x=images(sizes(1, 40), sizes(1, 40), dtype=torch.float32))
+def test_memory_asked_for_ahead_changes_no_bit(x: Tensor) -> None:
+    """Whatever the size: addresses beyond the last plane are nobody's, and that does no harm."""
+    if not has_kernel(x):
+        return
+    loops = imported("wavevit.wavelets.haar_cpu")
+    level = min(int(math.log2(min(x.shape[-2:]))), 2)
+    found = []
+    for ahead in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loops, "_ahead", lambda image, ahead=ahead: ahead)
+            approx, details = haar_pyramid_analysis(x, level)
+            back = haar_pyramid_synthesis(approx, details)
+            one_level = haar_analysis(x)
+            found.append([approx, *details, back, one_level, haar_synthesis(one_level)])
+    for without, asked in zip(*found, strict=True):
+        assert torch.equal(without, asked)
+
+
+def test_memory_is_asked_for_where_it_pays() -> None:
+    """Planes of a few kilobytes in batches beyond the near caches (docs/transforms-speed.md)."""
+    if not has_kernel(torch.zeros(1)):
+        return
+    asks = imported("wavevit.wavelets.haar_cpu")._ahead
+    assert asks(torch.empty(8, 256, 28, 28))
+    for near_or_long in ((1, 3, 28, 28), (64, 128, 14, 14), (32, 64, 56, 56), (32, 3, 224, 224)):
+        assert not asks(torch.empty(near_or_long))
 
 
 @given(x=images(sizes(1, 20), sizes(1, 20)), seed=st.integers(0, 2**31))

@@ -10,7 +10,7 @@ from numba import njit, types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
-__all__ = ["Lanes", "compiled", "load", "store"]
+__all__ = ["Lanes", "compiled", "expect_reads", "expect_writes", "load", "store"]
 
 
 class Lanes:
@@ -102,3 +102,44 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(nogil=True, cache=True)(function)
     except RuntimeError:  # no folder to keep the machine code in: compile in every process
         return njit(nogil=True)(function)
+
+
+def _prefetch(write: bool) -> Callable[..., Any]:
+    def codegen(context, builder, signature, args):
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        prefetch = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # Kept in all caches, as data and not as code.
+        builder.call(
+            prefetch, [builder.inttoptr(args[0], byte), word(int(write)), word(3), word(1)]
+        )
+        return context.get_dummy_value()
+
+    return codegen
+
+
+@intrinsic
+def _will_read(typing, address):
+    return types.void(address), _prefetch(False)
+
+
+@intrinsic
+def _will_write(typing, address):
+    return types.void(address), _prefetch(True)
+
+
+_LINE = 64  # bytes
+
+
+@compiled
+def expect_reads(start, count):
+    """Asks for the cache lines of `count` bytes; an address that is nobody's does no harm."""
+    for step in range(0, count, _LINE):
+        _will_read(start + step)
+
+
+@compiled
+def expect_writes(start, count):
+    """The same for lines that will be written."""
+    for step in range(0, count, _LINE):
+        _will_write(start + step)

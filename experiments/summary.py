@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from experiments.config import Study
@@ -98,8 +99,10 @@ class StudySummary:
         timed_batch: crops in the batch that was timed; 0 if none was.
         configs: variant → configuration as plain data.
         environment: of the first run.
-        core_minutes: that its runs took on CPUs in their last attempts, training and measuring;
-            weights that were lent cost nothing. 0 on a GPU, and in records of before it was kept.
+        core_minutes: that its runs took on CPUs in their last attempts, training and measuring:
+            for each variant the median over seeds times their number, since a machine that stood
+            still counts for nothing. Weights that were lent cost nothing. 0 on a GPU, and in
+            records of before it was kept.
         failed: run → reason.
         missing: runs that are neither complete nor failed.
     """
@@ -296,7 +299,10 @@ def _core_minutes(
 ) -> float:
     if environment["device"] != "cpu":
         return 0.0
-    seconds = [sum(run["seconds"].values()) for runs in results.values() for run in runs]
+    seconds = [
+        len(runs) * median(sum(run["seconds"].values()) for run in runs)
+        for runs in results.values()
+    ]
     return round(sum(seconds) * environment["threads"] / 60, 1)
 
 

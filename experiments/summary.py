@@ -68,7 +68,7 @@ METRICS = {
             ("miou", ("miou",), "mIoU"),
             ("pixels", ("pixels", "all"), "pixels right"),
             ("edges", ("pixels", "edges"), "right near borders"),
-            *((f"kept_{s}", ("kept", str(s)), f"kept, crop {s} px") for s in SHIFTS),
+            *((f"kept_{s}", ("kept", str(s)), f"kept at {s} px of crop") for s in SHIFTS),
         )
     },
     "parameters": Metric(("cost", "parameters"), "parameters", "", 0, "", task=""),

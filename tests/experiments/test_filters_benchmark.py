@@ -22,6 +22,7 @@ from experiments.benchmarks.filters import (
     render,
 )
 from experiments.benchmarks.interleaved import Transform
+from tests.alone_here import Here
 
 TINY = (
     Case("decimated", "db2", "periodization", 1, (1, 2, 16, 8)),
@@ -73,8 +74,9 @@ def test_measures_and_records(
 def test_several_levels_are_timed_on_the_first_number_of_threads_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    few = {name: CONTENDERS[name] for name in ("clone", "wavevit")}  # each is a process
+    few = {name: CONTENDERS[name] for name in ("clone", "wavevit")}
     monkeypatch.setattr(filters, "CONTENDERS", few)
+    monkeypatch.setattr(filters, "Alone", Here)
     cells = benchmark(Options(quick=True, threads=(1, 2)), TINY[2:4])["cells"]
     assert [(cell["level"], cell["threads"]) for cell in cells[::2]] == [(1, 1), (2, 1), (1, 2)]
 
@@ -94,6 +96,7 @@ def test_wrong_coefficients_are_refused(
     """Negative control: neither other energies nor other places are timed."""
     found = {"clone": CONTENDERS["clone"], "wavevit": CONTENDERS["wavevit"], "wrong": wrong}
     monkeypatch.setattr(filters, "CONTENDERS", found)
+    monkeypatch.setattr(filters, "Alone", Here)
     with pytest.raises(ValueError, match="wrong: expected our coefficients"):
         benchmark(Options(quick=True, threads=(1,)), TINY[:1])
 

@@ -21,6 +21,7 @@ from experiments.benchmarks.transforms import (
     page_with,
     table,
 )
+from tests.alone_here import Here
 
 TINY = ((1, 2, 16, 8),)
 
@@ -86,6 +87,7 @@ def test_wrong_contenders_are_refused(
     """Negative controls: a transform that drops a band, or does not run, is not timed."""
     monkeypatch.setattr(transforms, "CONTENDERS", {"clone": CONTENDERS["clone"], "lossy": build})
     monkeypatch.setattr(transforms, "LIBRARIES", ())
+    monkeypatch.setattr(transforms, "Alone", Here)
     with pytest.raises(ValueError, match=message):
         benchmark(Options(quick=True, threads=(1,), levels=(1,)), TINY)
 

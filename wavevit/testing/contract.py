@@ -287,7 +287,7 @@ _NEED_ARGUMENTS = ("arguments", "features_only", "seeds", "modes", "meta")
 SHAPES = tuple(check.__name__ for check in _SHAPE_CHECKS)
 
 #: Every check by name.
-CONTRACT: dict[str, Callable[[Subject], None]] = {
+CONTRACT: dict[str, Callable[[Subject], object]] = {
     check.__name__: check for check in (*_SHAPE_CHECKS, *_VALUE_CHECKS)
 }
 

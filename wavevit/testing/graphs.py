@@ -47,8 +47,8 @@ def export_options(
     return example, {"x": free}
 
 
-def exports(subject: Subject, free_sides: bool = False) -> None:
-    """Exported with a free batch; the graph computes what the model does."""
+def exports(subject: Subject, free_sides: bool = False) -> torch.export.ExportedProgram:
+    """Exported with a free batch; the graph, which is returned, computes what the model does."""
     model = subject.new()
     example, free = export_options(subject, model, free_sides)
     rows, columns = example.shape[-2:]
@@ -56,6 +56,8 @@ def exports(subject: Subject, free_sides: bool = False) -> None:
     if free_sides:
         images += [subject.images((64, 128), 3), subject.images((columns, rows), 2)]
     with torch.no_grad():
-        program = torch.export.export(model, (example,), dynamic_shapes=free).module()
+        program = torch.export.export(model, (example,), dynamic_shapes=free)
+        graph = program.module()
         for x in images:
-            assert_close_relative(program(x), model(x), depth=10)
+            assert_close_relative(graph(x), model(x), depth=10)
+    return program

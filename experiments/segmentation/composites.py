@@ -1,8 +1,9 @@
 """`composites`: two photographs in one image, and the task is to tell which pixel is of which.
 
 A composite shows crops of two `scenes`, each normalised by itself, on two sides of a random smooth
-border. The border is blended over about two pixels, so that no hard edge gives it away: what lies
-on either side has to be recognised.
+border. The border is blended, over about two pixels where the random heights are as steep as usual
+and more where they are flat, so that no hard edge gives it away: what lies on either side has to be
+recognised.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from wavevit.data import Scenes
 __all__ = ["CompositeBatch", "TrainingComposites", "composites", "held_out_composites"]
 
 _CELL = 16  # pixels between the random heights whose level line is the border
-_SHARPNESS = 32.0  # of the blend: from 10 to 90 % within about 2 pixels
+_SHARPNESS = 32.0  # of the blend: from 10 to 90 % within about 2 pixels of a usual slope
 
 
 class CompositeBatch(NamedTuple):

@@ -22,7 +22,7 @@ from torch import Tensor
 from experiments.benchmarks.interleaved import Shape, Transform, one_pass
 from wavevit.checks import fail
 
-__all__ = ["Alone", "Seen"]
+__all__ = ["Alone", "Contender", "Seen"]
 
 _UNTIMED, _PASSES = 3, 3
 _LONG = 0.1  # seconds
@@ -56,34 +56,50 @@ def _seen(x: Tensor, parts: Sequence[Tensor]) -> Seen:
     )
 
 
+class Contender:
+    """A transform of this process, built for one case after the other and timed.
+
+    Args:
+        build: gives the transform for a case.
+    """
+
+    def __init__(self, build: Callable[[Any], Transform]) -> None:
+        self._build = build
+        self._case: Any = None
+        self._transform: Transform | None = None
+        self._run: Callable[[], object] | None = None
+        self._passes = _PASSES
+
+    def prepare(self, case: Any, shape: Shape, backward: bool) -> Seen:
+        """Builds the case unless it is the last one, makes images of this shape, and warms up."""
+        if self._transform is None or case != self._case:
+            torch.compiler.reset()  # what was compiled for another case
+            self._case, self._transform = case, self._build(case)
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        seen = _seen(x, self._transform(x))
+        self._run = one_pass(self._transform, x, backward)
+        self._run()  # compiles
+        self._passes = _PASSES if _seconds(self._run, 1) < _LONG else 1
+        _seconds(self._run, self._passes - 1)
+        return seen
+
+    def __call__(self) -> float:
+        """Seconds of one pass."""
+        assert self._run is not None
+        return _seconds(self._run, self._passes) / self._passes
+
+
 def _serve(build: Callable[[Any], Transform], threads: int, pipe: Connection) -> None:
     """Answers until the parent hangs up: something to prepare, or None to time it."""
     torch.set_num_threads(threads)
-    case: Any = None
-    transform: Transform | None = None
-    run: Callable[[], object] | None = None
-    passes = _PASSES
+    contender = Contender(build)
     while True:
         try:
             task = pipe.recv()
         except EOFError:
             return
         try:
-            if task is not None:
-                wanted, shape, backward = task
-                if transform is None or wanted != case:
-                    torch.compiler.reset()  # what was compiled for another case
-                    case, transform = wanted, build(wanted)
-                x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-                seen = _seen(x, transform(x))
-                run = one_pass(transform, x, backward)
-                run()  # compiles
-                passes = _PASSES if _seconds(run, 1) < _LONG else 1
-                _seconds(run, passes - 1)
-                pipe.send(seen)
-                continue
-            assert run is not None
-            pipe.send(_seconds(run, passes) / passes)
+            pipe.send(contender() if task is None else contender.prepare(*task))
         except Exception as error:  # the parent raises it, with the contender's name
             pipe.send(f"{type(error).__name__}: {error}")
 
@@ -96,7 +112,7 @@ def _seconds(run: Callable[[], object], passes: int) -> float:
 
 
 class Alone:
-    """A transform that is built and run in a fresh process.
+    """A `Contender` in a fresh process.
 
     Args:
         name: for complaints.
@@ -123,7 +139,7 @@ class Alone:
         return answer
 
     def prepare(self, case: Any, shape: Shape, backward: bool) -> Seen:
-        """Builds the case unless it is the last one, makes images of this shape, and warms up."""
+        """As `Contender.prepare`."""
         return self._ask((case, shape, backward))
 
     def __call__(self) -> float:

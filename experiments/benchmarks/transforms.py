@@ -195,11 +195,11 @@ def _cells(
             first = turn * len(shapes) // processes
             for shape in (*shapes[first:], *shapes[:first]):
                 for backward in (False, True):
-                    for name, times_ in _seconds(shape, level, backward, found, rounds).items():
-                        seconds[shape, backward][name] += times_
+                    for name, new in _seconds(shape, level, backward, found, rounds).items():
+                        seconds[shape, backward][name] += new
     return [
-        {"shape": list(shape), "levels": level, **summary(found_, backward, threads)}
-        for (shape, backward), found_ in seconds.items()
+        {"shape": list(shape), "levels": level, **summary(taken, backward, threads)}
+        for (shape, backward), taken in seconds.items()
     ]
 
 

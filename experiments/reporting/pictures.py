@@ -13,6 +13,7 @@ from torch import Tensor
 
 from experiments.config import DataConfig
 from experiments.evaluation import token_map
+from experiments.reporting.style import bare
 from wavevit.data import Scenes
 from wavevit.measure import shifted, token_change
 from wavevit.models import Backbone
@@ -97,12 +98,7 @@ def token_change_picture(
             )
         row[0].set_ylabel(name.replace(" + ", "\n+ "), fontsize=10)
     axes[0, 0].set_ylabel("photograph", fontsize=10)
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.grid(visible=False)
-        for spine in axis.spines.values():
-            spine.set_visible(False)
+    bare(axes)
     assert heat is not None
     bar = figure.colorbar(heat, ax=axes[1:], shrink=0.6, ticks=np.linspace(0, 1, 5), extend="max")
     bar.set_label("change of a token, relative to the tokens' size")

@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.config import DataConfig
+from experiments.reporting.style import bare
 from experiments.segmentation.composites import held_out_composites
+from experiments.segmentation.measures import answers_of
 from experiments.segmentation.segmenter import Segmenter
 
 __all__ = ["ABOUT_COMPOSITES", "segmentation_picture"]
@@ -49,8 +51,7 @@ def segmentation_picture(models: Mapping[str, Segmenter], data: DataConfig) -> F
     scenes, batch = held_out_composites(data, torch.device("cpu"))
     images = scenes.center(batch.images[:_COLUMNS])
     labels = scenes.center(batch.labels[:_COLUMNS])
-    with torch.no_grad():
-        answers = {name: model(images).argmax(dim=1) for name, model in models.items()}
+    answers = {name: answers_of(model, images) for name, model in models.items()}
     rows = [("composite", [image[0].numpy() for image in images])]
     rows += [
         (name, [_painted(*pair) for pair in zip(found, labels, strict=True)])
@@ -63,10 +64,5 @@ def segmentation_picture(models: Mapping[str, Segmenter], data: DataConfig) -> F
         for axis, picture in zip(line, pictures, strict=True):
             axis.imshow(picture, cmap="gray", interpolation="nearest")
         line[0].set_ylabel(name, fontsize=10)
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.grid(visible=False)
-        for spine in axis.spines.values():
-            spine.set_visible(False)
+    bare(axes)
     return figure

@@ -11,12 +11,13 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.folder import write_bytes
 from wavevit.auditing.style import FIGURE_STYLE
 
-__all__ = ["figure_style", "save_figure"]
+__all__ = ["bare", "figure_style", "save_figure"]
 
 
 @contextmanager
@@ -24,6 +25,16 @@ def figure_style() -> Iterator[None]:
     """Fonts, grid and sizes."""
     with plt.rc_context(FIGURE_STYLE):
         yield
+
+
+def bare(axes: np.ndarray) -> None:
+    """Leaves of each axis what is drawn in it and its label: for pictures."""
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.grid(visible=False)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> str:

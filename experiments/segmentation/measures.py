@@ -14,10 +14,10 @@ from experiments.config import DataConfig
 from experiments.segmentation.composites import held_out_composites
 from experiments.segmentation.segmenter import Segmenter
 from wavevit.checks import fail
-from wavevit.measure import cost
-from wavevit.measure.evaluation import evaluation_mode
+from wavevit.measure import cost, shifted
+from wavevit.measure.evaluation import in_batches
 
-__all__ = ["SHIFTS", "edge_band", "evaluate_segmenter", "mean_iou"]
+__all__ = ["SHIFTS", "answers_of", "edge_band", "evaluate_segmenter", "mean_iou"]
 
 SHIFTS = (1, 2, 4, 8)
 _BAND = 4  # pixels on either side of a border
@@ -41,10 +41,9 @@ def edge_band(labels: Tensor) -> Tensor:
     return (highest != lowest)[:, 0]
 
 
-def _answers(model: Segmenter, images: Tensor) -> Tensor:
+def answers_of(model: Segmenter, images: Tensor) -> Tensor:
     """The class of every pixel (N, S, S)."""
-    with torch.no_grad(), evaluation_mode(model):
-        return torch.cat([model(part).argmax(dim=1) for part in images.split(64)])
+    return in_batches(model, images, 64).argmax(dim=1)
 
 
 def evaluate_segmenter(
@@ -64,14 +63,13 @@ def evaluate_segmenter(
         fail("measures", "none beside the standard for segmentation", list(measures))
     scenes, batch = held_out_composites(data, device)
     crops, labels = scenes.center(batch.images), scenes.center(batch.labels)
-    answers = _answers(model, crops)
+    answers = answers_of(model, crops)
     right, near = answers == labels, edge_band(labels)
     kept = {}
     for shift in (s for s in SHIFTS if s <= data.margin):
-        at = data.margin + shift
-        rows = slice(data.margin, data.margin + data.crop_size)
-        moved = _answers(model, batch.images[..., rows, at : at + data.crop_size])
-        same = moved[..., :-shift] == answers[..., shift:]
+        # The content moves to the left when the crop moves to the right.
+        moved = shifted(batch.images, (0, -shift), "crop", (data.crop_size, data.crop_size))
+        same = answers_of(model, moved)[..., :-shift] == answers[..., shift:]
         kept[str(shift)] = 100 * float(same.double().mean())
     return {
         "miou": 100 * mean_iou(answers, labels, len(scenes.classes)),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.checkpoint import load_weights
-from experiments.config import DataConfig, Study
+from experiments.config import TASK_NAMES, DataConfig, Study
 from experiments.folder import StudyFolder
 from experiments.report import write_report
 from experiments.scheduler import measure_latency, plan, run_cells
@@ -202,6 +202,12 @@ def test_the_study_runs_is_timed_and_reported(tmp_path: Path) -> None:
     assert table.startswith("| variant | mIoU, % | pixels right, % | right near borders, %")
     held = json.loads((tmp_path / "record" / "summary.json").read_text())
     assert held["configs"]["vit"]["task"] == "segmentation"
+
+
+def test_every_task_that_a_run_may_name_is_there() -> None:
+    assert tuple(TASKS) == TASK_NAMES
+    with pytest.raises(ValueError, match="task: expected one of 'classification'"):
+        dataclasses.replace(get_study("dense").configs()["vit"], task="detection")
 
 
 def test_a_study_has_one_task() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.benchmarks import transforms
+from experiments.benchmarks.alone import Alone
 from experiments.benchmarks.interleaved import Transform
 from experiments.benchmarks.transforms import (
     CONTENDERS,
@@ -75,19 +76,23 @@ def _broken(level: int) -> Transform:
 
 
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("build", "message", "contender"),
     [
-        (_lossy, "lossy: expected coefficients with the image's energy"),
-        (_broken, "lossy: expected a transform that runs, got RuntimeError: no such thing"),
+        (_lossy, "lossy: expected coefficients with the image's energy", Here),
+        (_broken, "lossy: expected a transform that runs, got RuntimeError: no such thing", Alone),
     ],
 )
 def test_wrong_contenders_are_refused(
-    monkeypatch: pytest.MonkeyPatch, build: Callable[[int], Transform], message: str
+    monkeypatch: pytest.MonkeyPatch,
+    build: Callable[[int], Transform],
+    message: str,
+    contender: type[Here | Alone],
 ) -> None:
-    """Negative controls: a transform that drops a band, or does not run, is not timed."""
+    """Negative controls: a transform that drops a band, or does not run, is not timed. What goes
+    wrong in a process of its own reaches the parent with the contender's name."""
     monkeypatch.setattr(transforms, "CONTENDERS", {"clone": CONTENDERS["clone"], "lossy": build})
     monkeypatch.setattr(transforms, "LIBRARIES", ())
-    monkeypatch.setattr(transforms, "Alone", Here)
+    monkeypatch.setattr(transforms, "Alone", contender)
     with pytest.raises(ValueError, match=message):
         benchmark(Options(quick=True, threads=(1,), levels=(1,)), TINY)
 

@@ -14,14 +14,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.haar_plain import pad_to_even
-from wavevit.wavelets.pieces import are_numbers
+from wavevit.wavelets.pieces import by_images
 
 __all__ = ["analysis", "is_channels_last", "synthesis"]
 
 _FEWEST = 8  # channels from which a run is long enough for vector instructions
-_PIECE = 1 << 18  # values: what lies between stays in the cache; smaller ones cost more calls
 
 
 def is_channels_last(x: Tensor) -> bool:
@@ -37,18 +35,7 @@ def is_channels_last(x: Tensor) -> bool:
 
 def analysis(x: Tensor) -> Tensor:
     """(B, C, H, W) to (B, C, 4, ⌈H/2⌉, ⌈W/2⌉), which is (B, h, w, 4, C) in memory."""
-    batch, channels, height, width = x.shape
-    if not are_numbers(x):
-        return _analysis(x)
-    few = max(_PIECE // max(x[0].numel(), 1), 1) if batch else 1
-    if batch <= few:
-        return _analysis(x)
-    # A few images after the other: what lies between stays small.
-    h, w = (height + 1) // 2, (width + 1) // 2
-    result = room(x, (batch, h, w, 4, channels)).permute(0, 4, 3, 1, 2)
-    for part, images in zip(result.split(few), x.split(few), strict=True):
-        part[:] = _analysis(images)
-    return result
+    return by_images(_analysis, x).permute(0, 4, 3, 1, 2)
 
 
 def _analysis(x: Tensor) -> Tensor:
@@ -58,8 +45,7 @@ def _analysis(x: Tensor) -> Tensor:
     sums, differences = 0.5 * (top + bottom), 0.5 * (top - bottom)
     left, right = sums.unbind(3)
     upper, lower = differences.unbind(3)
-    bands = torch.stack([left + right, upper + lower, left - right, upper - lower], dim=3)
-    return bands.permute(0, 4, 3, 1, 2)
+    return torch.stack([left + right, upper + lower, left - right, upper - lower], dim=3)
 
 
 def synthesis(coefficients: Tensor) -> Tensor:

@@ -362,7 +362,7 @@ def _ahead(image: Tensor) -> bool:
     pays where images are not in the near caches (measured, 28 x 28 pixels of 2048 channels: 1.39 to
     0.77 ms from cold caches, 0.99 to 0.57 from warm ones) and costs where they are.
     """
-    plane = image[0, 0].numel() * image.element_size()
+    plane = image.shape[-2] * image.shape[-1] * image.element_size()
     return _SHORTEST <= plane <= _LONGEST and image.numel() * image.element_size() >= _FAR
 
 

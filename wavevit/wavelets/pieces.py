@@ -35,10 +35,19 @@ def by_images(compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         compute: maps (b, …) to (b, …), images apart from each other.
         x: (B, …).
     """
-    few = max(_SAMPLES // max(x[0].numel(), 1), 1) if are_numbers(x) and len(x) else len(x)
+    if len(x) <= 1 or not are_numbers(x):
+        return compute(x)
+    few = max(_SAMPLES // max(x[0].numel(), 1), 1)
     if len(x) <= few:
         return compute(x)
-    return torch.cat([compute(part) for part in x.split(few)])
+    result: Tensor | None = None
+    for start in range(0, len(x), few):
+        part = compute(x[start : start + few])
+        if result is None:
+            result = room(part, (len(x), *part.shape[1:]))
+        result[start : start + few] = part
+    assert result is not None
+    return result
 
 
 def by_planes(

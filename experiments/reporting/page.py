@@ -102,7 +102,8 @@ crops within 8 pixels, two pixels apart. <b>after training</b>: the weights of a
 with an alignment put on afterwards. <b>R(s)</b>: change of the pooled embedding under a shift by s
 pixels, divided by the mean distance between different pictures' embeddings. <b>‖J‖‖x‖/‖f‖</b>:
 condition number at a picture, the largest singular value of the Jacobian of the embedding,
-relative; median over pictures.""",
+relative; median over pictures. A claim about circular shifts says nothing about crops: a roll
+brings back on one side what it takes from the other, a camera does not.""",
     "segmentation": """
 <b>mIoU</b>: intersection over union of each class over all pixels of all pictures, mean over
 classes. <b>pixels right</b>: all of them, and those that have a pixel of the other photograph
@@ -124,8 +125,6 @@ attention products and wavelet steps counted. <b>time</b>: forward pass of a bat
 seeds. A paired difference comes with its 95 % interval (Student's t over seeds) and is called
 <i>higher</i> or <i>lower</i> where that leaves out zero, else <i>no effect found</i>; three seeds
 find only large effects.</p>
-<p>A claim about circular shifts says nothing about crops: a roll brings back on one side what it
-takes from the other, a camera does not.</p>
 """
 
 

@@ -98,6 +98,8 @@ class Options:
     """Sides of the images on cuda, px; one process each, all of them compiling at once."""
     limit: float = 900.0
     """Seconds that compiling may take on cuda; models that take longer are named and left out."""
+    settle: float = 0.0
+    """Seconds on cuda between compiling and timing, to pause whatever else the machine does."""
     out: Path | None = None
     """Folder for the JSON record and the table; by default the table is only printed."""
 
@@ -145,6 +147,7 @@ def _fill_throughput(
         compiled=not options.quick,
         rounds=1 if options.quick else 7,
         limit=options.limit,
+        settle=options.settle,
     )
 
 

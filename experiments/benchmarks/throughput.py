@@ -118,6 +118,7 @@ def throughput(
     compiled: bool = True,
     rounds: int = 7,
     limit: float = 900.0,
+    settle: float = 0.0,
 ) -> list[dict[str, Any]]:
     """Images per second and peak memory in bfloat16, interleaved.
 
@@ -130,6 +131,8 @@ def throughput(
         compiled: whether by ``torch.compile``.
         rounds: in which every model is asked once, for eight passes.
         limit: seconds that compiling may take in all.
+        settle: seconds between the last compiler and the first pass that is timed, in which other
+            work on the machine can be paused.
 
     Returns:
         A row for each size and model: ``model``, ``side``, ``batch`` and either ``error`` or
@@ -152,6 +155,8 @@ def throughput(
         for key, contender in running.items():
             if isinstance(peaks[key], str):
                 contender.close()
+        print(f"{time.perf_counter() - begin:4.0f} s  all compiled or late; timing", flush=True)
+        time.sleep(settle)
         for side in sides:
             ready = {name: running[side, name] for name in models if _is_ready(peaks[side, name])}
             seconds = times(dict(ready), rounds) if ready else {}

@@ -65,6 +65,15 @@ def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Any, RunConf
 
 
 def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[ReportFigure]:
+    """What trained models see; none where weights did not come along from another machine."""
+    away = [
+        name
+        for name in summary.pictured
+        if not folder.run(name, summary.seeds[name][0]).weights.exists()
+    ]
+    if away:
+        print(f"No pictures: no weights in {folder.path} of {', '.join(away)}")
+        return []
     models: dict[str, Any] = {}
     data = None
     for name in summary.pictured:
@@ -118,7 +127,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     with figure_style():
         pictures = _pictures(summary, folder, target)
         diagrams = study_diagrams(summary, target)
-    figures = [pictures[0], diagrams[0], *pictures[1:], *diagrams[1:]]
+    figures = [*pictures[:1], diagrams[0], *pictures[1:], *diagrams[1:]]
     page = render_page(summary, figures, f"{study.command()} && {study.command('report')}")
     write_json(target / "summary.json", summary.to_dict())
     write_bytes(target / "report.html", page.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,14 @@ def test_missing_runs_are_told(tmp_path: Path) -> None:
     plan(SMOKE, folder, (0,))
     with pytest.raises(ValueError, match="out: expected at least one complete run"):
         summarize(SMOKE, folder)
+
+
+def test_without_weights_there_are_no_pictures(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = tmp_path / "runs"
+    shutil.copytree(runs, away, ignore=shutil.ignore_patterns("*.safetensors", "report"))
+    page = write_report(SMOKE, away)
+    assert "No pictures" in capsys.readouterr().out
+    assert "sensitivity" in {path.stem for path in page.parent.glob("*.png")}
+    assert not list(page.parent.glob("tokens_*"))

@@ -198,8 +198,8 @@ def judge(effects: Sequence[Effect], condition: str = "it is") -> Verdict:
         whole = dict.fromkeys(e.variant for e in held if e.variant not in short)
         if whole:
             return Verdict("holds only if", f"{condition} {' or '.join(f'`{v}`' for v in whole)}")
-        parts = (f"{condition} {effect.label} in {effect.metric}" for effect in held)
-        return Verdict("holds only if", " or ".join(parts))
+        parts = (f"{effect.label} in {effect.metric}" for effect in held)
+        return Verdict("holds only if", f"one asks about {' or '.join(parts)}")
     against = [effect for effect, outcome in found if outcome == "against"]
     if against:
         names = dict.fromkeys(f"`{effect.variant}`" for effect in against)

@@ -45,7 +45,9 @@ MADE_BY = {
     "claims": Made("python -m experiments.report", "1"),
     "comparison": Made("by hand; python -m experiments.reporting.comparison writes the page"),
     "latency": Made(f"{_BENCH}backbones --out experiments/records/latency", "7"),
-    "latency/cuda.json": Made(f"{_BENCH}backbones --device cuda --out experiments/records/latency"),
+    "latency/cuda.json": Made(
+        f"{_BENCH}backbones --device cuda --out experiments/records/latency", "3"
+    ),
     "transforms/cuda.json": Made(
         f"{_BENCH}transforms_cuda --out experiments/records/transforms/cuda.json", "2"
     ),
@@ -58,7 +60,14 @@ MADE_BY = {
     ),
     "transforms/shift_errors.json": Made(f"{_BENCH}shift_errors"),
 }
-MINUTES = {"backbones": "25", "crop_shift": "45", "patch_vs_wavelet": "11", "tokenizers": "25"}
+MINUTES = {
+    "alias_free": "6, four side by side",
+    "backbones": "25",
+    "crop_shift": "45",
+    "patch_vs_wavelet": "11",
+    "tokenizers": "25",
+    "tokenizers_large": "5, four side by side",
+}
 
 
 def command_of(name: str) -> Made | None:
@@ -66,7 +75,9 @@ def command_of(name: str) -> Made | None:
     folder, _, file = name.partition("/")
     if file == "summary.json":
         study = folder
-        run = f"python -m experiments.run {study} && python -m experiments.report {study} --record"
+        small = folder.removesuffix("_large")
+        asked = small if small == study else f"{small} --scale large"
+        run = f"python -m experiments.run {asked} && python -m experiments.report {asked} --record"
         return Made(run, MINUTES.get(study, ""))
     if file == "measurement.json":  # of a claim: named like its folder
         return Made(f"python -m experiments.measurements {folder}", MINUTES.get(folder, ""))

@@ -10,9 +10,9 @@ time: 2 logical cores of an AMD EPYC, no GPU, about 35 minutes. Record:
 ``experiments/records/dense/``.
 
 What was selected, and on what: nothing. There were three seeds at first; that no difference was
-found with them was known when seeds 3 and 4 were added. Head, border and blend were set before the first run, the
-peak learning rate is that of `patch_vs_wavelet`, chosen there for the plain ViT as a classifier,
-and the pyramids' shape that of `backbones`, chosen for classification.
+found with them was known when seeds 3 and 4 were added. Head, border and blend were set before the
+first run, the peak learning rate is that of `patch_vs_wavelet`, chosen there for the plain ViT as a
+classifier, and the pyramids' shape that of `backbones`, chosen for classification.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment.base import Alignment, Views
-from wavevit.alignment.statistics import BOUNDARIES, local_activity, spans, taper
+from wavevit.alignment.statistics import BOUNDARIES, activity_profiles, spans
 from wavevit.checks import check_choice, fail
 
 __all__ = ["SHIFTS", "Phase", "PhaseLock", "phase_of"]
@@ -77,16 +77,14 @@ def phase_of(
     """
     check_choice("boundary", boundary, BOUNDARIES)
     check_choice("shift", shift, SHIFTS)
-    activity = taper(local_activity(x), boundary)
-    sides = spans(x.shape[-2:], period)
-    # float64 for the few numbers of a profile: a rounding error would move the whole grid.
-    profiles = [activity.sum(dim=axis).double() for axis in (2, 1)]
+    profiles, sides = activity_profiles(x, boundary), spans(x.shape[-2:], period)
     found = torch.stack([_harmonic(*pair) for pair in zip(profiles, sides, strict=True)], dim=1)
     real, imaginary, total = found.unbind(-1)  # (B, 2), rows and columns
     margin = torch.hypot(real, imaginary) / total.clamp_min(torch.finfo(total.dtype).tiny)
     # Below the rounding error of the activity itself the angle is noise: constant images,
     # stripes whose period divides P. Then the grid stays where the frame puts it.
-    has_phase = margin.detach() > 64 * torch.finfo(activity.dtype).eps
+    rounding = torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps
+    has_phase = margin.detach() > 64 * rounding
     # The angle of a number without one would be a gradient of NaN, hence the 1.
     angle = torch.atan2(imaginary, torch.where(has_phase, real, 1.0))
     span = torch.tensor(sides, device=x.device, dtype=angle.dtype)

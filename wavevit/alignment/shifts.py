@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wavevit.alignment.statistics import loops_for
+
 __all__ = ["cell_centres", "fourier_shift", "place_map", "roll_images"]
 
 
@@ -21,6 +23,8 @@ def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
         mirror: what enters is the image's own border, mirrored, and not its other side.
     """
     batch, channels, height, width = x.shape
+    if not mirror and (loops := loops_for(x, shift)) is not None:
+        return loops.rolled(x.contiguous(), shift)
 
     def source(side: int, amount: Tensor) -> Tensor:
         places = torch.arange(side, device=x.device) - amount

@@ -7,13 +7,25 @@ in float32 at least, because squares of half-precision numbers underflow.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from wavevit.wavelets.pieces import by_images
+from wavevit.wavelets.haar_maps import kernels_for
+from wavevit.wavelets.pieces import are_numbers, by_images
 
-__all__ = ["BOUNDARIES", "energy", "fold", "laplacian_energy", "local_activity", "spans", "taper"]
+__all__ = [
+    "BOUNDARIES",
+    "activity_profiles",
+    "energy",
+    "fold",
+    "laplacian_energy",
+    "local_activity",
+    "loops_for",
+    "spans",
+    "taper",
+]
 
 BOUNDARIES = ("circular", "window", "mirror")
 
@@ -63,16 +75,46 @@ def laplacian_energy(x: Tensor) -> Tensor:
     return (down + along).square().sum(dim=1)
 
 
+def _hann(strength: Tensor) -> tuple[Tensor, Tensor]:
+    """Windows of the rows and of the columns of images (…, H, W)."""
+    rows, columns = (
+        torch.hann_window(side, periodic=False, dtype=strength.dtype, device=strength.device)
+        for side in strength.shape[-2:]
+    )
+    return rows, columns
+
+
 def taper(strength: Tensor, boundary: str) -> Tensor:
     """`strength` (B, H, W) as it is on a circle, under a Hann window where there is a border."""
     if boundary == "circular":
         return strength
-    height, width = strength.shape[-2:]
-    rows, columns = (
-        torch.hann_window(side, periodic=False, dtype=strength.dtype, device=strength.device)
-        for side in (height, width)
-    )
+    rows, columns = _hann(strength)
     return strength * rows[:, None] * columns
+
+
+def loops_for(*tensors: Tensor) -> ModuleType | None:
+    """`wavevit.alignment.lock_cpu` where it can take images, and numbers beside them, else None."""
+    if not are_numbers(*tensors):
+        return None
+    return kernels_for(tensors[0], "wavevit.alignment.lock_cpu", "Alignments run")
+
+
+def activity_profiles(x: Tensor, boundary: str) -> tuple[Tensor, Tensor]:
+    """Sums of `local_activity`, tapered, over each row and over each column.
+
+    Args:
+        x: images (B, C, H, W).
+        boundary: see `taper`.
+
+    Returns:
+        float64 (B, H) and (B, W). The few numbers of a profile are worth it: a rounding error
+        would move the whole grid.
+    """
+    x = _wide(x)
+    if (loops := loops_for(x)) is not None:
+        return loops.activity_profiles(x.contiguous(), None if boundary == "circular" else _hann(x))
+    activity = taper(local_activity(x), boundary)
+    return activity.sum(dim=2).double(), activity.sum(dim=1).double()
 
 
 def spans(size: tuple[int, ...], period: int | None) -> tuple[int, int]:

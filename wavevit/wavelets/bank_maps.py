@@ -11,7 +11,6 @@ transpose, and that is all that autograd needs. It has the same faces for the sa
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -27,7 +26,7 @@ from wavevit.wavelets.bank_tables import axis_matrix, mixing_matrix
 from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.filters import FilterBank, remember
 from wavevit.wavelets.free_sizes import exporting
-from wavevit.wavelets.haar_maps import has_kernel, imported
+from wavevit.wavelets.haar_maps import has_kernel, kernels_for
 from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
 
 __all__ = ["Bank", "BankMap", "decimated", "fits", "undecimated"]
@@ -183,22 +182,8 @@ class BankMap:
         return [torch.matmul(torch.matmul(rows.t(), y), columns)]
 
 
-class _Switch:
-    broken = False  # numba was found, and does not import
-
-
-_switch = _Switch()
-
-
 def _kernel(x: Tensor) -> ModuleType | None:
-    if _switch.broken or not has_kernel(x):
-        return None
-    try:
-        return imported("wavevit.wavelets.bank_cpu")
-    except ImportError as error:  # numba is there and broken, as beside a numpy too new for it
-        _switch.broken = True
-        warnings.warn(f"Filter banks run without their fast kernel: {error}", stacklevel=2)
-        return None
+    return kernels_for(x, "wavevit.wavelets.bank_cpu", "Filter banks run")
 
 
 def _even_planes(x: Tensor) -> Tensor:
@@ -277,6 +262,6 @@ def fits(*tensors: Tensor) -> bool:
     if torch.compiler.is_compiling():
         # A transform of torch.func inside the compiled function: the operator alone would give
         # jvp a tangent of zero, without a word.
-        kernel = not _switch.broken and has_kernel(first)
+        kernel = has_kernel(first)
         return kernel and not torch._C._are_functorch_transforms_active()
     return not exporting() and not torch.jit.is_tracing() and all(map(is_ordinary, tensors))

@@ -34,7 +34,7 @@ from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.free_sizes import certainly, exporting
 from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
 
-__all__ = ["HaarMap", "enabled", "has_kernel", "imported", "kernels", "most_fused"]
+__all__ = ["HaarMap", "enabled", "has_kernel", "imported", "kernels", "kernels_for", "most_fused"]
 
 
 class _Switch:
@@ -264,17 +264,23 @@ def _analysis(x: Tensor) -> Tensor:
 
 
 def _kernel(x: Tensor) -> ModuleType | None:
+    name = "haar_cpu" if x.device.type == "cpu" else "haar_triton"
+    return kernels_for(x, f"wavevit.wavelets.{name}", "Haar transforms run")
+
+
+def kernels_for(x: Tensor, name: str, what: str) -> ModuleType | None:
+    """The module of kernels for tensors like this one, or None where there is none.
+
+    Where the compiler is installed and broken, as numba is beside a numpy too new for it, that is
+    said once and the device does without.
+    """
     if not has_kernel(x):
         return None
     try:
-        return imported(
-            "wavevit.wavelets.haar_cpu"
-            if x.device.type == "cpu"
-            else "wavevit.wavelets.haar_triton"
-        )
-    except ImportError as error:  # installed and broken, as numba is beside a numpy too new for it
+        return imported(name)
+    except ImportError as error:
         setattr(_switch, x.device.type, False)
-        warnings.warn(f"Haar transforms run without their fast kernel: {error}", stacklevel=2)
+        warnings.warn(f"{what} without a fast kernel: {error}", stacklevel=3)
         return None
 
 

@@ -6,6 +6,7 @@ from experiments.config import Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.augmentation import AUGMENTATION
 from experiments.studies.backbones import BACKBONES
+from experiments.studies.borders import BORDERS
 from experiments.studies.capacity import CAPACITY
 from experiments.studies.crop_shift import CROP_SHIFT
 from experiments.studies.dense import DENSE
@@ -26,6 +27,7 @@ STUDIES: dict[str, Study] = {
         ALIAS_FREE,
         AUGMENTATION,
         BACKBONES,
+        BORDERS,
         CAPACITY,
         CROP_SHIFT,
         DENSE,

@@ -63,7 +63,10 @@ class Alignment(nn.Module, ABC):
             enters and leaves at the border hardly counts and the grid follows the content of a
             real crop. ``"mirror"`` chooses like that and lays the grid without a circle: the image
             moves to its phase by half a period at most, and what enters is its own border,
-            mirrored, and not its other side. Neither of the two is exact.
+            mirrored, and not its other side. ``"interior"`` chooses like that and lays the grid on
+            whole periods inside the image: the model sees one period less on each axis, and
+            nothing that was not there. It takes sides that the period divides, leaves two of them
+            at least, and has no way back for maps. None of the three is exact.
     """
 
     def __init__(self, period: int | None, boundary: str = "circular") -> None:
@@ -102,7 +105,19 @@ class Alignment(nn.Module, ABC):
         chosen = x if views.image is None else x[views.image]
         if views.offset.is_floating_point():
             return fourier_shift(chosen, -views.offset)
-        return roll_images(chosen, -views.offset, mirror=self.boundary == "mirror")
+        moved = roll_images(chosen, -views.offset, mirror=self.boundary == "mirror")
+        if self.boundary != "interior":
+            return moved
+        height, width = self._interior(x)
+        return moved[..., :height, :width]
+
+    def _interior(self, x: Tensor) -> tuple[int, int]:
+        """What is left of the sides of images when no grid may reach beyond them."""
+        period, (height, width) = self.period, x.shape[-2:]
+        if period is None or height % period or width % period or min(height, width) < 2 * period:
+            expected = f"sides of two or more whole periods ({period or 'the whole image'})"
+            fail("x", f"{expected} for boundary='interior'", f"{height} x {width}")
+        return height - period, width - period
 
     def through(
         self, model: Callable[[Tensor], Any], x: Tensor, restore: Restore | None = None
@@ -128,6 +143,8 @@ class Alignment(nn.Module, ABC):
             output = model(self._move(x, part))
             if restore is None:
                 return output
+            if self.boundary == "interior":
+                return map_tensors(_pooled, output)
             return map_tensors(lambda tensor: restore(tensor, part.offset), output)
 
         if views.image is None or views.weight is None:
@@ -149,6 +166,13 @@ class Alignment(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return f"period={self.period}, boundary={self.boundary!r}"
+
+
+def _pooled(output: Tensor) -> Tensor:
+    """An output without a place, since a map of the interior is none of the whole image."""
+    if output.ndim > 2:
+        fail("boundary", "one that keeps the whole image, for maps and tokens", "'interior'")
+    return output
 
 
 def _zeros(like: Tensor, rows: int) -> Tensor:

@@ -101,10 +101,15 @@ class PhaseLock(Alignment):
         period: see `Alignment`.
         boundary: see `Alignment`.
         shift: ``"integer"`` rolls by whole pixels; ``"fractional"`` shifts by a Fourier ramp.
+        gate: margin below which the lock fades out: with ``m`` the smaller margin of the two axes
+            and ``t = min(m / gate, 1)`` the output is ``w f(locked) + (1 - w) f(x)``, where
+            ``w = t² (3 - 2t)``. An image near none, or right at it, costs one call of the model as
+            before, one in between two. 0 locks whatever has a phase.
 
     Raises:
-        ValueError: a period below 1, an unknown boundary or shift, or ``"fractional"`` with
-            ``"mirror"`` (a Fourier ramp goes round the circle).
+        ValueError: a period below 1, an unknown boundary or shift, a gate outside [0, 1], or
+            ``"fractional"`` with ``"mirror"`` or ``"interior"`` (a Fourier ramp goes round the
+            circle).
 
     Guarantees:
         With ``boundary="circular"`` a model behind the lock that keeps the declared period is
@@ -112,7 +117,9 @@ class PhaseLock(Alignment):
         have a phase at this period; dense outputs move with the image. Fractional: also to
         sub-pixel (Fourier) shifts of images without frequencies above ``1/2 - 1/P`` cycles per
         pixel, and continuous, with a gradient, wherever both margins are above 0 (jump scan).
-        Integer: continuous but for steps of one pixel where `k` crosses ``n + 1/4``.
+        Integer: continuous but for steps of one pixel where `k` crosses ``n + 1/4``. With a gate
+        all this holds for images whose margins are at least the gate; below it the output is less
+        and less invariant, and ``"fractional"`` is continuous everywhere, at margin 0 too.
         tests/properties/test_phase_lock_laws.py and test_alignment_laws.py. *Not* guaranteed:
         crop shifts; images whose `Phase.margin` is 0 (constants, stripes whose period divides P),
         where the offset falls back to 0, finite and deterministic, but neither invariant nor
@@ -125,18 +132,36 @@ class PhaseLock(Alignment):
     """
 
     def __init__(
-        self, period: int | None, boundary: str = "circular", shift: str = "integer"
+        self,
+        period: int | None,
+        boundary: str = "circular",
+        shift: str = "integer",
+        gate: float = 0.0,
     ) -> None:
         super().__init__(period, boundary)
         self.shift = check_choice("shift", shift, SHIFTS)
-        if shift == "fractional" and boundary == "mirror":
-            fail("shift", "'integer' with boundary='mirror' (a ramp goes round)", "'fractional'")
+        if shift == "fractional" and boundary in ("mirror", "interior"):
+            fail("shift", f"'integer' with boundary={boundary!r} (a ramp goes round)", repr(shift))
+        if not 0 <= gate <= 1:
+            fail("gate", "a margin in [0, 1]", gate)
+        self.gate = float(gate)
 
     def views(self, x: Tensor) -> Views:
-        """One view of each image, at its phase."""
+        """One view of each image, at its phase; where the gate is half open, also the image."""
         if self.shift == "integer":
             x = x.detach()
-        return Views(phase_of(x, self.period, self.boundary, self.shift).offset)
+        offset, margin = phase_of(x, self.period, self.boundary, self.shift)
+        if self.gate == 0:
+            return Views(offset)
+        opened = (margin.amin(dim=1) / self.gate).clamp_max(1)
+        locked = opened.square() * (3 - 2 * opened)
+        offsets = torch.stack([offset, torch.zeros_like(offset)], dim=1)
+        weights = torch.stack([locked, 1 - locked], dim=1)
+        if torch.compiler.is_compiling():  # one graph: both views of every image
+            image = torch.arange(len(x), device=x.device)[:, None].expand_as(weights)
+            return Views(offsets.flatten(0, 1), image.flatten(), weights.flatten())
+        image, place = (weights > 0).nonzero(as_tuple=True)
+        return Views(offsets[image, place], image, weights[image, place])
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, shift={self.shift!r}"
+        return f"{super().extra_repr()}, shift={self.shift!r}, gate={self.gate}"

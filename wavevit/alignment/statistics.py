@@ -27,7 +27,7 @@ __all__ = [
     "taper",
 ]
 
-BOUNDARIES = ("circular", "window", "mirror")
+BOUNDARIES = ("circular", "window", "mirror", "interior")
 
 
 def _wide(x: Tensor) -> Tensor:

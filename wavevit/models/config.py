@@ -180,9 +180,12 @@ class BackboneConfig:
             tokenizers that reach beyond the image repeat or mirror its border instead.
         alignment: ``"none"``, ``"blur"``, ``"polyphase"``, ``"phase_lock"``, ``"phase_tree"``,
             ``"weighted_frame"`` or ``"group_average"``; the period follows from the other fields.
-        alignment_boundary: ``"circular"`` (exact for rolls), ``"window"`` (follows crops) or
-            ``"mirror"`` (follows crops and does not wrap).
+        alignment_boundary: ``"circular"`` (exact for rolls), ``"window"`` (follows crops),
+            ``"mirror"`` (follows crops and does not wrap) or ``"interior"`` (follows crops and
+            sees one period less on each axis; for pooled outputs).
         alignment_shift: ``"integer"`` or ``"fractional"``; read by ``"phase_lock"``.
+        alignment_gate: margin below which the lock fades out, 0 for never; read by
+            ``"phase_lock"``.
         alignment_threshold: share below the best phase; read by ``"weighted_frame"``.
         pool: ``"token"`` (class token), ``"avg"``, or ``"power"`` (mean and standard deviation of
             every channel over the map, side by side).
@@ -216,6 +219,7 @@ class BackboneConfig:
     alignment: str = "none"
     alignment_boundary: str = "circular"
     alignment_shift: str = "integer"
+    alignment_gate: float = 0.0
     alignment_threshold: float = 0.05
     pool: str = "avg"
     fc_norm: bool = False
@@ -234,6 +238,8 @@ class BackboneConfig:
         check_choice("alignment", self.alignment, METHODS)
         check_choice("alignment_boundary", self.alignment_boundary, BOUNDARIES)
         check_choice("alignment_shift", self.alignment_shift, SHIFTS)
+        if not 0 <= self.alignment_gate <= 1:
+            fail("alignment_gate", "a margin in [0, 1]", self.alignment_gate)
         if not 0 < self.alignment_threshold <= 1:
             fail("alignment_threshold", "a share in (0, 1]", self.alignment_threshold)
         check_choice("pool", self.pool, POOLS)

@@ -234,7 +234,7 @@ def make_backbone_alignment(config: BackboneConfig, period: int | None) -> Align
         case "none" | "blur" | "group_average":
             options = {}
         case "phase_lock":
-            options["shift"] = config.alignment_shift
+            options |= {"shift": config.alignment_shift, "gate": config.alignment_gate}
         case "weighted_frame":
             options["threshold"] = config.alignment_threshold
     return make_alignment(config.alignment, period, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,9 @@ def run(options: Options) -> None:
         check_choice("names", name, MEASUREMENTS)
     for name in options.names or MEASUREMENTS:
         print(f"{name} …", flush=True)
+        start = time.monotonic()
         record = MEASUREMENTS[name](options.runs)
+        record["seconds"] = round(time.monotonic() - start)
         where = environment(torch.device("cpu"), torch.get_num_threads())
         path = options.out / name / "measurement.json"
         write_json(path, {"measurement": name, "environment": where, **record})

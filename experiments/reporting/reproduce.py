@@ -111,6 +111,8 @@ def _lines(records: Path) -> Iterator[str]:
         name = path.relative_to(records).as_posix()
         made = command_of(name) or Made("?")
         minutes = made.minutes or "not noted"
+        if "seconds" in record:
+            minutes = f"{max(record['seconds'] / 60, 0.1):.1f}"
         if record.get("core_minutes"):
             minutes = f"{record['core_minutes'] / 2:.0f} on two cores"
         yield (

@@ -21,6 +21,7 @@ from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandNorm
 from wavevit.wavelets import swt2
+from wavevit.wavelets.pieces import by_images
 
 __all__ = ["AliasFreeTokenizer"]
 
@@ -104,24 +105,28 @@ class AliasFreeTokenizer(Part):
         return decimate(x, self.patch_size, self.low_pass, self.border == "circular")
 
     def _details(self, x: Tensor) -> Tensor:
-        """(B, C, 3 * scales, H, W), coarse to fine."""
-        return swt2(x, self.wavelet, level=self.scales)[:, :, :, 1:].flatten(2, 3)
+        """(B, C, scales, 3, H, W), coarse to fine."""
+        return swt2(x, self.wavelet, level=self.scales)[:, :, :, 1:]
+
+    def _bands(self, x: Tensor) -> Tensor:
+        """(B, C, 1 + 3 * scales, ⌈H/P⌉, ⌈W/P⌉): the map and its details, without what aliases."""
+        details = self._details(x)
+        if self.modulus:
+            details = details.abs()
+        return torch.cat([self.decimate(x)[:, :, None], self.decimate(details.flatten(2, 3))], 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to tokens (B, ⌈H/P⌉, ⌈W/P⌉, D)."""
         for conv in self.stem:
             x = F.gelu(conv(pad_map(x, 1, self.border)))
-        details = self._details(x)
-        if self.modulus:
-            details = details.abs()
-        bands = torch.cat([self.decimate(x)[:, :, None], self.decimate(details)], dim=2)
+        bands = by_images(self._bands, x)
         return self.proj(self.norm(bands.flatten(1, 2)).permute(0, 2, 3, 1))
 
     def linear_part(self, x: Tensor) -> Tensor:
         """The first convolution; without a stem the map and its details before magnitudes."""
         if len(self.stem):
             return F.pixel_unshuffle(self.stem[0](pad_map(x, 1, self.border)), self.patch_size)
-        details = F.pixel_unshuffle(self._details(x).flatten(1, 2), self.patch_size)
+        details = F.pixel_unshuffle(self._details(x).flatten(1, 3), self.patch_size)
         return torch.cat([self.decimate(x), details], dim=1)
 
     def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
@@ -141,7 +146,7 @@ class AliasFreeTokenizer(Part):
         impulse = torch.zeros(1, 1, *size, dtype=torch.float64)
         impulse[..., 0, 0] = 1
         spectra = torch.fft.fft2(self._details(impulse)).abs().square()
-        details = math.sqrt(float(spectra.sum(2).max()))
+        details = math.sqrt(float(spectra.sum((2, 3)).max()))
         low_pass = 1.0
         for side in size:
             lines = torch.eye(side, dtype=torch.float64)[:, None, :, None]

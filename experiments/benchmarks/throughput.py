@@ -1,7 +1,8 @@
 """Images per second of models on a GPU, each compiled and run in a process of its own.
 
 Compiling takes most of a run, so all processes compile at the same time, one compiler thread each;
-then the parent asks them in turn, one pass after another, and the GPU is never shared. Between its
+then the parent asks them in turn, one pass after another, and the GPU is never shared. Passes are
+queued ahead, so that what is timed is the GPU and not how fast a host launches. Between its
 turns a process gives its cached memory back. A model that does not compile, or not in time, is
 named with the reason and the others are measured.
 """
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from experiments.benchmarks.clocks import clock_of
 from experiments.benchmarks.interleaved import times
 from wavevit.measure import peak_activation_bytes
 
@@ -25,7 +27,9 @@ __all__ = ["Builder", "throughput"]
 
 Builder = Callable[[int], nn.Module]  # takes the side of the image; picklable
 
-_UNTIMED, _PASSES = 2, 8
+# Of a turn. Two passes of a few hundred launches each fit into a GPU's queue, and 200 million
+# cycles, a tenth of a second, are time to fill it even where a host launches slowly.
+_UNTIMED, _PASSES, _AHEAD = 2, 2, 200_000_000
 
 
 def _serve(
@@ -44,17 +48,14 @@ def _serve(
             for _ in range(_UNTIMED):
                 model(images)
             pipe.send(peak_activation_bytes(model, images))
+            clock = clock_of(images.device, _AHEAD)
             while True:
                 _give_back(device)
                 pipe.recv()
                 for _ in range(_UNTIMED):
                     model(images)
                 _wait(device)
-                start = time.perf_counter()
-                for _ in range(_PASSES):
-                    model(images)
-                _wait(device)
-                pipe.send((time.perf_counter() - start) / _PASSES)
+                pipe.send(clock(lambda: model(images), _PASSES))
     except EOFError:
         return
     except Exception as error:
@@ -116,7 +117,7 @@ def throughput(
     *,
     device: str = "cuda",
     compiled: bool = True,
-    rounds: int = 7,
+    rounds: int = 15,
     limit: float = 900.0,
     settle: float = 0.0,
 ) -> list[dict[str, Any]]:
@@ -129,7 +130,7 @@ def throughput(
         save: called with the rows so far, after every size.
         device: of torch.
         compiled: whether by ``torch.compile``.
-        rounds: in which every model is asked once, for eight passes.
+        rounds: in which every model is asked once, for two passes.
         limit: seconds that compiling may take in all.
         settle: seconds between the last compiler and the first pass that is timed, in which other
             work on the machine can be paused.

@@ -12,7 +12,6 @@ Time on an H100: two minutes, most of it in compilers.
 from __future__ import annotations
 
 import json
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ import tyro
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from experiments.benchmarks.clocks import clock_of
 from experiments.benchmarks.interleaved import LIBRARIES, Shape, times
 from experiments.folder import environment, write_bytes, write_json
 from experiments.reporting.markdown import replaced_between
@@ -53,7 +53,6 @@ BEGIN, END = "<!-- begin: cuda -->", "<!-- end: cuda -->"
 
 _ROUND = 0.02  # seconds of a contender's turn, so that a launch's overhead hides behind the GPU
 _MOST = 20  # calls of a turn
-_AHEAD = 10_000_000  # cycles: 5 ms, in which the CPU launches what is timed
 
 
 @dataclass
@@ -205,28 +204,6 @@ def _check_values(level: int, what: str, run: Callable[[], Any], given: Sequence
             assert_close_relative(a[which].cpu(), b, depth=level)
 
 
-def _clock(device: torch.device) -> Callable[[Callable[[], Any], int], float]:
-    """Seconds of one of so many calls."""
-
-    def by_events(run: Callable[[], Any], calls: int) -> float:
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda._sleep(_AHEAD)  # the GPU waits until the calls are queued, as in a network
-        start.record()
-        for _ in range(calls):
-            run()
-        end.record()
-        end.synchronize()
-        return start.elapsed_time(end) / 1e3 / calls
-
-    def by_wall(run: Callable[[], Any], calls: int) -> float:
-        start = time.perf_counter()
-        for _ in range(calls):
-            run()
-        return (time.perf_counter() - start) / calls
-
-    return by_events if device.type == "cuda" else by_wall
-
-
 @contextmanager
 def _kept_buffers() -> Iterator[None]:
     """Lets a compiled backward pass run again and again."""
@@ -237,7 +214,7 @@ def _kept_buffers() -> Iterator[None]:
 def _cell(
     what: str, x: Tensor, level: int, found: dict[str, Contender], rounds: int
 ) -> dict[str, Any]:
-    clock = _clock(x.device)
+    clock = clock_of(x.device)
     target = torch.empty_like(x)
     passes: dict[str, Callable[[], float]] = {}
     refusals: dict[str, str] = {}

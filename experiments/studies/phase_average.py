@@ -6,10 +6,13 @@ image. The ViT that keeps shifts by a patch (positions from the neighbours, bord
 trained without, with a lock, with a weighted frame and with the average; the last two are put on
 the plain one's weights as well.
 
-Command: ``python -m experiments.run phase_average --jobs 8 && python -m experiments.report
+Command: ``python -m experiments.run phase_average --jobs 2 && python -m experiments.report
 phase_average``. It needs a GPU: a training step with the average runs the model 4,096 times (23
-seconds on one CPU core, 6 GB), its measures run it 700 thousand times. Nothing in it was selected
-on any data; the peak learning rate is the one that `patch_vs_wavelet` chose for the plain ViT.
+seconds on one CPU core, 6 GB; 0.3 to 0.6 on an H100 that other runs share), and measuring it takes
+twenty minutes on a core. Record: ``experiments/records/phase_average/``, of an H100; of the average
+two seeds came back before the machine did, and what is put on after training was measured on a CPU
+for the same two. Nothing in it was selected on any data; the peak learning rate is the one that
+`patch_vs_wavelet` chose for the plain ViT.
 """
 
 from __future__ import annotations

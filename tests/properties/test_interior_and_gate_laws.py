@@ -62,15 +62,30 @@ def test_the_interior_needs_two_periods(side: int) -> None:
         PhaseLock(None, "interior")(torch.ones(1, 1, 32, 32))
 
 
-def test_maps_of_an_interior_are_refused() -> None:
+def test_maps_of_an_interior_stand_where_the_image_has_them() -> None:
+    """A map that is linear in the place comes back at its place, and repeats its border."""
+    x = torch.zeros(2, 2, 64, 64, dtype=torch.float64)
+    x += torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype) * 1e-3
+    places = torch.arange(64.0, dtype=torch.float64)
+    x[:, 0], x[:, 1] = places[:, None], places
+    model = align(nn.AvgPool2d(PERIOD), period=PERIOD, boundary="interior")
+    assert model.alignment is not None
+    offsets = model.alignment.views(x).offset
+    found = model(x)
+    assert found.shape == (2, 2, 8, 8)
+    for image, (row, column) in zip(found, offsets.tolist(), strict=True):
+        for axis, start in enumerate((row, column)):
+            centres = places.unflatten(0, (8, 8)).mean(1).clamp(start + 3.5, start + 51.5)
+            expected = centres[:, None] if axis == 0 else centres[None]
+            assert torch.allclose(image[axis], expected.expand(8, 8), atol=1e-9)
+
+
+def test_a_backbone_gives_maps_of_the_whole_image() -> None:
     model = small_vit(alignment="phase_lock", alignment_boundary="interior")
     x = torch.randn(2, 1, 64, 64, dtype=torch.float64)
     assert model(x).shape == (2, 5)
-    with pytest.raises(ValueError, match="boundary: expected one that keeps the whole image"):
-        model.forward_intermediates(x)
-    conv = align(nn.Conv2d(1, 2, PERIOD, PERIOD).double(), period=PERIOD, boundary="interior")
-    with pytest.raises(ValueError, match="boundary: expected one that keeps the whole image"):
-        conv(x)
+    _, maps = model.forward_intermediates(x)
+    assert {tuple(m.shape[-2:]) for m in maps} == {(4, 4)}
 
 
 # The gate.

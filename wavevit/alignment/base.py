@@ -65,8 +65,8 @@ class Alignment(nn.Module, ABC):
             moves to its phase by half a period at most, and what enters is its own border,
             mirrored, and not its other side. ``"interior"`` chooses like that and lays the grid on
             whole periods inside the image: the model sees one period less on each axis, and
-            nothing that was not there. It takes sides that the period divides, leaves two of them
-            at least, and has no way back for maps. None of the three is exact.
+            nothing that was not there; cells of a map beyond it repeat the last. It takes sides of
+            two or more whole periods. None of the three is exact.
     """
 
     def __init__(self, period: int | None, boundary: str = "circular") -> None:
@@ -106,14 +106,18 @@ class Alignment(nn.Module, ABC):
         if views.offset.is_floating_point():
             return fourier_shift(chosen, -views.offset)
         moved = roll_images(chosen, -views.offset, mirror=self.boundary == "mirror")
-        if self.boundary != "interior":
-            return moved
-        height, width = self._interior(x)
+        height, width = self.seen((x.shape[-2], x.shape[-1]))
         return moved[..., :height, :width]
 
-    def _interior(self, x: Tensor) -> tuple[int, int]:
-        """What is left of the sides of images when no grid may reach beyond them."""
-        period, (height, width) = self.period, x.shape[-2:]
+    def seen(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) of what the model is shown of images of this size.
+
+        Raises:
+            ValueError: sides that have no interior, with ``boundary="interior"``.
+        """
+        if self.boundary != "interior":
+            return size
+        period, (height, width) = self.period, size
         if period is None or height % period or width % period or min(height, width) < 2 * period:
             expected = f"sides of two or more whole periods ({period or 'the whole image'})"
             fail("x", f"{expected} for boundary='interior'", f"{height} x {width}")
@@ -143,8 +147,6 @@ class Alignment(nn.Module, ABC):
             output = model(self._move(x, part))
             if restore is None:
                 return output
-            if self.boundary == "interior":
-                return map_tensors(_pooled, output)
             return map_tensors(lambda tensor: restore(tensor, part.offset), output)
 
         if views.image is None or views.weight is None:
@@ -166,13 +168,6 @@ class Alignment(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return f"period={self.period}, boundary={self.boundary!r}"
-
-
-def _pooled(output: Tensor) -> Tensor:
-    """An output without a place, since a map of the interior is none of the whole image."""
-    if output.ndim > 2:
-        fail("boundary", "one that keeps the whole image, for maps and tokens", "'interior'")
-    return output
 
 
 def _zeros(like: Tensor, rows: int) -> Tensor:

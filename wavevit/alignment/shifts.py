@@ -78,11 +78,29 @@ def cell_centres(side: int, cells: int, stride: int | None = None) -> Tensor:
     return pixels.unflatten(0, (cells, stride)).mean(dim=1)
 
 
+def _place_part(x: Tensor, offset: Tensor, size: tuple[int, int], seen: tuple[int, int]) -> Tensor:
+    """A map of the pixels from `offset` on, read at the cells of the whole image."""
+    for axis, side, part in ((-2, size[0], seen[0]), (-1, size[1], seen[1])):
+        cells = x.shape[axis]
+        wanted = cell_centres(side, round(cells * side / part)).to(x.device)
+        first = offset[:, axis + 2, None].double() + 0.5 * (part / cells) - 0.5
+        place = ((wanted - first) * (cells / part)).clamp(0, cells - 1)  # (B, cells of the image)
+        low = place.long()
+        high = (low + 1).clamp_max(cells - 1)
+        shape, whole = [x.shape[0], 1, 1, 1], list(x.shape)
+        shape[axis] = whole[axis] = len(wanted)
+        index = [i.reshape(shape).expand(whole) for i in (low, high)]
+        share = (place - low).to(x.dtype).reshape(shape)
+        x = torch.lerp(x.gather(axis, index[0]), x.gather(axis, index[1]), share)
+    return x
+
+
 def place_map(
     x: Tensor,
     offset: Tensor,
     size: tuple[int, int],
     stride: int | None = None,
+    seen: tuple[int, int] | None = None,
 ) -> Tensor:
     """The map of an image that was moved by minus `offset`, in the image's own coordinates.
 
@@ -95,10 +113,14 @@ def place_map(
         offset: (B, 2) pixels.
         size: (H, W) of the image in pixels.
         stride: of the map in pixels, see `cell_centres`.
+        seen: (H, W) of the part from `offset` on that the map is of, where it is not the whole
+            image. Cells beyond it repeat the last, and nothing goes round.
 
     Returns:
-        (B, D, h, w).
+        (B, D, h, w), of the whole image in cells of the same size.
     """
+    if seen is not None and seen != size:
+        return _place_part(x, offset, size, seen)
     if x.shape[-2:] == size and not offset.is_floating_point():
         return roll_images(x, offset)
     for axis, side in ((-2, size[0]), (-1, size[1])):

@@ -88,7 +88,8 @@ class AlignedModel(nn.Module):
         if self.alignment is None:
             return self.model(x)
         size = (x.shape[-2], x.shape[-1])
-        return self.alignment.through(self.model, x, _restorer(self.model, size, self.layout))
+        restore = _restorer(self.model, size, self.layout, self.alignment.seen(size))
+        return self.alignment.through(self.model, x, restore)
 
     def extra_repr(self) -> str:
         if self.alignment is None:
@@ -98,9 +99,9 @@ class AlignedModel(nn.Module):
 
 
 def _restorer(
-    model: nn.Module, size: tuple[int, int], layout: str
+    model: nn.Module, size: tuple[int, int], layout: str, seen: tuple[int, int]
 ) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """How the outputs of a model of images (…, H, W) move back by an offset."""
+    """How the outputs of a model of images (…, H, W), of which it sees a part, move back."""
     if layout == "none":
         return None
     info: Any = getattr(model, "feature_info", None)
@@ -115,8 +116,8 @@ def _restorer(
         output = output if layout == "NCHW" else output.permute(0, 3, 1, 2)
         grid = output.shape[-2:]
         # Cells of a declared stride end with the image; others are taken to share it evenly.
-        fitting = [s for s in strides if (-(-size[0] // s), -(-size[1] // s)) == grid]
-        output = place_map(output, offset, size, fitting[0] if fitting else None)
+        fitting = [s for s in strides if (-(-seen[0] // s), -(-seen[1] // s)) == grid]
+        output = place_map(output, offset, size, fitting[0] if fitting else None, seen)
         return output if layout == "NCHW" else output.permute(0, 2, 3, 1)
 
     return restore
@@ -133,7 +134,7 @@ def _find_period(
     if input_size is None:
         return None, "assumed"
     channels, height, width = input_size
-    restore = _restorer(model, (height, width), layout)
+    restore = _restorer(model, (height, width), layout, (height, width))
     found = kept_period(model, (channels, height, width), restore)
     return found, f"probed at {channels}x{height}x{width}"
 

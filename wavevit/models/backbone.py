@@ -171,15 +171,18 @@ class Backbone(nn.Module):
         if self.alignment is None:
             return function(x)
         size = (x.shape[-2], x.shape[-1])
-        return self.alignment.through(function, x, partial(self._place, size) if placed else None)
+        place = partial(self._place, size, self.alignment.seen(size))
+        return self.alignment.through(function, x, place if placed else None)
 
-    def _place(self, size: tuple[int, int], output: Tensor, offset: Tensor) -> Tensor:
+    def _place(
+        self, size: tuple[int, int], seen: tuple[int, int], output: Tensor, offset: Tensor
+    ) -> Tensor:
         if output.ndim != 4:
             return output  # the class token has no place
         for stride in self.config.strides:
-            if (-(-size[0] // stride), -(-size[1] // stride)) == output.shape[-2:]:
-                return place_map(output, offset, size, stride)
-        return place_map(output, offset, size)  # odd grids, rounded up stage by stage
+            if (-(-seen[0] // stride), -(-seen[1] // stride)) == output.shape[-2:]:
+                return place_map(output, offset, size, stride, seen)
+        return place_map(output, offset, size, None, seen)  # odd grids, rounded stage by stage
 
     def _as_map(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         return tokens[:, self.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)

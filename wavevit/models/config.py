@@ -182,7 +182,7 @@ class BackboneConfig:
             ``"weighted_frame"`` or ``"group_average"``; the period follows from the other fields.
         alignment_boundary: ``"circular"`` (exact for rolls), ``"window"`` (follows crops),
             ``"mirror"`` (follows crops and does not wrap) or ``"interior"`` (follows crops and
-            sees one period less on each axis; for pooled outputs).
+            sees one period less on each axis).
         alignment_shift: ``"integer"`` or ``"fractional"``; read by ``"phase_lock"``.
         alignment_gate: margin below which the lock fades out, 0 for never; read by
             ``"phase_lock"``.

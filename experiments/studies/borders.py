@@ -3,11 +3,11 @@
 A lock is exact on a circle, and a camera has none: what enters at one side did not leave at the
 other. The ViT that keeps shifts by a patch (``conv positions`` of `crop_shift`), trained with
 nothing; with a lock on the circle; with one that chooses by a window; that mirrors the border; that
-lays its grid inside the image, one patch less on each axis (49 tokens of 64, so 23 % fewer
+lays its grid inside the image, one patch less on each axis (49 tokens of 64, so 26 % fewer
 multiply-accumulates); and with one whose weak choices fade out.
 
 Command: ``python -m experiments.run borders && python -m experiments.report borders``. 2 logical
-cores of an AMD EPYC, about 12 minutes. Expected before the first run: C-Cons 100 % with the lock on
+cores of an AMD EPYC, about 15 minutes. Expected before the first run: C-Cons 100 % with the lock on
 the circle alone, S-Cons above ``conv positions`` for ``mirror`` and ``interior``. Record:
 ``experiments/records/borders/``.
 

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavevit.alignment import phase_of, roll_images
-from wavevit.alignment.statistics import activity_profiles, loops_for
-from wavevit.testing import assert_close_relative
+from wavevit.alignment.statistics import harmonics, loops_for, spans
 from wavevit.wavelets.haar_maps import kernels
 
 SIDES = st.integers(1, 40)
@@ -25,22 +24,35 @@ def drawn(seed: int, *shape: int, dtype: torch.dtype) -> torch.Tensor:
 
 @pytest.mark.parametrize("boundary", ["circular", "window"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@given(batch=st.integers(1, 3), channels=st.integers(1, 4), h=SIDES, w=SIDES, seed=st.integers(0))
-def test_profiles(
-    boundary: str, dtype: torch.dtype, batch: int, channels: int, h: int, w: int, seed: int
+@given(
+    batch=st.integers(1, 3),
+    channels=st.integers(1, 4),
+    h=SIDES,
+    w=SIDES,
+    period=st.sampled_from([2, 3, 8, None]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_harmonics(
+    boundary: str,
+    dtype: torch.dtype,
+    batch: int,
+    channels: int,
+    h: int,
+    w: int,
+    period: int | None,
+    seed: int,
 ) -> None:
-    x = drawn(seed % 2**32, batch, channels, h, w, dtype=dtype)
+    x = drawn(seed, batch, channels, h, w, dtype=dtype)
+    sides = spans((h, w), period)
     assert loops_for(x) is not None
-    fast = activity_profiles(x, boundary)
+    fast = harmonics(x, boundary, sides)
     with kernels(False):
         assert loops_for(x) is None
-        plain = activity_profiles(x, boundary)
-    for ours, theirs in zip(fast, plain, strict=True):
-        assert ours.dtype == theirs.dtype == torch.float64
-        assert ours.shape == theirs.shape
-        scale = theirs.abs().max().clamp_min(1e-12)
-        bound = 1e-12 if dtype == torch.float64 else 1e-5
-        assert (ours - theirs).abs().max() <= bound * scale
+        plain = harmonics(x, boundary, sides)
+    assert fast.dtype == plain.dtype == torch.float64
+    assert fast.shape == plain.shape == (batch, 2, 3)
+    bound = 1e-12 if dtype == torch.float64 else 1e-5
+    assert (fast - plain).abs().max() <= bound * plain[..., 2].abs().max().clamp_min(1e-12)
 
 
 @given(
@@ -58,13 +70,27 @@ def test_rolls(h: int, w: int, shift: list[int], dtype: torch.dtype, seed: int) 
         assert torch.equal(result, image.roll(amount, (1, 2)))
 
 
-def test_the_phase_is_that_of_plain_operations() -> None:
-    x = drawn(0, 4, 3, 48, 64, dtype=torch.float64)
-    fast = phase_of(x, 16)
+@given(
+    h=SIDES,
+    w=SIDES,
+    period=st.sampled_from([2, 8, None]),
+    kind=st.sampled_from(["noise", "constant", "stripes"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_phase_is_that_of_plain_operations(
+    h: int, w: int, period: int | None, kind: str, seed: int
+) -> None:
+    x = drawn(seed, 3, 2, h, w, dtype=torch.float64)
+    if kind == "constant":
+        x = torch.ones_like(x)
+    elif kind == "stripes":
+        x = (torch.arange(w) % 2).double().expand_as(x)
+    fast = phase_of(x, period)
     with kernels(False):
-        plain = phase_of(x, 16)
+        plain = phase_of(x, period)
+    assert fast.offset.dtype == plain.offset.dtype == torch.int64
     assert torch.equal(fast.offset, plain.offset)
-    assert_close_relative(fast.margin, plain.margin)
+    assert torch.allclose(fast.margin, plain.margin, rtol=1e-9, atol=1e-14)
 
 
 def test_derivatives_and_compiled_graphs_take_plain_operations() -> None:

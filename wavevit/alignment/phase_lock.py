@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment.base import Alignment, Views
-from wavevit.alignment.statistics import BOUNDARIES, activity_profiles, spans
+from wavevit.alignment.statistics import BOUNDARIES, harmonics, loops_for, spans
 from wavevit.checks import check_choice, fail
 
 __all__ = ["SHIFTS", "Phase", "PhaseLock", "phase_of"]
@@ -49,14 +49,6 @@ class Phase(NamedTuple):
     margin: Tensor
 
 
-def _harmonic(profile: Tensor, period: int) -> Tensor:
-    """Of profiles (B, n): real and imaginary part of ``Σ_n profile[n] e^{-2πi n/period}``, and the
-    sum, (B, 3)."""
-    steps = torch.arange(profile.shape[-1], device=profile.device, dtype=profile.dtype)
-    angle = (steps % period) * (-2 * math.pi / period)
-    return profile @ torch.stack([angle.cos(), angle.sin(), torch.ones_like(angle)], dim=-1)
-
-
 def phase_of(
     x: Tensor, period: int | None, boundary: str = "circular", shift: str = "integer"
 ) -> Phase:
@@ -77,14 +69,16 @@ def phase_of(
     """
     check_choice("boundary", boundary, BOUNDARIES)
     check_choice("shift", shift, SHIFTS)
-    profiles, sides = activity_profiles(x, boundary), spans(x.shape[-2:], period)
-    found = torch.stack([_harmonic(*pair) for pair in zip(profiles, sides, strict=True)], dim=1)
-    real, imaginary, total = found.unbind(-1)  # (B, 2), rows and columns
-    margin = torch.hypot(real, imaginary) / total.clamp_min(torch.finfo(total.dtype).tiny)
+    sides = spans(x.shape[-2:], period)
+    found = harmonics(x, boundary, sides)
     # Below the rounding error of the activity itself the angle is noise: constant images,
     # stripes whose period divides P. Then the grid stays where the frame puts it.
-    rounding = torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps
-    has_phase = margin.detach() > 64 * rounding
+    rounding = 64 * torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps
+    if shift == "integer" and (loops := loops_for(x, found)) is not None:
+        return Phase(*loops.whole_offsets(found, sides, rounding, _STEP))
+    real, imaginary, total = found.unbind(-1)  # (B, 2), rows and columns
+    margin = torch.hypot(real, imaginary) / total.clamp_min(torch.finfo(total.dtype).tiny)
+    has_phase = margin.detach() > rounding
     # The angle of a number without one would be a gradient of NaN, hence the 1.
     angle = torch.atan2(imaginary, torch.where(has_phase, real, 1.0))
     span = torch.tensor(sides, device=x.device, dtype=angle.dtype)

@@ -6,6 +6,7 @@ in float32 at least, because squares of half-precision numbers underflow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import ModuleType
 
@@ -17,9 +18,9 @@ from wavevit.wavelets.pieces import are_numbers, by_images
 
 __all__ = [
     "BOUNDARIES",
-    "activity_profiles",
     "energy",
     "fold",
+    "harmonics",
     "laplacian_energy",
     "local_activity",
     "loops_for",
@@ -99,22 +100,34 @@ def loops_for(*tensors: Tensor) -> ModuleType | None:
     return kernels_for(tensors[0], "wavevit.alignment.lock_cpu", "Alignments run")
 
 
-def activity_profiles(x: Tensor, boundary: str) -> tuple[Tensor, Tensor]:
-    """Sums of `local_activity`, tapered, over each row and over each column.
+def _harmonic(profile: Tensor, period: int) -> Tensor:
+    """Of profiles (B, n): real and imaginary part of ``Σ_n profile[n] e^{-2πi n/period}``, and the
+    sum, (B, 3)."""
+    steps = torch.arange(profile.shape[-1], device=profile.device, dtype=profile.dtype)
+    angle = (steps % period) * (-2 * math.pi / period)
+    return profile @ torch.stack([angle.cos(), angle.sin(), torch.ones_like(angle)], dim=-1)
+
+
+def harmonics(x: Tensor, boundary: str, sides: tuple[int, int]) -> Tensor:
+    """One Fourier coefficient of the tapered `local_activity` along each axis.
 
     Args:
         x: images (B, C, H, W).
         boundary: see `taper`.
+        sides: the period along rows' and columns' axis, from `spans`.
 
     Returns:
-        float64 (B, H) and (B, W). The few numbers of a profile are worth it: a rounding error
-        would move the whole grid.
+        float64 (B, 2, 3): for the sums over each row and over each column the real and the
+        imaginary part of ``Σ_n sum[n] e^{-2πi n / side}``, and the sum of all. The few numbers of a
+        profile are worth float64: a rounding error would move the whole grid.
     """
     x = _wide(x)
     if (loops := loops_for(x)) is not None:
-        return loops.activity_profiles(x.contiguous(), None if boundary == "circular" else _hann(x))
+        tapers = None if boundary == "circular" else _hann(x)
+        return loops.harmonics(x.contiguous(), tapers, sides)
     activity = taper(local_activity(x), boundary)
-    return activity.sum(dim=2).double(), activity.sum(dim=1).double()
+    profiles = [activity.sum(dim=axis).double() for axis in (2, 1)]
+    return torch.stack([_harmonic(*pair) for pair in zip(profiles, sides, strict=True)], dim=1)
 
 
 def spans(size: tuple[int, ...], period: int | None) -> tuple[int, int]:

@@ -31,6 +31,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -217,7 +218,7 @@ def lock_cost(rounds: int = 40, repeats: int = 3) -> dict[str, Any]:
 
 
 def render_cost(record: dict[str, Any]) -> str:
-    """The table of `lock_cost`: lowest to highest of the repeats."""
+    """The table of `lock_cost`: median of the repeats, lowest and highest."""
     if "lock_cost" not in record:
         return "Not recorded yet."
     lines = [
@@ -226,7 +227,7 @@ def render_cost(record: dict[str, Any]) -> str:
     ]
     for cell in record["lock_cost"]["cells"]:
         spans = [cell["added_percent"][name] for name in LOCKS]
-        texts = [f"{min(values):.1f} to {max(values):.1f}" for values in spans]
+        texts = [f"{median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in spans]
         head = f"batch {cell['batch']}, threads: {cell['threads']}"
         lines.append(f"| {head} | {' | '.join(texts)} |")
     return "\n".join(lines)

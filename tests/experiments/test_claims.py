@@ -38,7 +38,11 @@ DOWN, UP, BOTH = (-1.0, -1.1, -0.9), (1.0, 1.1, 0.9), (-1.0, 2.0, -0.5)
         ([effect("a", *UP), effect("b", *BOTH)], "fails", "the opposite for `a`"),
         ([effect("a", *BOTH), effect("b", *BOTH)], "no effect found", ""),
         ([effect("a", *UP, wanted="higher")], "holds", ""),
-        ([effect("a", *DOWN), effect("a", *BOTH)], "holds only if", "it is `a` − `vit` in R"),
+        (
+            [effect("a", *DOWN), effect("a", *BOTH)],
+            "holds only if",
+            "one asks about `a` − `vit` in R",
+        ),
         ([effect("a", *DOWN), effect("b", *UP, wanted="")], "holds", ""),
     ],
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.reporting.markdown import replaced_between
+from experiments.scale import SCALES
 
 __all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "page_with"]
 
@@ -75,8 +76,8 @@ def command_of(name: str) -> Made | None:
     folder, _, file = name.partition("/")
     if file == "summary.json":
         study = folder
-        small = folder.removesuffix("_large")
-        asked = small if small == study else f"{small} --scale large"
+        scale = next((name for name in SCALES if study.endswith(f"_{name}")), "")
+        asked = f"{study.removesuffix(f'_{scale}')} --scale {scale}" if scale else study
         run = f"python -m experiments.run {asked} && python -m experiments.report {asked} --record"
         return Made(run, MINUTES.get(study, ""))
     if file == "measurement.json":  # of a claim: named like its folder

@@ -22,7 +22,7 @@ from wavevit.wavelets.cpu_memory import room
 from wavevit.wavelets.cpu_threads import share
 from wavevit.wavelets.haar_cpu_code import compiled
 
-__all__ = ["activity_profiles", "harmonics", "rolled", "whole_offsets"]
+__all__ = ["harmonics", "rolled", "whole_offsets"]
 
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -124,7 +124,7 @@ def _waves(side: int, period: int) -> np.ndarray:
     return np.stack([np.cos(angle), -np.sin(angle), np.ones(side)], axis=1)
 
 
-def activity_profiles(
+def _four_profiles(
     x: Tensor, tapers: tuple[Tensor, Tensor] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Four times the sums of `local_activity` over rows and over columns: float64 (B, H), (B, W).
@@ -151,7 +151,7 @@ def activity_profiles(
 def harmonics(x: Tensor, tapers: tuple[Tensor, Tensor] | None, spans: tuple[int, int]) -> Tensor:
     """Real and imaginary part of each profile's harmonic, and its sum: float64 (B, 2, 3)."""
     found = np.empty((len(x), 2, 3))
-    for axis, profile in enumerate(activity_profiles(x, tapers)):
+    for axis, profile in enumerate(_four_profiles(x, tapers)):
         np.matmul(profile / 4, _waves(profile.shape[1], spans[axis]), out=found[:, axis])
     return torch.from_numpy(found)
 

@@ -382,19 +382,22 @@ def test_weights_are_shares_and_calls_grow_with_the_threshold(threshold: float) 
 
 
 @pytest.mark.parametrize("name", ["weighted_frame", "group_average"])
-def test_gradients_take_all_views_at_once_and_change_nothing(name: str) -> None:
-    """What a gradient keeps anyway is not cut into pieces; without gradients it is, B at a time."""
-    model, x, sizes_seen = aligned(name), path_images(), []
+def test_views_go_a_batch_at_a_time_and_change_nothing(name: str) -> None:
+    model, x, sizes_seen = aligned(name), path_images().requires_grad_(), []
     model.model.register_forward_pre_hook(lambda _, inputs: sizes_seen.append(len(inputs[0])))
-    calls = int(model.alignment.calls(x).sum())
-    whole = model(x)
-    assert sizes_seen == [calls]
-    sizes_seen.clear()
     with torch.no_grad():
-        pieces = model(x)
-    assert sum(sizes_seen) == calls
+        alone = model(x)
+    pieces = model(x)
+    calls = int(model.alignment.calls(x).sum())
     assert max(sizes_seen) <= len(x)
+    assert sum(sizes_seen) == 2 * calls
+    views = model.alignment.views(x)
+    outputs = views.weight[:, None] * model.model(model.alignment(x))
+    whole = torch.zeros_like(pieces).index_add(0, views.image, outputs)
+    assert_close_relative(alone, whole, bound=1e-12)
     assert_close_relative(pieces, whole, bound=1e-12)
+    slopes = [torch.autograd.grad(y.square().sum(), x)[0] for y in (pieces, whole)]
+    assert_close_relative(*slopes, bound=1e-12)
 
 
 @pytest.mark.parametrize("make", [Polyphase, PhaseTree, PhaseLock])

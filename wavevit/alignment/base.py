@@ -128,8 +128,9 @@ class Alignment(nn.Module, ABC):
     ) -> Any:
         """The aligned model of images.
 
-        Without gradients views go through the model at most B at a time, those of different images
-        together. With gradients everything is kept anyway, and all views go at once.
+        Views go through the model at most B at a time, those of different images together. With
+        gradients, which keep everything anyway, all go at once where that is no slower: on a GPU
+        and in a compiled graph. A CPU takes half the time for what stays in its caches.
 
         Args:
             model: images to an output of tensors that have a row for each image.
@@ -152,7 +153,9 @@ class Alignment(nn.Module, ABC):
         if views.image is None or views.weight is None:
             return run(views)
         total: Any = None
-        most = len(views.image) if torch.is_grad_enabled() else len(x)
+        slices = x.device.type == "cpu" and not torch.compiler.is_compiling()
+        at_once = torch.is_grad_enabled() and not slices
+        most = len(views.image) if at_once else len(x)
         parts = [tensor.split(most) for tensor in (views.offset, views.image, views.weight)]
         for offset, image, weight in zip(*parts, strict=True):
             output = run(Views(offset, image, weight))

@@ -102,9 +102,9 @@ class GroupAverage(Alignment):
         super().__init__(period)
 
     def views(self, x: Tensor) -> Views:
-        """All views, images in order."""
+        """One phase of all images after the other: what a model sees together is a batch."""
         rows, columns = (torch.arange(s, device=x.device) for s in spans(x.shape[-2:], self.period))
         phases = torch.cartesian_prod(rows, columns).reshape(-1, 2)
-        image = torch.arange(len(x), device=x.device).repeat_interleave(len(phases))
+        image = torch.arange(len(x), device=x.device).repeat(len(phases))
         weight = torch.full((len(image),), 1 / len(phases), dtype=torch.float64, device=x.device)
-        return Views(phases.repeat(len(x), 1), image, weight)
+        return Views(phases.repeat_interleave(len(x), dim=0), image, weight)

@@ -114,25 +114,53 @@ def test_memory_asked_for_ahead_changes_no_bit(x: Tensor) -> None:
     loops = imported("wavevit.wavelets.haar_cpu")
     level = min(int(math.log2(min(x.shape[-2:]))), 2)
     found = []
-    for ahead in (False, True):
+    for ahead in (loops.Ahead.NOTHING, loops.Ahead.NEXT_PLANE, loops.Ahead.NEXT_ROWS):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(loops, "_ahead", lambda image, ahead=ahead: ahead)
             approx, details = haar_pyramid_analysis(x, level)
             back = haar_pyramid_synthesis(approx, details)
             one_level = haar_analysis(x)
             found.append([approx, *details, back, one_level, haar_synthesis(one_level)])
-    for without, asked in zip(*found, strict=True):
-        assert torch.equal(without, asked)
+    for asked in found[1:]:
+        assert all(map(torch.equal, found[0], asked))
 
 
-def test_memory_is_asked_for_where_it_pays() -> None:
-    """Planes of a few kilobytes in batches beyond the near caches (docs/transforms-speed.md)."""
+@given(
+    height=st.integers(1, 12),
+    blocks=st.integers(1, 6),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    pyramid=st.booleans(),
+)
+def test_stores_past_the_caches_change_no_bit(
+    height: int, blocks: int, dtype: torch.dtype, pyramid: bool
+) -> None:
+    x = noise(2, 3, height, 8 * blocks).to(dtype)
+    if not has_kernel(x):
+        pytest.skip("no kernel here, or switched off")
+    loops = imported("wavevit.wavelets.haar_cpu")
+    haar_map = HaarMap(pyramid, False, 1, (height, 8 * blocks))
+    without = haar_map.run([x])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loops, "_LONG", 0)
+        assert loops._goes_past(x)
+        assert all(map(torch.equal, haar_map.run([x]), without))
+
+
+def test_memory_is_treated_as_pays() -> None:
+    """By the sizes of docs/transforms-speed.md."""
     if not has_kernel(torch.zeros(1)):
         pytest.skip("no kernel here, or switched off")
-    asks = imported("wavevit.wavelets.haar_cpu")._ahead
-    assert asks(torch.empty(8, 256, 28, 28))
-    for near_or_long in ((1, 3, 28, 28), (64, 128, 14, 14), (32, 64, 56, 56), (32, 3, 224, 224)):
-        assert not asks(torch.empty(near_or_long))
+    loops = imported("wavevit.wavelets.haar_cpu")
+    ahead, past = loops.Ahead, loops._goes_past
+    for what, shapes in {
+        ahead.NOTHING: ((1, 3, 28, 28), (64, 128, 14, 14), (1, 3, 2048, 2048)),
+        ahead.NEXT_PLANE: ((8, 256, 28, 28), (64, 64, 24, 24)),
+        ahead.NEXT_ROWS: ((32, 64, 56, 56), (32, 3, 224, 224)),
+    }.items():
+        assert {loops._ahead(torch.empty(shape, device="meta")) for shape in shapes} == {what}
+    assert past(torch.empty(32, 3, 224, 224, device="meta"))
+    for short_or_fresh_or_odd in ((8, 3, 224, 224), (1, 3, 2048, 2048), (32, 3, 226, 226)):
+        assert not past(torch.empty(short_or_fresh_or_odd, device="meta"))
 
 
 @given(x=images(sizes(1, 20), sizes(1, 20)), seed=st.integers(0, 2**31))

@@ -15,24 +15,23 @@ before. `wavevit.wavelets.haar_maps` calls `run` with tensors whose shapes fit; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numba import types
-from numba.extending import intrinsic
 from torch import Tensor
 
 from wavevit.wavelets.cpu_threads import share
 from wavevit.wavelets.haar_cpu_code import (
-    Lanes,
     compiled,
     expect_reads,
     expect_writes,
     load,
+    settle,
     store,
 )
+from wavevit.wavelets.haar_cpu_rows import merge_row, split_row, split_row_past
 from wavevit.wavelets.haar_cpu_undecimated import undecimated, undecimated_adjoint
 
 if TYPE_CHECKING:
@@ -43,137 +42,46 @@ __all__ = ["run"]
 # The factor of the butterfly; numba specialises every loop by its type.
 _HALF = {torch.float32: np.float32(0.5), torch.float64: np.float64(0.5)}
 
-# Bytes of a plane between which, and of a batch from which, memory is asked for ahead: `_ahead`.
-_SHORTEST, _LONGEST, _FAR = 2 << 10, 10 << 10, 2 << 20
 
-_WIDE, _NARROW = 8, 4  # blocks per vector step; a row shorter than four goes block by block
+class Ahead(IntEnum):
+    """What memory a pass asks for while it is at something else."""
 
-
-def _split_blocks(count: int) -> Callable[..., Any]:
-    """Emits `count` blocks side by side, two rows of pixels to four rows of coefficients."""
-
-    def codegen(context, builder, signature, args):
-        lanes = Lanes(builder, args[0].type, count)
-        upper, lower = lanes.load_pixels(args[1]), lanes.load_pixels(args[2])
-        sums = [builder.fadd(t, b) for t, b in zip(upper, lower, strict=True)]
-        differences = [builder.fsub(t, b) for t, b in zip(upper, lower, strict=True)]
-        for rows, low, high in ((sums, args[3], args[5]), (differences, args[4], args[6])):
-            for value, address in zip(lanes.halves(*lanes.apart(*rows)), (low, high), strict=True):
-                lanes.store(value, address)
-        return context.get_dummy_value()
-
-    return codegen
+    NOTHING = 0
+    NEXT_PLANE = 1
+    NEXT_ROWS = 2
 
 
-def _merge_blocks(count: int) -> Callable[..., Any]:
-    """`_split_blocks` backwards."""
-
-    def codegen(context, builder, signature, args):
-        lanes = Lanes(builder, args[0].type, count)
-        cA, cH, cV, cD = (lanes.load(address) for address in args[3:])
-        sums = lanes.together(builder.fadd(cA, cV), builder.fsub(cA, cV))
-        differences = lanes.together(builder.fadd(cH, cD), builder.fsub(cH, cD))
-        for step, (s, e) in enumerate(zip(sums, differences, strict=True)):
-            lanes.store(builder.fadd(s, e), args[1], step)
-            lanes.store(builder.fsub(s, e), args[2], step)
-        return context.get_dummy_value()
-
-    return codegen
-
-
-@intrinsic
-def _split8(typing, half, top, bottom, a, h, v, d):
-    return types.void(half, top, bottom, a, h, v, d), _split_blocks(_WIDE)
-
-
-@intrinsic
-def _split4(typing, half, top, bottom, a, h, v, d):
-    return types.void(half, top, bottom, a, h, v, d), _split_blocks(_NARROW)
-
-
-@intrinsic
-def _merge8(typing, half, top, bottom, a, h, v, d):
-    return types.void(half, top, bottom, a, h, v, d), _merge_blocks(_WIDE)
-
-
-@intrinsic
-def _merge4(typing, half, top, bottom, a, h, v, d):
-    return types.void(half, top, bottom, a, h, v, d), _merge_blocks(_NARROW)
+# The bytes of a plane between which the next one is asked for, the longest row of pixels up to
+# which it is rows, and the batch from which it is anything: `_ahead`.
+_SHORTEST, _LONGEST, _LONGEST_ROW, _FAR = 2 << 10, 10 << 10, 1 << 10, 2 << 20
+_ROWS_AHEAD = 8  # of pixels
+# Coefficients are stored past the caches (`_goes_past`) for a batch of so many bytes or more, up to
+# so many, by vectors of so many blocks, at addresses that so many bytes divide.
+_LONG, _FRESH, _LANES, _ALIGNED = 16 << 20, 32 << 20, 4, 32
 
 
 @compiled
-def _split_row(half, size, top, bottom, a, h, v, d, count):
-    o = 0
-    if count >= _WIDE:
-        last = (count - _WIDE) * size
-        while o < last:
-            _split8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-            o += _WIDE * size
-        # The last step moves back over blocks that are done rather than leave a tail.
-        o = last
-        _split8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-    elif count >= _NARROW:
-        last = (count - _NARROW) * size
-        _split4(half, top, bottom, a, h, v, d)
-        _split4(half, top + 2 * last, bottom + 2 * last, a + last, h + last, v + last, d + last)
-    else:
-        for j in range(count):
-            o = j * size
-            p, q = half * load(half, top + 2 * o), half * load(half, top + 2 * o + size)
-            r, s = half * load(half, bottom + 2 * o), half * load(half, bottom + 2 * o + size)
-            store(half, a + o, (p + r) + (q + s))
-            store(half, h + o, (p - r) + (q - s))
-            store(half, v + o, (p + r) - (q + s))
-            store(half, d + o, (p - r) - (q - s))
-
-
-@compiled
-def _merge_row(half, size, top, bottom, a, h, v, d, count):
-    o = 0
-    if count >= _WIDE:
-        last = (count - _WIDE) * size
-        while o < last:
-            _merge8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-            o += _WIDE * size
-        # The last step moves back over blocks that are done rather than leave a tail.
-        o = last
-        _merge8(half, top + 2 * o, bottom + 2 * o, a + o, h + o, v + o, d + o)
-    elif count >= _NARROW:
-        last = (count - _NARROW) * size
-        _merge4(half, top, bottom, a, h, v, d)
-        _merge4(half, top + 2 * last, bottom + 2 * last, a + last, h + last, v + last, d + last)
-    else:
-        for j in range(count):
-            o = j * size
-            p, q = half * load(half, a + o), half * load(half, h + o)
-            r, s = half * load(half, v + o), half * load(half, d + o)
-            store(half, top + 2 * o, (p + r) + (q + s))
-            store(half, top + 2 * o + size, (p - r) + (q - s))
-            store(half, bottom + 2 * o, (p + r) - (q + s))
-            store(half, bottom + 2 * o + size, (p - r) - (q - s))
-
-
-@compiled
-def _dwt(half, size, ahead, image, approx, details, apart, height, width, start, stop):
+def _dwt(half, size, ahead, past, image, approx, details, apart, height, width, start, stop):
     """`apart`: how many bands lie together with each plane of `details`, 3 or, with `approx`, 4;
-    `ahead`: whether each row asks for its share of the next plane."""
+    `ahead`: what each row asks for; `past`: whether coefficients are stored past the caches."""
     h, w = (height + 1) // 2, (width + 1) // 2
-    band = h * w * size
+    line, short = width * size, w * size
+    band = h * short
     between = band if apart == 3 else 4 * band
     plane, row = start // h, start % h  # counted on from here: a division costs as much as a step
+    top = image + (plane * height + 2 * row) * line
+    a, e = approx + plane * between + row * short, details + plane * apart * band + row * short
     for _ in range(start, stop):
-        top = image + (plane * height + 2 * row) * width * size
-        bottom = top + width * size if 2 * row + 1 < height else top  # the last row, repeated
-        a = approx + plane * between + row * w * size
-        e = details + plane * apart * band + row * w * size
-        if ahead:
-            expect_reads(top + height * width * size, 2 * width * size)
-            following = details + ((plane + 1) * h + row) * apart * w * size
-            expect_writes(following, apart * w * size)
-        row += 1
-        if row == h:
-            plane, row = plane + 1, 0
-        _split_row(half, size, top, bottom, a, e, e + band, e + 2 * band, width // 2)
+        bottom = top + line if 2 * row + 1 < height else top  # the last row, repeated
+        if ahead == Ahead.NEXT_ROWS:
+            expect_reads(top + _ROWS_AHEAD * line, 2 * line)
+        elif ahead == Ahead.NEXT_PLANE:
+            expect_reads(top + height * line, 2 * line)
+            expect_writes(details + ((plane + 1) * h + row) * apart * short, apart * short)
+        if past:
+            split_row_past(half, size, top, bottom, a, e, e + band, e + 2 * band, w)
+        else:
+            split_row(half, size, top, bottom, a, e, e + band, e + 2 * band, width // 2)
         if width % 2:  # the last column, repeated: no horizontal difference
             o, edge = (w - 1) * size, (width - 1) * size
             p, r = load(half, top + edge), load(half, bottom + edge)
@@ -181,40 +89,49 @@ def _dwt(half, size, ahead, image, approx, details, apart, height, width, start,
             store(half, e + o, p - r)
             store(half, e + band + o, half - half)
             store(half, e + 2 * band + o, half - half)
+        row, top, a, e = row + 1, bottom + line, a + short, e + short
+        if row == h:
+            plane, row = plane + 1, 0
+            a, e = approx + plane * between, details + plane * apart * band
+    if past:
+        settle()
 
 
 @compiled
-def _dwt_adjoint(half, size, ahead, image, approx, details, apart, height, width, start, stop):
+def _dwt_adjoint(
+    half, size, ahead, past, image, approx, details, apart, height, width, start, stop
+):
     h, w = (height + 1) // 2, (width + 1) // 2
-    band = h * w * size
+    line, short = width * size, w * size
+    band = h * short
     between = band if apart == 3 else 4 * band
     plane, row = start // h, start % h
+    edge, o = (width - 1) * size, (w - 1) * size
+    top = image + (plane * height + 2 * row) * line
+    a, e = approx + plane * between + row * short, details + plane * apart * band + row * short
     for _ in range(start, stop):
-        top = image + (plane * height + 2 * row) * width * size
-        bottom = top + width * size
-        a = approx + plane * between + row * w * size
-        e = details + plane * apart * band + row * w * size
-        edge, o = (width - 1) * size, (w - 1) * size
-        if ahead:
-            expect_writes(top + height * width * size, 2 * width * size)
-            following = details + ((plane + 1) * h + row) * apart * w * size
-            expect_reads(following, apart * w * size)
-        row += 1
-        if 2 * row <= height:
-            _merge_row(half, size, top, bottom, a, e, e + band, e + 2 * band, width // 2)
+        bottom = top + line
+        if ahead == Ahead.NEXT_PLANE:
+            expect_writes(top + height * line, 2 * line)
+            expect_reads(details + ((plane + 1) * h + row) * apart * short, apart * short)
+        if 2 * row + 1 < height:
+            merge_row(half, size, top, bottom, a, e, e + band, e + 2 * band, width // 2)
             if width % 2:  # what the repeated column received goes to the column
                 p, q = load(half, a + o), load(half, e + o)
                 store(half, top + edge, p + q)
                 store(half, bottom + edge, p - q)
         else:  # and what the repeated row received to the row
+            bottom = top
             for j in range(width // 2):
                 p, q = load(half, a + j * size), load(half, e + band + j * size)
                 store(half, top + 2 * j * size, p + q)
                 store(half, top + (2 * j + 1) * size, p - q)
             if width % 2:
                 store(half, top + edge, load(half, a + o) + load(half, a + o))
+        row, top, a, e = row + 1, bottom + line, a + short, e + short
         if row == h:
             plane, row = plane + 1, 0
+            a, e = approx + plane * between, details + plane * apart * band
 
 
 @compiled
@@ -225,7 +142,7 @@ def _pyramid(half, size, ahead, scratch, image, bands, level, height, width, sta
     for unit in range(start, stop):
         plane, strip = unit // strips, unit % strips
         source = image + (plane * height + (strip << level)) * width * size
-        if ahead:
+        if ahead == Ahead.NEXT_PLANE:
             share, third = width * size << level, 3 * width * size << level >> 2
             expect_reads(source + height * width * size, share)
             expect_writes(bands[1] + ((plane + 1) * strips + strip) * third, third)
@@ -239,7 +156,7 @@ def _pyramid(half, size, ahead, scratch, image, bands, level, height, width, sta
             for row in range(rows):
                 top, o = source + 4 * row * row_bytes, row * row_bytes
                 e = detail + o
-                _split_row(
+                split_row(
                     half, size, top, top + 2 * row_bytes, target + o, e, e + band, e + 2 * band, w
                 )
             source = target
@@ -252,7 +169,7 @@ def _pyramid_inverse(half, size, ahead, scratch, image, bands, level, height, wi
     for unit in range(start, stop):
         plane, strip = unit // strips, unit % strips
         source = bands[0] + (plane * strips + strip) * (width >> level) * size
-        if ahead:
+        if ahead == Ahead.NEXT_PLANE:
             share, third = width * size << level, 3 * width * size << level >> 2
             expect_writes(image + ((plane + 1) * strips + strip) * share, share)
             expect_reads(bands[1] + ((plane + 1) * strips + strip) * third, third)
@@ -266,7 +183,7 @@ def _pyramid_inverse(half, size, ahead, scratch, image, bands, level, height, wi
             for row in range(rows):
                 top, o = target + 4 * row * row_bytes, row * row_bytes
                 e = detail + o
-                _merge_row(
+                merge_row(
                     half, size, top, top + 2 * row_bytes, source + o, e, e + band, e + 2 * band, w
                 )
             source = target
@@ -290,7 +207,7 @@ def _packet(half, size, scratch, image, packets, level, height, width, start, st
                     top = source + (parent * rows + row) * 4 * row_bytes
                     a = target + parent * 4 * band + row * row_bytes
                     b, c, d = a + band, a + 2 * band, a + 3 * band
-                    _split_row(half, size, top, top + 2 * row_bytes, a, b, c, d, width >> step)
+                    split_row(half, size, top, top + 2 * row_bytes, a, b, c, d, width >> step)
             source = target
 
 
@@ -314,7 +231,7 @@ def _packet_inverse(half, size, scratch, image, packets, level, height, width, s
                     top = target + (parent * rows + row) * 4 * row_bytes
                     a = source + parent * 4 * band + row * row_bytes
                     b, c, d = a + band, a + 2 * band, a + 3 * band
-                    _merge_row(half, size, top, top + 2 * row_bytes, a, b, c, d, width >> step)
+                    merge_row(half, size, top, top + 2 * row_bytes, a, b, c, d, width >> step)
             source = target
 
 
@@ -329,20 +246,22 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     level, (height, width) = haar_map.level, haar_map.size
     half, size = _HALF[image.dtype], image.element_size()
     where: tuple[Any, ...] = (image.data_ptr(), bands[0].data_ptr())
-    ahead: tuple[bool, ...] = ()
+    how: tuple[int, ...] = ()
     if haar_map.spacing:
         _run_undecimated(haar_map, image, bands[0])
         return
     if level == 1:
         kernel, scratch = (_dwt, _dwt_adjoint)[haar_map.transposed], 0
-        ahead = (_ahead(image),)
+        past = not haar_map.transposed and _goes_past(image)
+        past = past and not any(band.data_ptr() % _ALIGNED for band in bands)
+        how = (int(_ahead(image)), past)
         if haar_map.pyramid:
             where = (*where, bands[1].data_ptr(), 3)
         else:  # the details follow the approximation
-            where = (*where, where[1] + bands[0][0, 0, 0].numel() * size, 4)
+            where = (*where, where[1] + bands[0].stride(2) * size, 4)
     elif haar_map.pyramid:
         kernel, scratch = (_pyramid, _pyramid_inverse)[haar_map.transposed], width * size << level
-        ahead = (_ahead(image),)
+        how = (int(_ahead(image)),)
         where = (image.data_ptr(), np.array([band.data_ptr() for band in bands]), level)
     else:
         kernel, scratch = (_packet, _packet_inverse)[haar_map.transposed], 2 * width * size << level
@@ -350,20 +269,39 @@ def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
 
     def work(start: int, stop: int) -> None:
         memory = (np.empty(scratch, np.uint8),) if scratch else ()
-        kernel(half, size, *ahead, *memory, *where, height, width, start, stop)
+        kernel(half, size, *how, *memory, *where, height, width, start, stop)
 
     share(work, image.shape[0] * image.shape[1] * bands[0].shape[-2], image.numel())
 
 
-def _ahead(image: Tensor) -> bool:
-    """Whether a pass asks for the next plane's memory while it is at this one's.
+def _ahead(image: Tensor) -> Ahead:
+    """What a pass asks memory for while it is at something else.
 
-    The bands of a plane of a few kilobytes are streams too short for the processor to foresee. It
-    pays where images are not in the near caches (measured, 28 x 28 pixels of 2048 channels: 1.39 to
-    0.77 ms from cold caches, 0.99 to 0.57 from warm ones) and costs where they are.
+    The bands of a plane of a few kilobytes are streams too short for the processor to foresee, and
+    the next plane is asked for: measured, 28 x 28 pixels of 2048 channels, 0.91 to 0.56 ms from
+    cold caches. Of larger planes, rows of a kilobyte and less are read ahead on the way to the
+    coefficients (224 x 224 pixels of 96 channels: 2.2 to 1.8 ms). It costs where images are in the
+    near caches, and for longer rows.
     """
-    plane = image.shape[-2] * image.shape[-1] * image.element_size()
-    return _SHORTEST <= plane <= _LONGEST and image.numel() * image.element_size() >= _FAR
+    row, size = image.shape[-1] * image.element_size(), image.numel() * image.element_size()
+    plane = image.shape[-2] * row
+    if size < _FAR or plane < _SHORTEST:
+        return Ahead.NOTHING
+    if plane <= _LONGEST:
+        return Ahead.NEXT_PLANE
+    return Ahead.NEXT_ROWS if row <= _LONGEST_ROW else Ahead.NOTHING
+
+
+def _goes_past(image: Tensor) -> bool:
+    """Whether the coefficients are stored past the caches, as the C library copies what is long.
+
+    They do not stay there anyway, and a store need not fetch what it overwrites: 224 x 224 pixels
+    of 96 channels, 1.8 to 1.0 ms, of which who reads them next loses 0.1 (measured). Beyond 32 MiB
+    malloc gives fresh pages, which the system has just cleared, in the caches.
+    """
+    size = image.numel() * image.element_size()
+    vectors = image.shape[-1] % (2 * _LANES) == 0
+    return vectors and _LONG <= size < _FRESH
 
 
 def _run_undecimated(haar_map: HaarMap, image: Tensor, coefficients: Tensor) -> None:

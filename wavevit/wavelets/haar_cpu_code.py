@@ -10,7 +10,16 @@ from numba import njit, types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
-__all__ = ["Lanes", "compiled", "expect_reads", "expect_writes", "load", "store"]
+__all__ = [
+    "Lanes",
+    "compiled",
+    "expect_reads",
+    "expect_writes",
+    "inlined",
+    "load",
+    "settle",
+    "store",
+]
 
 
 class Lanes:
@@ -47,6 +56,13 @@ class Lanes:
 
     def store(self, value: ir.Value, address: ir.Value, step: int = 0) -> None:
         self.builder.store(value, self._pointer(address, step, self.type)).align = self.bytes
+
+    def store_past(self, value: ir.Value, address: ir.Value) -> None:
+        """Without a place in the caches, which a store must otherwise fetch first."""
+        stored = self.builder.store(value, self._pointer(address, 0, self.type))
+        stored.align = 4 * self.count
+        flag = self.builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+        stored.set_metadata("nontemporal", flag)
 
     def _shuffle(self, first: ir.Value, second: ir.Value, lanes: list[int]) -> ir.Value:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.count), lanes)
@@ -104,6 +120,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(nogil=True)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`compiled` into each function that calls it: a call costs as much as a short row."""
+    return njit(nogil=True, forceinline=True)(function)
+
+
 def _prefetch(write: bool) -> Callable[..., Any]:
     def codegen(context, builder, signature, args):
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -116,6 +137,17 @@ def _prefetch(write: bool) -> Callable[..., Any]:
         return context.get_dummy_value()
 
     return codegen
+
+
+@intrinsic
+def settle(typing):
+    """Waits for what was stored past the caches, which other threads may see late without."""
+
+    def codegen(context, builder, signature, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 @intrinsic

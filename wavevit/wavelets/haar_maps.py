@@ -19,11 +19,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -109,11 +109,8 @@ class HaarMap:
 
     def shapes(self, batch: int, channels: int) -> list[tuple[int, ...]]:
         """Shapes of the results."""
-        return self._shapes(batch, channels, images=self.transposed)
-
-    def _shapes(self, batch: int, channels: int, images: bool) -> list[tuple[int, ...]]:
         height, width = self.size
-        if images:
+        if self.transposed:
             return [(batch, channels, height, width)]
         if self.spacing:
             levels = () if self.level == 1 else (self.level,)
@@ -174,26 +171,25 @@ class HaarMap:
 
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """Computes the map with the kernel for these tensors."""
-        kernel = _kernel(tensors[0]) if tensors[0].numel() else None
-        if self.spacing and tensors[0].is_cuda:
+        first = tensors[0]
+        kernel = _kernel(first) if first.numel() else None
+        if self.spacing and first.is_cuda:
             kernel = None  # Triton's kernel decimates
-        batch, channels = tensors[0].shape[:2]
-        expected = self._shapes(batch, channels, images=not self.transposed)
-        given = [tuple(x.shape) for x in tensors]
-        if given != expected:  # a kernel trusts the shapes: it would read another tensor's memory
-            fail("coefficients", f"shapes {expected}", given)
+        plan = _plan(self, *first.shape[:2])
+        given = [x.shape for x in tensors]
+        if given != plan.given:  # a kernel trusts the shapes: it would read another tensor's memory
+            fail("coefficients", f"shapes {plan.given}", [tuple(shape) for shape in given])
         if kernel is None:
             return self.plain(tensors, eager=True)
-        parts = self.passes() if self.pyramid else [self]
-        if len(parts) > 1:
-            return self._run_apart(parts, tensors)
+        if len(plan.passes) > 1:
+            return self._run_apart(plan.passes, tensors)
         tensors = [x.contiguous() for x in tensors]
-        results = [room(tensors[0], shape) for shape in self.shapes(batch, channels)]
+        results = [room(first, shape) for shape in plan.results]
         image, bands = (results[0], tensors) if self.transposed else (tensors[0], results)
         kernel.run(self, image, bands)
         return results
 
-    def _run_apart(self, parts: list[HaarMap], tensors: list[Tensor]) -> list[Tensor]:
+    def _run_apart(self, parts: Sequence[HaarMap], tensors: list[Tensor]) -> list[Tensor]:
         x, *details = tensors
         if not self.transposed:
             for part in parts:
@@ -258,6 +254,23 @@ class HaarMap:
         return image
 
 
+class _Plan(NamedTuple):
+    """What `HaarMap.run` knows of a batch before it sees it."""
+
+    given: list[tuple[int, ...]]
+    results: list[tuple[int, ...]]
+    passes: list[HaarMap]
+
+
+@lru_cache(maxsize=1024)  # worked out at every call, it takes longer than a small image
+def _plan(haar_map: HaarMap, batch: int, channels: int) -> _Plan:
+    return _Plan(
+        haar_map.transpose.shapes(batch, channels),
+        haar_map.shapes(batch, channels),
+        haar_map.passes() if haar_map.pyramid else [haar_map],
+    )
+
+
 def _analysis(x: Tensor) -> Tensor:
     free = exporting() and not all(certainly(n % 2 == 0) for n in x.shape[-2:])
     return haar_plain.analysis(x, any_size=free)
@@ -305,6 +318,9 @@ def _map(
     return HaarMap(pyramid, transposed, level, (height, width), spacing)
 
 
+_known_map = lru_cache(maxsize=1024)(_map)  # of numbers; a graph's symbols have no hash
+
+
 class _Traced(torch.autograd.Function):
     """A map for AOTAutograd, which traces a Function; its operator is below all derivatives.
 
@@ -327,7 +343,7 @@ def _arguments(haar_map: HaarMap) -> tuple[Any, ...]:
 
 
 def _operator(tensors: list[Tensor], *args: Any) -> list[Tensor]:
-    return _map(*args).run(tensors)
+    return _known_map(*args).run(tensors)
 
 
 def _fake(tensors: list[Tensor], *args: Any) -> list[Tensor]:

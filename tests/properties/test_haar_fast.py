@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, sizes
-from wavevit.wavelets import cpu_threads, haar_plain
+from wavevit.wavelets import cpu_threads, haar_maps, haar_plain
 from wavevit.wavelets.haar import (
     haar_analysis,
     haar_packet_analysis,
@@ -106,6 +107,13 @@ def test_values_and_inverses(dtype: torch.dtype, data: st.DataObject) -> None:
     assert_close_relative(haar_packet_synthesis(packets, size), x, depth=2 * level)
 
 
+def treat_memory(patch: pytest.MonkeyPatch, ahead: int, past: bool) -> None:
+    """Has the kernels of the CPU treat memory so; plans made before are not asked."""
+    loops = imported("wavevit.wavelets.haar_cpu")
+    patch.setattr(loops, "_memory", lambda *_: loops._Memory(ahead, past))
+    patch.setattr(haar_maps, "_plan", lru_cache(haar_maps._plan.__wrapped__))
+
+
 @given(x=images(sizes(1, 40), sizes(1, 40), dtype=torch.float32))
 def test_memory_asked_for_ahead_changes_no_bit(x: Tensor) -> None:
     """Whatever the size: addresses beyond the last plane are nobody's, and that does no harm."""
@@ -116,7 +124,7 @@ def test_memory_asked_for_ahead_changes_no_bit(x: Tensor) -> None:
     found = []
     for ahead in (loops.Ahead.NOTHING, loops.Ahead.NEXT_PLANE, loops.Ahead.NEXT_ROWS):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loops, "_ahead", lambda image, ahead=ahead: ahead)
+            treat_memory(patch, int(ahead), past=False)
             approx, details = haar_pyramid_analysis(x, level)
             back = haar_pyramid_synthesis(approx, details)
             one_level = haar_analysis(x)
@@ -137,12 +145,10 @@ def test_stores_past_the_caches_change_no_bit(
     x = noise(2, 3, height, 8 * blocks).to(dtype)
     if not has_kernel(x):
         pytest.skip("no kernel here, or switched off")
-    loops = imported("wavevit.wavelets.haar_cpu")
     haar_map = HaarMap(pyramid, False, 1, (height, 8 * blocks))
     without = haar_map.run([x])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loops, "_LONG", 0)
-        assert loops._goes_past(x)
+        treat_memory(patch, 0, past=True)
         assert all(map(torch.equal, haar_map.run([x]), without))
 
 
@@ -151,16 +157,20 @@ def test_memory_is_treated_as_pays() -> None:
     if not has_kernel(torch.zeros(1)):
         pytest.skip("no kernel here, or switched off")
     loops = imported("wavevit.wavelets.haar_cpu")
-    ahead, past = loops.Ahead, loops._goes_past
-    for what, shapes in {
-        ahead.NOTHING: ((1, 3, 28, 28), (64, 128, 14, 14), (1, 3, 2048, 2048)),
-        ahead.NEXT_PLANE: ((8, 256, 28, 28), (64, 64, 24, 24)),
-        ahead.NEXT_ROWS: ((32, 64, 56, 56), (32, 3, 224, 224)),
+    ahead = loops.Ahead
+    for shape, treated in {
+        (1, 3, 28, 28): (ahead.NOTHING, False),
+        (64, 128, 14, 14): (ahead.NOTHING, False),
+        (64, 64, 24, 24): (ahead.NEXT_PLANE, False),
+        (8, 256, 28, 28): (ahead.NEXT_PLANE, False),
+        (8, 3, 224, 224): (ahead.NEXT_ROWS, False),
+        (32, 64, 56, 56): (ahead.NEXT_ROWS, True),
+        (32, 3, 224, 224): (ahead.NEXT_ROWS, True),
+        (32, 3, 226, 226): (ahead.NEXT_ROWS, False),
+        (1, 3, 1280, 1280): (ahead.NOTHING, True),
+        (1, 3, 2048, 2048): (ahead.NOTHING, False),
     }.items():
-        assert {loops._ahead(torch.empty(shape, device="meta")) for shape in shapes} == {what}
-    assert past(torch.empty(32, 3, 224, 224, device="meta"))
-    for short_or_fresh_or_odd in ((8, 3, 224, 224), (1, 3, 2048, 2048), (32, 3, 226, 226)):
-        assert not past(torch.empty(short_or_fresh_or_odd, device="meta"))
+        assert loops._memory(torch.Size(shape), 4) == treated
 
 
 @given(x=images(sizes(1, 20), sizes(1, 20)), seed=st.integers(0, 2**31))

@@ -43,7 +43,7 @@ def run(haar_map: HaarMap, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
     # What no thread writes stays NaN.
     results = [inputs[0].new_full(shape, float("nan")) for shape in shapes]
     image, bands = (results[0], inputs) if haar_map.transposed else (inputs[0], results)
-    haar_triton.run(haar_map, image, bands)
+    haar_triton.computes(haar_map, tuple(image.shape), image.dtype)(image, bands)
     return results
 
 

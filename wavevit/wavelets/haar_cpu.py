@@ -10,13 +10,17 @@ Kernels see addresses, numbered in bytes, of contiguous tensors. Work is cut int
 blocks, or a strip) and handed to as many threads as torch would use.
 
 This module imports numba, so it is imported at the first transform of a CPU tensor and not
-before. `wavevit.wavelets.haar_maps` calls `run` with tensors whose shapes fit; nothing else should.
+before. `wavevit.wavelets.haar_maps` calls what `computes` gives with tensors whose shapes fit;
+nothing else should.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,7 +41,7 @@ from wavevit.wavelets.haar_cpu_undecimated import undecimated, undecimated_adjoi
 if TYPE_CHECKING:
     from wavevit.wavelets.haar_maps import HaarMap
 
-__all__ = ["run"]
+__all__ = ["computes"]
 
 # The factor of the butterfly; numba specialises every loop by its type.
 _HALF = {torch.float32: np.float32(0.5), torch.float64: np.float64(0.5)}
@@ -52,10 +56,10 @@ class Ahead(IntEnum):
 
 
 # The bytes of a plane between which the next one is asked for, the longest row of pixels up to
-# which it is rows, and the batch from which it is anything: `_ahead`.
+# which it is rows, and the batch from which it is anything: `_memory`.
 _SHORTEST, _LONGEST, _LONGEST_ROW, _FAR = 2 << 10, 10 << 10, 1 << 10, 2 << 20
 _ROWS_AHEAD = 8  # of pixels
-# Coefficients are stored past the caches (`_goes_past`) for a batch of so many bytes or more, up to
+# Coefficients are stored past the caches (`_memory`) for a batch of so many bytes or more, up to
 # so many, by vectors of so many blocks, at addresses that so many bytes divide.
 _LONG, _FRESH, _LANES, _ALIGNED = 16 << 20, 32 << 20, 4, 32
 
@@ -235,79 +239,97 @@ def _packet_inverse(half, size, scratch, image, packets, level, height, width, s
             source = target
 
 
-def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
-    """Fills `bands` from `image`, or `image` from `bands`; all contiguous, float32 or float64.
+def computes(
+    haar_map: HaarMap, shape: tuple[int, ...], dtype: torch.dtype
+) -> Callable[[Tensor, list[Tensor]], None]:
+    """What fills coefficients from images, or images from coefficients.
 
     Args:
         haar_map: which map.
-        image: (B, C, H, W).
-        bands: the coefficients that the map has, in `HaarMap`'s order.
+        shape: of the images, (B, C, H, W).
+        dtype: float32 or float64.
+
+    Returns:
+        A function of images and coefficients, in `HaarMap`'s order, all contiguous and of these
+        shapes. What can be known before has been worked out: it is called once for each batch.
     """
-    level, (height, width) = haar_map.level, haar_map.size
-    half, size = _HALF[image.dtype], image.element_size()
-    where: tuple[Any, ...] = (image.data_ptr(), bands[0].data_ptr())
-    how: tuple[int, ...] = ()
     if haar_map.spacing:
-        _run_undecimated(haar_map, image, bands[0])
-        return
+        return partial(_compute_undecimated, haar_map)
+    level, (height, width), transposed = haar_map.level, haar_map.size, haar_map.transposed
+    half, size = _HALF[dtype], dtype.itemsize
+    units = shape[0] * shape[1] * (-(-height >> level))
+    pixels, (ahead, past) = math.prod(shape), _memory(shape, size)
     if level == 1:
-        kernel, scratch = (_dwt, _dwt_adjoint)[haar_map.transposed], 0
-        past = not haar_map.transposed and _goes_past(image)
-        past = past and not any(band.data_ptr() % _ALIGNED for band in bands)
-        how = (int(_ahead(image)), past)
-        if haar_map.pyramid:
-            where = (*where, bands[1].data_ptr(), 3)
-        else:  # the details follow the approximation
-            where = (*where, where[1] + bands[0].stride(2) * size, 4)
-    elif haar_map.pyramid:
-        kernel, scratch = (_pyramid, _pyramid_inverse)[haar_map.transposed], width * size << level
-        how = (int(_ahead(image)),)
-        where = (image.data_ptr(), np.array([band.data_ptr() for band in bands]), level)
+        one, apart = (_dwt, _dwt_adjoint)[transposed], 3 if haar_map.pyramid else 4
+        band, past = (height + 1) // 2 * ((width + 1) // 2) * size, past and not transposed
+
+        def compute(image: Tensor, bands: list[Tensor]) -> None:
+            approx = bands[0].data_ptr()
+            # In a packet the details follow the approximation.
+            details = bands[1].data_ptr() if apart == 3 else approx + band
+            how = (half, size, ahead, past and not (approx | details) % _ALIGNED)
+            where = (image.data_ptr(), approx, details, apart, height, width)
+            share(partial(one, *how, *where), units, pixels)
+
+        return compute
+    if haar_map.pyramid:
+        several, scratch = (_pyramid, _pyramid_inverse)[transposed], width * size << level
+        how: tuple[Any, ...] = (half, size, ahead)
     else:
-        kernel, scratch = (_packet, _packet_inverse)[haar_map.transposed], 2 * width * size << level
-        where = (*where, level)
+        several, scratch = (_packet, _packet_inverse)[transposed], 2 * width * size << level
+        how = (half, size)
 
-    def work(start: int, stop: int) -> None:
-        memory = (np.empty(scratch, np.uint8),) if scratch else ()
-        kernel(half, size, *how, *memory, *where, height, width, start, stop)
+    def compute_levels(image: Tensor, bands: list[Tensor]) -> None:
+        places: Any = bands[0].data_ptr()
+        if haar_map.pyramid:
+            places = np.array([band.data_ptr() for band in bands])
+        where = (image.data_ptr(), places, level, height, width)
 
-    share(work, image.shape[0] * image.shape[1] * bands[0].shape[-2], image.numel())
+        def work(start: int, stop: int) -> None:
+            several(*how, np.empty(scratch, np.uint8), *where, start, stop)
+
+        share(work, units, pixels)
+
+    return compute_levels
 
 
-def _ahead(image: Tensor) -> Ahead:
-    """What a pass asks memory for while it is at something else.
+class _Memory(NamedTuple):
+    """How a pass over a batch treats memory: what it asks for ahead, and whether what it gives is
+    stored past the caches."""
+
+    ahead: int
+    past: bool
+
+
+def _memory(shape: tuple[int, ...], size: int) -> _Memory:
+    """For images (B, C, H, W) of elements of `size` bytes.
 
     The bands of a plane of a few kilobytes are streams too short for the processor to foresee, and
     the next plane is asked for: measured, 28 x 28 pixels of 2048 channels, 0.91 to 0.56 ms from
     cold caches. Of larger planes, rows of a kilobyte and less are read ahead on the way to the
     coefficients (224 x 224 pixels of 96 channels: 2.2 to 1.8 ms). It costs where images are in the
     near caches, and for longer rows.
+
+    Coefficients of a long batch do not stay in the caches anyway, and a store past them need not
+    fetch what it overwrites: the same 1.8 to 1.0 ms, of which who reads them next loses 0.1. So
+    does the C library copy. Beyond 32 MiB malloc gives fresh pages, which the system has just
+    cleared, in the caches.
     """
-    row, size = image.shape[-1] * image.element_size(), image.numel() * image.element_size()
-    plane = image.shape[-2] * row
-    if size < _FAR or plane < _SHORTEST:
-        return Ahead.NOTHING
-    if plane <= _LONGEST:
-        return Ahead.NEXT_PLANE
-    return Ahead.NEXT_ROWS if row <= _LONGEST_ROW else Ahead.NOTHING
+    row, batch = shape[-1] * size, math.prod(shape) * size
+    plane, ahead = shape[-2] * row, Ahead.NOTHING
+    if batch >= _FAR and plane >= _SHORTEST:
+        if plane <= _LONGEST:
+            ahead = Ahead.NEXT_PLANE
+        elif row <= _LONGEST_ROW:
+            ahead = Ahead.NEXT_ROWS
+    vectors = shape[-1] % (2 * _LANES) == 0
+    return _Memory(int(ahead), vectors and _LONG <= batch < _FRESH)
 
 
-def _goes_past(image: Tensor) -> bool:
-    """Whether the coefficients are stored past the caches, as the C library copies what is long.
-
-    They do not stay there anyway, and a store need not fetch what it overwrites: 224 x 224 pixels
-    of 96 channels, 1.8 to 1.0 ms, of which who reads them next loses 0.1 (measured). Beyond 32 MiB
-    malloc gives fresh pages, which the system has just cleared, in the caches.
-    """
-    size = image.numel() * image.element_size()
-    vectors = image.shape[-1] % (2 * _LANES) == 0
-    return vectors and _LONG <= size < _FRESH
-
-
-def _run_undecimated(haar_map: HaarMap, image: Tensor, coefficients: Tensor) -> None:
+def _compute_undecimated(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     """Level after level, each straight to or from its place among the coefficients."""
     height, width = haar_map.size
-    levels = coefficients.reshape(-1, haar_map.level, 4, height, width)
+    levels = bands[0].reshape(-1, haar_map.level, 4, height, width)
     half, size = _HALF[image.dtype], image.element_size()
     planes = image.reshape(-1, height, width)
     kernel = (undecimated, undecimated_adjoint)[haar_map.transposed]
@@ -328,8 +350,8 @@ def _run_undecimated(haar_map: HaarMap, image: Tensor, coefficients: Tensor) -> 
             planes = levels[:, -1 - step, 0]
         return
     for step in reversed(order):
-        bands = levels[:, -1 - step]
+        here = levels[:, -1 - step]
         if step < haar_map.level - 1:  # what the coarser levels gave belongs to the approximation
-            bands = bands.clone()
-            bands[:, 0] += planes
-        compute(planes, bands, haar_map.spacing << step)
+            here = here.clone()
+            here[:, 0] += planes
+        compute(planes, here, haar_map.spacing << step)

@@ -16,7 +16,7 @@ zeros, four times over. The layers, top to bottom:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -172,21 +172,18 @@ class HaarMap:
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """Computes the map with the kernel for these tensors."""
         first = tensors[0]
-        kernel = _kernel(first) if first.numel() else None
-        if self.spacing and first.is_cuda:
-            kernel = None  # Triton's kernel decimates
-        plan = _plan(self, *first.shape[:2])
+        plan = _plan(self, *first.shape[:2], first.dtype, _kernel(first))
         given = [x.shape for x in tensors]
         if given != plan.given:  # a kernel trusts the shapes: it would read another tensor's memory
             fail("coefficients", f"shapes {plan.given}", [tuple(shape) for shape in given])
-        if kernel is None:
+        if plan.compute is None:
             return self.plain(tensors, eager=True)
         if len(plan.passes) > 1:
             return self._run_apart(plan.passes, tensors)
         tensors = [x.contiguous() for x in tensors]
         results = [room(first, shape) for shape in plan.results]
         image, bands = (results[0], tensors) if self.transposed else (tensors[0], results)
-        kernel.run(self, image, bands)
+        plan.compute(image, bands)
         return results
 
     def _run_apart(self, parts: Sequence[HaarMap], tensors: list[Tensor]) -> list[Tensor]:
@@ -255,19 +252,34 @@ class HaarMap:
 
 
 class _Plan(NamedTuple):
-    """What `HaarMap.run` knows of a batch before it sees it."""
+    """What `HaarMap.run` knows of a batch before it sees it.
+
+    Attributes:
+        given: shapes of the arguments.
+        results: shapes of the results.
+        passes: see `HaarMap.passes`.
+        compute: fills coefficients from images, or the other way round; None without a kernel.
+    """
 
     given: list[tuple[int, ...]]
     results: list[tuple[int, ...]]
     passes: list[HaarMap]
+    compute: Callable[[Tensor, list[Tensor]], None] | None
 
 
 @lru_cache(maxsize=1024)  # worked out at every call, it takes longer than a small image
-def _plan(haar_map: HaarMap, batch: int, channels: int) -> _Plan:
+def _plan(
+    haar_map: HaarMap, batch: int, channels: int, dtype: torch.dtype, kernel: ModuleType | None
+) -> _Plan:
+    shape = (batch, channels, *haar_map.size)
+    compute = None
+    if kernel is not None and 0 not in shape:
+        compute = kernel.computes(haar_map, shape, dtype)
     return _Plan(
         haar_map.transpose.shapes(batch, channels),
         haar_map.shapes(batch, channels),
         haar_map.passes() if haar_map.pyramid else [haar_map],
+        compute,
     )
 
 
@@ -277,8 +289,8 @@ def _analysis(x: Tensor) -> Tensor:
 
 
 def _kernel(x: Tensor) -> ModuleType | None:
-    name = "haar_cpu" if x.device.type == "cpu" else "haar_triton"
-    return kernels_for(x, f"wavevit.wavelets.{name}", "Haar transforms run")
+    name = "wavevit.wavelets.haar_cpu" if x.is_cpu else "wavevit.wavelets.haar_triton"
+    return kernels_for(x, name, "Haar transforms run")
 
 
 def kernels_for(x: Tensor, name: str, what: str) -> ModuleType | None:

@@ -15,6 +15,8 @@ triton, so it is imported at the first transform of a CUDA tensor and not before
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from wavevit.wavelets.haar_maps import HaarMap
 
-__all__ = ["run"]
+__all__ = ["computes"]
 
 _PROGRAM = {1: (128, 4), 2: (64, 2), 3: (256, 8)}  # tiles and warps, by level
 _LOAD = 16  # bytes that a thread loads at once
@@ -257,14 +259,17 @@ def _pyramid_transposed(
     tl.store(image + pixels, x.to(image.dtype.element_ty), mask=distinct)
 
 
-def run(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
-    """Fills `bands` from `image`, or `image` from `bands`; all contiguous, on one device.
+def computes(
+    haar_map: HaarMap, shape: tuple[int, ...], dtype: torch.dtype
+) -> Callable[[Tensor, list[Tensor]], None] | None:
+    """What fills coefficients from images, or images from coefficients; all on one device.
 
-    Args:
-        haar_map: which map.
-        image: (B, C, H, W).
-        bands: the coefficients that the map has, in `HaarMap`'s order.
+    As `wavevit.wavelets.haar_cpu.computes`, but there is no kernel that does not decimate.
     """
+    return None if haar_map.spacing else partial(_compute, haar_map)
+
+
+def _compute(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     level, (height, width) = haar_map.level, haar_map.size
     planes, (h, w) = image.shape[0] * image.shape[1], bands[0].shape[-2:]
     columns = gcd(w << level, max(_LOAD // image.element_size(), 1 << level))

@@ -27,7 +27,7 @@ class Options:
     """Show the claims ledger, or make everything that it rests on anew."""
 
     run: bool = False
-    """Run what the records come from: about three hours on two cores."""
+    """Run what the records come from: between three and four hours on two cores."""
 
 
 def _studies(claim: Claim) -> list[str]:

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.claims.ledger import CLAIMS
 from experiments.reporting.markdown import replaced_between
 from experiments.scale import SCALES
 
-__all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "page_with"]
+__all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "minutes_of", "page_with"]
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "experiments" / "records"
@@ -101,6 +102,30 @@ def _versions(environment: Mapping[str, Any]) -> str:
     return ", ".join([*python, f"torch {torch}", *more])
 
 
+def minutes_of(name: str, record: Mapping[str, Any]) -> float | None:
+    """How long a record of a study or a measurement took; None where nobody noted it."""
+    if "seconds" in record:
+        return float(record["seconds"]) / 60
+    if record.get("core_minutes"):
+        return float(record["core_minutes"]) / 2
+    made = command_of(name)
+    return float(made.minutes) if made is not None and made.minutes.isdigit() else None
+
+
+def _together(records: Path) -> str:
+    """How long everything takes that the ledger rests on."""
+    names = sorted({name for claim in CLAIMS for name in claim.records})
+    taken = {name: minutes_of(name, json.loads((records / name).read_text())) for name in names}
+    unknown = [name for name, minutes in taken.items() if minutes is None]
+    assert not unknown, f"nobody noted how long {unknown} took"
+    total = sum(minutes for minutes in taken.values() if minutes is not None)
+    return (
+        f"What the [claims](claims.md) rest on (`python -m experiments.claims --run`) is "
+        f"{len(names)} of these lines, together **{total:.0f} minutes** on two cores, where no "
+        "study finds another's equal runs beside it."
+    )
+
+
 def _lines(records: Path) -> Iterator[str]:
     yield "| record | command | minutes | hardware | software |"
     yield "|---|---|---|---|---|"
@@ -124,7 +149,8 @@ def _lines(records: Path) -> Iterator[str]:
 
 def page_with(page: str, records: Path = RECORDS) -> str:
     """The page with its table from the records."""
-    return replaced_between(page, BEGIN, END, "\n".join(_lines(records)))
+    lines = [*_lines(records), "", _together(records)]
+    return replaced_between(page, BEGIN, END, "\n".join(lines))
 
 
 def main() -> None:

@@ -9,7 +9,15 @@ import shutil
 
 import pytest
 
-from experiments.reporting.reproduce import MADE_BY, PAGE, RECORDS, command_of, page_with
+from experiments.reporting.reproduce import (
+    MADE_BY,
+    MINUTES,
+    PAGE,
+    RECORDS,
+    command_of,
+    minutes_of,
+    page_with,
+)
 from experiments.studies import STUDIES
 
 FILES = [
@@ -30,6 +38,16 @@ def test_a_changed_record_makes_the_page_stale(tmp_path) -> None:
     record["environment"]["threads"] = 96
     path.write_text(json.dumps(record))
     assert PAGE.read_text() != page_with(PAGE.read_text(), tmp_path / "records")
+
+
+def test_the_ledgers_minutes_are_those_of_its_records() -> None:
+    """Half a record's core minutes, a measurement's seconds, or what somebody noted."""
+    assert minutes_of("zoom/summary.json", {"core_minutes": 50.0}) == 25
+    assert minutes_of("noise/measurement.json", {"seconds": 90}) == 1.5
+    assert minutes_of("tokenizers/summary.json", {"core_minutes": 0.0}) == float(
+        MINUTES["tokenizers"]
+    )
+    assert minutes_of("continuity/measurement.json", {}) is None
 
 
 @pytest.mark.parametrize("name", FILES)

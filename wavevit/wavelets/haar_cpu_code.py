@@ -114,6 +114,8 @@ def store(typing, half, address, value):
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Machine code, kept beside the file. It is made anew when that file changes, and not when
+    one does that it takes rows or vectors from: remove ``__pycache__`` then."""
     try:
         return njit(nogil=True, cache=True)(function)
     except RuntimeError:  # no folder to keep the machine code in: compile in every process

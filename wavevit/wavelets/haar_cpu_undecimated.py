@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from wavevit.wavelets.haar_cpu_code import Lanes, compiled, load, store
+from wavevit.wavelets.haar_cpu_code import Lanes, compiled, inlined, load, store
 
 __all__ = ["undecimated", "undecimated_adjoint"]
 
@@ -66,7 +66,7 @@ def _collect8(typing, half, here, left, above, across, target, band):
     return types.void(half, here, left, above, across, target, band), codegen
 
 
-@compiled
+@inlined
 def _spread_run(half, size, here, right, below, across, target, band, count):
     j = 0
     while j < count:
@@ -87,13 +87,13 @@ def _spread_run(half, size, here, right, below, across, target, band, count):
             j += 1
 
 
-@compiled
+@inlined
 def _signed(half, address, band, h, v, d):
     total = load(half, address) + h * load(half, address + band)
     return total + v * load(half, address + 2 * band) + d * load(half, address + 3 * band)
 
 
-@compiled
+@inlined
 def _collect_run(half, size, here, left, above, across, target, band, count):
     one = half + half
     j = 0

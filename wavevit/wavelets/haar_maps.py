@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import repeat
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -48,6 +49,8 @@ class _Switch:
 
 _switch = _Switch()
 _WIDE, _HALF = (torch.float32, torch.float64), (torch.bfloat16, torch.float16)
+_KERNELS = {"cpu": "wavevit.wavelets.haar_cpu", "cuda": "wavevit.wavelets.haar_triton"}
+_WHAT = "Haar transforms run"  # without them, where their compiler is broken
 _DEEPEST = {"cpu": 4, "cuda": 3}  # levels in one pass: a strip of 16 rows; a tile of 8 x 8 blocks
 
 
@@ -172,7 +175,7 @@ class HaarMap:
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
         """Computes the map with the kernel for these tensors."""
         first = tensors[0]
-        plan = _plan(self, *first.shape[:2], first.dtype, _kernel(first))
+        plan = _plan(self, *first.shape[:2], first.dtype, first.device.type, has_kernel(first))
         given = [x.shape for x in tensors]
         if given != plan.given:  # a kernel trusts the shapes: it would read another tensor's memory
             fail("coefficients", f"shapes {plan.given}", [tuple(shape) for shape in given])
@@ -180,8 +183,8 @@ class HaarMap:
             return self.plain(tensors, eager=True)
         if len(plan.passes) > 1:
             return self._run_apart(plan.passes, tensors)
-        tensors = [x.contiguous() for x in tensors]
-        results = [room(first, shape) for shape in plan.results]
+        tensors = list(map(Tensor.contiguous, tensors))
+        results = list(map(room, repeat(first), plan.results))
         image, bands = (results[0], tensors) if self.transposed else (tensors[0], results)
         plan.compute(image, bands)
         return results
@@ -269,10 +272,10 @@ class _Plan(NamedTuple):
 
 @lru_cache(maxsize=1024)  # worked out at every call, it takes longer than a small image
 def _plan(
-    haar_map: HaarMap, batch: int, channels: int, dtype: torch.dtype, kernel: ModuleType | None
+    haar_map: HaarMap, batch: int, channels: int, dtype: torch.dtype, device: str, usable: bool
 ) -> _Plan:
     shape = (batch, channels, *haar_map.size)
-    compute = None
+    kernel, compute = _loaded(device, _KERNELS[device], _WHAT) if usable else None, None
     if kernel is not None and 0 not in shape:
         compute = kernel.computes(haar_map, shape, dtype)
     return _Plan(
@@ -288,24 +291,21 @@ def _analysis(x: Tensor) -> Tensor:
     return haar_plain.analysis(x, any_size=free)
 
 
-def _kernel(x: Tensor) -> ModuleType | None:
-    name = "wavevit.wavelets.haar_cpu" if x.is_cpu else "wavevit.wavelets.haar_triton"
-    return kernels_for(x, name, "Haar transforms run")
-
-
 def kernels_for(x: Tensor, name: str, what: str) -> ModuleType | None:
     """The module of kernels for tensors like this one, or None where there is none.
 
     Where the compiler is installed and broken, as numba is beside a numpy too new for it, that is
     said once and the device does without.
     """
-    if not has_kernel(x):
-        return None
+    return _loaded(x.device.type, name, what) if has_kernel(x) else None
+
+
+def _loaded(device: str, name: str, what: str) -> ModuleType | None:
     try:
         return imported(name)
     except ImportError as error:
-        setattr(_switch, x.device.type, False)
-        warnings.warn(f"{what} without a fast kernel: {error}", stacklevel=3)
+        setattr(_switch, device, False)
+        warnings.warn(f"{what} without a fast kernel: {error}", stacklevel=4)
         return None
 
 

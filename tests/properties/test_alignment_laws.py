@@ -398,6 +398,11 @@ def test_views_go_a_batch_at_a_time_and_change_nothing(name: str) -> None:
     assert_close_relative(pieces, whole, bound=1e-12)
     slopes = [torch.autograd.grad(y.square().sum(), x)[0] for y in (pieces, whole)]
     assert_close_relative(*slopes, bound=1e-12)
+    sizes_seen.clear()
+    with pytest.MonkeyPatch.context() as patch:  # a graph of as many calls would not end
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)
+        assert_close_relative(model(x), whole, bound=1e-12)
+    assert sizes_seen == [calls]
 
 
 @pytest.mark.parametrize("make", [Polyphase, PhaseTree, PhaseLock])

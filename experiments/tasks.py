@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from experiments import evaluation
 from experiments.augmentation import TrainingCrops
 from experiments.config import DataConfig, RunConfig
-from experiments.evaluation import evaluate
+from experiments.segmentation import measures
 from experiments.segmentation.composites import TrainingComposites
-from experiments.segmentation.measures import evaluate_segmenter
 from experiments.segmentation.segmenter import Segmenter
 from wavevit.models import Backbone, BackboneConfig
 
@@ -42,6 +42,7 @@ class Task:
         batches: from the crops' configuration and a device.
         evaluate: from a trained model, the crops' configuration, a device and names of further
             measures: plain data.
+        further: the same of the further measures alone.
         score: the key of `evaluate`'s result that is told when a run ends, in %.
         title: of it, for people.
     """
@@ -49,13 +50,18 @@ class Task:
     model: Callable[[BackboneConfig], Model]
     batches: Callable[[DataConfig, torch.device], Batches]
     evaluate: Callable[[Any, DataConfig, torch.device, Sequence[str]], dict[str, Any]]
+    further: Callable[[Any, DataConfig, torch.device, Sequence[str]], dict[str, Any]]
     score: str
     title: str
 
 
 TASKS: dict[str, Task] = {
-    "classification": Task(Backbone, TrainingCrops, evaluate, "top1", "top-1"),
-    "segmentation": Task(Segmenter, TrainingComposites, evaluate_segmenter, "miou", "mIoU"),
+    "classification": Task(
+        Backbone, TrainingCrops, evaluation.evaluate, evaluation.further, "top1", "top-1"
+    ),
+    "segmentation": Task(
+        Segmenter, TrainingComposites, measures.evaluate_segmenter, measures.further, "miou", "mIoU"
+    ),
 }
 
 

@@ -17,7 +17,7 @@ from wavevit.checks import fail
 from wavevit.measure import cost, shifted
 from wavevit.measure.evaluation import in_batches
 
-__all__ = ["SHIFTS", "answers_of", "edge_band", "evaluate_segmenter", "mean_iou"]
+__all__ = ["SHIFTS", "answers_of", "edge_band", "evaluate_segmenter", "further", "mean_iou"]
 
 SHIFTS = (1, 2, 4, 8)
 _BAND = 4  # pixels on either side of a border
@@ -59,8 +59,7 @@ def evaluate_segmenter(
     Raises:
         ValueError: `measures` names any; there are no further ones.
     """
-    if measures:
-        fail("measures", "none beside the standard for segmentation", list(measures))
+    further(model, data, device, measures)
     scenes, batch = held_out_composites(data, device)
     crops, labels = scenes.center(batch.images), scenes.center(batch.labels)
     answers = answers_of(model, crops)
@@ -82,3 +81,16 @@ def evaluate_segmenter(
         "test_composites": len(crops),
         "cost": asdict(cost(model, crops[:1])),
     }
+
+
+def further(
+    model: Segmenter, data: DataConfig, device: torch.device, measures: Sequence[str]
+) -> dict[str, Any]:
+    """What is measured beside the standard: nothing.
+
+    Raises:
+        ValueError: `measures` names any.
+    """
+    if measures:
+        fail("measures", "none beside the standard for segmentation", list(measures))
+    return {}

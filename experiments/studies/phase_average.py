@@ -57,4 +57,5 @@ PHASE_AVERAGE = Study(
         ),
     ),
     applied={f"conv positions then {method}": "conv positions" for method in _AFTER},
+    measures=CROP_SHIFT.measures,
 )

@@ -223,15 +223,20 @@ def test_lent_weights_must_fit() -> None:
 
 
 def test_a_missing_measure_is_made_up_for(tmp_path: Path) -> None:
-    """A study that asks for more measures its complete runs again; nothing is trained again."""
+    """A study that asks for more measures that of its complete runs, and nothing else again."""
     cpu, folder = torch.device("cpu"), StudyFolder(tmp_path / "runs", "smoke")
     plain = dataclasses.replace(quick(), measures=())
     run_cells(plan(plain, folder, (0,), ["vit"]), cpu, jobs=1, threads=1)
     (cell,) = plan(quick(), folder, (0,), ["vit"])
     trained = cell.folder.weights.stat().st_mtime_ns
+    before = json.loads(cell.folder.result.read_text()) | {"top1": -1.0}  # not measured again
+    write_json(cell.folder.result, before)
     assert not cell.complete
     assert run_cells([cell], cpu, jobs=1, threads=1) == []
-    assert json.loads(cell.folder.result.read_text())["worst_case"]["images"] == 12
+    after = json.loads(cell.folder.result.read_text())
+    assert after.pop("worst_case")["images"] == 12
+    assert after.pop("seconds")["measuring"] >= before.pop("seconds")["measuring"]
+    assert after == before
     assert cell.folder.weights.stat().st_mtime_ns == trained
 
 

@@ -55,7 +55,7 @@ MADE_BY = {
     ),
     "tokenizer_bounds": Made(f"{_BENCH}tokenizer_bounds", "2"),
     "transforms/cpu.json": Made(
-        f"{_BENCH}transforms --out experiments/records/transforms/cpu.json", "9"
+        f"{_BENCH}transforms --out experiments/records/transforms/cpu.json", "22"
     ),
     "transforms/filters.json": Made(
         f"{_BENCH}filters --threads 1 --out experiments/records/transforms/filters.json"

@@ -45,10 +45,11 @@ def slug(name: str) -> str:
 
 
 def _code() -> str:
-    """A digest of the sources that a training runs."""
+    """A digest of the sources that train and measure."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    own = [root / f"{name}.py" for name in ("augmentation", "tasks", "training")]
+    names = ("augmentation", "evaluation", "tasks", "training", "zoom")
+    own = [root / f"{name}.py" for name in names]
     own += sorted((root / "segmentation").glob("*.py"))
     for path in sorted((root.parent / "wavevit").rglob("*.py")) + own:
         digest.update(path.read_bytes())

@@ -1,7 +1,7 @@
-"""What another study has trained already is not trained again.
+"""What another study has trained and measured already is not trained and measured again.
 
 A run follows from its configuration, the code and the machine, to the bit. Where all three are the
-same, its weights are the same, whichever study asks for them.
+same, so are its weights and its measures, whichever study asks for them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.folder import RunFolder, StudyFolder
+from experiments.folder import RunFolder, StudyFolder, write_json
 from experiments.scheduler import Cell
 
 __all__ = ["reuse_equal_runs"]
@@ -19,7 +19,7 @@ __all__ = ["reuse_equal_runs"]
 def reuse_equal_runs(
     cells: Sequence[Cell], folder: StudyFolder, environment: Mapping[str, Any]
 ) -> int:
-    """Gives cells that are not trained the weights of equal runs of other studies.
+    """Gives cells that are not trained weights and measures of equal runs of other studies.
 
     A second folder of the *same* study gives none: whoever repeats a study wants it repeated.
 
@@ -30,7 +30,7 @@ def reuse_equal_runs(
             the digest of the code included.
 
     Returns:
-        How many cells took weights; measuring them is left to do.
+        How many cells took weights. What a donor was not measured for is left to do.
     """
     waiting = [
         cell for cell in cells if cell.weights_of is None and not cell.folder.weights.exists()
@@ -44,6 +44,10 @@ def reuse_equal_runs(
         if donor is not None:
             with cell.folder.locked():
                 cell.folder.take_weights(donor)
+                if donor.result.exists():
+                    result = json.loads(donor.result.read_text())
+                    nothing = dict.fromkeys(result["seconds"], 0.0)  # that it took here
+                    write_json(cell.folder.result, result | {"seconds": nothing})
             count += 1
     return count
 

@@ -78,7 +78,7 @@ def run_study(options: Options) -> int:
     print(f"{study.question}\n{len(cells)} runs on {device}, {jobs} side by side → {folder.path}")
     reused = reuse_equal_runs(cells, folder, environment(device, threads))
     if reused:
-        print(f"{reused} runs take the weights of equal runs beside this study; they are measured.")
+        print(f"{reused} runs take weights and measures of equal runs beside this study.")
     fresh = any(not cell.complete for cell in cells)
     if fresh:
         clear_latency(folder)

@@ -11,15 +11,21 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+import torch
 import tyro
 
 from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.records import finding_of, records_of
+from experiments.claims.records import RECORDS, finding_of, records_of
+from experiments.claims.time_taken import TimeTaken
+from experiments.folder import environment, write_json
 from experiments.studies import STUDIES
 
-__all__ = ["Options", "commands", "main"]
+__all__ = ["RUNS", "Options", "commands", "main"]
+
+RUNS = Path("runs")  # where the commands keep their runs
 
 
 @dataclass
@@ -27,7 +33,8 @@ class Options:
     """Show the claims ledger, or make everything that it rests on anew."""
 
     run: bool = False
-    """Run what the records come from: between three and four hours on two cores."""
+    """Run what the records come from: about three hours on two cores. Kill it whenever you like:
+    the same command goes on, and what it took from an empty folder of runs becomes a record."""
 
 
 def _studies(claim: Claim) -> list[str]:
@@ -36,33 +43,49 @@ def _studies(claim: Claim) -> list[str]:
 
 
 def commands(claims: Iterable[Claim]) -> list[str]:
-    """What makes these claims' records and then the docs, each command once, in order."""
-    found: dict[str, None] = {}
+    """What makes these claims' records and then the docs, each command once: studies first, since
+    measurements take models that a study has trained."""
+    studies: dict[str, None] = {}
+    others: dict[str, None] = {}
     for claim in claims:
-        studies = [name for name in _studies(claim) if name in STUDIES]
-        for name in studies:
-            found[f"python -m experiments.run {name}"] = None
-            found[f"python -m experiments.report {name} --record"] = None
-        if not studies:
-            found[claim.command] = None
-    return [*found, "python -m experiments.report"]
+        names = [name for name in _studies(claim) if name in STUDIES]
+        for name in names:
+            studies[f"python -m experiments.run {name}"] = None
+            studies[f"python -m experiments.report {name} --record"] = None
+        if not names:
+            others[claim.command] = None
+    return list(dict.fromkeys([*studies, *others, "python -m experiments.report"]))
+
+
+def _run() -> None:
+    """Every command in turn; stops at the first that fails."""
+    todo, taken = commands(CLAIMS), TimeTaken(RUNS)
+    for command in todo:
+        print(f"\n$ {command}", flush=True)
+        python, *arguments = shlex.split(command)
+        assert python == "python"
+        process = subprocess.Popen([sys.executable, *arguments])
+        try:
+            code = taken.by(command, process)
+        except KeyboardInterrupt:
+            process.wait()
+            raise SystemExit("Stopped. The same command goes on.") from None
+        if code:
+            raise SystemExit(f"{command} ended with {code}; the same command goes on.")
+    if taken.from_nothing(todo):
+        where = environment(torch.device("cpu"), torch.get_num_threads())
+        write_json(RECORDS / "claims" / "run.json", {"environment": where, **taken.record()})
 
 
 def main() -> None:
     """The command line."""
     options = tyro.cli(Options, prog="python -m experiments.claims", description=Options.__doc__)
-    if not options.run:
-        for claim in CLAIMS:
-            verdict = finding_of(claim, records_of(claim)).verdict.text().replace("**", "")
-            print(f"{claim.id:4} {verdict}\n     {claim.sentence}\n     {claim.command}\n")
+    if options.run:
+        _run()
         return
-    for command in commands(CLAIMS):
-        print(f"\n$ {command}", flush=True)
-        python, *arguments = shlex.split(command)
-        assert python == "python"
-        done = subprocess.run([sys.executable, *arguments], check=False)
-        if done.returncode:
-            raise SystemExit(f"{command} ended with {done.returncode}; the same command goes on.")
+    for claim in CLAIMS:
+        verdict = finding_of(claim, records_of(claim)).verdict.text().replace("**", "")
+        print(f"{claim.id:4} {verdict}\n     {claim.sentence}\n     {claim.command}\n")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ MADE_BY = {
     "alignment": Made(f"{_BENCH}alignment"),
     "audit": Made("wavevit audit MODEL --against MODELS (audit.md names them)", "6"),
     "axes": Made(f"{_BENCH}axes AXIS"),
-    "claims": Made("python -m experiments.report", "1"),
+    "claims/run.json": Made("python -m experiments.claims --run"),
     "comparison": Made("by hand; python -m experiments.reporting.comparison writes the page"),
     "latency": Made(f"{_BENCH}backbones --out experiments/records/latency", "7"),
     "latency/cuda.json": Made(
@@ -119,10 +119,19 @@ def _together(records: Path) -> str:
     unknown = [name for name, minutes in taken.items() if minutes is None]
     total = sum(minutes for minutes in taken.values() if minutes is not None)
     rest = f", and {', '.join(f'`{name}`' for name in unknown)} not noted" if unknown else ""
+    each = (
+        f"What the [claims](claims.md) rest on is {len(names)} of these lines, together "
+        f"{total:.0f} minutes on two cores{rest}."
+    )
+    whole, how = records / "claims" / "run.json", "(`python -m experiments.claims --run`)"
+    if not whole.exists():
+        return (
+            f"{each} In one go {how} it is less: a study takes the equal runs of those before it."
+        )
+    minutes = json.loads(whole.read_text())["seconds"] / 60
     return (
-        f"What the [claims](claims.md) rest on (`python -m experiments.claims --run`) is "
-        f"{len(names)} of these lines, together **{total:.0f} minutes** on two cores{rest}. In one "
-        "go it is less: a study takes the equal runs of those before it."
+        f"{each} In one go, from nothing {how}, it took **{minutes:.0f} minutes**: a study takes "
+        "the equal runs of those before it."
     )
 
 

@@ -128,3 +128,8 @@ def test_every_command_of_the_ledger_once_and_the_docs_last() -> None:
     for study in runs:
         ran = found.index(f"python -m experiments.run {study}")
         assert found.index(f"python -m experiments.report {study} --record") > ran
+    measured = [
+        i for i, c in enumerate(found) if c.startswith("python -m experiments.measurements")
+    ]
+    assert min(measured) > found.index("python -m experiments.run backbones")  # theirs to measure
+    assert min(measured) > found.index("python -m experiments.run capacity")

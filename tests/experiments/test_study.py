@@ -181,10 +181,11 @@ def test_nothing_begins_when_time_is_over(tmp_path: Path, jobs: int) -> None:
 
 
 def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> None:
-    """Only equal configuration, code and machine count, and never a second run of the same study
-    or weights that were lent."""
+    """Nor measured, but for what they lack. Only equal configuration, code and machine count, and
+    never a second run of the same study or weights that were lent."""
     here, cpu = environment(torch.device("cpu"), 1), torch.device("cpu")
-    first = plan(quick("first"), StudyFolder(tmp_path / "first", "first"), (0,))
+    standard = dataclasses.replace(quick("first"), measures=())
+    first = plan(standard, StudyFolder(tmp_path / "first", "first"), (0,))
     assert run_cells(first, cpu, jobs=1, threads=1) == []
 
     def planned(place: str, name: str) -> tuple[list[Cell], StudyFolder]:
@@ -199,10 +200,10 @@ def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> No
     for mine, theirs in zip(cells[:2], first[:2], strict=True):
         assert mine.folder.weights.read_bytes() == theirs.folder.weights.read_bytes()
         assert not mine.folder.metrics.exists()
-        results = [json.loads(cell.folder.result.read_text()) for cell in (mine, theirs)]
-        for result in results:
-            del result["seconds"]
-        assert results[0] == results[1]
+        took, gave = (json.loads(cell.folder.result.read_text()) for cell in (mine, theirs))
+        assert took["seconds"]["training"] < 1
+        assert took.pop("worst_case")["images"] == 12
+        assert took | {"seconds": None} == gave | {"seconds": None}
     third, folder = planned("third", "third")
     shutil.rmtree(tmp_path / "first")
     assert reuse_equal_runs(third, folder, here) == 2  # seed 1, trained by the second

@@ -1,0 +1,53 @@
+"""The time of the whole ledger, kept while its commands run, over attempts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from experiments.claims.time_taken import TimeTaken
+
+
+def test_the_time_of_the_whole_ledger_is_kept_over_attempts(tmp_path: Path) -> None:
+    def attempt(command: str, seconds: float, code: int = 0) -> int:
+        call = f"import time; time.sleep({seconds}); raise SystemExit({code})"
+        return TimeTaken(tmp_path, 0.05).by(command, subprocess.Popen([sys.executable, "-c", call]))
+
+    assert attempt("first", 0.3, code=1) == 1
+    assert not TimeTaken(tmp_path).from_nothing(["first"])
+    assert attempt("first", 0.2) == 0
+    kept = TimeTaken(tmp_path).record()["commands"]["first"]
+    assert kept >= 0.5  # both attempts
+    assert attempt("first", 0.2) == 0
+    assert TimeTaken(tmp_path).record()["commands"]["first"] == kept  # it was done
+    assert TimeTaken(tmp_path).from_nothing(["first"])
+    assert not TimeTaken(tmp_path).from_nothing(["first", "second"])
+
+
+def test_a_ledger_that_began_with_runs_is_not_timed_from_nothing(tmp_path: Path) -> None:
+    (tmp_path / "zoom").mkdir()
+    (tmp_path / "zoom" / "study.json").write_text("{}")
+    TimeTaken(tmp_path).by("first", subprocess.Popen([sys.executable, "-c", ""]))
+    assert not TimeTaken(tmp_path).from_nothing(["first"])
+
+
+def test_a_command_that_is_killed_has_kept_its_time(tmp_path: Path) -> None:
+    code = f"""
+import subprocess, sys
+from pathlib import Path
+from experiments.claims.time_taken import TimeTaken
+wait = [sys.executable, "-c", "import time; time.sleep(60)"]
+TimeTaken(Path({str(tmp_path)!r}), 0.05).by("first", subprocess.Popen(wait))
+"""
+    killed = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    while killed.poll() is None and TimeTaken(tmp_path).record()["seconds"] < 1:
+        time.sleep(0.1)
+    assert killed.poll() is None
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert TimeTaken(tmp_path).record()["seconds"] >= 1
+    assert not TimeTaken(tmp_path).from_nothing(["first"])

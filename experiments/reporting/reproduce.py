@@ -44,7 +44,7 @@ MADE_BY = {
     "alignment": Made(f"{_BENCH}alignment"),
     "audit": Made("wavevit audit MODEL --against MODELS (audit.md names them)", "6"),
     "axes": Made(f"{_BENCH}axes AXIS"),
-    "claims/run.json": Made("python -m experiments.claims --run"),
+    "claims": Made("python -m experiments.claims --run"),
     "comparison": Made("by hand; python -m experiments.reporting.comparison writes the page"),
     "latency": Made(f"{_BENCH}backbones --out experiments/records/latency", "7"),
     "latency/cuda.json": Made(

@@ -44,6 +44,7 @@ def reuse_equal_runs(
         if donor is not None:
             with cell.folder.locked():
                 cell.folder.take_weights(donor)
+                write_json(cell.folder.environment, dict(environment))  # the donor's is the same
                 if donor.result.exists():
                     result = json.loads(donor.result.read_text())
                     nothing = dict.fromkeys(result["seconds"], 0.0)  # that it took here

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from experiments.summary import DECIDING, METRICS, StudySummary
 from wavevit.auditing.style import line_styles
@@ -32,6 +33,20 @@ _CONSISTENCIES = {
 
 def _shift_label(shift: float) -> str:
     return "½" if shift == 0.5 else f"{shift:g}"
+
+
+def _wide(costs: Collection[float]) -> bool:
+    """Whether a linear axis would show most of these costs as one."""
+    return max(costs) > 8 * min(costs)
+
+
+def _logarithmic(axis: Axes, wide: bool) -> None:
+    """A logarithmic axis of costs; `wide` ones have fewer labels, which would run together."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
+    if wide:
+        axis.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
 
 
 def sensitivity_curves(summary: StudySummary, names: Sequence[str]) -> Figure:
@@ -121,9 +136,7 @@ def consistency_against_time(summary: StudySummary) -> Figure:
         )
     base = summary.metrics[summary.baseline]["crop"].mean
     axis.axhline(base, color="#5b6775", linewidth=1, linestyle=":")
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter("{x:g}")
+    _logarithmic(axis, wide=_wide(summary.latency.values()))
     axis.margins(x=0.08, y=0.1)
     axis.set_xlabel(f"time of a forward pass, {summary.baseline} = 1")
     axis.set_ylabel("S-Cons (crop), % of pairs with the same top-1")
@@ -154,6 +167,8 @@ def accuracy_against_cost(summary: StudySummary) -> Figure:
             linestyle="none",
             label=f"{name} ({macs / 1e6:.1f} MMAC)",
         )
+    if _wide([costs[name] for name in summary.trained]):
+        _logarithmic(axis, wide=True)
     axis.margins(x=0.12, y=0.2)
     unit = f"time of a forward pass, {summary.baseline} = 1" if summary.latency else "MMAC"
     axis.set_xlabel(unit)

@@ -9,10 +9,10 @@ the plain one's weights as well.
 Command: ``python -m experiments.run phase_average --jobs 2 && python -m experiments.report
 phase_average``. On a CPU one run with the average takes an hour of two cores (a training step runs
 the model 4,096 times: seven seconds, 7 GB; 0.3 to 0.6 on an H100 that other runs share), of which
-measuring takes twenty core minutes. Record: ``experiments/records/phase_average/``; all runs of
+measuring takes half an hour of a core. Record: ``experiments/records/phase_average/``; all runs of
 seeds 0 and 1 were trained on an H100, all of seed 2 on a CPU, as was all measured that is put on
-after training. Nothing in it was selected on any data; the peak learning rate is the one that
-`patch_vs_wavelet` chose for the plain ViT.
+after training, the worst case of all, and the time. Nothing in it was selected on any data; the
+peak learning rate is the one that `patch_vs_wavelet` chose for the plain ViT.
 """
 
 from __future__ import annotations

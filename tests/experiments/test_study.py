@@ -196,6 +196,8 @@ def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> No
     assert reuse_equal_runs(*planned("later", "second"), here | {"code": "changed"}) == 0
     cells, folder = planned("later", "second")
     assert reuse_equal_runs(cells, folder, here) == 2  # seed 0 of what is trained
+    assert cells[0].folder.result.exists()
+    assert json.loads(cells[0].folder.environment.read_text()) == here
     assert run_cells(cells, cpu, jobs=1, threads=1) == []
     for mine, theirs in zip(cells[:2], first[:2], strict=True):
         assert mine.folder.weights.read_bytes() == theirs.folder.weights.read_bytes()

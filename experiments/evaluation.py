@@ -160,7 +160,7 @@ def evaluate(
             "iterations": lipschitz.iterations,
         },
         "cost": asdict(cost(model, crops[:1])),
-        **further(model, data, device, measures),
+        **_named(measures, model, batch, data),
     }
 
 
@@ -168,5 +168,10 @@ def further(
     model: Backbone, data: DataConfig, device: torch.device, measures: Sequence[str]
 ) -> dict[str, Any]:
     """The measures of these names alone, as `evaluate` has them beside the standard."""
-    _, batch = held_out(data, device)
+    return _named(measures, model, held_out(data, device)[1], data)
+
+
+def _named(
+    measures: Sequence[str], model: Backbone, batch: SceneBatch, data: DataConfig
+) -> dict[str, Any]:
     return {name: MEASURES[name](model, batch, data) for name in measures}

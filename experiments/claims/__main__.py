@@ -7,6 +7,7 @@ Without ``--run`` it prints each claim's verdict and command. With it, it runs e
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -33,7 +34,7 @@ class Options:
     """Show the claims ledger, or make everything that it rests on anew."""
 
     run: bool = False
-    """Run what the records come from: about three hours on two cores. Kill it whenever you like:
+    """Run what the records come from: about three hours on two cores. Stop it whenever you like:
     the same command goes on, and what it took from an empty folder of runs becomes a record."""
 
 
@@ -57,6 +58,10 @@ def commands(claims: Iterable[Claim]) -> list[str]:
     return list(dict.fromkeys([*studies, *others, "python -m experiments.report"]))
 
 
+def _stop(number: int, frame: object) -> None:
+    raise SystemExit("Stopped. The same command goes on.")
+
+
 def _run() -> None:
     """Every command in turn; stops at the first that fails."""
     todo, taken = commands(CLAIMS), TimeTaken(RUNS)
@@ -65,11 +70,7 @@ def _run() -> None:
         python, *arguments = shlex.split(command)
         assert python == "python"
         process = subprocess.Popen([sys.executable, *arguments])
-        try:
-            code = taken.by(command, process)
-        except KeyboardInterrupt:
-            process.wait()
-            raise SystemExit("Stopped. The same command goes on.") from None
+        code = taken.by(command, process)
         if code:
             raise SystemExit(f"{command} ended with {code}; the same command goes on.")
     if taken.from_nothing(todo):
@@ -81,6 +82,8 @@ def main() -> None:
     """The command line."""
     options = tyro.cli(Options, prog="python -m experiments.claims", description=Options.__doc__)
     if options.run:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stop)
         _run()
         return
     for claim in CLAIMS:

@@ -42,16 +42,22 @@ class TimeTaken:
     def by(self, command: str, process: subprocess.Popen[Any]) -> int:
         """Waits for the process of a command; returns its exit code.
 
-        A command that has succeeded before, and now only finds that, is not counted again.
+        A command that has succeeded before, and now only finds that, is not counted again. Whoever
+        stops waiting stops the process: what it did unwatched would not be counted.
         """
         start, before = time.monotonic(), self._seconds.get(command, 0.0)
         code: int | None = None
-        while code is None:
-            with suppress(subprocess.TimeoutExpired):
-                code = process.wait(self.every)
-            if command not in self._done:
-                self._seconds[command] = round(before + time.monotonic() - start, 1)
-                self._write()
+        try:
+            while code is None:
+                with suppress(subprocess.TimeoutExpired):
+                    code = process.wait(self.every)
+                if command not in self._done:
+                    self._seconds[command] = round(before + time.monotonic() - start, 1)
+                    self._write()
+        finally:
+            if code is None:
+                process.terminate()
+                process.wait()
         if code == 0 and command not in self._done:
             self._done.append(command)
             self._write()

@@ -59,7 +59,7 @@ def evaluate_segmenter(
     Raises:
         ValueError: `measures` names any; there are no further ones.
     """
-    further(model, data, device, measures)
+    others = further(model, data, device, measures)
     scenes, batch = held_out_composites(data, device)
     crops, labels = scenes.center(batch.images), scenes.center(batch.labels)
     answers = answers_of(model, crops)
@@ -80,6 +80,7 @@ def evaluate_segmenter(
         "kept": kept,
         "test_composites": len(crops),
         "cost": asdict(cost(model, crops[:1])),
+        **others,
     }
 
 

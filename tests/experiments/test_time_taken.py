@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from experiments.claims.time_taken import TimeTaken
 
 
@@ -51,3 +53,28 @@ TimeTaken(Path({str(tmp_path)!r}), 0.05).by("first", subprocess.Popen(wait))
     killed.wait()
     assert TimeTaken(tmp_path).record()["seconds"] >= 1
     assert not TimeTaken(tmp_path).from_nothing(["first"])
+
+
+def test_who_stops_waiting_stops_the_command(tmp_path: Path) -> None:
+    """By a signal that the ledger's command line answers: nothing goes on uncounted."""
+    code = f"""
+import signal, subprocess, sys
+from pathlib import Path
+from experiments.claims.__main__ import _stop
+from experiments.claims.time_taken import TimeTaken
+signal.signal(signal.SIGTERM, _stop)
+process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(process.pid, flush=True)
+TimeTaken(Path({str(tmp_path)!r}), 0.05).by("first", process)
+"""
+    waits = [sys.executable, "-c", code]
+    with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        child = int(waiting.stdout.readline())
+        while waiting.poll() is None and not TimeTaken(tmp_path).path.exists():
+            time.sleep(0.05)
+        os.kill(child, 0)  # it is there
+        waiting.terminate()
+        assert waiting.wait() == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)

@@ -22,7 +22,7 @@ from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
 from experiments.claims.records import RECORDS
 from experiments.folder import write_bytes
-from experiments.reporting import comparison, reproduce
+from experiments.reporting import citations, comparison, reproduce
 from experiments.reporting.diagrams import write_diagrams
 from experiments.reporting.markdown import markdown_curves, markdown_table, replaced_between
 from experiments.summary import StudySummary
@@ -108,6 +108,7 @@ def generated() -> list[Generated]:
     found.append(_piece(RECORDS / "claims" / "headline.md", headline()))
     found += [_headline(ROOT / "README.md"), _headline(DOCS / "index.md")]
     found.append(Generated(reproduce.PAGE, reproduce.page_with))
+    found += [Generated(page, citations.page_with) for page in citations.PAGES]
     return found
 
 

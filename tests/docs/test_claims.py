@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -60,23 +61,13 @@ def test_a_number_in_prose_is_seen() -> None:
 
 @pytest.mark.parametrize("claim", RECORDED, ids=name_of)
 def test_another_record_makes_the_page_stale(
-    claim: Claim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    claim: Claim,
+    monkeypatch: pytest.MonkeyPatch,
+    other_records: Callable[[Iterable[str]], Path],
 ) -> None:
     """Negative control: what a page shows does follow from the record."""
-
-    def changed(value: object) -> object:
-        if isinstance(value, dict):
-            return {key: changed(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [changed(item) for item in value]
-        return value * 1.25 if isinstance(value, float) else value
-
-    for name in claim.records:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(changed(json.loads((RECORDS / name).read_text()))))
     page = page_of(claim).read_text()
-    monkeypatch.setattr("experiments.claims.records.RECORDS", tmp_path)
+    monkeypatch.setattr("experiments.claims.records.RECORDS", other_records(claim.records))
     assert claim_page(claim, page) != page
 
 

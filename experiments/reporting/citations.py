@@ -1,0 +1,254 @@
+"""Figures in the prose of the docs, each tied to the record that holds it.
+
+A page ends with a comment that lists its figures in their order on the page, under the record that
+each is from::
+
+    <!-- cited
+    crop_shift
+      +13.0 (+10.7 to +15.2) = dtcwt tokens − vit, S-Cons
+      61.4 = dtcwt tokens, worst of ±8 px
+    latency/cuda.json
+      1.11 = throughput > model=haar_vit_small & side=512 > times_reference
+    -->
+
+A study's figures are "A, measure", "A − B, measure" (paired differences) and "A ÷ B, measure" (of
+means); other records' stand behind keys, "key=value & key=value" picking from a list; " in %" at
+the end is a hundred times as much. `page_with` writes the figures anew, to as many decimals as they
+have, so a page is stale where a figure is. `uncited` finds figures that no line accounts for. What
+has no record is named as such: words that are no results (sizes, versions, targets) by ``<!--
+without a record: 0.5, 2.13 -->``, passages by ``<!-- begin: looks -->`` and ``<!-- begin: sourced
+-->``, to the matching end, where the reader must be told so as well: by "look" or "prototype", or
+by the source's year.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from experiments.claims.records import RECORDS
+from experiments.statistic import Statistic
+from experiments.summary import METRICS, StudySummary
+from wavevit.checks import fail
+
+__all__ = ["PAGES", "Citation", "citations", "page_with", "uncited", "unnamed_passages"]
+
+DOCS = Path(__file__).parents[2] / "docs"
+# Pages with a rule of their own: the ledger's have no figure outside generated parts at all
+# (tests/docs/test_claims.py), the comparison's are of other projects, each with its source, the
+# lab log's are of its dates, and the reproduction page is generated.
+OTHERWISE = ("claims.md", "comparison.md", "lab-log.md", "reproduce.md")
+PAGES = tuple(
+    page
+    for page in (DOCS.parent / "README.md", *sorted([*DOCS.glob("*.md"), *DOCS.glob("axes/*.md")]))
+    if page.name not in OTHERWISE
+)
+
+_LIST = re.compile(r"<!-- cited\n(.*?)-->", re.S)
+_DECLARED = re.compile(r"<!-- without a record: (.*?) -->", re.S)
+_PASSAGE = re.compile(r"<!-- begin: (looks|sourced) -->(.*?)<!-- end: \1 -->", re.S)
+# What is no prose: generated and marked passages, comments, code, addresses, formulas.
+_ASIDE = re.compile(
+    r"<!-- begin: ([^>]+?) -->.*?<!-- end: \1 -->"
+    r"|<!--.*?-->|^```.*?^```|`[^`]*`|\]\([^)]*\)|\$[^$]*\$",
+    re.S | re.M,
+)
+_NUMBER = re.compile(r"(?<![\w-])[+−]?\d[\d,]*(?:\.\d+)?")  # but for that of "top-1"
+# A result has decimals, a sign or a percent sign; an integer alone is a size or a count.
+_RESULT = re.compile(
+    r"(?<![\w.,/^-])(?:[+−±]?\d[\d,]*\.\d+|[+−]\d+(?!\.?\d)|\d+(?=\s?%))(?!\w|\.\d)"
+)
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A figure as the page writes it, the record that it is from, and where it stands there."""
+
+    text: str
+    record: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class _Figure:
+    value: float
+    std: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> _Figure:
+        found = Statistic.of(values)
+        return cls(found.mean, found.std if len(values) > 1 else None, found.interval())
+
+
+def citations(page: str) -> list[Citation]:
+    """The list of a page, in its order; empty without one.
+
+    Raises:
+        ValueError: a line that is neither a record nor "figure = where it stands".
+    """
+    found: list[Citation] = []
+    record = ""
+    for line in "\n".join(_LIST.findall(page)).splitlines():
+        if line and not line.startswith(" "):
+            record = line.strip()
+        elif line.strip():
+            text, equals, reference = line.strip().partition(" = ")
+            if not equals or not record:
+                fail("page", "lines 'figure = where it stands' below a record's name", repr(line))
+            found.append(Citation(text, record, reference))
+    return found
+
+
+def _masked(page: str) -> str:
+    """The page with everything but prose blanked, every letter in its place."""
+    return _ASIDE.sub(lambda aside: re.sub(r"[^\n]", "\0", aside[0]), page)
+
+
+def _places(page: str) -> Iterator[tuple[Citation, re.Match[str]]]:
+    """Every citation with its place in the prose, the next one behind the last."""
+    prose, cursor = _masked(page), 0
+    for citation in citations(page):
+        words = r"\s+".join(re.escape(word) for word in citation.text.split())
+        pattern = re.compile(rf"(?<![\w.,]){words}(?![\w]|[.,]\d)")
+        place = pattern.search(prose, cursor)
+        if place is None:
+            fail("page", f"{citation.text!r} in the prose, in the order of the list", "none left")
+        yield citation, place
+        cursor = place.end()
+
+
+def page_with(page: str) -> str:
+    """The page with its cited figures as the records have them, in the prose and in the list."""
+    prose, listed, end = [], [], 0
+    for citation, place in _places(page):
+        figure = _figure(citation)
+        prose += [page[end : place.start()], _written(place[0], figure)]
+        listed.append(replace(citation, text=_written(citation.text, figure)))
+        end = place.end()
+    return _LIST.sub(lambda _: _list(listed), "".join([*prose, page[end:]]))
+
+
+def _list(listed: Sequence[Citation]) -> str:
+    lines = []
+    for record, group in groupby(listed, lambda citation: citation.record):
+        lines += [record, *(f"  {one.text} = {one.reference}" for one in group)]
+    return "\n".join(["<!-- cited", *lines, "-->"])
+
+
+def uncited(page: str) -> list[str]:
+    """Results in the prose that no citation and no declared word accounts for."""
+    prose = list(_masked(page))
+    for _, place in _places(page):
+        prose[place.start() : place.end()] = "\0" * (place.end() - place.start())
+    text = "".join(prose)
+    for word in (word.strip() for words in _DECLARED.findall(page) for word in words.split(",")):
+        text = re.sub(rf"(?<![\w.,]){re.escape(word)}(?![\w]|[.,]\d)", "", text)
+    return _RESULT.findall(text)
+
+
+def unnamed_passages(page: str) -> list[str]:
+    """Passages without a record whose reader is not told so; their first lines."""
+    words = {"looks": r"\blooks?\b|prototype", "sourced": r"\b(19|20)\d\d\b|arxiv"}
+    return [
+        passage.strip().splitlines()[0]
+        for kind, passage in _PASSAGE.findall(page)
+        if not re.search(words[kind], passage, re.I)
+    ]
+
+
+def _written(text: str, figure: _Figure) -> str:
+    """The text with its numbers replaced: one is the value, two behind one another value and
+    deviation or an interval's ends, three value and interval."""
+    numbers = _NUMBER.findall(text)
+    values: list[float | None]
+    if len(numbers) == 1:
+        values = [figure.value]
+    elif len(numbers) == 2 and "±" in text:
+        values = [figure.value, figure.std]
+    elif len(numbers) == 2:
+        values = list(figure.interval or (None, None))
+    else:
+        values = [figure.value, *(figure.interval or (None, None))]
+    if len(values) != len(numbers) or None in values:
+        fail("page", "a figure, one with its deviation or one with its interval", repr(text))
+    left = iter(values)
+    return _NUMBER.sub(lambda old: _number(old[0], float(next(left) or 0)), text)
+
+
+def _number(old: str, value: float) -> str:
+    decimals = len(old.partition(".")[2])
+    sign = "+" if old[0] in "+−" else ""
+    new = f"{value:{sign}{',' if ',' in old else ''}.{decimals}f}"
+    return new.lstrip("+-") if float(new.replace(",", "")) == 0 else new.replace("-", "−")
+
+
+def _figure(citation: Citation) -> _Figure:
+    where, percent, _ = citation.reference.partition(" in %")
+    path = RECORDS / citation.record
+    study = path.suffix != ".json"
+    data = json.loads((path / "summary.json" if study else path).read_text())
+    citation = replace(citation, reference=where)
+    found = _in_study(StudySummary.from_dict(data), citation) if study else _in_json(data, citation)
+    return _Figure.of([100 * value for value in found]) if percent else _Figure.of(found)
+
+
+def _in_study(summary: StudySummary, citation: Citation) -> Sequence[float]:
+    """Values over seeds, or one; measures by the titles of the table's columns."""
+    subject, _, measure = citation.reference.rpartition(", ")
+    first, operator, second = (re.split(r" ([−÷]) ", subject, maxsplit=1) + ["", ""])[:3]
+    if not {first, second or first} <= set(summary.variants):
+        fail("page", f"variants of {citation.record}", repr(citation.reference))
+    own = _of(summary, first, measure, citation)
+    if not operator:
+        return own.values
+    base = _of(summary, second, measure, citation)
+    if operator == "÷":
+        return [own.mean / base.mean]
+    at, pairs = (
+        dict(zip(summary.seeds[name], found.values, strict=True))
+        for name, found in ((first, own), (second, base))
+    )
+    return [at[seed] - pairs[seed] for seed in at if seed in pairs]
+
+
+def _of(summary: StudySummary, variant: str, measure: str, citation: Citation) -> Statistic:
+    shift = re.fullmatch(r"R\((\S+) px\) (roll|crop|subpixel)", measure)
+    if shift is not None:
+        pixels = 0.5 if shift[1] == "½" else int(shift[1])
+        kind = "circular" if shift[2] == "roll" else shift[2]
+        return summary.sensitivity[variant][kind][pixels]
+    if measure == "time":
+        return Statistic.of([summary.latency[variant]])
+    if measure == "MMAC":
+        return Statistic.of([value / 1e6 for value in summary.metrics[variant]["macs"].values])
+    titles = {column.title: name for name, column in METRICS.items()}
+    titles["condition number"] = "lipschitz"
+    if measure not in titles:
+        fail("page", f"a measure of {list(titles)}", repr(citation.reference))
+    return summary.metrics[variant][titles[measure]]
+
+
+def _in_json(data: Any, citation: Citation) -> Sequence[float]:
+    """The one number there."""
+    for step in citation.reference.split(" > "):
+        wanted = dict(pair.split("=") for pair in step.split(" & ")) if "=" in step else None
+        if wanted and isinstance(data, list):
+            found = [
+                item
+                for item in data
+                if all(str(item.get(key)) == value for key, value in wanted.items())
+            ]
+            if len(found) != 1:
+                fail("page", f"one entry {step!r} in {citation.record}", len(found))
+            data = found[0]
+        elif isinstance(data, dict) and step in data:
+            data = data[step]
+        else:
+            fail("page", f"{step!r} in {citation.record}", repr(citation.reference))
+    return [float(data)]

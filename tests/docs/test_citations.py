@@ -1,0 +1,105 @@
+"""No page of the docs has a figure in its prose that no record holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from experiments.reporting.citations import (
+    PAGES,
+    citations,
+    page_with,
+    uncited,
+    unnamed_passages,
+)
+
+CITING = [page for page in PAGES if citations(page.read_text())]
+A = "vit, R(1 px) crop"
+
+
+def page_of(prose: str, *lines: str) -> str:
+    return "\n".join([prose, "", "<!-- cited", "crop_shift", *(f"  {x}" for x in lines), "-->", ""])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_figure_in_prose_is_accounted_for(page: Path) -> None:
+    """That they are the records' figures is `test_no_page_is_stale`."""
+    text = page.read_text()
+    assert uncited(text) == []
+    assert unnamed_passages(text) == []
+
+
+@pytest.mark.parametrize("page", CITING, ids=lambda page: page.name)
+def test_other_records_make_the_page_stale(
+    page: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    other_records: Callable[[Iterable[str]], Path],
+) -> None:
+    """Negative control: what the prose says does follow from the records."""
+    text = page.read_text()
+    assert page_with(text) == text
+    names = {one.record for one in citations(text)}
+    folder = other_records(n if n.endswith(".json") else f"{n}/summary.json" for n in names)
+    monkeypatch.setattr("experiments.reporting.citations.RECORDS", folder)
+    assert page_with(text) != text
+
+
+def test_a_figure_that_nothing_accounts_for_is_seen() -> None:
+    prose = "At 64 px the `3.5` of 18 gain\n+7.2 points (−1.0 to +3), 12 % and 0.147; torch 2.13."
+    assert uncited(prose) == ["+7.2", "−1.0", "+3", "12", "0.147", "2.13"]
+    assert uncited(f"{prose}\n<!-- without a record: 2.13, 12 -->") == [
+        *("+7.2", "−1.0", "+3", "0.147")
+    ]
+    assert "0.147" not in uncited(page_of(prose, f"0.147 = {A}"))
+
+
+def test_a_passage_without_a_record_says_so_to_the_reader() -> None:
+    passage = "<!-- begin: looks -->It took 1.4 ms{}.<!-- end: looks -->"
+    assert uncited(passage) == []
+    assert unnamed_passages(passage.format("")) == ["It took 1.4 ms."]
+    assert unnamed_passages(passage.format(" in a single look")) == []
+
+
+def test_figures_are_written_from_the_record() -> None:
+    """Signs, decimals, percent, ratios, an interval across a line's end, the same number twice."""
+    lines = (
+        f"0.9 = {A}",
+        "9 = vit, R(1 px) crop in %",
+        "9 points (9 to 9) = dtcwt tokens − vit, S-Cons",
+        "−9.0 ± 9.0 = vit, top-1",
+        "9.00 = dtcwt tokens ÷ vit, MMAC",
+        "−9 = vit − dtcwt tokens, S-Cons",
+    )
+    prose = "R 0.9 or 9 %; +9\npoints (9 to 9); −9.0 ± 9.0 and 9.00 of MACs, −9."
+    assert page_with(page_of(prose.replace("+9", "9"), *lines)) == page_of(
+        "R 0.1 or 15 %; 13\npoints (11 to 15); +65.3 ± 2.9 and 1.01 of MACs, −13.",
+        f"0.1 = {A}",
+        "15 = vit, R(1 px) crop in %",
+        "13 points (11 to 15) = dtcwt tokens − vit, S-Cons",
+        "+65.3 ± 2.9 = vit, top-1",
+        "1.01 = dtcwt tokens ÷ vit, MMAC",
+        "−13 = vit − dtcwt tokens, S-Cons",
+    )
+
+
+@pytest.mark.parametrize(
+    ("prose", "line", "message"),
+    [
+        ("It is 0.147.", f"0.148 = {A}", "0.148"),
+        ("It is 0.1478.", f"0.147 = {A}", "0.147"),
+        ("It is 0.147.", "0.147 = vat, R(1 px) crop", "variants of crop_shift"),
+        ("It is 0.147.", "0.147 = vit, R(1 px) rolls", "a measure of"),
+        ("It is 0.147.", f"0.147: {A}", "figure = where it stands"),
+        ("It is 0.147 (0.1 to 0.2, 5).", f"0.147 (0.1 to 0.2, 5) = {A}", "its interval"),
+    ],
+)
+def test_a_citation_that_leads_nowhere(prose: str, line: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        page_with(page_of(prose, line))
+
+
+def test_figures_are_cited_in_the_order_of_the_page() -> None:
+    with pytest.raises(ValueError, match="in the order of the list"):
+        page_with(page_of("First 0.147, then 65.3.", "65.3 = vit, top-1", f"0.147 = {A}"))

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Effect, Finding, judge
-from experiments.claims.measured import between, values_table
+from experiments.claims.measured import between, by_seed, values_table
 from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
@@ -24,19 +24,8 @@ _SHOWN = tuple(
 
 
 def _effect(models: Mapping[str, Any], pair: tuple[str, str], key: str, wanted: str) -> Effect:
-    """Seed by seed."""
     title, unit = _MEASURES[key]
-    own, other = (models[name][key] for name in pair)
-    difference = Statistic.of([a - b for a, b in zip(own, other, strict=True)])
-    return Effect(
-        variant=pair[0],
-        baseline=pair[1],
-        metric=title,
-        unit=unit,
-        digits=1,
-        difference=difference,
-        wanted=wanted,
-    )
+    return by_seed(*pair, models, key, title, unit, wanted)
 
 
 def _find(records: Mapping[str, Any]) -> Finding:

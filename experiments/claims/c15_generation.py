@@ -2,9 +2,87 @@
 
 from __future__ import annotations
 
-from experiments.claims.claim import Claim, unmeasured
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from experiments.claims.claim import Claim, Finding, Verdict
+from experiments.claims.measured import by_seed
+from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
+
+_RECORD, _STUDY = "decoding/measurement.json", "tokenizers/summary.json"
+_MISSING = "the heads (`wavevit/tasks`)"
+_PLACES = {"first": "first tokens", "last": "last tokens"}
+_HOW = ("untrained", "trained")
+
+
+def _names(models: Mapping[str, Any]) -> list[str]:
+    """The tokenizers, once each."""
+    return list(dict.fromkeys(name.rpartition(", ")[0] for name in models))
+
+
+def _find(records: Mapping[str, Any]) -> Finding:
+    record, study = records[_RECORD], records[_STUDY]
+    models = record["models"]
+    names = _names(models)
+    head = [
+        "tokens",
+        "top-1, %",
+        *(f"{title}, {how}" for title in _PLACES.values() for how in _HOW),
+    ]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for name in names:
+        cells = [f"`{name}`", study.metrics[name]["top1"].text(1)]
+        cells += [
+            Statistic.of(models[f"{name}, {how}"][place]).text(1)
+            for place in _PLACES
+            for how in _HOW
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    crops = record["crops"]
+    body = "\n\n".join(
+        (
+            "No head that generates is measured. What can be said without one is how much of its "
+            "picture a token holds: error of the pixels of a patch, read from its token by ridge "
+            "regression, in % of what a constant leaves; mean ± standard deviation over "
+            f"{len(record['seeds'])} seeds, fitted on {crops['fitted']} crops of training halves, "
+            f"judged on {crops['judged']} of test halves. Top-1 is that of study `tokenizers`.",
+            "\n".join(lines),
+        )
+    )
+    pairs = [
+        *((name, "vit, trained", place) for place in _PLACES for name in names[1:]),
+        *((name, f"{name}, untrained", "last") for name in names),
+    ]
+    shown = [
+        by_seed(f"{name}, trained", base, models, place, f"error, {_PLACES[place]}", "points")
+        for name, base, place in pairs
+    ]
+    return Finding(Verdict("not measured", _MISSING), tuple(shown), body)
+
+
+def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
+    """What recognises against what can be read back."""
+    models, study = records[_RECORD]["models"], records[_STUDY]
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
+    for axis, (place, title) in zip(axes, _PLACES.items(), strict=True):
+        for name in _names(models):
+            error = Statistic.of(models[f"{name}, trained"][place])
+            top1 = study.metrics[name]["top1"]
+            axis.errorbar(
+                error.mean, top1.mean, xerr=error.std, yerr=top1.std, fmt="o", capsize=3, label=name
+            )
+        axis.set_xlabel(f"error of pixels from {title}, trained, %")
+        axis.set_xlim(left=0)
+    axes[0].set_ylabel("top-1, %")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+    return figure
+
 
 CLAIM = Claim(
     id="C15",
@@ -17,15 +95,18 @@ CLAIM = Claim(
         "no higher than the plain ViT's, and its features keep their probe accuracy."
     ),
     test=(
-        "Masked, autoregressive and diffusion heads on the backbones of study `backbones`: held- "
-        "out loss, and a linear probe before and after."
+        "Masked, autoregressive and diffusion heads on the backbones of study `backbones`: "
+        "held-out loss, and a linear probe before and after. Until there are heads, measurement "
+        "`decoding`: pixels read from tokens in a linear way, which decides nothing."
     ),
     rule=(
         "Holds if no head's loss is above the plain ViT's; holds only if it is one of the heads "
         "for which it is not."
     ),
-    records=(),
-    command="python -m experiments.run backbones",
-    find=unmeasured,
-    missing="the heads (`wavevit/tasks`)",
+    records=(_RECORD, _STUDY),
+    command="python -m experiments.measurements decoding",
+    find=_find,
+    draw=_draw,
+    alt="Top-1 of six ViTs against the error of pixels read from their tokens",
+    missing=_MISSING,
 )

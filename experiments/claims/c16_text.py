@@ -2,9 +2,54 @@
 
 from __future__ import annotations
 
-from experiments.claims.claim import Claim, unmeasured
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.claims.claim import Claim, Finding, Verdict
+from experiments.claims.measured import by_seed
+from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
+
+_RECORD = "retrieval/measurement.json"
+_MISSING = (
+    "captioned photographs and a contrastive head; the bundled photographs have names and no "
+    "captions"
+)
+_KEYS = {"photograph": "same photograph", "kind": "same kind"}
+
+
+def _find(records: Mapping[str, Any]) -> Finding:
+    record = records[_RECORD]
+    models, chance = record["models"], record["chance"]
+    lines = [
+        f"| model | {' | '.join(f'{title}, %' for title in _KEYS.values())} |",
+        "|---|---|---|",
+    ]
+    for name, own in models.items():
+        cells = [Statistic.of(own[key]).text(1) for key in _KEYS]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    lines.append(f"| drawn answers | {' | '.join(f'{chance[key]:.1f}' for key in _KEYS)} |")
+    crops = record["crops"]
+    kinds = "; ".join(f"{name}: {', '.join(of)}" for name, of in record["kinds"].items())
+    body = "\n\n".join(
+        (
+            "No text tower is measured. What it would have to pass is: the nearest of "
+            f"{crops['gallery']} crops of training halves to each of {crops['asking']} crops of "
+            "test halves (cosine of centred embeddings) is of the same photograph; and, that "
+            f"photograph left out, of one of the same kind ({kinds}). Mean ± standard deviation "
+            f"over {len(record['seeds'])} seeds:",
+            "\n".join(lines),
+        )
+    )
+    names = list(dict.fromkeys(name.rpartition(", ")[0] for name in models))
+    shown = [
+        by_seed(f"{name}, trained", f"{name}, untrained", models, key, title, "points")
+        for key, title in _KEYS.items()
+        for name in names
+    ]
+    return Finding(Verdict("not measured", _MISSING), tuple(shown), body)
+
 
 CLAIM = Claim(
     id="C16",
@@ -15,17 +60,16 @@ CLAIM = Claim(
     ),
     test=(
         "Retrieval of photographs by captions and by each other, contrastive against supervised "
-        "training at equal steps."
+        "training at equal steps. Until there are captions, measurement `retrieval`: the "
+        "supervised side beside models as initialised, which decides nothing."
     ),
     rule=(
         "Holds if retrieval between photographs of one subject is better with the text tower, by "
         "seed."
     ),
-    records=(),
-    command="python -m experiments.run backbones",
-    find=unmeasured,
-    missing=(
-        "captioned photographs and a contrastive head; the bundled photographs have names and no "
-        "captions"
-    ),
+    records=(_RECORD,),
+    command="python -m experiments.measurements retrieval",
+    find=_find,
+    alt="What supervised training adds to retrieval by photograph and by kind, with intervals",
+    missing=_MISSING,
 )

@@ -20,7 +20,6 @@ __all__ = [
     "headline_effect",
     "judge",
     "outcomes",
-    "unmeasured",
 ]
 
 VERDICTS = ("holds", "holds only if", "fails", "no effect found", "not measured")
@@ -222,8 +221,3 @@ def headline_effect(effects: Sequence[Effect]) -> Effect | None:
             if outcome == wanted:
                 return effect
     return min(deciding or effects, key=lambda effect: effect.p_value, default=None)
-
-
-def unmeasured(records: Mapping[str, Any]) -> Finding:
-    """Of a claim that has no record: its verdict says what is missing, and no rule is asked."""
-    fail("records", "none: nothing of this claim is measured", sorted(records))

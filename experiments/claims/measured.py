@@ -1,4 +1,4 @@
-"""Effects and tables out of a measurement's record, paired by photograph."""
+"""Effects and tables out of a measurement's record, paired by photograph or by seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from experiments.claims.claim import Effect
 from experiments.statistic import Statistic
 
-__all__ = ["above", "between", "text_of", "values_table"]
+__all__ = ["above", "between", "by_seed", "text_of", "values_table"]
 
 
 def between(
@@ -49,6 +49,28 @@ def above(
     name = f"{limit:g} {unit}".strip()
     limits = [limit] * len(values)
     return between(variant, values, name, limits, metric, unit=unit, digits=digits, wanted=wanted)
+
+
+def by_seed(
+    variant: str,
+    baseline: str,
+    models: Mapping[str, Mapping[str, Sequence[float]]],
+    key: str,
+    metric: str,
+    unit: str,
+    wanted: str = "",
+) -> Effect:
+    """Variant minus baseline, seed by seed, out of lists by model and key."""
+    own, other = models[variant][key], models[baseline][key]
+    return Effect(
+        variant=variant,
+        baseline=baseline,
+        metric=metric,
+        unit=unit,
+        digits=1,
+        difference=Statistic.of([a - b for a, b in zip(own, other, strict=True)]),
+        wanted=wanted,
+    )
 
 
 def text_of(values: Sequence[float], digits: int) -> str:

@@ -147,7 +147,7 @@ def claim_page(claim: Claim, page: str) -> str:
 def _headline(finding: Finding) -> tuple[str, str]:
     """Effect and pairs of the ledger's row."""
     effect = headline_effect(finding.effects)
-    if effect is None:
+    if effect is None or finding.verdict.word == "not measured":
         return "–", "–"
     p = effect.difference.p_value()
     test = "" if p is None else f", p {'' if p < 0.001 else '= '}{_p(p)}"

@@ -16,8 +16,10 @@ from experiments.measurements import (
     attention,
     continuity,
     convolutions,
+    decoding,
     noise,
     permutation,
+    retrieval,
     turnover,
     vocabulary,
 )
@@ -27,8 +29,10 @@ MEASUREMENTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "attention": attention.measure,
     "continuity": continuity.measure,
     "convolutions": convolutions.measure,
+    "decoding": decoding.measure,
     "noise": noise.measure,
     "permutation": permutation.measure,
+    "retrieval": retrieval.measure,
     "turnover": turnover.measure,
     "vocabulary": vocabulary.measure,
 }
@@ -45,8 +49,8 @@ class Options:
         tyro.conf.arg(help=f"out of: {', '.join(MEASUREMENTS)}"),
     ] = ()
     """By default all."""
-    runs: Path = Path("runs") / "backbones"
-    """Folder of study backbones, whose trained models are measured."""
+    runs: Path = Path("runs")
+    """Where the folders of the studies are whose trained models are measured."""
     out: Path = _RECORDS
     """Folder of the records; each gets a subfolder by its name."""
 

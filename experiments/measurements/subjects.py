@@ -20,15 +20,17 @@ __all__ = ["SEEDS", "embed", "state", "trained", "untrained"]
 SEEDS = (0, 1, 2)
 
 
-def trained(runs: Path, variant: str, seed: int, **changes: Any) -> Backbone:
-    """A run of study `backbones`, its alignment or other weightless fields changed.
+def trained(
+    runs: Path, variant: str, seed: int, study: str = "backbones", **changes: Any
+) -> Backbone:
+    """A run of a study below the folder of runs, its alignment or other weightless fields changed.
 
     Raises:
         ValueError: no such run, or one that is not complete.
     """
-    run = StudyFolder(runs, "backbones").run(variant, seed)
+    run = StudyFolder(runs / study, study).run(variant, seed)
     if not run.weights.exists():
-        command = "python -m experiments.run backbones"
+        command = f"python -m experiments.run {study}"
         fail("runs", f"{variant!r}, seed {seed}, trained (made by: {command})", run.path)
     model = Backbone(dataclasses.replace(run.load_config().model, **changes)).eval()
     load_weights(run.weights, model)

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.measurements.ridge import ridge
 from experiments.measurements.samples import CROP, by_photograph
 from experiments.measurements.subjects import SEEDS, embed, trained, untrained
 from experiments.studies.backbones import BACKBONES
@@ -34,7 +35,6 @@ __all__ = ["SHARE", "SUBJECTS", "WIDTHS", "measure", "orthonormal_pyramid", "pro
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 WIDTHS = ("width 32", "width 128")  # of study capacity; its baseline is the same vit
 SHARE = 0.05  # of the coefficients, for the n-term error
-_RIDGE = 1e-3  # per sample, on features of variance 1
 _LEVELS = 3
 
 
@@ -54,12 +54,8 @@ def turned(split: str, crops: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def probe(fitted: Tensor, labels: Tensor, judged: Tensor, answers: Tensor) -> float:
     """Accuracy in percent of a ridge classifier on features (N, D), fitted on the first two."""
-    mean, std = fitted.mean(dim=0), fitted.std(dim=0).clamp_min(1e-12)
-    one = [F.pad(((x - mean) / std).double(), (0, 1), value=1.0) for x in (fitted, judged)]
-    wanted = F.one_hot(labels).double()
-    gram = one[0].T @ one[0] + _RIDGE * len(labels) * torch.eye(one[0].shape[1]).double()
-    weights = torch.linalg.solve(gram, one[0].T @ wanted)
-    return 100 * float(((one[1] @ weights).argmax(dim=1) == answers).double().mean())
+    scores = ridge(fitted, F.one_hot(labels).double(), judged)
+    return 100 * float((scores.argmax(dim=1) == answers).double().mean())
 
 
 def orthonormal_pyramid(images: Tensor, wavelet: str) -> Tensor:

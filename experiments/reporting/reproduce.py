@@ -64,10 +64,6 @@ MADE_BY = {
 }
 MINUTES = {
     "alias_free": "6, four side by side",
-    "backbones": "25",
-    "crop_shift": "45",
-    "patch_vs_wavelet": "11",
-    "tokenizers": "25",
     "tokenizers_large": "5, four side by side",
 }
 

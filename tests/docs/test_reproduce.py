@@ -11,7 +11,6 @@ import pytest
 
 from experiments.reporting.reproduce import (
     MADE_BY,
-    MINUTES,
     PAGE,
     RECORDS,
     command_of,
@@ -44,9 +43,7 @@ def test_the_ledgers_minutes_are_those_of_its_records() -> None:
     """Half a record's core minutes, a measurement's seconds, or what somebody noted."""
     assert minutes_of("zoom/summary.json", {"core_minutes": 50.0}) == 25
     assert minutes_of("noise/measurement.json", {"seconds": 90}) == 1.5
-    assert minutes_of("tokenizers/summary.json", {"core_minutes": 0.0}) == float(
-        MINUTES["tokenizers"]
-    )
+    assert minutes_of("latency/cpu.json", {}) == float(MADE_BY["latency"].minutes)
     assert minutes_of("continuity/measurement.json", {}) is None
 
 

@@ -11,8 +11,10 @@ from torch import Tensor
 from experiments.measurements.__main__ import MEASUREMENTS, Options, run
 from experiments.measurements.attention import uniform_distance
 from experiments.measurements.convolutions import CONVOLUTIONS, SmallCnn
+from experiments.measurements.decoding import decoding_error, patches_of
 from experiments.measurements.noise import same_spectrum
 from experiments.measurements.permutation import residual
+from experiments.measurements.retrieval import KINDS, chance, kind_of_classes, nearest, shares
 from experiments.measurements.samples import by_photograph, mean_over, photographs
 from experiments.measurements.subjects import trained
 from experiments.measurements.vocabulary import orthonormal_pyramid, probe, turned
@@ -84,6 +86,45 @@ def test_a_probe_reads_what_is_there_and_nothing_from_noise() -> None:
     assert probe(clear[:200], labels[:200], clear[200:], labels[200:]) == 100.0
     blind = probe(noise(400, 4)[:200], labels[:200], noise(400, 4)[200:], labels[200:])
     assert 10 < blind < 40  # chance is 25
+
+
+def test_pixels_are_read_from_tokens_that_hold_them() -> None:
+    """A rotated patch says all of it, half of its numbers half of its energy, noise nothing."""
+    images = noise(64, 1, 16, 16)
+    cells = patches_of(images, 4, 4)
+    assert torch.equal(cells[3, 5].reshape(4, 4), images[3, 0, 4:8, 4:8])
+    turn = torch.linalg.qr(noise(16, 16))[0]
+    maps = (cells @ turn).transpose(1, 2).unflatten(2, (4, 4))
+    halves = images.chunk(2)
+
+    def error(maps: Tensor) -> float:
+        fitted, judged = maps.chunk(2)
+        return decoding_error((fitted, halves[0]), (judged, halves[1]))
+
+    assert error(maps) < 1
+    assert error(maps[:, :8]) == pytest.approx(100 * 0.5**0.5, abs=4)
+    assert error(noise(65, 16, 4, 4)[1:]) == pytest.approx(100, abs=4)
+
+
+def test_the_nearest_is_of_the_photograph_or_of_its_kin() -> None:
+    """Three photographs, the first two kin, in embeddings that say so, with one stray crop."""
+    kinds = torch.tensor([0, 0, -1])
+    held = torch.tensor([0, 0, 1, 1, 2, 2])
+    gallery = torch.tensor([[4.0, 1], [4, 0], [3, 2], [3, 2], [-7, 0], [-7, -5]])
+    queries = torch.tensor([[9.0, 2], [3, 2], [-8, -1], [-8, -2]])
+    asked = torch.tensor([0, 1, 2, 0])
+    assert nearest(queries, gallery, torch.ones(4, 6, dtype=torch.bool)).tolist() == [0, 2, 4, 4]
+    found = shares(queries, asked, gallery, held, kinds)
+    assert found == {"photograph": 75.0, "kind": pytest.approx(200 / 3)}
+    drawn = chance(asked, held, kinds)
+    assert drawn == {"photograph": pytest.approx(100 / 3), "kind": pytest.approx(50)}
+
+
+def test_every_kind_is_of_photographs_that_there_are() -> None:
+    classes = Scenes("test", 64).classes
+    kinds = kind_of_classes(classes)
+    assert [int((kinds == i).sum()) for i in range(len(KINDS))] == [len(v) for v in KINDS.values()]
+    assert min(len(names) for names in KINDS.values()) >= 2
 
 
 def test_crops_turn_by_their_label() -> None:

@@ -1,0 +1,114 @@
+"""retrieval (C16): do features group photographs, and those of one subject, without any text?
+
+The supervised side of what a text tower is said to do better, on models of study `backbones`,
+trained to tell photographs apart and as initialised. Each crop of a test half asks for its nearest
+crop of a training half (cosine of centred embeddings): is it of the same photograph? And with that
+photograph left out: is it of one that shows the same kind of thing? Kinds were named by what the
+photographs show, before anything was measured; photographs without kin only fill the gallery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from experiments.measurements.samples import CROP
+from experiments.measurements.subjects import SEEDS, embed, trained, untrained
+from experiments.studies.backbones import BACKBONES
+from wavevit.data import SceneBatch, Scenes
+from wavevit.measure.evaluation import in_batches
+
+__all__ = ["KINDS", "SUBJECTS", "chance", "kind_of_classes", "measure", "nearest", "shares"]
+
+SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
+KINDS: dict[str, tuple[str, ...]] = {
+    "ground and walls": ("brick", "grass", "gravel"),
+    "machines": ("motorcycle", "rocket"),
+    "people": ("astronaut", "camera"),
+    "print": ("page", "text"),
+    "sky": ("hubble", "moon"),
+    "under a microscope": ("cell", "immunohistochemistry"),
+}
+
+
+def kind_of_classes(classes: Sequence[str], kinds: Mapping[str, Sequence[str]] = KINDS) -> Tensor:
+    """The number of each class's kind; -1 for one without kin."""
+    numbers = {name: i for i, names in enumerate(kinds.values()) for name in names}
+    return torch.tensor([numbers.get(name, -1) for name in classes])
+
+
+def nearest(queries: Tensor, gallery: Tensor, allowed: Tensor) -> Tensor:
+    """Index (N,) of the nearest allowed entry by the cosine of embeddings (·, D) around the
+    gallery's mean; `allowed` is (N, M)."""
+    mean = gallery.mean(dim=0)
+    own, others = (F.normalize((x - mean).double(), dim=1) for x in (queries, gallery))
+    return (own @ others.T).masked_fill(~allowed, -torch.inf).argmax(dim=1)
+
+
+def shares(
+    queries: Tensor, asked: Tensor, gallery: Tensor, held: Tensor, kinds: Tensor
+) -> dict[str, float]:
+    """Percent of queries whose nearest is of the same photograph, and, of those with kin, whose
+    nearest of another photograph is kin; `asked` and `held` are the photographs' numbers."""
+    same = asked[:, None] == held
+    first = held[nearest(queries, gallery, torch.ones_like(same))]
+    kin = kinds[asked] >= 0
+    other = held[nearest(queries[kin], gallery, ~same[kin])]
+    return {
+        "photograph": 100 * float((first == asked).double().mean()),
+        "kind": 100 * float((kinds[other] == kinds[asked[kin]]).double().mean()),
+    }
+
+
+def chance(asked: Tensor, held: Tensor, kinds: Tensor) -> dict[str, float]:
+    """The same of answers that are drawn."""
+    same = (asked[:, None] == held).double()
+    kin = kinds[asked] >= 0
+    related = (kinds[asked[kin], None] == kinds[held]).double() - same[kin]
+    return {
+        "photograph": 100 * float(same.mean()),
+        "kind": 100 * float((related.sum(dim=1) / (1 - same[kin]).sum(dim=1)).mean()),
+    }
+
+
+def _crops(split: str, crops: int, seed: int) -> tuple[Scenes, SceneBatch]:
+    scenes = Scenes(split, CROP)
+    count = crops * len(scenes.classes)
+    return scenes, scenes.sample(count, torch.Generator().manual_seed(seed))
+
+
+def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
+    """By model and seed, percent: nearest crop of the photograph, and of its kin."""
+    scenes, asked = _crops("test", crops, 45_000)
+    _, held = _crops("train", crops, 46_000)
+    kinds = kind_of_classes(scenes.classes)
+    configs = BACKBONES.configs()
+    found: dict[str, dict[str, list[float]]] = {}
+    for name in SUBJECTS:
+        makers = {
+            "trained": partial(trained, runs, name),
+            "untrained": partial(untrained, configs[name].model, changes={}),
+        }
+        for how, make in makers.items():
+            own: dict[str, list[float]] = {"photograph": [], "kind": []}
+            for seed in SEEDS:
+                features = partial(embed, make(seed))
+                sides = [in_batches(features, batch.images, 128) for batch in (asked, held)]
+                of = shares(sides[0], asked.labels, sides[1], held.labels, kinds)
+                for key, values in own.items():
+                    values.append(of[key])
+            found[f"{name}, {how}"] = own
+    return {
+        "photographs": list(scenes.classes),
+        "kinds": {name: list(names) for name, names in KINDS.items()},
+        "seeds": list(SEEDS),
+        "crops": {"asking": len(asked.labels), "gallery": len(held.labels)},
+        "chance": chance(asked.labels, held.labels, kinds),
+        "models": found,
+    }

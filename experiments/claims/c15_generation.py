@@ -29,11 +29,8 @@ def _find(records: Mapping[str, Any]) -> Finding:
     record, study = records[_RECORD], records[_STUDY]
     models = record["models"]
     names = _names(models)
-    head = [
-        "tokens",
-        "top-1, %",
-        *(f"{title}, {how}" for title in _PLACES.values() for how in _HOW),
-    ]
+    errors = [f"error, {title}, {how}" for title in _PLACES.values() for how in _HOW]
+    head = ["tokens", "top-1, %", *errors]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name in names:
         cells = [f"`{name}`", study.metrics[name]["top1"].text(1)]

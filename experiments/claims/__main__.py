@@ -53,7 +53,7 @@ def commands(claims: Iterable[Claim]) -> list[str]:
         for name in names:
             studies[f"python -m experiments.run {name}"] = None
             studies[f"python -m experiments.report {name} --record"] = None
-        if len(names) < len(claim.records):
+        if len(names) < len(claim.records):  # no study makes them all
             others[claim.command] = None
     return list(dict.fromkeys([*studies, *others, "python -m experiments.report"]))
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding, Verdict
-from experiments.claims.measured import by_seed
+from experiments.claims.measured import by_seed, subjects_of
 from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
@@ -20,15 +20,10 @@ _PLACES = {"first": "first tokens", "last": "last tokens"}
 _HOW = ("untrained", "trained")
 
 
-def _names(models: Mapping[str, Any]) -> list[str]:
-    """The tokenizers, once each."""
-    return list(dict.fromkeys(name.rpartition(", ")[0] for name in models))
-
-
 def _find(records: Mapping[str, Any]) -> Finding:
     record, study = records[_RECORD], records[_STUDY]
     models = record["models"]
-    names = _names(models)
+    names = subjects_of(models)
     errors = [f"error, {title}, {how}" for title in _PLACES.values() for how in _HOW]
     head = ["tokens", "top-1, %", *errors]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
@@ -67,7 +62,7 @@ def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
     models, study = records[_RECORD]["models"], records[_STUDY]
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
     for axis, (place, title) in zip(axes, _PLACES.items(), strict=True):
-        for name in _names(models):
+        for name in subjects_of(models):
             error = Statistic.of(models[f"{name}, trained"][place])
             top1 = study.metrics[name]["top1"]
             axis.errorbar(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.claims.claim import Claim, Finding, Verdict
-from experiments.claims.measured import by_seed
+from experiments.claims.measured import by_seed, subjects_of
 from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
@@ -42,11 +42,10 @@ def _find(records: Mapping[str, Any]) -> Finding:
             "\n".join(lines),
         )
     )
-    names = list(dict.fromkeys(name.rpartition(", ")[0] for name in models))
     shown = [
         by_seed(f"{name}, trained", f"{name}, untrained", models, key, title, "points")
         for key, title in _KEYS.items()
-        for name in names
+        for name in subjects_of(models)
     ]
     return Finding(Verdict("not measured", _MISSING), tuple(shown), body)
 

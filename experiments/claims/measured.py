@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from experiments.claims.claim import Effect
 from experiments.statistic import Statistic
 
-__all__ = ["above", "between", "by_seed", "text_of", "values_table"]
+__all__ = ["above", "between", "by_seed", "subjects_of", "text_of", "values_table"]
 
 
 def between(
@@ -71,6 +71,11 @@ def by_seed(
         difference=Statistic.of([a - b for a, b in zip(own, other, strict=True)]),
         wanted=wanted,
     )
+
+
+def subjects_of(models: Mapping[str, object]) -> list[str]:
+    """What "NAME, trained" and "NAME, untrained" are of, once each."""
+    return list(dict.fromkeys(name.rpartition(", ")[0] for name in models))
 
 
 def text_of(values: Sequence[float], digits: int) -> str:

@@ -13,14 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.measurements.ridge import ridge
-from experiments.measurements.samples import CROP
-from experiments.measurements.subjects import SEEDS, state, trained, untrained
+from experiments.measurements.samples import crops_of
+from experiments.measurements.subjects import SEEDS, both_ways, state
 from experiments.studies.tokenizers import TOKENIZERS
-from wavevit.data import Scenes
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone
 
@@ -32,9 +31,8 @@ PLACES = ("first", "last")  # tokens before positions and blocks, and behind the
 
 def patches_of(images: Tensor, rows: int, columns: int) -> Tensor:
     """The pixels (N, rows · columns, C · h · w) of each cell of a grid over images (N, C, H, W)."""
-    height, width = images.shape[2] // rows, images.shape[3] // columns
-    cells = images.unflatten(3, (columns, width)).unflatten(2, (rows, height))
-    return cells.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+    sides = images.shape[2] // rows, images.shape[3] // columns
+    return F.unfold(images, sides, stride=sides).transpose(1, 2)
 
 
 def decoding_error(fitted: tuple[Tensor, Tensor], judged: tuple[Tensor, Tensor]) -> float:
@@ -59,21 +57,11 @@ def _errors(model: Backbone, fitted: Tensor, judged: Tensor) -> dict[str, float]
 
 def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
     """By model and seed, percent: error of pixels from first and last tokens."""
-    sides = []
-    for split, seed in (("train", 43_000), ("test", 44_000)):
-        scenes = Scenes(split, CROP)
-        generator = torch.Generator().manual_seed(seed)
-        sides.append(scenes.sample(crops * len(scenes.classes), generator).images)
-    configs = TOKENIZERS.configs()
-    found: dict[str, dict[str, list[float]]] = {}
-    for name in SUBJECTS:
-        makers = {
-            "trained": partial(trained, runs, name, study="tokenizers"),
-            "untrained": partial(untrained, configs[name].model, changes={}),
-        }
-        for how, make in makers.items():
-            errors = [_errors(make(seed), *sides) for seed in SEEDS]
-            found[f"{name}, {how}"] = {place: [e[place] for e in errors] for place in PLACES}
+    sides = [crops_of("train", crops, 43_000)[1].images, crops_of("test", crops, 44_000)[1].images]
+    found = {}
+    for name, make in both_ways(runs, TOKENIZERS, SUBJECTS).items():
+        errors = [_errors(make(seed), *sides) for seed in SEEDS]
+        found[name] = {place: [e[place] for e in errors] for place in PLACES}
     return {
         "seeds": list(SEEDS),
         "crops": {"fitted": len(sides[0]), "judged": len(sides[1])},

@@ -18,10 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.measurements.samples import CROP
-from experiments.measurements.subjects import SEEDS, embed, trained, untrained
+from experiments.measurements.samples import crops_of
+from experiments.measurements.subjects import SEEDS, both_ways, embed
 from experiments.studies.backbones import BACKBONES
-from wavevit.data import SceneBatch, Scenes
 from wavevit.measure.evaluation import in_batches
 
 __all__ = ["KINDS", "SUBJECTS", "chance", "kind_of_classes", "measure", "nearest", "shares"]
@@ -77,33 +76,21 @@ def chance(asked: Tensor, held: Tensor, kinds: Tensor) -> dict[str, float]:
     }
 
 
-def _crops(split: str, crops: int, seed: int) -> tuple[Scenes, SceneBatch]:
-    scenes = Scenes(split, CROP)
-    count = crops * len(scenes.classes)
-    return scenes, scenes.sample(count, torch.Generator().manual_seed(seed))
-
-
 def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
     """By model and seed, percent: nearest crop of the photograph, and of its kin."""
-    scenes, asked = _crops("test", crops, 45_000)
-    _, held = _crops("train", crops, 46_000)
+    scenes, asked = crops_of("test", crops, 45_000)
+    _, held = crops_of("train", crops, 46_000)
     kinds = kind_of_classes(scenes.classes)
-    configs = BACKBONES.configs()
     found: dict[str, dict[str, list[float]]] = {}
-    for name in SUBJECTS:
-        makers = {
-            "trained": partial(trained, runs, name),
-            "untrained": partial(untrained, configs[name].model, changes={}),
-        }
-        for how, make in makers.items():
-            own: dict[str, list[float]] = {"photograph": [], "kind": []}
-            for seed in SEEDS:
-                features = partial(embed, make(seed))
-                sides = [in_batches(features, batch.images, 128) for batch in (asked, held)]
-                of = shares(sides[0], asked.labels, sides[1], held.labels, kinds)
-                for key, values in own.items():
-                    values.append(of[key])
-            found[f"{name}, {how}"] = own
+    for name, make in both_ways(runs, BACKBONES, SUBJECTS).items():
+        own: dict[str, list[float]] = {"photograph": [], "kind": []}
+        for seed in SEEDS:
+            features = partial(embed, make(seed))
+            sides = [in_batches(features, batch.images, 128) for batch in (asked, held)]
+            of = shares(sides[0], asked.labels, sides[1], held.labels, kinds)
+            for key, values in own.items():
+                values.append(of[key])
+        found[name] = own
     return {
         "photographs": list(scenes.classes),
         "kinds": {name: list(names) for name, names in KINDS.items()},

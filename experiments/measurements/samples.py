@@ -10,14 +10,19 @@ from torch import Tensor
 
 from wavevit.data import SceneBatch, Scenes
 
-__all__ = ["CROP", "MARGIN", "by_photograph", "mean_over", "photographs"]
+__all__ = ["CROP", "MARGIN", "by_photograph", "crops_of", "mean_over", "photographs"]
 
 CROP, MARGIN = 64, 16
 
 
 def photographs(crops: int, seed: int = 30_000) -> tuple[Scenes, SceneBatch]:
     """The same number of crops of each test half, in windows of `CROP` + 2 `MARGIN` pixels."""
-    scenes = Scenes("test", CROP, MARGIN)
+    return crops_of("test", crops, seed, MARGIN)
+
+
+def crops_of(split: str, crops: int, seed: int, margin: int = 0) -> tuple[Scenes, SceneBatch]:
+    """The same number of crops of each photograph's part in a split."""
+    scenes = Scenes(split, CROP, margin)
     count = crops * len(scenes.classes)
     return scenes, scenes.sample(count, torch.Generator().manual_seed(seed))
 

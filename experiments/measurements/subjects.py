@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import torch
 from torch import Tensor
 
 from experiments.checkpoint import load_weights
+from experiments.config import Study
 from experiments.folder import StudyFolder
 from wavevit.checks import fail
 from wavevit.models import Backbone, BackboneConfig
 
-__all__ = ["SEEDS", "embed", "state", "trained", "untrained"]
+__all__ = ["SEEDS", "both_ways", "embed", "state", "trained", "untrained"]
 
 SEEDS = (0, 1, 2)
 
@@ -41,6 +43,18 @@ def untrained(config: BackboneConfig, seed: int, changes: Mapping[str, Any]) -> 
     """As initialised, with fields changed."""
     torch.manual_seed(seed)
     return Backbone(dataclasses.replace(config, **changes)).eval()
+
+
+def both_ways(
+    runs: Path, study: Study, variants: Sequence[str]
+) -> dict[str, Callable[[int], Backbone]]:
+    """What makes "NAME, trained" and "NAME, untrained" of a study's variants from a seed."""
+    makers: dict[str, Callable[[int], Backbone]] = {}
+    configs = study.configs()
+    for name in variants:
+        makers[f"{name}, trained"] = partial(trained, runs, name, study=study.name)
+        makers[f"{name}, untrained"] = partial(untrained, configs[name].model, changes={})
+    return makers
 
 
 def embed(model: Backbone, x: Tensor) -> Tensor:

@@ -20,14 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.measurements.ridge import ridge
-from experiments.measurements.samples import CROP, by_photograph
-from experiments.measurements.subjects import SEEDS, embed, trained, untrained
+from experiments.measurements.samples import by_photograph, crops_of
+from experiments.measurements.subjects import SEEDS, both_ways, embed, untrained
 from experiments.studies.backbones import BACKBONES
 from experiments.studies.capacity import CAPACITY
-from wavevit.data import Scenes
 from wavevit.measure import effective_rank, n_term_error
 from wavevit.measure.evaluation import in_batches
-from wavevit.models import Backbone
 from wavevit.wavelets import dwt2
 
 __all__ = ["SHARE", "SUBJECTS", "WIDTHS", "measure", "orthonormal_pyramid", "probe", "turned"]
@@ -40,8 +38,7 @@ _LEVELS = 3
 
 def turned(split: str, crops: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Crops (N, 1, S, S) that were rotated, by how many quarter turns, and of which photograph."""
-    scenes = Scenes(split, CROP)
-    batch = scenes.sample(crops * len(scenes.classes), torch.Generator().manual_seed(seed))
+    _, batch = crops_of(split, crops, seed)
     turns = torch.randint(
         0, 4, (len(batch.images),), generator=torch.Generator().manual_seed(seed + 1)
     )
@@ -89,14 +86,8 @@ def measure(runs: Path, fit_crops: int = 20, test_crops: int = 20) -> dict[str, 
     """By model and seed: effective rank, features, accuracy of the probe; n-term errors."""
     fitted, turns, _ = turned("train", fit_crops, 40_000)
     judged, answers, _ = turned("test", test_crops, 41_000)
-    upright = Scenes("test", CROP)
-    count = test_crops * len(upright.classes)
-    batch = upright.sample(count, torch.Generator().manual_seed(42_000))
-    configs = BACKBONES.configs()
-    makers: dict[str, Callable[[int], Backbone]] = {}
-    for name in SUBJECTS:
-        makers[f"{name}, trained"] = partial(trained, runs, name)
-        makers[f"{name}, untrained"] = partial(untrained, configs[name].model, changes={})
+    upright, batch = crops_of("test", test_crops, 42_000)
+    makers = both_ways(runs, BACKBONES, SUBJECTS)
     for name in WIDTHS:
         model = CAPACITY.configs()[name].model
         makers[f"{name}, untrained"] = partial(untrained, model, changes={})

@@ -23,7 +23,6 @@ by the source's year.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,12 +30,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from experiments.claims.records import RECORDS
+from experiments.claims.records import load_record
 from experiments.statistic import Statistic
 from experiments.summary import METRICS, StudySummary
 from wavevit.checks import fail
 
-__all__ = ["PAGES", "Citation", "citations", "page_with", "uncited", "unnamed_passages"]
+__all__ = [
+    "PAGES",
+    "Citation",
+    "citations",
+    "page_with",
+    "prose_of",
+    "uncited",
+    "unnamed_passages",
+]
 
 DOCS = Path(__file__).parents[2] / "docs"
 # Pages with a rule of their own: the ledger's have no figure outside generated parts at all
@@ -59,9 +66,10 @@ _ASIDE = re.compile(
     re.S | re.M,
 )
 _NUMBER = re.compile(r"(?<![\w-])[+−]?\d[\d,]*(?:\.\d+)?")  # but for that of "top-1"
-# A result has decimals, a sign or a percent sign; an integer alone is a size or a count.
+# A result has decimals, a sign or the unit of one; an integer without is a size or a count.
+_UNIT = r"\s?%|\s+(?:[µnm]?s|minutes|points|times|images/s|[MG]MAC|GB/s|GiB)\b"
 _RESULT = re.compile(
-    r"(?<![\w.,/^-])(?:[+−±]?\d[\d,]*\.\d+|[+−]\d+(?!\.?\d)|\d+(?=\s?%))(?!\w|\.\d)"
+    rf"(?<![\w.,/^-])(?:[+−±]?\d[\d,]*\.\d+|[+−]\d+(?!\.?\d)|\d[\d,]*(?={_UNIT}))(?!\w|\.\d)"
 )
 
 
@@ -72,18 +80,6 @@ class Citation:
     text: str
     record: str
     reference: str
-
-
-@dataclass(frozen=True)
-class _Figure:
-    value: float
-    std: float | None = None
-    interval: tuple[float, float] | None = None
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> _Figure:
-        found = Statistic.of(values)
-        return cls(found.mean, found.std if len(values) > 1 else None, found.interval())
 
 
 def citations(page: str) -> list[Citation]:
@@ -141,15 +137,21 @@ def _list(listed: Sequence[Citation]) -> str:
     return "\n".join(["<!-- cited", *lines, "-->"])
 
 
-def uncited(page: str) -> list[str]:
-    """Results in the prose that no citation and no declared word accounts for."""
+def prose_of(page: str) -> str:
+    """What a page says in sentences and tables by hand, but for its cited figures and for words
+    that it declares to be no results."""
     prose = list(_masked(page))
     for _, place in _places(page):
         prose[place.start() : place.end()] = "\0" * (place.end() - place.start())
-    text = "".join(prose)
+    text = "".join(prose).replace("\0", " ")
     for word in (word.strip() for words in _DECLARED.findall(page) for word in words.split(",")):
         text = re.sub(rf"(?<![\w.,]){re.escape(word)}(?![\w]|[.,]\d)", "", text)
-    return _RESULT.findall(text)
+    return text
+
+
+def uncited(page: str) -> list[str]:
+    """Results in the prose that no citation and no declared word accounts for."""
+    return _RESULT.findall(prose_of(page))
 
 
 def unnamed_passages(page: str) -> list[str]:
@@ -162,23 +164,19 @@ def unnamed_passages(page: str) -> list[str]:
     ]
 
 
-def _written(text: str, figure: _Figure) -> str:
-    """The text with its numbers replaced: one is the value, two behind one another value and
-    deviation or an interval's ends, three value and interval."""
-    numbers = _NUMBER.findall(text)
-    values: list[float | None]
-    if len(numbers) == 1:
-        values = [figure.value]
-    elif len(numbers) == 2 and "±" in text:
-        values = [figure.value, figure.std]
-    elif len(numbers) == 2:
-        values = list(figure.interval or (None, None))
-    else:
-        values = [figure.value, *(figure.interval or (None, None))]
-    if len(values) != len(numbers) or None in values:
+def _written(text: str, found: Statistic) -> str:
+    """The text with its numbers replaced: one is the mean, two behind one another mean and
+    deviation or an interval's ends, three mean and interval."""
+    count = len(_NUMBER.findall(text))
+    values = [found.mean]
+    if len(found.values) > 1 and count == 2 and "±" in text:
+        values = [found.mean, found.std]
+    elif interval := found.interval():
+        values = [found.mean, *interval][{2: slice(1, 3), 3: slice(3)}.get(count, slice(1))]
+    if len(values) != count:
         fail("page", "a figure, one with its deviation or one with its interval", repr(text))
     left = iter(values)
-    return _NUMBER.sub(lambda old: _number(old[0], float(next(left) or 0)), text)
+    return _NUMBER.sub(lambda old: _number(old[0], next(left)), text)
 
 
 def _number(old: str, value: float) -> str:
@@ -188,14 +186,13 @@ def _number(old: str, value: float) -> str:
     return new.lstrip("+-") if float(new.replace(",", "")) == 0 else new.replace("-", "−")
 
 
-def _figure(citation: Citation) -> _Figure:
+def _figure(citation: Citation) -> Statistic:
     where, percent, _ = citation.reference.partition(" in %")
-    path = RECORDS / citation.record
-    study = path.suffix != ".json"
-    data = json.loads((path / "summary.json" if study else path).read_text())
-    citation = replace(citation, reference=where)
-    found = _in_study(StudySummary.from_dict(data), citation) if study else _in_json(data, citation)
-    return _Figure.of([100 * value for value in found]) if percent else _Figure.of(found)
+    name = citation.record
+    record = load_record(name if name.endswith(".json") else f"{name}/summary.json")
+    find = _in_study if isinstance(record, StudySummary) else _in_json
+    found = find(record, replace(citation, reference=where))
+    return Statistic.of([100 * value for value in found] if percent else found)
 
 
 def _in_study(summary: StudySummary, citation: Citation) -> Sequence[float]:

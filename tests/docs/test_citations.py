@@ -49,7 +49,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     (tmp_path / "crop_shift").mkdir()
     (tmp_path / "crop_shift" / "summary.json").write_text(json.dumps(summary))
-    monkeypatch.setattr("experiments.reporting.citations.RECORDS", tmp_path)
+    monkeypatch.setattr("experiments.claims.records.RECORDS", tmp_path)
 
 
 def page_of(prose: str, *lines: str) -> str:
@@ -75,7 +75,7 @@ def test_other_records_make_the_page_stale(
     assert page_with(text) == text
     names = {one.record for one in citations(text)}
     folder = other_records(n if n.endswith(".json") else f"{n}/summary.json" for n in names)
-    monkeypatch.setattr("experiments.reporting.citations.RECORDS", folder)
+    monkeypatch.setattr("experiments.claims.records.RECORDS", folder)
     assert page_with(text) != text
 
 
@@ -86,6 +86,9 @@ def test_a_figure_that_nothing_accounts_for_is_seen() -> None:
         *("+7.2", "−1.0", "+3", "0.147")
     ]
     assert "0.147" not in uncited(page_of(prose, f"0.147 = {A}"))
+    assert uncited("18 photographs of 64 px took 13 ms,\n2 times as long; 4942 images/s") == [
+        *("13", "2", "4942")
+    ]
 
 
 def test_a_passage_without_a_record_says_so_to_the_reader() -> None:

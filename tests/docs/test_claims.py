@@ -15,6 +15,7 @@ from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import FIGURES, claim_page, digest, page_of
 from experiments.claims.records import RECORDS, records_of
+from experiments.reporting.citations import prose_of
 from experiments.reporting.regenerate import Generated, generated
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,16 +34,7 @@ def test_no_page_is_stale(file: Generated) -> None:
 
 def numbers_in_prose(page: str) -> list[str]:
     """Numbers outside generated parts, code and addresses, but for what the page declares."""
-    declared = [
-        word
-        for words in re.findall(r"<!-- without a record: (.*?) -->", page)
-        for word in words.split(", ")
-    ]
-    prose = re.sub(r"<!-- begin: (\w+) -->.*?<!-- end: \1 -->", "", page, flags=re.S)
-    prose = re.sub(r"<!--.*?-->|```.*?```|`[^`]*`|\]\([^)]*\)|\$[^$]*\$", "", prose, flags=re.S)
-    prose = re.sub(r"\bC\d+\b", "", prose)  # other claims
-    for word in declared:
-        prose = re.sub(rf"(?<![\w.]){re.escape(word)}(?![\w.]*\d)", "", prose)
+    prose = re.sub(r"\bC\d+\b", "", prose_of(page))  # other claims
     return re.findall(r"\S*[\d½¼¾]\S*", prose)
 
 

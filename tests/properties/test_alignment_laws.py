@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import wavevit
+from tests.aligned_vit import EXACT, PERIOD, SIDES, Patches, aligned
 from wavevit.alignment import (
     METHODS,
-    AlignedModel,
     PhaseLock,
     PhaseTree,
     Polyphase,
@@ -26,39 +26,6 @@ from wavevit.alignment import (
 from wavevit.measure import jump_scan
 from wavevit.testing import assert_close_relative, assert_shift_invariant
 from wavevit.testing.strategies import images, shifts, sizes
-
-EXACT: dict[str, dict[str, Any]] = {
-    "polyphase": {},
-    "phase_lock": {},
-    "phase_lock fractional": {"shift": "fractional"},
-    "phase_tree": {},
-    "weighted_frame": {},
-    "weighted_frame bounded": {"max_phases": 2},
-    "group_average": {},
-}
-PERIOD = 4
-SIDES = sizes(8, 20)  # some that the period divides, some that it does not
-
-
-class Patches(nn.Module):
-    """A small ViT: keeps shifts by 4, and by the whole image where 4 does not divide a side."""
-
-    def __init__(self, dense: bool = False) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        changes = {"position": "none", "pool": "avg", "patch_size": PERIOD, "in_chans": 2}
-        self.vit = wavevit.create_model("test_vit", img_size=16, num_classes=5, **changes)
-        self.dense = dense
-        self.double().eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.dense:
-            return self.vit.forward_intermediates(x, indices=1, intermediates_only=True)[0]
-        return self.vit(x)
-
-
-def aligned(name: str, dense: bool = False) -> AlignedModel:
-    return wavevit.align(Patches(dense), name.split()[0], PERIOD, **EXACT[name])
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -244,117 +211,6 @@ def test_choices_are_seen_to_jump(name: str) -> None:
     scan = jump_scan(aligned(name), path_images(), path="line", steps=64, candidates=8)
     assert any(scan.jumps()), scan
     assert scan.largest_jump > 1e-3
-
-
-# Edge cases.
-
-
-def special_images() -> dict[str, Tensor]:
-    line = torch.arange(16)
-    generator = torch.Generator().manual_seed(5)
-    half = torch.rand(1, 2, 16, 8, generator=generator, dtype=torch.float64)
-    impulse = torch.zeros(1, 2, 16, 16, dtype=torch.float64)
-    impulse[..., 5, 11] = 1
-    stripes = {
-        f"stripes of period {p}": ((line % p) < p // 2).double().expand(1, 2, 16, 16)
-        for p in (2, 4)
-    }
-    boards = {
-        f"checkerboard of period {p}": (
-            ((line[:, None] // (p // 2) + line // (p // 2)) % 2).double().expand(1, 2, 16, 16)
-        )
-        for p in (2, 4)
-    }
-    return {
-        "constant": torch.full((1, 2, 16, 16), 0.1, dtype=torch.float64),
-        "impulse": impulse,
-        **stripes,
-        **boards,
-        "mirrored about half a pixel": torch.cat([half, half.flip(-1)], dim=-1),
-        "mirrored about a pixel": torch.cat([half, half.flip(-1).roll(1, -1)], dim=-1),
-    }
-
-
-SPECIAL = special_images()
-
-
-@pytest.mark.parametrize("kind", SPECIAL)
-@pytest.mark.parametrize("name", EXACT)
-def test_special_images_give_finite_deterministic_outputs(name: str, kind: str) -> None:
-    x, model = SPECIAL[kind].clone().requires_grad_(), aligned(name)
-    output = model(x)
-    (gradient,) = torch.autograd.grad(output.sum(), x)
-    assert torch.isfinite(output).all()
-    assert torch.isfinite(gradient).all()
-    assert torch.equal(output, model(x))
-
-
-@pytest.mark.parametrize("kind", SPECIAL)
-@pytest.mark.parametrize("name", ["weighted_frame", "group_average"])
-def test_averages_are_exact_for_special_images_too(name: str, kind: str) -> None:
-    everywhere = [(i, j) for i in (0, 1, 3) for j in (0, 1, 2, 7)]
-    assert_shift_invariant(aligned(name), SPECIAL[kind], everywhere)
-
-
-@pytest.mark.parametrize("kind", [kind for kind in SPECIAL if kind[:3] in ("imp", "mir")])
-@pytest.mark.parametrize("name", ["phase_lock", "phase_lock fractional"])
-def test_mirror_images_are_no_tie_for_the_lock(name: str, kind: str) -> None:
-    everywhere = [(i, j) for i in (0, 1, 3) for j in (0, 1, 2, 7)]
-    assert_shift_invariant(aligned(name), SPECIAL[kind], everywhere)
-
-
-def test_stripes_are_no_phase_and_the_lock_says_so() -> None:
-    """Period 2 in a grid of 4: no harmonic. The margin is 0, the offset 0, the output moves."""
-    x = SPECIAL["stripes of period 2"]
-    phase = phase_of(x, PERIOD)
-    assert float(phase.margin.max()) < 1e-12
-    assert not phase.offset.any()
-    with pytest.raises(AssertionError, match="not invariant"):
-        assert_shift_invariant(aligned("phase_lock"), x, [(0, 1)])
-
-
-def test_ties_of_polyphase() -> None:
-    """Two phases of equal energy but different content: the first index wins, whichever it is."""
-    x = torch.zeros(1, 2, 16, 16, dtype=torch.float64)
-    x[0, 0, 0, 0], x[0, 1, 1, 1] = 1, 1
-    with pytest.raises(AssertionError, match="not invariant"):
-        assert_shift_invariant(aligned("polyphase"), x, [(0, 3), (3, 3)])
-    assert_shift_invariant(aligned("weighted_frame"), x, [(0, 3), (3, 3)])
-
-
-def nearly_tied(gap: float) -> Tensor:
-    """Float32 images whose two strongest phases differ in energy by this share of it."""
-    generator = torch.Generator().manual_seed(7)
-    x = torch.randn(32, 2, 64, 64, generator=generator, dtype=torch.float64)
-    first, second = x[..., 0::4, 0::4], x[..., 1::4, 2::4]
-    for phase, energy in ((first, 2.0), (second, 2.0 * (1 - gap))):
-        phase *= (energy * 256 / phase.square().sum(dim=(1, 2, 3), keepdim=True)).sqrt()
-    rest = torch.ones(4, 4, dtype=torch.float64)
-    rest[0, 0] = rest[1, 2] = 1 / 0.3
-    return (x * (0.3 * rest).repeat(16, 16)).float()
-
-
-@pytest.mark.parametrize(("gap", "exact"), [(1e-5, True), (1e-8, False)])
-def test_in_float32_polyphase_needs_a_gap(gap: float, exact: bool) -> None:
-    """Sums in another order round differently: some image's tie goes the other way."""
-    x, rolls = nearly_tied(gap), [(1, 0), (17, 5), (2, 31), (33, 50)]
-    still = Polyphase(PERIOD).views(x).offset
-    kept = [
-        torch.equal((still + torch.tensor(s)) % PERIOD, Polyphase(PERIOD).views(r).offset)
-        for s, r in ((s, torch.roll(x, s, (-2, -1))) for s in rolls)
-    ]
-    assert all(kept) == exact
-    locks = [PhaseLock(PERIOD).views(torch.roll(x, s, (-2, -1))).offset for s in rolls]
-    base = PhaseLock(PERIOD).views(x).offset
-    for s, offset in zip(rolls, locks, strict=True):  # the lock knows no such tie
-        assert torch.equal((base + torch.tensor(s)) % PERIOD, offset)
-
-
-def test_an_odd_circle_is_aligned_as_a_whole() -> None:
-    """On 65 x 65 pixels no shift by 4 exists that keeps a grid: the side is the period."""
-    x = torch.randn(1, 2, 65, 65, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    for name in ("polyphase", "phase_lock", "phase_lock fractional", "phase_tree"):
-        assert_shift_invariant(aligned(name), x, [(0, 1), (33, -4)])
 
 
 @pytest.mark.parametrize("name", EXACT)

@@ -28,8 +28,9 @@ class Polyphase(Alignment):
     Guarantees:
         Exact as `PhaseLock`, while the largest energy is unique: in float32 two phases closer
         than about 3e-7 of each other are told apart by rounding (tests in float64,
-        tests/properties/test_alignment_laws.py). *Not* continuous: the output jumps where the
-        two largest energies meet, and a jump scan is seen to find it.
+        tests/properties/test_alignment_laws.py and, for ties, test_alignment_edge_cases.py).
+        *Not* continuous: the output jumps where the two largest energies meet, and a jump scan is
+        seen to find it.
 
     Source:
         Chaman & Dokmanic 2021 (adaptive polyphase sampling, l2 norm), on the pixels of the

@@ -14,6 +14,7 @@ from experiments.benchmarks import (
     axes,
     backbones,
     filters,
+    selection,
     shift_errors,
     transforms,
     transforms_cuda,
@@ -91,7 +92,10 @@ def _headline(page: Path) -> Generated:
 def generated() -> list[Generated]:
     """Every file with text that follows from records."""
     found: list[Generated] = []
-    tables = (agreements, alignment, comparison, filters, shift_errors, transforms, transforms_cuda)
+    tables = (
+        *(agreements, alignment, comparison, filters),
+        *(selection, shift_errors, transforms, transforms_cuda),
+    )
     for module in tables:
         record = json.loads(module.RECORD.read_text())
         found.append(Generated(module.PAGE, partial(module.page_with, record)))

@@ -53,6 +53,7 @@ MADE_BY = {
     "transforms/cuda.json": Made(
         f"{_BENCH}transforms_cuda --out experiments/records/transforms/cuda.json", "2"
     ),
+    "selection": Made(f"{_BENCH}selection", "13"),
     "tokenizer_bounds": Made(f"{_BENCH}tokenizer_bounds", "2"),
     "transforms/cpu.json": Made(
         f"{_BENCH}transforms --out experiments/records/transforms/cpu.json", "22"

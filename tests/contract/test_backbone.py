@@ -43,8 +43,11 @@ def image(size: tuple[int, int] = (64, 64), batch: int = 2, channels: int = 3) -
     return torch.randn(batch, channels, *size, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("check", CONTRACT)
-@pytest.mark.parametrize("name", SMALL)
+# That every family exports is `test_exports_and_runs_in_onnxruntime`, which asks for more.
+CHECKS = [(name, check) for name in SMALL for check in CONTRACT if check != "exports"]
+
+
+@pytest.mark.parametrize(("name", "check"), [*CHECKS, (HYBRID, "exports")])
 def test_contract(name: str, check: str) -> None:
     assert_backbone_contract(factory(name, img_size=64), sizes=SIZES, checks=[check])
 
@@ -188,7 +191,10 @@ def test_a_ready_module_and_timms_own_model() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_phase_locked_models_keep_the_contract(name: str) -> None:
     create = factory(name, img_size=64, alignment="phase_lock")
-    names = ["learned_state", "gradients", "compiles", "meta", "checkpointing"]
+    names = ["learned_state", "gradients", "meta", "checkpointing"]
+    # The lock stands before the model and its maps behind: with one family each that is one graph.
+    if name in ("test_vit", HYBRID):
+        names.append("compiles")
     assert_backbone_contract(create, checks=names)
 
 

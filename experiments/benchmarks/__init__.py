@@ -1,1 +1,1 @@
-"""Timings beside other libraries; each module is a command of its own."""
+"""Timings beside other libraries, and looks beside the studies; each is a command of its own."""

@@ -43,6 +43,7 @@ from experiments.benchmarks.interleaved import (
     times,
 )
 from experiments.folder import write_json
+from experiments.reporting.markdown import replaced_between
 from wavevit.checks import check_at_least, fail
 from wavevit.wavelets import dtcwt2, dwt_max_level, swt2, wavedec2
 
@@ -336,9 +337,7 @@ def _rows(
 
 def page_with(record: dict[str, Any], page: str) -> str:
     """The page with its generated part replaced."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{render(record)}\n{END}{after}"
+    return replaced_between(page, BEGIN, END, render(record))
 
 
 def main() -> None:

@@ -26,8 +26,9 @@ import torch
 
 from experiments.config import DataConfig, RunConfig
 from experiments.evaluation import held_out
-from experiments.folder import RunFolder, environment, slug, write_json
-from experiments.reporting.markdown import replaced_between
+from experiments.folder import RunFolder, environment, slug, write_bytes, write_json
+from experiments.reporting.markdown import replaced_between, table
+from experiments.reporting.sentences import verdict
 from experiments.statistic import Statistic
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from experiments.training import train
@@ -117,52 +118,44 @@ def measure() -> dict[str, Any]:
 
 def gains(record: dict[str, Any], variant: str) -> dict[str, Statistic]:
     """By choice: points of top-1 over the study's own, seed by seed."""
-    top1 = record["top1"][variant]
-    own = top1[kept(variant)]
+    found = record["top1"][variant]
+    own = found[kept(variant)]
     return {
         name: Statistic.of([value - base for value, base in zip(values, own, strict=True)])
-        for name, values in top1.items()
+        for name, values in found.items()
     }
 
 
 def overruled(record: dict[str, Any]) -> list[str]:
     """Choices that are found better than the study's own; empty where those stand."""
-    found = []
-    for variant in record["top1"]:
-        for name, gain in gains(record, variant).items():
-            interval = gain.interval()
-            if interval is not None and interval[0] > 0:
-                found.append(f"{variant}, {name}")
-    return found
+    return [
+        f"{variant}, {name}"
+        for variant in record["top1"]
+        for name, gain in gains(record, variant).items()
+        if verdict(gain) == "higher"
+    ]
 
 
-def _cells(record: dict[str, Any], variant: str, name: str, gain: Statistic) -> list[str]:
-    own = name == kept(variant)
+def _difference(gain: Statistic) -> str:
     low, high = gain.interval() or (gain.mean, gain.mean)
-    text = f"{gain.mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
-    top1 = Statistic.of(record["top1"][variant][name]).text(1)
-    return [f"`{variant}`, {name}", top1, "the studies' own" if own else text]
+    return f"{gain.mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
 
 
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
     head = ["choice", "validation top-1, %", "points over the studies' own, 95 % interval"]
     rows = [
-        _cells(record, variant, name, gain)
+        [
+            f"`{variant}`, {name}",
+            Statistic.of(record["top1"][variant][name]).text(1),
+            "the studies' own" if name == kept(variant) else _difference(gain),
+        ]
         for variant in record["top1"]
         for name, gain in gains(record, variant).items()
     ]
-    lines = [head, ["---"] * len(head), *rows]
-    found = overruled(record)
-    return "\n".join(
-        [
-            f"{len(record['seeds'])} seeds a choice, mean ± standard deviation.",
-            "",
-            *(f"| {' | '.join(cells)} |" for cells in lines),
-            "",
-            f"Found better than the studies' own: {', '.join(found) if found else 'none'}.",
-        ]
-    )
+    about = f"{len(record['seeds'])} seeds a choice, mean ± standard deviation."
+    found = f"Found better than the studies' own: {', '.join(overruled(record)) or 'none'}."
+    return f"{about}\n\n{table(head, rows)}\n{found}"
 
 
 def page_with(record: dict[str, Any], page: str) -> str:
@@ -176,7 +169,8 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="only rewrite the page's table")
     if not parser.parse_args().render:
         write_json(RECORD, measure())
-    PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
+    page = page_with(json.loads(RECORD.read_text()), PAGE.read_text())
+    write_bytes(PAGE, page.encode())
 
 
 if __name__ == "__main__":

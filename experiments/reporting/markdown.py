@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from experiments.summary import METRICS, StudySummary
 
-__all__ = ["markdown_curves", "markdown_table", "replaced_between"]
+__all__ = ["markdown_curves", "markdown_table", "replaced_between", "table"]
 
 SHARES = (
     *("top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
@@ -14,7 +14,8 @@ SHARES = (
 )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells below a head."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines).replace(" --- ", "---")
 
@@ -42,7 +43,7 @@ def markdown_table(summary: StudySummary) -> str:
         ratio = summary.latency.get(name)
         cells.append(f"{ratio:.2f}" if ratio is not None else "not timed")
         rows.append(cells)
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def markdown_curves(summary: StudySummary, kind: str) -> str:
@@ -53,7 +54,7 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
     for name in summary.variants:
         curve = summary.sensitivity[name][kind]
         rows.append([_label(summary, name), *(curve[shift].text(3) for shift in shifts)])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def replaced_between(page: str, begin: str, end: str, text: str) -> str:

@@ -41,7 +41,9 @@ def test_large_pages_save_faults() -> None:
     small = _faults(lambda: like.new_empty(shape))
     if small < 4096:
         pytest.skip("every allocation is given large pages here")
-    assert _faults(lambda: room(like, shape)) < small / 4
+    # Linux gives what it has at hand: where memory is in pieces just then, one try is no statement.
+    assert min(_faults(lambda: room(like, shape)) for _ in range(5)) < small / 4
+    assert min(_faults(lambda: like.new_empty(shape)) for _ in range(5)) > small / 2
 
 
 def test_without_madvise_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

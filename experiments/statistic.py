@@ -31,12 +31,16 @@ class Statistic:
         """Of at least one value."""
         return cls(fmean(values), stdev(values) if len(values) > 1 else 0.0, tuple(values))
 
-    def interval(self) -> tuple[float, float] | None:
-        """95 % confidence interval of the mean (Student's t); None for a single seed."""
+    def interval(self, level: float = 0.95) -> tuple[float, float] | None:
+        """Confidence interval of the mean (Student's t); None for a single value.
+
+        Args:
+            level: of the interval, from 0 to 1.
+        """
         count = len(self.values)
         if count < 2:
             return None
-        half = float(student_t.ppf(0.975, count - 1)) * self.std / count**0.5
+        half = float(student_t.isf((1 - level) / 2, count - 1)) * self.std / count**0.5
         return self.mean - half, self.mean + half
 
     def p_value(self) -> float | None:
@@ -51,20 +55,27 @@ class Statistic:
         """Mean in standard deviations (Cohen's d of paired differences); None without spread."""
         return self.mean / self.std if self.std > 0 else None
 
-    def detectable(self, power: float = 0.8) -> float | None:
-        """The true mean that the test at 5 % would find with this power, given this spread.
+    def detectable(self, power: float = 0.8, level: float = 0.05) -> float | None:
+        """Minimum detectable effect: the true mean that the test finds with this power.
 
-        With three values it is about 4 standard deviations: three seeds see large effects only.
+        With three values it is about 3 standard deviations: three seeds find large effects only.
+
+        Args:
+            power: the share of repetitions in which the test finds it.
+            level: the significance level of the two-sided test.
+
+        Returns:
+            The true mean, given the spread of these values; None without spread.
         """
         count = len(self.values)
         if count < 2 or self.std == 0:
             return None
-        limit = float(student_t.ppf(0.975, count - 1))
+        limit = float(student_t.isf(level / 2, count - 1))
 
         def missing(shift: float) -> float:
             return float(nct.sf(limit, count - 1, shift)) - power  # the other tail is next to 0
 
-        return float(brentq(missing, 1e-6, 50.0)) * self.std / math.sqrt(count)
+        return float(brentq(missing, 1e-6, 10 + 10 * limit)) * self.std / math.sqrt(count)
 
     def text(self, digits: int) -> str:
         """``mean ± std``."""

@@ -1,4 +1,4 @@
-"""The ledger at a glance, and everything it rests on: ``python -m experiments.claims``.
+"""Verdicts of the claims, and everything it rests on: ``python -m experiments.claims``.
 
 Without ``--run`` it prints each claim's verdict and command. With it, it runs every command once
 (studies are resumed, equal runs are trained once), keeps their records and regenerates the pages.

@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, variants_table
+from experiments.claims.verdict import common_rule, judge
 from experiments.zoom import ZOOMS
 from wavevit.auditing.style import line_styles
 
@@ -37,7 +38,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     left_out = [f"`{name}`" for name in sides if name not in summary.metrics]
     if left_out:
         body += f"\n\nNot in this record yet: {', '.join(left_out)}."
-    return Finding(judge(effects, "the pyramid is"), (*effects, *shown), body)
+    return Finding(judge(effects), (*effects, *shown), body)
 
 
 def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
@@ -84,10 +85,7 @@ CLAIM = Claim(
         "same places, from finer photographs where there are any. ViTs with patches of 4 and 16 "
         "are shown."
     ),
-    rule=(
-        "Holds if all three differences are above 0 (paired t test, Holm-adjusted, 5 %); holds "
-        "only if it is one of those that are; fails if none is and one is below."
-    ),
+    rule=common_rule("above"),
     records=(_RECORD,),
     command="python -m experiments.run zoom",
     find=_find,

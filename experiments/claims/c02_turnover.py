@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import above, between, values_table
+from experiments.claims.verdict import judge
 
 __all__ = ["CLAIM"]
 
 _RECORD = "turnover/measurement.json"
 _ALMOST_ALL = 90.0
-_KINDS = {"circular": "roll", "crop": "crop"}
+_KINDS = {"circular": "a circular shift", "crop": "a crop shift"}
 
 
 def _find(records: Mapping[str, Any]) -> Finding:
@@ -23,7 +24,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
             name,
             tokens[name]["photographs"][kind]["percent"],
             _ALMOST_ALL,
-            f"tokens changed by a {how}",
+            f"tokens changed by {how}",
             **percent,
         )
         for name in ("pixels", "patch")
@@ -36,14 +37,18 @@ def _find(records: Mapping[str, Any]) -> Finding:
             own["photographs"]["crop"]["percent"],
             "patch",
             patch["crop"]["percent"],
-            "tokens changed by a crop",
+            "tokens changed by a crop shift",
             unit="points",
             digits=1,
         )
         for name, own in tokens.items()
         if name not in ("pixels", "patch")
     ]
-    columns = ["changed by a roll, %", "by a crop, %", "by a roll, white noise, %"]
+    columns = [
+        "changed by a circular shift, %",
+        "by a crop shift, %",
+        "by a circular shift, white noise, %",
+    ]
     rows = {
         name: [
             own["photographs"]["circular"]["percent"],
@@ -60,7 +65,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
         (
             values_table("tokens", columns, rows, 1),
             "Mean change of a token, in units of a token's root mean square size:",
-            values_table("tokens", ["by a roll", "by a crop"], sizes, 3),
+            values_table("tokens", [f"by {how}" for how in _KINDS.values()], sizes, 3),
         )
     )
     return Finding(judge(effects), (*effects, *shown), body)
@@ -70,7 +75,7 @@ CLAIM = Claim(
     id="C2",
     sentence="A 1-px shift changes almost all token inputs.",
     hypothesis=(
-        "On photographs, a shift by one pixel, roll or crop, changes more than 90 % of a ViT's "
+        "On photographs, a shift by one pixel, circular or crop, changes more than 90 % of a ViT's "
         "token inputs by more than a tenth of a token's size."
     ),
     test=(
@@ -80,8 +85,9 @@ CLAIM = Claim(
         "tokenizers at random weights beside them."
     ),
     rule=(
-        "Holds if all four shares are above 90 % (t test over photographs, Holm-adjusted, 5 %); "
-        "holds only if it is one of those that are; fails if none is and one is below."
+        "Supported for each share that is above 90 %, refuted for each that is below (t tests over "
+        "photographs, Holm-adjusted together, 5 %); mixed if both occur, inconclusive if no "
+        "difference is significant."
     ),
     records=(_RECORD,),
     command="python -m experiments.measurements turnover",

@@ -8,8 +8,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from experiments.claims.claim import Claim, Finding, Verdict, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import above, values_table
+from experiments.claims.verdict import Verdict, judge
 from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
@@ -31,9 +32,11 @@ def _find(records: Mapping[str, Any]) -> Finding:
         for name, shift in no_permutation
     ]
     worst = max(max(layer) for layer in found["none"][_PATCH])
-    verdict = judge(effects, "the case is")
-    if verdict.word == "holds" and worst > _ROUNDING:
-        verdict = Verdict("fails", f"without positions a roll by a patch leaves {worst:.0e}")
+    verdict = judge(effects)
+    if worst > _ROUNDING:
+        verdict = Verdict(
+            "refuted", f"without positions a circular shift by a patch leaves {worst:.0e}"
+        )
     columns = [f"{shift} px" for shift in found["none"]]
     rows = {name: [by_shift[-1] for by_shift in own.values()] for name, own in found.items()}
     body = "\n\n".join(
@@ -41,7 +44,8 @@ def _find(records: Mapping[str, Any]) -> Finding:
             "What the best permutation of the tokens leaves of the change behind the last block, "
             "in units of a token's size:",
             values_table("positions", columns, rows, 3),
-            f"Largest residual at any depth for `none` and a roll by a patch: {worst:.0e}.",
+            "Largest residual at any depth for `none` and a circular shift by a patch: "
+            f"{worst:.0e}.",
         )
     )
     return Finding(verdict, tuple(effects), body)
@@ -69,20 +73,21 @@ CLAIM = Claim(
         "multiples of the patch without absolute positions."
     ),
     hypothesis=(
-        "After a roll by one pixel no permutation of the tokens brings the last block's state "
-        "back to within a tenth of a token's size, with positions or without; after a roll by a "
-        "patch of 8 none does with learned positions, and one does exactly without."
+        "After a circular shift by one pixel, no permutation of the tokens brings the last block's "
+        "state back to within a tenth of a token's size, with positions or without. After a "
+        "circular shift by a patch of 8, none does with learned positions, and one does exactly "
+        "without positions."
     ),
     test=(
-        "Measurement `permutation`: the best matching of the tokens before and after the roll "
+        "Measurement `permutation`: the best matching of the tokens before and after the shift "
         "(an assignment problem), mean residual by photograph; the trained ViT of study "
         "`backbones`, and untrained ones with learned positions, with none, and with "
         "convolutional ones on a circle."
     ),
     rule=(
-        "Holds if the three residuals are above a tenth (t test over photographs, "
-        "Holm-adjusted, 5 %) and the one by a patch without positions is below 1e-9 at every "
-        "depth; fails if that one is larger."
+        "Supported for each of the three residuals that is above a tenth, refuted for each that is "
+        "below (t tests over photographs, Holm-adjusted together, 5 %). Refuted as a whole if the "
+        "residual of a circular shift by a patch without positions is above 1e-9 at any depth."
     ),
     records=(_RECORD,),
     command="python -m experiments.measurements permutation",

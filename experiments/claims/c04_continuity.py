@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, Verdict
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import between, values_table
+from experiments.claims.verdict import Verdict
 
 __all__ = ["CLAIM"]
 
@@ -25,7 +26,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
             "vit",
             found["vit"][path]["jump"],
             f"largest jump, {how}",
-            wanted="higher",
+            predicted="higher",
         )
         for path, how in _PATHS.items()
     ]
@@ -44,11 +45,11 @@ def _find(records: Mapping[str, Any]) -> Finding:
     jumps = {name: max(max(own[path]["jumped"]) for path in _PATHS) for name, own in found.items()}
     continuous = [name for name, share in jumps.items() if share == 0]
     if jumps["vit"] > 0:
-        verdict = Verdict("fails", "the scan finds a jump of the plain ViT")
+        verdict = Verdict("refuted", "the scan finds a jump of the plain ViT")
     elif jumps[_CONTROL] == 0:
-        verdict = Verdict("no effect found", "the scan does not see the control jump either")
+        verdict = Verdict("inconclusive", "the scan does not see the control jump either")
     else:
-        verdict = Verdict("holds")
+        verdict = Verdict("supported", "no jump on any path that was scanned; the control jumps")
     columns = ["condition number", *(f"jumps, share: {how}" for how in _PATHS.values())]
     columns += [f"largest jump, of ‖f‖: {how}" for how in _PATHS.values()]
     rows = {
@@ -87,8 +88,9 @@ CLAIM = Claim(
         "`backbones`; condition numbers beside them."
     ),
     rule=(
-        "Holds if the scan finds no jump of the plain ViT and finds one of the control; fails "
-        "if it finds one of the ViT. A scan that finds nothing has looked at its paths only."
+        "Supported if the scan finds no jump of the plain ViT and finds one of the control; "
+        "refuted if it finds one of the ViT; inconclusive if it does not see the control jump. A "
+        "scan that finds nothing has looked at its paths only."
     ),
     records=(_RECORD,),
     command="python -m experiments.measurements continuity",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import between, values_table
+from experiments.claims.verdict import common_rule, judge
 
 __all__ = ["CLAIM"]
 
@@ -18,7 +19,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     found = records[_RECORD]["change"]
     photographs, spectrum, white = (found[name] for name in found)
     effects = [
-        between("photographs", photographs[key], "white noise", white[key], how, wanted="lower")
+        between("photographs", photographs[key], "white noise", white[key], how, predicted="lower")
         for key, how in _WHAT.items()
     ]
     shown = [
@@ -50,10 +51,7 @@ CLAIM = Claim(
         "photographs − white noise, paired by photograph; photographs with random phases show "
         "what of it the spectrum alone explains."
     ),
-    rule=(
-        "Holds if both differences are below 0 (paired t test, Holm-adjusted, 5 %); holds only "
-        "if it is the one that is; fails if none is and one is above."
-    ),
+    rule=common_rule("below"),
     records=(_RECORD,),
     command="python -m experiments.measurements noise",
     find=_find,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, sensitivity_effect, variants_table
+from experiments.claims.verdict import common_rule, judge
 
 __all__ = ["CLAIM"]
 
@@ -19,7 +20,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     effects = [sensitivity_effect(summary, *pair, "crop", 1, "lower") for pair in _ENDS]
     shown = [metric_effect(summary, *pair, key) for key in ("crop", "top1") for pair in _ENDS]
     body = variants_table(summary, ("top1", "circular", "crop", "lipschitz"), (1, 4))
-    return Finding(judge(effects, "what grows is"), (*effects, *shown), body)
+    return Finding(judge(effects), (*effects, *shown), body)
 
 
 CLAIM = Claim(
@@ -37,10 +38,7 @@ CLAIM = Claim(
         "seed; S-Cons and top-1 are shown, since a model that learns more keeps its class more "
         "often for that reason alone."
     ),
-    rule=(
-        "Holds if all three differences are below 0 (paired t test, Holm-adjusted, 5 %); holds "
-        "only if it is one of those that are; fails if none is and one is above."
-    ),
+    rule=common_rule("below"),
     records=(_RECORD,),
     command="python -m experiments.run capacity",
     find=_find,

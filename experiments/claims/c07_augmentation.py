@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, sensitivity_effect, variants_table
+from experiments.claims.verdict import common_rule, judge
 
 __all__ = ["CLAIM"]
 
@@ -22,7 +23,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     shown += [sensitivity_effect(summary, name, "fixed", "crop", 1) for name in names]
     shown += [metric_effect(summary, name, "fixed", "top1") for name in names]
     body = variants_table(summary, ("top1", "circular", "crop"), (1, 4))
-    return Finding(judge(effects, "the crops are"), (*effects, *shown), body)
+    return Finding(judge(effects), (*effects, *shown), body)
 
 
 CLAIM = Claim(
@@ -38,10 +39,7 @@ CLAIM = Claim(
         "Study `augmentation`, each of the four − `fixed`, in S-Cons, paired by seed; R(1 px), "
         "top-1 and all three together are shown."
     ),
-    rule=(
-        "Holds if all four differences are above 0 (paired t test, Holm-adjusted, 5 %); holds only "
-        "if it is one of those that are; fails if none is and one is below."
-    ),
+    rule=common_rule("above"),
     records=(_RECORD,),
     command="python -m experiments.run augmentation",
     find=_find,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, sensitivity_effect, variants_table
+from experiments.claims.verdict import common_rule, judge
 
 __all__ = ["CLAIM"]
 
@@ -27,7 +28,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     ]
     shown += [metric_effect(summary, name, "learned", "top1") for name in names]
     body = variants_table(summary, ("top1", "circular", "crop"), (1, 8))
-    return Finding(judge(effects, "positions are"), (*effects, *shown), body)
+    return Finding(judge(effects), (*effects, *shown), body)
 
 
 CLAIM = Claim(
@@ -41,10 +42,7 @@ CLAIM = Claim(
         "Study `positions`, each of the three − `learned`, in S-Cons, paired by seed; `sincos` and "
         "`none`, C-Cons, R by one pixel and by one patch (8 px), and top-1 are shown."
     ),
-    rule=(
-        "Holds if all three differences are above 0 (paired t test, Holm-adjusted, 5 %); holds "
-        "only if it is one of those that are; fails if none is and one is below."
-    ),
+    rule=common_rule("above"),
     records=(_RECORD,),
     command="python -m experiments.run positions",
     find=_find,

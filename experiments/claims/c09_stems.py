@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, sensitivity_effect, variants_table
+from experiments.claims.verdict import common_rule, judge
 
 __all__ = ["CLAIM"]
 
@@ -20,7 +21,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     shown = [sensitivity_effect(summary, name, "vit", "circular", 1) for name in names]
     shown += [metric_effect(summary, n, "vit", key) for key in ("crop", "top1") for n in names]
     body = variants_table(summary, ("top1", "circular", "crop"), (1, 4), ("vit", *names))
-    return Finding(judge(effects, "the tokens are"), (*effects, *shown), body)
+    return Finding(judge(effects), (*effects, *shown), body)
 
 
 CLAIM = Claim(
@@ -34,10 +35,7 @@ CLAIM = Claim(
         "Study `tokenizers`, contrasts `conv_stem` − `vit` and `overlap` − `vit` in R(1 px) of "
         "crops, paired by seed."
     ),
-    rule=(
-        "Holds if both differences are below 0 (paired t test, Holm-adjusted, 5 %); holds only if "
-        "it is the one that is; fails if none is and one is above."
-    ),
+    rule=common_rule("below"),
     records=(_RECORD,),
     command="python -m experiments.run tokenizers",
     find=_find,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, sensitivity_effect, variants_table
+from experiments.claims.verdict import common_rule, judge
 
 __all__ = ["CLAIM"]
 
@@ -23,7 +24,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
         for name in _PYRAMIDS
     ]
     body = variants_table(summary, ("top1", "circular", "crop", "lipschitz"), (1, 4))
-    return Finding(judge(effects, "the pyramid is"), (*effects, *shown), body)
+    return Finding(judge(effects), (*effects, *shown), body)
 
 
 CLAIM = Claim(
@@ -39,10 +40,7 @@ CLAIM = Claim(
         "Study `backbones`, `swin`, `pvt_v2`, `haar_pyramid` and `dtcwt_pyramid`, each − `vit`, in "
         "R(1 px) of crops, paired by seed; S-Cons, condition number and top-1 are shown beside it."
     ),
-    rule=(
-        "Holds if all differences are below 0 (paired t test, Holm-adjusted, 5 %); holds only if "
-        "it is one of those that are; fails if none is and one is above."
-    ),
+    rule=common_rule("below"),
     records=(_RECORD,),
     command="python -m experiments.run backbones",
     find=_find,

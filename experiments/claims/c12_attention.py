@@ -8,8 +8,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from experiments.claims.claim import Claim, Finding, Verdict, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import above, between
+from experiments.claims.verdict import Verdict, judge
 from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
@@ -29,7 +30,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
             "first layer",
             found[name]["distance"][0],
             "attention distance",
-            wanted="higher",
+            predicted="higher",
             **pixels,
         )
         for name in _GROWING
@@ -40,15 +41,15 @@ def _find(records: Mapping[str, Any]) -> Finding:
             found["vit"]["distance"][0],
             round(record["uniform"], 1),
             "attention distance",
-            wanted="lower",
+            predicted="lower",
             **pixels,
         )
     )
     one_hop = found["vit"]["extent"][1] >= side
     grows = found["swin"]["extent"][1] < side
-    verdict = judge(effects, "the case is")
+    verdict = judge(effects)
     if not (one_hop and grows):
-        verdict = Verdict("fails", "the receptive fields are not as foretold")
+        verdict = Verdict("refuted", "the receptive fields are not as predicted")
     depth = max(len(own["distance"]) for own in found.values())
     rows: dict[str, list[float | None]] = {}
     for name, own in found.items():
@@ -113,10 +114,9 @@ CLAIM = Claim(
         "receptive fields by backpropagation, trained models of study `backbones`."
     ),
     rule=(
-        "Holds if the three differences are as foretold (t test over photographs, "
-        "Holm-adjusted, 5 %) and the two receptive fields are; holds only if it is one of the "
-        "differences that are; fails if none is and one is the opposite, or if a receptive "
-        "field is not."
+        "Supported for each of the three differences that has the predicted sign, refuted for each "
+        "that has the opposite one (t tests over photographs, Holm-adjusted together, 5 %). "
+        "Refuted as a whole if one of the two receptive fields is not as predicted."
     ),
     records=(_RECORD,),
     command="python -m experiments.measurements attention",

@@ -8,8 +8,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from experiments.claims.claim import Claim, Effect, Finding, judge
+from experiments.claims.claim import Claim, Finding
+from experiments.claims.effect import Effect
 from experiments.claims.measured import between, by_seed, values_table
+from experiments.claims.verdict import common_rule, judge
 from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
@@ -23,9 +25,9 @@ _SHOWN = tuple(
 )
 
 
-def _effect(models: Mapping[str, Any], pair: tuple[str, str], key: str, wanted: str) -> Effect:
+def _effect(models: Mapping[str, Any], pair: tuple[str, str], key: str, predicted: str) -> Effect:
     title, unit = _MEASURES[key]
-    return by_seed(*pair, models, key, title, unit, wanted)
+    return by_seed(*pair, models, key, title, unit, predicted)
 
 
 def _find(records: Mapping[str, Any]) -> Finding:
@@ -57,7 +59,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
             ),
         )
     )
-    return Finding(judge(effects, "it is"), (*effects, *shown), body)
+    return Finding(judge(effects), (*effects, *shown), body)
 
 
 def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
@@ -92,10 +94,7 @@ CLAIM = Claim(
         "untrained, untrained ViTs of 128 − 32 channels, paired by seed; hybrids and the n-term "
         "errors of transforms beside them."
     ),
-    rule=(
-        "Holds if the four differences are above 0 (paired t test, Holm-adjusted, 5 %); holds only "
-        "if it is one of those that are; fails if none is and one is below."
-    ),
+    rule=common_rule("above"),
     records=(_RECORD,),
     command="python -m experiments.measurements vocabulary",
     find=_find,

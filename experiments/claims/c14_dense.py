@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, variants_table
+from experiments.claims.verdict import common_rule, judge
 
 __all__ = ["CLAIM"]
 
@@ -24,7 +25,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     ]
     shown.append(metric_effect(summary, "haar_vit", "vit", "miou"))
     body = variants_table(summary, ("miou", "pixels", "edges", "kept_1", "kept_4", "kept_8"), ())
-    return Finding(judge(effects, "the pyramid is"), (*effects, *shown), body)
+    return Finding(judge(effects), (*effects, *shown), body)
 
 
 CLAIM = Claim(
@@ -42,10 +43,7 @@ CLAIM = Claim(
         "that keep their class when the crop moves. That the maps have strides 4 to 32 is held by "
         "the contract of every registered model."
     ),
-    rule=(
-        "Holds if all four differences are above 0 (paired t test, Holm-adjusted, 5 %); holds only "
-        "if it is one of those that are; fails if none is and one is below."
-    ),
+    rule=common_rule("above"),
     records=(_RECORD,),
     command="python -m experiments.run dense",
     find=_find,

@@ -8,8 +8,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from experiments.claims.claim import Claim, Finding, Verdict
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import by_seed, subjects_of
+from experiments.claims.verdict import Verdict
 from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
@@ -92,8 +93,8 @@ CLAIM = Claim(
         "`decoding`: pixels read from tokens in a linear way, which decides nothing."
     ),
     rule=(
-        "Holds if no head's loss is above the plain ViT's; holds only if it is one of the heads "
-        "for which it is not."
+        "Supported for each head whose loss is not above the plain ViT's, refuted for each whose "
+        "loss is."
     ),
     records=(_RECORD, _STUDY),
     command="python -m experiments.measurements decoding",

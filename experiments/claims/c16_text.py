@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, Verdict
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import by_seed, subjects_of
+from experiments.claims.verdict import Verdict
 from experiments.statistic import Statistic
 
 __all__ = ["CLAIM"]
@@ -63,8 +64,8 @@ CLAIM = Claim(
         "supervised side beside models as initialised, which decides nothing."
     ),
     rule=(
-        "Holds if retrieval between photographs of one subject is better with the text tower, by "
-        "seed."
+        "Supported if retrieval between photographs of one subject is better with the text tower, "
+        "by seed; refuted if it is worse."
     ),
     records=(_RECORD,),
     command="python -m experiments.measurements retrieval",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, judge
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, variants_table
+from experiments.claims.verdict import common_rule, judge
 
 __all__ = ["CLAIM"]
 
@@ -23,7 +24,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
         for name in _BEYOND
     ]
     body = variants_table(summary, ("top1", "circular", "crop"), (1, 4))
-    return Finding(judge(effects, "the tokens are"), (*effects, *same), body)
+    return Finding(judge(effects), (*effects, *same), body)
 
 
 CLAIM = Claim(
@@ -38,10 +39,7 @@ CLAIM = Claim(
         "Study `tokenizers`, `dwt`, `swt`, `dtcwt` and `scattering`, each − `vit`, in top-1 and in "
         "S-Cons, paired by seed; `dwt, linear` is the mere rotation of the patch."
     ),
-    rule=(
-        "Holds if all these differences are above 0 (paired t test, Holm-adjusted, 5 %); holds "
-        "only if the tokens are those with both above; fails if none is above and one is below."
-    ),
+    rule=common_rule("above"),
     records=(_RECORD,),
     command="python -m experiments.run tokenizers",
     find=_find,

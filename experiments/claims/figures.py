@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from experiments.claims.claim import Finding
+from experiments.claims.verdict import judged
 
 __all__ = ["forest"]
 
@@ -13,7 +14,11 @@ _COLOURS = {True: "#0072B2", False: "#5b6775"}
 
 
 def forest(finding: Finding) -> Figure:
-    """One row an effect, one panel a metric; blue rows decide the verdict, grey ones are shown."""
+    """One row per effect, one panel per metric; blue rows decide the verdict, grey ones are shown.
+
+    A blue interval has the level at which its effect is tested, a grey one 95 %.
+    """
+    levels = {id(one.effect): one.level for one in judged(finding.effects)}
     metrics = list(dict.fromkeys((e.metric, e.unit) for e in finding.effects))
     rows = [[e for e in finding.effects if (e.metric, e.unit) == key] for key in metrics]
     figure, axes = plt.subplots(
@@ -26,12 +31,15 @@ def forest(finding: Finding) -> Figure:
     for axis, (metric, unit), row in zip(axes[:, 0], metrics, rows, strict=True):
         axis.axvline(0, color="black", linewidth=0.8)
         for place, effect in enumerate(row):
-            mean, interval = effect.difference.mean, effect.difference.interval()
+            mean, interval = (
+                effect.difference.mean,
+                effect.difference.interval(levels.get(id(effect), 0.95)),
+            )
             low, high = interval if interval is not None else (mean, mean)
-            colour = _COLOURS[bool(effect.wanted)]
+            colour = _COLOURS[bool(effect.predicted)]
             axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
             axis.plot(mean, place, "o", color=colour, markersize=5)
-        axis.set_yticks(range(len(row)), [e.label.replace("`", "") for e in row])
+        axis.set_yticks(range(len(row)), [e.label for e in row])
         axis.set_ylim(len(row) - 0.5, -0.5)
         axis.set_xlabel(f"difference in {metric}{f', {unit}' if unit else ''}", fontsize=9)
         axis.grid(axis="y", visible=False)

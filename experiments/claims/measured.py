@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.claims.claim import Effect
+from experiments.claims.effect import Effect
 from experiments.statistic import Statistic
 
 __all__ = ["above", "between", "by_seed", "subjects_of", "text_of", "values_table"]
@@ -19,7 +19,7 @@ def between(
     *,
     unit: str = "",
     digits: int = 3,
-    wanted: str = "",
+    predicted: str = "",
 ) -> Effect:
     """Variant minus baseline, photograph by photograph."""
     difference = Statistic.of([a - b for a, b in zip(values, others, strict=True)])
@@ -30,7 +30,7 @@ def between(
         unit=unit,
         digits=digits,
         difference=difference,
-        wanted=wanted,
+        predicted=predicted,
         over="photographs",
     )
 
@@ -38,17 +38,24 @@ def between(
 def above(
     variant: str,
     values: Sequence[float],
-    limit: float,
+    threshold: float,
     metric: str,
     *,
     unit: str = "",
     digits: int = 3,
-    wanted: str = "higher",
+    predicted: str = "higher",
 ) -> Effect:
-    """How far a figure lies from a limit that the claim's words set."""
-    name = f"{limit:g} {unit}".strip()
-    limits = [limit] * len(values)
-    return between(variant, values, name, limits, metric, unit=unit, digits=digits, wanted=wanted)
+    """A figure of each photograph against a threshold that the claim sets."""
+    return Effect(
+        variant=variant,
+        metric=metric,
+        unit=unit,
+        digits=digits,
+        difference=Statistic.of([value - threshold for value in values]),
+        predicted=predicted,
+        over="photographs",
+        threshold=threshold,
+    )
 
 
 def by_seed(
@@ -58,7 +65,7 @@ def by_seed(
     key: str,
     metric: str,
     unit: str,
-    wanted: str = "",
+    predicted: str = "",
 ) -> Effect:
     """Variant minus baseline, seed by seed, out of lists by model and key."""
     own, other = models[variant][key], models[baseline][key]
@@ -69,7 +76,7 @@ def by_seed(
         unit=unit,
         digits=1,
         difference=Statistic.of([a - b for a, b in zip(own, other, strict=True)]),
-        wanted=wanted,
+        predicted=predicted,
     )
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from experiments.claims.claim import Claim, Effect, Finding, headline_effect, outcomes
+from experiments.claims.claim import Claim, Finding
+from experiments.claims.effect import Effect, number
 from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import RECORDS, finding_of, larger_records_of, records_of
+from experiments.claims.verdict import Judged, headline_effect, judged
 from experiments.folder import write_bytes
 from experiments.reporting.markdown import replaced_between
 from experiments.reporting.style import figure_style
@@ -47,38 +49,45 @@ def page_of(claim: Claim) -> Path:
     return DOCS / "claims" / f"{claim.name}.md"
 
 
-def _p(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _p(one: Judged) -> str:
+    """The adjusted p-value; an exact difference has none."""
+    if one.effect.exact:
+        return "exact"
+    return "< 0.001" if one.p_value < 0.001 else f"{one.p_value:.3f}"
 
 
 def _effects(effects: Sequence[Effect]) -> str:
-    """A row an effect: amount, paired test, what the claim foretold and what was found."""
+    """A table of effects: those that decide the verdict first judged, then those only shown."""
     if not effects:
         return ""
-    deciding = [effect for effect in effects if effect.wanted]
-    found = dict(zip(map(id, deciding), outcomes(deciding), strict=True))
+    tested = {id(one.effect): one for one in judged(effects)}
     lines = [
-        "| difference | metric | mean [95 % interval] | p (paired t) | d | seen with 80 % power "
-        "| pairs | foretold | found |",
+        "| comparison | metric | effect [interval] | p, adjusted | d | minimum detectable effect "
+        "| pairs | predicted | found |",
         "|" + "---|" * 9,
     ]
     for effect in effects:
-        size, least = effect.difference.effect_size(), effect.difference.detectable()
+        one, size = tested.get(id(effect)), effect.difference.effect_size()
+        least = effect.difference.detectable() if one is None else one.detectable()
         cells = [
             effect.label,
             effect.metric,
-            effect.amount(),
-            _p(effect.difference.p_value()),
-            "–" if size is None else f"{size:+.1f}",
-            "–" if least is None else f"{least:.{effect.digits}f}",
+            effect.amount() if one is None else one.amount(),
+            "–" if one is None else _p(one),
+            "–" if size is None else number(size, 1, signed=True),
+            "–" if least is None else number(least, effect.digits),
             effect.count,
-            effect.wanted or "–",
-            found.get(id(effect), "–"),
+            effect.predicted or "–",
+            "–" if one is None else one.outcome,
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    note = (
+        "Rows with a prediction decide the verdict. They are tested together (Holm, 5 %), and each "
+        "interval has the level of its test: it leaves out 0, or the threshold, exactly when the "
+        "adjusted p is at most 0.05. The other rows have 95 % intervals of their own. The minimum "
+        "detectable effect is the true difference that the test finds with 80 % power."
+    )
+    return "\n".join(lines) + f"\n\n{note}"
 
 
 def _provenance(records: Mapping[str, Any], command: str) -> str:
@@ -96,7 +105,7 @@ def _claim_part(claim: Claim, finding: Finding) -> str:
     lines = [
         f"> {claim.sentence}",
         "",
-        f"**Verdict.** {claim.id} {_verdicts(claim, finding)}.",
+        f"**Verdict.** {claim.id} is {_verdicts(claim, finding)}.",
         "",
         f"**Hypothesis.** {claim.hypothesis}",
         "",
@@ -117,7 +126,7 @@ def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | 
     if larger is not None:
         found = claim.find(larger)
         parts += [
-            f"**At a larger scale** {claim.id} {found.verdict.text()}, by the same rule.",
+            f"**At a larger scale** {claim.id} is {found.verdict.text(claim.data)}.",
             _provenance(larger, f"{claim.command} --scale large"),
             found.body,
             _effects(found.effects),
@@ -128,8 +137,12 @@ def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | 
 def _verdicts(claim: Claim, finding: Finding) -> str:
     """The verdict, and the larger scale's where there is one."""
     larger = larger_records_of(claim)
-    text = finding.verdict.text()
-    return text if larger is None else f"{text}; larger models: {claim.find(larger).verdict.text()}"
+    text = finding.verdict.text(claim.data)
+    return (
+        text
+        if larger is None
+        else f"{text}. Larger models: {claim.find(larger).verdict.text(claim.data)}"
+    )
 
 
 def _has_figure(claim: Claim, finding: Finding) -> bool:
@@ -144,14 +157,17 @@ def claim_page(claim: Claim, page: str) -> str:
     return replaced_between(page, *begin("measured"), _measured_part(claim, finding, records))
 
 
-def _headline(finding: Finding) -> tuple[str, str]:
-    """Effect and pairs of the ledger's row."""
-    effect = headline_effect(finding.effects)
-    if effect is None or finding.verdict.word == "not measured":
-        return "–", "–"
-    p = effect.difference.p_value()
-    test = "" if p is None else f", p {'' if p < 0.001 else '= '}{_p(p)}"
-    return f"{effect.label}, {effect.metric}: {effect.amount()}{test}", effect.count
+def _headline(finding: Finding) -> str:
+    """The effect of the ledger's row, with interval, adjusted p and pairs."""
+    one = headline_effect(finding.effects)
+    if one is None or finding.verdict.word in (
+        "not measured",
+        "inconclusive",
+    ):  # the verdict has it
+        return "–"
+    effect = one.effect
+    test = "" if effect.exact else f", p {_p(one)}".replace("p 0", "p = 0")
+    return f"{effect.metric}, {effect.label}: {one.amount()}{test}, {effect.count}"
 
 
 def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
@@ -163,12 +179,11 @@ def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
         thumbnails: show the figures small (an attribute that MyST knows), or only lead to them.
     """
     lines = [
-        "| claim | verdict | effect, 95 % interval | figure | command |",
+        "| claim | verdict | effect [interval] | figure | command |",
         "|" + "---|" * 5,
     ]
     for claim in CLAIMS:
         finding = finding_of(claim, records_of(claim))
-        effect, count = _headline(finding)
         picture = "–"
         if _has_figure(claim, finding) and finding.verdict.word != "not measured":
             path = f"{figures}/{claim.name}.png"
@@ -180,7 +195,7 @@ def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
         cells = [
             f"[{claim.id}]({pages}/{claim.name}.md) {claim.sentence}",
             _verdicts(claim, finding),
-            effect if effect == "–" else f"{effect}, {count}",
+            _headline(finding),
             picture,
             f"`{claim.command}`",
         ]
@@ -189,13 +204,12 @@ def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
 
 
 def headline() -> str:
-    """The ledger for the README, which GitHub shows: claim, verdict, effect, pairs."""
-    lines = ["| claim | verdict | effect, 95 % interval | pairs |", "|" + "---|" * 4]
+    """The short ledger of the home page: claim, verdict, effect."""
+    lines = ["| claim | verdict | effect [interval] |", "|" + "---|" * 3]
     for claim in CLAIMS:
         finding = finding_of(claim, records_of(claim))
-        effect, count = _headline(finding)
-        cells = [f"[{claim.id}](docs/claims/{claim.name}.md) {claim.sentence}"]
-        lines.append(f"| {' | '.join([*cells, _verdicts(claim, finding), effect, count])} |")
+        cells = [f"[{claim.id}](claims/{claim.name}.md) {claim.sentence}"]
+        lines.append(f"| {' | '.join([*cells, _verdicts(claim, finding), _headline(finding)])} |")
     return "\n".join(lines) + "\n"
 
 

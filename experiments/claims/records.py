@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.claims.claim import Claim, Finding, Verdict
+from experiments.claims.claim import Claim, Finding
+from experiments.claims.verdict import Verdict
 from experiments.summary import StudySummary
 
 __all__ = ["RECORDS", "finding_of", "larger_records_of", "load_record", "records_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.claims.claim import Effect
+from experiments.claims.effect import Effect
 from experiments.statistic import Statistic
 from experiments.summary import METRICS, StudySummary
 from wavevit.checks import fail
@@ -21,7 +21,7 @@ def _of(difference: Statistic | None, variant: str, baseline: str) -> Statistic:
 
 
 def metric_effect(
-    summary: StudySummary, variant: str, baseline: str, metric: str, wanted: str = ""
+    summary: StudySummary, variant: str, baseline: str, metric: str, predicted: str = ""
 ) -> Effect:
     """Variant minus baseline in one of `METRICS`, paired by seed."""
     column = METRICS[metric]
@@ -32,7 +32,7 @@ def metric_effect(
         unit=_POINTS.get(column.unit, column.unit),
         digits=column.digits,
         difference=_of(summary.paired_difference(variant, baseline, metric), variant, baseline),
-        wanted=wanted,
+        predicted=predicted,
     )
 
 
@@ -42,19 +42,19 @@ def sensitivity_effect(
     baseline: str,
     kind: str,
     shift: float = 1,
-    wanted: str = "",
+    predicted: str = "",
 ) -> Effect:
     """Variant minus baseline in the sensitivity R to a shift, paired by seed."""
     difference = summary.paired_sensitivity(variant, baseline, kind, shift)
-    how = {"circular": "roll", "crop": "crop"}[kind]
+    how = f"{kind} shift"
     return Effect(
         variant=variant,
         baseline=baseline,
-        metric=f"R({'½' if shift == 0.5 else f'{shift:g}'} px) {how}",
+        metric=f"R({'½' if shift == 0.5 else f'{shift:g}'} px), {how}",
         unit="",
         digits=3,
         difference=_of(difference, variant, baseline),
-        wanted=wanted,
+        predicted=predicted,
     )
 
 

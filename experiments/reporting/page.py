@@ -123,7 +123,7 @@ _GLOSSARY = """
 attention products and wavelet steps counted. <b>time</b>: forward pass of a batch of
 {timed_batch}, timed interleaved, median ratio. Figures are mean ± sample standard deviation over
 seeds. A paired difference comes with its 95 % interval (Student's t over seeds) and is called
-<i>higher</i> or <i>lower</i> where that leaves out zero, else <i>no effect found</i>; three seeds
+<i>higher</i> or <i>lower</i> where that leaves out zero, else <i>inconclusive</i>; three seeds
 find only large effects.</p>
 """
 

@@ -82,10 +82,8 @@ def _study(name: str, summary: StudySummary) -> Iterator[Generated]:
 
 
 def _headline(page: Path) -> Generated:
-    """The ledger's headline on a page, its links as seen from there."""
+    """The ledger's short table on a page of the docs."""
     text = headline().strip()
-    if page.parent == DOCS:
-        text = text.replace("](docs/", "](")
     return Generated(page, lambda old: replaced_between(old, BEGIN, END, text))
 
 
@@ -109,8 +107,7 @@ def generated() -> list[Generated]:
     for claim in CLAIMS:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))
     found.append(Generated(DOCS / "claims.md", ledger_page))
-    found.append(_piece(RECORDS / "claims" / "headline.md", headline()))
-    found += [_headline(ROOT / "README.md"), _headline(DOCS / "index.md")]
+    found.append(_headline(DOCS / "index.md"))
     found.append(Generated(reproduce.PAGE, reproduce.page_with))
     found += [Generated(page, citations.page_with) for page in citations.PAGES]
     return found

@@ -26,7 +26,7 @@ def verdict(difference: Statistic) -> str:
     if interval is None:
         return "one seed: no statement"
     if interval[0] <= 0 <= interval[1]:
-        return "no effect found"
+        return "inconclusive"
     return "higher" if difference.mean > 0 else "lower"
 
 

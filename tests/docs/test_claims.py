@@ -99,8 +99,8 @@ def test_a_larger_record_is_told_beside(monkeypatch: pytest.MonkeyPatch, tmp_pat
     page = page_of(claim).read_text()
     monkeypatch.setattr("experiments.claims.records.RECORDS", tmp_path)
     both = claim_page(claim, page)
-    assert "; larger models: **" in both
+    assert ". Larger models: **" in both
     assert "`experiments/records/tokenizers_large/summary.json`" in both
     assert "`python -m experiments.run tokenizers --scale large`" in both
     (tmp_path / "tokenizers_large" / "summary.json").unlink()
-    assert "larger" not in claim_page(claim, page).split("**Choice.**")[0]
+    assert "Larger" not in claim_page(claim, page).split("**Choice.**")[0]

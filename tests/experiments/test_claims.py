@@ -9,20 +9,36 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
 from experiments.claims.__main__ import commands
-from experiments.claims.claim import Effect, Verdict, headline_effect, judge, outcomes
+from experiments.claims.effect import Effect
 from experiments.claims.ledger import CLAIMS
+from experiments.claims.names import reader_name
+from experiments.claims.verdict import (
+    LEVEL,
+    VERDICTS,
+    Verdict,
+    headline_effect,
+    judge,
+    judged,
+)
 from experiments.statistic import Statistic, holm
 
 
-def effect(variant: str, *values: float, wanted: str = "lower") -> Effect:
+def effect(
+    variant: str,
+    *values: float,
+    predicted: str = "lower",
+    metric: str = "R",
+    threshold: float | None = None,
+) -> Effect:
     return Effect(
         variant=variant,
-        baseline="vit",
-        metric="R",
+        baseline="" if threshold is not None else "vit",
+        metric=metric,
         unit="",
         digits=2,
         difference=Statistic.of(values),
-        wanted=wanted,
+        predicted=predicted,
+        threshold=threshold,
     )
 
 
@@ -30,63 +46,148 @@ DOWN, UP, BOTH = (-1.0, -1.1, -0.9), (1.0, 1.1, 0.9), (-1.0, 2.0, -0.5)
 
 
 @pytest.mark.parametrize(
-    ("effects", "word", "detail"),
+    ("effects", "text"),
     [
-        ([effect("a", *DOWN), effect("b", *DOWN)], "holds", ""),
-        ([effect("a", *DOWN), effect("b", *BOTH)], "holds only if", "it is `a`"),
-        ([effect("a", *DOWN), effect("b", *UP)], "holds only if", "it is `a`"),
-        ([effect("a", *UP), effect("b", *BOTH)], "fails", "the opposite for `a`"),
-        ([effect("a", *BOTH), effect("b", *BOTH)], "no effect found", ""),
-        ([effect("a", *UP, wanted="higher")], "holds", ""),
+        ([effect("a", *DOWN), effect("b", *DOWN)], "**supported**"),
+        ([effect("a", *UP, predicted="higher")], "**supported**"),
         (
-            [effect("a", *DOWN), effect("a", *BOTH)],
-            "holds only if",
-            "one asks about `a` − `vit` in R",
+            [effect("a", *DOWN), effect("b", *BOTH)],
+            "**supported**, for a; inconclusive for b",
         ),
-        ([effect("a", *DOWN), effect("b", *UP, wanted="")], "holds", ""),
+        ([effect("a", *DOWN), effect("b", *UP)], "**mixed**: supported for a; refuted for b"),
+        (
+            [effect("a", *DOWN), effect("b", *UP), effect("c", *BOTH)],
+            "**mixed**: supported for a; refuted for b; inconclusive for c",
+        ),
+        ([effect("a", *UP), effect("b", *BOTH)], "**refuted**, for a; inconclusive for b"),
+        (
+            [effect("a", *DOWN), effect("a", *BOTH, metric="top-1")],
+            "**supported**, for R; inconclusive for top-1",
+        ),
+        (
+            [effect(v, *DOWN, metric=m) for v in "ab" for m in ("R", "top-1")]
+            + [effect("c", *BOTH, metric=m) for m in ("R", "top-1")],
+            "**supported**, for a and b; inconclusive for c",
+        ),
+        ([effect("a", *DOWN), effect("b", *UP, predicted="")], "**supported**"),
     ],
 )
-def test_every_verdict_can_come_out(effects: list[Effect], word: str, detail: str) -> None:
-    verdict = judge(effects)
-    assert verdict.word == word
-    if word == "no effect found":
-        assert verdict.detail.startswith("3 seeds, `a` − `vit` +0.17 [−3.83, +4.16]")
-    else:
-        assert verdict.detail == detail
+def test_every_verdict_can_come_out(effects: list[Effect], text: str) -> None:
+    assert judge(effects).text() == text
 
 
-def test_many_contrasts_must_be_clearer() -> None:
-    """What passes alone may not pass as the luckiest of five (Holm)."""
+def test_inconclusive_states_effect_interval_and_detectable_effect() -> None:
+    verdict = judge([effect("a", *BOTH)])
+    assert verdict.word == "inconclusive"
+    least = Statistic.of(BOTH).detectable()
+    assert least is not None
+    assert verdict.detail == (
+        "the clearest difference is R, a against plain ViT: +0.17 [−3.83, +4.16], adjusted "
+        f"p = 0.87; with 3 seeds the test finds a difference of {least:.2f} with 80 % power"
+    )
+
+
+def test_verdict_names_its_data() -> None:
+    verdict = judge([effect("a", *DOWN)])
+    assert verdict.text("18 photographs") == "**supported** on 18 photographs"
+    assert Verdict("not measured", "why").text("18 photographs") == "**not measured**: why"
+
+
+def test_many_comparisons_must_be_clearer() -> None:
+    """A difference that is significant alone may not be the luckiest of five (Holm)."""
     lucky = effect("a", -1.0, -1.3, -0.6)
     assert 0.01 < lucky.p_value < 0.05
-    assert judge([lucky]).word == "holds"
+    assert judge([lucky]).word == "supported"
     rest = [effect(name, *BOTH) for name in "bcde"]
-    assert outcomes([lucky, *rest])[0] == "not found"
-    assert judge([lucky, *rest]).word == "no effect found"
+    assert judged([lucky, *rest])[0].outcome == "inconclusive"
+    assert judge([lucky, *rest]).word == "inconclusive"
 
 
-def test_equal_values_are_laws_or_nothing() -> None:
-    """Without spread there is no t test: the same difference in every seed counts, 0 does not."""
-    assert judge([effect("a", -2.0, -2.0, -2.0)]).word == "holds"
-    assert judge([effect("a", 0.0, 0.0, 0.0)]).word == "no effect found"
-    assert judge([effect("a", -2.0)]).word == "no effect found"  # one seed says nothing
+@given(
+    st.lists(
+        st.lists(st.integers(-20, 20), min_size=3, max_size=3).filter(lambda v: len(set(v)) > 1),
+        min_size=1,
+        max_size=7,
+    )
+)
+def test_interval_leaves_out_zero_exactly_when_significant(values: list[list[int]]) -> None:
+    """Verdict, p-value and interval follow from one rule."""
+    effects = [effect(f"v{i}", *map(float, own)) for i, own in enumerate(values)]
+    every = judged(effects)
+    assert [one.p_value for one in every] == list(holm([e.p_value for e in effects]))
+    for one in every:
+        interval = one.effect.difference.interval(one.level)
+        assert interval is not None
+        if abs(one.p_value - LEVEL) < 1e-9:
+            continue  # the border itself is a matter of rounding
+        significant = one.outcome != "inconclusive"
+        assert significant == (one.p_value <= LEVEL)
+        assert significant == (interval[0] > 0 or interval[1] < 0)
 
 
-def test_the_headline_tells_what_decided() -> None:
-    held, other, shown = effect("a", *DOWN), effect("b", *UP), effect("c", *DOWN, wanted="")
-    assert headline_effect([shown, other, held]) is held
-    assert headline_effect([shown, other]) is other
-    assert headline_effect([shown]) is shown
+def test_adjusted_and_plain_intervals_can_disagree() -> None:
+    """Negative control: with 95 % intervals the property above does not hold."""
+    lucky = effect("a", -1.0, -1.3, -0.6)
+    one = judged([lucky, *(effect(name, *BOTH) for name in "bcde")])[0]
+    interval = one.effect.difference.interval()
+    assert interval is not None
+    assert interval[1] < 0
+    assert one.outcome == "inconclusive"
+
+
+def test_equal_differences_are_exact() -> None:
+    """Without spread there is no t test: an equal difference in every pair counts, 0 does not."""
+    exact = effect("a", -2.0, -2.0, -2.0)
+    assert judge([exact]).word == "supported"
+    assert exact.amount() == "−2.00 (exact)"
+    zero = judge([effect("a", 0.0, 0.0, 0.0)])
+    assert zero.text() == (
+        "**inconclusive**: the clearest difference is R, a against plain ViT: +0.00 (exact)"
+    )
+    single = judge([effect("a", -2.0)])  # one seed cannot be tested
+    assert single.word == "inconclusive"
+    assert single.detail.endswith("one pair cannot be tested")
+
+
+def test_threshold_effect_shows_value_beside_threshold() -> None:
+    found = effect("none, 1 px", 0.3, 0.4, 0.5, predicted="higher", threshold=0.1)
+    assert found.label == "no positions (1 px), threshold 0.1"
+    assert found.amount().startswith("0.50 [0.25, 0.75]")
+
+
+def test_headline_is_the_effect_that_decided() -> None:
+    held, other, shown = effect("a", *DOWN), effect("b", *UP), effect("c", *DOWN, predicted="")
+    for effects, wanted in (([shown, other, held], held), ([shown, other], other)):
+        one = headline_effect(effects)
+        assert one is not None
+        assert one.effect is wanted
+    assert headline_effect([shown]) is None
     assert headline_effect([]) is None
 
 
-def test_verdicts_are_words_of_the_ledger() -> None:
-    with pytest.raises(ValueError, match="word: expected one of 'holds'"):
+def test_bad_verdicts_are_refused() -> None:
+    with pytest.raises(ValueError, match="word: expected one of 'supported'"):
         Verdict("perhaps")
-    with pytest.raises(ValueError, match="detail: expected words that complete 'holds only if'"):
-        Verdict("holds only if")
-    with pytest.raises(ValueError, match="effects: expected at least one with a wanted sign"):
-        judge([effect("a", *DOWN, wanted="")])
+    for word in VERDICTS[1:]:
+        with pytest.raises(ValueError, match=f"detail: expected words that explain '{word}'"):
+            Verdict(word)
+    with pytest.raises(ValueError, match="effects: expected at least one with a predicted sign"):
+        judge([effect("a", *DOWN, predicted="")])
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [
+        ("vit", "plain ViT"),
+        ("haar_pyramid + phase_lock", "Haar pyramid with phase lock"),
+        ("dwt, linear, trained", "linear Haar tokens (trained)"),
+        ("learned, trained, 1 px", "learned positions (trained, 1 px)"),
+        ("stride-free, zero borders", "stride-free network with zero padding"),
+        ("720 steps", "720 steps"),
+    ],
+)
+def test_reader_names(variant: str, name: str) -> None:
+    assert reader_name(variant) == name
 
 
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=9), st.integers(0, 2**31))
@@ -105,15 +206,14 @@ def test_holm(p_values: list[float]) -> None:
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()  # keeps the order
 
 
-def test_what_a_few_seeds_can_see() -> None:
-    """Simulated: at the difference that `detectable` names, four tests in five find it."""
+@pytest.mark.parametrize("level", [0.05, 0.01])
+def test_detectable_effect_is_found_in_four_of_five_simulated_tests(level: float) -> None:
     statistic = Statistic.of([-1.0, 0.0, 1.0])
-    least = statistic.detectable()
+    least = statistic.detectable(level=level)
     assert least is not None
-    assert 3 < least < 3.5
     draws = np.random.default_rng(0).normal(least, 1.0, size=(4000, 3))
-    found = [Statistic.of(row).p_value() < 0.05 for row in draws.tolist()]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.03)
+    p_values = [Statistic.of(row).p_value() for row in draws.tolist()]
+    assert np.mean([p is not None and p < level for p in p_values]) == pytest.approx(0.8, abs=0.03)
     assert Statistic.of([1.0]).detectable() is None
     assert Statistic.of([1.0, 1.0]).detectable() is None
 

@@ -148,7 +148,7 @@ def test_sentences_follow_the_numbers(runs: Path) -> None:
 def test_verdicts() -> None:
     assert verdict(Statistic.of([2.0, 2.1, 1.9])) == "higher"
     assert verdict(Statistic.of([-2.0, -2.1, -1.9])) == "lower"
-    assert verdict(Statistic.of([2.0, -2.1, 0.3])) == "no effect found"
+    assert verdict(Statistic.of([2.0, -2.1, 0.3])) == "inconclusive"
     assert verdict(Statistic.of([2.0])) == "one seed: no statement"
 
 

@@ -1,0 +1,99 @@
+"""A difference that bears on a claim: between two variants, or from a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from experiments.claims.names import reader_name
+from experiments.statistic import Statistic
+from wavevit.checks import check_choice
+
+__all__ = ["Effect", "number"]
+
+
+def number(value: float, digits: int, signed: bool = False) -> str:
+    """A number as the pages show it, with a true minus."""
+    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """A paired difference, with all that is needed to judge it.
+
+    Attributes:
+        variant: what is compared, such as ``"conv_stem"``.
+        baseline: with what, such as ``"vit"``; empty where there is a `threshold`.
+        metric: what differs, such as ``"S-Cons"``.
+        unit: of it; empty for a pure number.
+        digits: decimals shown.
+        difference: one value per pair: variant minus baseline, or value minus threshold.
+        predicted: the sign that the claim predicts: ``"higher"``, ``"lower"``, or ``""`` for a
+            figure that is shown and decides nothing.
+        over: what the pairs are.
+        threshold: that the claim sets for the variant's own value, where it sets one.
+    """
+
+    variant: str
+    baseline: str = ""
+    metric: str
+    unit: str
+    digits: int
+    difference: Statistic
+    predicted: str = ""
+    over: str = "seeds"
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("predicted", self.predicted, ("higher", "lower", ""))
+
+    @property
+    def name(self) -> str:
+        """The variant in words."""
+        return reader_name(self.variant)
+
+    @property
+    def label(self) -> str:
+        """What is compared with what, in words."""
+        if self.threshold is None:
+            return f"{self.name} against {reader_name(self.baseline)}"
+        return f"{self.name}, threshold {f'{self.threshold:g} {self.unit}'.strip()}"
+
+    @property
+    def as_predicted(self) -> bool:
+        """Whether the mean has the predicted sign."""
+        return self.difference.mean > 0 if self.predicted == "higher" else self.difference.mean < 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether all pairs, two or more, have the same difference: no spread to test with."""
+        return len(self.difference.values) > 1 and self.difference.std == 0
+
+    @property
+    def p_value(self) -> float:
+        """Of the paired t test, two-sided. An exact difference has no such test: 0 where it is
+        not 0, else 1. So has a single pair: 1."""
+        p = self.difference.p_value()
+        if p is not None:
+            return p
+        return 0.0 if self.exact and self.difference.mean != 0 else 1.0
+
+    @property
+    def count(self) -> str:
+        """How many pairs."""
+        return f"{len(self.difference.values)} {self.over}"
+
+    def amount(self, level: float = 0.95) -> str:
+        """The difference, or the value beside its threshold, with its interval and unit.
+
+        Args:
+            level: of the interval, from 0 to 1.
+        """
+        start, signed = self.threshold or 0.0, self.threshold is None
+        text = number(start + self.difference.mean, self.digits, signed)
+        interval = self.difference.interval(level)
+        if self.exact:
+            text += " (exact)"
+        elif interval is not None:
+            low, high = (number(start + end, self.digits, signed) for end in interval)
+            text += f" [{low}, {high}]"
+        return f"{text} {self.unit}".strip()

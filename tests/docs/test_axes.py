@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from experiments.benchmarks import axes
-from experiments.benchmarks.axes import AXES, RECORDS, measure, page_of, page_with, render, variant
+from experiments.benchmarks.axes import AXES, RECORDS, measure, render, variant
 
 RECORDED = sorted(path.stem for path in RECORDS.glob("*.json"))
 
@@ -17,14 +17,12 @@ def test_every_axis_is_recorded() -> None:
     assert set(RECORDED) == set(AXES)
 
 
-@pytest.mark.parametrize("axis", RECORDED)
-def test_the_page_shows_the_record(axis: str) -> None:
-    record, page = json.loads((RECORDS / f"{axis}.json").read_text()), page_of(axis).read_text()
-    assert page == page_with(record, page)
-    assert (RECORDS / f"{axis}.md").read_text() == render(record) + "\n"
-    assert tuple(record["values"]) == AXES[axis]
-    assert record["weights"] == "random"
-    assert len(record["seeds"]) >= 3
+def test_records_hold_every_value_of_their_axis() -> None:
+    for axis in RECORDED:
+        record = json.loads((RECORDS / f"{axis}.json").read_text())
+        assert tuple(record["values"]) == AXES[axis]
+        assert record["weights"] == "random"
+        assert len(record["seeds"]) >= 3
 
 
 @pytest.mark.parametrize("axis", AXES)

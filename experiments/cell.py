@@ -133,7 +133,7 @@ def serve_cells(asked: Connection, device: str, threads: int, position: int, loc
 
     tqdm.set_lock(lock)
     _keep_memory()
-    with suppress(EOFError):  # whoever asks has died
+    with suppress(EOFError):  # the parent process has died
         while (cell := asked.recv()) is not None:
             path, label, measures, source = cell
             weights_of = Path(source) if source is not None else None

@@ -111,7 +111,7 @@ class RunConfig:
         task: ``"classification"`` of crops, or ``"segmentation"`` of composites of two
             (`experiments.tasks`).
         seed: of the weights, of the training crops and of every random choice in training.
-        checkpoint_every: steps between checkpoints; where a killed run goes on. It does not
+        checkpoint_every: steps between checkpoints; where a killed run resumes. It does not
             change the result.
     """
 
@@ -171,7 +171,7 @@ class Study:
         contrasts: what may be read as an ablation; a test holds that nothing else differs.
         seeds: default seeds.
         applied: names of variants that are not trained but measured with the weights of another
-            one, given by name: an alignment put on afterwards.
+            one, given by name: an alignment added after training.
         measures: what is measured beside the standard (`experiments.evaluation.MEASURES`).
         pictured: variants that figures with a row or a bar each show; by default all.
         timed_batch: crops in the batch whose forward pass is timed.

@@ -92,7 +92,7 @@ class RunFolder:
     """One run's files.
 
     ``config.json`` comes first and is the folder's identity; ``environment.json`` beside it;
-    ``metrics.jsonl`` grows; ``checkpoint.safetensors`` is where a killed run goes on;
+    ``metrics.jsonl`` grows; ``checkpoint.safetensors`` is where a killed run resumes;
     ``weights.safetensors`` ends the training; ``result.json`` ends the run. ``failed.json`` tells
     why a run stopped; it goes away when a later attempt succeeds. ``origin.json`` is there where
     the weights were trained in another folder, and says which.

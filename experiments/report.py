@@ -42,18 +42,18 @@ _RECORDS = Path(__file__).parent / "records"
 
 @dataclass
 class Options:
-    """Turn the runs of a study into tables, figures and one page; without a study, every table and
-    figure of the docs from the records."""
+    """Write the report of a study: tables, figures and one page. Without a study: write every table
+    and figure of the docs from the records."""
 
     study: Annotated[
         str, tyro.conf.Positional, tyro.conf.arg(help=f"one of: {', '.join(STUDIES)}")
     ] = ""
     scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
     out: Path | None = None
-    """Folder of the runs; by default the one that experiments.run takes for this study and scale.
-    The report is written to its subfolder report."""
+    """Folder of the runs. Default: that of experiments.run for this study and scale. The report is
+    written to its subfolder report."""
     record: bool = False
-    """Also keep summary and figures in experiments/records/STUDY (STUDY_large), to be committed."""
+    """Also write summary and figures to experiments/records/STUDY (or STUDY_large)."""
 
 
 def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Any, RunConfig]:
@@ -86,14 +86,14 @@ def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[
     shifts = [shift for shift in PICTURE_SHIFTS if shift <= data.margin]
     window = scene_window(data)
     titles = {
-        "circular": "The seed question in one picture: the image rolls",
-        "crop": "The same with a real crop, as a camera moves",
+        "circular": "What one pixel of circular shift does to the tokens",
+        "crop": "What one pixel of crop shift does to the tokens, as when a camera moves",
     }
     follows = ""
     if any(model.alignment is not None for model in models.values()):
         follows = (
-            " Maps of an aligned model follow the image: a roll by part of a token interpolates "
-            "between tokens that are the same."
+            " Maps of an aligned model follow the image: a circular shift by part of a token "
+            "interpolates between equal tokens."
         )
     figures = []
     for kind, title in titles.items():

@@ -21,7 +21,7 @@ def reuse_equal_runs(
 ) -> int:
     """Gives cells that are not trained weights and measures of equal runs of other studies.
 
-    A second folder of the *same* study gives none: whoever repeats a study wants it repeated.
+    A second folder of the *same* study gives none: repeating a study means training it again.
 
     Args:
         cells: from `plan`.

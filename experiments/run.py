@@ -1,6 +1,6 @@
 """Trains and measures a study: ``python -m experiments.run patch_vs_wavelet``.
 
-Complete runs are skipped and killed ones continue, so the same command again does what is left.
+Complete runs are skipped and killed runs resume: run the same command again to continue.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Options", "main", "run_study"]
 
 @dataclass
 class Options:
-    """Train and measure the variants of a study, side by side, several seeds each."""
+    """Train and measure the variants of a study, several seeds each, several runs in parallel."""
 
     study: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"one of: {', '.join(STUDIES)}")]
     seeds: tuple[int, ...] = field(default=(), metadata={"help": "by default the study's own"})
@@ -34,17 +34,17 @@ class Options:
     """Variants by name; by default all."""
     scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
     out: Path | None = None
-    """Folder of the runs; by default runs/STUDY, with the scale behind it: runs/STUDY_large."""
+    """Folder of the runs. Default: runs/STUDY, or runs/STUDY_large for --scale large."""
     device: str = "auto"
-    """cpu, cuda, cuda:1; auto takes the first GPU there is. (mps lacks float64, which we need.)"""
+    """cpu, cuda or cuda:1; auto takes the first GPU, if any. mps is not supported: no float64."""
     jobs: int | None = None
-    """Runs side by side; by default one per core, and one on a GPU."""
+    """Runs in parallel. Default: one per core, or one on a GPU."""
     threads: int | None = None
-    """CPU threads of each run; by default the cores divided by the jobs."""
+    """CPU threads of each run. Default: the number of cores divided by the jobs."""
     minutes: float = math.inf
-    """Begin no run after so many minutes; the same command does the rest another time."""
+    """Time budget in minutes: no run starts later. Run the command again to continue."""
     timing: bool = True
-    """When all is done, time the variants side by side; --no-timing on a machine that is busy."""
+    """Time the variants when all runs are complete. Use --no-timing on a busy machine."""
 
 
 def pick_device(name: str) -> torch.device:

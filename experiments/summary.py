@@ -100,9 +100,9 @@ class StudySummary:
         configs: variant → configuration as plain data.
         environment: of the first run.
         core_minutes: that its runs took on CPUs in their last attempts, training and measuring:
-            for each variant the median over seeds times their number, since a machine that stood
-            still counts for nothing. Weights that were lent cost nothing. 0 on a GPU, and in
-            records of before it was kept.
+            for each variant the median over seeds times their number, since a machine that was
+            suspended counts for nothing. Weights taken from another run cost nothing. 0 on a GPU,
+            and in old records.
         failed: run → reason.
         missing: runs that are neither complete nor failed.
     """

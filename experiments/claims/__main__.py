@@ -31,11 +31,11 @@ RUNS = Path("runs")  # where the commands keep their runs
 
 @dataclass
 class Options:
-    """Show the claims ledger, or make everything that it rests on anew."""
+    """Show the verdict of each claim, or make all records of the claims again."""
 
     run: bool = False
-    """Run what the records come from: about three hours on two cores. Stop it whenever you like:
-    the same command goes on, and what it took from an empty folder of runs becomes a record."""
+    """Run every command that makes a record: about three hours on two cores. Run the command again
+    to resume after a stop. The total time from an empty folder of runs is recorded."""
 
 
 def _studies(claim: Claim) -> list[str]:
@@ -59,7 +59,7 @@ def commands(claims: Iterable[Claim]) -> list[str]:
 
 
 def _stop(number: int, frame: object) -> None:
-    raise SystemExit("Stopped. The same command goes on.")
+    raise SystemExit("Stopped. Run the command again to resume.")
 
 
 def _run() -> None:
@@ -72,7 +72,7 @@ def _run() -> None:
         process = subprocess.Popen([sys.executable, *arguments])
         code = taken.by(command, process)
         if code:
-            raise SystemExit(f"{command} ended with {code}; the same command goes on.")
+            raise SystemExit(f"{command} ended with {code}; run the command again to resume.")
     if taken.from_nothing(todo):
         where = environment(torch.device("cpu"), torch.get_num_threads())
         write_json(RECORDS / "claims" / "run.json", {"environment": where, **taken.record()})

@@ -1,4 +1,4 @@
-"""The picture of the seed question: one photograph, moved, and what becomes of every token."""
+"""Token-change pictures: one photograph is shifted, every token is coloured by its change."""
 
 from __future__ import annotations
 

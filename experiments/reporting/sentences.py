@@ -47,7 +47,7 @@ def headline(summary: StudySummary) -> str:
     circular, crop = summary.sensitivity[base]["circular"], summary.sensitivity[base]["crop"]
     turnover = summary.turnover[base]["circular"].mean
     text = (
-        f"Rolling the image by one pixel changes {turnover:.0f} % of the last tokens of "
+        f"A circular shift by one pixel changes {turnover:.0f} % of the last tokens of "
         f"<b>{base}</b> by more than a tenth and moves its embedding by "
         f"{100 * circular[1].mean:.0f} % of the distance to another image; moving a real crop by "
         f"one pixel moves it by {100 * crop[1].mean:.0f} %. "
@@ -59,7 +59,7 @@ def headline(summary: StudySummary) -> str:
     exact = [name for name in others if summary.metrics[name]["circular"].mean == 100]
     if exact:
         names = " and ".join(f"<b>{name}</b>" for name in exact)
-        text += f"Exactly invariant to rolls (C-Cons 100 %): {names}."
+        text += f"Exactly invariant to circular shifts (C-Cons 100 %): {names}."
     return text
 
 
@@ -106,7 +106,7 @@ def about_picture(changes: Mapping[str, Sequence[Tensor]], shifts: Sequence[int]
     parts = [
         f"{100 * float(maps[column].mean()):.0f} % in {name}" for name, maps in changes.items()
     ]
-    how = {"circular": "rolled", "crop": "cropped"}[kind]
+    how = {"circular": "shifted circularly", "crop": "cropped"}[kind]
     return (
         f"One photograph, {how} one pixel further to the right: the last tokens change on average "
         f"by {', '.join(parts)}. Maps are laid over each other by the best whole-token roll first, "
@@ -117,7 +117,7 @@ def about_picture(changes: Mapping[str, Sequence[Tensor]], shifts: Sequence[int]
 def about_sensitivity(summary: StudySummary, names: Sequence[str]) -> str:
     """The ranking of some variants at one pixel for both shift models."""
     parts = []
-    for kind, words in (("circular", "a roll"), ("crop", "a crop shift")):
+    for kind, words in (("circular", "a circular shift"), ("crop", "a crop shift")):
         ranked = sorted(names, key=lambda n: summary.sensitivity[n][kind][1].mean)
         values = [f"{n} {summary.sensitivity[n][kind][1].mean:.3f}" for n in ranked]
         parts.append(f"Under {words} of 1 px the embedding moves by: {', '.join(values)}.")
@@ -137,8 +137,8 @@ def about_consistency(summary: StudySummary) -> str:
         difference = summary.paired_difference(variant, baseline, "crop")
         if difference is not None:
             text += (
-                f"{variant}: {summary.metrics[variant]['circular'].mean:.1f} % for rolls; for "
-                f"crops S-Cons changes by {_points(difference)} against {baseline}. "
+                f"{variant}: {summary.metrics[variant]['circular'].mean:.1f} % for circular "
+                f"shifts; for crops S-Cons changes by {_points(difference)} against {baseline}. "
             )
     return text.strip()
 

@@ -2,7 +2,7 @@
 
 The plain ViT of `patch_vs_wavelet` (64 channels, 4 blocks, 360 steps) with one of these halved or
 doubled. Costs differ, that is the question: multiply-accumulates follow depth, and the square of
-width. A larger model also learns more, so top-1 stands beside every measure of shifts.
+width. A larger model also learns more, so top-1 is shown beside every measure of shifts.
 
 Command: ``python -m experiments.run capacity && python -m experiments.report capacity``. Hardware
 and time: 2 logical cores of an AMD EPYC, no GPU, about 15 minutes; the baseline's runs are those of

@@ -142,7 +142,7 @@ def test_sentences_follow_the_numbers(runs: Path) -> None:
     text = headline(summary)
     share = 100 * summary.sensitivity["vit"]["circular"][1].mean
     assert f"by {share:.0f} % of the distance to another image" in text
-    assert "Exactly invariant to rolls (C-Cons 100 %): <b>vit + phase_lock</b>" in text
+    assert "Exactly invariant to circular shifts (C-Cons 100 %): <b>vit + phase_lock</b>" in text
 
 
 def test_verdicts() -> None:

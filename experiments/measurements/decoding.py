@@ -1,10 +1,10 @@
 """decoding (C15): how much of its picture does a token hold, in a linear way?
 
-A model that generates must return to pixels; a model that recognises may discard them.
-For the plain ViT and five ViTs with other tokens of the same number and width (study `tokenizers`),
-trained to recognise and as initialised: the pixels of each patch from its own token by ridge regression,
-from the first tokens and from those behind the last block. Fitted on crops of training halves,
-judged on crops of test halves; 100 % is what a constant leaves.
+A model that generates must return to pixels; a model that recognises may discard them. For the
+plain ViT and five ViTs with other tokens of the same number and width (study `tokenizers`),
+trained to recognise and as initialised: the pixels of each patch from its own token by ridge
+regression, from the first tokens and from those behind the last block. Fitted on crops of training
+halves, judged on crops of test halves; 100 % is what a constant leaves.
 """
 
 from __future__ import annotations

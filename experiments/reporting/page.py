@@ -95,15 +95,15 @@ def _troubles(summary: StudySummary) -> str:
 
 _MEASURES = {
     "classification": """
-<b>C-Cons, S-Cons, HP-Cons</b>: share of pairs of random shifts of one picture with the same
-top-1 class: circular shifts up to ±1/7 of the side; two crops of a window 8/7 as large; circular
-shifts, one of the two half a pixel further. <b>worst of ±8 px</b>: share of pictures that are right
-for all 81 crops within 8 pixels, two pixels apart. <b>after training</b>: the weights of another
-variant, with an alignment added after training. <b>R(s)</b>: change of the pooled embedding under a
-shift by s pixels, divided by the mean distance between different pictures' embeddings.
-<b>‖J‖‖x‖/‖f‖</b>: condition number at a picture, the largest singular value of the Jacobian of the embedding,
-relative; median over pictures. Results for circular shifts do not carry over to crops: a circular
-shift brings back on one side what it removes from the other, a camera does not.""",
+<b>C-Cons, S-Cons, HP-Cons</b>: share of pairs of random shifts of one picture with the same top-1
+class: circular shifts up to ±1/7 of the side; two crops of a window 8/7 as large; circular shifts,
+one of the two half a pixel further. <b>worst of ±8 px</b>: share of pictures that are right for
+all 81 crops within 8 pixels, two pixels apart. <b>after training</b>: the weights of another
+variant, with an alignment added after training. <b>R(s)</b>: change of the pooled embedding under
+a shift by s pixels, divided by the mean distance between different pictures' embeddings.
+<b>‖J‖‖x‖/‖f‖</b>: condition number at a picture, the largest singular value of the Jacobian of the
+embedding, relative; median over pictures. Results for circular shifts do not carry over to crops:
+a circular shift brings back on one side what it removes from the other, a camera does not.""",
     "segmentation": """
 <b>mIoU</b>: intersection over union of each class over all pixels of all pictures, mean over
 classes. <b>pixels right</b>: all of them, and those that have a pixel of the other photograph

@@ -70,10 +70,12 @@ class Statistic:
         count = len(self.values)
         if count < 2 or self.std == 0:
             return None
+        # The other tail of the test is next to 0. statsmodels adds it, and stops at its nan with a
+        # wrong effect (findings/statsmodels_power_of_few_pairs.sh).
         limit = float(student_t.isf(level / 2, count - 1))
 
         def missing(shift: float) -> float:
-            return float(nct.sf(limit, count - 1, shift)) - power  # the other tail is next to 0
+            return float(nct.sf(limit, count - 1, shift)) - power
 
         return float(brentq(missing, 1e-6, 10 + 10 * limit)) * self.std / math.sqrt(count)
 

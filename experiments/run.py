@@ -19,7 +19,7 @@ from experiments.reuse import reuse_equal_runs
 from experiments.scale import SCALES, at_scale
 from experiments.scheduler import clear_latency, default_jobs, measure_latency, plan, run_cells
 from experiments.studies import STUDIES, get_study
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_device
 
 __all__ = ["Options", "main", "run_study"]
 
@@ -55,12 +55,7 @@ def pick_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        fail("device", "a device of this machine", f"{name!r} ({str(error).splitlines()[0]})")
-    return device
+    return check_device("device", name)
 
 
 def run_study(options: Options) -> int:

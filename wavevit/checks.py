@@ -17,6 +17,7 @@ import torch
 __all__ = [
     "check_at_least",
     "check_choice",
+    "check_device",
     "check_image",
     "check_multiple",
     "fail",
@@ -76,6 +77,22 @@ def check_image(x: torch.Tensor, argument: str = "x", *, channels: int | None = 
         fail(argument, "sides of at least 1 pixel", f"shape {tuple(x.shape)}")
     if channels is not None and x.shape[1] != channels:
         fail(argument, f"{channels} channels", f"{x.shape[1]} in shape {tuple(x.shape)}")
+
+
+def check_device(argument: str, device: str | torch.device) -> torch.device:
+    """Returns the device, if this machine can compute on it.
+
+    Raises:
+        ValueError: a name that torch does not know, a device that this machine lacks, or one that
+            holds no values (``"meta"``).
+    """
+    try:
+        found = torch.device(device)
+        torch.ones(1, device=found).item()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        fail(argument, "a device of this machine, such as cpu", f"{str(device)!r} ({said[0]})")
+    return found
 
 
 def require_extra(module: str, extra: str) -> ModuleType:

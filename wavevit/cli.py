@@ -1,8 +1,21 @@
-"""The command line: ``wavevit audit MODEL``, ``wavevit transform IMAGE`` and ``wavevit models``."""
+"""The command line: ``wavevit audit MODEL``, ``wavevit transform IMAGE`` and ``wavevit models``.
+
+What an argument can say wrong is checked before anything is computed. Exit status:
+
+* 0: done.
+* 1: a bound of ``wavevit audit`` is broken, and nothing else.
+* 2: wrong usage: an argument, a picture or a model that cannot be used, a missing package.
+* 70: an error inside, with its traceback.
+* 74: a file could not be read or written, such as on a full disk.
+* 130: interrupted. 141: the reader of the output went away, as in ``wavevit models | head``.
+"""
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +24,17 @@ import torch
 import tyro
 
 from wavevit.auditing import Samples, audit, parse_bounds
-from wavevit.checks import check_choice
+from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.files import check_output_file, check_output_folder, write_whole
 from wavevit.measure import cost
 from wavevit.models import Backbone, list_models, model_config
 
 __all__ = ["Audit", "Models", "Transform", "main"]
 
 _SUFFIXES = (".png", ".svg", ".pdf", ".jpg")
+# Exit status. 1 is a broken bound's alone; Python itself would end with it after any error. The
+# others are those of sysexits.h and, as shells count signals, 128 + SIGINT and 128 + SIGPIPE.
+_WRONG_USAGE, _INTERNAL, _FILE_ERROR, _INTERRUPTED, _NO_READER = 2, 70, 74, 130, 141
 
 
 @dataclass
@@ -25,36 +42,47 @@ class Transform:
     """Draw the subbands of a picture, labelled."""
 
     image: Annotated[str, tyro.conf.Positional]
-    """A picture file, or the name of a bundled photograph such as astronaut."""
+    """A picture file of any mode and bit depth, or the name of a bundled photograph such as
+    astronaut."""
     wavelet: str = "haar"
     """A PyWavelets name, or dtcwt for the dual-tree complex transform."""
     level: int = 3
     """Number of levels."""
-    mode: str = "periodization"
-    """Border mode, by PyWavelets' names; the dual tree has its own."""
+    mode: str | None = None
+    """Border mode, by PyWavelets' names; periodization by default, and symmetric for dtcwt."""
     out: Path | None = None
-    """Where to write (.png, .svg, .pdf, .jpg); by default IMAGE-WAVELET.png in this folder."""
+    """Where to write (.png, .svg, .pdf, .jpg), in an existing folder; by default IMAGE-WAVELET.png
+    in this one."""
 
     def run(self) -> int:
         """Draws and writes."""
-        from wavevit.pictures import draw_dual_tree, draw_pyramid, load_image
-        from wavevit.wavelets import dtcwt2, wavedec2
+        from wavevit.pictures import draw_dual_tree, draw_pyramid, open_image
+        from wavevit.wavelets import DTCWT_MODES, MODES, dtcwt2, filter_bank, wavedec2
 
+        tree = self.wavelet == "dtcwt"
+        check_at_least("level", self.level, 1 if tree else 0)
+        if not tree:
+            filter_bank(self.wavelet)
+        mode = self.mode or ("symmetric" if tree else "periodization")
+        check_choice("mode", mode, DTCWT_MODES if tree else MODES)
         stem = Path(self.image).stem
         target = self.out or Path(f"{stem}-{self.wavelet.replace('.', '_')}.png")
         check_choice("out", target.suffix.lower(), _SUFFIXES)
-        image = load_image(self.image)
+        check_output_file("out", target)
+        image, note = open_image(self.image)
         height, width = image.shape[-2:]
         what = f"{Path(self.image).name}, {height} × {width} pixels"
-        if self.wavelet == "dtcwt":
-            tree = dtcwt2(image, level=self.level)
-            title = f"{what}: dual tree, magnitudes of {self.level} level(s)"
-            figure = draw_dual_tree(tree, title)
+        if note:
+            print(f"{self.image}: {note}", file=sys.stderr)
+        if tree:
+            title = f"{what}: dual tree, magnitudes of {self.level} level(s), {mode}"
+            figure = draw_dual_tree(dtcwt2(image, level=self.level, mode=mode), title)
         else:
-            pyramid = wavedec2(image, self.wavelet, self.mode, self.level)
-            title = f"{what}: {self.wavelet}, {self.level} level(s), {self.mode}"
-            figure = draw_pyramid(pyramid, title)
-        figure.savefig(target, dpi=150)
+            title = f"{what}: {self.wavelet}, {self.level} level(s), {mode}"
+            figure = draw_pyramid(wavedec2(image, self.wavelet, mode, self.level), title)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=150, format=target.suffix[1:].lower())
+        write_whole(target, drawn.getvalue())
         print(target)
         return 0
 
@@ -100,7 +128,8 @@ def _model_row(name: str) -> tuple[str, ...]:
 class Audit:
     """Examine a model: shifts, continuity, scale, depth, vocabulary, cost. Writes a page and JSON.
 
-    Exits with 1 where a --fail-under or --fail-over bound is broken, with 2 on bad input.
+    Exit status: 0 done; 1 a --fail-under or --fail-over bound is broken; 2 wrong usage; 70 an
+    error inside; 74 a file could not be read or written; 130 interrupted.
     """
 
     model: Annotated[str, tyro.conf.Positional]
@@ -109,13 +138,14 @@ class Audit:
     against: tuple[str, ...] = ()
     """Other models, side by side."""
     images: Path | None = None
-    """A folder of pictures, or one picture; the bundled photographs by default."""
+    """A folder of pictures, or one picture; the bundled photographs by default. Fewer than four
+    pictures are cut into windows."""
     pretrained: bool = False
     """timm's weights (downloaded) instead of random ones."""
     size: int | None = None
     """Side of the input in pixels; by default what each model declares."""
     out: Path = Path()
-    """Folder of audit.html and audit.json; this one by default."""
+    """Folder of audit.html and audit.json, made where it is missing; this one by default."""
     fail_under: tuple[str, ...] = ()
     """Lower limits of the model, such as s_cons=80 c_cons=99, for somebody's CI."""
     fail_over: tuple[str, ...] = ()
@@ -131,6 +161,11 @@ class Audit:
         """Measures, prints, writes; the exit code."""
         bounds = parse_bounds("fail-under", self.fail_under, "high")
         bounds += parse_bounds("fail-over", self.fail_over, "low")
+        check_output_folder("out", self.out)
+        page, data = self.out / "audit.html", self.out / "audit.json"
+        for path in (page, data):
+            if path.is_dir():
+                fail("out", f"a folder without a folder {path.name}", self.out)
         report = audit(
             self.model,
             against=self.against,
@@ -142,10 +177,10 @@ class Audit:
             device=self.device,
             progress=sys.stderr.isatty(),
         )
+        report.to_json(data)
+        report.to_html(page)
         print(report.table())
-        report.to_json(self.out / "audit.json")
-        report.to_html(self.out / "audit.html")
-        print(f"\n{self.out / 'audit.html'}\n{self.out / 'audit.json'}")
+        print(f"\n{page}\n{data}")
         broken = report.broken(bounds)
         for words in broken:
             print(f"wavevit: {words}", file=sys.stderr)
@@ -154,11 +189,40 @@ class Audit:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``wavevit``; complaints about arguments come without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # tables hold signs that not every terminal has
     command = tyro.cli(Audit | Transform | Models, prog="wavevit", args=arguments)
-    try:
-        code = command.run()
-    except (ImportError, ValueError) as error:
-        print(f"wavevit: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    code = _status(command)
     if code:
         raise SystemExit(code)
+
+
+def _status(command: Audit | Transform | Models) -> int:
+    """Runs a command; its exit status, one kind of end each."""
+    try:
+        code = command.run()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a reader that went away is noticed here, not while Python ends
+    except (ImportError, ValueError) as error:
+        print(f"wavevit: {error}", file=sys.stderr)
+        return _WRONG_USAGE
+    except KeyboardInterrupt:
+        print("wavevit: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes its output once more when it ends: into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NO_READER
+    except OSError as error:
+        print(f"wavevit: {error}", file=sys.stderr)
+        return _FILE_ERROR
+    except Exception:
+        traceback.print_exc()
+        print("wavevit: an error inside; please report it with the lines above", file=sys.stderr)
+        return _INTERNAL
+    return code
+
+
+if __name__ == "__main__":
+    main()

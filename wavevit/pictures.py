@@ -10,20 +10,26 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import fail
+from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.data.picture_files import UnreadablePictureError, luminance, read_picture
 from wavevit.wavelets import ORIENTATIONS, DualTreePyramid, Pyramid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_dual_tree", "draw_pyramid", "load_image", "pyramid_mosaic"]
+__all__ = ["draw_dual_tree", "draw_pyramid", "load_image", "open_image", "pyramid_mosaic"]
+
+# Pixels of a small band stay squares; a band with more pixels than the figure is low-passed first,
+# since leaving out pixels would show patterns that are not there.
+_SHOWN = "antialiased"
 
 
-def load_image(source: str) -> Tensor:
-    """An image file, or one of the bundled photographs by name, in grey.
+def load_image(source: str | Path) -> Tensor:
+    """A picture file, or one of the bundled photographs by name, in grey.
 
     Args:
-        source: path of a picture (anything Pillow reads, with or without colour or alpha),
-            or a name such as ``"astronaut"``.
+        source: path of a picture, of any mode and bit depth (`wavevit.data.read_picture`), or a
+            name such as ``"astronaut"``. A file comes before a photograph of its name.
 
     Returns:
         (1, 1, H, W) float32 in [0, 1].
@@ -31,23 +37,21 @@ def load_image(source: str) -> Tensor:
     Raises:
         ValueError: neither a readable picture nor a known name.
     """
-    from wavevit.data.photographs import NAMES, load_photograph
+    return open_image(source)[0]
 
-    if not Path(source).exists():
+
+def open_image(source: str | Path) -> tuple[Tensor, str]:
+    """`load_image`, and how the file's values were scaled where its format does not say."""
+    if not Path(source).is_file():
         if source in NAMES:
-            return load_photograph(source, max_short_side=512)[None, None]
-        fail("image", f"a file, or a bundled photograph ({', '.join(NAMES)})", repr(source))
-    from PIL import Image
-    from skimage.color import rgb2gray
-
+            return load_photograph(str(source), max_short_side=512)[None, None], ""
+        got = f"the folder {source}" if Path(source).is_dir() else repr(str(source))
+        fail("image", f"a file, or a bundled photograph ({', '.join(NAMES)})", got)
     try:
-        with Image.open(source) as picture:
-            pixels = np.asarray(picture.convert("RGBA"), dtype=np.float32) / 255
-    except (OSError, ValueError, SyntaxError) as error:
-        fail("image", "a picture that Pillow can read", f"{source} ({error})")
-    colour, alpha = pixels[..., :3], pixels[..., 3:]
-    colour = colour * alpha + (1 - alpha)  # what is transparent shows a white page
-    return torch.from_numpy(np.ascontiguousarray(rgb2gray(colour), dtype=np.float32))[None, None]
+        picture = read_picture(source)
+    except UnreadablePictureError as error:
+        fail("image", "a picture that Pillow can read, or tifffile", f"{source} ({error.reason})")
+    return luminance(picture.pixels)[None], picture.note
 
 
 def _stretched(band: Tensor, centered: bool) -> np.ndarray[Any, Any]:
@@ -105,11 +109,11 @@ def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
 
     canvas, places = pyramid_mosaic(pyramid)
     scale = 8 / max(canvas.shape)
-    figure = Figure(
-        figsize=(canvas.shape[1] * scale, canvas.shape[0] * scale + 0.4), layout="constrained"
-    )
+    # At least an inch each way: a strip of one pixel is a picture too.
+    inches = [max(length * scale, 1.0) for length in canvas.shape]
+    figure = Figure(figsize=(inches[1], inches[0] + 0.4), layout="constrained")
     axis = figure.subplots()
-    axis.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axis.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation=_SHOWN)
     for label, top, left, height, width in places:
         frame = Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor="#D55E00")
         axis.add_patch(frame)
@@ -123,7 +127,7 @@ def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
             color="white",
             bbox={"facecolor": "black", "alpha": 0.6, "pad": 1.5, "linewidth": 0},
         )
-    axis.set_title(title, fontsize=11)
+    axis.set_title(title, fontsize=11, parse_math=False)  # a file name may hold dollars
     axis.axis("off")
     return figure
 
@@ -139,7 +143,7 @@ def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
 
     levels = len(tree.details)
     height, width = tree.approx.shape[-2:]
-    row_height = 1.8 * height / width + 0.25  # inches: a picture and its title
+    row_height = min(1.8 * height / width, 8) + 0.25  # inches: a picture and its title
     figure = Figure(figsize=(13, row_height * levels + 0.4), layout="constrained")
     axes = figure.subplots(levels, len(ORIENTATIONS) + 1, squeeze=False)
     for row, bands in enumerate(reversed(tree.details)):
@@ -147,14 +151,14 @@ def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
         some = magnitudes.flatten()[:: max(1, magnitudes.numel() // 100_000)]
         limit = max(float(torch.quantile(some, 0.995)), 1e-12)
         for axis, band, degrees in zip(axes[row], magnitudes, ORIENTATIONS, strict=False):
-            axis.imshow(band.numpy(), cmap="magma", vmin=0, vmax=limit, interpolation="nearest")
+            axis.imshow(band.numpy(), cmap="magma", vmin=0, vmax=limit, interpolation=_SHOWN)
             axis.set_title(f"level {row + 1}, {degrees}°", fontsize=8)
     low = axes[-1, -1]
-    low.imshow(_stretched(tree.approx[0, 0], centered=False), cmap="gray", interpolation="nearest")
+    low.imshow(_stretched(tree.approx[0, 0], centered=False), cmap="gray", interpolation=_SHOWN)
     low.set_title("low band", fontsize=8)
     for row in range(levels - 1):
         axes[row, -1].set_visible(False)
     for axis in axes.flat:
         axis.axis("off")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     return figure

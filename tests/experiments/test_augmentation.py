@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from kornia import augmentation as kornia
 
-from experiments.augmentation import TrainingCrops, augmentation
+from experiments.augmentation import RandomZoom, TrainingCrops, augmentation
 from experiments.config import AUGMENTATIONS, DataConfig, OptimizerConfig, RunConfig
 from experiments.folder import RunFolder
 from experiments.training import AbandonedError, train
@@ -43,16 +44,51 @@ def test_fixed_places_are_few_and_crops_are_the_windows_middles() -> None:
 
 @pytest.mark.parametrize("name", [*AUGMENTATIONS, "all"])
 def test_augmentations_show_pixels_of_the_window_only(name: str) -> None:
-    """Values lie in the window's range and none is a padded zero; something does change."""
+    """No pixel is a padded zero: constants stay; without a zoom no value is new."""
     names = AUGMENTATIONS if name == "all" else (name,)
     augment = augmentation(DataConfig(augmentation=names))
     torch.manual_seed(1)
     windows = 1 + torch.rand(64, 1, 96, 96)
     crops = augment(windows)
     assert crops.shape == (64, 1, 64, 64)
-    assert crops.min() >= 1
-    assert crops.max() <= 2
     assert not torch.equal(crops, windows[..., 16:80, 16:80])
+    if "resize" not in names:
+        assert crops.min() >= 1
+        assert crops.max() <= 2
+    levels = torch.arange(1.0, 65.0)[:, None, None, None]
+    constant = augment(levels.expand(64, 1, 96, 96))
+    torch.testing.assert_close(constant, levels.expand(64, 1, 64, 64))
+
+
+@pytest.mark.parametrize("names", [("resize",), ("resize", "translate")])
+def test_zoom_does_not_alias(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is finer than the crop's pixels is gone; bilinear samples make other patterns of it."""
+    monkeypatch.setattr("experiments.augmentation._ZOOM", (0.8, 0.8))
+    place = torch.arange(96)
+    board = ((place[:, None] + place) % 2).float().expand(8, 1, 96, 96)
+    stripes = (place % 2).float().expand(8, 1, 96, 96)
+    augment = augmentation(DataConfig(augmentation=names))
+    inner = (..., slice(8, -8), slice(8, -8))  # the border has half of the filter
+    assert float(augment(board)[inner].std()) < 0.002
+    assert float(augment(stripes)[inner].std()) < 0.02
+    bilinear = kornia.RandomAffine(degrees=0.0, scale=(0.8, 0.8), p=1.0)
+    assert float(bilinear(board)[..., 16:80, 16:80].std()) > 0.1, "negative control"
+    assert float(bilinear(stripes)[..., 16:80, 16:80].std()) > 0.2, "negative control"
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_zoom_shows_what_the_crop_can_hold(factor: float) -> None:
+    """Waves longer than the crop's pixels resolve are those of the scene, at the new size."""
+    place = torch.arange(96) - 47.5
+    scene = (
+        torch.cos(2 * torch.pi * place / 6 + 0.3) * torch.sin(2 * torch.pi * place / 11)[:, None]
+    )
+    found = RandomZoom(64, (factor, factor))(scene.expand(2, 1, 96, 96))
+    seen = (torch.arange(64) - 31.5) / factor
+    expected = (
+        torch.cos(2 * torch.pi * seen / 6 + 0.3) * torch.sin(2 * torch.pi * seen / 11)[:, None]
+    )
+    torch.testing.assert_close(found[1, 0], expected, atol=0.01, rtol=0)
 
 
 def test_each_augmentation_does_what_its_name_says() -> None:

@@ -18,7 +18,7 @@ from wavevit.auditing.samples import Samples
 from wavevit.auditing.sections import BATCH, SECTIONS, Scene, run_section
 from wavevit.auditing.targets import Target, make_target
 from wavevit.auditing.verdicts import THRESHOLDS, verdict_of
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_device, fail
 from wavevit.measure import center_crop, latency_ratios
 from wavevit.measure.evaluation import evaluation_mode
 
@@ -85,6 +85,8 @@ def audit(
     """
     samples = samples or Samples()
     check_at_least("seed", seed, 0)
+    if device is not None:
+        device = check_device("device", device)
     targets = _targets(model, against, size, pretrained, seed, device)
     sizes = [target.size for target in targets]
     pictures = load_pictures(images, samples.pictures, window_side(max(sizes)))

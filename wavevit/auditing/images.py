@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavevit.auditing.cuts import Cut, cut_windows, smallest_side
 from wavevit.checks import fail
+from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.data.picture_files import (
+    Picture,
+    UnreadablePictureError,
+    find_pictures,
+    luminance,
+    read_picture,
+)
 
 __all__ = ["Pictures", "load_pictures", "window_side"]
 
@@ -35,11 +45,13 @@ class Pictures:
     """Pictures of mixed sizes.
 
     Attributes:
-        names: file names, or those of the bundled photographs.
+        names: file names, or those of the bundled photographs; of windows, with their place.
         pixels: (3, H, W) float32 in [0, 1] each.
         source: where they come from, in words.
         skipped: file name and reason of each that could not be read.
         left_out: readable candidates that were not needed.
+        notes: file name and how its values were scaled, where the format does not say.
+        cut: the grid of windows on each picture, where there were fewer than four pictures.
     """
 
     names: tuple[str, ...]
@@ -47,6 +59,8 @@ class Pictures:
     source: str
     skipped: tuple[tuple[str, str], ...] = ()
     left_out: int = 0
+    notes: tuple[tuple[str, str], ...] = ()
+    cut: tuple[Cut, ...] = ()
 
     def windows(self, size: int, channels: int = 3) -> Tensor:
         """The middle of each picture, its short side made `window_side` pixels: (N, C, W, W).
@@ -57,10 +71,7 @@ class Pictures:
         """
         side = window_side(size)
         found = torch.cat([_fitted(picture, side) for picture in self.pixels])
-        if channels == 3:
-            return found
-        luminance = found.new_tensor([0.2125, 0.7154, 0.0721])[:, None, None]  # ITU-R BT.709
-        return (found * luminance).sum(dim=1, keepdim=True).expand(-1, channels, -1, -1)
+        return found if channels == 3 else luminance(found).expand(-1, channels, -1, -1)
 
     def enlarged(self, size: int) -> tuple[str, ...]:
         """Names of the pictures that were too small for `windows` and had to be enlarged."""
@@ -75,7 +86,22 @@ class Pictures:
             "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
             "left_out": self.left_out,
             "enlarged": {str(size): list(self.enlarged(size)) for size in sorted(set(sizes))},
+            "notes": [f"{name}: {note}" for name, note in self.notes] + self._about_cut(),
         }
+
+    def _about_cut(self) -> list[str]:
+        if not self.cut:
+            return []
+        count, side = len(self.cut), min(cut.side for cut in self.cut)
+        common = max(cut.overlap for cut in self.cut)
+        apart = f"overlap by up to {100 * common:.0f} % of a side" if common else "do not overlap"
+        source = "1 picture" if count == 1 else f"{count} pictures"
+        return [
+            f"{len(self.names)} windows were cut from {source}, of {side} pixels a side or more; "
+            f"they {apart}. Places of one picture are more alike than different pictures are: R, "
+            "the change under zoom and the rank do not compare with those of an audit of "
+            "different pictures, and standard errors are too small."
+        ]
 
 
 def _fitted(picture: Tensor, side: int) -> Tensor:
@@ -102,79 +128,117 @@ def load_pictures(source: Any, count: int, short_side: int) -> Pictures:
         short_side: in pixels; larger pictures are reduced to it.
 
     Returns:
-        `Pictures`, in the order of their names.
+        `Pictures`, in the order of their names. Fewer than four pictures are cut into windows,
+        as many as `count` asks for where they fit without a common pixel, at least four.
 
     Raises:
-        ValueError: no such folder, a tensor of another shape or range, or fewer than four
-            pictures that can be read; the message lists what was skipped.
+        ValueError: no such folder, a tensor of another shape or range, no picture that can be
+            read, or fewer than four that are too small to be cut; the message lists what was
+            skipped.
     """
     if source is None:
         return _bundled(count, short_side)
     if isinstance(source, Tensor):
-        return _from_tensor(source, count)
-    if isinstance(source, str | Path):
-        paths, base = _files(Path(source)), str(source)
-    else:
-        paths, base = [Path(path) for path in source], "files"
-    found: dict[str, tuple[int, Tensor]] = {}
+        return _from_tensor(source, count, short_side)
+    named, base = _candidates(source)
+    found: dict[int, Picture] = {}
     skipped, tried = [], 0
-    for index in _spread(len(paths), count):
+    for index in _spread(len(named), count):
         if len(found) == count:
             break
         tried += 1
-        name = _relative(paths[index], base)
+        name, path = named[index]
         try:
-            found[name] = (index, _read(paths[index], short_side))
-        except _Unreadable as error:
+            found[index] = _read(path, short_side if len(named) >= _FEWEST else None)
+        except _UnusableError as error:
             skipped.append((name, str(error)))
+    if 0 < len(found) < _FEWEST <= len(named):  # as large as they are, to be cut
+        found = {index: _read(named[index][1], None) for index in found}
+    order = sorted(found)
+    notes = tuple((named[index][0], found[index].note) for index in order if found[index].note)
+    names, pixels = [named[index][0] for index in order], [found[index].pixels for index in order]
+    cut: list[Cut] = []
     if len(found) < _FEWEST:
         listed = "; ".join(f"{name}: {reason}" for name, reason in skipped[:6])
         more = f"; … {len(skipped) - 6} more" if len(skipped) > 6 else ""
-        got = f"{len(found)} of {len(paths)} candidates"
+        got = f"{len(found)} of {len(named)} candidates"
         got += f" ({len(skipped)} skipped: {listed}{more})" if skipped else ""
-        fail("images", f"at least {_FEWEST} readable pictures in {base}", got)
-    ordered = sorted(found.items(), key=lambda item: item[1][0])
+        names, pixels, cut = _cut(
+            names, pixels, count, short_side, f"readable pictures in {base}", got
+        )
     return Pictures(
-        tuple(name for name, _ in ordered),
-        tuple(pixels for _, (_, pixels) in ordered),
+        tuple(names),
+        tuple(pixels),
         base,
         tuple(sorted(skipped)),
-        len(paths) - tried,
+        len(named) - tried,
+        notes,
+        tuple(cut),
     )
 
 
 def _bundled(count: int, short_side: int) -> Pictures:
-    from wavevit.data.photographs import NAMES, load_photograph
-
     names = NAMES[:count]
     pixels = tuple(load_photograph(name, short_side, color=True) for name in names)
     source = "bundled photographs (scikit-image's)"
     return Pictures(names, pixels, source, (), len(NAMES) - len(names))
 
 
-def _from_tensor(images: Tensor, count: int) -> Pictures:
+def _from_tensor(images: Tensor, count: int, short_side: int) -> Pictures:
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
         got = f"{images.dtype} of shape {tuple(images.shape)}"
         fail("images", "a floating tensor (N, 1 or 3, H, W)", got)
-    if len(images) < _FEWEST:
-        fail("images", f"at least {_FEWEST} pictures", len(images))
+    if images.numel() == 0:
+        fail("images", "pictures with pixels", f"shape {tuple(images.shape)}")
     if not bool(torch.isfinite(images).all()) or images.min() < 0 or images.max() > 1:
         fail("images", "values in [0, 1]", f"[{float(images.min()):g}, {float(images.max()):g}]")
-    chosen = images[:count].detach().float().cpu().expand(-1, 3, -1, -1)
-    names = tuple(f"image {index}" for index in range(len(chosen)))
-    return Pictures(names, tuple(chosen), "tensor", (), len(images) - len(chosen))
+    pixels = list(images[:count].detach().float().cpu().expand(-1, 3, -1, -1))
+    names = [f"image {index}" for index in range(len(pixels))]
+    left_out = len(images) - len(pixels)
+    cut: list[Cut] = []
+    if len(pixels) < _FEWEST:
+        got = f"shape {tuple(images.shape)}"
+        names, pixels, cut = _cut(names, pixels, count, short_side, "pictures", got)
+    return Pictures(tuple(names), tuple(pixels), "tensor", (), left_out, (), tuple(cut))
 
 
-def _files(path: Path) -> list[Path]:
-    """Pictures of a folder by their suffix, sorted; a file is itself."""
-    from PIL import Image
+def _cut(
+    names: list[str], pixels: list[Tensor], count: int, short_side: int, wanted: str, got: str
+) -> tuple[list[str], list[Tensor], list[Cut]]:
+    """Windows of fewer than four pictures, reduced to `short_side`."""
+    found = cut_windows(names, pixels, _FEWEST, count, short_side) if pixels else None
+    if found is None:
+        least = smallest_side(short_side)
+        expected = (
+            f"at least {_FEWEST} {wanted}, or one to {_FEWEST - 1} of at least "
+            f"{least} x {least} pixels, from which windows are cut"
+        )
+        sizes = ", ".join(f"{picture.shape[-1]} x {picture.shape[-2]}" for picture in pixels)
+        fail("images", expected, f"{got} of {sizes} pixels" if sizes else got)
+    names, windows, cuts = found
+    return names, [_reduced(window, short_side) for window in windows], cuts
 
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
+
+def _candidates(source: Any) -> tuple[list[tuple[str, Path]], str]:
+    """Name and path of each file that may be a picture, and where they are from."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            return [(p.relative_to(path).as_posix(), p) for p in find_pictures(path)], str(source)
+        if path.exists():
+            return [(path.name, path)], str(source)
         fail("images", "a folder of pictures, or a picture", repr(str(path)))
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind != "PDF"}
-    return sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+    kinds = "a folder, a file, several files, or a floating tensor"
+    if not isinstance(source, Iterable):
+        fail("images", kinds, type(source).__name__)
+    paths = []
+    for item in source:
+        if not isinstance(item, str | Path):
+            fail("images", kinds, f"a {type(source).__name__} of {type(item).__name__}")
+        paths.append(Path(item))
+    paths = list(dict.fromkeys(paths))  # a file twice would be no second picture
+    short = Counter(path.name for path in paths)
+    return [(p.name if short[p.name] == 1 else p.as_posix(), p) for p in paths], "files"
 
 
 def _spread(total: int, count: int) -> Iterator[int]:
@@ -185,43 +249,29 @@ def _spread(total: int, count: int) -> Iterator[int]:
     yield from (index for index in range(total) if index not in taken)
 
 
-def _relative(path: Path, base: str) -> str:
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
-
-
-class _Unreadable(Exception):
+class _UnusableError(Exception):
     """Why a file is no picture for an audit."""
 
 
-def _read(path: Path, short_side: int) -> Tensor:
-    """(3, H, W) float32 in [0, 1]: any mode, upright, transparency on white."""
-    from PIL import Image, ImageOps
-
+def _read(path: Path, short_side: int | None) -> Picture:
+    """A picture, reduced to `short_side` pixels where it is larger."""
     try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened)
-            pixels = _rgb(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _Unreadable(
-            f"{type(error).__name__}: {error}".replace(str(path), path.name)
-        ) from error
-    if min(pixels.shape[:2]) < _SMALLEST:
-        raise _Unreadable(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, smaller than {_SMALLEST}")
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
-    short = min(tensor.shape[-2:])
+        picture = read_picture(path)
+    except UnreadablePictureError as error:
+        raise _UnusableError(error.reason) from error
+    height, width = picture.pixels.shape[-2:]
+    if min(height, width) < _SMALLEST:
+        raise _UnusableError(f"{width} x {height} pixels, smaller than {_SMALLEST}")
+    if short_side is None:
+        return picture
+    return dataclasses.replace(picture, pixels=_reduced(picture.pixels, short_side))
+
+
+def _reduced(pixels: Tensor, short_side: int) -> Tensor:
+    """(3, H, W) with a short side of `short_side` pixels, where it has more."""
+    short = min(pixels.shape[-2:])
     if short <= short_side:
-        return tensor
-    size = [max(round(side * short_side / short), short_side) for side in tensor.shape[-2:]]
-    reduced = F.interpolate(tensor[None], size, mode="bicubic", align_corners=False, antialias=True)
+        return pixels
+    size = [max(round(side * short_side / short), short_side) for side in pixels.shape[-2:]]
+    reduced = F.interpolate(pixels[None], size, mode="bicubic", align_corners=False, antialias=True)
     return reduced[0].clamp(0, 1)
-
-
-def _rgb(picture: Any) -> Any:
-    """(H, W, 3) in [0, 1]."""
-    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
-        return np.asarray(picture, dtype=np.float32)[..., None].repeat(3, axis=2) / 65535
-    if picture.mode == "F":
-        raise ValueError("floating-point pixels of unknown range")
-    pixels = np.asarray(picture.convert("RGBA"), dtype=np.float32) / 255
-    colour, alpha = pixels[..., :3], pixels[..., 3:]
-    return colour * alpha + (1 - alpha)

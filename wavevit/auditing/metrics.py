@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,7 +133,7 @@ def parse_bounds(argument: str, items: Sequence[str], better: str) -> tuple[Boun
 
     Raises:
         ValueError: another form, a name that has no such limit (the names are listed), or a
-            value that is no number.
+            value that is no finite number.
     """
     names = [name for name, metric in METRICS.items() if metric.better == better]
     bounds = []
@@ -146,5 +147,7 @@ def parse_bounds(argument: str, items: Sequence[str], better: str) -> tuple[Boun
             limit = float(text)
         except ValueError:
             fail(argument, f"a number behind {name}=", repr(text))
+        if not math.isfinite(limit):  # nothing is below NaN: such a bound would never break
+            fail(argument, f"a finite number behind {name}=", repr(text))
         bounds.append(Bound(name, limit))
     return tuple(bounds)

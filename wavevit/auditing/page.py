@@ -232,6 +232,9 @@ def _notes(record: Mapping[str, Any]) -> str:
     if skipped:
         listed = html.escape("; ".join(f"{s['name']} ({s['reason']})" for s in skipped))
         notes.append(f"<b>{len(skipped)} {pictures(len(skipped))} skipped:</b> {listed}.")
+    read = record["images"].get("notes")  # records of earlier versions have none
+    if read:
+        notes.append(f"<b>Pictures:</b> {html.escape('; '.join(read))}")
     return "".join(f'<p class="aside">{note}</p>' for note in notes)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 from wavevit.auditing.metrics import METRICS, Bound
 from wavevit.auditing.verdicts import pictures
 from wavevit.checks import check_choice
+from wavevit.files import write_whole
 
 __all__ = ["AuditReport", "cell"]
 
@@ -87,13 +87,16 @@ class AuditReport:
         if skipped:
             lines += ["", f"{len(skipped)} {pictures(len(skipped))} skipped:"]
             lines += [f"  {item['name']}: {item['reason']}" for item in skipped]
+        notes = self.record["images"].get("notes")  # records of earlier versions have none
+        if notes:
+            lines += ["", "Pictures:", *(f"  {note}" for note in notes)]
         return "\n".join(lines)
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The record as JSON; written to `path`, atomically, where one is given."""
         text = json.dumps(self.record, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
         if path is not None:
-            _write(Path(path), text)
+            write_whole(Path(path), text.encode())
         return text
 
     def to_html(self, path: str | Path | None = None) -> str:
@@ -102,16 +105,5 @@ class AuditReport:
 
         text = render_page(self)
         if path is not None:
-            _write(Path(path), text)
+            write_whole(Path(path), text.encode())
         return text
-
-
-def _write(path: Path, text: str) -> None:
-    """Atomically: under another name first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

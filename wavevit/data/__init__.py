@@ -1,6 +1,7 @@
-"""Bundled real images; nothing is downloaded."""
+"""Bundled real images and picture files; nothing is downloaded."""
 
 from wavevit.data.photographs import load_photograph
+from wavevit.data.picture_files import Picture, find_pictures, read_picture
 from wavevit.data.scenes import SceneBatch, Scenes
 
-__all__ = ["SceneBatch", "Scenes", "load_photograph"]
+__all__ = ["Picture", "SceneBatch", "Scenes", "find_pictures", "load_photograph", "read_picture"]

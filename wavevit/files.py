@@ -1,0 +1,60 @@
+"""Output files: checked before the work begins, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from wavevit.checks import fail
+
+__all__ = ["check_output_file", "check_output_folder", "write_whole"]
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file atomically: under another name first, then renamed. Makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_output_file(argument: str, path: Path) -> None:
+    """Checks that a file can be written where `path` says; nothing is left behind.
+
+    Raises:
+        ValueError: a folder of that name, a folder above it that is missing or no folder, or one
+            in which this process cannot write.
+    """
+    if path.is_dir():
+        fail(argument, "a file", f"the folder {path}")
+    if not path.parent.is_dir():
+        missing = "a file" if path.parent.exists() else "which does not exist"
+        fail(argument, "a file in an existing folder", f"{path} (in {path.parent}, {missing})")
+    _check_writable(argument, path.parent)
+
+
+def check_output_folder(argument: str, path: Path) -> None:
+    """Checks that `path` is a folder in which files can be written, or can be made one.
+
+    Raises:
+        ValueError: a file of that name or above it, or a folder in which this process cannot
+            write.
+    """
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        fail(argument, "a folder", f"{path} ({existing} is a file)")
+    _check_writable(argument, existing)
+
+
+def _check_writable(argument: str, folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        fail(argument, "a folder in which files can be written", f"{folder} ({error.strerror})")

@@ -33,6 +33,7 @@ from experiments.scale import SCALES, at_scale
 from experiments.studies import STUDIES, get_study
 from experiments.summary import StudySummary, summarize
 from experiments.tasks import make_model
+from experiments.usage import wrong_usage
 from wavevit.checks import fail
 
 __all__ = ["Options", "main", "write_report"]
@@ -157,7 +158,7 @@ def main() -> None:
         record = _RECORDS / study.name if options.record else None
         page = write_report(study, options.out or Path("runs") / study.name, record)
     except ValueError as error:
-        raise SystemExit(f"experiments.report: {error}") from None
+        wrong_usage("experiments.report", error)
     print(f"Open {page.resolve()}")
 
 

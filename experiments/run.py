@@ -19,7 +19,9 @@ from experiments.reuse import reuse_equal_runs
 from experiments.scale import SCALES, at_scale
 from experiments.scheduler import clear_latency, default_jobs, measure_latency, plan, run_cells
 from experiments.studies import STUDIES, get_study
-from wavevit.checks import check_at_least, check_device
+from experiments.usage import wrong_usage
+from wavevit.checks import check_at_least, check_device, fail
+from wavevit.files import check_output_folder
 
 __all__ = ["Options", "main", "run_study"]
 
@@ -62,7 +64,10 @@ def run_study(options: Options) -> int:
     """Does what the options say; returns the number of runs that are not complete."""
     study = at_scale(get_study(options.study), options.scale)
     device = pick_device(options.device)
+    if not options.minutes >= 0:  # nor NaN, after which no time would come
+        fail("minutes", "a number of at least 0", options.minutes)
     folder = StudyFolder(options.out or Path("runs") / study.name, study.name)
+    check_output_folder("out", folder.path)
     cells = plan(study, folder, options.seeds or study.seeds, options.variants or None)
     jobs, threads = default_jobs(device, len(cells))
     if options.jobs is not None:
@@ -94,7 +99,7 @@ def main() -> None:
     try:
         failed = run_study(options)
     except ValueError as error:
-        raise SystemExit(f"experiments.run: {error}") from None
+        wrong_usage("experiments.run", error)
     except KeyboardInterrupt:
         raise SystemExit("Stopped. The same command continues from the last checkpoints.") from None
     raise SystemExit(1 if failed else 0)

@@ -192,16 +192,24 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # tables hold signs that not every terminal has
-    command = tyro.cli(Audit | Transform | Models, prog="wavevit", args=arguments)
-    code = _status(command)
-    if code:
-        raise SystemExit(code)
+    status = _status(arguments)
+    if status:
+        raise SystemExit(status)
 
 
-def _status(command: Audit | Transform | Models) -> int:
-    """Runs a command; its exit status, one kind of end each."""
+def _run(arguments: list[str] | None) -> int:
+    """Reads the arguments and runs the command; its exit status."""
     try:
-        code = command.run()
+        command = tyro.cli(Audit | Transform | Models, prog="wavevit", args=arguments)
+    except SystemExit as end:  # after the help, or after what is wrong with the arguments
+        return end.code if isinstance(end.code, int) else 0
+    return command.run()
+
+
+def _status(arguments: list[str] | None) -> int:
+    """The exit status, one for each kind of end."""
+    try:
+        status = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()  # a reader that went away is noticed here, not while Python ends
     except (ImportError, ValueError) as error:
@@ -221,7 +229,7 @@ def _status(command: Audit | Transform | Models) -> int:
         traceback.print_exc()
         print("wavevit: an error inside; please report it with the lines above", file=sys.stderr)
         return _INTERNAL
-    return code
+    return status
 
 
 if __name__ == "__main__":

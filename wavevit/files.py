@@ -22,8 +22,13 @@ def write_whole(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def check_output_file(argument: str, path: Path) -> None:
+def check_output_file(argument: str, path: Path, *, make_folder: bool = False) -> None:
     """Checks that a file can be written where `path` says; nothing is left behind.
+
+    Args:
+        argument: its name, for complaints.
+        path: of the file.
+        make_folder: the folder may be missing, since what writes the file makes it.
 
     Raises:
         ValueError: a folder of that name, a folder above it that is missing or no folder, or one
@@ -31,6 +36,9 @@ def check_output_file(argument: str, path: Path) -> None:
     """
     if path.is_dir():
         fail(argument, "a file", f"the folder {path}")
+    if make_folder:
+        check_output_folder(argument, path.parent)
+        return
     if not path.parent.is_dir():
         missing = "a file" if path.parent.exists() else "which does not exist"
         fail(argument, "a file in an existing folder", f"{path} (in {path.parent}, {missing})")

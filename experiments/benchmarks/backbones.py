@@ -31,7 +31,9 @@ from experiments.benchmarks.throughput import Builder, throughput
 from experiments.benchmarks.timm_models import timm_model
 from experiments.folder import environment, write_bytes, write_json
 from experiments.run import pick_device
+from experiments.usage import wrong_usage
 from wavevit.checks import check_at_least
+from wavevit.files import check_output_folder
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
 from wavevit.models import Backbone, create_model, model_config
 
@@ -272,9 +274,11 @@ def main() -> None:
         Options, prog="python -m experiments.benchmarks.backbones", description=Options.__doc__
     )
     try:
+        if options.out is not None:
+            check_output_folder("out", options.out)
         record = benchmark(options)
     except ValueError as error:
-        raise SystemExit(f"experiments.benchmarks.backbones: {error}") from None
+        wrong_usage("experiments.benchmarks.backbones", error)
     print(tables(record))
     _write(record, options)
     if options.out is not None:

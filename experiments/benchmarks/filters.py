@@ -44,7 +44,9 @@ from experiments.benchmarks.interleaved import (
 )
 from experiments.folder import write_json
 from experiments.reporting.markdown import replaced_between
+from experiments.usage import wrong_usage
 from wavevit.checks import check_at_least, fail
+from wavevit.files import check_output_file
 from wavevit.wavelets import dtcwt2, dwt_max_level, swt2, wavedec2
 
 __all__ = [
@@ -346,6 +348,8 @@ def main() -> None:
         Options, prog="python -m experiments.benchmarks.filters", description=Options.__doc__
     )
     try:
+        if options.out is not None:
+            check_output_file("out", options.out, make_folder=True)
         if not options.render:
             record = benchmark(options)
             if options.out is not None:
@@ -354,7 +358,7 @@ def main() -> None:
             return
         PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
     except ValueError as error:
-        raise SystemExit(f"experiments.benchmarks.filters: {error}") from None
+        wrong_usage("experiments.benchmarks.filters", error)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ from experiments.benchmarks.interleaved import (
 )
 from experiments.folder import write_bytes, write_json
 from experiments.reporting.markdown import replaced_between
+from experiments.usage import wrong_usage
 from wavevit.checks import check_at_least, fail
+from wavevit.files import check_output_file
 from wavevit.wavelets import dwt2, wavedec2
 
 __all__ = [
@@ -301,6 +303,8 @@ def main() -> None:
         Options, prog="python -m experiments.benchmarks.transforms", description=Options.__doc__
     )
     try:
+        if options.out is not None:
+            check_output_file("out", options.out, make_folder=True)
         if options.render:
             record = json.loads(RECORD.read_text())
             write_bytes(PAGE, page_with(record, PAGE.read_text()).encode())
@@ -310,7 +314,7 @@ def main() -> None:
             write_json(options.out, record)
             print(f"→ {options.out}")
     except ValueError as error:
-        raise SystemExit(f"experiments.benchmarks.transforms: {error}") from None
+        wrong_usage("experiments.benchmarks.transforms", error)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ from experiments.benchmarks.interleaved import LIBRARIES, Shape, times
 from experiments.folder import environment, write_bytes, write_json
 from experiments.reporting.markdown import replaced_between
 from experiments.run import pick_device
+from experiments.usage import wrong_usage
 from wavevit.checks import check_at_least, fail
+from wavevit.files import check_output_file
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import dwt2, idwt2, wavedec2, waverec2
 from wavevit.wavelets.haar_maps import kernels
@@ -355,6 +357,8 @@ def main() -> None:
         description=Options.__doc__,
     )
     try:
+        if options.out is not None:
+            check_output_file("out", options.out, make_folder=True)
         if options.render:
             record = json.loads(RECORD.read_text())
             write_bytes(PAGE, page_with(record, PAGE.read_text()).encode())
@@ -363,7 +367,7 @@ def main() -> None:
         if options.out is not None:
             print(f"→ {options.out}")
     except ValueError as error:
-        raise SystemExit(f"experiments.benchmarks.transforms_cuda: {error}") from None
+        wrong_usage("experiments.benchmarks.transforms_cuda", error)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import tyro
 from experiments.explorer.assets import make_model_asset, make_photograph_asset, write_script
 from experiments.explorer.choice import MODELS, PHOTOGRAPHS, SEED
 from experiments.folder import StudyFolder
+from experiments.usage import wrong_usage
+from wavevit.files import check_output_folder
 
 __all__ = ["Options", "main", "write_assets"]
 
@@ -32,6 +34,7 @@ class Options:
 
 def write_assets(options: Options) -> None:
     """Writes a script a model and one a photograph, and says how large they are."""
+    check_output_folder("out", options.out)
     choice_of_all = {
         "models": [[choice.name, choice.title] for choice in MODELS],
         "photographs": [place.photograph for place in PHOTOGRAPHS],
@@ -59,7 +62,7 @@ def main() -> None:
     try:
         write_assets(options)
     except ValueError as error:
-        raise SystemExit(f"experiments.explorer: {error}") from None
+        wrong_usage("experiments.explorer", error)
 
 
 if __name__ == "__main__":

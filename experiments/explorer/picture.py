@@ -15,7 +15,9 @@ import tyro
 
 from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
 from experiments.folder import write_bytes
+from experiments.usage import wrong_usage
 from wavevit.checks import fail, require_extra
+from wavevit.files import check_output_file
 
 __all__ = ["Options", "main", "take_picture"]
 
@@ -42,6 +44,7 @@ def take_picture(options: Options) -> None:
         fail("site", "a built site (make docs)", options.site)
     if found is None:
         fail("PATH", NEEDED, "neither or one of them")
+    check_output_file("out", options.out, make_folder=True)
     wait = require_extra("selenium.webdriver.support.ui", "test")
     from PIL import Image, ImageOps
 
@@ -68,7 +71,7 @@ def main() -> None:
     try:
         take_picture(tyro.cli(Options, prog="python -m experiments.explorer.picture"))
     except (ValueError, ImportError) as error:
-        raise SystemExit(f"experiments.explorer.picture: {error}") from None
+        wrong_usage("experiments.explorer.picture", error)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ import tyro
 from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
 from experiments.explorer.choice import MODELS
 from experiments.folder import environment, write_json
+from experiments.usage import wrong_usage
 from wavevit.checks import fail, require_extra
+from wavevit.files import check_output_file
 
 __all__ = ["Options", "main", "time_models"]
 
@@ -60,6 +62,7 @@ def time_models(options: Options) -> dict[str, Any]:
         fail("site", "a built site (make docs)", options.site)
     if found is None:
         fail("PATH", NEEDED, "neither or one of them")
+    check_output_file("out", options.out, make_folder=True)
     wait = require_extra("selenium.webdriver.support.ui", "test")
     times = {}
     with tempfile.TemporaryDirectory() as profile:
@@ -97,7 +100,7 @@ def main() -> None:
     try:
         time_models(tyro.cli(Options, prog="python -m experiments.explorer.timing"))
     except (ValueError, ImportError) as error:
-        raise SystemExit(f"experiments.explorer.timing: {error}") from None
+        wrong_usage("experiments.explorer.timing", error)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ from experiments.measurements import (
     turnover,
     vocabulary,
 )
+from experiments.usage import wrong_usage
 from wavevit.checks import check_choice
+from wavevit.files import check_output_folder
 
 MEASUREMENTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "attention": attention.measure,
@@ -59,6 +61,7 @@ def run(options: Options) -> None:
     """Measures what the options name and writes the records."""
     for name in options.names:
         check_choice("names", name, MEASUREMENTS)
+    check_output_folder("out", options.out)
     for name in options.names or MEASUREMENTS:
         print(f"{name} …", flush=True)
         start = time.monotonic()
@@ -78,7 +81,7 @@ def main() -> None:
     try:
         run(options)
     except ValueError as error:
-        raise SystemExit(f"experiments.measurements: {error}") from None
+        wrong_usage("experiments.measurements", error)
 
 
 if __name__ == "__main__":

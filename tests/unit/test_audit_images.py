@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
+from wavevit.auditing.cuts import MOST_OVERLAP, smallest_side
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.data.photographs import load_photograph
 
@@ -125,3 +127,124 @@ def test_the_bundled_photographs_are_in_colour() -> None:
     assert torch.equal(brick[0], brick[2])
     grey = load_photograph("brick", 46)
     torch.testing.assert_close(brick[0], grey)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def places(names: tuple[str, ...]) -> list[tuple[str, int, int]]:
+    """File, row and column of windows, read off their names."""
+    found = []
+    for name in names:
+        file, _, place = name.rpartition(" at row ")
+        row, column = place.split(", column ")
+        found.append((file, int(row), int(column)))
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_large_pictures_are_cut_into_windows_without_a_common_pixel(
+    count: int, tmp_path: Path
+) -> None:
+    pixels = [noise(130, 200, seed) for seed in range(count)]
+    for index in range(count):
+        save(tmp_path / f"{index}.png", pixels[index])
+    found = load_pictures(tmp_path / "0.png" if count == 1 else tmp_path, 18, 46)
+    assert 4 <= len(found.names) <= 18
+    assert len(found.names) == {1: 8, 2: 16, 3: 18}[count]
+    windows = places(found.names)
+    for (
+        (file, row, column),
+        window,
+    ) in zip(windows, found.pixels, strict=True):
+        side = found.cut[int(file[0])].side
+        assert side >= 46
+        assert window.shape == (3, 46, 46)
+        whole = pixels[int(file[0])][row : row + side, column : column + side]
+        assert float(window.mean()) == pytest.approx(whole.mean() / 255, abs=0.01)
+        for other, other_row, other_column in windows:
+            if other == file and (row, column) != (other_row, other_column):
+                assert max(abs(row - other_row), abs(column - other_column)) >= side
+    assert found.facts([32])["enlarged"] == {"32": []}
+    (note,) = found.facts([32])["notes"]
+    assert f"{len(found.names)} windows were cut from {count} picture" in note
+    assert "do not overlap" in note
+    again = load_pictures(tmp_path / "0.png" if count == 1 else tmp_path, 18, 46)
+    assert all(map(torch.equal, found.pixels, again.pixels))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side", "overlap"),
+    [
+        (92, 92, 46, 0.0),
+        (80, 92, 46, 0.27),
+        (69, 69, 46, 0.5),
+        (50, 400, 46, 0.0),
+        (35, 35, 23, 0.5),
+    ],
+)
+def test_windows_of_a_small_picture_overlap_before_they_are_enlarged(
+    height: int, width: int, side: int, overlap: float, tmp_path: Path
+) -> None:
+    save(tmp_path / "p.png", noise(height, width))
+    found = load_pictures(tmp_path / "p.png", 18, 46)
+    (cut,) = found.cut
+    assert cut.side == side or (overlap == 0 and cut.side >= side)
+    assert cut.overlap == pytest.approx(overlap, abs=0.03)
+    assert cut.overlap <= MOST_OVERLAP + 0.05
+    assert len(set(found.names)) == len(found.names) >= 4
+    for index, window in enumerate(found.pixels):
+        assert not any(torch.equal(window, other) for other in found.pixels[:index])
+    assert bool(found.facts([32])["enlarged"]["32"]) == (side < 46)
+    assert ("overlap by up to" in found.facts([32])["notes"][0]) == (overlap > 0)
+
+
+def test_a_picture_too_small_to_be_cut_is_told(tmp_path: Path) -> None:
+    assert smallest_side(46) == 35
+    save(tmp_path / "p.png", noise(34, 34))
+    with pytest.raises(ValueError, match="one to 3 of at least 35 x 35 pixels") as caught:
+        load_pictures(tmp_path / "p.png", 18, 46)
+    assert "got 1 of 1 candidates of 34 x 34 pixels" in str(caught.value)
+
+
+def test_few_readable_pictures_of_many_files_are_cut(tmp_path: Path) -> None:
+    save(tmp_path / "whole.png", noise(130, 200))
+    for index in range(6):
+        (tmp_path / f"b{index}.png").write_text("broken")
+    found = load_pictures(tmp_path, 4, 46)
+    assert len(found.names) == 4
+    assert found.cut[0].side >= 65, "cut from all pixels, not from the reduced picture"
+    assert len(found.skipped) == 6
+
+
+def test_few_pictures_of_a_tensor_are_cut() -> None:
+    found = load_pictures(torch.rand(1, 1, 100, 100), 18, 46)
+    assert len(found.names) == 4
+    assert found.windows(32).shape == (4, 3, 46, 46)
+
+
+def test_files_of_one_name_in_two_folders_are_two_pictures(tmp_path: Path) -> None:
+    paths = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for name in ("1.png", "2.png"):
+            save(tmp_path / folder / name, noise(50, 50))
+            paths.append(tmp_path / folder / name)
+    found = load_pictures([*paths, paths[0]], 18, 46)
+    assert found.names == tuple(path.as_posix() for path in paths)
+    assert not found.cut
+
+
+@pytest.mark.parametrize("images", [3, [np.zeros((4, 4))], np.zeros((4, 3, 32, 32))])
+def test_other_types_are_told(images: object) -> None:
+    with pytest.raises(ValueError, match="images: expected a folder, a file, several files, or a"):
+        load_pictures(images, 18, 46)
+
+
+def test_values_scaled_to_a_picture_are_noted(tmp_path: Path) -> None:
+    for index in range(4):
+        tifffile.imwrite(tmp_path / f"{index}.tif", np.arange(400.0).reshape(20, 20))
+    notes = load_pictures(tmp_path, 18, 46).facts([32])["notes"]
+    assert len(notes) == 4
+    assert notes[0] == "0.tif: float64 values from 0 to 399 scaled to [0, 1]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import subprocess
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from skimage.io import imread, imsave
 
 import wavevit
 from wavevit.auditing import Samples
+from wavevit.checks import check_device
 from wavevit.cli import main
-from wavevit.pictures import load_image, pyramid_mosaic
-from wavevit.wavelets import wavedec2
+from wavevit.pictures import draw_pyramid, load_image, pyramid_mosaic
+from wavevit.wavelets import Pyramid, wavedec2
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "db3", "bior4.4", "dtcwt"])
@@ -186,13 +189,169 @@ def test_a_folder_of_all_sorts_is_audited_and_its_broken_files_are_listed(
     assert "got 0 of 6 candidates (6 skipped: a.png: UnidentifiedImageError" in words
 
 
-def test_audit_complains_before_it_measures(capsys: pytest.CaptureFixture[str]) -> None:
-    words = complaint(["audit", "test_vit", "--fail-under", "s_con=80"], capsys)
-    assert words.startswith("wavevit: fail-under: expected one of 'c_cons', 's_cons'")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--fail-under s_con=80", "fail-under: expected one of 'c_cons', 's_cons'"),
+        ("--fail-under s_cons=nan", "fail-under: expected a finite number behind s_cons="),
+        ("--fail-over r_crop=inf", "fail-over: expected a finite number behind r_crop="),
+        ("--images no/such", "images: expected a folder of pictures"),
+        ("--device gpu", "device: expected a device of this machine, such as cpu, got 'gpu'"),
+        ("--device cuda:99", "device: expected a device of this machine"),
+        ("--device meta", "device: expected a device of this machine"),
+        ("--seed -1", "seed: expected an integer of at least 0"),
+        ("--seed 99999999999999999999", "seed: expected an integer below"),
+        ("--size 0", "img_size: expected"),
+        ("--out FILE", "out: expected a folder, got"),
+        ("--out FILE/below", "out: expected a folder, got"),
+        ("--out /proc/1/none", "out: expected a folder in which files can be written, got /proc"),
+        ("--out TAKEN", "out: expected a folder without a folder audit.html"),
+    ],
+)
+def test_audit_complains_before_it_measures(
+    arguments: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "audit.html").mkdir(parents=True)
+    places = {"FILE": tmp_path / "file", "TAKEN": tmp_path / "taken"}
+    for name, place in places.items():
+        arguments = arguments.replace(name, str(place))
+    module = sys.modules["wavevit.auditing.audit"]  # its name in the package is the function's
+    monkeypatch.setattr(module, "run_section", lambda *_: pytest.fail("measured"))
+    words = complaint(["audit", "test_vit", *shlex.split(arguments)], capsys)
+    assert words.startswith(f"wavevit: {message}")
+    assert len(list(tmp_path.iterdir())) == 2, "nothing is left behind"
+
+
+def test_audit_of_an_unknown_model(capsys: pytest.CaptureFixture[str]) -> None:
     words = complaint(["audit", "test_vot"], capsys)
     assert words.startswith("wavevit: model: expected one of")
-    words = complaint(["audit", "test_vit", "--images", "no/such"], capsys)
-    assert words.startswith("wavevit: images: expected a folder of pictures")
+
+
+def test_a_device_is_checked_in_python_too() -> None:
+    with pytest.raises(ValueError, match="device: expected a device of this machine"):
+        wavevit.audit("test_vit", device="gpu")
+    assert check_device("device", "cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--out missing/p.png", "out: expected a file in an existing folder, got missing/p.png"),
+        ("--out file/p.png", "out: expected a file in an existing folder, got file/p.png"),
+        ("--out taken.png", "out: expected a file, got the folder taken.png"),
+        ("--out /proc/p.png", "out: expected a folder in which files can be written, got /proc"),
+        ("--out p.gif", "out: expected one of '.png'"),
+        ("--level -1", "level: expected an integer of at least 0"),
+        ("--wavelet dtcwt --level 0", "level: expected an integer of at least 1"),
+        ("--mode nope", "mode: expected one of 'periodization'"),
+        ("--wavelet dtcwt --mode zero", "mode: expected one of 'symmetric', 'periodic'"),
+        ("--wavelet ../x", "wavelet: expected"),
+    ],
+)
+def test_transform_complains_before_it_reads(
+    arguments: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "taken.png").mkdir()
+    monkeypatch.setattr("wavevit.pictures.open_image", lambda _: pytest.fail("read"))
+    words = complaint(["transform", "coins", *shlex.split(arguments)], capsys)
+    assert words.startswith(f"wavevit: {message}")
+
+
+def test_transform_keeps_every_step_of_16_bits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file name with dollars is no formula, and the picture without levels is the file's."""
+    monkeypatch.chdir(tmp_path)
+    ramp = np.tile(np.arange(256, dtype=np.uint16) * 257, (256, 1))
+    imsave("a $x_{$ ramp.png", ramp, check_contrast=False)
+    main(["transform", "a $x_{$ ramp.png", "--level", "0"])
+    pixels = imread("a $x_{$ ramp-haar.png")[200:1000, :, 0]
+    assert len(np.unique(pixels)) > 200, "two values came out where 16 bits were clipped"
+    assert not list(tmp_path.glob(".*")), "nothing but the picture is left"
+
+
+def test_transform_tells_how_values_were_scaled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "p.tif", np.arange(-200.0, 200).reshape(20, 20))
+    main(["transform", str(tmp_path / "p.tif"), "--level", "1", "--out", str(tmp_path / "p.png")])
+    said = capsys.readouterr().err
+    assert said == f"{tmp_path / 'p.tif'}: float64 values from -200 to 199 scaled to [0, 1]\n"
+
+
+def test_a_large_picture_is_drawn_without_aliasing() -> None:
+    """A band with more pixels than the figure is low-passed, not thinned out."""
+    place = torch.arange(1300)
+    image = ((place[:, None] + place) % 2).double()[None, None]
+    spreads = {}
+    for how in ("as drawn", "nearest"):
+        figure = draw_pyramid(Pyramid(image, ()), "board")
+        if how == "nearest":  # negative control
+            figure.axes[0].images[0].set_interpolation(how)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=75, format="png")
+        drawn.seek(0)
+        spreads[how] = float(imread(drawn)[200:400, 200:400, 0].std()) / 255
+    assert spreads["as drawn"] < 0.05
+    assert spreads["nearest"] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (ValueError("a: expected b, got c"), 2, "wavevit: a: expected b, got c"),
+        (ImportError("this needs timm"), 2, "wavevit: this needs timm"),
+        (RuntimeError("inside"), 70, "wavevit: an error inside"),
+        (AssertionError("inside"), 70, "wavevit: an error inside"),
+        (OSError(28, "No space left on device"), 74, "wavevit: [Errno 28] No space left"),
+        (KeyboardInterrupt(), 130, "wavevit: interrupted"),
+    ],
+)
+def test_each_kind_of_end_has_its_status(
+    error: BaseException,
+    status: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Status 1 is a broken bound's alone."""
+
+    def fails(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("wavevit.cli.Models.run", fails)
+    with pytest.raises(SystemExit) as caught:
+        main(["models"])
+    assert caught.value.code == status
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith(message)
+    assert (lines[0].startswith("Traceback")) == (status == 70)
+
+
+def test_one_picture_is_audited_by_its_windows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (100, 150, 3), dtype=np.uint8)
+    imsave(tmp_path / "one.png", pixels, check_contrast=False)
+    main([*AUDIT, "--images", str(tmp_path / "one.png"), "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "4 windows were cut from 1 picture" in said
+    assert "4 windows were cut from 1 picture" in (tmp_path / "audit.html").read_text()
+    record = json.loads((tmp_path / "audit.json").read_text())
+    assert len(record["images"]["used"]) == 4
+    sections = record["models"][0]["sections"]
+    assert {section["status"] for section in sections.values()} == {"measured"}
 
 
 def test_the_installed_command_answers() -> None:
@@ -200,3 +359,13 @@ def test_the_installed_command_answers() -> None:
     done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
     assert "transform" in done.stdout
     assert "models" in done.stdout
+
+
+def test_the_reader_of_the_output_may_go_away() -> None:
+    """As in ``wavevit --help | head -1``: no traceback, and not the status of a broken bound."""
+    command = [sys.executable, "-m", "wavevit", "--help"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.communicate()[1] == b""
+    assert process.returncode == 141

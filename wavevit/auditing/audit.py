@@ -85,6 +85,8 @@ def audit(
     """
     samples = samples or Samples()
     check_at_least("seed", seed, 0)
+    if seed >= 2**63:
+        fail("seed", "an integer below 2**63", seed)
     if device is not None:
         device = check_device("device", device)
     targets = _targets(model, against, size, pretrained, seed, device)

@@ -41,7 +41,18 @@ def load_image(source: str | Path) -> Tensor:
 
 
 def open_image(source: str | Path) -> tuple[Tensor, str]:
-    """`load_image`, and how the file's values were scaled where its format does not say."""
+    """`load_image`, and a note on the file's values.
+
+    Args:
+        source: as of `load_image`.
+
+    Returns:
+        (1, 1, H, W) float32 in [0, 1]; how the values were scaled, where the format does not say
+        what is white, otherwise an empty string.
+
+    Raises:
+        ValueError: as of `load_image`.
+    """
     if not Path(source).is_file():
         if source in NAMES:
             return load_photograph(str(source), max_short_side=512)[None, None], ""

@@ -47,8 +47,11 @@ def load_photograph(name: str, max_short_side: int = 256, *, color: bool = False
 
     Args:
         name: one of `NAMES`.
-        max_short_side: larger photographs are reduced (area-averaged, anti-aliased) until their
-            shorter side has this many pixels; smaller ones stay as they are.
+        max_short_side: larger photographs are reduced until their shorter side has this many
+            pixels; smaller ones stay as they are. scikit-image's Gaussian comes first; below a
+            factor of 2 it is weak. Of what the smaller grid cannot hold, it leaves 0.3 to 13 % of
+            the contrast of these photographs as aliases at 256 pixels (Pillow's bicubic reduction
+            0.1 to 9 %). All models see the same photographs, and the records rest on them.
         color: keep the colours; ten of the photographs are grey and have three equal channels.
 
     Returns:

@@ -131,6 +131,12 @@ def test_bad_input() -> None:
         load_photograph("astronout")
     with pytest.raises(ValueError, match=r"crop_size \+ 2 \* margin: .*got 264"):
         Scenes("train", crop_size=200, margin=32)
+    with pytest.raises(ValueError, match="classes: expected a sequence of photographs, got 'cat'"):
+        Scenes("train", classes="cat")
+    with pytest.raises(ValueError, match="classes: expected photographs that are all different"):
+        Scenes("train", classes=("cat", "cat"))
+    with pytest.raises(ValueError, match="max_short_side: expected an integer of at least 1"):
+        load_photograph("cat", 0)
 
 
 @given(st.integers(1, 4), st.integers(0, 2**31))

@@ -1,7 +1,20 @@
 """Bundled real images and picture files; nothing is downloaded."""
 
 from wavevit.data.photographs import load_photograph
-from wavevit.data.picture_files import Picture, find_pictures, read_picture
+from wavevit.data.picture_files import (
+    Picture,
+    UnreadablePictureError,
+    find_pictures,
+    read_picture,
+)
 from wavevit.data.scenes import SceneBatch, Scenes
 
-__all__ = ["Picture", "SceneBatch", "Scenes", "find_pictures", "load_photograph", "read_picture"]
+__all__ = [
+    "Picture",
+    "SceneBatch",
+    "Scenes",
+    "UnreadablePictureError",
+    "find_pictures",
+    "load_photograph",
+    "read_picture",
+]

@@ -82,8 +82,12 @@ class Scenes:
         check_at_least("crop_size", self.crop_size, 1)
         check_at_least("margin", self.margin, 0)
         check_at_least("places", self.places, 0)
+        if isinstance(self.classes, str):
+            fail("classes", "a sequence of photographs", repr(self.classes))
         if not self.classes:
             fail("classes", "at least one photograph", "none")
+        if len(set(self.classes)) < len(self.classes):
+            fail("classes", "photographs that are all different", self.classes)
         for label in range(len(self.classes)):
             top, bottom, left, right = self.region(label)
             if min(bottom - top, right - left) < self.window:

@@ -37,12 +37,31 @@ def test_a_stride_keeps_its_multiples_and_no_other_shift() -> None:
     assert odd.decibel == pytest.approx(-20 * math.log10(odd.relative))
 
 
+def test_a_map_that_follows_the_camera_is_exact_where_both_crops_see() -> None:
+    """A strided map does at multiples of its stride; what enters on one side is not compared."""
+    windows = noise(2, 2, 32, 32)
+    pooled = torch.nn.AvgPool2d(4)
+    arguments = {"kind": "crop", "crop_size": 16}
+    assert equivariance_error(pooled, windows, (4, -8), **arguments).relative < 1e-12
+    assert equivariance_error(lambda x: x, windows, (-2, 3), **arguments).relative == 0
+    odd = equivariance_error(pooled, windows, (0, 1), **arguments).relative
+    assert 0.1 < odd < 1  # interpolation between cells of noise is not what the camera sees
+    ramp = torch.arange(24.0, dtype=torch.float64).expand(1, 1, 24, 24)
+    smooth = equivariance_error(pooled, ramp, (0, 1), **arguments)
+    assert smooth.relative < 1e-12  # linear interpolation of a linear picture
+    placed = equivariance_error(lambda x: x + x[..., :1], windows, (0, 1), **arguments)
+    assert placed.relative > 0.5
+    with pytest.raises(ValueError, match="crops that have cells in common"):
+        equivariance_error(torch.nn.AvgPool2d(8), windows, (0, -8), kind="crop", crop_size=8)
+
+
 @pytest.mark.parametrize(
     ("features", "kind", "message"),
     [
         (lambda x: x.mean(dim=(2, 3)), "circular", "maps of shape"),
         (lambda x: x[..., :7, :7], "circular", "sides divide"),
-        (lambda x: x, "crop", "'circular'"),
+        (lambda x: x, "crop", "crop_size"),
+        (lambda x: x, "roll", "'circular', 'crop', 'subpixel'"),
     ],
 )
 def test_what_is_no_map_is_refused(features, kind: str, message: str) -> None:

@@ -60,3 +60,28 @@ def test_refuses() -> None:
         jump_scan(lambda x: x, noise(1), path="line")
     with pytest.raises(ValueError, match="path: expected one of"):
         jump_scan(lambda x: x, noise(), path="zigzag")
+    with pytest.raises(ValueError, match="precision: expected torch"):
+        jump_scan(lambda x: x, noise(), precision=torch.float16)
+
+
+def test_a_model_that_takes_float32_only_is_scanned_in_it() -> None:
+    """A step is found, a slope is none, and the scan says how precise it was."""
+    x = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).double()
+    weights = torch.ones(16, 2)
+
+    def smooth(x: torch.Tensor) -> torch.Tensor:
+        return 2 + x.flatten(1) @ weights  # refuses float64
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        return smooth(x) + 20.0 * (x.mean(dim=(1, 2, 3)) > 0.3)[:, None]
+
+    with pytest.raises(RuntimeError):
+        jump_scan(smooth, x, path="line")
+    flat, high = (
+        jump_scan(model, x, path="line", precision=torch.float32) for model in (smooth, step)
+    )
+    assert flat.precision == high.precision == "float32"
+    assert flat.dt <= 1e-5
+    assert not any(flat.jumps())
+    assert all(high.jumps())
+    assert high.place[0] == pytest.approx(0.3, abs=1e-4)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from wavevit.checks import check_at_least, check_image
-from wavevit.measure.evaluation import Model, evaluation_mode
+from wavevit.checks import check_at_least, check_image, fail
+from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 from wavevit.measure.intervals import Interval, median_interval
 
 __all__ = ["LocalLipschitz", "local_lipschitz"]
@@ -61,7 +60,7 @@ def local_lipschitz(
         A `LocalLipschitz`.
 
     Raises:
-        ValueError: images of another shape, or no iteration.
+        ValueError: images of another shape, no iteration, or a derivative that is not finite.
 
     Guarantees:
         The exact spectral norm for a linear map, as the iterations grow
@@ -86,19 +85,23 @@ def _steepest(
     images = images.contiguous()  # forward mode writes beside every number: none may be shared
 
     def norms(x: Tensor) -> Tensor:
-        return x.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
+        """In float64: squares of large numbers leave the range of float32."""
+        norm = x.flatten(1).double().norm(dim=1)
+        return norm.clamp_min(torch.finfo(torch.float64).tiny)
 
     def unit(x: Tensor) -> Tensor:
-        return x / norms(x).reshape(-1, *[1] * (x.ndim - 1))
+        return (x / norms(x).reshape(-1, *[1] * (x.ndim - 1))).to(x.dtype)
 
-    # Fused attention has no forward-mode derivative on the CPU; the plain one has.
     # Without gradients: else each product keeps the graph of those before it, gigabytes for a Swin.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
+    with torch.no_grad(), plain_attention(), evaluation_mode(model):
         output, pull = torch.func.vjp(model, images)  # type: ignore[misc]
         for _ in range(iterations):
             direction = unit(direction)
             pushed = torch.func.jvp(model, (images,), (direction,))[1]
             direction = pull(pushed)[0]
         pushed = torch.func.jvp(model, (images,), (unit(direction),))[1]
+    wrong = int((~torch.isfinite(pushed)).flatten(1).any(dim=1).sum())
+    if wrong:
+        fail("model", "finite derivatives", f"NaN or infinity at {wrong} of {len(images)} images")
     absolute = norms(pushed.detach())
     return absolute, absolute * norms(images) / norms(output.detach())

@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from wavevit.checks import check_at_least
-from wavevit.measure.evaluation import evaluation_mode
+from wavevit.measure.evaluation import evaluation_mode, plain_attention
 from wavevit.wavelets import dwt2, filter_bank, idwt2
 from wavevit.wavelets.dtcwt_bank import Level, level_of
 from wavevit.wavelets.dtcwt_levels import analyse, approximate, synthesise
@@ -129,7 +128,7 @@ def cost(model: Callable[[Tensor], Any], images: Tensor) -> Cost:
     with (
         torch.no_grad(),
         evaluation_mode(model),
-        sdpa_kernel(SDPBackend.MATH),
+        plain_attention(),
         counter,
         wavelets,
     ):

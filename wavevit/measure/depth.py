@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,11 +11,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.measure.evaluation import Model, evaluation_mode
+from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 from wavevit.measure.intervals import Interval, mean_interval, standard_error
 
 __all__ = [
@@ -180,6 +180,8 @@ class WatchAttention(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
+        if func is F.multi_head_attention_forward:
+            return self._multi_head(*args, **kwargs)
         result = func(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
             self.look(_weights(*args, **kwargs))
@@ -188,6 +190,22 @@ class WatchAttention(TorchFunctionMode):
             if dim in (-1, 3):
                 self.look(result)
         return result
+
+    def _multi_head(self, *args: Any, **kwargs: Any) -> Any:
+        """`nn.MultiheadAttention`, asked for the weights of each head whatever the caller wants.
+
+        The function is one to this mode, which is switched off inside: nothing else would show
+        them.
+        """
+        call = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
+        call.apply_defaults()
+        wanted, averaged = (call.arguments[n] for n in ("need_weights", "average_attn_weights"))
+        call.arguments.update(need_weights=True, average_attn_weights=False)
+        output, weights = F.multi_head_attention_forward(*call.args, **call.kwargs)
+        self.look(weights if weights.ndim == 4 else weights[None])
+        if not wanted:
+            return output, None
+        return output, weights.mean(dim=-3) if averaged else weights
 
 
 def _weights(
@@ -241,7 +259,8 @@ def attention_distance(model: Model, images: Tensor, *, batch_size: int = 32) ->
     """How far, in pixels, each head of each layer looks, weighted by attention.
 
     Every attention over tokens that the model computes is seen, however it is written:
-    `scaled_dot_product_attention`, or a softmax over the last axis of a (B, heads, N, M) tensor.
+    `scaled_dot_product_attention`, `nn.MultiheadAttention`, or a softmax over the last axis of a
+    (B, heads, N, M) tensor.
     Tokens that do not lie on the grid (class and register tokens, before it) are left out, and
     what remains is weighted anew. Keys of a coarser grid than the queries' (PVT, MViT) stand at
     the middle of the pixels that they cover; windows (Swin), which fill the batch axis, are
@@ -283,9 +302,7 @@ def _distances(model: Model, images: Tensor) -> list[Tensor]:
     def look(weights: Tensor) -> None:
         layers.append(_mean_distance(weights.detach(), images))
 
-    # The plain attention: inside the fused one nothing can be seen, and one call is one layer.
-    plain = sdpa_kernel(SDPBackend.MATH)
-    with torch.no_grad(), evaluation_mode(model), plain, WatchAttention(look):
+    with torch.no_grad(), evaluation_mode(model), plain_attention(), WatchAttention(look):
         model(images)
     if not layers:
         fail("model", "at least one attention over tokens", "a model without any")

@@ -12,7 +12,7 @@ from torch import Tensor
 from wavevit.checks import check_choice, fail
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.measure.intervals import Interval, mean_interval, standard_error, wilson
-from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, shifted
+from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, input_sides, shifted
 
 __all__ = [
     "AdversarialShiftAccuracy",
@@ -55,26 +55,30 @@ def equivariance_error(
     shift: tuple[float, float],
     *,
     kind: str = "circular",
+    crop_size: int | None = None,
     batch_size: int = 64,
 ) -> EquivarianceError:
     """How far a dense map is from moving with the image.
 
-    The map is moved by `shift` over its stride in cells; a fraction of a cell by the Fourier shift,
-    which is what a band-limited map would do.
+    The map is moved by `shift` over its stride in cells. Under rolls a fraction of a cell is moved
+    by the Fourier shift, which is what a band-limited map would do. Two crops of one window differ
+    at their borders: there a fraction is linear interpolation between neighbouring cells, which
+    brings nothing in from the other side, and only the cells that both crops see are compared.
 
     Args:
         features: images to maps (B, D, h, w) whose sides divide the image's.
-        images: (N, C, H, W).
+        images: (N, C, H, W); for ``"crop"`` windows that hold the crop moved by `shift`.
         shift: rows and columns in pixels.
-        kind: ``"circular"`` or ``"subpixel"``. A crop brings new content in: compare what two crops
-            share with `shift_sensitivity`.
+        kind: shift model.
+        crop_size: side of the crop in pixels, for ``"crop"``.
         batch_size: images at a time.
 
     Returns:
         An `EquivarianceError`.
 
     Raises:
-        ValueError: another kind, an output that is no map, or sides that it does not divide.
+        ValueError: another kind, an output that is no map, sides that it does not divide, or two
+            crops that have no cell in common.
 
     Guarantees:
         0 for a circular convolution; positive for one whose stride the shift does not keep
@@ -83,23 +87,30 @@ def equivariance_error(
     Source:
         Karras et al. 2021 (equivariance as a signal-to-noise ratio in dB).
     """
-    check_choice("kind", kind, ("circular", "subpixel"))
-    before = in_batches(features, images, batch_size)
+    check_choice("kind", kind, SHIFT_MODELS)
+    size = input_sides(images, crop_size, kind)
+    before = in_batches(features, center_crop(images, size), batch_size)
     if before.ndim != 4:
         fail("features", "maps of shape (B, D, h, w)", f"shape {tuple(before.shape)}")
     cells = []
-    for side, count, amount in zip(images.shape[-2:], before.shape[-2:], shift, strict=True):
+    for side, count, amount in zip(size, before.shape[-2:], shift, strict=True):
         if side % count:
             fail("features", f"maps whose sides divide {side} pixels", f"{count} cells")
         cells.append(amount * count / side)
-    after = in_batches(features, shifted(images, shift, kind), batch_size)
-    whole = all(cell == int(cell) for cell in cells)
+    after = in_batches(features, shifted(images, shift, kind, size), batch_size)
     rows, columns = cells
-    expected = (
-        torch.roll(before, (int(rows), int(columns)), (-2, -1))
-        if whole
-        else fourier_shift(before, (rows, columns))
-    )
+    if kind == "crop":
+        expected = _interpolated(_interpolated(before, rows, -2), columns, -1)
+        inner = [_shared(cell, side) for cell, side in zip(cells, after.shape[-2:], strict=True)]
+        whole = tuple(after.shape[-2:])
+        before, after, expected = (m[..., inner[0], inner[1]] for m in (before, after, expected))
+        if not after.numel():
+            got = f"{shift} pixels for maps of {whole} cells"
+            fail("shift", "crops that have cells in common", got)
+    elif all(cell == int(cell) for cell in cells):
+        expected = torch.roll(before, (int(rows), int(columns)), (-2, -1))
+    else:
+        expected = fourier_shift(before, (rows, columns))
     errors = (after - expected).flatten(1).double().norm(dim=1)
     norms = before.flatten(1).double().norm(dim=1)
     errors = errors / norms.clamp_min(torch.finfo(norms.dtype).tiny)
@@ -107,6 +118,20 @@ def equivariance_error(
     decibel = -20 * math.log10(relative) if relative > 0 else math.inf
     stderr = standard_error(errors)
     return EquivarianceError(relative, decibel, stderr, shift, kind, len(images))
+
+
+def _shared(cells: float, side: int) -> slice:
+    """The cells of a side that are in both crops, after the content moved by `cells`."""
+    lost = min(math.ceil(abs(cells)), side)
+    return slice(lost, side) if cells > 0 else slice(0, side - lost)
+
+
+def _interpolated(maps: Tensor, cells: float, axis: int) -> Tensor:
+    """Maps moved along an axis, a fraction by linear interpolation; right away from the border."""
+    whole = math.floor(cells)
+    share = cells - whole
+    near, far = (torch.roll(maps, whole + step, axis) for step in (0, 1))
+    return near if share == 0 else (1 - share) * near + share * far
 
 
 @dataclass(frozen=True)
@@ -181,11 +206,7 @@ def adversarial_shift_accuracy(
         fail("labels", f"shape {tuple(images.shape[:1])}", tuple(labels.shape))
     if not step > 0 or radius < 0 or radius % step:
         fail("step", f"a positive divisor of the radius {radius}", step)
-    size = (images.shape[-2], images.shape[-1])
-    if kind == "crop":
-        if crop_size is None:
-            fail("crop_size", "the side of the model's input for kind='crop'", None)
-        size = (crop_size, crop_size)
+    size = input_sides(images, crop_size, kind)
 
     def right(shift: tuple[float, float], among: Tensor) -> Tensor:
         logits = in_batches(model, shifted(images[among], shift, kind, size), batch_size)

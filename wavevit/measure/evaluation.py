@@ -7,27 +7,55 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wavevit.checks import fail
 
-__all__ = ["Model", "evaluation_mode", "in_batches"]
+__all__ = ["Model", "evaluation_mode", "in_batches", "plain_attention"]
 
 Model = Callable[[Tensor], Tensor]
 
 
 @contextmanager
 def evaluation_mode(model: Model) -> Iterator[None]:
-    """Switches a module (and each part of it) to eval mode and back to what it was."""
+    """Switches a module (and each part of it) to eval mode and back to what it was.
+
+    A graph of `torch.export` has no modes but the one that it was exported in, and refuses
+    ``eval()``: it stays as it is, and the modules around it are switched.
+    """
     if not isinstance(model, nn.Module):
         yield
         return
-    training = {module: module.training for module in model.modules()}
-    model.eval()
+    # A frozen TorchScript module has no such attribute.
+    training = {module: getattr(module, "training", None) for module in model.modules()}
     try:
+        try:
+            model.eval()
+        except NotImplementedError:
+            for module in training:
+                module.training = False
         yield
     finally:
         for module, mode in training.items():
-            module.training = mode
+            if mode is not None:
+                module.training = mode
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Attention as the products that it is made of.
+
+    Fused attention has no forward-mode derivative on the CPU, is not seen by torch's counter, and
+    shows nobody its weights. That holds for `scaled_dot_product_attention` and for the fast path
+    of `nn.MultiheadAttention`.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def in_batches(model: Model, images: Tensor, batch_size: int) -> Tensor:
@@ -47,7 +75,9 @@ def in_batches(model: Model, images: Tensor, batch_size: int) -> Tensor:
                 fail(
                     "model", f"an output with {batch.shape[0]} rows", f"shape {tuple(output.shape)}"
                 )
-            if not torch.isfinite(output).all():
-                fail("model", "finite outputs", "NaN or infinity")
+            wrong = int((~torch.isfinite(output)).flatten(1).any(dim=1).sum())
+            if wrong:
+                got = f"NaN or infinity for {wrong} of {len(batch)} images"
+                fail("model", "finite outputs", got)
             outputs.append(output)
     return torch.cat(outputs)

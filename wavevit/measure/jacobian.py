@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.measure.evaluation import Model, evaluation_mode
+from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 
 __all__ = ["JacobianSpectrum", "jacobian_spectrum"]
 
@@ -46,7 +45,8 @@ def jacobian_spectrum(
         A `JacobianSpectrum`.
 
     Raises:
-        ValueError: no image, several images, or a count or a number of rounds below 1.
+        ValueError: no image, several images, a count or a number of rounds below 1,
+            or a derivative that is not finite.
 
     Guarantees:
         Those of the matrix for a linear map, as the rounds grow, and never above them
@@ -64,9 +64,8 @@ def jacobian_spectrum(
     def flat(x: Tensor) -> Tensor:
         return model(x).flatten(1)
 
-    # Fused attention has no forward-mode derivative on the CPU; the plain one has.
     # Without gradients: both products take what they need, and a forward-mode one no graph.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
+    with torch.no_grad(), plain_attention(), evaluation_mode(model):
         outputs = flat(image)[0].numel()
         width = min(count + 2, outputs, image.numel())
         generator = torch.Generator().manual_seed(seed)
@@ -74,6 +73,8 @@ def jacobian_spectrum(
         rows = start.to(image)
         for _ in range(rounds):
             pulled = torch.cat([_pulled(flat, image, part) for part in rows.split(_TOGETHER)])
+            if not torch.isfinite(pulled).all():
+                fail("model", "finite derivatives", "NaN or infinity at the image")
             basis = torch.linalg.qr(pulled.double().T).Q.T.to(image).contiguous()
             rows = torch.cat([_pushed(flat, image, part) for part in basis.split(_TOGETHER)])
     values = torch.linalg.svdvals(rows.double())

@@ -15,6 +15,10 @@ __all__ = ["PATHS", "JumpScan", "jump_scan"]
 
 PATHS = ("subpixel", "line")
 
+# Of a precision: where halving ends, and what rounding alone changes an output by, relative to it.
+# Float32 pixels do not resolve a shorter step; its outputs carry the rounding of a whole network.
+_FINEST = {torch.float64: (1e-9, 1e-12), torch.float32: (1e-5, 1e-4)}
+
 
 @dataclass(frozen=True)
 class JumpScan:
@@ -29,6 +33,7 @@ class JumpScan:
         dt: length of the last interval, as a share of the path.
         steps: of the first pass.
         path: ``"subpixel"`` or ``"line"``.
+        precision: that the model computed in, ``"float64"`` or ``"float32"``.
     """
 
     variation: tuple[float, ...]
@@ -37,6 +42,7 @@ class JumpScan:
     dt: float
     steps: int
     path: str
+    precision: str = "float64"
 
     @property
     def largest_jump(self) -> float:
@@ -50,7 +56,7 @@ class JumpScan:
             slope: in units of the total variation per path; a map that goes all its way within a
                 ten-thousandth of the path is called a jump by default.
         """
-        floor = 1e-12  # rounding of float64 outputs
+        floor = _FINEST[getattr(torch, self.precision)][1]
         pairs = zip(self.jump, self.variation, strict=True)
         return tuple(jump > slope * self.dt * total + floor for jump, total in pairs)
 
@@ -63,28 +69,34 @@ def jump_scan(
     shift: tuple[float, float] = (0.0, 1.0),
     steps: int = 32,
     candidates: int = 2,
-    dt: float = 1e-9,
+    dt: float | None = None,
+    precision: torch.dtype = torch.float64,
     batch_size: int = 128,
 ) -> JumpScan:
     """Walks a path, then halves the steepest steps, keeping the half that changes more.
 
     Args:
         model: images to (B, …), flattened.
-        images: (N, C, H, W) in float64: nothing narrower resolves `dt`.
+        images: (N, C, H, W) in float64, in which the path is computed.
         path: ``"subpixel"``: from `x` to `T_shift x` by Fourier shifts. ``"line"``: the straight
             line from each image to the next of the batch (the last to the first), which crosses
             more decisions than a shift does.
         shift: rows and columns in pixels, of the whole ``"subpixel"`` path.
         steps: of the first pass; a jump smaller than the steepest steps' smooth change can hide.
         candidates: how many of the steepest steps of each image are halved.
-        dt: where halving ends, as a share of the path.
+        dt: where halving ends, as a share of the path; by default 1e-9 in float64 and 1e-5 in
+            float32.
+        precision: what the model gets and computes in: `torch.float64`, or `torch.float32` for
+            one that takes nothing wider. A scan in float32 sees only jumps that are larger than a
+            tenth of the whole variation.
         batch_size: images at a time.
 
     Returns:
         A `JumpScan`.
 
     Raises:
-        ValueError: images of another dtype, an unknown path, one image for ``"line"``.
+        ValueError: images of another dtype, another precision, an unknown path, one image for
+            ``"line"``.
 
     Guarantees:
         The height of a step function, and a jump that falls like `dt` for a smooth map
@@ -94,7 +106,10 @@ def jump_scan(
     check_image(images, "images")
     check_choice("path", path, PATHS)
     if images.dtype != torch.float64:
-        fail("images", "float64 (and a model in float64)", images.dtype)
+        fail("images", "float64, in which the path is computed", images.dtype)
+    if precision not in _FINEST:
+        fail("precision", "torch.float64 or torch.float32", precision)
+    dt = _FINEST[precision][0] if dt is None else dt
     if path == "line" and len(images) < 2:
         fail("images", "at least 2 for path='line'", len(images))
     check_at_least("steps", steps, 1)
@@ -110,7 +125,7 @@ def jump_scan(
         else:
             share = where[..., None, None]
             x = (repeated + share * (ends[:, None] - repeated)).flatten(0, 1)
-        outputs = in_batches(model, x, batch_size).double().flatten(1)
+        outputs = in_batches(model, x.to(precision), batch_size).double().flatten(1)
         return outputs.unflatten(0, times.shape)
 
     grid = torch.linspace(0, 1, steps + 1, dtype=torch.float64).expand(len(images), -1)
@@ -133,5 +148,11 @@ def jump_scan(
     place = low.gather(1, best.cpu()[:, None]).squeeze(1)
     variation = changes.sum(dim=1) / unit
     return JumpScan(
-        tuple(variation.tolist()), tuple(last.tolist()), tuple(place.tolist()), width, steps, path
+        tuple(variation.tolist()),
+        tuple(last.tolist()),
+        tuple(place.tolist()),
+        width,
+        steps,
+        path,
+        str(precision).removeprefix("torch."),
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.measure.intervals import Interval, mean_interval, standard_error, wilson, worth
-from wavevit.measure.shifting import SHIFT_MODELS, center_crop, shifted
+from wavevit.measure.shifting import SHIFT_MODELS, center_crop, input_sides, shifted
 
 __all__ = [
     "ShiftConsistency",
@@ -54,14 +54,6 @@ class ShiftConsistency:
         return wilson(self.percent, self.trials)
 
 
-def _crop_size(images: Tensor, crop_size: int | None, kind: str) -> tuple[int, int]:
-    if kind == "crop":
-        if crop_size is None:
-            fail("crop_size", "the side of the model's input for kind='crop'", None)
-        return crop_size, crop_size
-    return images.shape[-2], images.shape[-1]
-
-
 def shift_consistency(
     model: Model,
     images: Tensor,
@@ -97,7 +89,7 @@ def shift_consistency(
     """
     check_choice("kind", kind, SHIFT_MODELS)
     check_at_least("pairs_per_image", pairs_per_image, 1)
-    size = _crop_size(images, crop_size, kind)
+    size = input_sides(images, crop_size, kind)
     generator = torch.Generator().manual_seed(seed)
     side = min(size)
     # For crops the offsets span a window of 8/7 of the side: half of 1/7 to each direction.
@@ -178,7 +170,7 @@ def shift_sensitivity(
     check_choice("kind", kind, SHIFT_MODELS)
     if len(images) < 2:
         fail("images", "at least 2 (the unit is their distance)", len(images))
-    size = _crop_size(images, crop_size, kind)
+    size = input_sides(images, crop_size, kind)
     base = in_batches(embed, center_crop(images, size), batch_size).flatten(1).double()
     unit = torch.pdist(base).mean()
     if unit <= 0:
@@ -274,7 +266,7 @@ def token_turnover(
         ValueError: an unknown shift model, or tokens that are no map.
     """
     check_choice("kind", kind, SHIFT_MODELS)
-    size = _crop_size(images, crop_size, kind)
+    size = input_sides(images, crop_size, kind)
     before = in_batches(tokenize, center_crop(images, size), batch_size)
     if before.ndim != 4:
         fail("tokenize", "maps of shape (B, D, h, w)", f"shape {tuple(before.shape)}")

@@ -13,7 +13,7 @@ from torch import Tensor
 from wavevit.alignment.shifts import fourier_shift
 from wavevit.checks import check_choice, check_image, fail
 
-__all__ = ["SHIFT_MODELS", "center_crop", "fourier_shift", "shifted"]
+__all__ = ["SHIFT_MODELS", "center_crop", "fourier_shift", "input_sides", "shifted"]
 
 SHIFT_MODELS = ("circular", "crop", "subpixel")
 
@@ -26,6 +26,24 @@ def center_crop(windows: Tensor, size: tuple[int, int]) -> Tensor:
         size: height and width of the middle, in pixels.
     """
     return _crop(windows, size, (0, 0))
+
+
+def input_sides(images: Tensor, crop_size: int | None, kind: str) -> tuple[int, int]:
+    """Height and width of what the model sees under a shift model.
+
+    Args:
+        images: (B, C, H, W); for ``"crop"`` windows larger than the crop.
+        crop_size: side of the crop in pixels, for ``"crop"``.
+        kind: one of `SHIFT_MODELS`.
+
+    Raises:
+        ValueError: ``"crop"`` without its size.
+    """
+    if kind != "crop":
+        return images.shape[-2], images.shape[-1]
+    if crop_size is None:
+        fail("crop_size", "the side of the model's input for kind='crop'", None)
+    return crop_size, crop_size
 
 
 def _crop(windows: Tensor, size: tuple[int, int], offset: tuple[int, int]) -> Tensor:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wavevit.checks import check_at_least, fail
 from wavevit.measure import jump_scan
-from wavevit.measure.evaluation import Model, evaluation_mode
+from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 
 __all__ = ["assert_continuous", "assert_lipschitz", "steepest_pair"]
 
@@ -45,8 +44,7 @@ def steepest_pair(
         norms = x.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
         return x / norms.reshape(-1, 1, 1, 1)
 
-    # The fused attention has no forward-mode derivative on the CPU.
-    with sdpa_kernel(SDPBackend.MATH), evaluation_mode(model):
+    with plain_attention(), evaluation_mode(model):
         _, pull = torch.func.vjp(model, images)  # type: ignore[misc]
         turned = unit(drawn)
         for _ in range(iterations):

@@ -133,8 +133,8 @@ class Audit:
     """
 
     model: Annotated[str, tyro.conf.Positional]
-    """A name of `wavevit models`, timm:NAME, hub:ID or path/to/file.py:factory (which is run);
-    with +METHOD, such as haar_pyramid_tiny+phase_lock, aligned."""
+    """A name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory (which is run) or
+    path/to/model.onnx; with +METHOD, such as haar_pyramid_tiny+phase_lock, aligned."""
     against: tuple[str, ...] = ()
     """Other models, side by side."""
     images: Path | None = None
@@ -144,6 +144,12 @@ class Audit:
     """timm's weights (downloaded) instead of random ones."""
     size: int | None = None
     """Side of the input in pixels; by default what each model declares."""
+    channels: int | None = None
+    """Channels of the input, of all models; by default what each declares or takes."""
+    mean: tuple[float, ...] = ()
+    """Of each channel of pictures in [0, 1], or one number; by default what each declares."""
+    std: tuple[float, ...] = ()
+    """Standard deviation of each channel, or one number; by default what each declares."""
     out: Path = Path()
     """Folder of audit.html and audit.json, made where it is missing; this one by default."""
     fail_under: tuple[str, ...] = ()
@@ -171,6 +177,9 @@ class Audit:
             against=self.against,
             images=self.images,
             size=self.size,
+            channels=self.channels,
+            mean=self.mean or None,
+            std=self.std or None,
             pretrained=self.pretrained,
             samples=self.samples,
             seed=self.seed,

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavevit.auditing.health import examined_health
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.metrics import METRICS, value_of
 from wavevit.auditing.report import AuditReport
 from wavevit.auditing.samples import Samples
-from wavevit.auditing.sections import BATCH, SECTIONS, Scene, run_section
+from wavevit.auditing.scene import BATCH, Scene
+from wavevit.auditing.sections import SECTIONS, run_section
 from wavevit.auditing.targets import Target, make_target
 from wavevit.auditing.verdicts import THRESHOLDS, verdict_of
 from wavevit.checks import check_at_least, check_device, fail
@@ -39,6 +41,9 @@ def audit(
     against: Sequence[Any] | Mapping[str, Any] = (),
     images: Any = None,
     size: int | None = None,
+    channels: int | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
     pretrained: bool = False,
     samples: Samples | None = None,
     seed: int = 0,
@@ -48,15 +53,23 @@ def audit(
     """Examines a model: shifts, continuity, scale, depth, vocabulary and cost.
 
     Args:
-        model: a module (a `wavevit.align` one included), any callable from images to outputs, or
-            a string: a name of `wavevit.list_models`, ``"timm:NAME"``, ``"hub:ID"`` or
-            ``"path/to/file.py:factory"``, each with ``"+METHOD"`` for an aligned one.
-            Where it returns a tuple, list or dict, its first matrix (B, classes) is looked at.
+        model: a module (a `wavevit.align` one included; compiled or wrapped ones are seen
+            through), a program of `torch.export`, an onnxruntime session, any callable from images
+            to outputs, or a string: a name of `wavevit.list_models`, ``"timm:NAME"``,
+            ``"hub:ID"``, ``"path/to/file.py:factory"`` or ``"path/to/model.onnx"``, all but the
+            last with ``"+METHOD"`` for an aligned one. Where it returns a tuple, list, dict or
+            dataclass, its first matrix (B, classes) is looked at, else a map in it.
         against: more of them, side by side; a mapping names them.
         images: a folder, a file or several; a tensor (N, 1 or 3, H, W) in [0, 1]; by default the
-            bundled photographs. All models see the same pictures, each normalised as it wants:
-            timm's by ``pretrained_cfg``, ours by mean ½ and standard deviation ¼, others not.
+            bundled photographs. All models see the same pictures, each normalised as it wants.
         size: side of the input in pixels, of all models; by default what each declares.
+        channels: of the input, of all models; by default what each declares or takes.
+        mean: of each channel of pictures in [0, 1] (or one number), for all models; by default
+            what each declares: timm's in ``pretrained_cfg``, ours ½ with a standard deviation
+            of ¼. A declaration counts inside a wrapper too, if the wrapper hands the pictures on
+            unchanged. A model that declares nothing gets the pictures as they are. The report
+            says which was used and where it comes from.
+        std: standard deviation, see `mean`.
         pretrained: timm's weights (downloaded) instead of random ones.
         samples: how much to look at.
         seed: of random weights, shifts and directions.
@@ -69,7 +82,7 @@ def audit(
     Raises:
         ImportError: timm or the Hub is asked for and not installed.
         ValueError: a model or pictures that cannot be looked at, before anything is measured. A
-            section that breaks on the way is reported as failed, and the others go on.
+            section that breaks on the way is reported as failed, and the others are measured.
 
     Guarantees:
         The same JSON from the same seed, ``"timings"`` left aside; a failing measure leaves the
@@ -89,7 +102,8 @@ def audit(
         fail("seed", "an integer below 2**63", seed)
     if device is not None:
         device = check_device("device", device)
-    targets = _targets(model, against, size, pretrained, seed, device)
+    arguments = {"size": size, "channels": channels, "mean": mean, "std": std, "device": device}
+    targets = _targets(model, against, pretrained, seed, arguments)
     sizes = [target.size for target in targets]
     pictures = load_pictures(images, samples.pictures, window_side(max(sizes)))
     entries, seconds = [], {}
@@ -119,10 +133,9 @@ def audit(
 def _targets(
     model: Any,
     against: Sequence[Any] | Mapping[str, Any],
-    size: int | None,
     pretrained: bool,
     seed: int,
-    device: str | torch.device | None,
+    arguments: Mapping[str, Any],
 ) -> list[Target]:
     if isinstance(against, str):
         fail("against", "a sequence of models", f"the string {against!r}")
@@ -135,7 +148,7 @@ def _targets(
         fail("pretrained", "a timm:NAME among the models (others have no published weights)", True)
     for (name, one), theirs in zip(models, of_timm, strict=True):
         target = make_target(
-            one, name=name, size=size, pretrained=pretrained and theirs, seed=seed, device=device
+            one, name=name, pretrained=pretrained and theirs, seed=seed, **arguments
         )
         if target.name in [other.name for other in targets]:
             fail("against", "models of different names (a mapping gives them)", target.name)
@@ -153,15 +166,22 @@ def _examined(scene: Scene, bar: Any) -> tuple[dict[str, Any], dict[str, float]]
     """All sections of one model, and their seconds."""
     sections: dict[str, Any] = {}
     seconds = {}
+    health = examined_health(scene)
     for name in SECTIONS:
         bar.set_description(f"{scene.target.name}: {name}")
-        entry, taken = run_section(name, scene)
+        if name in health.failed:
+            entry, taken = {"status": "failed", "error": health.failed[name]}, 0.0
+        elif name in health.idle:
+            entry, taken = {"status": "not applicable", "reason": health.idle[name]}, 0.0
+        else:
+            entry, taken = run_section(name, scene)
         verdict = verdict_of(name, entry)
         sections[name] = entry | {"grade": verdict.grade, "verdict": verdict.words}
         seconds[name] = round(taken, 2)
         bar.update()
     metrics = {name: value_of(name, sections) for name in METRICS}
     facts = {"name": scene.target.name, **scene.target.facts}
+    facts["notes"] = [*facts["notes"], *health.notes]
     return facts | {"metrics": metrics, "sections": sections}, seconds
 
 
@@ -173,11 +193,11 @@ def _relative_time(targets: Sequence[Target], windows: Any, rounds: int) -> dict
     for target in targets:
         few = windows(target.size, target.channels)[:4].to(target.device, target.dtype)
         inputs[target.name] = center_crop(few, (target.size, target.size))
-    calls = {t.name: (lambda _, t=t: t.logits(inputs[t.name])) for t in targets}
+    calls = {t.name: (lambda _, t=t: t.timed(inputs[t.name])) for t in targets}
     first = targets[0].name
     with ExitStack() as evaluating:
         for target in targets:
-            evaluating.enter_context(evaluation_mode(target.logits))
+            evaluating.enter_context(evaluation_mode(target.timed))
         ratios = latency_ratios(calls, inputs[first], first, rounds=rounds)
     return {name: round(ratio, 3) for name, ratio in ratios.items()}
 

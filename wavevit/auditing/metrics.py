@@ -75,6 +75,22 @@ METRICS: dict[str, Metric] = {
         "r_crop": ("R(1 px), crop", "", "low", "sensitivity", _at("crop", 1.0), 4),
         "r_subpixel": ("R(½ px), sub-pixel", "", "low", "sensitivity", _at("subpixel", 0.5), 4),
         "turnover": ("tokens changed by 1 px of crop", "%", "low", "tokens", _percent("crop"), 1),
+        "map_roll": (
+            "map off after a 1 px roll",
+            "of its size",
+            "low",
+            "map",
+            lambda f: f["circular"]["relative"],
+            4,
+        ),
+        "map_crop": (
+            "map off after a 1 px crop",
+            "of its size",
+            "low",
+            "map",
+            lambda f: f["crop"]["relative"],
+            4,
+        ),
         "condition": (
             "condition number ‖J‖‖x‖/‖f‖",
             "",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,35 @@ import torch
 from torch import nn
 
 from wavevit.alignment import METHODS
+from wavevit.auditing.loading import load_factory
+from wavevit.auditing.runtimes import is_model_file, read_model_file
 from wavevit.checks import check_choice, fail, nearest
 from wavevit.interop.timm_import import import_timm
 from wavevit.models import create_model, list_models
 
-__all__ = ["SYNTAX", "model_of", "split_method"]
+__all__ = ["SYNTAX", "Named", "model_of", "split_method"]
 
-SYNTAX = "a name of `wavevit models`, timm:NAME, hub:ID or path/to/file.py:factory"
+SYNTAX = (
+    "a name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory or path/to/model.onnx"
+)
+_OF_TIMMS_HUB = ("hf-hub:", "hf_hub:", "local-dir:")  # timm's own names of where a model is
+
+
+@dataclass(frozen=True)
+class Named:
+    """A model and where it comes from.
+
+    Attributes:
+        model: a module or another callable.
+        source: the string that named it, or ``"object"``.
+        weights: where they come from.
+        around: makes the context that the model has to be called in.
+    """
+
+    model: Any
+    source: str
+    weights: str
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
 def split_method(name: str) -> tuple[str, str | None]:
@@ -33,7 +57,7 @@ def split_method(name: str) -> tuple[str, str | None]:
     return base, check_choice("alignment", method, [m for m in METHODS if m != "none"])
 
 
-def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> tuple[Any, str]:
+def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> Named:
     """Builds what a MODEL string (without alignment) names.
 
     Args:
@@ -43,33 +67,38 @@ def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> tup
         seed: of random weights.
 
     Returns:
-        The model, and where its weights come from.
+        The model, where its weights come from, and the context to call it in.
 
     Raises:
-        ImportError: the extra that brings timm or the Hub is not installed.
+        ImportError: the extra that brings timm, the Hub or onnxruntime is not installed.
         ValueError: a string that names nothing.
     """
     path, colon, factory = name.rpartition(":")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if colon and path.endswith(".py"):
-            return _from_file(Path(path), factory), "as the factory made them"
+            made, around = load_factory(Path(path), factory)
+            return Named(made, name, "as the factory made them", around.importable)
         if name.startswith("timm:"):
-            return _timm(name[5:], pretrained, size), "pretrained" if pretrained else "random"
+            weights = "pretrained" if pretrained else "random"
+            return Named(_timm(name[5:], pretrained, size), name, weights)
         if name.startswith("hub:"):
             from wavevit.interop.hub import from_pretrained
 
-            return from_pretrained(name[4:]), "of the checkpoint"
+            return Named(from_pretrained(name[4:]), name, "of the checkpoint")
+        if is_model_file(name):
+            return Named(read_model_file(name), name, "of the file")
         if colon or "/" in name or name.endswith(".py"):
             fail("model", SYNTAX, repr(name))
         check_choice("model", name, list_models())
         arguments: dict[str, Any] = {} if size is None else {"img_size": size}
-        return create_model(name, **arguments), "random"
+        return Named(create_model(name, **arguments), name, "random")
 
 
 def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
     timm: Any = import_timm()
-    if not timm.is_model(name.partition(".")[0]):
+    elsewhere = name.startswith(_OF_TIMMS_HUB)
+    if not elsewhere and not timm.is_model(name.partition(".")[0]):
         close = nearest(name, timm.list_models())
         fail("model", f"a model of timm's (nearest: {', '.join(close) or 'none'})", repr(name))
     arguments: dict[str, Any] = {} if size is None else {"img_size": size}
@@ -81,27 +110,12 @@ def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
                 raise
             # A network of convolutions takes any size, and no such argument.
             model = timm.create_model(name, pretrained=pretrained)
-    except (OSError, RuntimeError) as error:
-        if not pretrained:
+    except Exception as error:
+        # No network, nothing there, or of another shape: one line is enough to see which.
+        got = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        if elsewhere:
+            fail("model", f"a configuration that timm can read or fetch for {name}", got)
+        if not pretrained or not isinstance(error, OSError | RuntimeError):
             raise
-        # No network, none published, or of another shape: one line is enough to see which.
-        expected = f"weights that timm can fetch for {name}"
-        fail("pretrained", expected, " ".join(f"{type(error).__name__}: {error}".split())[:300])
+        fail("pretrained", f"weights that timm can fetch for {name}", got)
     return model
-
-
-def _from_file(path: Path, factory: str) -> Any:
-    """What `factory` of a Python file returns, or is. This runs the file."""
-    if not path.is_file():
-        fail("model", "an existing file before ':'", repr(str(path)))
-    spec = importlib.util.spec_from_file_location(f"_audited_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        made = getattr(module, factory)
-        return made if isinstance(made, nn.Module) else made()
-    except Exception as error:  # somebody else's code: whatever it throws, the argument is at fault
-        got = f"{type(error).__name__}: {error}"
-        raise ValueError(f"model: expected {path}:{factory} to build a model, got {got}") from error

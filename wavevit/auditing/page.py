@@ -15,7 +15,7 @@ from wavevit.auditing.figures import (
 )
 from wavevit.auditing.heat import heat_table
 from wavevit.auditing.metrics import METRICS
-from wavevit.auditing.report import cell
+from wavevit.auditing.report import cell, normalized
 from wavevit.auditing.sections import HEAT_KINDS
 from wavevit.auditing.style import PAGE_STYLE, line_styles
 from wavevit.auditing.verdicts import pictures
@@ -106,6 +106,13 @@ _WORDS = {
         "mere permutation counts as no change.",
         "One picture is shown; the verdict counts tokens over several.",
     ),
+    "map": (
+        "Does the map follow the picture?",
+        "The map of a moved picture beside the moved map of the picture: their difference, as a "
+        "share of the map's size. The map is the output where that is one, else the last tokens.",
+        "Where one pixel is less than a cell, the map is moved by interpolation, which a coarse "
+        "map cannot follow exactly.",
+    ),
     "attention": (
         "How far attention reaches",
         "The mean distance between a token and what it attends to, in pixels: each dot a head, "
@@ -157,7 +164,7 @@ def render_page(report: AuditReport) -> str:
     """The whole page as text."""
     record, first = report.record, report.record["models"][0]
     sections = first["sections"]
-    lead = " ".join(sections[name]["verdict"] for name in ("sensitivity", "jumps"))
+    lead = " ".join(dict.fromkeys(sections[n]["verdict"] for n in ("sensitivity", "jumps")))
     others = report.models[1:]
     beside = f", beside {', '.join(map(_name, others))}" if others else ""
     body = "".join(_section(name, report) for name in _WORDS)
@@ -228,6 +235,8 @@ def _notes(record: Mapping[str, Any]) -> str:
     ]
     if troubles:
         notes.append(f'<b class="failed">Failed:</b> {"; ".join(troubles)}.')
+    for entry in record["models"]:
+        notes += [f"{html.escape(entry['name'])}: {html.escape(note)}." for note in entry["notes"]]
     skipped = record["images"]["skipped"]
     if skipped:
         listed = html.escape("; ".join(f"{s['name']} ({s['reason']})" for s in skipped))
@@ -334,13 +343,12 @@ def _making(record: Mapping[str, Any]) -> str:
         f"{environment['threads']} thread(s)",
     }
     for entry in record["models"]:
-        mean, std = (entry["normalization"][key] for key in ("mean", "std"))
         alignment = entry["alignment"]
         aligned = f"; aligned by {alignment['method']}" if alignment else ""
         lines[entry["name"]] = (
             f"{entry['weights']} weights, {entry['channels']} × {entry['size']} × {entry['size']}, "
-            f"mean {mean}, standard deviation {std}; embedding: {entry['embedding']}; tokens: "
-            f"{entry['tokens']}{aligned}"
+            f"{entry['precision']}, {normalized(entry)}; output: {entry['output']}; embedding: "
+            f"{entry['embedding']}; tokens: {entry['tokens']}{aligned}"
         )
     listed = "".join(
         f"<dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd>" for key, value in lines.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from wavevit.auditing.verdicts import pictures
 from wavevit.checks import check_choice
 from wavevit.files import write_whole
 
-__all__ = ["AuditReport", "cell"]
+__all__ = ["AuditReport", "cell", "normalized"]
 
 
 def cell(value: float | None, digits: int) -> str:
@@ -27,6 +27,16 @@ def cell(value: float | None, digits: int) -> str:
     if 0 < abs(value) < 10**-digits:
         return f"{value:.1g}"
     return f"{value:.{digits}f}"
+
+
+def normalized(entry: Mapping[str, Any]) -> str:
+    """How the pictures of one model were normalised, and where that comes from."""
+    norm = entry["normalization"]
+    mean, std = (
+        f"{values[0]:g}" if len(set(values)) == 1 else ", ".join(f"{v:g}" for v in values)
+        for values in (norm["mean"], norm["std"])
+    )
+    return f"mean {mean}, standard deviation {std} ({entry['normalization_source']})"
 
 
 @dataclass(frozen=True)
@@ -81,8 +91,14 @@ class AuditReport:
             lines.append("  ".join([row[0].ljust(widths[0]), *values]))
         lines.insert(1, "-" * len(lines[0]))
         lines += ["", f"{self.models[0]}:"]
+        verdicts: dict[str, list[str]] = {}  # what several sections say is said once
         for name, entry in self.sections().items():
-            lines.append(f"  {name + ':':13s} {entry['verdict']}")
+            verdicts.setdefault(entry["verdict"], []).append(name)
+        for verdict, names in verdicts.items():
+            lines.append(f"  {', '.join(names) + ':':13s} {verdict}")
+        for entry in entries:
+            lines += ["", f"{entry['name']}:", f"  pictures:     {normalized(entry)}"]
+            lines += [f"  note:         {note}" for note in entry["notes"]]
         skipped = self.record["images"]["skipped"]
         if skipped:
             lines += ["", f"{len(skipped)} {pictures(len(skipped))} skipped:"]

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from wavevit.auditing.samples import Samples
-from wavevit.auditing.targets import Target
+from wavevit.auditing.scene import BATCH, NotApplicable, Scene, fields_of
+from wavevit.auditing.steepness import continuity, jumps
+from wavevit.auditing.tracing import eager
 from wavevit.measure import (
     adversarial_shift_accuracy,
     attention_distance,
-    center_crop,
     cost,
     effective_rank,
-    jacobian_spectrum,
-    jump_scan,
-    local_lipschitz,
+    equivariance_error,
     peak_activation_bytes,
     scale_sensitivity,
     shift_consistency,
@@ -33,42 +28,20 @@ from wavevit.measure import (
 )
 from wavevit.measure.evaluation import in_batches
 
-__all__ = ["HEAT_KINDS", "SECTIONS", "Scene", "curve_shifts", "heat_shifts", "run_section"]
+__all__ = [
+    "HEAT_KINDS",
+    "SECTIONS",
+    "NotApplicable",
+    "Scene",
+    "curve_shifts",
+    "heat_shifts",
+    "run_section",
+]
 
-BATCH = 16
 CONSISTENCIES = {"c_cons": "circular", "s_cons": "crop", "hp_cons": "subpixel"}
 HEAT_KINDS = ("circular", "crop")
+_QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
 ZOOMS = (0.71, 0.84, 1.19, 1.41, 2.0)  # the first is as far out as the windows reach
-
-
-class NotApplicable(Exception):
-    """Why a section has nothing to measure in this model."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What a section works with.
-
-    Attributes:
-        target: the model.
-        windows: (N, C, W, W) pictures with a margin around the crop, see `Pictures.windows`.
-        samples: how much to look at.
-        seed: of everything drawn.
-    """
-
-    target: Target
-    windows: Tensor
-    samples: Samples
-    seed: int
-
-    @property
-    def crops(self) -> Tensor:
-        """The middles of the windows, what the model sees when nothing moves."""
-        return center_crop(self.windows, (self.target.size, self.target.size))
-
-    def pictures(self, kind: str) -> Tensor:
-        """What `wavevit.measure` wants as images for this shift model."""
-        return self.windows if kind == "crop" else self.crops
 
 
 def curve_shifts(size: int, kind: str) -> tuple[float, ...]:
@@ -105,7 +78,7 @@ def _consistency(scene: Scene) -> dict[str, Any]:
             batch_size=BATCH,
         )
         low, high = result.interval
-        found[name] = _fields(result) | {"low": low, "high": high}
+        found[name] = fields_of(result) | {"low": low, "high": high}
     return found
 
 
@@ -116,7 +89,7 @@ def _worst_shift(scene: Scene) -> dict[str, Any]:
         raise NotApplicable(target.unclassed)
     own = in_batches(target.logits, scene.crops[:count], BATCH).argmax(dim=1)
     return {
-        kind: _fields(
+        kind: fields_of(
             adversarial_shift_accuracy(
                 target.logits,
                 scene.pictures(kind)[:count],
@@ -134,7 +107,7 @@ def _worst_shift(scene: Scene) -> dict[str, Any]:
 def _sensitivity(scene: Scene) -> dict[str, Any]:
     target, count = scene.target, scene.samples.sensitivity_pictures
     return {
-        kind: _fields(
+        kind: fields_of(
             shift_sensitivity(
                 target.embed,
                 scene.pictures(kind)[:count],
@@ -151,7 +124,10 @@ def _sensitivity(scene: Scene) -> dict[str, Any]:
 def _tokens(scene: Scene) -> dict[str, Any]:
     target, size = scene.target, scene.target.size
     if target.tokens is None:
-        raise NotApplicable("the model has no forward_intermediates that would give a map")
+        raise NotApplicable(
+            "the model offers no map of tokens: no forward_intermediates, no hidden states on a "
+            "square grid, and its output is none"
+        )
     found: dict[str, Any] = {}
     for kind in HEAT_KINDS:
         turnover = token_turnover(
@@ -166,54 +142,63 @@ def _tokens(scene: Scene) -> dict[str, Any]:
         moved = [shifted(picture, (0, s), kind, (size, size)) for s in (0, *heat_shifts(size))]
         still, *maps = in_batches(target.tokens, torch.cat(moved), BATCH).split(1)
         changes = [token_change(still, after)[0] for after in maps]
-        found[kind] = _fields(turnover) | {
+        found[kind] = fields_of(turnover) | {
             "map_shifts": list(heat_shifts(size)),
             "maps": [[[round(v, 3) for v in row] for row in m.tolist()] for m in changes],
         }
     return found
 
 
+def _map(scene: Scene) -> dict[str, Any]:
+    """A roll, and a real crop, by 1 px to the right."""
+    target = scene.target
+    if target.dense is None:
+        raise NotApplicable("the model gives no map: neither its output nor its tokens are one")
+    found: dict[str, Any] = {"of": "output" if target.outputs_map else "tokens"}
+    cells = in_batches(target.dense, scene.crops[:1], BATCH).shape[-2:]
+    if min(cells) < 2:
+        raise NotApplicable(f"the map has {cells[0]} × {cells[1]} cells: nothing can move in it")
+    for kind in HEAT_KINDS:
+        pictures = scene.pictures(kind)[: scene.samples.sensitivity_pictures]
+        try:
+            result = equivariance_error(
+                target.dense,
+                pictures,
+                (0, 1),
+                kind=kind,
+                crop_size=target.size,
+                batch_size=BATCH,
+            )
+        except ValueError as error:  # a map of which no cell has a place of its own
+            raise NotApplicable(str(error)) from error
+        figures = fields_of(result)
+        del figures["decibel"]  # infinite for an exact map
+        found[kind] = figures
+    return found
+
+
 def _attention(scene: Scene) -> dict[str, Any]:
     target = scene.target
-    images = target.seen(scene.crops[: scene.samples.attention_pictures])
+    if target.opaque:
+        raise NotApplicable(target.opaque)
+    count = scene.samples.attention_pictures
+    if target.batch is not None:
+        count = target.batch
+        if len(scene.crops) < count:
+            raise NotApplicable(f"the model takes {count} pictures at a time, more than there are")
+    images = target.seen(scene.crops[:count]).to(target.seen.takes)
     try:
         result = attention_distance(target.attending, images)
     except ValueError as error:  # no attention, or none over tokens that lie on a grid
         raise NotApplicable(str(error)) from error
     # Of two points drawn from a square (Philip 2007): what attention to everything alike gives.
     uniform = target.size * (2 + math.sqrt(2) + 5 * math.log(1 + math.sqrt(2))) / 15
-    return _fields(result) | {"by_layer": list(result.by_layer), "uniform": uniform}
-
-
-def _continuity(scene: Scene) -> dict[str, Any]:
-    target, samples = scene.target, scene.samples
-    images = scene.crops[: samples.jacobian_pictures]
-    result = local_lipschitz(
-        target.embed, images, iterations=samples.jacobian_iterations, seed=scene.seed
-    )
-    spectrum = jacobian_spectrum(target.embed, images[:1], samples.singular_values, seed=scene.seed)
-    return _fields(result) | {
-        "median_absolute": result.median_absolute,
-        "median_relative": result.median_relative,
-        "singular_values": list(spectrum.values),
-    }
-
-
-def _jumps(scene: Scene) -> dict[str, Any]:
-    target, samples = scene.target, scene.samples
-    result = jump_scan(
-        copy.deepcopy(target.embed).double(),
-        scene.crops[: samples.jump_pictures].double(),
-        steps=samples.jump_steps,
-        candidates=1,
-        batch_size=BATCH,
-    )
-    return _fields(result) | {"jumps": list(result.jumps()), "largest_jump": result.largest_jump}
+    return fields_of(result) | {"by_layer": list(result.by_layer), "uniform": uniform}
 
 
 def _scale(scene: Scene) -> dict[str, Any]:
     size = scene.target.size
-    return _fields(
+    return fields_of(
         scale_sensitivity(
             scene.target.embed, scene.windows, ZOOMS, crop_size=size, batch_size=BATCH
         )
@@ -229,13 +214,23 @@ def _rank(scene: Scene) -> dict[str, Any]:
         for columns in (slice(0, size), slice(-size, None))
     ]
     crops = torch.cat([scene.crops, *corners])
-    return _fields(effective_rank(scene.target.embed, crops, batch_size=BATCH, seed=scene.seed))
+    return fields_of(effective_rank(scene.target.embed, crops, batch_size=BATCH, seed=scene.seed))
 
 
 def _cost(scene: Scene) -> dict[str, Any]:
-    one = scene.crops[:1]
-    found = cost(scene.target.logits, one)
-    return _fields(found) | {"peak_bytes": peak_activation_bytes(scene.target.logits, one)}
+    target = scene.target
+    if target.opaque:
+        raise NotApplicable(f"{target.opaque}, where its operations cannot be counted")
+    images = scene.crops[:1].expand(target.batch or 1, -1, -1, -1)
+    found = cost(target.logits, images)
+    # Of a function those of the modules that it calls.
+    parameters = {p for module in target.modules for p in module.parameters()}
+    quantized = sum(type(m).__module__.startswith(_QUANTIZED) for m in target.modules)
+    return fields_of(found) | {
+        "parameters": sum(p.numel() for p in parameters),
+        "quantized": quantized,
+        "peak_bytes": peak_activation_bytes(target.logits, images),
+    }
 
 
 SECTIONS: dict[str, Callable[[Scene], dict[str, Any]]] = {
@@ -243,9 +238,10 @@ SECTIONS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "worst_shift": _worst_shift,
     "sensitivity": _sensitivity,
     "tokens": _tokens,
+    "map": _map,
     "attention": _attention,
-    "continuity": _continuity,
-    "jumps": _jumps,
+    "continuity": continuity,
+    "jumps": jumps,
     "scale": _scale,
     "rank": _rank,
     "cost": _cost,
@@ -266,17 +262,14 @@ def run_section(name: str, scene: Scene) -> tuple[dict[str, Any], float]:
     started = time.perf_counter()
     entry: dict[str, Any]
     try:
-        entry = {"status": "measured", "figures": _plain(SECTIONS[name](scene))}
+        with eager():
+            entry = {"status": "measured", "figures": _plain(SECTIONS[name](scene))}
     except NotApplicable as error:
         entry = {"status": "not applicable", "reason": str(error)}
     except Exception as error:  # of somebody's model: said, and the next section goes on
         message = " ".join(f"{type(error).__name__}: {error}".split())
         entry = {"status": "failed", "error": message[:400]}
     return entry, time.perf_counter() - started
-
-
-def _fields(result: Any) -> dict[str, Any]:
-    return {name: getattr(result, name) for name in result.__dataclass_fields__}
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from wavevit.alignment import AlignedModel, align
-from wavevit.auditing.naming import SYNTAX, model_of, split_method
-from wavevit.auditing.views import Chosen, Normalized, choose_output, headless, through, token_map
+from wavevit.auditing.calling import Pictured
+from wavevit.auditing.declared import given_normalization
+from wavevit.auditing.examination import Examination
+from wavevit.auditing.naming import SYNTAX, Named, model_of, split_method
+from wavevit.auditing.outputs import Chosen, at_path, place_of
+from wavevit.auditing.runtimes import as_callable
 from wavevit.checks import check_at_least, fail
-from wavevit.measure.evaluation import evaluation_mode
 from wavevit.models import Backbone
 
 __all__ = ["Target", "make_target"]
-
-# Of our models, for pictures in [0, 1]: near to the zero mean and unit contrast that the studies
-# train with. timm's models say theirs; others get pictures as they are.
-_OUR_MEAN, _OUR_STD = 0.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,20 @@ class Target:
         size: side of its input in pixels.
         channels: of its input.
         device: where it is.
-        dtype: of its weights.
+        dtype: of the pictures that it is shown: float64 for a model in float64, else float32.
+        batch: the only number of images that it takes; None for any.
         logits: the whole model.
+        timed: the model as it was given (compiled, where it is), for its time.
         embed: its pooled features; its output where no classifier can be taken off.
         tokens: its last map (B, D, h, w), or None.
+        dense: its output where that is a map, else its tokens; or None.
+        outputs_map: whether `dense` is the output.
         attending: where attention happens: the inner model of an aligned one.
-        seen: pictures to the images that `attending` gets.
+        seen: pictures to the images that `attending` gets, but for their precision.
         unclassed: why `logits` are no class scores; empty if they are.
+        opaque: why torch cannot see what the model does; empty if it can.
+        last: name and module of the linear layer that makes its output, or None.
+        modules: that are reached from it.
         facts: what the JSON says about it.
     """
 
@@ -47,12 +53,19 @@ class Target:
     channels: int
     device: torch.device
     dtype: torch.dtype
-    logits: nn.Module
-    embed: nn.Module
-    tokens: nn.Module | None
+    batch: int | None
+    logits: Pictured
+    timed: Pictured
+    embed: Pictured
+    tokens: Pictured | None
+    dense: Pictured | None
+    outputs_map: bool
     attending: Callable[[Tensor], Any]
-    seen: nn.Module
+    seen: Pictured
     unclassed: str
+    opaque: str
+    last: tuple[str, nn.Linear] | None
+    modules: tuple[nn.Module, ...]
     facts: dict[str, Any]
 
 
@@ -61,6 +74,9 @@ def make_target(
     *,
     name: str | None = None,
     size: int | None = None,
+    channels: int | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
     pretrained: bool = False,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -68,9 +84,13 @@ def make_target(
     """Builds a model from its name, where it is one, and finds out how to look at it.
 
     Args:
-        model: a MODEL string, a module (aligned or not), or any callable.
+        model: a MODEL string, a module (aligned, compiled or wrapped), a program of
+            `torch.export`, a session of onnxruntime, or any callable.
         name: in the report; the string, or the class, by default.
         size: side of the input in pixels; by default what the model declares.
+        channels: of the input; by default what the model declares, or takes.
+        mean: of each channel (or one for all), in place of what the model declares.
+        std: the same.
         pretrained: timm's weights instead of random ones.
         seed: of random weights.
         device: where to move the model; by default it stays where it is.
@@ -79,128 +99,96 @@ def make_target(
         A `Target`. The model itself is left as it was, but for its device.
 
     Raises:
+        ImportError: what reads the model is not installed; the message names the extra.
         ValueError: a string that names no model, no size, a size that the model refuses, an
-            output with nothing to look at.
+            output with nothing to look at; or whatever the model says to noise pictures.
     """
-    facts = {"source": "object", "weights": "as given"}
+    normalization = given_normalization(mean, std)
+    if size is not None:
+        check_at_least("size", size, 8)
+    if channels is not None:
+        check_at_least("channels", channels, 1)
+    named = Named(model, "object", "as given")
+    method = None
     if isinstance(model, str):
-        name, source = name or model, model
+        name = name or model
         base, method = split_method(model)
-        model, weights = model_of(base, pretrained=pretrained, size=size, seed=seed)
-        facts = {"source": source, "weights": weights}
-        if method is not None and callable(model):
-            module = model if isinstance(model, nn.Module) else Chosen(model, ())
-            side, (channels, _, _) = _size(model, size), _input_of(model)
-            model = align(module.eval(), method, input_size=(channels, side, side))
+        named = model_of(base, pretrained=pretrained, size=size, seed=seed)
+        named = Named(named.model, model, named.weights, named.around)
+    name = name or type(model).__name__
+    model = as_callable(named.model)
     if not callable(model):
         fail("model", f"a module, a callable, or {SYNTAX}", type(model).__name__)
     if device is not None and isinstance(model, nn.Module):
         model = model.to(device)
-    return _examined(model, name or type(model).__name__, _size(model, size), facts)
+    if method is not None:
+        model = _aligned(model, method, size, channels, named)
+    return _target(Examination(model, named, size, channels, normalization), name)
 
 
-def _inner(model: Any) -> Any:
-    return model.model if isinstance(model, AlignedModel) else model
+def _aligned(
+    model: Any, method: str, size: int | None, channels: int | None, named: Named
+) -> AlignedModel:
+    found = Examination(model, named, size, channels, None)
+    module = model if isinstance(model, nn.Module) else Chosen(model, ())
+    shape = (found.channels, found.size, found.size)
+    with named.around():
+        return align(module.eval(), method, input_size=shape)
 
 
-def _size(model: Any, size: int | None) -> int:
-    """The side given, or the one that the model declares: our way, timm's or Hugging Face's."""
-    inner = _inner(model)
-    if size is None:
-        cfg = getattr(inner, "pretrained_cfg", None) or {}
-        declared = (
-            getattr(getattr(inner, "config", None), "image_size", None),
-            getattr(getattr(inner, "patch_embed", None), "img_size", None),
-            tuple(cfg["input_size"][-2:]) if "input_size" in cfg else None,
-        )
-        found = next((value for value in declared if value is not None), None)
-        if found is None:
-            fail("size", "the side of the model's input in pixels (it declares none)", None)
-        sides = set(found) if isinstance(found, tuple | list) else {found}
-        if len(sides) > 1:
-            fail("size", "one side for a square input (the model declares another)", found)
-        size = int(sides.pop())
-    return check_at_least("size", size, 8)
-
-
-def _input_of(model: Any) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
-    """Channels, and the mean and standard deviation of each that the model wants."""
-    inner = _inner(model)
-    cfg = getattr(inner, "pretrained_cfg", None) or {}
-    channels = getattr(inner, "in_chans", None) or cfg.get("input_size", (3,))[0]
-    if isinstance(inner, Backbone):
-        return channels, (_OUR_MEAN,) * channels, (_OUR_STD,) * channels
-    mean, std = tuple(cfg.get("mean", (0.0,))), tuple(cfg.get("std", (1.0,)))
-    if len(mean) != channels or len(std) != channels:
-        mean, std = mean[:1] * channels, std[:1] * channels
-    return channels, mean, std
-
-
-def _probe(model: nn.Module, size: int, channels: int, like: Tensor) -> Any:
-    """What the model returns for two noise pictures."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(2, channels, size, size, generator=generator).to(like)
-    try:
-        with torch.no_grad(), evaluation_mode(model):
-            return model(x)
-    except Exception as error:  # whatever a model throws at an input that is not its own
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise ValueError(
-            f"size: expected a side that the model takes, got {size} pixels with {channels} "
-            f"channel(s), to which it says {reason}"
-        ) from error
-
-
-def _examined(model: Any, name: str, size: int, facts: dict[str, Any]) -> Target:
-    parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
-    like = next((p.detach() for p in parameters if p.is_floating_point()), torch.zeros(1))
-    channels, mean, std = _input_of(model)
-
-    def normalized(view: Any) -> nn.Module:
-        return Normalized(view, mean, std).to(like.device)
-
-    output = _probe(normalized(model), size, channels, like)
-    path = choose_output(output, rows=2)
-    for step in path:
-        output = output[step]
-    logits = normalized(Chosen(model, path))
-    bare, tokens = through(model, headless), through(model, token_map)
-    inner = _inner(model)
-    alignment = model.alignment if isinstance(model, AlignedModel) else None
-    place = "".join(f"[{step!r}]" for step in path) or "the tensor"
-    facts = facts | {
-        "alignment": _alignment(model),
-        "size": size,
-        "channels": channels,
-        "normalization": {"mean": list(mean), "std": list(std)},
-        "output": f"{place} of shape {tuple(output.shape[1:])} for each image",
-        "embedding": "the output" if bare is None else "features before the classifier",
-        "tokens": "none" if tokens is None else "last map of forward_intermediates",
+def _target(found: Examination, name: str) -> Target:
+    trace, output = found.probe.trace, at_path(found.probe.output, found.probe.trace.path)
+    alignment = found.model.alignment if isinstance(found.model, AlignedModel) else None
+    logits = found.view(Chosen(found.called(found.model), trace.path))
+    timed = logits
+    if found.given is not found.model:
+        timed = found.view(Chosen(found.called(found.given), trace.path))
+    bare, embedding = found.embedding(output)
+    tokens, token_source = found.tokens(output)
+    dense = Chosen(found.called(found.model), trace.path) if output.ndim == 4 else tokens
+    last = trace.last if output.ndim == 2 else None
+    opaque = next((str(m.opaque) for m in found.modules if hasattr(m, "opaque")), "")
+    norm = found.normalization
+    facts: dict[str, Any] = {
+        "source": found.named.source,
+        "weights": found.named.weights,
+        "wrappers": list(found.wrappers),
+        "alignment": _alignment(found.model) or _alignment(trace.core),
+        "size": found.size,
+        "size_source": found.size_source,
+        "channels": found.channels,
+        "channels_source": found.channels_source,
+        "normalization": {"mean": list(norm.mean), "std": list(norm.std)},
+        "normalization_source": norm.source,
+        "precision": str(found.images.dtype).removeprefix("torch."),
+        "output": f"{place_of(trace.path) or 'the tensor'} of shape {tuple(output.shape[1:])} "
+        "for each image",
+        "embedding": embedding,
+        "tokens": token_source,
+        "notes": found.notes(),
     }
+    wide = found.images.dtype is torch.float64
     return Target(
         name=name,
-        size=size,
-        channels=channels,
-        device=like.device,
-        dtype=like.dtype,
+        size=found.size,
+        channels=found.channels,
+        device=found.images.device,
+        dtype=torch.float64 if wide else torch.float32,
+        batch=found.probe.batch,
         logits=logits,
-        embed=logits if bare is None else normalized(bare),
-        tokens=None if tokens is None else normalized(tokens),
-        attending=inner,
-        seen=normalized(nn.Identity() if alignment is None else alignment),
-        unclassed=_unclassed(output, inner),
+        timed=timed,
+        embed=logits if bare is None else found.view(bare),
+        tokens=None if tokens is None else found.view(tokens),
+        dense=None if dense is None else found.view(dense),
+        outputs_map=output.ndim == 4,
+        attending=found.called(found.inner).plainly(),
+        seen=found.view(nn.Identity() if alignment is None else alignment),
+        unclassed=found.unclassed(output),
+        opaque=opaque,
+        last=last,
+        modules=found.modules,
         facts=facts,
     )
-
-
-def _unclassed(output: Tensor, model: Any) -> str:
-    if output.ndim != 2:
-        return f"outputs of shape {tuple(output.shape[1:])} for each image are no class scores"
-    if getattr(model, "num_classes", None) == 0:
-        return "the model has no classifier"
-    if output.shape[1] < 2:
-        return "a single number for each image is no choice among classes"
-    return ""
 
 
 def _alignment(model: Any) -> dict[str, Any] | None:

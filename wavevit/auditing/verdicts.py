@@ -153,6 +153,18 @@ def _tokens(f: Mapping[str, Any]) -> Verdict:
     )
 
 
+def _map(f: Mapping[str, Any]) -> Verdict:
+    roll, crop = f["circular"]["relative"], f["crop"]["relative"]
+    exact = roll <= _limit("exact")
+    what = {"output": "The output's map", "tokens": "The map of tokens"}[f["of"]]
+    rolls = (
+        f"{what} follows a roll by 1 px exactly, to rounding"
+        if exact
+        else f"{what} is off by {_percent(100 * roll)} of its size after a roll by 1 px"
+    )
+    return Verdict("note", f"{rolls}; after a real crop moved by 1 px, by {_percent(100 * crop)}.")
+
+
 def _attention(f: Mapping[str, Any]) -> Verdict:
     layers, uniform = f["by_layer"], f["uniform"]
     first, last = layers[0] / uniform, layers[-1] / uniform
@@ -189,16 +201,22 @@ def _continuity(f: Mapping[str, Any]) -> Verdict:
 
 def _jumps(f: Mapping[str, Any]) -> Verdict:
     hit, count = sum(f["jumps"]), len(f["jumps"])
+    where = f", in {f['precision']}," if f["precision"] != "float64" else ""
     if hit:
         return Verdict(
             "poor",
-            f"Discontinuous: on the way to a shift of 1 px it jumps in {hit} of {count} "
+            f"Discontinuous: on the way to a shift of 1 px{where} it jumps in {hit} of {count} "
             f"{pictures(count)}, by up to {_percent(100 * f['largest_jump'])} of the embedding.",
         )
     return Verdict(
         "good",
-        f"No jump found on the way to a shift of 1 px in {count} {pictures(count)}. That is no "
-        "proof: other paths may hold one.",
+        f"No jump found on the way to a shift of 1 px{where} in {count} {pictures(count)}. "
+        "That is no proof: other paths may hold one."
+        + (
+            " In this precision, one below a tenth of the whole change is not seen."
+            if where
+            else ""
+        ),
     )
 
 
@@ -228,10 +246,13 @@ def _rank(f: Mapping[str, Any]) -> Verdict:
 
 def _cost(f: Mapping[str, Any]) -> Verdict:
     kinds = ", ".join(f"{value / 1e9:.2g} G {kind}" for kind, value in f["macs_by_kind"].items())
+    count = f["parameters"]
+    parameters = f"{count / 1e6:.1f} M parameters" if count else "No parameters in sight"
     return Verdict(
         "note",
-        f"{f['parameters'] / 1e6:.1f} M parameters, {f['macs'] / 1e9:.2f} G multiply-accumulates a "
-        f"picture ({kinds}), {f['peak_bytes'] / 1e6:.0f} MB of activations at the peak.",
+        f"{parameters}, {f['macs'] / 1e9:.2f} G multiply-accumulates a "
+        f"picture ({kinds}), {f['peak_bytes'] / 1e6:.0f} MB of activations at the peak."
+        + (f" Its {f['quantized']} quantized layers are not counted." if f["quantized"] else ""),
     )
 
 
@@ -240,6 +261,7 @@ _JUDGES: dict[str, Callable[[Mapping[str, Any]], Verdict]] = {
     "worst_shift": _worst_shift,
     "sensitivity": _sensitivity,
     "tokens": _tokens,
+    "map": _map,
     "attention": _attention,
     "continuity": _continuity,
     "jumps": _jumps,

@@ -1,125 +1,54 @@
-"""Views of a model: logits, pooled features, a map of tokens, whatever the model is."""
+"""Views of a model: pooled features, a map of tokens, whatever the model is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from wavevit.alignment import AlignedModel
 from wavevit.alignment.blur import copy_sharing_weights
-from wavevit.checks import fail
+from wavevit.auditing.calling import Called
+from wavevit.auditing.wrappers import inner_of, peel
 
-__all__ = ["Chosen", "Normalized", "choose_output", "headless", "through", "token_map"]
-
-
-class Normalized(nn.Module):
-    """A model of pictures in [0, 1], whatever range its own images have.
-
-    Args:
-        model: a module or any callable.
-        mean: of each channel.
-        std: of each channel.
-    """
-
-    def __init__(
-        self, model: Callable[[Tensor], Any], mean: tuple[float, ...], std: tuple[float, ...]
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64)[:, None, None])
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float64)[:, None, None])
-
-    def forward(self, x: Tensor) -> Any:
-        """(B, C, H, W) in [0, 1]."""
-        mean, std = self.get_buffer("mean"), self.get_buffer("std")
-        return self.model((x - mean.to(x)) / std.to(x))
+__all__ = [
+    "InputOf",
+    "OnGrid",
+    "Pooled",
+    "has_verbs",
+    "headless",
+    "hidden_views",
+    "of_transformers",
+    "through",
+    "token_map",
+]
 
 
-class Chosen(nn.Module):
-    """A model that returns one tensor: the one at `path` in what `model` returns.
-
-    Args:
-        model: a module or any callable.
-        path: keys and indices, from outside inwards.
-    """
-
-    def __init__(self, model: Callable[[Tensor], Any], path: tuple[Any, ...]) -> None:
-        super().__init__()
-        self.model, self.path = model, path
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The chosen tensor."""
-        output = self.model(x)
-        for step in self.path:
-            output = output[step]
-        return output
-
-
-def _leaves(output: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    if isinstance(output, dict):
-        for key, value in output.items():
-            yield from _leaves(value, (*path, key))
-    elif isinstance(output, list | tuple):
-        for index, value in enumerate(output):
-            yield from _leaves(value, (*path, index))
-    else:
-        yield path, output
-
-
-def _what_came(output: Any) -> str:
-    """An output in words: its structure, and the shapes in it."""
-    if isinstance(output, Tensor):
-        return f"a tensor of shape {tuple(output.shape)}"
-    if not isinstance(output, dict | list | tuple):
-        return type(output).__name__
-    parts = []
-    for path, leaf in _leaves(output):
-        place = "".join(f"[{step!r}]" for step in path)
-        kind = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
-        parts.append(f"{place} {kind}")
-    return f"a {type(output).__name__} with {', '.join(parts) or 'nothing in it'}"
-
-
-def choose_output(output: Any, rows: int) -> tuple[Any, ...]:
-    """The path to the tensor that an audit looks at: the output, or the first matrix in it.
-
-    Args:
-        output: of a model, for `rows` images.
-        rows: number of images.
-
-    Raises:
-        ValueError: no floating tensor, or none of `rows` rows; the message names what came.
-    """
-
-    def fits(leaf: Any) -> bool:
-        return (
-            isinstance(leaf, Tensor)
-            and leaf.is_floating_point()
-            and leaf.ndim >= 2
-            and leaf.shape[0] == rows
-        )
-
-    for path, leaf in _leaves(output):
-        if fits(leaf) and (leaf.ndim == 2 or not path):
-            return path
-    expected = (
-        f"a floating tensor with a row for each of {rows} images, or a tuple, list or dict that "
-        "holds one of shape (images, classes)"
-    )
-    fail("model", expected, _what_came(output))
-
-
-def through(model: Any, view: Callable[[nn.Module], nn.Module | None]) -> nn.Module | None:
+def through(model: Any, view: Callable[[Any], nn.Module | None]) -> nn.Module | None:
     """`view` of a model, of what is inside where the model is aligned: the alignment stays."""
+    model = peel(model)[0]
     if not isinstance(model, AlignedModel):
         return view(model)
-    inner = view(model.model)
+    inner = through(model.model, view)
     if inner is None:
         return None
     return AlignedModel(inner, model.alignment, model.period_source, model.blurred, model.layout)
+
+
+def has_verbs(model: Any) -> bool:
+    """Whether a model, or what is inside its alignment, has timm's verbs for features or tokens."""
+    inner = inner_of(model)
+    verbs = ("reset_classifier", "forward_intermediates")
+    return any(callable(getattr(inner, verb, None)) for verb in verbs)
+
+
+def of_transformers(model: Any) -> bool:
+    """Whether this is a model of transformers, which need not be installed."""
+    return any(
+        kind.__name__ == "PreTrainedModel" and kind.__module__.startswith("transformers.")
+        for kind in type(model).__mro__
+    )
 
 
 def headless(model: Any) -> nn.Module | None:
@@ -129,6 +58,43 @@ def headless(model: Any) -> nn.Module | None:
     bare: Any = copy_sharing_weights(model)
     bare.reset_classifier(0)
     return bare
+
+
+class InputOf(nn.Module):
+    """What a layer of a model gets: pooled features, where it is the classifier.
+
+    Args:
+        called: the model.
+        layer: in it.
+    """
+
+    def __init__(self, called: Called, layer: nn.Linear) -> None:
+        super().__init__()
+        self.called = called
+        # The model's own, so that a copy of this view holds the layer of the copied model.
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The layer's input at its last call."""
+        seen: list[Tensor] = []
+        handle = self.layer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        try:
+            self.called(x)
+        finally:
+            handle.remove()
+        return seen[-1]
+
+
+class Pooled(nn.Module):
+    """The mean of a map (B, D, h, w) over its cells: (B, D)."""
+
+    def __init__(self, model: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to means."""
+        return self.model(x).mean(dim=(2, 3))
 
 
 class _TokenMap(nn.Module):
@@ -146,3 +112,55 @@ class _TokenMap(nn.Module):
 def token_map(model: Any) -> nn.Module | None:
     """The last map (B, D, h, w) of a model with timm's `forward_intermediates`, normalised."""
     return _TokenMap(model) if callable(getattr(model, "forward_intermediates", None)) else None
+
+
+class OnGrid(nn.Module):
+    """A map (B, D, h, w) from tokens (B, N, D), class and register tokens left out.
+
+    Args:
+        model: images to tokens, or to a map.
+        side: of the grid; 0 for a map.
+        prefix: tokens before it.
+    """
+
+    def __init__(self, model: Callable[[Tensor], Tensor], side: int, prefix: int) -> None:
+        super().__init__()
+        self.model, self.side, self.prefix = model, side, prefix
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to maps."""
+        tokens = self.model(x)
+        if not self.side:
+            return tokens
+        return tokens[:, self.prefix :].transpose(1, 2).unflatten(2, (self.side, self.side))
+
+
+class _Hidden(nn.Module):
+    """A hidden state of a model of transformers."""
+
+    def __init__(self, called: Called, name: str) -> None:
+        super().__init__()
+        self.called, self.name = called, name
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = getattr(self.called(x), self.name)
+        return found if isinstance(found, Tensor) else found[-1]
+
+
+def hidden_views(model: Any, called: Callable[..., Called]) -> list[tuple[nn.Module, str]]:
+    """Views of transformers' hidden states, the best first, and their names.
+
+    Args:
+        model: of transformers, or anything else, which has none.
+        called: makes a `Called` of a model and more keyword arguments.
+    """
+    if not of_transformers(model):
+        return []
+    base = getattr(model, "base_model", model)
+    views: list[tuple[nn.Module, str]] = []
+    if isinstance(base, nn.Module) and of_transformers(base):
+        views.append((_Hidden(called(base), "last_hidden_state"), "last_hidden_state"))
+    for name in ("reshaped_hidden_states", "hidden_states"):
+        asked = called(model, output_hidden_states=True, return_dict=True)
+        views.append((_Hidden(asked, name), f"{name}[-1]"))
+    return views

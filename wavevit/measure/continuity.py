@@ -98,7 +98,7 @@ def _steepest(
         for _ in range(iterations):
             direction = unit(direction)
             pushed = torch.func.jvp(model, (images,), (direction,))[1]
-            direction = pull(pushed)[0]
+            direction = pull(unit(pushed))[0]  # its length is lost anyway, and may be huge
         pushed = torch.func.jvp(model, (images,), (unit(direction),))[1]
     wrong = int((~torch.isfinite(pushed)).flatten(1).any(dim=1).sum())
     if wrong:

@@ -202,6 +202,7 @@ class WatchAttention(TorchFunctionMode):
         wanted, averaged = (call.arguments[n] for n in ("need_weights", "average_attn_weights"))
         call.arguments.update(need_weights=True, average_attn_weights=False)
         output, weights = F.multi_head_attention_forward(*call.args, **call.kwargs)
+        assert weights is not None
         self.look(weights if weights.ndim == 4 else weights[None])
         if not wanted:
             return output, None

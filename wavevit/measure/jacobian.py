@@ -72,6 +72,7 @@ def jacobian_spectrum(
         start = torch.randn(width, outputs, generator=generator, dtype=torch.float64)
         rows = start.to(image)
         for _ in range(rounds):
+            rows = rows / rows.abs().max().clamp_min(torch.finfo(rows.dtype).tiny)  # may be huge
             pulled = torch.cat([_pulled(flat, image, part) for part in rows.split(_TOGETHER)])
             if not torch.isfinite(pulled).all():
                 fail("model", "finite derivatives", "NaN or infinity at the image")

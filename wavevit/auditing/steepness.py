@@ -1,0 +1,99 @@
+"""The sections about derivatives and jumps of a model's features."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavevit.auditing.calling import Pictured
+from wavevit.auditing.scene import BATCH, NotApplicable, Scene, fields_of
+from wavevit.measure import jacobian_spectrum, jump_scan, local_lipschitz
+from wavevit.measure.evaluation import evaluation_mode
+
+__all__ = ["continuity", "jumps"]
+
+
+def continuity(scene: Scene) -> dict[str, Any]:
+    target, samples = scene.target, scene.samples
+    images = scene.crops[: samples.jacobian_pictures]
+    missing = target.opaque or _underivable(target.embed, images[:1])
+    if missing:
+        raise NotApplicable(f"there is no derivative: {missing}")
+    try:
+        result = local_lipschitz(
+            target.embed, images, iterations=samples.jacobian_iterations, seed=scene.seed
+        )
+        spectrum = jacobian_spectrum(
+            target.embed, images[:1], samples.singular_values, seed=scene.seed
+        )
+    except (NotImplementedError, RuntimeError) as error:
+        if "forward AD" not in str(error):
+            raise
+        reason = " ".join(str(error).split())
+        raise NotApplicable(f"there is no forward-mode derivative: {reason[:200]}") from error
+    return fields_of(result) | {
+        "median_absolute": result.median_absolute,
+        "median_relative": result.median_relative,
+        "singular_values": list(spectrum.values),
+    }
+
+
+def _underivable(view: Pictured, image: Tensor) -> str:
+    """Why the output of a view has no derivative by its picture; empty where it has one."""
+    wanted = image.clone().requires_grad_()
+    try:
+        with torch.enable_grad(), evaluation_mode(view):
+            output = view(wanted)
+    except Exception as error:  # of somebody's model
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"the model refuses a picture that asks for one ({reason[:200]})"
+    if not output.requires_grad:
+        return "the model detaches its output from the picture, or computes without gradients"
+    try:
+        # Not of the sum: that of normalised features is the same for all pictures.
+        generator = torch.Generator().manual_seed(0)
+        weights = torch.randn(output.shape, generator=generator).to(output)
+        (slope,) = torch.autograd.grad(output, wanted, weights, allow_unused=True)
+    except RuntimeError as error:
+        return f"an operation of the model has none ({' '.join(str(error).split())[:200]})"
+    if slope is None or not bool(slope.any()):
+        return "it is 0, though outputs differ: the output moves in steps, as quantized values do"
+    return ""
+
+
+def jumps(scene: Scene) -> dict[str, Any]:
+    target, samples = scene.target, scene.samples
+    images = scene.crops[: samples.jump_pictures]
+    view, precision = target.embed, torch.float32
+    wide = _widened(view, images[:1])
+    if wide is not None:
+        view, precision = wide, torch.float64
+    elif view.takes in (torch.float16, torch.bfloat16):
+        kind = str(view.takes).removeprefix("torch.")
+        raise NotApplicable(f"the model computes in {kind} only, whose rounding hides a jump")
+    result = jump_scan(
+        view,
+        images.double(),
+        steps=samples.jump_steps,
+        candidates=1,
+        precision=precision,
+        batch_size=BATCH,
+    )
+    return fields_of(result) | {"jumps": list(result.jumps()), "largest_jump": result.largest_jump}
+
+
+def _widened(view: Pictured, image: Tensor) -> Pictured | None:
+    """A copy that computes in float64; None where the model does not, in whole or in part."""
+    try:
+        wide = copy.deepcopy(view)
+        wide.in_float64()
+        with torch.no_grad(), evaluation_mode(wide):
+            here, beside = wide(image.double()), wide(image.double() * (1 + 1e-13))
+    except Exception:  # it cannot be copied, or something in it stays narrow
+        return None
+    # Where a part computes in float32, rounding makes a change of 1e-8 of a smaller one.
+    close = float((beside - here).norm()) <= 1e-9 * float(here.norm())
+    return wide if here.dtype is torch.float64 and close else None

@@ -139,12 +139,9 @@ class Examination:
         tokens = self._through(self._token_map)
         if tokens is not None:
             return tokens, "last map of forward_intermediates"
-        for view, source in hidden_views(inner_of(trace.core), self.called):
-            found = self._tried(view)
-            grid = None if found is None else grid_of(found)
-            if grid is not None:
-                on_grid = OnGrid(view, *grid)
-                return self._through(lambda _: on_grid), source  # noqa: B023
+        hidden, source = self._hidden_map()
+        if hidden is not None:
+            return self._through(lambda _: hidden), source
         if output.ndim < 3:
             return None, "none"
         grid = grid_of(output)
@@ -156,6 +153,15 @@ class Examination:
             return OnGrid(Chosen(self.called(inner), trace.path), side, prefix)
 
         return through(self.model, on_the_grid), "the output"
+
+    def _hidden_map(self) -> tuple[nn.Module | None, str]:
+        """The best hidden state of transformers that fills a square grid."""
+        for view, source in hidden_views(inner_of(self.probe.trace.core), self.called):
+            found = self._tried(view)
+            grid = None if found is None else grid_of(found)
+            if grid is not None:
+                return OnGrid(view, *grid), source
+        return None, ""
 
     def _token_map(self, model: Any) -> nn.Module | None:
         found = token_map(model)

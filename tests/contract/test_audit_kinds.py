@@ -1,0 +1,400 @@
+"""Kinds of model that an audit meets: what each section says of them, and that it is true."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import wavevit
+from wavevit.auditing import AuditReport, Samples
+from wavevit.auditing.targets import make_target
+
+FEW = Samples(
+    pictures=4,
+    sensitivity_pictures=2,
+    pairs_per_picture=1,
+    worst_pictures=1,
+    worst_radius=1,
+    attention_pictures=2,
+    jacobian_pictures=1,
+    jacobian_iterations=2,
+    singular_values=2,
+    jump_pictures=1,
+    jump_steps=4,
+    timing_rounds=1,
+)
+# Smooth and coloured, brighter one after the other.
+_COARSE = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+PICTURES = F.interpolate(_COARSE, (46, 46), mode="bilinear") * 0.5 + 0.15 * torch.arange(4).reshape(
+    4, 1, 1, 1
+)
+EMBED = ("sensitivity", "continuity", "jumps", "scale", "rank")
+NAN = float("nan")
+
+
+class Net(nn.Module):
+    """Two strided convolutions and a linear classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.two = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)
+        self.head = nn.Linear(8, 4)
+
+    def maps(self, x: Tensor) -> Tensor:
+        return self.two(self.one(x).tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.maps(x).tanh().mean(dim=(2, 3)))
+
+
+class Calls(nn.Module):
+    """A model that does something with its net and its pictures."""
+
+    def __init__(self, what: Callable[[Net, Tensor], Any]) -> None:
+        super().__init__()
+        self.net, self.what = Net().eval(), what
+
+    def forward(self, x: Tensor) -> Any:
+        return self.what(self.net, x)
+
+
+def audited(model: Any, **arguments: Any) -> AuditReport:
+    return wavevit.audit(model, **{"size": 32, "samples": FEW, "images": PICTURES} | arguments)
+
+
+def reasons(report: AuditReport) -> dict[str, str]:
+    """Of each section that was not measured."""
+    return {
+        name: entry.get("reason") or entry["error"]
+        for name, entry in report.sections().items()
+        if entry["status"] != "measured"
+    }
+
+
+BRIGHT = 0.6  # the mean of the brightest picture alone is above
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        (lambda n, x: n(x) * NAN, "NaN or infinity for 4 of 4 pictures"),
+        (lambda n, x: n(x) / 0, "NaN or infinity for 4 of 4 pictures"),
+        (
+            lambda n, x: n(x.where(x.mean((1, 2, 3), keepdim=True) < BRIGHT, NAN)),
+            "NaN or infinity for 1 of 4 pictures",
+        ),
+    ],
+)
+def test_outputs_that_are_not_finite_are_told_once(
+    what: Callable[[Net, Tensor], Any], words: str
+) -> None:
+    report = audited(Calls(what))
+    found = reasons(report)
+    assert set(found.values()) == {f"the model gives {words}"}
+    assert set(found) == set(report.sections()) - {"cost"}
+    table = report.table()
+    assert table.count("NaN or infinity") == 1
+    assert words in report.to_html()
+
+
+def test_only_moved_pictures_may_break_a_model() -> None:
+    """The first picture rolled by 1 px starts with a row that was its last one."""
+    first = PICTURES[0, 0, 7:39, 7:39]
+    edge = float(first[-1, -1])
+
+    def what(net: Net, x: Tensor) -> Tensor:
+        return net(x).masked_fill((x[:, 0, 0, 0] == edge)[:, None], NAN) + 0
+
+    found = reasons(audited(Calls(what)))
+    expected = "the model gives NaN or infinity for 1 of 4 pictures that are moved by 1 px"
+    assert found["consistency"].startswith(expected)
+
+
+def test_a_classifier_that_overflows_leaves_its_features() -> None:
+    model = Net().half()
+    model.head.weight.data.fill_(6e4)
+    model.two.bias.data.fill_(4)
+    report = audited(model)
+    assert report.record["models"][0]["precision"] == "float16"
+    assert reasons(report)["consistency"] == "the model gives NaN or infinity for 4 of 4 pictures"
+    assert not set(EMBED) & set(reasons(report))
+
+
+def test_a_zero_classifier_is_explained_and_its_features_are_used() -> None:
+    model, plain = Net(), Net()
+    nn.init.zeros_(model.head.weight)
+    report, before = audited(model), audited(plain)
+    why = "the weights of head, the layer that makes it, are all zero"
+    found = reasons(report)
+    assert f"the same output for all 4 pictures ({why})" in found["consistency"]
+    assert found["worst_shift"] == found["consistency"]
+    for name in EMBED:
+        assert report.sections()[name] == before.sections()[name], name
+
+
+def test_a_model_that_ignores_its_pictures_is_told_so() -> None:
+    found = reasons(audited(Calls(lambda n, x: n(x * 0))))
+    assert all("the same features for all 4 pictures" in found[name] for name in EMBED)
+
+
+def test_a_model_that_draws_is_told_so() -> None:
+    report = audited(Calls(lambda n, x: F.dropout(n(x), 0.5, training=True)))
+    (note,) = report.record["models"][0]["notes"]
+    assert note.startswith("gives another output for the same pictures each time")
+    assert "another output" in reasons(report)["jumps"]
+    assert note in report.table()
+
+
+@dataclasses.dataclass
+class Answer:
+    loss: Tensor | None
+    scores: Tensor
+
+
+class Keyword(Calls):
+    def forward(self, *, images: Tensor, flag: bool = False) -> Any:  # type: ignore[override]
+        return self.what(self.net, images)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Calls(lambda n, x: Answer(None, n(x))),
+        Calls(lambda n, x: n(x.sub_(0.0))),
+        Keyword(lambda n, x: n(x)),
+        Calls(lambda n, x: n(x) if len(x) == 4 else 1 / 0),
+        Net().eval().forward,
+    ],
+    ids=["dataclass", "in_place", "keyword", "batch_of_4", "method"],
+)
+def test_a_model_that_is_called_in_another_way_has_the_same_figures(model: Any) -> None:
+    plain = make_target(Net().eval(), size=32)
+    found = make_target(model, size=32)
+    x = torch.rand(3, 3, 32, 32)
+    with torch.no_grad():
+        for view in ("logits", "embed"):
+            torch.testing.assert_close(getattr(found, view)(x), getattr(plain, view)(x))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Calls(lambda n, x: n(x).argmax(1)), r"tensor of shape \(2,\) of torch.int64"),
+        (Calls(lambda n, x: 1 / 0), r"^model: .*\(2, 3, 32, 32\), got ZeroDivisionError"),
+        (nn.Bilinear(3, 3, 2), "^model: .*missing 1 required positional argument"),
+        (nn.Linear(7, 3), "^model: expected one that takes images of shape"),
+        (Net().to("meta"), "^model: expected weights, got tensors on the meta device"),
+    ],
+)
+def test_what_cannot_be_audited_is_called_what_it_is(model: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_target(model, size=32)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_model_without_gradients_has_no_derivative(mode: Any) -> None:
+    found = reasons(audited(Calls(mode()(lambda n, x: n(x)))))
+    assert "there is no derivative: the model detaches" in found.pop("continuity")
+    assert set(found) == {"tokens", "map", "attention"}
+
+
+def test_the_precision_of_a_scan_is_what_the_model_takes() -> None:
+    weights = torch.randn(3 * 32 * 32, 5, generator=torch.Generator().manual_seed(0))
+    function = audited(lambda x: x.flatten(1) @ weights)
+    assert function.sections()["jumps"]["figures"]["precision"] == "float32"
+    assert function.sections()["jumps"]["grade"] == "good"
+    assert "in float32" in function.sections()["jumps"]["verdict"]
+    assert set(reasons(function)) == {"tokens", "map", "attention"}
+    for model in (Net(), Net().double(), Net().bfloat16()):
+        report = audited(model)
+        assert report.sections()["jumps"]["figures"]["precision"] == "float64"
+        assert set(reasons(report)) == {"tokens", "map", "attention"}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.ao is deprecated
+def test_a_quantized_model_is_a_step_function() -> None:
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(3072, 16), nn.ReLU(), nn.Linear(16, 4))
+    report = audited(torch.ao.quantization.quantize_dynamic(layers, {nn.Linear}, torch.qint8))
+    found = reasons(report)
+    assert "there is no derivative" in found.pop("continuity")
+    assert set(found) == {"tokens", "map", "attention"}
+    assert report.sections()["jumps"]["figures"]["precision"] == "float32"
+    assert "quantized layers are not counted" in report.sections()["cost"]["verdict"]
+
+
+def exported(rows: int, free: bool) -> Any:
+    shapes = {"x": {0: torch.export.Dim("B")}} if free else None
+    x = torch.zeros(rows, 3, 32, 32)
+    return torch.export.export(Net().eval(), (x,), dynamic_shapes=shapes)
+
+
+@pytest.mark.parametrize(("rows", "free"), [(1, False), (3, False), (2, True)])
+def test_an_exported_program_is_audited_as_it_is(rows: int, free: bool) -> None:
+    program = exported(rows, free)
+    for model in (program, program.module()):
+        report = audited(model, size=None)
+        entry = report.record["models"][0]
+        assert (entry["size"], entry["channels"]) == (32, 3)
+        assert any("the mode that it was exported in" in note for note in entry["notes"])
+        assert any(f"batches of {rows} only" in note for note in entry["notes"]) != free
+        assert set(reasons(report)) == {"tokens", "map", "attention"}
+    with pytest.raises(ValueError, match=r"size: .*\(32 is one\), got 48 pixels"):
+        make_target(program, size=48)
+
+
+def test_torchscript_is_audited() -> None:
+    x = torch.zeros(2, 3, 32, 32)
+    with pytest.warns():
+        traced = torch.jit.trace(Net().eval(), x)
+    assert set(reasons(audited(traced))) == {"tokens", "map", "attention"}
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(exported(1, False), f=path, dynamo=True, verbose=False)
+    return path
+
+
+def test_an_onnx_file_is_audited_without_gradients(onnx_file: Path) -> None:
+    session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
+    assert make_target(onnx_file).size == 32  # what the graph says
+    report = audited(str(onnx_file), against={"session": session, "net": Net()})
+    found = reasons(report)
+    assert set(found) == {"tokens", "map", "attention", "continuity", "cost"}
+    assert "onnxruntime" in found["continuity"]
+    assert "onnxruntime" in found["cost"]
+    assert report.sections("session") == report.sections()
+    consistency = report.sections()["consistency"]["figures"]
+    assert consistency == report.sections("net")["consistency"]["figures"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("weights.pt2", "model: expected an .onnx file .*torch.export.load"),
+        ("weights.pth", "model: expected an .onnx file .*unpickled"),
+        ("nowhere.onnx", "model: expected an existing file"),
+        ("broken.onnx", "model: expected a graph that onnxruntime can run"),
+    ],
+)
+def test_other_files_are_not_read(name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_text("no graph")
+    with pytest.raises(ValueError, match=message):
+        make_target(str(tmp_path / name), size=32)
+
+
+@pytest.mark.parametrize(
+    ("what", "place"),
+    [
+        (lambda n, x: n.maps(x), "the tensor"),
+        (lambda n, x: {"out": n.maps(x), "aux": n.one(x)}, "['out']"),
+        (lambda n, x: [n.one(x), n.maps(x)], "[1]"),
+        (lambda n, x: {"feature_maps": (n.one(x), n.maps(x))}, "['feature_maps'][1]"),
+    ],
+)
+def test_a_map_is_audited_wherever_it_is(what: Callable[[Net, Tensor], Any], place: str) -> None:
+    report = audited(Calls(what))
+    entry = report.record["models"][0]
+    assert entry["output"] == f"{place} of shape (8, 8, 8) for each image"
+    assert set(reasons(report)) == {"consistency", "worst_shift", "attention"}
+    assert entry["metrics"]["map_roll"] > 0.01
+    assert "The output's map" in report.sections()["map"]["verdict"]
+
+
+def test_a_map_that_follows_every_roll_is_exact() -> None:
+    """A dense output of a circular convolution, at full size: too many cells for tokens."""
+    model = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")
+    report = audited(model)
+    assert report.sections()["map"]["verdict"].startswith("The output's map follows a roll by 1 px")
+    assert report.record["models"][0]["metrics"]["map_roll"] < 1e-5
+    large = audited(model, size=40)
+    assert "no map of tokens" in large.record["models"][0]["tokens"]
+    assert large.status(large.models[0], "map") == "measured"
+
+
+def test_attention_of_nn_multihead_attention_is_found() -> None:
+    torchvision = pytest.importorskip("torchvision")
+    size = {"image_size": 32, "patch_size": 8, "num_layers": 2, "num_heads": 2}
+    model = torchvision.models.VisionTransformer(**size, hidden_dim=16, mlp_dim=32)
+    report = audited(model, size=None)
+    assert len(report.sections()["attention"]["figures"]["by_layer"]) == 2
+    found = reasons(report)
+    assert "the weights of heads.head" in found["consistency"]
+    assert set(found) == {"consistency", "worst_shift", "tokens", "map"}
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert report.sections()["cost"]["figures"]["macs"] > 16 * 17 * 16 * 4 * 2  # projections alone
+
+
+def hugging_face() -> dict[str, Callable[[Any], Any]]:
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    small |= {"intermediate_size": 32, "image_size": 32, "patch_size": 8}
+    swin = {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [1, 1]}
+    swin |= {"num_heads": [2, 2], "window_size": 4}
+    former = {"hidden_sizes": [8] * 4, "depths": [1] * 4, "num_attention_heads": [1] * 4}
+    return {
+        "vit": lambda t: t.ViTForImageClassification(t.ViTConfig(**small, num_channels=1)),
+        "tokens": lambda t: t.ViTModel(t.ViTConfig(**small), add_pooling_layer=False),
+        "swin": lambda t: t.SwinForImageClassification(t.SwinConfig(**swin)),
+        "registers": lambda t: t.Dinov2WithRegistersForImageClassification(
+            t.Dinov2WithRegistersConfig(**small)
+        ),
+        "clip": lambda t: t.CLIPVisionModel(t.CLIPVisionConfig(**small)),
+        "backbone": lambda t: t.AutoBackbone.from_config(t.Dinov2Config(**small)),
+        "segformer": lambda t: t.SegformerForSemanticSegmentation(
+            t.SegformerConfig(**former, decoder_hidden_size=8)
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", hugging_face())
+def test_models_of_transformers_have_tokens_and_attention(name: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    model = hugging_face()[name](transformers)
+    report = audited(model, size=32 if name == "segformer" else None)
+    entry, found = report.record["models"][0], reasons(report)
+    classes = set() if entry["output"].startswith("['logits'] of shape (2,)") else {"consistency"}
+    classes |= {"worst_shift"} if classes else set()
+    assert set(found) == classes
+    assert (entry["size"], entry["channels"]) == (32, 1 if name == "vit" else 3)
+    assert "image processor" in entry["normalization_source"]
+    tokens = report.sections()["tokens"]["figures"]["circular"]["tokens"]
+    grid = {"segformer": 8}.get(name, 4) ** 2
+    assert tokens == 2 * grid  # of two pictures
+
+
+def test_timms_model_inside_transformers_is_looked_at_like_the_bare_one() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.TimmWrapperConfig(architecture="test_vit", model_args={"img_size": 32})
+    model = transformers.TimmWrapperForImageClassification(config).eval()
+    x = torch.rand(2, 3, 32, 32)
+    bare, wrapped = make_target(model.timm_model), make_target(model)
+    assert wrapped.facts["normalization"] == bare.facts["normalization"]
+    for view in ("logits", "embed", "tokens"):
+        here, there = (getattr(target, view)(x) for target in (wrapped, bare))
+        assert torch.equal(here, there), view
+
+
+def test_lora_of_peft_is_seen_through() -> None:
+    peft = pytest.importorskip("peft")
+    inner = wavevit.create_model("test_vit", img_size=32).eval()
+    bare = make_target(copy.deepcopy(inner))
+    model = peft.get_peft_model(inner, peft.LoraConfig(target_modules=["qkv"]))
+    found, x = make_target(model), torch.rand(2, 3, 32, 32)
+    assert found.facts["normalization"] == bare.facts["normalization"]
+    for view in ("logits", "embed", "tokens"):  # LoRA starts from nothing added
+        torch.testing.assert_close(getattr(found, view)(x), getattr(bare, view)(x))

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 import wavevit
 from wavevit.auditing import AuditReport, Samples
+from wavevit.auditing.scene import Scene
+from wavevit.auditing.sections import run_section
 from wavevit.auditing.targets import make_target
 
 FEW = Samples(
@@ -318,7 +320,7 @@ def test_a_map_is_audited_wherever_it_is(what: Callable[[Net, Tensor], Any], pla
 def test_a_map_that_follows_every_roll_is_exact() -> None:
     """A dense output of a circular convolution, at full size: too many cells for tokens."""
     model = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")
-    report = audited(model)
+    report = audited(model, size=16)
     assert report.sections()["map"]["verdict"].startswith("The output's map follows a roll by 1 px")
     assert report.record["models"][0]["metrics"]["map_roll"] < 1e-5
     large = audited(model, size=40)
@@ -364,17 +366,22 @@ def hugging_face() -> dict[str, Callable[[Any], Any]]:
 def test_models_of_transformers_have_tokens_and_attention(name: str) -> None:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
-    model = hugging_face()[name](transformers)
-    report = audited(model, size=32 if name == "segformer" else None)
-    entry, found = report.record["models"][0], reasons(report)
-    classes = set() if entry["output"].startswith("['logits'] of shape (2,)") else {"consistency"}
-    classes |= {"worst_shift"} if classes else set()
-    assert set(found) == classes
-    assert (entry["size"], entry["channels"]) == (32, 1 if name == "vit" else 3)
-    assert "image processor" in entry["normalization_source"]
-    tokens = report.sections()["tokens"]["figures"]["circular"]["tokens"]
-    grid = {"segformer": 8}.get(name, 4) ** 2
-    assert tokens == 2 * grid  # of two pictures
+    size = 32 if name == "segformer" else None
+    target = make_target(hugging_face()[name](transformers).eval(), size=size)
+    assert (target.size, target.channels) == (32, 1 if name == "vit" else 3)
+    assert "image processor" in target.facts["normalization_source"]
+    luminance = PICTURES[:, : target.channels]
+    scene = Scene(target, luminance, FEW, 0)
+    entries = {
+        section: run_section(section, scene)[0] for section in ("tokens", "map", "attention")
+    }
+    assert {entry["status"] for entry in entries.values()} == {"measured"}
+    cells = {"segformer": 8}.get(name, 4) ** 2
+    assert entries["tokens"]["figures"]["circular"]["tokens"] == 2 * cells  # of two pictures
+    depth = {"segformer": 4}.get(name, 2)
+    assert len(entries["attention"]["figures"]["by_layer"]) == depth
+    classifies = "of shape (2,)" in target.facts["output"]
+    assert bool(target.unclassed) != classifies
 
 
 def test_timms_model_inside_transformers_is_looked_at_like_the_bare_one() -> None:

@@ -99,6 +99,11 @@ def test_a_repository_of_the_hub_is_audited_from_the_cache(cache: Path, tmp_path
     [
         (["timm:test_vit", "--pretrained"], "pretrained: expected weights that timm can fetch"),
         (["timm:vit_little_patch16_reg1_gap_256", "--pretrained"], "pretrained: expected weights"),
+        (["timm:hf-hub:somebody/nothing"], "model: expected a configuration that timm can read or"),
+        (["timm:local-dir:/no/where"], "model: expected a configuration that timm can read or"),
+        (["test_vit", "--mean", "0.1", "0.2"], "mean: expected one number, or 3"),
+        (["test_vit", "--std", "0"], "std: expected positive numbers"),
+        (["test_vit", "--channels", "1"], "channels: expected the number that the model takes"),
         (["hub:somebody/nothing"], "source: expected a folder, or a repository"),
         (["hub:too/many/parts"], "source: expected a folder, or a repository"),
     ],

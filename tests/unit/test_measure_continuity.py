@@ -95,3 +95,14 @@ def test_what_has_no_spectrum_is_refused(arguments: dict[str, object], message: 
         jacobian_spectrum(
             **{"model": lambda x: x, "image": torch.zeros(1, 1, 2, 2), "count": 1} | arguments
         )
+
+
+def test_huge_outputs_have_a_derivative_and_infinite_slopes_are_named() -> None:
+    images = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    plain, huge = (local_lipschitz(lambda x, s=s: x * s, images) for s in (1.0, 1e30))
+    assert huge.relative == pytest.approx(plain.relative, rel=1e-5)
+    spectrum = jacobian_spectrum(lambda x: x * 1e30, images[:1], 3)
+    assert spectrum.values == pytest.approx([1e30] * 3, rel=1e-5)
+    for measure in (local_lipschitz, lambda m, x: jacobian_spectrum(m, x[:1], 2)):
+        with pytest.raises(ValueError, match="model: expected finite derivatives, got NaN or inf"):
+            measure(lambda x: (x * 0).sqrt(), images)

@@ -127,3 +127,25 @@ def test_coarser_keys_stand_in_the_middle_of_what_they_cover() -> None:
 def test_a_model_without_attention_is_refused(model) -> None:
     with pytest.raises(ValueError, match="at least one attention over tokens"):
         attention_distance(model, noise(1, 1, 16, 16))
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_multihead_attention_is_seen_and_answers_as_before(wanted: bool) -> None:
+    """Of a module with zero projections, which attends to everything alike; and only when asked."""
+    attention = torch.nn.MultiheadAttention(8, 2, batch_first=True).eval()
+    torch.nn.init.zeros_(attention.in_proj_weight)
+    answers = []
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        tokens = torch.nn.functional.avg_pool2d(x, 4).flatten(2).transpose(1, 2)
+        answers.append(attention(tokens, tokens, tokens, need_weights=wanted))
+        return answers[-1][0]
+
+    images = torch.randn(2, 8, 16, 16)
+    with torch.no_grad():
+        model(images)
+    found = attention_distance(model, images)
+    centres = torch.arange(4) * 4.0
+    grid = torch.cartesian_prod(centres, centres)
+    assert found.pixels == (pytest.approx([float(torch.cdist(grid, grid).mean())] * 2),)
+    torch.testing.assert_close(answers[1], answers[0])

@@ -45,7 +45,7 @@ def embed(model: Backbone, images: Tensor) -> Tensor:
 
 def token_map(model: Backbone, images: Tensor) -> Tensor:
     """The last tokens of each image as a map (B, D, h, w)."""
-    return model.forward_intermediates(images, indices=1, intermediates_only=True)[0]
+    return model.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)[0]
 
 
 def _most_calls(model: Backbone, images: Tensor) -> int:

@@ -77,7 +77,7 @@ class _View(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         tokens, grid = self.model.tokenize(x)
-        features, (last,) = self.model.forward_intermediates(x, indices=1)
+        features, (last,) = self.model.forward_intermediates(x, indices=1, norm=True)
         embedding = self.model.forward_head(features, pre_logits=True)
         first = tokens.transpose(1, 2).unflatten(2, grid)
         return first, last, embedding, self.model.get_classifier()(embedding)

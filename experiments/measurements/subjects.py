@@ -68,4 +68,5 @@ def state(model: Backbone, x: Tensor, index: int) -> Tensor:
     if index < 0:
         tokens, (rows, columns) = model.tokenize(x)
         return tokens.transpose(1, 2).unflatten(2, (rows, columns))
-    return model.forward_intermediates(x, indices=[index], intermediates_only=True)[0]
+    last = index == len(model.feature_info) - 1  # the final norm belongs to the last map
+    return model.forward_intermediates(x, [index], norm=last, intermediates_only=True)[0]

@@ -51,7 +51,7 @@ class Segmenter(nn.Module):
     def maps(self, x: Tensor) -> list[Tensor]:
         """The backbone's deepest map of each stride, finest first."""
         maps: list[Tensor] = self.backbone.forward_intermediates(
-            x, indices=self.indices, intermediates_only=True
+            x, indices=self.indices, norm=True, intermediates_only=True
         )
         return maps
 

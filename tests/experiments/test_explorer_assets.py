@@ -95,7 +95,7 @@ def graph_of(asset: dict[str, Any]) -> Graph:
 @torch.no_grad()
 def outputs_of(model: Backbone, x: Tensor) -> list[Tensor]:
     tokens, grid = model.tokenize(x)
-    features, (last,) = model.forward_intermediates(x, indices=1)
+    features, (last,) = model.forward_intermediates(x, indices=1, norm=True)
     first = tokens.transpose(1, 2).unflatten(2, grid)
     return [first, last, model.forward_head(features, pre_logits=True), model(x)]
 

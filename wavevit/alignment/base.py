@@ -84,8 +84,8 @@ class Alignment(nn.Module, ABC):
         """How many times the model runs for each image: (B,)."""
         views = self.views(x)
         if views.image is None:
-            return torch.ones(len(x), dtype=torch.long, device=x.device)
-        return views.image.bincount(minlength=len(x))
+            return torch.ones(x.shape[0], dtype=torch.long, device=x.device)
+        return views.image.bincount(minlength=x.shape[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to their views (N, C, H, W)."""
@@ -155,9 +155,10 @@ class Alignment(nn.Module, ABC):
             return run(views)
         total: Any = None
         no_slower = x.device.type != "cpu" or torch.compiler.is_compiling()
-        at_once = torch.is_grad_enabled() and no_slower
-        most = len(views.image) if at_once else len(x)
-        parts = [tensor.split(most) for tensor in (views.offset, views.image, views.weight)]
+        # A graph of `torch.jit.trace` repeats no loop more often than it ran at first.
+        at_once = (torch.is_grad_enabled() and no_slower) or torch.jit.is_tracing()
+        everything = (views.offset, views.image, views.weight)
+        parts = [(t,) if at_once else t.split(x.shape[0]) for t in everything]
         for offset, image, weight in zip(*parts, strict=True):
             output = run(Views(offset, image, weight))
 
@@ -166,7 +167,7 @@ class Alignment(nn.Module, ABC):
                 return old.index_add(0, image, share * new)
 
             if total is None:
-                total, kind = map_tensors(lambda t: _zeros(t, len(x)), output), output
+                total, kind = map_tensors(lambda t: _zeros(t, x.shape[0]), output), output
             total = map_tensors(add, output, total)
         return map_tensors(lambda sum_, like: sum_.to(like.dtype), total, kind)
 

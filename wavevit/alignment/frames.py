@@ -79,7 +79,7 @@ class WeightedFrame(Alignment):
         weight = torch.where(total > 0, weight / torch.where(total > 0, total, 1.0), first)
         offset = torch.stack([phase // span[1], phase % span[1]], dim=-1)
         if bounded and torch.compiler.is_compiling():
-            image = torch.arange(len(x), device=x.device)[:, None].expand_as(phase)
+            image = torch.arange(x.shape[0], device=x.device)[:, None].expand_as(phase)
             return Views(offset.flatten(0, 1), image.flatten(), weight.flatten())
         image, place = (weight > 0).nonzero(as_tuple=True)
         return Views(offset[image, place], image, weight[image, place])
@@ -105,6 +105,6 @@ class GroupAverage(Alignment):
         """One phase of all images after the other: what a model sees together is a batch."""
         rows, columns = (torch.arange(s, device=x.device) for s in spans(x.shape[-2:], self.period))
         phases = torch.cartesian_prod(rows, columns).reshape(-1, 2)
-        image = torch.arange(len(x), device=x.device).repeat(len(phases))
+        image = torch.arange(x.shape[0], device=x.device).repeat(len(phases))
         weight = torch.full((len(image),), 1 / len(phases), dtype=torch.float64, device=x.device)
-        return Views(phases.repeat_interleave(len(x), dim=0), image, weight)
+        return Views(phases.repeat_interleave(x.shape[0], dim=0), image, weight)

@@ -71,7 +71,7 @@ class PhaseTree(Alignment):
         """One view of each image."""
         x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
         span = spans(x.shape[-2:], self.period)
-        offset = torch.zeros(len(x), 2, dtype=torch.long, device=x.device)
+        offset = torch.zeros(x.shape[0], 2, dtype=torch.long, device=x.device)
         stride = torch.ones(2, dtype=torch.long, device=x.device)
         while max(span) > 1:
             radix = (_radix(span[0]), _radix(span[1]))
@@ -95,7 +95,8 @@ def _radix(span: int) -> int:
 def _decimate(x: Tensor, phase: Tensor, radix: int, axis: int) -> Tensor:
     """Every `radix`-th row or column of (B, C, H, W), from a phase (B,) of each image's own."""
     steps = torch.arange(0, x.shape[axis], radix, device=x.device)
-    index = (phase[:, None] + steps).reshape(len(x), 1, *((-1, 1) if axis == -2 else (1, -1)))
+    index = phase[:, None] + steps
+    index = index[:, None, :, None] if axis == -2 else index[:, None, None, :]
     shape = list(x.shape)
-    shape[axis] = len(steps)
+    shape[axis] = steps.shape[0]
     return x.gather(axis, index.expand(shape))

@@ -63,11 +63,10 @@ _RENAMES: dict[str, tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
 }
 
 
-def _renamed(family: str, name: str, last_stage: int) -> str:
+def _renamed(family: str, name: str) -> str:
     for pattern, replacement in _RENAMES[family]:
         name = re.sub(pattern, replacement, name)
-    # The norm that ends the last stage is the backbone's own.
-    return re.sub(rf"^stages\.{last_stage}\.norm\.", "norm.", name)
+    return name
 
 
 def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
@@ -97,9 +96,8 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         source = cast("nn.Module", timm.create_model(source, pretrained=True))
     family = type(source).__name__
     check_choice("timm_model", family, _RENAMES)
-    last = len(model.config.stages) - 1
     theirs: dict[str, Tensor] = {
-        _renamed(family, name, last): tensor for name, tensor in source.state_dict().items()
+        _renamed(family, name): tensor for name, tensor in source.state_dict().items()
     }
     ours = model.state_dict()
     misfits = [name for name in ours if name not in theirs]

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from wavevit.checks import fail, require_extra
+from wavevit.interop.timm_features import feature_class, name_modules
 from wavevit.models import Backbone, create_model, list_models, model_config
 
 __all__ = ["register"]
@@ -76,9 +77,14 @@ def _entry_point(name: str, own: str) -> Callable[..., nn.Module]:
     def build(pretrained: bool = False, **arguments: Any) -> nn.Module:
         models = require_extra("timm.models", "timm")
         features = {"feature_cls": "getter", "out_indices": _all_indices(name)}
-        return models.build_model_with_cfg(
+        if "feature_cls" in arguments:
+            arguments["feature_cls"] = feature_class(arguments["feature_cls"])
+        model: nn.Module = models.build_model_with_cfg(
             partial(_create, name), own, pretrained, feature_cfg=features, **arguments
         )
+        if not isinstance(model, Backbone):
+            name_modules(model)
+        return model
 
     build.__name__ = build.__qualname__ = own
     build.__doc__ = f"`wavevit.create_model({name!r})`, built by timm."

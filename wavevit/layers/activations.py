@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.band_limit import dirichlet
 from wavevit.layers.lipschitz import GELU_CONSTANT
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.wavelets.free_sizes import known_equal
 
 __all__ = ["ACTIVATIONS", "Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
 
@@ -61,14 +63,15 @@ class _Dealiased(Activation):
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         (h, w), (fine_h, fine_w) = grid, (self.finer(grid[0]), self.finer(grid[1]))
-        rows = dirichlet(h, fine_h, x)
-        columns = rows if h == w else dirichlet(w, fine_w, x)
-        batch = x.shape[0]
-        x = columns @ (rows @ x.reshape(batch, h, -1)).reshape(batch * fine_h, w, -1)
-        x = self.point(x)
+        rows = dirichlet(h, fine_h, x, smaller=h)
+        columns = rows if known_equal(h, w) else dirichlet(w, fine_w, x, smaller=w)
+        batch, _, dim = x.shape  # written out: nothing can be inferred of an empty batch
+        x = (rows @ x.reshape(batch, h, w * dim)).reshape(batch * fine_h, w, dim)
+        x = self.point(columns @ x)
         # The way back is the transpose: both matrices hold the same harmonics.
-        x = (columns.T @ x).reshape(batch, fine_h, -1)
-        return (rows.T @ x).reshape(batch, h * w, -1) * (h * w / (fine_h * fine_w))
+        dim = x.shape[-1]
+        x = (columns.T @ x).reshape(batch, fine_h, w * dim)
+        return (rows.T @ x).reshape(batch, h * w, dim) * (h * w / (fine_h * fine_w))
 
 
 class OversampledGelu(_Dealiased):
@@ -113,7 +116,7 @@ class Gate(_Dealiased):
     unbounded = "multiplies tokens with tokens: its slope grows with their size"
 
     def finer(self, side: int) -> int:
-        return max(3 * ((side - 1) // 2) + 1, side)
+        return torch.sym_max(3 * ((side - 1) // 2) + 1, side)
 
     def point(self, x: Tensor) -> Tensor:
         left, right = x.chunk(2, dim=-1)

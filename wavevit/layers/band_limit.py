@@ -30,12 +30,24 @@ LOW_PASSES = ("ideal", "short", "none")
 _CUT, _REACH, _BETA = 0.6, 2, 4.0
 
 
-def dirichlet(inputs: int, outputs: int, like: Tensor) -> Tensor:
+def dirichlet(inputs: int, outputs: int, like: Tensor, smaller: int | None = None) -> Tensor:
     """The matrix (outputs, inputs) that resamples one circle, in the dtype and place of `like`.
 
     ``D[i, j] = 1/inputs Σ_k e^{2πik(i/outputs − j/inputs)}``, over the k below both Nyquists.
+
+    Args:
+        inputs: samples of the one grid.
+        outputs: samples of the other.
+        like: gives dtype and place.
+        smaller: the smaller of the two, where the caller knows: an exported graph is much quicker
+            to make if it need not find out.
     """
-    k = torch.arange(1, (min(inputs, outputs) + 1) // 2, device=like.device)
+    if smaller is None:
+        smaller = torch.sym_min(inputs, outputs)
+    count = (smaller + 1) // 2  # harmonics, the mean included
+    # One more than there are, of weight 0: an exported graph need not tell one from several.
+    k = torch.arange(count + 1, device=like.device)
+    weight = 2.0 * (k < count) - 1.0 * (k == 0)
 
     def waves(samples: int) -> tuple[Tensor, Tensor]:
         # Whole turns are taken off while the numbers are whole: the angles are exact.
@@ -44,7 +56,8 @@ def dirichlet(inputs: int, outputs: int, like: Tensor) -> Tensor:
         return angle.cos(), angle.sin()
 
     (cos_out, sin_out), (cos_in, sin_in) = waves(outputs), waves(inputs)
-    return ((1 + 2 * (cos_out @ cos_in.T + sin_out @ sin_in.T)) / inputs).to(like.dtype)
+    sums = (cos_out * weight) @ cos_in.T + (sin_out * weight) @ sin_in.T
+    return (sums / inputs).to(like.dtype)
 
 
 def resample(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -104,7 +117,9 @@ def decimate(x: Tensor, step: int, low_pass: str, circular: bool = True) -> Tens
         return x[..., ::step, ::step]
     height, width = (-(-side // step) for side in x.shape[-2:])
     if low_pass == "ideal":
-        return resample(x, (height, width))
+        rows = dirichlet(x.shape[-2], height, x, smaller=height)
+        columns = dirichlet(x.shape[-1], width, x, smaller=width)
+        return rows @ (x @ columns.T)
     rows = windowed_sinc(x.shape[-2], height, x, circular)
     columns = windowed_sinc(x.shape[-1], width, x, circular)
     return rows @ (x @ columns.T)

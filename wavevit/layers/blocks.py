@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wavevit.layers.activations import Gate, make_activation
+from wavevit.layers.fx_leaf import FxLeaf
 from wavevit.layers.lipschitz import BranchGain, lipschitz_of
 from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import DepthwiseConv
@@ -16,7 +17,7 @@ from wavevit.layers.symmetry import Part, Symmetry
 __all__ = ["Block", "ConvMlp", "DropPath", "Mlp", "init_gated"]
 
 
-class DropPath(nn.Module):
+class DropPath(FxLeaf):
     """Drops the residual branch of whole samples in training (stochastic depth, Huang 2016)."""
 
     def __init__(self, rate: float) -> None:
@@ -124,9 +125,10 @@ class Block(nn.Module):
         self.gain2 = nn.Identity() if gain is None else BranchGain(dim, gain)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Tokens (B, N, D) on a grid (h, w) to the same shape."""
-        x = x + self.drop_path(self.gain1(self.mixer(self.norm1(x), grid)))
+    def forward(self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | None = None) -> Tensor:
+        """Tokens (B, N, D) on a grid (h, w) to the same shape; a mask is the mixer's affair."""
+        mask = () if attn_mask is None else (attn_mask,)
+        x = x + self.drop_path(self.gain1(self.mixer(self.norm1(x), grid, *mask)))
         return x + self.drop_path(self.gain2(self.mlp(self.norm2(x), grid)))
 
     def lipschitz_bound(self, tokens: int | None = None) -> float:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.layers.fx_leaf import FxLeaf
 from wavevit.layers.lipschitz import GELU_CONSTANT, lipschitz_of
 from wavevit.layers.tokenizers import SubbandNorm
 
 __all__ = ["DetailInjection"]
 
 
-class DetailInjection(nn.Module):
+class DetailInjection(FxLeaf):
     """Details ``cH, cV, cD`` of one level, normalised, passed through GELU, mapped and added.
 
     Args:
@@ -26,9 +28,12 @@ class DetailInjection(nn.Module):
         self.proj = nn.Linear(3 * in_chans, dim)
 
     def forward(self, x: Tensor, details: Tensor) -> Tensor:
-        """Tokens (B, h·w, D) and details (B, C, 3, h, w) to tokens (B, h·w, D)."""
+        """Tokens (B, T + h·w, D), T without a place, and details (B, C, 3, h, w) to tokens."""
+        count = details.shape[-2] * details.shape[-1]
+        prefix, places = x.split([x.shape[1] - count, count], dim=1)
         bands = F.gelu(self.norm(details.flatten(1, 2)))
-        return x + self.proj(bands.flatten(2).transpose(1, 2))
+        places = places + self.proj(bands.flatten(2).transpose(1, 2))
+        return torch.cat([prefix, places], dim=1) if prefix.shape[1] else places
 
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """Of what is added, over the details; the tokens themselves pass with 1."""

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from wavevit.layers.fx_leaf import FxLeaf
 from wavevit.layers.symmetry import Symmetry
 
 __all__ = ["NORMS", "CenterNorm", "MapNorm", "make_norm", "norm_symmetry"]
@@ -14,7 +15,7 @@ __all__ = ["NORMS", "CenterNorm", "MapNorm", "make_norm", "norm_symmetry"]
 NORMS = ("token", "map", "center")
 
 
-class MapNorm(nn.Module):
+class MapNorm(FxLeaf):
     """Divides a map by its root mean square over all tokens and channels; a gain per channel.
 
     One number per image: the map from tokens to tokens is linear but for that number, and the

@@ -30,7 +30,9 @@ def pool_tokens(x: Tensor, how: str, prefix: int, eps: float) -> Tensor:
     mean = places.mean(dim=2)
     if how == "avg":
         return mean
-    return torch.cat([mean, (places.var(dim=2, correction=0) + eps).sqrt()], dim=1)
+    # Not Tensor.var, which warns about an empty batch.
+    variance = (places - mean[:, :, None]).square().mean(dim=2)
+    return torch.cat([mean, (variance + eps).sqrt()], dim=1)
 
 
 def pool_constant(how: str, places: int) -> float:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from wavevit.checks import check_multiple
 from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.wavelets.free_sizes import known_equal
 
 __all__ = ["ConvPosition", "LearnedPosition", "NoPosition", "SinCosPosition"]
 
@@ -45,7 +45,7 @@ class LearnedPosition(Part):
 
     def _resampled(self, grid: tuple[int, int]) -> Tensor:
         # In a graph with free sizes the grid is a symbol: the resampling stays in, and is exact.
-        if all(statically_known_true(a == b) for a, b in zip(grid, self.grid, strict=True)):
+        if all(known_equal(a, b) for a, b in zip(grid, self.grid, strict=True)):
             return self.embedding
         prefix, places = self.embedding.split([self.prefix, self.grid[0] * self.grid[1]], dim=1)
         image = places.transpose(1, 2).unflatten(2, self.grid).float()

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from wavevit.layers.fx_leaf import FxLeaf
 from wavevit.layers.lipschitz import LipschitzConstant, NoLipschitzBound
 
 __all__ = ["Part", "Symmetry"]
@@ -57,7 +58,7 @@ class Symmetry:
         return Symmetry(math.lcm(*[period for period in periods if period is not None]), circular)
 
 
-class Part(nn.Module):
+class Part(FxLeaf):
     """A module that declares the shifts it keeps, and its Lipschitz constant where it has one.
 
     Attributes:

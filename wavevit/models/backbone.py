@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wavevit.alignment import blur_strides, place_map
 from wavevit.checks import check_at_least, check_choice, check_image, fail
@@ -19,13 +20,49 @@ from wavevit.layers.symmetry import Symmetry
 from wavevit.models.config import BackboneConfig
 from wavevit.models.grouping import layer_patterns, undecayed
 from wavevit.models.init import init_weights
+from wavevit.models.intermediates import (
+    forward_intermediates,
+    get_intermediate_layers,
+    prune_intermediate_layers,
+    taken_indices,
+)
 from wavevit.models.lipschitz import lipschitz_steps
+from wavevit.models.masking import attention_mask, refuse_mask
 from wavevit.models.merge import merged
 from wavevit.models.parts import make_backbone_alignment, make_position, make_tokenizer
-from wavevit.models.stage import Stage
+from wavevit.models.stage import ColumnStage, PyramidStage, Stage, as_map, as_tokens
 from wavevit.wavelets import wavedec2
 
 __all__ = ["Backbone"]
+
+
+def _checked(x: Tensor, channels: int, smallest: int) -> Tensor:
+    """Images that the model can read, as they are."""
+    check_image(x, channels=channels)
+    if x.shape[-2] < smallest or x.shape[-1] < smallest:
+        fail("x", f"sides of at least {smallest} pixels", f"shape {tuple(x.shape)}")
+    return x
+
+
+def _image_details(x: Tensor, patch: int, wavelet: str, levels: list[int]) -> dict[int, Tensor]:
+    """An image's details of these levels, 1 for the finest, by level."""
+    if not levels:
+        return {}
+    deepest = max(levels)
+    details = wavedec2(pad_to_multiple(x, patch), wavelet, level=deepest).details
+    return {level: details[deepest - level] for level in levels}
+
+
+def _unmasked(x: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor:
+    """Images of a graph that was traced without masks."""
+    if attn_mask is not None or is_causal:
+        fail("attn_mask and is_causal", "None and False in a graph of torch.fx", "a mask")
+    return x
+
+
+# Functions that read sizes: one node each where `torch.fx` traces a backbone.
+for _name in ("_checked", "_image_details", "_unmasked", "pad_to_multiple", "pool_tokens"):
+    torch.fx.wrap(_name)
 
 
 class Backbone(nn.Module):
@@ -71,12 +108,14 @@ class Backbone(nn.Module):
         blocks = sum(stage.depth for stage in config.stages)
         rates = [config.drop_path_rate * i / max(blocks - 1, 1) for i in range(blocks)]
         starts = itertools.accumulate([0] + [stage.depth for stage in config.stages])
+        kind = ColumnStage if self._columnar else PyramidStage
         self.stages = nn.ModuleList(
-            Stage(config, index, rates[start : start + stage.depth])
+            kind(config, index, rates[start : start + stage.depth])
             for index, (start, stage) in enumerate(zip(starts, config.stages, strict=False))
         )
         norm = make_norm(config.norm, self.num_features, config.norm_eps)
-        self.norm = nn.Identity() if config.fc_norm else norm
+        elsewhere = config.fc_norm or config.ends_normed(len(config.stages) - 1)
+        self.norm = nn.Identity() if elsewhere else norm
         self.fc_norm = norm if config.fc_norm else nn.Identity()
         self.head: nn.Module
         self.reset_classifier(config.num_classes, config.pool)
@@ -114,12 +153,6 @@ class Backbone(nn.Module):
             for i, (stage, stride) in enumerate(zip(self.config.stages, strides, strict=True))
         ]
 
-    def _check(self, x: Tensor) -> None:
-        check_image(x, channels=self.config.in_chans)
-        smallest = self.config.min_size
-        if x.shape[-2] < smallest or x.shape[-1] < smallest:
-            fail("x", f"sides of at least {smallest} pixels", f"shape {tuple(x.shape)}")
-
     def tokenize(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """The first tokens of images (B, C, H, W) as given, before positions: (B, h·w, D), grid."""
         if not self.tokenizer.any_size:
@@ -129,47 +162,62 @@ class Backbone(nn.Module):
         # copied again by every norm, because sums keep the layout of their first term.
         return tokens.flatten(1, 2).contiguous(), (tokens.shape[1], tokens.shape[2])
 
-    def _steps(self, x: Tensor, end: int | None = None) -> Iterator[tuple[Tensor, tuple[int, int]]]:
-        """Tokens and grid of one view after each entry of `feature_info`, up to entry `end`."""
-        count = itertools.count()
+    def entries(
+        self, x: Tensor, wanted: Iterable[int], mask: Tensor | None = None, causal: bool = False
+    ) -> dict[int, tuple[Tensor, tuple[int, int]]]:
+        """Tokens of one view and their grid behind some entries of `feature_info`.
+
+        Args:
+            x: images (B, C, H, W) as the model behind an alignment sees them.
+            wanted: entries of `feature_info`; what lies behind the last of them does not run.
+            mask: see `forward_features`.
+            causal: see there.
+
+        Returns:
+            By entry, ascending: tokens (B, T + h·w, D) and (h, w).
+        """
+        wanted = sorted(set(wanted))
         tokens, grid = self.tokenize(x)
         if self.cls_token is not None:
             tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         tokens = self.position(tokens, grid)
-        details = self._image_details(x)
-        for stage, injected in zip(self._stages, details, strict=True):
-            tokens, grid = stage.enter(tokens, grid, injected)
-            for block in stage.blocks:
-                tokens = stage.run_block(block, tokens, grid)
-                if self._columnar:
-                    yield tokens, grid
-                    if next(count) == end:
-                        return
-            if not self._columnar:
-                tokens = stage.norm(tokens)
-                yield tokens, grid
-                if next(count) == end:
-                    return
+        details = self._details(x)
+        if self._columnar:
+            if mask is not None or causal:
+                mask = attention_mask(mask, causal, tokens)
+            # The last tokens alone are the stage's output; others are asked for by number.
+            taps = None if wanted == [len(self.feature_info) - 1] else wanted
+            found = self.stages[0](tokens, grid, details[0], mask, taps)
+            outputs = found if taps else [found]
+            return {i: (item, grid) for i, item in zip(wanted, outputs, strict=True)}
+        kept, image = {}, as_map(tokens, grid)
+        for index, stage in enumerate(self.stages):
+            image = stage(image, details[index])
+            if index in wanted:
+                kept[index] = as_tokens(image), (image.shape[-2], image.shape[-1])
+            if index == wanted[-1]:
+                break
+        return kept
 
-    def _image_details(self, x: Tensor) -> list[Tensor | None]:
+    def _details(self, x: Tensor) -> list[Tensor | None]:
         """The image's details at each stage's stride, where a stage asks for them."""
-        wanted = [stage.inject is not None for stage in self._stages]
-        if not any(wanted):
-            return [None] * len(self.stages)
-        x = pad_to_multiple(x, self.config.patch_size)
-        levels = [stride.bit_length() - 1 for stride in self.config.strides[: len(wanted)]]
-        deepest = max(level for level, want in zip(levels, wanted, strict=True) if want)
-        pyramid = wavedec2(x, self.config.wavelet, level=deepest)
-        return [
-            pyramid.details[deepest - level] if want else None
-            for level, want in zip(levels, wanted, strict=True)
+        levels = [
+            stride.bit_length() - 1 if stage.inject is not None else 0
+            for stage, stride in zip(self._stages, self.config.strides, strict=False)
         ]
+        wanted = [level for level in levels if level]
+        if not wanted:
+            return [None] * len(levels)
+        found = _image_details(x, self.config.patch_size, self.config.wavelet, wanted)
+        return [found[level] if level else None for level in levels]
 
-    def _aligned(self, function: Callable[[Tensor], Any], x: Tensor, placed: bool) -> Any:
+    def aligned(self, function: Callable[[Tensor], Any], x: Tensor, placed: bool) -> Any:
         """`function` of the views of images; with `placed`, its maps follow the image."""
-        self._check(x)
+        x = _checked(x, self.config.in_chans, self.config.min_size)
         if self.alignment is None:
             return function(x)
+        if isinstance(x, Proxy):
+            fail("x", "images (an aligned model chooses by pixels: export it, see docs)", "a Proxy")
         size = (x.shape[-2], x.shape[-1])
         place = partial(self._place, size, self.alignment.seen(size))
         return self.alignment.through(function, x, place if placed else None)
@@ -184,32 +232,64 @@ class Backbone(nn.Module):
                 return place_map(output, offset, size, stride, seen)
         return place_map(output, offset, size, None, seen)  # odd grids, rounded stage by stage
 
-    def _as_map(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-        return tokens[:, self.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)
+    def split_tokens(
+        self, tokens: Tensor, grid: tuple[int, int], norm: bool, index: int
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens behind an entry of `feature_info` as (B, T, D) without a place and a map.
 
-    def _last_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised class token (B, 0 or 1, D) and map of one view."""
-        *_, (tokens, grid) = self._steps(x)
-        tokens = self.norm(tokens)
-        return tokens[:, : self.num_prefix_tokens], self._as_map(tokens, grid)
+        Args:
+            tokens: (B, T + h·w, D).
+            grid: (h, w).
+            norm: apply the final norm, where it fits that entry.
+            index: the entry.
+        """
+        if norm and (self._columnar or index == len(self.feature_info) - 1):
+            tokens = self.norm(tokens)
+        count = self.num_prefix_tokens
+        return tokens[:, :count], as_map(tokens[:, count:], grid)
 
-    def _joined(self, prefix: Tensor, features: Tensor) -> Tensor:
+    def joined(self, prefix: Tensor, features: Tensor) -> Tensor:
         """What `forward_features` returns: tokens of a columnar model, the map of another."""
-        if not self._columnar:
-            return features
-        return torch.cat([prefix, features.flatten(2).transpose(1, 2)], dim=1)
+        return torch.cat([prefix, as_tokens(features)], dim=1) if self._columnar else features
 
-    def forward_features(self, x: Tensor) -> Tensor:
+    def _last(self, x: Tensor, placed: bool, mask: Tensor | None, causal: bool) -> Any:
+        if isinstance(x, Proxy) and isinstance(causal, Proxy):  # placeholders of a traced graph
+            x, mask, causal = _unmasked(x, mask, causal), None, False
+        if mask is not None or causal:
+            refuse_mask(self.config)
+        last = len(self.feature_info) - 1
+
+        def run(view: Tensor) -> Any:
+            ((tokens, grid),) = self.entries(view, [last], mask, causal).values()
+            prefix, features = self.split_tokens(tokens, grid, True, last)
+            if placed:
+                return prefix, features
+            return self.forward_head(self.joined(prefix, features))
+
+        found = self.aligned(run, x, placed)
+        return self.joined(*found) if placed else found
+
+    def forward_features(
+        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
         """Last features, normalised unless the norm sits behind the pooling (``fc_norm``).
 
         Args:
             x: images (B, C, H, W).
+            attn_mask: of a columnar model with global attention: (N, N) or (B, heads, N, N) over
+                its N tokens, class token included; sides of 1 are spread out. Booleans, True
+                where a token (row) attends to another (column), or numbers added to the scores.
+            is_causal: no token attends to those behind it, class token first, then row by row.
 
         Returns:
             Tokens (B, T + h·w, D), class token first, for a columnar model; a map
             (B, D, h, w) for a hierarchical one.
+
+        Raises:
+            ValueError: images that the model cannot read, or a mask that it cannot use.
         """
-        return self._joined(*self._aligned(self._last_features, x, placed=True))
+        features: Tensor = self._last(x, True, attn_mask, is_causal)
+        return features
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pools what `forward_features` gave and classifies: (B, num_classes).
@@ -222,82 +302,31 @@ class Backbone(nn.Module):
         x = self.fc_norm(x)
         return x if pre_logits else self.head(x)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) to logits (B, num_classes), or pooled features without a head."""
-        # What is pooled has no place: nothing is moved back.
-        return self._aligned(
-            lambda view: self.forward_head(self._joined(*self._last_features(view))),
-            x,
-            placed=False,
-        )
-
-    def forward_intermediates(
-        self,
-        x: Tensor,
-        indices: int | Sequence[int] | None = None,
-        norm: bool = False,
-        stop_early: bool = False,
-        output_fmt: str = "NCHW",
-        intermediates_only: bool = False,
-    ) -> Any:
-        """Features along the way.
+    def forward(
+        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
+        """Images (B, C, H, W) to logits (B, num_classes), or pooled features without a head.
 
         Args:
-            x: images (B, C, H, W).
-            indices: entries of `feature_info`; a number ``n`` means the last ``n``, None all.
-            norm: apply the final norm to every intermediate of a columnar model. The last entry
-                always has it, so that it equals `forward_features`; with ``fc_norm`` none has.
-            stop_early: end at the last chosen entry; the final features are then its own.
-            output_fmt: ``"NCHW"`` maps or ``"NLC"`` sequences (without the class token).
-            intermediates_only: leave out the final features; nothing behind the last chosen
-                entry is computed.
-
-        Returns:
-            A list of intermediates, or ``(final features, list)``.
+            x: images.
+            attn_mask: see `forward_features`.
+            is_causal: see there.
         """
-        check_choice("output_fmt", output_fmt, ("NCHW", "NLC"))
-        chosen, last = self.feature_indices(indices), len(self.feature_info) - 1
-        end = chosen[-1] if stop_early or intermediates_only else last
-        prefix, final, kept = self._aligned(
-            lambda view: self._chosen_features(view, chosen, norm, end), x, placed=True
-        )
-        if output_fmt == "NLC":
-            kept = [item.flatten(2).transpose(1, 2) for item in kept]
-        return kept if intermediates_only else (self._joined(prefix, final), kept)
+        # What is pooled has no place: nothing is moved back.
+        logits: Tensor = self._last(x, False, attn_mask, is_causal)
+        return logits
 
-    def _chosen_features(
-        self, x: Tensor, chosen: Sequence[int], norm: bool, end: int
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Class token, map of entry `end` and chosen maps of one view."""
-        last = len(self.feature_info) - 1
-        kept, tokens, grid = [], x, (0, 0)
-        for index, (tokens, grid) in enumerate(self._steps(x, end)):
-            if index == last:
-                tokens = self.norm(tokens)
-            if index in chosen:
-                normed = norm and self._columnar and index < last
-                kept.append(self._as_map(self.norm(tokens) if normed else tokens, grid))
-        return tokens[:, : self.num_prefix_tokens], self._as_map(tokens, grid), kept
+    forward_intermediates = forward_intermediates
+    get_intermediate_layers = get_intermediate_layers
+    prune_intermediate_layers = prune_intermediate_layers
 
     def feature_indices(self, indices: int | Sequence[int] | None) -> list[int]:
-        """Resolves what `forward_intermediates` and ``out_indices`` take, negatives included.
+        """Resolves what `forward_intermediates` and ``out_indices`` take, in the order given.
 
         Raises:
             ValueError: an index outside `feature_info`, or none at all.
         """
-        count = len(self.feature_info)
-        if indices is None:
-            return list(range(count))
-        if isinstance(indices, int):
-            if not 1 <= indices <= count:
-                fail("indices", f"a number of entries from 1 to {count}", indices)
-            indices = range(count - indices, count)
-        if not indices:
-            fail("indices", f"at least one of the entries 0 to {count - 1}", indices)
-        for index in indices:
-            if not -count <= index < count:
-                fail("indices", f"numbers from {-count} to {count - 1}", index)
-        return sorted({index % count for index in indices})
+        return taken_indices(len(self.feature_info), indices)
 
     def get_classifier(self) -> nn.Module:
         """The head."""
@@ -330,37 +359,6 @@ class Backbone(nn.Module):
             self.head = nn.Linear(self.head_hidden_size, num_classes).to(reference)
             init_weights(self.head)
 
-    def prune_intermediate_layers(
-        self,
-        indices: int | Sequence[int] = 1,
-        prune_norm: bool = False,
-        prune_head: bool = True,
-    ) -> list[int]:
-        """Drops, in place, what the chosen intermediates do not need.
-
-        Args:
-            indices: entries of `feature_info` to keep, as in `forward_intermediates`.
-            prune_norm: drop the final norm where the last entry, which includes it, is dropped.
-            prune_head: drop the head even where the last entry stays.
-
-        Returns:
-            The indices, from 0 on, that `forward_intermediates` now takes for them.
-        """
-        chosen = self.feature_indices(indices)
-        kept = chosen[-1] + 1
-        cut = kept < len(self.feature_info)
-        if self._columnar:
-            self._stages[0].blocks = self._stages[0].blocks[:kept]
-        else:
-            self.stages = self.stages[:kept]
-        self.feature_info = self.feature_info[:kept]
-        if cut and (prune_norm or not self._columnar):  # a pyramid's norm fits its last stage only
-            self.norm = self.fc_norm = nn.Identity()
-        if cut or prune_head:
-            self.num_features = self.feature_info[-1]["num_chs"]
-            self.reset_classifier(0)
-        return chosen
-
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute each block in the backward pass: less memory, the same result."""
         for stage in self._stages:
@@ -385,6 +383,6 @@ class Backbone(nn.Module):
         """Parameters that weight decay should leave alone, beside biases and norms."""
         return undecayed(self)
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """timm's patterns for layer-wise learning rates."""
-        return layer_patterns(coarse)
+    def group_matcher(self, coarse: bool = False, prefix: str = "") -> dict[str, Any]:
+        """timm's patterns for layer-wise learning rates; `prefix` begins every name."""
+        return layer_patterns(coarse, prefix)

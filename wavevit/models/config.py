@@ -175,7 +175,8 @@ class BackboneConfig:
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
             ``"window"`` and ``"pooled"`` attention), ``"rope"`` (rotations, inside ``"global"``,
             ``"window"`` and ``"lipschitz"`` attention) or ``"none"``.
-        stage_norm: LayerNorm at the end of every stage (PVT v2), not of the last one only.
+        stage_norm: a norm at the end of every stage (PVT v2): maps of all strides come normalised.
+            Without it the last tokens are normalised alone, before the head.
         padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``. With zeros,
             tokenizers that reach beyond the image repeat or mirror its border instead.
         alignment: ``"none"``, ``"blur"``, ``"polyphase"``, ``"phase_lock"``, ``"phase_tree"``,
@@ -315,6 +316,11 @@ class BackboneConfig:
         height, width = (-(-side // self.patch_size) for side in self.image_size)
         step = stride // self.patch_size
         return -(-height // step), -(-width // step)
+
+    def ends_normed(self, index: int) -> bool:
+        """Whether a stage of a hierarchical model ends with a norm of its own (`stage_norm`)."""
+        last = index == len(self.stages) - 1
+        return self.stage_norm and len(self.stages) > 1 and not (last and self.fc_norm)
 
     @property
     def min_size(self) -> int:

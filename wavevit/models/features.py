@@ -2,30 +2,71 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from wavevit.checks import check_choice
 from wavevit.models.backbone import Backbone
 
 __all__ = ["FeatureBackbone", "FeatureInfo"]
 
 
-class FeatureInfo(list):
-    """The chosen entries of a backbone's `feature_info`, with timm's accessors."""
+class FeatureInfo:
+    """What is known of each feature of a model, with timm's accessors.
 
-    def channels(self) -> list[int]:
+    Args:
+        info: a dict for each feature that the model can give, fine to coarse, with ``num_chs``,
+            ``reduction`` (stride in pixels) and ``module`` (its name inside the model).
+        out_indices: the features that are given, in the order in which they were asked for.
+    """
+
+    def __init__(self, info: Sequence[dict[str, Any]], out_indices: Sequence[int]) -> None:
+        self.info = [{"index": index, **entry} for index, entry in enumerate(info)]
+        self.out_indices = tuple(out_indices)
+
+    def from_other(self, out_indices: int | Sequence[int]) -> FeatureInfo:
+        """A copy for other features; a number means the last so many."""
+        if isinstance(out_indices, int):
+            out_indices = range(-out_indices, 0)
+        return FeatureInfo(copy.deepcopy(self.info), out_indices)
+
+    def get(self, key: str, idx: int | Sequence[int] | None = None) -> Any:
+        """A value of the features given; with `idx` of any one, or of a list of any."""
+        return self._each(lambda entry: entry[key], idx)
+
+    def get_dicts(
+        self, keys: Sequence[str] | None = None, idx: int | Sequence[int] | None = None
+    ) -> Any:
+        """The dicts themselves, or some keys of them, as `get`."""
+        if keys is None:
+            return self._each(lambda entry: entry, idx)
+        return self._each(lambda entry: {key: entry[key] for key in keys}, idx)
+
+    def _each(self, read: Any, idx: int | Sequence[int] | None) -> Any:
+        if isinstance(idx, int):
+            return read(self.info[idx])
+        return [read(self.info[index]) for index in (self.out_indices if idx is None else idx)]
+
+    def channels(self, idx: int | Sequence[int] | None = None) -> Any:
         """Channels of each map."""
-        return [entry["num_chs"] for entry in self]
+        return self.get("num_chs", idx)
 
-    def reduction(self) -> list[int]:
+    def reduction(self, idx: int | Sequence[int] | None = None) -> Any:
         """Stride of each map in pixels."""
-        return [entry["reduction"] for entry in self]
+        return self.get("reduction", idx)
 
-    def module_name(self) -> list[str]:
+    def module_name(self, idx: int | Sequence[int] | None = None) -> Any:
         """Module that each map comes out of."""
-        return [entry["module"] for entry in self]
+        return self.get("module", idx)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.info[index]
+
+    def __len__(self) -> int:
+        return len(self.info)
 
 
 class FeatureBackbone(nn.Module):
@@ -33,19 +74,53 @@ class FeatureBackbone(nn.Module):
 
     Args:
         backbone: loses its head, and what lies behind the last chosen entry.
-        out_indices: entries of the backbone's `feature_info`; all by default.
+        out_indices: entries of the backbone's `feature_info`; all by default. The list of maps
+            goes from fine to coarse and has each map once, in whatever order they are named here,
+            while `feature_info` keeps the order given: so does timm's own wrapper.
+        norm: keep the final norm and apply it as `forward_intermediates` does.
+        output_fmt: ``"NCHW"`` maps or ``"NLC"`` sequences.
+
+    Attributes:
+        feature_info: see `FeatureInfo`; its names of modules are those inside this wrapper.
+        out_indices: the chosen entries, negatives resolved.
     """
 
-    def __init__(self, backbone: Backbone, out_indices: int | Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        out_indices: int | Sequence[int] | None = None,
+        *,
+        norm: bool = False,
+        output_fmt: str = "NCHW",
+    ) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.norm = norm
+        self.output_fmt = check_choice("output_fmt", output_fmt, ("NCHW", "NLC"))
         chosen = backbone.feature_indices(out_indices)
-        self.out_indices = backbone.prune_intermediate_layers(chosen, prune_norm=True)
-        entries: list[dict[str, Any]] = [backbone.feature_info[i] for i in self.out_indices]
-        self.feature_info = FeatureInfo(entries)
+        self.out_indices = backbone.prune_intermediate_layers(chosen, prune_norm=not norm)
+        self.backbone = backbone
+        info = [e | {"module": f"backbone.{e['module']}"} for e in backbone.feature_info]
+        self.feature_info = FeatureInfo(info, self.out_indices)
         self.symmetry = backbone.symmetry
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        return self.backbone.forward_intermediates(
-            x, indices=self.out_indices, intermediates_only=True
+        maps: list[Tensor] = self.backbone.forward_intermediates(
+            x,
+            indices=self.out_indices,
+            norm=self.norm,
+            output_fmt=self.output_fmt,
+            intermediates_only=True,
         )
+        return maps
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """See `Backbone.set_grad_checkpointing`."""
+        self.backbone.set_grad_checkpointing(enable)
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """See `Backbone.group_matcher`; the patterns are those of this wrapper's names."""
+        return self.backbone.group_matcher(coarse, prefix="backbone.")
+
+    def no_weight_decay(self) -> set[str]:
+        """See `Backbone.no_weight_decay`."""
+        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch import nn
@@ -23,18 +24,24 @@ def undecayed(model: nn.Module) -> set[str]:
     return {n for n, p in model.named_parameters() if p.ndim > 1 and id(p) not in decays}
 
 
-def layer_patterns(coarse: bool) -> dict[str, Any]:
-    """Patterns over a `Backbone`'s parameters, in timm's format: by block, or by stage."""
+def layer_patterns(coarse: bool, prefix: str = "") -> dict[str, Any]:
+    """Patterns over a `Backbone`'s parameters, in timm's format: by block, or by stage.
+
+    Args:
+        coarse: by stage.
+        prefix: what the names begin with, where the backbone is inside another module.
+    """
+    root = "^" + re.escape(prefix)
     blocks = (
-        [(r"^stages\.(\d+)", None)]
+        [(rf"{root}stages\.(\d+)", None)]
         if coarse
         else [
-            (r"^stages\.(\d+)\.(?:downsample|inject)", (0,)),
-            (r"^stages\.(\d+)\.blocks\.(\d+)", None),
-            (r"^stages\.(\d+)\.norm", (99999,)),  # timm's mark for: with the one before
+            (rf"{root}stages\.(\d+)\.(?:downsample|inject)", (0,)),
+            (rf"{root}stages\.(\d+)\.blocks\.(\d+)", None),
+            (rf"{root}stages\.(\d+)\.norm", (99999,)),  # timm's mark for: with the one before
         ]
     )
     return {
-        "stem": r"^cls_token|^tokenizer|^token_norm|^position",
-        "blocks": [*blocks, (r"^(?:fc_)?norm", (99999,))],
+        "stem": rf"{root}(?:cls_token|tokenizer|token_norm|position)",
+        "blocks": [*blocks, (rf"{root}(?:fc_)?norm", (99999,))],
     }

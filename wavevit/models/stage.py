@@ -1,10 +1,10 @@
-"""One stage of a backbone: a grid, what is injected into it, and its blocks."""
+"""Stages of a backbone: a grid, what is injected into it, and its blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -12,20 +12,36 @@ from wavevit.layers.blocks import Block
 from wavevit.layers.inject import DetailInjection
 from wavevit.layers.lipschitz import bound_linear_maps
 from wavevit.layers.norms import make_norm, norm_symmetry
-from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.layers.symmetry import Symmetry
 from wavevit.models.config import BackboneConfig
 from wavevit.models.parts import make_downsample, make_mixer, make_mlp
 
-__all__ = ["Stage"]
+__all__ = ["ColumnStage", "PyramidStage", "Stage", "as_map", "as_tokens"]
 
 
-class Stage(Part):
-    """Downsampling, injection and blocks of one `StageConfig`.
+def as_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Tokens (B, h·w, D) on their grid as a map (B, D, h, w): a view, channels last in memory."""
+    return tokens.transpose(1, 2).unflatten(2, grid)
+
+
+def as_tokens(image: Tensor) -> Tensor:
+    """A map (B, D, h, w) as tokens (B, h·w, D): a view where channels are last in memory."""
+    return image.flatten(2).transpose(1, 2)
+
+
+class Stage(nn.Module):
+    """Downsampling, injection, blocks and norm of one `StageConfig`.
+
+    Everything that a stage owns is used inside its own call, so that hooks, `fully_shard` and
+    activation loggers see it.
 
     Args:
         config: the whole backbone's configuration.
         index: which stage of it.
         drop_path: rate of each block of this stage.
+
+    Attributes:
+        symmetry: the shifts in pixels that it keeps.
     """
 
     def __init__(self, config: BackboneConfig, index: int, drop_path: list[float]) -> None:
@@ -46,9 +62,7 @@ class Stage(Part):
             Block(dim, mixer, mlp, rate, eps, config.norm, gain)
             for mixer, mlp, rate in zip(mixers, mlps, drop_path, strict=True)
         )
-        # The last stage's norm is the backbone's own.
-        ends = config.stage_norm and index < len(config.stages) - 1
-        self.norm = make_norm(config.norm, dim, eps) if ends else nn.Identity()
+        self.norm = make_norm(config.norm, dim, eps) if config.ends_normed(index) else nn.Identity()
         if config.spectral_control:
             bound_linear_maps(self)
         kept = [norm_symmetry(config.norm), *(part.symmetry for part in (*mixers, *mlps))]
@@ -59,21 +73,67 @@ class Stage(Part):
             declared.append(self.downsample.symmetry.at_stride(stride // 2))
         self.symmetry = Symmetry.combine(declared)  # in pixels
 
-    def enter(
-        self, x: Tensor, grid: tuple[int, int], details: Tensor | None
-    ) -> tuple[Tensor, tuple[int, int]]:
-        """What precedes the blocks: the new grid, and the image's details added to it."""
-        if self.downsample is not None:
-            x, grid = self.run_block(self.downsample, x, grid)
-        if self.inject is not None:
-            assert details is not None
-            prefix, places = x.split([x.shape[1] - grid[0] * grid[1], grid[0] * grid[1]], dim=1)
-            places = self.inject(places, details)
-            x = torch.cat([prefix, places], dim=1) if prefix.shape[1] else places
-        return x, grid
+    def _injected(self, x: Tensor, details: Tensor | None) -> Tensor:
+        """Tokens with the image's details added, where the stage injects them."""
+        return x if self.inject is None else self.inject(x, details)
 
-    def run_block(self, block: nn.Module, x: Tensor, grid: tuple[int, int]) -> Any:
+    def _run(self, block: nn.Module, *arguments: Any) -> Any:
         """One block or downsampler, recomputed in the backward pass if checkpointing is on."""
         if self.grad_checkpointing and self.training:
-            return checkpoint(block, x, grid, use_reentrant=False)
-        return block(x, grid)
+            return checkpoint(block, *arguments, use_reentrant=False)
+        return block(*arguments)
+
+
+class PyramidStage(Stage):
+    """A stage of a hierarchical backbone: maps to maps."""
+
+    def forward(self, x: Tensor, details: Tensor | None = None) -> Tensor:
+        """The map of the stage before (B, D, h, w) to this stage's, which is its feature.
+
+        Args:
+            x: the map of the stage before, or of the first tokens.
+            details: of the image at this stage's stride, (B, C, 3, h', w'), where the stage
+                injects them.
+        """
+        tokens, grid = as_tokens(x), (x.shape[-2], x.shape[-1])
+        if self.downsample is not None:
+            tokens, grid = self._run(self.downsample, tokens, grid)
+        tokens = self._injected(tokens, details)
+        for block in self.blocks:
+            tokens = self._run(block, tokens, grid)
+        return as_map(self.norm(tokens), grid)
+
+
+class ColumnStage(Stage):
+    """The only stage of a columnar backbone: tokens to tokens, those without a place included."""
+
+    def forward(
+        self,
+        x: Tensor,
+        grid: tuple[int, int],
+        details: Tensor | None = None,
+        attn_mask: Tensor | None = None,
+        taps: Sequence[int] | None = None,
+    ) -> Tensor | list[Tensor]:
+        """Tokens (B, T + h·w, D) to the same shape.
+
+        Args:
+            x: the first tokens, T of them without a place.
+            grid: (h, w).
+            details: of the image at this stage's stride, where the stage injects them.
+            attn_mask: see `GlobalAttention`.
+            taps: blocks whose tokens are asked for, ascending; None for the last one's alone.
+
+        Returns:
+            The tokens after the last block, or with `taps` a list of the tokens after each of
+            those blocks; blocks behind the last of them do not run.
+        """
+        mask = () if attn_mask is None else (attn_mask,)
+        x, kept = self._injected(x, details), []
+        for index, block in enumerate(self.blocks):
+            x = self._run(block, x, grid, *mask)
+            if taps is not None and index in taps:
+                kept.append(x)
+                if index == taps[-1]:
+                    break
+        return x if taps is None else kept

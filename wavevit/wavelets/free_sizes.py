@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-__all__ = ["certainly", "exporting", "index_within", "take"]
+__all__ = ["certainly", "exporting", "index_within", "known_equal", "take"]
 
 
 def _flagged() -> bool:
@@ -35,6 +35,15 @@ def certainly(condition: bool) -> bool:
     follows, which complains when the graph runs.
     """
     return statically_known_true(condition) if exporting() else condition
+
+
+def known_equal(one: int, two: int) -> bool:
+    """Whether two sizes are equal; of symbols only if they are for every size.
+
+    `torch.jit.trace` has tensors for sizes, and a graph of theirs is for one size in any case.
+    """
+    equal = one == two
+    return bool(equal) if isinstance(equal, Tensor) else statically_known_true(equal)
 
 
 def index_within(start: int, stop: int, side: int, device: torch.device) -> Tensor:

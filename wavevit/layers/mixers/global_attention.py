@@ -41,10 +41,17 @@ class GlobalAttention(Part):
         self.proj = nn.Linear(dim, dim)
         self.symmetry = Symmetry(1) if rotary is None else rotary.symmetry
 
-    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Tokens (B, T + h·w, D), T of them without a place on the grid, to the same shape."""
+    def forward(self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | None = None) -> Tensor:
+        """Tokens (B, T + h·w, D), T of them without a place on the grid, to the same shape.
+
+        Args:
+            x: tokens.
+            grid: (h, w).
+            attn_mask: booleans (True: the row attends to the column) or numbers added to the
+                scores, (N, N) or (B, heads, N, N).
+        """
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         if self.rotary is not None:
             q, k = self.rotary(q, grid), self.rotary(k, grid)
-        x = F.scaled_dot_product_attention(q, k, v)
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask)
         return self.proj(x.transpose(1, 2).flatten(2))

@@ -60,14 +60,14 @@ class LipschitzAttention(GlobalAttention):
         self.length = length
         self.log_scale = nn.Parameter(torch.zeros(num_heads, 1, 1))
 
-    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Tokens (B, T + h·w, D), T of them without a place on the grid, to the same shape."""
+    def forward(self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | None = None) -> Tensor:
+        """As `GlobalAttention`; the bound holds without a mask."""
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         q, k, v = _shortened(qkv, self.length)
         if self.rotary is not None:
             q, k = self.rotary(q, grid), self.rotary(k, grid)
         scale = self.log_scale.exp() / self.length**2
-        x = F.scaled_dot_product_attention(q * scale, k, v, scale=1.0)
+        x = F.scaled_dot_product_attention(q * scale, k, v, attn_mask, scale=1.0)
         return self.proj(x.transpose(1, 2).flatten(2))
 
     @torch.no_grad()

@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.wavelets.free_sizes import known_equal
 
 __all__ = ["PoolingAttention"]
 
@@ -89,7 +91,7 @@ class PoolingAttention(Part):
         """The learned vector of each offset on one axis: (queries, keys, d)."""
         step = math.gcd(self.query_stride, self.reduction)
         length = self._table_length(side)
-        if len(table) != length:
+        if not known_equal(len(table), length):
             table = F.interpolate(table.T[None].float(), length, mode="linear")[0].T.to(table.dtype)
         queries = torch.arange(0, side, self.query_stride, device=table.device)
         keys = torch.arange(0, side, self.reduction, device=table.device)
@@ -118,4 +120,4 @@ class PoolingAttention(Part):
         k = self._pooled(k, grid, self.pool_k, self.norm_k)
         v = self._pooled(v, grid, self.pool_v, self.norm_v)
         x = q + F.scaled_dot_product_attention(q, k, v, attn_mask=self._bias(q, grid))
-        return self.proj(x.transpose(1, 2).flatten(2))
+        return self.proj(merge_heads(x))

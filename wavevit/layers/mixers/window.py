@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part, Symmetry
@@ -116,7 +117,7 @@ class WindowAttention(Part):
         tokens = F.scaled_dot_product_attention(
             q, k, v, attn_mask=self._attention_bias(padded, window, shift, batch, q)
         )
-        tokens = self.proj(tokens.transpose(1, 2).flatten(2))
+        tokens = self.proj(merge_heads(tokens))
         image = tokens.reshape(batch, rows, columns, window[0], window[1], dim)
         image = image.transpose(2, 3).reshape(batch, padded[0], padded[1], dim)
         if any(shift):

@@ -1,0 +1,24 @@
+"""Attention's heads side by side."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wavevit.wavelets.free_sizes import exporting
+
+__all__ = ["merge_heads"]
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """What the heads found, (B, heads, N, d), as tokens (B, N, heads · d).
+
+    Torch picks one of several kernels for `scaled_dot_product_attention`, and another one where a
+    mask has a gradient. They lay out their result differently, so that the same reshape is a view
+    after one and a copy after the other. `torch.onnx.export` runs a graph with and without
+    gradients and stops at the difference; there the layout is made the same.
+    """
+    x = x.transpose(1, 2)
+    if exporting():
+        x = x.clone(memory_format=torch.contiguous_format)
+    return x.flatten(2)

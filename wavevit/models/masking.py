@@ -1,0 +1,68 @@
+"""Masks of attention: which tokens a token may attend to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import fail
+
+if TYPE_CHECKING:
+    from wavevit.models.config import BackboneConfig
+
+__all__ = ["attention_mask", "refuse_mask"]
+
+_TAKE_MASKS = ("global", "lipschitz")
+
+
+def refuse_mask(config: BackboneConfig) -> None:
+    """Complains about a model that cannot use a mask over all tokens.
+
+    Raises:
+        ValueError: an alignment, which moves the image below the mask; more than one stage, whose
+            tokens are not the same; or a mixer without scores between all tokens.
+    """
+    if config.alignment != "none":
+        reason = f"alignment={config.alignment!r} moves the tokens to other places"
+    elif len(config.stages) > 1:
+        reason = "a hierarchical model has other tokens in each stage"
+    elif config.stages[0].mixer not in _TAKE_MASKS:
+        reason = f"mixer={config.stages[0].mixer!r} has no scores between all tokens"
+    else:
+        return
+    fail("attn_mask and is_causal", f"None and False ({reason})", "a mask")
+
+
+def attention_mask(mask: Tensor | None, causal: bool, tokens: Tensor) -> Tensor | None:
+    """The mask that a block gets: what the caller brought, and no later token if `causal`.
+
+    Args:
+        mask: of rank 2 or 4, see `Backbone.forward_features`.
+        causal: also exclude tokens behind the own one, in their order.
+        tokens: (B, N, D).
+
+    Raises:
+        ValueError: a mask of another shape or dtype.
+    """
+    batch, count = tokens.shape[:2]
+    if mask is not None:
+        if mask.ndim not in (2, 4):
+            expected = "shape (N, N) or (B, heads, N, N), sides of 1 spread out"
+            fail("attn_mask", expected, f"shape {tuple(mask.shape)}")
+        if any(side not in (1, count) for side in mask.shape[-2:]) or (
+            mask.ndim == 4 and mask.shape[0] not in (1, batch)
+        ):
+            expected = f"one that fits {batch} images of {count} tokens, class token included"
+            fail("attn_mask", expected, f"shape {tuple(mask.shape)}")
+        if mask.dtype != torch.bool and not mask.is_floating_point():
+            fail("attn_mask", "booleans (True: attend) or numbers added to scores", mask.dtype)
+    if not causal:
+        return mask if mask is None or mask.dtype == torch.bool else mask.to(tokens.dtype)
+    seen = torch.ones(count, count, dtype=torch.bool, device=tokens.device).tril()
+    if mask is None:
+        return seen
+    if mask.dtype == torch.bool:
+        return mask & seen
+    return mask.to(tokens.dtype).masked_fill(~seen, -torch.inf)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.band_limit import dirichlet
 from wavevit.layers.lipschitz import GELU_CONSTANT
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets.free_sizes import known_equal
+from wavevit.wavelets.free_sizes import known_equal, larger
 
 __all__ = ["ACTIVATIONS", "Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
 
@@ -63,8 +62,8 @@ class _Dealiased(Activation):
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         (h, w), (fine_h, fine_w) = grid, (self.finer(grid[0]), self.finer(grid[1]))
-        rows = dirichlet(h, fine_h, x, smaller=h)
-        columns = rows if known_equal(h, w) else dirichlet(w, fine_w, x, smaller=w)
+        rows = dirichlet(h, fine_h, x, least=h)
+        columns = rows if known_equal(h, w) else dirichlet(w, fine_w, x, least=w)
         batch, _, dim = x.shape  # written out: nothing can be inferred of an empty batch
         x = (rows @ x.reshape(batch, h, w * dim)).reshape(batch * fine_h, w, dim)
         x = self.point(columns @ x)
@@ -116,7 +115,7 @@ class Gate(_Dealiased):
     unbounded = "multiplies tokens with tokens: its slope grows with their size"
 
     def finer(self, side: int) -> int:
-        return torch.sym_max(3 * ((side - 1) // 2) + 1, side)
+        return larger(3 * ((side - 1) // 2) + 1, side)
 
     def point(self, x: Tensor) -> Tensor:
         left, right = x.chunk(2, dim=-1)

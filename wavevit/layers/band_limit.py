@@ -21,6 +21,8 @@ import math
 import torch
 from torch import Tensor
 
+from wavevit.wavelets.free_sizes import smaller
+
 __all__ = ["LOW_PASSES", "decimate", "dirichlet", "resample", "windowed_sinc"]
 
 LOW_PASSES = ("ideal", "short", "none")
@@ -30,7 +32,7 @@ LOW_PASSES = ("ideal", "short", "none")
 _CUT, _REACH, _BETA = 0.6, 2, 4.0
 
 
-def dirichlet(inputs: int, outputs: int, like: Tensor, smaller: int | None = None) -> Tensor:
+def dirichlet(inputs: int, outputs: int, like: Tensor, least: int | None = None) -> Tensor:
     """The matrix (outputs, inputs) that resamples one circle, in the dtype and place of `like`.
 
     ``D[i, j] = 1/inputs Σ_k e^{2πik(i/outputs − j/inputs)}``, over the k below both Nyquists.
@@ -39,12 +41,12 @@ def dirichlet(inputs: int, outputs: int, like: Tensor, smaller: int | None = Non
         inputs: samples of the one grid.
         outputs: samples of the other.
         like: gives dtype and place.
-        smaller: the smaller of the two, where the caller knows: an exported graph is much quicker
+        least: the smaller of the two, where the caller knows: an exported graph is much quicker
             to make if it need not find out.
     """
-    if smaller is None:
-        smaller = torch.sym_min(inputs, outputs)
-    count = (smaller + 1) // 2  # harmonics, the mean included
+    if least is None:
+        least = smaller(inputs, outputs)
+    count = (least + 1) // 2  # harmonics, the mean included
     # One more than there are, of weight 0: an exported graph need not tell one from several.
     k = torch.arange(count + 1, device=like.device)
     weight = 2.0 * (k < count) - 1.0 * (k == 0)
@@ -117,8 +119,8 @@ def decimate(x: Tensor, step: int, low_pass: str, circular: bool = True) -> Tens
         return x[..., ::step, ::step]
     height, width = (-(-side // step) for side in x.shape[-2:])
     if low_pass == "ideal":
-        rows = dirichlet(x.shape[-2], height, x, smaller=height)
-        columns = dirichlet(x.shape[-1], width, x, smaller=width)
+        rows = dirichlet(x.shape[-2], height, x, least=height)
+        columns = dirichlet(x.shape[-1], width, x, least=width)
         return rows @ (x @ columns.T)
     rows = windowed_sinc(x.shape[-2], height, x, circular)
     columns = windowed_sinc(x.shape[-1], width, x, circular)

@@ -6,8 +6,8 @@ on the ``meta`` device too, where a model of any size costs nothing.
 
 from __future__ import annotations
 
-import copy
 import itertools
+import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_choice, require_extra
 from wavevit.testing.assertions import assert_close_relative
-from wavevit.testing.graphs import compiles, exports
+from wavevit.testing.calls import copies, empty_batch, hooks, parallel
+from wavevit.testing.graphs import compiles, exports, recompiles, symbolic, traces
 from wavevit.testing.subject import Size, Subject, require
 from wavevit.testing.tolerances import tolerance
 
@@ -128,7 +129,10 @@ def learned_state(subject: Subject) -> None:
 
 
 def intermediates(subject: Subject) -> None:
-    """The last is `forward_features`; `indices`, formats and early stops change nothing else."""
+    """The last is `forward_features`; `indices`, formats and early stops change nothing else.
+
+    The list goes from the first entry to the last and has each once, as in timm.
+    """
     model, x = subject.new(), subject.images(subject.sizes[-1])
     final, maps = model.forward_intermediates(x, norm=True)
     features = model.forward_features(x)
@@ -137,12 +141,24 @@ def intermediates(subject: Subject) -> None:
     sequence = features if features.ndim == 3 else features.flatten(2).transpose(1, 2)
     assert_close_relative(last, sequence[:, sequence.shape[1] - last.shape[1] :])
     maps = model.forward_intermediates(x, intermediates_only=True)
-    for indices, expected in (([0], [0]), (1, [count - 1]), ([-1, 0], sorted({0, count - 1}))):
+    both = sorted({0, count - 1})
+    for indices, expected in (([0], [0]), (1, [count - 1]), ([-1, 0], both), ([0, 0], [0])):
         _same(model.forward_intermediates(x, indices, intermediates_only=True), maps, expected)
     _, early = model.forward_intermediates(x, indices=[0], stop_early=True)
     _same(early, maps, [0])
     flat = model.forward_intermediates(x, output_fmt="NLC", intermediates_only=True)
     _same(flat, [feature.flatten(2).transpose(1, 2) for feature in maps], range(count))
+    pairs = model.forward_intermediates(x, return_prefix_tokens=True, intermediates_only=True)
+    prefix = getattr(model, "num_prefix_tokens", 0)
+    if prefix:
+        shapes = {tuple(tokens.shape) for _, tokens in pairs}
+        require(shapes == {(2, prefix, model.num_features)}, f"prefix tokens {shapes}")
+        pairs = [feature for feature, _ in pairs]
+    _same(pairs, maps, range(count))
+    found = model.forward_intermediates(x, output_dict=True, return_prefix_tokens=True)
+    _same(found["image_intermediates"], maps, range(count))
+    assert_close_relative(found["image_features"], features)
+    require(("image_intermediates_prefix" in found) == bool(prefix), f"keys {list(found)}")
 
 
 def _same(got: Sequence[Tensor], maps: Sequence[Tensor], chosen: Iterable[int]) -> None:
@@ -165,9 +181,17 @@ def features_only(subject: Subject) -> None:
         require(info.channels() == channels, f"channels {info.channels()}, {channels} expected")
         strides = [whole.feature_info[i]["reduction"] for i in chosen]
         require(info.reduction() == strides, f"reduction {info.reduction()}, {strides} expected")
+        for name in info.module_name():
+            require(name in dict(model.named_modules()), f"{name} is no module of the wrapper")
+        model.set_grad_checkpointing()
         model.train()(x)[-1].square().sum().backward()
         idle = _without_gradient(model)
         require(not idle, f"out_indices={chosen}: nothing needs {idle[:4]}")
+        _same(pickle.loads(pickle.dumps(model.eval()))(x), maps, chosen)  # our own bytes
+    model = subject.new(features_only=True, out_indices=(len(maps) - 1, 0))
+    _same(model(x), maps, sorted({0, len(maps) - 1}))
+    channels = [whole.feature_info[i]["num_chs"] for i in (len(maps) - 1, 0)]
+    require(model.feature_info.channels() == channels, "feature_info has not the order given")
 
 
 def pruning(subject: Subject) -> None:
@@ -251,17 +275,6 @@ def modes(subject: Subject) -> None:
     require(not torch.equal(one, two), "drop_path_rate=0.5 drops nothing in training")
 
 
-def copies(subject: Subject) -> None:
-    """A deep copy computes the same and shares nothing."""
-    model, x = subject.new(), subject.images()
-    expected, twin = model(x), copy.deepcopy(model)
-    assert_close_relative(twin(x), expected)
-    with torch.no_grad():
-        for parameter in twin.parameters():
-            parameter.fill_(0.5)
-    assert_close_relative(model(x), expected)
-
-
 def meta(subject: Subject) -> None:
     """Built without memory, made real, filled from a state_dict: the same model."""
     model = subject.new()
@@ -279,7 +292,8 @@ _SHAPE_CHECKS = (
 )
 _VALUE_CHECKS = (
     *(intermediates, features_only, pruning, checkpointing, gradients, seeds, dtypes),
-    *(memory_format, batches, modes, copies, meta, compiles, exports),
+    *(memory_format, batches, modes, hooks, empty_batch, copies, parallel, meta),
+    *(traces, symbolic, compiles, recompiles, exports),
 )
 _NEED_ARGUMENTS = ("arguments", "features_only", "seeds", "modes", "meta")
 

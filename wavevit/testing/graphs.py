@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.export import Dim
 from wavevit.testing.assertions import assert_close_relative
 from wavevit.testing.subject import Subject
 
-__all__ = ["compiles", "export_options", "exports"]
+__all__ = ["compiles", "export_options", "exports", "recompiles", "symbolic", "traces"]
 
 
 def compiles(subject: Subject, backend: str = "aot_eager") -> None:
@@ -55,9 +56,57 @@ def exports(subject: Subject, free_sides: bool = False) -> torch.export.Exported
     images = [example[:1], subject.images((rows, columns), 3)]
     if free_sides:
         images += [subject.images((64, 128), 3), subject.images((columns, rows), 2)]
+    # With gradients on: some operations have other graphs then, and users forget `no_grad`.
+    program = torch.export.export(model, (example,), dynamic_shapes=free)
+    graph = program.module()
     with torch.no_grad():
-        program = torch.export.export(model, (example,), dynamic_shapes=free)
-        graph = program.module()
         for x in images:
             assert_close_relative(graph(x), model(x), depth=10)
     return program
+
+
+def traces(subject: Subject) -> None:
+    """`torch.jit.trace` gives a graph for images of one size, any number of them."""
+    model, size = subject.new(), subject.sizes[0]
+    with warnings.catch_warnings():
+        # Its own deprecation, and a warning for each size that the graph keeps.
+        warnings.simplefilter("ignore")
+        graph = torch.jit.trace(model, subject.images(size), check_trace=False)
+    other = subject.images(size, batch=3).flip(0)
+    assert_close_relative(graph(other), model(other), depth=10)
+
+
+def symbolic(subject: Subject) -> None:
+    """`torch.fx.symbolic_trace` gives a graph of the same outputs, at every size."""
+    model = subject.new()
+    graph = torch.fx.symbolic_trace(model)
+    for size in subject.sizes:
+        assert_close_relative(graph(subject.images(size)), model(subject.images(size)))
+
+
+def recompiles(subject: Subject) -> None:
+    """A compiled model follows changes: another head, fewer layers, recomputing, mode, dtype."""
+    torch.compiler.reset()
+    model, x = subject.new(), subject.images()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    last = len(model.feature_info) - 1
+    changes: list[tuple[str, Callable[[], object]]] = [
+        ("as built", lambda: None),
+        ("reset_classifier", lambda: model.reset_classifier(4)),
+        ("set_grad_checkpointing", lambda: model.set_grad_checkpointing()),
+        ("train", lambda: model.train()),
+        ("eval", lambda: model.eval()),
+        ("bfloat16", lambda: model.bfloat16()),
+        ("float", lambda: model.float()),
+        ("pruning", lambda: model.prune_intermediate_layers([max(last - 1, 0)])),
+    ]
+    for name, change in changes:
+        change()
+        images = x.to(next(model.parameters()).dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found = compiled(images)
+        try:
+            assert_close_relative(found, model(images), depth=10)
+        except AssertionError as error:
+            raise AssertionError(f"compiled, after {name}: {error}") from error

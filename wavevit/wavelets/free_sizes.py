@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-__all__ = ["certainly", "exporting", "index_within", "known_equal", "take"]
+__all__ = ["certainly", "exporting", "index_within", "known_equal", "larger", "smaller", "take"]
 
 
 def _flagged() -> bool:
@@ -44,6 +44,22 @@ def known_equal(one: int, two: int) -> bool:
     """
     equal = one == two
     return bool(equal) if isinstance(equal, Tensor) else statically_known_true(equal)
+
+
+def larger(one: int, two: int) -> int:
+    """The larger of two sizes: of symbols one more symbol, where `max` would choose."""
+    found: int = torch.sym_max(one, two) if _are_numbers(one, two) else max(one, two)
+    return found
+
+
+def smaller(one: int, two: int) -> int:
+    """The smaller of two sizes: of symbols one more symbol, where `min` would choose."""
+    found: int = torch.sym_min(one, two) if _are_numbers(one, two) else min(one, two)
+    return found
+
+
+def _are_numbers(*sizes: int) -> bool:
+    return not any(isinstance(size, Tensor) for size in sizes)  # what `torch.jit.trace` has
 
 
 def index_within(start: int, stop: int, side: int, device: torch.device) -> Tensor:

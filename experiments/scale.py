@@ -56,6 +56,12 @@ class Scale:
         """A side in pixels, or in tokens of an unchanged stride, at this scale."""
         return round(pixels * self.pixels)
 
+    def size(self, size: int | tuple[int, int]) -> int | tuple[int, int]:
+        """The same of one side, or of (height, width)."""
+        if isinstance(size, int):
+            return self.length(size)
+        return self.length(size[0]), self.length(size[1])
+
     def stage(self, stage: StageConfig) -> StageConfig:
         """More blocks, more channels, the same share of the image in a window."""
         return dataclasses.replace(
@@ -63,17 +69,14 @@ class Scale:
             depth=stage.depth * self.depth,
             embed_dim=stage.embed_dim * self.width,
             num_heads=stage.num_heads * self.width,
-            window_size=self.length(stage.window_size),
+            window_size=self.size(stage.window_size),
         )
 
     def model(self, model: BackboneConfig) -> BackboneConfig:
         """The backbone for the larger crops."""
-        sides = model.img_size
         return dataclasses.replace(
             model,
-            img_size=self.length(sides)
-            if isinstance(sides, int)
-            else (self.length(sides[0]), self.length(sides[1])),
+            img_size=self.size(model.img_size),
             stages=tuple(self.stage(stage) for stage in model.stages),
             stem_width=model.stem_width * self.width,
         )

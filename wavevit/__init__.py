@@ -1,15 +1,18 @@
 """wavevit: is cutting an image into fixed patches a bad idea, and do wavelets fix it?
 
-Importing this imports torch and nothing heavier.
+Importing this imports torch and nothing heavier. Its packages (``wavevit.measure``,
+``wavevit.testing``, …) are imported when they are asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from wavevit.alignment import align
+from wavevit.lazy import lazy_submodules
 from wavevit.models import (
     Backbone,
     BackboneConfig,
     StageConfig,
+    adapt_state_dict,
     create_model,
     fold,
     list_models,
@@ -20,6 +23,7 @@ from wavevit.models import (
 )
 
 if TYPE_CHECKING:
+    from wavevit import auditing, data, interop, measure, pictures, testing  # noqa: F401
     from wavevit.auditing import audit
 
 __version__ = "0.1.0"
@@ -28,6 +32,7 @@ __all__ = [
     "Backbone",
     "BackboneConfig",
     "StageConfig",
+    "adapt_state_dict",
     "align",
     "audit",
     "create_model",
@@ -40,10 +45,13 @@ __all__ = [
 ]
 
 
+_submodule, __dir__ = lazy_submodules(__name__, __path__, lambda: [*globals(), "audit"])
+
+
 def __getattr__(name: str) -> Any:
     """`audit` brings the upper layers along, so it is imported when it is asked for."""
     if name == "audit":
         from wavevit.auditing import audit
 
         return audit
-    raise AttributeError(f"module 'wavevit' has no attribute {name!r}")
+    return _submodule(name)

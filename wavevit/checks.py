@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import operator
 from collections.abc import Iterable
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
@@ -20,6 +21,7 @@ __all__ = [
     "check_device",
     "check_image",
     "check_multiple",
+    "check_size",
     "fail",
     "nearest",
     "require_extra",
@@ -59,6 +61,22 @@ def check_multiple(argument: str, value: int, divisor: int) -> int:
     if value % divisor:
         fail(argument, f"a multiple of {divisor}", value)
     return value
+
+
+def check_size(argument: str, size: Any) -> int | tuple[int, int]:
+    """Returns a side, or (height, width), as plain integers: a list and NumPy's are taken too."""
+    try:
+        sides = [operator.index(size)]
+    except TypeError:
+        try:
+            sides = [operator.index(side) for side in size]
+        except TypeError:
+            sides = []
+        if len(sides) != 2:
+            sides = []
+    if not sides or isinstance(size, bool) or min(sides) < 1:
+        fail(argument, "one integer or (height, width), each at least 1", repr(size))
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def check_image(x: torch.Tensor, argument: str = "x", *, channels: int | None = None) -> None:

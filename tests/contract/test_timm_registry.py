@@ -17,6 +17,7 @@ from wavevit.testing import assert_close_relative
 BEFORE = {name: timm.models.model_entrypoint(name) for name in timm.list_models()}
 NAMES = register()
 SMALL = [name for name in NAMES if name.startswith("test_")]
+PYRAMIDS = [name for name in SMALL if len(wavevit.model_config(name).stages) > 1]
 
 
 def images(side: int = 64, channels: int = 3) -> torch.Tensor:
@@ -45,7 +46,7 @@ def test_listed() -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_same_model(name: str) -> None:
-    theirs = created(name, num_classes=5, in_chans=4, drop_path_rate=0.1)
+    theirs = created(name, num_classes=5, in_chans=4, drop_path_rate=0.1, drop_rate=0.2)
     ours = wavevit.create_model(name, num_classes=5, in_chans=4, drop_path_rate=0.1, img_size=64)
     ours.load_state_dict(theirs.state_dict())
     assert_close_relative(theirs(images(channels=4)), ours.eval()(images(channels=4)))
@@ -82,8 +83,12 @@ def test_pooling() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"drop_rate": 0.1}, "drop_rate: expected 0"),
-        ({"output_stride": 16}, "argument: expected one of"),
+        ({"drop_rate": 1.5}, r"drop_rate: expected a rate in \[0, 1\), got 1.5"),
+        ({"output_stride": 16}, "argument: expected one of .*, got 'output_stride'"),
+        ({"attn_drop_rate": 0.1}, "argument: .*nearest: drop_rate.*, got 'attn_drop_rate'"),
+        ({"proj_drop_rate": 0.1}, "argument: .*nearest: drop_rate.*, got 'proj_drop_rate'"),
+        ({"embed_dim": 32}, "argument: expected one of .*, got 'embed_dim'"),
+        ({"global_pool": "max"}, "global_pool: expected one of 'avg', 'power', ''"),
         ({"features_only": True, "out_indices": (0, 9)}, "indices: expected numbers from"),
     ],
 )
@@ -118,9 +123,64 @@ def test_weights_and_data_configuration_through_timm(tmp_path) -> None:
     grey_images = images(channels=1)
     # timm sums the kernels of the three channels.
     assert_close_relative(grey(grey_images), source(grey_images.expand(-1, 3, -1, -1)), depth=10)
-    data = timm.data.resolve_model_data_config(source)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_data_configuration_is_the_audits(name: str) -> None:
+    """timm's data functions and the audit show a model the same numbers, built by either."""
+    from PIL import Image
+
+    from wavevit.auditing.targets import make_target
+
+    model = created(name)
+    ours = wavevit.create_model(name, img_size=64, in_chans=1)
+    data = timm.data.resolve_model_data_config(model)
     assert data["input_size"] == (3, 224, 224)
-    assert timm.data.create_transform(**data) is not None
+    grey = timm.data.resolve_model_data_config(ours)
+    assert grey["input_size"] == (1, 64, 64)
+    assert (grey["mean"], grey["std"]) == (data["mean"][:1], data["std"][:1])
+    for key in ("interpolation", "crop_pct", "crop_mode"):
+        assert grey[key] == data[key]
+    shown = make_target(ours, size=64).facts["normalization"]
+    assert (tuple(shown["mean"]), tuple(shown["std"])) == (grey["mean"], grey["std"])
+    black = timm.data.create_transform(**grey)(Image.new("L", (90, 70)))
+    torch.testing.assert_close(black, torch.full((1, 64, 64), -2.0))
+
+
+@pytest.mark.parametrize("name", PYRAMIDS)
+def test_rules_of_timms_configurations(name: str) -> None:
+    """Last maps, pooled features and names are what `default_cfg` says, after every reset."""
+    with torch.device("meta"):
+        model = timm.create_model(NAMES[name])
+        x = torch.empty(1, *model.default_cfg["input_size"])
+    cfg, state = model.default_cfg, model.state_dict()
+    map_shape = (1, model.num_features, *cfg["pool_size"])
+    features = model.forward_features(x)
+    assert features.shape == map_shape
+    assert model.forward_head(features, pre_logits=True).shape == (1, model.head_hidden_size)
+    assert model.forward_head(features).shape == (1, model.num_classes)
+    model.reset_classifier(0)
+    assert model.forward_head(features).shape == (1, model.head_hidden_size)
+    model.reset_classifier(0, "")
+    assert model.forward_head(features).shape == map_shape
+    with torch.device("meta"):
+        bare = timm.create_model(NAMES[name], num_classes=0, global_pool="")
+    assert bare.forward_head(features).shape == map_shape
+    for ends in (cfg["classifier"], cfg["first_conv"]):
+        for end in (ends,) if isinstance(ends, str) else ends:
+            assert f"{end}.weight" in state
+
+
+@pytest.mark.parametrize("name", PYRAMIDS)
+def test_pooling_at_test_time(name: str) -> None:
+    """timm's head for larger images, which slides the training size's pooling over the map."""
+    pool = "avg" if name == "test_alias_free_pyramid" else None  # it takes the mean alone
+    model = created(name, num_classes=5, global_pool=pool)
+    config = {"input_size": (3, 256, 256)}
+    tested, changed = timm.layers.apply_test_time_pool(model, config)
+    assert changed
+    with torch.no_grad():
+        assert tested(images(256)).shape == (2, 5)
 
 
 @pytest.mark.parametrize("name", wavevit.list_models())
@@ -131,6 +191,9 @@ def test_configuration_is_true(name: str) -> None:
     assert cfg["architecture"] == NAMES[name]
     assert cfg["input_size"] == (model.in_chans, *model.config.image_size)
     assert model.get_submodule(cfg["classifier"]) is model.get_classifier()
+    assert (cfg["pool_size"] is None) == (len(model.config.stages) == 1)
+    assert not cfg["fixed_input_size"]
+    assert cfg["first_conv"] == () or isinstance(cfg["first_conv"], str)
     if cfg["first_conv"]:
         assert model.get_submodule(cfg["first_conv"]).weight.shape[1] == model.in_chans
     groups = timm.optim.param_groups_weight_decay(

@@ -87,7 +87,7 @@ def test_backbone_config_refuses(changes: dict, message: str) -> None:
         ({"mixer": "windows"}, r"mixer: .*nearest: window.*got 'windows'"),
         ({"downsample": "stride"}, "downsample: expected one of 'none', .*, got 'stride'"),
         ({"mlp": "wide"}, "mlp: expected one of 'plain', 'conv', got 'wide'"),
-        ({"window_size": 0}, "window_size: expected an integer of at least 1, got 0"),
+        ({"window_size": 0}, "window_size: expected one integer or .*, each at least 1, got 0"),
         ({"reduction": 0}, "reduction: expected an integer of at least 1, got 0"),
         ({"kernel_size": 4}, "kernel_size: expected an odd number, got 4"),
         ({"mlp_ratio": 0.0}, "mlp_ratio: expected a positive number, got 0.0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -51,8 +52,22 @@ def make_alignment(method: str, period: int | None, **options: Any) -> Alignment
     return _CLASSES[method](period, **options)
 
 
+# Methods of timm and transformers that compute nothing of images: they act on the model.
+_VERBS = ("get_classifier", "reset_classifier", "set_grad_checkpointing")
+# True of the model and not of the aligned one, or of neither.
+_OWN = ("symmetry", "alignment", "call_super_init", "dump_patches")
+
+
 class AlignedModel(nn.Module):
-    """`model` behind an alignment. Other methods of the model are not aligned: use `forward`.
+    """`model` behind an alignment.
+
+    What describes the model passes through: ``pretrained_cfg``, ``feature_info``, ``config``,
+    ``num_classes`` and every other public attribute that is no module, no tensor and no method; so
+    do timm's methods for the head, for checkpointing and for optimisers. Methods that compute
+    features past the alignment (``forward_features``, ``forward_intermediates``, …) do not: the
+    error says what to do instead. With ``"blur"`` the model itself is the aligned one, and
+    everything passes. Names of modules (``feature_info``, ``first_conv``) are those inside the
+    model; `get_submodule` finds both.
 
     Attributes:
         model: the model; for ``"blur"`` a copy that shares its weights.
@@ -78,6 +93,34 @@ class AlignedModel(nn.Module):
         self.blurred = blurred
         self.layout = check_choice("layout", layout, LAYOUTS)
 
+    def __getattr__(self, name: str) -> Any:
+        """What nn.Module does not find: the model's, unless it would bypass the alignment."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            model = vars(self).get("_modules", {}).get("model")
+            if model is None or name.startswith("_") or name in _OWN or not hasattr(model, name):
+                raise
+        found = getattr(model, name)
+        if name in _PREFIXED:
+            return lambda *args, **options: _PREFIXED[name](found(*args, **options))
+        if self.alignment is None or name in _VERBS:
+            return found
+        if callable(found) or isinstance(found, nn.Module | Tensor):
+            raise AttributeError(
+                f"{type(self).__name__} has no {name!r}: it would not be aligned. Call the model "
+                "itself; for maps align a model that returns them (features_only=True); "
+                f"`.model.{name}` is that of the model without alignment."
+            )
+        return found
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """A module by its name here, or by its name in the model."""
+        try:
+            return super().get_submodule(target)
+        except AttributeError:
+            return self.model.get_submodule(target)
+
     @property
     def period(self) -> int | None:
         """The period in pixels that the alignment relies on; None for the whole image."""
@@ -96,6 +139,33 @@ class AlignedModel(nn.Module):
             return f"blurred={list(self.blurred)}"
         period = self.period or "whole image"
         return f"period={period} ({self.period_source}), layout={self.layout!r}"
+
+
+def _names_behind_prefix(names: Any) -> set[str]:
+    return {f"model.{name}" for name in names}
+
+
+def _matcher_behind_prefix(matcher: Any) -> Any:
+    """timm's groups of layers, a function or patterns of names, for names that begin ``model.``."""
+    if callable(matcher):
+        return lambda name: matcher(name.removeprefix("model."))
+    return {group: _behind_prefix(patterns) for group, patterns in matcher.items()}
+
+
+def _behind_prefix(patterns: Any) -> Any:
+    if isinstance(patterns, str):
+        # They match from the start anyway; a mark of the start would be behind the prefix now.
+        return r"model\.(?:" + re.sub(r"(?<![\\\[])\^", "", patterns) + ")"
+    if isinstance(patterns, list | tuple):
+        return [(_behind_prefix(pattern), rest) for pattern, rest in patterns]
+    return patterns
+
+
+# Methods whose answers are names of parameters, which have a prefix here.
+_PREFIXED: dict[str, Callable[[Any], Any]] = {
+    "no_weight_decay": _names_behind_prefix,
+    "group_matcher": _matcher_behind_prefix,
+}
 
 
 def _restorer(

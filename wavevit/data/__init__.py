@@ -8,6 +8,7 @@ from wavevit.data.picture_files import (
     read_picture,
 )
 from wavevit.data.scenes import SceneBatch, Scenes
+from wavevit.lazy import lazy_submodules
 
 __all__ = [
     "Picture",
@@ -18,3 +19,5 @@ __all__ = [
     "load_photograph",
     "read_picture",
 ]
+
+__getattr__, __dir__ = lazy_submodules(__name__, __path__, globals)

@@ -1,1 +1,5 @@
 """Bridges to other packages; each needs its extra."""
+
+from wavevit.lazy import lazy_submodules
+
+__getattr__, __dir__ = lazy_submodules(__name__, __path__, globals)

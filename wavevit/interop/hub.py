@@ -6,6 +6,7 @@ nothing of a folder is executed.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -21,6 +22,7 @@ from torch import nn
 from wavevit.checks import check_choice, fail, require_extra
 from wavevit.interop.card import model_card
 from wavevit.models import Backbone, BackboneConfig, FeatureBackbone
+from wavevit.models.checkpoints import adapted_from
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
 
@@ -82,6 +84,7 @@ def from_pretrained(
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     token: str | bool | None = None,
+    **changes: Any,
 ) -> nn.Module:
     """Reads what `save_pretrained` wrote, from a folder or from the Hub.
 
@@ -93,6 +96,9 @@ def from_pretrained(
         revision: of the repository: a branch, tag or commit.
         cache_dir: where the Hub's files are kept.
         token: for private repositories.
+        **changes: fields of `BackboneConfig` to change: ``img_size`` and ``in_chans``, to which
+            the weights are fitted (`wavevit.adapt_state_dict`), ``drop_rate``,
+            ``drop_path_rate``, ``alignment``, …
 
     Returns:
         A `Backbone` in eval mode, or a `FeatureBackbone`, in the dtype that was saved.
@@ -100,14 +106,18 @@ def from_pretrained(
     Raises:
         ImportError: the Hub is asked for and huggingface_hub is not installed.
         ValueError: no such folder, a file that is missing, broken or another library's, or
-            tensors that are not those of the configuration.
+            tensors that are not those of the configuration, or a change that the saved weights
+            do not fit.
     """
+    for field in changes:
+        check_choice("argument", field, [f.name for f in dataclasses.fields(BackboneConfig)])
     folder = _folder(str(source), revision=revision, cache_dir=cache_dir, token=token)
     record = _read_record(folder / _CONFIG)
     try:
         config = BackboneConfig.from_dict(record["config"])
-        model = _rebuilt(config, record["num_classes"], record["global_pool"])
-        model.to(getattr(torch, check_choice("dtype", record["dtype"], _DTYPES)))
+        dtype = getattr(torch, check_choice("dtype", record["dtype"], _DTYPES))
+        with torch.device("meta"):  # what was saved, to compare shapes with
+            whole = _rebuilt(config, record["num_classes"], record["global_pool"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         expected = "a configuration that save_pretrained wrote"
         fail(str(folder / _CONFIG), expected, f"{type(error).__name__}: {error}")
@@ -118,9 +128,15 @@ def from_pretrained(
         fail("source", f"a folder with {_WEIGHTS}", folder)
     except SafetensorError as error:
         fail(str(weights), "a whole safetensors file", error)
-    differs = _differences(model, state)
+    differs = _differences(whole, state)
     if differs:
         fail(str(weights), f"the tensors of {_CONFIG}", differs)
+    changed = dataclasses.replace(config, **changes)
+    model = _rebuilt(changed, record["num_classes"], record["global_pool"]).to(dtype)
+    state = adapted_from(state, model, config)
+    differs = _differences(model, state)
+    if differs:
+        fail(", ".join(changes), "values that the saved weights can be fitted to", differs)
     model.load_state_dict(state)
     if num_classes is not None and num_classes != model.num_classes:
         model.reset_classifier(num_classes)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_choice, fail
 from wavevit.interop.timm_import import import_timm
 from wavevit.interop.timm_registry import register
-from wavevit.models import Backbone
+from wavevit.models import Backbone, adapt_state_dict
 
 __all__ = ["load_timm_weights", "register"]
 
@@ -76,6 +76,8 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         model: a `vit_*`, `swin_*`, `pvt_v2_*` or `mvitv2_*` of ours, or a configuration equal
             to one. timm's ViT with average pooling and no class token is ``pool="avg"`` with
             ``fc_norm=True``.
+            Positions of another image size are resampled, windows and channels fitted
+            (`wavevit.adapt_state_dict`).
         timm_model: a timm VisionTransformer, SwinTransformer, PyramidVisionTransformerV2 or
             MultiScaleVit, or a name that timm creates with pretrained weights.
 
@@ -99,6 +101,8 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
     theirs: dict[str, Tensor] = {
         _renamed(family, name): tensor for name, tensor in source.state_dict().items()
     }
+    size = getattr(getattr(source, "patch_embed", None), "img_size", None)
+    theirs = adapt_state_dict(theirs, model, size)
     ours = model.state_dict()
     misfits = [name for name in ours if name not in theirs]
     misfits += [name for name in theirs if name not in ours]

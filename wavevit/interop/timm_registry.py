@@ -11,11 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from wavevit.checks import fail, require_extra
+from wavevit.checks import require_extra
 from wavevit.interop.timm_features import feature_class, name_modules
-from wavevit.models import Backbone, create_model, list_models, model_config
+from wavevit.models import Backbone, adapt_state_dict, create_model, list_models, model_config
+from wavevit.models.data_config import pretrained_cfg
 
 __all__ = ["register"]
 
@@ -53,24 +54,11 @@ def register() -> dict[str, str]:
         if name in _OURS:
             continue
         own = f"wavevit_{name}" if models.is_model(name) else name
-        default_cfgs[own] = _default_cfg(name)
+        default_cfgs[own] = pretrained_cfg(model_config(name))
         # timm adds each name to this module's __all__: it has to be found here.
         setattr(sys.modules[__name__], own, models.register_model(_entry_point(name, own)))
         _OURS[name] = own
     return dict(_OURS)
-
-
-def _default_cfg(name: str) -> dict[str, Any]:
-    config = model_config(name)
-    # Where weights for other channels are adapted; a wavelet tokenizer's channels are subbands.
-    stem = "tokenizer.proj" if config.tokenizer in ("patch", "overlap") else None
-    return {
-        "input_size": (config.in_chans, *config.image_size),
-        "min_input_size": (config.in_chans, config.min_size, config.min_size),
-        "num_classes": config.num_classes,
-        "first_conv": stem,
-        "classifier": "head",
-    }
 
 
 def _entry_point(name: str, own: str) -> Callable[..., nn.Module]:
@@ -80,7 +68,12 @@ def _entry_point(name: str, own: str) -> Callable[..., nn.Module]:
         if "feature_cls" in arguments:
             arguments["feature_cls"] = feature_class(arguments["feature_cls"])
         model: nn.Module = models.build_model_with_cfg(
-            partial(_create, name), own, pretrained, feature_cfg=features, **arguments
+            partial(_create, name),
+            own,
+            pretrained,
+            feature_cfg=features,
+            pretrained_filter_fn=_fitted,
+            **arguments,
         )
         if not isinstance(model, Backbone):
             name_modules(model)
@@ -96,15 +89,41 @@ def _all_indices(name: str) -> tuple[int, ...]:
     return tuple(range(stages[0].depth if len(stages) == 1 else len(stages)))
 
 
-def _create(
-    name: str, global_pool: str | None = None, drop_rate: float = 0.0, **arguments: Any
-) -> nn.Module:
+def _create(name: str, global_pool: str | None = None, **arguments: Any) -> nn.Module:
     """timm's words for arguments in ours; what no model of ours has is refused by name."""
-    if drop_rate:
-        fail("drop_rate", "0 (no model has a dropout before its head)", drop_rate)
-    place = {key: arguments.pop(key) for key in ("device", "dtype") if key in arguments}
     classes = arguments.pop("num_classes", model_config(name).num_classes)
     model = create_model(name, num_classes=0, **arguments)
     assert isinstance(model, Backbone)
     model.reset_classifier(classes, global_pool)
-    return model.to(**place)
+    return model
+
+
+def _fitted(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """timm's ``pretrained_filter_fn``: a checkpoint for other images, fitted to the model.
+
+    The convolutions that ``first_conv`` names are left as they are: timm fits them itself, and
+    checks that they are what the checkpoint's configuration says.
+    """
+    cfg: dict[str, Any] = getattr(model, "pretrained_cfg", {})
+    channels = cfg.get("input_size", (None,))[0]
+    fitted = adapt_state_dict(state_dict, model, _source_size(state_dict, model), channels)
+    first: Any = cfg.get("first_conv") or ()
+    for name in (first,) if isinstance(first, str) else first:
+        key = f"{name}.weight"
+        if key in state_dict and state_dict[key].shape[2:] == fitted[key].shape[2:]:
+            fitted[key] = state_dict[key]
+    return fitted
+
+
+def _source_size(state_dict: dict[str, Tensor], model: nn.Module) -> tuple[int, int] | None:
+    """The checkpoint's training size as its configuration has it, if its positions agree."""
+    saved: Any = getattr(model, "pretrained_model_args", None) or {}
+    size = saved.get("img_size") or getattr(model, "pretrained_cfg", {}).get("input_size")
+    if size is None:
+        return None
+    size = (size, size) if isinstance(size, int) else tuple(size[-2:])
+    try:
+        adapt_state_dict(state_dict, model, size)
+    except ValueError:  # older checkpoints do not say what they were trained with
+        return None
+    return size

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.layers.channels import Source, fit_subbands
 from wavevit.layers.fx_leaf import FxLeaf
 from wavevit.layers.lipschitz import GELU_CONSTANT, lipschitz_of
 from wavevit.layers.tokenizers import SubbandNorm
@@ -24,6 +27,7 @@ class DetailInjection(FxLeaf):
 
     def __init__(self, in_chans: int, dim: int, level: int) -> None:
         super().__init__()
+        self.in_chans = in_chans
         self.norm = SubbandNorm([level - 1] * 3, in_chans)
         self.proj = nn.Linear(3 * in_chans, dim)
 
@@ -34,6 +38,10 @@ class DetailInjection(FxLeaf):
         bands = F.gelu(self.norm(details.flatten(1, 2)))
         places = places + self.proj(bands.flatten(2).transpose(1, 2))
         return torch.cat([prefix, places], dim=1) if prefix.shape[1] else places
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Channels fitted by `fit_subbands`."""
+        return fit_subbands(state, self.in_chans, 3, source, linear=False)
 
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """Of what is added, over the details; the tokens themselves pass with 1."""

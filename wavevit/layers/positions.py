@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_multiple
+from wavevit.checks import check_multiple, fail
+from wavevit.layers.channels import Source
 from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
@@ -47,10 +51,46 @@ class LearnedPosition(Part):
         # In a graph with free sizes the grid is a symbol: the resampling stays in, and is exact.
         if all(known_equal(a, b) for a, b in zip(grid, self.grid, strict=True)):
             return self.embedding
-        prefix, places = self.embedding.split([self.prefix, self.grid[0] * self.grid[1]], dim=1)
-        image = places.transpose(1, 2).unflatten(2, self.grid).float()
-        image = F.interpolate(image, size=grid, mode="bicubic", antialias=True)
+        return self._moved(self.embedding, self.grid, grid)
+
+    def _moved(self, embedding: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+        prefix, places = embedding.split([self.prefix, old[0] * old[1]], dim=1)
+        image = places.transpose(1, 2).unflatten(2, old).float()
+        image = F.interpolate(image, size=new, mode="bicubic", antialias=True)
         return torch.cat([prefix, image.flatten(2).transpose(1, 2).to(prefix.dtype)], dim=1)
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Vectors resampled to the own grid, by what `forward` does at other sizes.
+
+        Where the checkpoint's grid is unknown it is taken to be the own one if the number of
+        places is the same, else square.
+
+        Raises:
+            ValueError: a grid of another number of places, or none that can be guessed.
+        """
+        embedding, grid = state.get("embedding"), source.grid
+        if embedding is None or embedding.ndim != 3:
+            return {}
+        places = embedding.shape[1] - self.prefix
+        side = math.isqrt(max(places, 0))
+        if grid is None and places == self.grid[0] * self.grid[1]:
+            return {}
+        if grid is None and side**2 == places:
+            grid = (side, side)
+        if grid is None or grid[0] * grid[1] != places:
+            asked = "unknown" if grid is None else f"{grid[0]} x {grid[1]}"
+            expected = f"the training size of the checkpoint, which has {places} positions"
+            fail("img_size", expected, f"one whose grid is {asked}")
+        if grid == self.grid:
+            return {}
+        return {"embedding": self._moved(embedding, grid, self.grid)}
+
+    def resize(self, grid: tuple[int, int]) -> None:
+        """Makes `grid` the own one, in place; the vectors are resampled to it."""
+        if grid != self.grid:
+            moved = self._moved(self.embedding.detach(), self.grid, grid)
+            self.embedding = nn.Parameter(moved, self.embedding.requires_grad)
+            self.grid = grid
 
 
 class SinCosPosition(Part):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from torch import Tensor
 
+from wavevit.layers.channels import Source
 from wavevit.layers.fx_leaf import FxLeaf
 from wavevit.layers.lipschitz import LipschitzConstant, NoLipschitzBound
 
@@ -97,6 +98,20 @@ class Part(FxLeaf):
             NoLipschitzBound: the part has no such constant.
         """
         return LipschitzConstant(self.lipschitz_bound(), exact=False)
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Tensors of a checkpoint for other images, fitted to this part.
+
+        Called by `wavevit.adapt_state_dict`, for images of another size or number of channels.
+
+        Args:
+            state: the checkpoint's tensors of this part, by their names in it.
+            source: what is known of the checkpoint's images.
+
+        Returns:
+            Those that have to change, by the same names.
+        """
+        return {}
 
     def in_float64(self) -> Self:
         """A copy whose figures can be computed to float64's rounding, on the CPU."""

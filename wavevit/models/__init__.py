@@ -2,6 +2,7 @@
 
 from wavevit.models import zoo as _zoo  # registers the names
 from wavevit.models.backbone import Backbone
+from wavevit.models.checkpoints import adapt_state_dict
 from wavevit.models.config import BackboneConfig, StageConfig, make_stages
 from wavevit.models.features import FeatureBackbone
 from wavevit.models.fold import fold, unfold
@@ -14,6 +15,7 @@ __all__ = [
     "BackboneConfig",
     "FeatureBackbone",
     "StageConfig",
+    "adapt_state_dict",
     "create_model",
     "fold",
     "list_models",

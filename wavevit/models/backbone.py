@@ -17,9 +17,12 @@ from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.pooling import pool_tokens
 from wavevit.layers.symmetry import Symmetry
+from wavevit.models.checkpoints import load_or_explain
 from wavevit.models.config import BackboneConfig
+from wavevit.models.data_config import pretrained_cfg
 from wavevit.models.grouping import layer_patterns, undecayed
 from wavevit.models.init import init_weights
+from wavevit.models.input_size import set_input_size
 from wavevit.models.intermediates import (
     forward_intermediates,
     get_intermediate_layers,
@@ -92,6 +95,7 @@ class Backbone(nn.Module):
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
         self.config = config
+        self.pretrained_cfg = self.default_cfg = pretrained_cfg(config)
         self.in_chans = config.in_chans
         self.num_features = self.head_hidden_size = config.stages[-1].embed_dim
         self.tokenizer = make_tokenizer(config)
@@ -117,6 +121,7 @@ class Backbone(nn.Module):
         elsewhere = config.fc_norm or config.ends_normed(len(config.stages) - 1)
         self.norm = nn.Identity() if elsewhere else norm
         self.fc_norm = norm if config.fc_norm else nn.Identity()
+        self.head_drop = nn.Dropout(config.drop_rate)
         self.head: nn.Module
         self.reset_classifier(config.num_classes, config.pool)
         self.apply(init_weights)
@@ -299,7 +304,7 @@ class Backbone(nn.Module):
             pre_logits: stop at the pooled features (B, `head_hidden_size`).
         """
         x = pool_tokens(x, self.global_pool, self.num_prefix_tokens, self.config.norm_eps)
-        x = self.fc_norm(x)
+        x = self.head_drop(self.fc_norm(x))
         return x if pre_logits else self.head(x)
 
     def forward(
@@ -377,6 +382,8 @@ class Backbone(nn.Module):
         """
         return merged(self)
 
+    set_input_size = set_input_size
+    _load_from_state_dict = load_or_explain
     lipschitz_steps = lipschitz_steps  # what `wavevit.measure.certified_lipschitz` asks for
 
     def no_weight_decay(self) -> set[str]:

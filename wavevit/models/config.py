@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from wavevit.alignment import BOUNDARIES, METHODS, SHIFTS
-from wavevit.checks import check_at_least, check_choice, check_multiple, fail
+from wavevit.checks import check_at_least, check_choice, check_multiple, check_size, fail
 from wavevit.layers.activations import ACTIVATIONS
 from wavevit.layers.band_limit import LOW_PASSES
 from wavevit.layers.norms import NORMS
 from wavevit.layers.padding import PADDINGS
 from wavevit.layers.pooling import POOLS
+from wavevit.wavelets import filter_bank
 
 __all__ = [
     "DOWNSAMPLES",
@@ -98,7 +99,7 @@ class StageConfig:
         inject: add the image's own wavelet details of this stage's stride to its tokens.
         kernel_size: odd side of the convolution; read by ``"wavelet_conv"``.
         wavelet_levels: levels of the mixer's own pyramid; read by ``"wavelet_conv"``.
-        window_size: side of a window in tokens; read by ``"window"``.
+        window_size: side of a window in tokens, or its (height, width); read by ``"window"``.
         reduction: stride of what makes the map of keys and values smaller; read by
             ``"spatial_reduction"``, ``"pooled"`` and ``"attention"``, and by ``"wavelet_kv"``,
             which halves the map besides.
@@ -114,7 +115,7 @@ class StageConfig:
     inject: bool = False
     kernel_size: int = 5
     wavelet_levels: int = 1
-    window_size: int = 7
+    window_size: int | tuple[int, int] = 7
     reduction: int = 1
 
     def __post_init__(self) -> None:
@@ -124,7 +125,7 @@ class StageConfig:
         check_choice("mixer", self.mixer, MIXERS)
         check_choice("downsample", self.downsample, DOWNSAMPLES)
         check_choice("mlp", self.mlp, MLPS)
-        check_at_least("window_size", self.window_size, 1)
+        object.__setattr__(self, "window_size", check_size("window_size", self.window_size))
         check_at_least("reduction", self.reduction, 1)
         if self.mlp_ratio <= 0:
             fail("mlp_ratio", "a positive number", self.mlp_ratio)
@@ -194,6 +195,7 @@ class BackboneConfig:
             pooling has it; `forward_features` is not normalised then.
         num_classes: outputs of the head, 0 for pooled features.
         qkv_bias: bias of queries, keys and values.
+        drop_rate: dropout of the pooled features, before the head, in training.
         drop_path_rate: stochastic depth of the last block; it grows linearly from 0.
         norm_eps: of every LayerNorm.
     """
@@ -226,6 +228,7 @@ class BackboneConfig:
     fc_norm: bool = False
     num_classes: int = 1000
     qkv_bias: bool = True
+    drop_rate: float = 0.0
     drop_path_rate: float = 0.0
     norm_eps: float = 1e-6
 
@@ -259,12 +262,12 @@ class BackboneConfig:
                 "a power of two for this tokenizer or for injected details",
                 self.patch_size,
             )
-        if not 0 <= self.drop_path_rate < 1:
-            fail("drop_path_rate", "a rate in [0, 1)", self.drop_path_rate)
-        size = (self.img_size,) * 2 if isinstance(self.img_size, int) else tuple(self.img_size)
-        if len(size) != 2 or any(not isinstance(side, int) for side in size):
-            fail("img_size", "one integer or (height, width)", self.img_size)
-        if min(size) < self.min_size:
+        for rate in ("drop_rate", "drop_path_rate"):
+            if not 0 <= getattr(self, rate) < 1:
+                fail(rate, "a rate in [0, 1)", getattr(self, rate))
+        object.__setattr__(self, "wavelet", _name_of(self.wavelet))
+        object.__setattr__(self, "img_size", check_size("img_size", self.img_size))
+        if min(self.image_size) < self.min_size:
             fail("img_size", f"sides of at least {self.min_size} pixels", self.img_size)
 
     def _check_stages(self) -> None:
@@ -340,12 +343,26 @@ class BackboneConfig:
             ValueError: an unknown field (with the nearest names) or a bad value.
         """
         values = dict(data)
-        for name in values:
-            check_choice("field", name, [field.name for field in dataclasses.fields(cls)])
+        _check_fields(values, cls)
+        for stage in values.get("stages", ()):
+            _check_fields(stage, StageConfig)
         values["stages"] = tuple(StageConfig(**stage) for stage in values.get("stages", ()))
-        if isinstance(values.get("img_size"), list):
-            values["img_size"] = tuple(values["img_size"])
         return cls(**values)
+
+
+def _check_fields(values: Mapping[str, Any], of: type) -> None:
+    for name in values:
+        check_choice("field", name, [field.name for field in dataclasses.fields(of)])
+
+
+def _name_of(wavelet: Any) -> str:
+    """PyWavelets' spelling of a wavelet's name: what is written to JSON and compared."""
+    name = str(getattr(wavelet, "name", wavelet)).lower()
+    if name != "haar":  # every configuration has it; PyWavelets is imported for others only
+        bank = filter_bank(name)
+        if not isinstance(wavelet, str) and filter_bank(wavelet).filters != bank.filters:
+            fail("wavelet", f"a wavelet of PyWavelets (not other filters named {name!r})", wavelet)
+    return name
 
 
 def make_stages(

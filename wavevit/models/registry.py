@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from wavevit.checks import check_choice
@@ -50,6 +52,8 @@ def create_model(
     *,
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
     **changes: Any,
 ) -> nn.Module:
     """Builds a backbone by name.
@@ -58,8 +62,11 @@ def create_model(
         name: one of `list_models`.
         features_only: return maps of several strides instead of logits.
         out_indices: which maps, as indices into ``feature_info``; with `features_only` only.
+        device: where it is built; ``"meta"`` gives shapes without memory, for
+            ``load_state_dict(…, assign=True)`` or ``to_empty``.
+        dtype: of its weights.
         **changes: fields of `BackboneConfig` to change: ``num_classes``, ``in_chans``,
-            ``img_size``, ``drop_path_rate``, ``alignment``, …
+            ``img_size``, ``drop_rate``, ``drop_path_rate``, ``alignment``, …
 
     Returns:
         A `Backbone`, or a `FeatureBackbone` with `features_only`.
@@ -77,9 +84,10 @@ def create_model(
     config = model_config(name)
     for field in changes:
         check_choice("argument", field, [f.name for f in dataclasses.fields(BackboneConfig)])
-    backbone = Backbone(dataclasses.replace(config, **changes))
+    if out_indices is not None and not features_only:
+        raise ValueError("out_indices: expected with features_only=True only, got it without")
+    with contextlib.nullcontext() if device is None else torch.device(device):
+        backbone = Backbone(dataclasses.replace(config, **changes)).to(dtype=dtype)
     if features_only:
         return FeatureBackbone(backbone, out_indices)
-    if out_indices is not None:
-        raise ValueError("out_indices: expected with features_only=True only, got it without")
     return backbone

@@ -3,6 +3,7 @@
 The Hypothesis strategies are in `wavevit.testing.strategies` (extra ``test``).
 """
 
+from wavevit.lazy import lazy_submodules
 from wavevit.testing.assertions import (
     assert_close_relative,
     assert_perfect_reconstruction,
@@ -34,3 +35,5 @@ __all__ = [
     "steepest_pair",
     "tolerance",
 ]
+
+__getattr__, __dir__ = lazy_submodules(__name__, __path__, globals)

@@ -1,5 +1,6 @@
 """Multi-resolution transforms on (B, C, H, W) tensors: functions, and thin modules."""
 
+from wavevit.lazy import lazy_submodules
 from wavevit.wavelets.boundary import MODES
 from wavevit.wavelets.dtcwt import (
     DTCWT2,
@@ -64,3 +65,5 @@ __all__ = [
     "wavepacket2",
     "waverec2",
 ]
+
+__getattr__, __dir__ = lazy_submodules(__name__, __path__, globals)

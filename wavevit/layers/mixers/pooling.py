@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.channels import Source
 from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.padding import DepthwiseConv
@@ -92,7 +94,7 @@ class PoolingAttention(Part):
         step = math.gcd(self.query_stride, self.reduction)
         length = self._table_length(side)
         if not known_equal(len(table), length):
-            table = F.interpolate(table.T[None].float(), length, mode="linear")[0].T.to(table.dtype)
+            table = _stretched(table, length)
         queries = torch.arange(0, side, self.query_stride, device=table.device)
         keys = torch.arange(0, side, self.reduction, device=table.device)
         offsets = queries[:, None] - keys[None, :]
@@ -101,6 +103,27 @@ class PoolingAttention(Part):
             return table[offsets // step + length // 2]
         # MViT counts from the smallest offset, which strides move away from the table's start.
         return table[offsets // step + (len(keys) - 1) * (self.reduction // step)]
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Tables of relative positions resampled, by what `forward` does at other sizes."""
+        own = {"rel_pos_h": self.rel_pos_h, "rel_pos_w": self.rel_pos_w}
+        return {
+            name: _stretched(state[name], len(table))
+            for name, table in own.items()
+            if table is not None and name in state and len(state[name]) != len(table)
+        }
+
+    def resize(self, grid: tuple[int, int]) -> None:
+        """Makes `grid` the training size, in place: tables of relative positions are resampled.
+
+        Args:
+            grid: of the tokens that come in.
+        """
+        for name, side in zip(("rel_pos_h", "rel_pos_w"), grid, strict=True):
+            table, length = getattr(self, name), self._table_length(side)
+            if table is not None and len(table) != length:
+                moved = _stretched(table.detach(), length)
+                setattr(self, name, nn.Parameter(moved, table.requires_grad))
 
     def _bias(self, q: Tensor, grid: tuple[int, int]) -> Tensor | None:
         """What the offsets add to the scores of queries (B, heads, N, d): (B, heads, N, M)."""
@@ -121,3 +144,8 @@ class PoolingAttention(Part):
         v = self._pooled(v, grid, self.pool_v, self.norm_v)
         x = q + F.scaled_dot_product_attention(q, k, v, attn_mask=self._bias(q, grid))
         return self.proj(merge_heads(x))
+
+
+def _stretched(table: Tensor, length: int) -> Tensor:
+    """A table of one vector for each offset, (offsets, d), resampled to `length` offsets."""
+    return F.interpolate(table.T[None].float(), length, mode="linear")[0].T.to(table.dtype)

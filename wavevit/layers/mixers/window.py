@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.channels import Source
 from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.rotary import Rotary
@@ -16,6 +20,17 @@ __all__ = ["WindowAttention"]
 
 # What keeps tokens apart that the roll has brought together; exp(-100) is 0 in float32.
 _APART = -100.0
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _resampled(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """A bias for each offset, (rows · columns, heads), of a window of another size."""
+    image = table.T.unflatten(1, old)[None].float()
+    image = F.interpolate(image, size=new, mode="bicubic", antialias=True)
+    return image[0].flatten(1).T.to(table.dtype).contiguous()
 
 
 class WindowAttention(Part):
@@ -28,7 +43,7 @@ class WindowAttention(Part):
     Args:
         dim: channels of a token.
         num_heads: number of heads, a divisor of `dim`.
-        window_size: side of a window in tokens.
+        window_size: side of a window in tokens, or its (height, width).
         shifted: move the windows by half their side (every second block does).
         relative_bias: add a learned bias for each offset between two tokens of a window.
         qkv_bias: whether queries, keys and values have a bias.
@@ -47,7 +62,7 @@ class WindowAttention(Part):
         self,
         dim: int,
         num_heads: int,
-        window_size: int = 7,
+        window_size: int | tuple[int, int] = 7,
         shifted: bool = False,
         relative_bias: bool = True,
         qkv_bias: bool = True,
@@ -56,16 +71,49 @@ class WindowAttention(Part):
     ) -> None:
         super().__init__()
         check_multiple("embed_dim", dim, num_heads)
-        self.num_heads, self.window_size = num_heads, window_size
-        self.shift = window_size // 2 if shifted else 0
+        self.num_heads, self.shifted = num_heads, shifted
+        self.window_size = _pair(window_size)
         self.wraps, self.rotary = padding == "circular", rotary
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
         self.bias_table = None
         if relative_bias:
-            self.bias_table = nn.Parameter(torch.empty((2 * window_size - 1) ** 2, num_heads))
+            rows, columns = self._offsets
+            self.bias_table = nn.Parameter(torch.empty(rows * columns, num_heads))
             nn.init.trunc_normal_(self.bias_table, std=0.02)
-        self.symmetry = Symmetry(window_size, circular=self.wraps)
+        self.symmetry = Symmetry(math.lcm(*self.window_size), circular=self.wraps)
+
+    @property
+    def shift(self) -> tuple[int, int]:
+        """Half a window, where the windows are shifted."""
+        height, width = self.window_size
+        return (height // 2, width // 2) if self.shifted else (0, 0)
+
+    @property
+    def _offsets(self) -> tuple[int, int]:
+        """Rows and columns of offsets between two tokens of a window: the sides of the table."""
+        return 2 * self.window_size[0] - 1, 2 * self.window_size[1] - 1
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """The table of a square window of another side, resampled.
+
+        A table that fits as it is, or that no square window has, stays as it is.
+        """
+        table = state.get("bias_table")
+        if self.bias_table is None or table is None or len(table) == len(self.bias_table):
+            return {}
+        side = math.isqrt(len(table))
+        if side**2 != len(table) or side % 2 == 0:
+            return {}
+        return {"bias_table": _resampled(table, (side, side), self._offsets)}
+
+    def resize(self, window_size: tuple[int, int]) -> None:
+        """Changes the window, in place; the table of biases is resampled."""
+        before, self.window_size = self._offsets, window_size
+        if self.bias_table is not None and before != self._offsets:
+            moved = _resampled(self.bias_table.detach(), before, self._offsets)
+            self.bias_table = nn.Parameter(moved, self.bias_table.requires_grad)
+        self.symmetry = Symmetry(math.lcm(*window_size), circular=self.wraps)
 
     def _bias(self, height: int, width: int) -> Tensor | None:
         """(heads, N, N) for a window of that size, read off the table's middle."""
@@ -74,21 +122,21 @@ class WindowAttention(Part):
         device = self.bias_table.device
         rows = torch.arange(height, device=device).repeat_interleave(width)
         columns = torch.arange(width, device=device).repeat(height)
-        middle, side = self.window_size - 1, 2 * self.window_size - 1
-        dy = rows[:, None] - rows[None, :] + middle
-        dx = columns[:, None] - columns[None, :] + middle
-        return self.bias_table[dy * side + dx].permute(2, 0, 1)
+        dy = rows[:, None] - rows[None, :] + self.window_size[0] - 1
+        dx = columns[:, None] - columns[None, :] + self.window_size[1] - 1
+        return self.bias_table[dy * self._offsets[1] + dx].permute(2, 0, 1)
 
     def _mask(self, padded: tuple[int, int], window: tuple[int, int], like: Tensor) -> Tensor:
         """(windows, N, N): zero between tokens of one region of the shifted grid."""
 
-        def regions(side: int, size: int) -> Tensor:
+        def regions(side: int, size: int, shift: int) -> Tensor:
             place = torch.arange(side, device=like.device)
             if side == size:  # one window covers this axis: it is not shifted
                 return torch.zeros_like(place)
-            return (place >= side - size).long() + (place >= side - self.shift).long()
+            return (place >= side - size).long() + (place >= side - shift).long()
 
-        rows, columns = (regions(s, w) for s, w in zip(padded, window, strict=True))
+        sides = zip(padded, window, self.shift, strict=True)
+        rows, columns = (regions(*each) for each in sides)
         labels = (3 * rows[:, None] + columns[None, :]).unflatten(0, (-1, window[0]))
         labels = labels.unflatten(2, (-1, window[1])).transpose(1, 2).flatten(2).flatten(0, 1)
         apart = labels[:, :, None] != labels[:, None, :]
@@ -99,9 +147,10 @@ class WindowAttention(Part):
         batch, _, dim = x.shape
         height, width = grid
         # Written out, so that an exporter's range of sizes decides it.
-        size = self.window_size
-        window = (size if height > size else height, size if width > size else width)
-        shift = tuple(self.shift if s > w else 0 for s, w in zip(grid, window, strict=True))
+        rows, columns = self.window_size
+        window = (rows if height > rows else height, columns if width > columns else width)
+        sides = zip(grid, window, self.shift, strict=True)
+        shift = tuple(step if side > size else 0 for side, size, step in sides)
         padded = (height + -height % window[0], width + -width % window[1])
         image = x.unflatten(1, grid)
         image = F.pad(image, (0, 0, 0, padded[1] - width, 0, padded[0] - height))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.layers.band_limit import decimate
+from wavevit.layers.channels import Source, fit_first, fit_subbands
 from wavevit.layers.circulant import circle_norm
 from wavevit.layers.lipschitz import (
     GELU_CONSTANT,
@@ -85,7 +87,8 @@ class AliasFreeTokenizer(Part):
         self.stem = nn.ModuleList(
             nn.Conv2d(before, after, 3) for before, after in itertools.pairwise(widths)
         )
-        self.patch_size, self.scales, self.wavelet = patch_size, scales, wavelet
+        self.in_chans, self.scales, self.wavelet = in_chans, scales, wavelet
+        self.patch_size = patch_size
         self.modulus, self.low_pass, self.border = modulus, low_pass, padding
         # The map itself, then the details of each scale, coarse to fine as `swt2` gives them.
         octaves = [0] + [level for level in reversed(range(scales)) for _ in range(3)]
@@ -121,6 +124,12 @@ class AliasFreeTokenizer(Part):
             x = F.gelu(conv(pad_map(x, 1, self.border)))
         bands = by_images(self._bands, x)
         return self.proj(self.norm(bands.flatten(1, 2)).permute(0, 2, 3, 1))
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Channels fitted in the first convolution; without a stem, band by band."""
+        if len(self.stem):
+            return fit_first(state, "stem.0.weight", self.in_chans, source)
+        return fit_subbands(state, self.in_chans, 1 + 3 * self.scales, source, linear=True)
 
     def linear_part(self, x: Tensor) -> Tensor:
         """The first convolution; without a stem the map and its details before magnitudes."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
+from wavevit.layers.channels import Source, fit_first
 from wavevit.layers.circulant import circle_norm
 from wavevit.layers.lipschitz import GELU_CONSTANT, LipschitzConstant, lipschitz_of
 from wavevit.layers.padding import pad_map
@@ -36,6 +38,10 @@ class OverlapTokenizer(Part):
         self.border, self.reach = padding, patch_size - 1
         self.proj = nn.Conv2d(in_chans, embed_dim, 2 * patch_size - 1, stride=patch_size)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Channels fitted by `fit_channels`."""
+        return fit_first(state, "proj.weight", self.proj.in_channels, source)
 
     def linear_part(self, x: Tensor) -> Tensor:
         """All of it, (B, D, h, w)."""
@@ -91,7 +97,7 @@ class ConvStemTokenizer(Part):
             fail("patch_size", expected, patch_size)
         # Channels double on the way, so that every step costs about the same.
         widths = [in_chans, *(max(embed_dim >> (steps - 1 - i), 8) for i in range(steps))]
-        self.border = padding
+        self.border, self.in_chans = padding, in_chans
         self.convs = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2) for before, after in itertools.pairwise(widths)
         )
@@ -105,6 +111,10 @@ class ConvStemTokenizer(Part):
             x = conv(pad_map(x, 1, self.border)).permute(0, 2, 3, 1)
             x = F.gelu(norm(x)).permute(0, 3, 1, 2)
         return self.proj(x.permute(0, 2, 3, 1))
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Channels fitted by `fit_channels`."""
+        return fit_first(state, "convs.0.weight", self.in_chans, source)
 
     def linear_part(self, x: Tensor) -> Tensor:
         """The first convolution."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
+from wavevit.layers.channels import Source, fit_first
 from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
@@ -41,7 +43,7 @@ class DeepStemTokenizer(Part):
         if patch_size != 4:
             fail("patch_size", "4 for tokenizer='deep_stem'", patch_size)
         width = max(embed_dim // 2, 1)
-        self.border = padding
+        self.border, self.in_chans = padding, in_chans
         self.convs = nn.ModuleList(
             nn.Conv2d(chans, width, kernel, stride=stride, bias=False)
             for chans, kernel, stride in ((in_chans, 7, 2), (width, 3, 1), (width, 3, 1))
@@ -56,6 +58,10 @@ class DeepStemTokenizer(Part):
             x = conv(pad_map(x, reach, self.border)).permute(0, 2, 3, 1)
             x = F.relu(norm(x)).permute(0, 3, 1, 2)
         return self.proj(pad_map(x, 1, self.border)).permute(0, 2, 3, 1)
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Channels fitted by `fit_channels`."""
+        return fit_first(state, "convs.0.weight", self.in_chans, source)
 
     def linear_part(self, x: Tensor) -> Tensor:
         """The first convolution."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.checks import fail
+from wavevit.layers.channels import Source
 from wavevit.layers.circulant import circle_norm
 from wavevit.layers.lipschitz import (
     GELU_CONSTANT,
@@ -66,6 +70,25 @@ class PacketTokenizer(SubbandTokenizer):
 
     def analyse(self, x: Tensor) -> Tensor:
         return wavepacket2(self.low_pass(x), self.wavelet, level=self.level).flatten(1, 2)
+
+    @property
+    def _is_linear_after_gains(self) -> bool:
+        return not self.act
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Channels fitted by `fit_subbands`.
+
+        Raises:
+            ValueError: the number of channels is unknown, and a patch twice as large with a quarter
+                of them has as many subbands.
+        """
+        weight = state.get("proj.weight")
+        if source.channels is None and weight is not None and weight.ndim == 4:
+            found, left = divmod(weight.shape[1], self.bands)
+            if left == 0 and found != self.in_chans and found % 4 == 0:
+                expected = f"the channels of the checkpoint's images ({found}, or {found // 4} with"
+                fail("in_chans", f"{expected} patches twice as large)", None)
+        return super().adapt_state(state, source)
 
     def activate(self, bands: Tensor) -> Tensor:
         return F.gelu(bands) if self.act else bands

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.layers.channels import Source, fit_channels
 from wavevit.layers.lipschitz import LipschitzConstant, lipschitz_of
 from wavevit.layers.symmetry import Part, Symmetry
 
-__all__ = ["PatchTokenizer"]
+__all__ = ["PatchTokenizer", "resize_patch"]
 
 
 class PatchTokenizer(Part):
@@ -27,6 +32,23 @@ class PatchTokenizer(Part):
         self.proj = nn.Conv2d(in_chans, embed_dim, patch_size, stride=patch_size)
         self.symmetry = Symmetry(patch_size)
 
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Channels fitted by `fit_channels`, kernels of another side by `resize_patch`."""
+        kernel = state.get("proj.weight")
+        if kernel is None or kernel.ndim != 4 or kernel.shape == self.proj.weight.shape:
+            return {}
+        if source.channels not in (None, kernel.shape[1]):
+            return {}
+        kernel = fit_channels(kernel, self.proj.in_channels)
+        return {"proj.weight": resize_patch(kernel, self.proj.kernel_size[0])}
+
+    def resize(self, side: int) -> None:
+        """Another patch, in place: the kernel is resized by `resize_patch`."""
+        kernel = resize_patch(self.proj.weight.detach(), side)
+        self.proj.weight = nn.Parameter(kernel, self.proj.weight.requires_grad)
+        self.proj.kernel_size = self.proj.stride = (side, side)
+        self.symmetry = Symmetry(side)
+
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""
         return self.proj(x).permute(0, 2, 3, 1)
@@ -42,3 +64,22 @@ class PatchTokenizer(Part):
     def linear_part(self, x: Tensor) -> Tensor:
         """All of it, (B, D, h, w)."""
         return self.proj(x)
+
+
+def resize_patch(kernel: Tensor, side: int) -> Tensor:
+    """Kernels (D, C, p, p) for patches of another side, which give the tokens that they gave.
+
+    With B the antialiased bicubic resampling of a patch, ``⟨B x, k'⟩ = ⟨x, k⟩`` is solved for k' by
+    the pseudo-inverse: exact for larger patches, least squares for smaller ones.
+
+    Source:
+        Beyer et al. 2023 (FlexiViT), section 3.4; timm's ``resample_patch_embed``.
+    """
+    source = kernel.shape[-1]
+    if source == side:
+        return kernel
+    basis = torch.eye(source**2, dtype=torch.float64).reshape(-1, 1, source, source)
+    moved = F.interpolate(basis, size=(side, side), mode="bicubic", antialias=True)
+    matrix = torch.linalg.pinv(moved.reshape(source**2, side**2)).to(kernel.device)  # (q², p²)
+    resized = kernel.double().flatten(2) @ matrix.mT
+    return resized.unflatten(2, (side, side)).to(kernel.dtype)

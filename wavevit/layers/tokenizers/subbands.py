@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from wavevit.checks import fail
+from wavevit.layers.channels import Source, fit_subbands
 from wavevit.layers.symmetry import Part
 
 __all__ = ["SubbandNorm", "SubbandTokenizer", "image_border", "levels_of"]
@@ -77,7 +78,7 @@ class SubbandTokenizer(Part, ABC):
         self, in_chans: int, embed_dim: int, octaves: Sequence[int], subband_norm: bool
     ) -> None:
         super().__init__()
-        self.in_chans = in_chans
+        self.in_chans, self.bands = in_chans, len(octaves)
         self.norm = SubbandNorm(octaves, in_chans) if subband_norm else nn.Identity()
         self.proj = nn.Conv2d(in_chans * len(octaves), embed_dim, 1)
 
@@ -88,6 +89,15 @@ class SubbandTokenizer(Part, ABC):
     def activate(self, bands: Tensor) -> Tensor:
         """A pointwise map of the scaled subbands; none where `analyse` is not linear itself."""
         return bands
+
+    @property
+    def _is_linear_after_gains(self) -> bool:
+        """Whether `activate` changes nothing."""
+        return True
+
+    def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
+        """Channels fitted by `fit_subbands`."""
+        return fit_subbands(state, self.in_chans, self.bands, source, self._is_linear_after_gains)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""

@@ -130,7 +130,7 @@ class SWTTokenizer(SubbandTokenizer):
         lines = torch.eye(side, dtype=torch.float64)[:, None, :, None].expand(-1, 1, -1, 4)
         bands = wide._bands(lines)[:, 0, :, :, 2] / sum(filter_bank(self.wavelet).dec_lo)
         low, high = bands[:, 0], bands[:, 1]
-        taps = wide.first.kernel[0, 0].double().sum(0)
+        taps = wide.first.kernel(torch.float64, lines.device).sum(0)
         weights = torch.zeros(side + 4, dtype=torch.float64)
         for token in range(side // 2):
             weights[2 * token : 2 * token + 5] += taps

@@ -1,0 +1,150 @@
+"""Weights of a backbone for images of one size and number of channels, loaded into another's.
+
+`torch.nn.Module.load_state_dict` keeps its strict meaning: tensors of other shapes are an error,
+which names `adapt_state_dict`. What loads pretrained weights by name (`wavevit.interop.hub`, timm's
+``pretrained=True``, `load_timm_weights`) adapts them by itself, as timm does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from wavevit.checks import check_size
+from wavevit.layers.channels import Source
+from wavevit.models.config import BackboneConfig
+
+if TYPE_CHECKING:
+    from wavevit.models.backbone import Backbone
+
+__all__ = ["adapt_state_dict", "adapted_from", "load_or_explain"]
+
+
+def adapt_state_dict(
+    state_dict: Mapping[str, Tensor],
+    model: nn.Module,
+    img_size: int | tuple[int, int] | None = None,
+    in_chans: int | None = None,
+) -> dict[str, Tensor]:
+    """A checkpoint of the same architecture, fitted to a model for other images.
+
+    * learned positions are resampled to the model's grid (bicubic, antialiased), tables of
+      relative positions to its length (linear), tables of window biases to its window (bicubic);
+    * what reads the image's channels is summed for one channel, repeated and rescaled for more
+      (`wavevit.layers.channels`), in every tokenizer and where details are injected;
+    * kernels of the ``"patch"`` tokenizer are resized to another patch (`resize_patch`).
+
+    Other tensors are passed on; a head for another number of classes is one of them.
+
+    Args:
+        state_dict: of a backbone, or of what holds one.
+        model: what it is for: a `Backbone`, or a module that holds one.
+        img_size: the training size of the checkpoint in pixels. Needed where its positions were
+            learned on a grid that is neither square nor the model's.
+        in_chans: channels of the checkpoint's images; by default what its tensors have. Needed
+            where the ``"dwt"`` tokenizer's could belong to another patch.
+
+    Returns:
+        A new dict for ``model.load_state_dict``.
+
+    Raises:
+        ValueError: an `img_size` that is not the checkpoint's, or one of both is needed and
+            missing.
+
+    Guarantees:
+        At another size the loaded model equals the one that was saved, which resamples as it
+        runs. A grey image gives what the colour model gives of three equal channels; behind gains
+        with a GELU (``"dwt"`` with `subband_act`, injected details) if all channels have the same
+        gains, as at the start (tests/contract/test_checkpoints.py). *Not* guaranteed for details
+        that a `BoundedLinear` reads: it keeps the direction of the sum and not its size.
+
+    Example:
+        >>> import wavevit
+        >>> small = wavevit.create_model("test_vit", img_size=64)
+        >>> wide = wavevit.create_model("test_vit", img_size=(64, 128))
+        >>> wide.load_state_dict(adapt_state_dict(small.state_dict(), wide))
+        <All keys matched successfully>
+    """
+    adapted = dict(state_dict)
+    for name, module in model.named_modules():
+        # Its own, and not one that a wrapper passes through.
+        config = vars(module).get("config")
+        if isinstance(config, BackboneConfig):
+            prefix = f"{name}." if name else ""
+            source = Source(_source_grid(adapted, prefix, config, img_size), in_chans)
+            adapted |= _adapted(adapted, module, source, prefix)
+    return adapted
+
+
+def adapted_from(
+    state_dict: Mapping[str, Tensor], model: Backbone, source: BackboneConfig
+) -> dict[str, Tensor]:
+    """`adapt_state_dict` of a checkpoint whose configuration is known."""
+    images = Source(source.grid(source.patch_size), source.in_chans)
+    return {**state_dict, **_adapted(state_dict, model, images)}
+
+
+def _source_grid(
+    state: Mapping[str, Tensor],
+    prefix: str,
+    config: BackboneConfig,
+    img_size: int | tuple[int, int] | None,
+) -> tuple[int, int] | None:
+    """Rows and columns of the checkpoint's first tokens."""
+    if img_size is None:
+        return None
+    changes: dict[str, Any] = {"img_size": check_size("img_size", img_size)}
+    kernel = state.get(f"{prefix}tokenizer.proj.weight")
+    if config.tokenizer == "patch" and kernel is not None and kernel.ndim == 4:
+        changes["patch_size"] = kernel.shape[-1]
+    source = dataclasses.replace(config, **changes)
+    return source.grid(source.patch_size)
+
+
+def _adapted(
+    state: Mapping[str, Tensor],
+    backbone: nn.Module,
+    source: Source,
+    prefix: str = "",
+) -> dict[str, Tensor]:
+    """The tensors that have to change."""
+    changed: dict[str, Tensor] = {}
+    for name, part in backbone.named_modules():
+        adapt = getattr(part, "adapt_state", None)
+        if adapt is not None:
+            own = f"{prefix}{name}." if name else prefix
+            tensors = {k.removeprefix(own): t for k, t in state.items() if k.startswith(own)}
+            changed |= {own + key: tensor for key, tensor in adapt(tensors, source).items()}
+    return changed
+
+
+def load_or_explain(
+    model: Backbone,
+    state_dict: Mapping[str, Any],
+    prefix: str,
+    local_metadata: Any,
+    strict: Any,
+    missing_keys: list[str],
+    unexpected_keys: list[str],
+    error_msgs: list[str],
+) -> None:
+    """`torch.nn.Module._load_from_state_dict`, whose errors name what mends them."""
+    own = {prefix + name: parameter.shape for name, parameter in model.named_parameters()}
+    found = {k: state_dict[k] for k in own if isinstance(state_dict.get(k), Tensor)}
+    if any(tensor.shape != own[key] for key, tensor in found.items()):
+        mended, needs = {}, ""
+        try:
+            mended = _adapted(found, model, Source(), prefix)
+        except ValueError as error:
+            needs = f", {str(error).partition(':')[0]}=…"
+        if needs or mended:
+            error_msgs.append(
+                "the checkpoint is for images of another size, patch or number of channels: load "
+                f"wavevit.adapt_state_dict(state_dict, model{needs}), which resamples positions "
+                "and fits the channels."
+            )
+    notes = (local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+    nn.Module._load_from_state_dict(model, state_dict, prefix, *notes)

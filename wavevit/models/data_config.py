@@ -1,0 +1,46 @@
+"""What timm's data functions and its builder read off a model, in timm's format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wavevit.models.config import BackboneConfig
+
+__all__ = ["MEAN", "STD", "pretrained_cfg"]
+
+#: Of pictures in [0, 1]: near to the zero mean and unit contrast that the studies train with, and
+#: what the audit shows our models.
+MEAN, STD = 0.5, 0.25
+
+# The convolution that reads the image. A wavelet tokenizer has none: its projection reads subbands.
+_FIRST_CONV = {
+    "patch": "tokenizer.proj",
+    "overlap": "tokenizer.proj",
+    "conv_stem": "tokenizer.convs.0",
+    "deep_stem": "tokenizer.convs.0",
+}
+
+
+def pretrained_cfg(config: BackboneConfig) -> dict[str, Any]:
+    """Size and normalisation of images, and the names of the model's ends.
+
+    ``pool_size`` is the last map's, for a hierarchical model; a columnar one returns tokens and has
+    none, as timm's ViT. ``first_conv`` is ``()`` where no convolution reads the image.
+    """
+    first = _FIRST_CONV.get(config.tokenizer, ())
+    if config.tokenizer == "alias_free" and config.stem_depth:
+        first = "tokenizer.stem.0"
+    return {
+        "input_size": (config.in_chans, *config.image_size),
+        "min_input_size": (config.in_chans, config.min_size, config.min_size),
+        "fixed_input_size": False,
+        "interpolation": "bicubic",
+        "crop_pct": 0.875,
+        "crop_mode": "center",
+        "mean": (MEAN,) * config.in_chans,
+        "std": (STD,) * config.in_chans,
+        "num_classes": config.num_classes,
+        "pool_size": config.grid(config.strides[-1]) if len(config.stages) > 1 else None,
+        "first_conv": first,
+        "classifier": "head",
+    }

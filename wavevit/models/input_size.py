@@ -1,0 +1,163 @@
+"""`set_input_size`: another training size for a backbone that is there already, as timm has it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+
+from wavevit.checks import check_at_least, check_size, fail
+from wavevit.layers.mixers import PoolingAttention, WindowAttention
+from wavevit.layers.positions import LearnedPosition
+from wavevit.layers.symmetry import Part
+from wavevit.layers.tokenizers import PatchTokenizer
+from wavevit.models.config import BackboneConfig, StageConfig
+
+if TYPE_CHECKING:
+    from wavevit.models.backbone import Backbone
+
+__all__ = ["set_input_size"]
+
+Size = int | tuple[int, int]
+
+
+def set_input_size(
+    model: Backbone,
+    img_size: Size | None = None,
+    patch_size: int | None = None,
+    window_size: Size | Sequence[Size] | None = None,
+    window_ratio: int | Sequence[int] | None = None,
+) -> None:
+    """Changes the training size, the patch or the windows, in place.
+
+    A backbone takes images of any size without it, and resamples its learned positions at each
+    pass. This resamples them once, so that they learn at the new size. New parameters take the
+    place of those that are resampled: an optimiser has to be made again.
+
+    Args:
+        model: the backbone.
+        img_size: training size in pixels, one side or (height, width); None keeps it.
+        patch_size: stride of the first grid in pixels; None keeps it. Kernels of the ``"patch"``
+            tokenizer are resized; others have no other patch.
+        window_size: of stages with the ``"window"`` mixer, in tokens: one for all, an (h, w), or
+            one for each stage.
+        window_ratio: windows as a share of the first grid: its sides divided by this, one number
+            for all stages or one for each. Without either, windows keep their share of the grid,
+            as in timm.
+
+    Raises:
+        ValueError: a size that the model cannot read, another patch for a tokenizer that has
+            none, or a wrong number of windows.
+
+    Guarantees:
+        The outputs at the new size stay what they were, if neither patch nor windows change; the
+        windows are those that timm's Swin then has (tests/contract/test_input_size.py). *Not*
+        guaranteed: timm's biases of resized windows, whose offsets it spaces by powers.
+    """
+    old = model.config
+    # timm's reference: repeated calls round the windows of the first configuration.
+    reference = cast("BackboneConfig", vars(model).get("_reference", old))
+    changes: dict[str, Any] = {}
+    if img_size is not None:
+        changes["img_size"] = check_size("img_size", img_size)
+    if patch_size is not None and patch_size != old.patch_size:
+        if not isinstance(model.tokenizer, PatchTokenizer):
+            fail("patch_size", f"{old.patch_size}, that of tokenizer {old.tokenizer!r}", patch_size)
+        if old.alignment == "blur":
+            fail("patch_size", f"{old.patch_size}, for which the model is blurred", patch_size)
+        changes["patch_size"] = check_at_least("patch_size", patch_size, 1)
+    sized = dataclasses.replace(old, **changes)
+    windows = _windows(sized, reference, window_size, window_ratio)
+    stages = [
+        dataclasses.replace(stage, window_size=window) if stage.mixer == "window" else stage
+        for stage, window in zip(sized.stages, windows, strict=True)
+    ]
+    new = dataclasses.replace(sized, stages=tuple(stages))
+    explicit = window_size is not None or window_ratio is not None
+    vars(model)["_reference"] = new if explicit else reference
+    _resize(model, new)
+    # What timm's builder has noted of the model, for saving and for its data functions.
+    for notes in ("_traits", "_model_args"):
+        if notes in vars(model):
+            setattr(model, notes, vars(model)[notes] | {"img_size": new.image_size})
+
+
+def _windows(
+    config: BackboneConfig,
+    reference: BackboneConfig,
+    window_size: Size | Sequence[Size] | None,
+    window_ratio: int | Sequence[int] | None,
+) -> list[Size]:
+    """A window for each stage."""
+    count, grid = len(config.stages), config.grid(config.patch_size)
+    if window_size is not None:
+        one = isinstance(window_size, int) or (
+            len(window_size) == 2 and all(isinstance(side, int) for side in window_size)
+        )
+        given: list[Any] = [window_size] * count if one else list(cast("Sequence", window_size))
+        if len(given) != count:
+            fail("window_size", f"one, (height, width), or {count}, one per stage", window_size)
+        return [check_size("window_size", window) for window in given]
+    if window_ratio is not None:
+        ratios = [window_ratio] * count if isinstance(window_ratio, int) else list(window_ratio)
+        if len(ratios) != count:
+            fail("window_ratio", f"one, or {count}, one per stage", window_ratio)
+        for ratio in ratios:
+            check_at_least("window_ratio", ratio, 1)
+        return [_plain([max(1, side // ratio) for side in grid]) for ratio in ratios]
+    before = reference.grid(reference.patch_size)
+    return [
+        _plain(
+            [
+                max(1, side * new // old)
+                for side, new, old in zip(_pair(stage), grid, before, strict=True)
+            ]
+        )
+        for stage in reference.stages
+    ]
+
+
+def _plain(sides: list[int]) -> Size:
+    """One number for a square."""
+    return sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
+
+
+def _pair(stage: StageConfig) -> tuple[int, int]:
+    size = stage.window_size
+    return (size, size) if isinstance(size, int) else size
+
+
+@torch.no_grad()
+def _resize(model: Backbone, new: BackboneConfig) -> None:
+    if new.patch_size != model.config.patch_size:
+        assert isinstance(model.tokenizer, PatchTokenizer)
+        model.tokenizer.resize(new.patch_size)
+    if isinstance(model.position, LearnedPosition):
+        model.position.resize(new.grid(new.patch_size))
+    for index, module in enumerate(model.stages):
+        for part in module.modules():
+            if isinstance(part, WindowAttention):
+                part.resize(_pair(new.stages[index]))
+            elif isinstance(part, PoolingAttention):
+                part.resize(new.grid(new.strides[index] // part.query_stride))
+    model.config = new
+    _declare(model)
+
+
+def _declare(model: Backbone) -> None:
+    """Symmetries, strides and period that follow from the new configuration."""
+    with torch.device("meta"):
+        twin = type(model)(model.config)
+    declared = dict(twin.named_modules())
+    for name, part in model.named_modules():
+        other: nn.Module | None = declared.get(name)
+        if isinstance(part, Part) and isinstance(other, Part):
+            part.symmetry = other.symmetry
+    model.symmetry = twin.symmetry
+    if model.alignment is not None and twin.alignment is not None:
+        model.alignment.period = twin.alignment.period
+    for entry, described in zip(model.feature_info, twin.feature_info, strict=False):
+        entry["reduction"] = described["reduction"]

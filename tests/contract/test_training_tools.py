@@ -22,11 +22,11 @@ SMALL = wavevit.list_models("test_*")
 
 def build(name: str, seed: int = 0, **changes: object) -> nn.Module:
     torch.manual_seed(seed)
-    return wavevit.create_model(name, **({"img_size": 64, "num_classes": 5} | changes)).eval()
+    return wavevit.create_model(name, **({"img_size": 32, "num_classes": 5} | changes)).eval()
 
 
 def images() -> torch.Tensor:
-    return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -137,6 +137,23 @@ def test_low_rank_adapters(name: str) -> None:
     assert not torch.allclose(after, before)
     merged = adapted.merge_and_unload()
     assert_close_relative(merged(x), after, bound=10 * tolerance(torch.float32))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_dropout_before_the_head(name: str) -> None:
+    """In training only, of pooled features, at its rate; a folded model has none."""
+    plain, model, x = build(name), build(name, drop_rate=0.25), images()
+    assert torch.equal(model(x), plain(x))
+    features = torch.ones(1, model.head_hidden_size * 100)
+    torch.manual_seed(0)
+    dropped = model.train().head_drop(features)
+    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.25, abs=0.04)
+    pooled = model.forward_head(model.forward_features(x), pre_logits=True)
+    assert 0 < float((pooled == 0).float().mean()) < 0.6
+    assert_close_relative(model.fold()(x), plain(x), depth=10)
+    read = wavevit.BackboneConfig.from_dict(model.config.to_dict())
+    assert read.drop_rate == 0.25
 
 
 def _is_linear(module: nn.Module) -> bool:

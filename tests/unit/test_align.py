@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
+import timm
+import timm.optim
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -193,3 +197,105 @@ def test_labels_per_pixel_follow_too() -> None:
 class Labels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x > x.mean(dim=(1, 2, 3), keepdim=True)).long()
+
+
+def families(name: str) -> nn.Module:
+    if name == "timm":
+        return timm.create_model("test_vit", num_classes=5).eval()
+    return wavevit.create_model(name, img_size=32, num_classes=5).eval()
+
+
+@pytest.mark.parametrize("method", ["phase_lock", "weighted_frame", "blur"])
+@pytest.mark.parametrize("name", ["test_haar_pyramid", "test_vit", "timm"])
+def test_timms_functions_read_what_describes_the_model(name: str, method: str) -> None:
+    model = families(name)
+    aligned = wavevit.align(model, method, period=16)
+    data = timm.data.resolve_model_data_config(model)
+    assert timm.data.resolve_model_data_config(aligned) == data
+    assert aligned.default_cfg == model.default_cfg
+    for attribute in ("num_classes", "num_features", "head_hidden_size", "in_chans", "global_pool"):
+        assert getattr(aligned, attribute) == getattr(model, attribute)
+    entry = aligned.feature_info[-1]
+    assert aligned.get_submodule(entry["module"]) is aligned.model.get_submodule(entry["module"])
+    assert aligned.get_submodule("model.head") is aligned.get_classifier()
+
+    def groups(model: nn.Module) -> list[tuple[float, float, int]]:
+        optimizer = timm.optim.create_optimizer_v2(
+            model, "adamw", lr=1e-3, weight_decay=0.05, layer_decay=0.7
+        )
+        return [
+            (group["weight_decay"], group["lr_scale"], sum(p.numel() for p in group["params"]))
+            for group in optimizer.param_groups
+        ]
+
+    assert groups(aligned) == groups(model)
+    aligned.set_grad_checkpointing()
+    aligned.reset_classifier(3)
+    side = 160 if name == "timm" else 32
+    assert aligned(torch.zeros(1, 3, side, side)).shape == (1, 3)
+
+
+def test_transformers_attributes_pass() -> None:
+    class Described(nn.Module):
+        main_input_name = "pixel_values"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.head, self.config = nn.Linear(2, 2).double(), {"num_labels": 2}
+
+        @property
+        def dtype(self) -> torch.dtype:
+            return self.head.weight.dtype
+
+    aligned = wavevit.align(Described(), period=1)
+    assert (aligned.main_input_name, aligned.dtype) == ("pixel_values", torch.float64)
+    assert aligned.config == {"num_labels": 2}
+    with pytest.raises(AttributeError, match="'AlignedModel' object has no attribute 'group_mat"):
+        _ = aligned.group_matcher  # so that timm groups the layers in its own way
+
+
+def test_what_would_bypass_the_alignment_is_refused() -> None:
+    model = families("test_haar_pyramid")
+    aligned = wavevit.align(model)
+    for name in ("forward_features", "forward_intermediates", "forward_head", "tokenizer", "fold"):
+        with pytest.raises(AttributeError, match=f"no '{name}': it would not be aligned.*features"):
+            getattr(aligned, name)
+        assert not hasattr(aligned, name)
+    for name in ("symmetry", "_stages", "no_such"):
+        with pytest.raises(AttributeError, match=f"object has no attribute '{name}'"):
+            getattr(aligned, name)
+    blurred = wavevit.align(families("test_swin"), "blur")
+    x = torch.randn(1, 3, 32, 32)
+    logits = blurred.forward_head(blurred.forward_features(x))
+    assert torch.equal(logits, blurred(x))
+
+
+@pytest.mark.parametrize("method", ["phase_lock", "polyphase", "weighted_frame", "blur"])
+def test_copies_and_pickles(method: str) -> None:
+    aligned = wavevit.align(families("test_haar_pyramid"), method)
+    x = torch.randn(2, 3, 32, 32)
+    expected = aligned(x)
+    for twin in (copy.deepcopy(aligned), pickle.loads(pickle.dumps(aligned))):
+        assert torch.equal(twin(x), expected)
+        assert twin.num_classes == 5
+
+
+def test_matchers_that_are_functions_or_have_several_starts() -> None:
+    class Grouped(nn.Module):
+        def __init__(self, matcher: Any) -> None:
+            super().__init__()
+            self.stem, self.blocks, self.head = (nn.Linear(1, 1) for _ in range(3))
+            self.group_matcher = lambda coarse=False: matcher
+
+    for matcher in (
+        {"stem": r"^stem|^nothing", "blocks": [(r"^blocks", None), (r"^none[^a]", (0,))]},
+        lambda name: {"stem": 0, "blocks": 1}.get(name.split(".")[0], 2),
+    ):
+        bare, aligned = Grouped(matcher), wavevit.align(Grouped(matcher), period=1)
+        found, expected = (
+            timm.models.group_parameters(m, m.group_matcher(coarse=False), reverse=True)
+            for m in (aligned, bare)
+        )
+        assert {name.removeprefix("model."): group for name, group in found.items()} == expected
+        assert expected["stem.weight"] == 0
+        assert expected["blocks.weight"] == 1

@@ -11,6 +11,7 @@ import torch
 import wavevit
 from wavevit import Backbone, BackboneConfig, StageConfig, make_stages
 from wavevit.alignment import PhaseLock, align, phase_of
+from wavevit.wavelets import FilterBank, filter_bank
 
 STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
 
@@ -26,6 +27,12 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ({"padding": "reflect"}, "padding: expected one of 'zeros', 'circular', got 'reflect'"),
         ({"alignment": "phaselock"}, r"alignment: .*nearest: phase_lock.*got 'phaselock'"),
         ({"alignment_boundary": "hann"}, "alignment_boundary: expected one of"),
+        ({"img_size": True}, "img_size: expected one integer or"),
+        ({"img_size": 64.5}, "img_size: expected one integer or"),
+        ({"wavelet": "har"}, r"wavelet: .*nearest: haar"),
+        ({"wavelet": FilterBank.one_sided((1, 1), (1, -1))}, r"wavelet: .*unknown"),
+        ({"drop_rate": 1.0}, r"drop_rate: expected a rate in \[0, 1\), got 1.0"),
+        ({"drop_path_rate": -0.1}, r"drop_path_rate: expected a rate in \[0, 1\), got -0.1"),
         ({"pool": "max"}, "pool: expected one of 'token', 'avg', 'power', got 'max'"),
         ({"norm": "maps"}, r"norm: .*nearest: map.*got 'maps'"),
         ({"low_pass": "shrt"}, r"low_pass: .*nearest: short.*got 'shrt'"),
@@ -112,6 +119,35 @@ def test_configs_survive_json(name: str) -> None:
     assert BackboneConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     wide = dataclasses.replace(config, img_size=(224, 448))
     assert BackboneConfig.from_dict(json.loads(json.dumps(wide.to_dict()))) == wide
+
+
+def test_values_are_kept_as_json_has_them() -> None:
+    """Sizes of lists and NumPy, spellings of wavelets: equal configurations, equal records."""
+    import numpy as np
+
+    expected = BackboneConfig(stages=STAGES, img_size=(64, 32), wavelet="db2")
+    for size, wavelet in (
+        ([64, 32], "DB2"),
+        (np.array([64, 32]), "Db2"),
+        (torch.Size((64, 32)), filter_bank("db2")),
+    ):
+        assert BackboneConfig(stages=STAGES, img_size=size, wavelet=wavelet) == expected
+    assert BackboneConfig(stages=list(STAGES), img_size=np.int64(64), wavelet="Haar") == (
+        BackboneConfig(stages=STAGES, img_size=64)
+    )
+    window = StageConfig(depth=1, embed_dim=8, mixer="window", window_size=[4, 8])
+    config = BackboneConfig(stages=(window,), position="none")
+    assert BackboneConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_configurations_of_earlier_versions_are_read() -> None:
+    data = json.loads(json.dumps(wavevit.model_config("test_swin").to_dict()))
+    del data["drop_rate"], data["stages"][0]["window_size"]
+    read = BackboneConfig.from_dict(data)
+    assert (read.drop_rate, read.stages[0].window_size, read.stages[1].window_size) == (0.0, 7, 4)
+    data["stages"][0]["windows"] = 7
+    with pytest.raises(ValueError, match=r"field: .*nearest: window_size.*got 'windows'"):
+        BackboneConfig.from_dict(data)
 
 
 def test_unknown_names_offer_the_nearest() -> None:

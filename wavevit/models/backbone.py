@@ -33,6 +33,7 @@ from wavevit.models.lipschitz import lipschitz_steps
 from wavevit.models.masking import attention_mask, refuse_mask
 from wavevit.models.merge import merged
 from wavevit.models.parts import make_backbone_alignment, make_position, make_tokenizer
+from wavevit.models.placement import placed
 from wavevit.models.stage import ColumnStage, PyramidStage, Stage, as_map, as_tokens
 from wavevit.wavelets import wavedec2
 
@@ -73,6 +74,7 @@ class Backbone(nn.Module):
 
     Args:
         config: see `BackboneConfig`.
+        device, dtype: of its weights; where they are made.
 
     Images are (B, in_chans, H, W) of any size from `config.min_size` pixels a side. Where the
     patch does not divide a side, the bottom and right edge are repeated up to the next multiple;
@@ -92,6 +94,7 @@ class Backbone(nn.Module):
         tests/contract/test_backbone.py).
     """
 
+    @placed
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
         self.config = config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import fnmatch
 from collections.abc import Callable, Sequence
@@ -86,8 +85,7 @@ def create_model(
         check_choice("argument", field, [f.name for f in dataclasses.fields(BackboneConfig)])
     if out_indices is not None and not features_only:
         raise ValueError("out_indices: expected with features_only=True only, got it without")
-    with contextlib.nullcontext() if device is None else torch.device(device):
-        backbone = Backbone(dataclasses.replace(config, **changes)).to(dtype=dtype)
+    backbone = Backbone(dataclasses.replace(config, **changes), device=device, dtype=dtype)
     if features_only:
         return FeatureBackbone(backbone, out_indices)
     return backbone

@@ -1,0 +1,37 @@
+"""Packages of wavevit are there after `import wavevit`, and are imported when asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import wavevit
+
+PROBE = """
+import sys, wavevit
+early = [name for name in sys.modules if name.startswith("wavevit.")]
+upper = ("measure", "testing", "data", "interop", "auditing", "pictures", "cli")
+assert not [name for name in early if name.split(".")[1] in upper], early
+assert {"wavelets", "layers", "audit", *upper} <= set(dir(wavevit))
+assert wavevit.measure.shift_sensitivity and wavevit.testing.assert_shift_invariant
+assert wavevit.wavelets.compat.DWTForward and wavevit.data.scenes.Scenes
+assert wavevit.interop.timm.register and wavevit.interop.hub.from_pretrained
+assert wavevit.layers.tokenizers.PatchTokenizer and wavevit.pictures
+assert callable(wavevit.audit) and wavevit.auditing.AuditReport
+print("whole")
+"""
+
+
+def test_one_import_is_enough() -> None:
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True)
+    assert done.stdout.strip() == "whole", done.stderr
+
+
+def test_names_that_are_not_there() -> None:
+    for package in (wavevit, wavevit.interop, wavevit.wavelets, wavevit.testing, wavevit.data):
+        with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute"):
+            _ = package.no_such_module
+        assert not hasattr(package, "__wrapped__")
+    assert {"hub", "timm", "timm_registry"} <= set(dir(wavevit.interop))

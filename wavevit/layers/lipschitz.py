@@ -234,7 +234,8 @@ class BoundedLinear(nn.Linear):
     the 16th root of the smaller side too large (1.4 for 192 channels) and 1.1 for random weights.
     So the size of the learned matrix does not matter, its direction does. It costs
     ``m² M + 2 m³`` products a forward pass for a matrix of sides m ≤ M, whatever the batch;
-    `Backbone.fold` leaves a plain `nn.Linear` for inference.
+    `Backbone.fold` leaves a plain `nn.Linear` for inference, and for adapters: what peft's LoRA
+    adds stands beside the bounded map, and merged into its weight it would be bounded with it.
 
     Guarantees:
         Norm between ``m^{-1/16}`` and 1 (tests/properties/test_certified_laws.py). In half

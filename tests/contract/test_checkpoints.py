@@ -237,3 +237,23 @@ def test_changes_that_saved_weights_do_not_fit(tmp_path: Path) -> None:
         from_pretrained(tmp_path, patch_size=8)
     with pytest.raises(ValueError, match="nearest: drop_rate"):
         from_pretrained(tmp_path, dropout=0.2)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_mvitv2", "test_haar_pyramid"])
+def test_timms_folders(name: str, tmp_path: Path) -> None:
+    """What timm saves it reads again, at another size and for other channels too."""
+    arguments = {"img_size": (32, 128), "in_chans": 1, "num_classes": 5, "drop_rate": 0.1}
+    torch.manual_seed(0)
+    saved = timm.create_model(NAMES[name], **arguments).eval()
+    with torch.no_grad():
+        for parameter in saved.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    timm.models.save_for_hf(saved, tmp_path)
+    source, x = f"local-dir:{tmp_path}", images((64, 64), 1)
+    read = timm.create_model(source, pretrained=True).eval()
+    assert read.config.image_size == (32, 128)
+    assert torch.equal(read(x), saved(x))
+    square = timm.create_model(source, pretrained=True, img_size=64).eval()
+    assert torch.equal(square(x), saved(x))
+    colour = timm.create_model(source, pretrained=True, in_chans=3).eval()
+    assert_close_relative(colour(x.expand(-1, 3, -1, -1)), saved(x), depth=10)

@@ -33,11 +33,19 @@ def saved(name: str, folder: Path, **model_args: object) -> torch.nn.Module:
 @pytest.mark.parametrize("name", SMALL)
 def test_saved_and_read_back(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    from transformers import TimmWrapperForImageClassification, TimmWrapperModel
+    from transformers import TimmWrapperForImageClassification
 
     model = saved(name, tmp_path)
     read = TimmWrapperForImageClassification.from_pretrained(tmp_path).eval()
     assert torch.equal(read(images()).logits, model(images()).logits)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_dtcwt_pyramid"])
+def test_features(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from transformers import TimmWrapperModel
+
+    model = saved(name, tmp_path)
     bare = TimmWrapperModel.from_pretrained(tmp_path).eval()
     output = bare(images(), output_hidden_states=True)
     features = model.timm_model.forward_features(images())

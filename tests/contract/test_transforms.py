@@ -6,7 +6,9 @@ sizes and onnxruntime: tests/unit/test_wavelet_graphs.py.
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 
 import pytest
 import torch
@@ -26,11 +28,16 @@ from wavevit.wavelets import (
     Scattering2,
     WaveDec2,
     WaveRec2,
+    compat,
     dtcwt2,
     dwt2,
+    iwavepacket2,
     swt2,
     wavedec2,
+    wavepacket2,
+    waverec2,
 )
+from wavevit.wavelets.haar_maps import kernels
 
 EVERY = pytest.mark.parametrize(("name", "way"), CALLS)
 
@@ -46,6 +53,15 @@ MODULES = {
     "IDTCWT2": (lambda: IDTCWT2(), lambda x: dtcwt2(x, 2)),
     "Scattering2": (lambda: Scattering2(2, 2), lambda x: x),
     "Lifting": (lambda: Lifting(2, "cdf5/3", steps=2), lambda x: x),
+}
+COMPAT = {
+    "DWTForward": (lambda: compat.DWTForward(2, "db2", "symmetric"), lambda x: x),
+    "DWTInverse": (lambda: compat.DWTInverse("db2"), lambda x: compat.DWTForward(1, "db2")(x)),
+    "SWTForward": (lambda: compat.SWTForward(2, "db2", "periodic"), lambda x: x),
+    "DTCWTForward": (lambda: compat.DTCWTForward(J=2), lambda x: x),
+    "DTCWTInverse": (compat.DTCWTInverse, lambda x: compat.DTCWTForward(J=2)(x)),
+    "ScatLayer": (compat.ScatLayer, lambda x: x),
+    "ScatLayerj2": (compat.ScatLayerj2, lambda x: x),
 }
 # Public, and no transform of images.
 OTHERS = {"dtcwt_max_level", "dwt_max_level", "filter_bank", "level_one_frame_bounds"}
@@ -147,26 +163,133 @@ def test_compiles_in_one_graph_with_free_sizes(name: str, way: str) -> None:
             assert_close_relative(mine, plain)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_modules_start_on_meta_and_follow(name: str) -> None:
-    make, prepare = MODULES[name]
+@pytest.mark.parametrize("name", [*MODULES, *COMPAT])
+def test_modules_start_on_meta(name: str) -> None:
+    """As transformers and FSDP start a model: nobody calls anything but `load_state_dict`."""
+    make, prepare = {**MODULES, **COMPAT}[name]
     given = prepare(noise(1, 2, 12, 13).float())
-    torch.manual_seed(0)
-    expected = flat(make()(given))
-    with torch.device("meta"):
-        module = make()
-    assert all(x.is_meta for x in (*module.parameters(), *module.buffers()))
-    module = module.to_empty(device="cpu")
-    torch.manual_seed(0)
-    module.reset_parameters()
-    for ours, plain in zip(flat(module(given)), expected, strict=True):
+    ordinary = make()
+    expected = flat(ordinary(given))
+    for assign in (False, True):
+        with torch.device("meta"):
+            module = make()
+        assert all(x.is_meta for x in (*module.parameters(), *module.buffers()))
+        if not assign:
+            module = module.to_empty(device="cpu")
+            for x in (*module.parameters(), *module.buffers()):
+                torch.nn.init.constant_(x, torch.nan)  # whatever was in the memory
+        module.load_state_dict(ordinary.state_dict(), assign=assign)
+        for ours, plain in zip(flat(module(given)), expected, strict=True):
+            torch.testing.assert_close(ours, plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", [*MODULES, *COMPAT])
+def test_modules_survive_casts_and_copies(name: str) -> None:
+    make, prepare = {**MODULES, **COMPAT}[name]
+    given = prepare(noise(1, 2, 12, 13).float())
+    module = make()
+    expected = flat(module(given))
+    copies = [copy.deepcopy(module), pickle.loads(pickle.dumps(module))]
+    if name != "Lifting":  # what is learned is rounded; filters are as exact as before
+        copies.append(copy.deepcopy(module).half().float())
+    for each in copies:
+        assert repr(each) == repr(module)
+        for ours, plain in zip(flat(each(given)), expected, strict=True):
+            torch.testing.assert_close(ours, plain, rtol=0, atol=0)
+    assert set(module.state_dict()) == {key for key, _ in module.named_parameters()}
+
+
+@EVERY
+@pytest.mark.parametrize("shape", [(0, 1), (2, 0)])
+def test_no_images_and_no_channels(name: str, way: str, shape: tuple[int, int]) -> None:
+    if name == "lifting" and not shape[1]:
+        pytest.skip("it is made for a number of channels, at least one")
+    function, inputs = call(name, way)
+    full = function(*inputs)
+    for enabled in (True, False):
+        with kernels(enabled):
+            leaves = [x.new_zeros(*shape, *x.shape[2:], requires_grad=True) for x in inputs]
+            results = function(*leaves)
+            for part, like in zip(results, full, strict=True):
+                channels = shape[1] * like.shape[1]  # scattering has its paths there
+                assert part.shape == (shape[0], channels, *like.shape[2:])
+            gradients = torch.autograd.grad(sum(part.sum() for part in results), leaves)
+            assert [g.shape for g in gradients] == [leaf.shape for leaf in leaves]
+
+
+def check_results_are_the_callers(function, inputs: list[Tensor]) -> None:
+    """Each result may be changed in place, and nothing but it changes."""
+    for dtype in (torch.float32, torch.bfloat16):
+        given = [x.to(dtype) for x in inputs]
+        for index in range(len(function(*given))):
+            leaves = [x.clone().requires_grad_() for x in given]
+            results = function(*leaves)
+            before = [part.detach().clone() for part in results]
+            results[index].mul_(2).add_(1)
+            before[index].mul_(2).add_(1)
+            for ours, plain in zip((*results, *leaves), (*before, *given), strict=True):
+                torch.testing.assert_close(ours.detach(), plain, rtol=0, atol=0)
+            if results[index].requires_grad:
+                torch.autograd.grad(results[index].sum(), leaves, allow_unused=True)
+
+
+@EVERY
+@pytest.mark.parametrize("enabled", [True, False])
+def test_results_change_in_place(name: str, way: str, enabled: bool) -> None:
+    with kernels(enabled):
+        check_results_are_the_callers(*call(name, way))
+
+
+X = noise(1, 2, 16, 16)
+IN_PLACE = {
+    "wavedec2 of no level": (lambda x: flat(wavedec2(x, "db2", level=0)), [X]),
+    "waverec2 of no level": (lambda x: [waverec2((x, ()))], [X]),
+    "wavepacket2 of no level": (lambda x: [wavepacket2(x, level=0)], [X]),
+    "iwavepacket2 of no level": (lambda x: [iwavepacket2(x)], [X[:, :, None]]),
+    **{
+        f"DWTForward({levels})": (
+            lambda x, levels=levels: flat(compat.DWTForward(levels, "db2")(x)),
+            [X],
+        )
+        for levels in (0, 2)
+    },
+    "DWTInverse": (lambda x: [compat.DWTInverse()((x, []))], [X]),
+    "SWTForward": (lambda x: compat.SWTForward(2, "db2", "periodic")(x), [X]),
+    "SWTForward of two banks": (
+        lambda x: compat.SWTForward(2, ([0.5, 0.5], [0.5, -0.5]) * 2)(x),
+        [X],
+    ),
+    "DTCWTForward": (lambda x: flat(compat.DTCWTForward(J=2)(x)), [X]),
+    "DTCWTForward of no level": (lambda x: [compat.DTCWTForward(J=0)(x)[0]], [X]),
+    "DTCWTForward without bands": (
+        lambda x: flat(compat.DTCWTForward(J=3, skip_hps=True, include_scale=[0, 0, 1])(x)),
+        [X],
+    ),
+    "DTCWTInverse": (lambda x: [compat.DTCWTInverse()((x, []))], [X]),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_other_results_change_in_place(name: str) -> None:
+    check_results_are_the_callers(*IN_PLACE[name])
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "Lifting"])
+def test_a_symbolic_trace_has_a_module_as_one_call(name: str) -> None:
+    make, prepare = MODULES[name]
+    module, given = make(), prepare(noise(1, 2, 12, 13))
+    graph = torch.fx.symbolic_trace(module)
+    for ours, plain in zip(flat(graph(given)), flat(module(given)), strict=True):
         torch.testing.assert_close(ours, plain)
-    # To half precision and back, filters are as exact as before; what is learned is rounded.
-    if name != "Lifting":
-        for ours, plain in zip(flat(module.half().float()(given)), expected, strict=True):
-            torch.testing.assert_close(ours, plain)
-    parameters = {key for key, _ in module.named_parameters()}
-    assert set(module.state_dict()) == parameters
+    called = [node for node in graph.graph.nodes if node.op == "call_function"]
+    assert sum(node.target.__module__.startswith("wavevit") for node in called) <= 2  # and a bank
+
+
+def test_many_channels_under_vmap() -> None:
+    """Haar asks how images lie in memory, if they have channels enough for a path of their own."""
+    x = noise(3, 2, 8, 6, 6)
+    expected = torch.stack([dwt2(part) for part in x])
+    torch.testing.assert_close(torch.func.vmap(dwt2)(x), expected)
 
 
 @pytest.mark.parametrize("name", MODULES)

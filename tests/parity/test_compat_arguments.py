@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wavevit.testing import assert_close_relative
 from wavevit.wavelets import compat, filter_bank
+from wavevit.wavelets.haar_maps import kernels
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources
@@ -53,6 +54,51 @@ def test_the_same_signature(name: str) -> None:
     ours, expected = (inspect.signature(each) for each in (getattr(compat, name), their(name)))
     named = [[(p.name, p.default) for p in each.parameters.values()] for each in (ours, expected)]
     assert named[0] == named[1]
+
+
+def all_tensors(parts: Any) -> list[Tensor]:
+    if isinstance(parts, Tensor):
+        return [parts]
+    return [] if parts is None else [tensor for part in parts for tensor in all_tensors(part)]
+
+
+LAYOUTS = {
+    "as usual": lambda x: x,
+    "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "a view": lambda x: x.mT.contiguous().mT,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_same_layout_in_memory(layout: str, fast: bool) -> None:
+    """Users call ``view`` on what they get."""
+    x = LAYOUTS[layout](noise(2, 8, 16, 24))
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("DWTForward", {"J": 2, "wave": wave, "mode": mode})
+        for wave in ("haar", "db2")
+        for mode in ("zero", "symmetric", "periodization")
+    ]
+    calls += [
+        ("DTCWTForward", {"J": 3, "o_dim": o_dim, "ri_dim": ri_dim, **more})
+        for o_dim, ri_dim in ((2, -1), (1, 2), (4, 1))
+        for more in ({}, {"include_scale": [True, False, True]}, {"skip_hps": [True, False, False]})
+    ]
+    calls += [("ScatLayer", {}), ("ScatLayerj2", {})]
+    with kernels(fast):
+        for name, arguments in calls:
+            results = getattr(compat, name)(**arguments)(x)
+            expected = their(name)(**arguments)(x)
+            pairs = zip(all_tensors(results), all_tensors(expected), strict=True)
+            for ours, other in pairs:
+                assert (ours.stride(), ours.is_contiguous()) == (other.stride(), True), name
+        for wave in ("haar", "db2"):  # theirs has bands and channels on one axis
+            for band in all_tensors(compat.SWTForward(2, wave, "periodic")(x)):
+                assert band.is_contiguous()
+        for back, forth in (("DWTInverse", "DWTForward"), ("DTCWTInverse", "DTCWTForward")):
+            coefficients = getattr(compat, forth)()(x)
+            image = getattr(compat, back)()(coefficients)
+            assert image.stride() == their(back)()(coefficients).stride()
 
 
 def test_the_same_short_names() -> None:

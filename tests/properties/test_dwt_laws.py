@@ -24,6 +24,7 @@ from wavevit.wavelets import (
     wavepacket2,
     waverec2,
 )
+from wavevit.wavelets.boundary import COMPUTED
 from wavevit.wavelets.haar_maps import kernels
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
@@ -33,7 +34,7 @@ SOME = ORTHOGONAL + BIORTHOGONAL
 EVEN = sizes(2, 18, multiple=2)
 # A kernel; without one, in pieces, by products or by sums; where nobody may write in place, plain.
 EVALUATIONS = ["kernel", "products", "sums", "dense", "convolution"]
-SIDES = sizes(2, 17)  # "reflect" needs two pixels; test_haar_laws.py goes down to one
+SIDES = sizes(2, 17)  # mirrors on a middle need two pixels; test_haar_laws.py goes down to one
 
 
 @pytest.fixture(params=["dense", "convolution"])
@@ -47,6 +48,11 @@ def evaluation(request, monkeypatch) -> str:
 def slack(wavelet: str) -> float:
     """1e-12, and what the published taps of this wavelet miss (up to 3e-11 for the symlets)."""
     return 1e-12 + 8 * filter_bank(wavelet).reconstruction_error
+
+
+def growth(approx: torch.Tensor, x: torch.Tensor) -> float:
+    """How many times as large as the image its approximation is: a straight line goes far."""
+    return max(float(approx.abs().max() / x.abs().max()), 1.0)
 
 
 def stacked(approx, details) -> torch.Tensor:
@@ -70,29 +76,29 @@ def test_every_wavelet_equals_pywavelets(wavelet: str, x, mode: str, way: str) -
         bands = dwt2(x, wavelet, mode)
         back = idwt2(bands.flip(2), wavelet, mode)
     approx, details = pywt.dwt2(x.numpy(), wavelet, mode)
-    torch.testing.assert_close(bands, stacked(approx, details), rtol=0, atol=1e-12)
+    assert_close_relative(bands, stacked(approx, details), bound=1e-12)
     # For coefficients that are no transform of anything too, hence the reversal.
     mixed = bands.flip(2)
     expected = pywt.idwt2((mixed[:, :, 0].numpy(), tuple(mixed[:, :, 1:].unbind(2))), wavelet, mode)
-    torch.testing.assert_close(back, torch.from_numpy(expected), rtol=0, atol=1e-12)
+    assert_close_relative(back, torch.from_numpy(expected), bound=1e-12)
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("wavelet", SOME)
-@given(x=images(sizes(4, 20), sizes(4, 20)), level=st.integers(1, 2))
-def test_levels_equal_pywavelets_and_reconstruct(wavelet: str, mode: str, x, level: int) -> None:
+@given(x=images(sizes(4, 20), sizes(4, 20)), wavelet=st.sampled_from(SOME), level=st.integers(1, 2))
+def test_levels_equal_pywavelets_and_reconstruct(mode: str, x, wavelet: str, level: int) -> None:
     size = (x.shape[-2], x.shape[-1])
     pyramid = wavedec2(x, wavelet, mode, level)
     approx = x.numpy()
     for details in reversed(pyramid.details):
         approx, expected = pywt.dwt2(approx, wavelet, mode)
-        torch.testing.assert_close(details, stacked(expected[0], expected[1:]), rtol=0, atol=1e-11)
-    torch.testing.assert_close(pyramid.approx, torch.from_numpy(approx), rtol=0, atol=1e-11)
+        assert_close_relative(details, stacked(expected[0], expected[1:]), bound=1e-12)
+    assert_close_relative(pyramid.approx, torch.from_numpy(approx), bound=1e-12)
+    bound = level * slack(wavelet) * growth(pyramid.approx, x)
     back = waverec2(pyramid, wavelet, mode, output_size=size)
-    assert_close_relative(back, x, bound=level * slack(wavelet))
+    assert_close_relative(back, x, bound=bound)
     packets = wavepacket2(x, wavelet, mode, level)
     back = iwavepacket2(packets, wavelet, mode, output_size=size)
-    assert_close_relative(back, x, bound=4 * level * slack(wavelet))
+    assert_close_relative(back, x, bound=4 * bound)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -104,20 +110,21 @@ def test_packets_equal_pywavelets(wavelet: str, mode: str) -> None:
     for band in range(16):
         path = "ahvd"[band >> 2] + "ahvd"[band & 3]
         expected = torch.from_numpy(tree[path].data)
-        torch.testing.assert_close(ours[band], expected, rtol=0, atol=1e-12)
+        assert_close_relative(ours[band], expected, bound=1e-12)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", MODES)
-@given(data=st.data(), wavelet=st.sampled_from(SOME))
-def test_reconstructs_in_every_dtype(dtype, mode: str, data, wavelet: str) -> None:
-    x = data.draw(images(SIDES, SIDES, dtype=dtype))
+@given(x=images(SIDES, SIDES), dtype=st.sampled_from(DTYPES), wavelet=st.sampled_from(SOME))
+def test_reconstructs_in_every_dtype(mode: str, x, dtype: torch.dtype, wavelet: str) -> None:
+    x = x.to(dtype)
     bands = dwt2(x, wavelet, mode)
     assert bands.dtype == dtype
     back = idwt2(bands, wavelet, mode, output_size=(x.shape[-2], x.shape[-1]))
     # Biorthogonal banks amplify the rounding of coefficients by their condition, at most 4 here.
-    bound = {torch.float64: slack(wavelet), torch.float32: 1e-5}.get(dtype)
-    assert_close_relative(back, x, bound=bound, depth=4)
+    grown = growth(bands, x)
+    bounds = {torch.float64: slack(wavelet), torch.float32: 1e-5}
+    bounds |= {half: 4 * torch.finfo(half).eps for half in DTYPES[2:]}
+    assert_close_relative(back, x, bound=grown * bounds[dtype])
 
 
 @given(x=images(SIDES, SIDES, dtype=torch.float32), half=st.sampled_from(DTYPES[2:]))
@@ -151,7 +158,7 @@ def test_linear(mode: str, x: torch.Tensor, wavelet: str, a: float) -> None:
     y = x.flip(-1).roll(1, -2)
     combined = dwt2(a * x + y, wavelet, mode)
     separate = a * dwt2(x, wavelet, mode) + dwt2(y, wavelet, mode)
-    torch.testing.assert_close(combined, separate, rtol=0, atol=1e-11)
+    torch.testing.assert_close(combined, separate, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("wavelet", SOME)
@@ -176,7 +183,7 @@ def test_polynomials_give_no_detail(wavelet: str, seed: int, constant: float) ->
     """Constants at every border that repeats; lower degrees than the moments inside the image."""
     bank = filter_bank(wavelet)
     flat = torch.full((1, 1, 9, 12), constant, dtype=torch.float64)
-    for mode in ("periodization", "symmetric", "reflect", "constant", "periodic"):
+    for mode in set(MODES) - {"zero", "antisymmetric"}:
         assert float(dwt2(flat, wavelet, mode)[:, :, 1:].abs().max()) < 1e-9
     side = 3 * bank.length + 4
     t = torch.linspace(-1, 1, side, dtype=torch.float64)
@@ -193,8 +200,10 @@ def test_polynomials_give_no_detail(wavelet: str, seed: int, constant: float) ->
 
 
 @pytest.mark.usefixtures("evaluation")
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("wavelet", ["haar", "db2", "bior2.2"])
+@pytest.mark.parametrize(
+    ("wavelet", "mode"),
+    [(w, m) for w in ("haar", "db2", "bior2.2") for m in MODES if w == "db2" or m not in COMPUTED],
+)
 def test_derivatives(wavelet: str, mode: str) -> None:
     size = (3, 4)
     x = noise(1, 1, *size).requires_grad_()

@@ -1,4 +1,4 @@
-"""The modules: same numbers as the functions, and filters that survive every move."""
+"""The modules: same numbers as the functions, and no tensor that a move could hurt."""
 
 from __future__ import annotations
 
@@ -30,20 +30,11 @@ def test_a_float64_image_meets_float64_filters() -> None:
 
 
 @pytest.mark.parametrize("make", [DTCWT2, IDTCWT2, Scattering2])
-def test_filters_are_no_state_and_survive_moves(make: type[torch.nn.Module]) -> None:
+def test_filters_are_no_tensors_of_a_module(make: type[torch.nn.Module]) -> None:
     module = make()
-    expected = [buffer.clone() for buffer in module.buffers()]
-    assert len(expected) == 2
     assert not module.state_dict()
     assert not list(module.parameters())
-    module.to(torch.bfloat16).float()
-    torch.testing.assert_close(list(module.buffers()), expected, rtol=0, atol=0)
-    with torch.device("meta"):
-        empty = make()
-    assert all(buffer.is_meta for buffer in empty.buffers())
-    empty.to_empty(device="cpu")
-    empty.reset_parameters()
-    torch.testing.assert_close(list(empty.buffers()), expected, rtol=0, atol=0)
+    assert not list(module.buffers())
 
 
 def test_bad_arguments_are_named_at_construction() -> None:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
 import pytest
 import pywt
 import torch
 
-from wavevit.wavelets import FilterBank, dwt2, filter_bank, idwt2, wavelet_names
+from wavevit.wavelets import (
+    DWT2,
+    IDWT2,
+    MODES,
+    FilterBank,
+    dwt2,
+    filter_bank,
+    idwt2,
+    iswt2,
+    iwavepacket2,
+    swt2,
+    wavedec2,
+    wavelet_names,
+    wavepacket2,
+    waverec2,
+)
 
 HALF = 0.5**0.5
 
@@ -62,12 +80,97 @@ def test_unknown_names_and_modes() -> None:
     x = torch.zeros(1, 1, 8, 8)
     with pytest.raises(ValueError, match=r"wavelet: .*got 'bior22' \(unknown; nearest: bior2.2"):
         dwt2(x, "bior22")
-    with pytest.raises(ValueError, match="wavelet: expected a name or a FilterBank, got int 4"):
+    with pytest.raises(ValueError, match=r"wavelet: expected a name, a FilterBank, .* got int 4"):
         filter_bank(4)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="x: expected sides of at least 2 pixels for mode 'refl"):
         dwt2(x[..., :1, :], "db2", "reflect")
     with pytest.raises(ValueError, match="coefficients: expected at least 2 coefficients a side"):
         idwt2(torch.zeros(1, 1, 4, 1, 5), "db2", "zero")
+
+
+def test_every_spelling_of_pywavelets() -> None:
+    for name, known in (("Haar", "haar"), ("DB2", "db2"), ("Bior2.2", "bior2.2")):
+        assert filter_bank(name) is filter_bank(pywt.Wavelet(name).name) is filter_bank(known)
+    for name in (" db2", "bior 2.2", "db100"):  # PyWavelets refuses these too
+        with pytest.raises(ValueError, match=r"wavelet: .*\(unknown"):
+            filter_bank(name)
+    for continuous in ("morl", "Mexh", pywt.ContinuousWavelet("gaus1")):
+        with pytest.raises(ValueError, match="wavelet: expected"):
+            filter_bank(continuous)
+    with pytest.raises(ValueError, match=r"'morl' \(continuous: it has no filters\)"):
+        filter_bank("morl")
+    with pytest.raises(ValueError, match=r"wavelet: expected a name, .* got tuple"):
+        filter_bank(("db2", "haar"))  # one for each axis
+
+
+def test_wavelets_of_pywavelets_are_taken_as_they_are() -> None:
+    x = torch.randn(1, 2, 9, 8, dtype=torch.float64)
+    assert filter_bank(pywt.Wavelet("db3")) is filter_bank("db3")
+    assert filter_bank(pywt.Wavelet("dmey")) is filter_bank("dmey")
+    filters = pywt.Wavelet("bior2.2").filter_bank
+    mine = pywt.Wavelet("db3", filter_bank=filters)  # the name of another wavelet
+    expected = dwt2(x, "bior2.2", "reflect")
+    for given in (mine, filters, [tuple(taps) for taps in filters], list(map(np.array, filters))):
+        torch.testing.assert_close(dwt2(x, given, "reflect"), expected)
+        torch.testing.assert_close(DWT2(given, "reflect")(x), expected)
+    theirs = pywt.dwt2(x.numpy(), mine, "reflect")
+    torch.testing.assert_close(wavedec2(x, mine, "reflect", 1).approx, torch.from_numpy(theirs[0]))
+    back = idwt2(dwt2(x, mine), mine, output_size=(9, 8))
+    torch.testing.assert_close(iswt2(swt2(x, mine, 2), mine), x)
+    torch.testing.assert_close(back, x)
+    assert filter_bank(mine).name == "db3"
+    assert filter_bank(mine) != filter_bank("db3")
+    torch.testing.assert_close(dwt2(x, "db3"), dwt2(x, pywt.Wavelet("db3")))
+    broken = pywt.Wavelet("broken", filter_bank=([1.0, 0.0], [0.5, -0.5], [0.5, 0.5], [0.5, -0.5]))
+    with pytest.raises(ValueError, match=r"FilterBank: expected filters that reconstruct"):
+        dwt2(x, broken)
+
+
+def test_a_graph_holds_wavelets_of_any_kind() -> None:
+    x = torch.randn(1, 1, 8, 8)
+    mine = pywt.Wavelet("mine", filter_bank=pywt.Wavelet("coif1").filter_bank)
+    for wavelet in (mine, filter_bank("db5").filters):
+        torch.compiler.reset()
+        compiled = torch.compile(
+            lambda x, wavelet=wavelet: dwt2(x, wavelet, 3), fullgraph=True, backend="aot_eager"
+        )
+        torch.testing.assert_close(compiled(x), dwt2(x, wavelet, "smooth"))
+
+
+def test_every_spelling_of_a_mode() -> None:
+    x = torch.randn(1, 1, 5, 8, dtype=torch.float64)
+    short = ["per", "sym", "ppd", "zpd", "cpd", "sp1"]
+    for mode in (*pywt.Modes.modes, *short, *range(9)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of short names, in PyWavelets
+            expected = torch.from_numpy(pywt.dwt2(x.numpy(), "db2", mode)[0])
+        torch.testing.assert_close(dwt2(x, "db2", mode)[:, :, 0], expected)
+        module = DWT2("db2", mode)
+        assert module.mode in MODES
+        torch.testing.assert_close(module(x)[:, :, 0], expected)
+        pyramid = wavedec2(x, "db2", mode, 1)
+        torch.testing.assert_close(waverec2(pyramid, "db2", mode, (5, 8)), x)
+        packets = wavepacket2(x, "db2", mode)
+        torch.testing.assert_close(iwavepacket2(packets, "db2", mode, (5, 8)), x)
+    assert set(MODES) == set(pywt.Modes.modes)
+    for mode in ("Symmetric", "asym", 9, -1, True, None, 1.0, ("zero", "symmetric")):
+        with pytest.raises(ValueError, match="mode: expected"):
+            dwt2(x, "db2", mode)
+        with pytest.raises(ValueError, match="mode: expected"):
+            IDWT2("db2", mode)
+
+
+def test_a_side_of_one_pixel_under_every_mode() -> None:
+    for mode in MODES:
+        for shape in ((1, 1, 1, 6), (1, 1, 6, 1), (1, 1, 1, 1)):
+            x = torch.randn(shape, dtype=torch.float64)
+            if "reflect" in mode:
+                with pytest.raises(ValueError, match="x: expected sides of at least 2 pixels"):
+                    dwt2(x, "db2", mode)
+                continue
+            expected = torch.from_numpy(pywt.dwt2(x.numpy(), "db4", mode)[0])
+            torch.testing.assert_close(dwt2(x, "db4", mode)[:, :, 0], expected)
+            torch.testing.assert_close(idwt2(dwt2(x, "db4", mode), "db4", mode, x.shape[2:]), x)
 
 
 def test_filters_in_a_fake_world_leave_no_trace() -> None:

@@ -1,4 +1,4 @@
-"""Transforms as modules: equal to the functions, buffers that follow, a start on meta."""
+"""Transforms as modules: equal to the functions, and no tensor that a move could hurt."""
 
 from __future__ import annotations
 
@@ -51,19 +51,12 @@ def test_equal_to_the_functions(wavelet: str, dtype: torch.dtype, channels: int)
 
 
 @pytest.mark.parametrize("module", [DWT2, IDWT2, WaveDec2, WaveRec2, SWT2, ISWT2])
-def test_filters_are_buffers_outside_the_state(module) -> None:
+def test_filters_are_no_tensors_of_a_module(module) -> None:
     made = module("db3")
     assert not made.state_dict()
     assert not list(made.parameters())
-    assert [name for name, _ in made.named_buffers()] == ["taps"]
-    assert made.double().taps.dtype == torch.float64
+    assert not list(made.buffers())
     assert "db3" in repr(made)
-    on_meta = module("db3", device="meta")
-    with torch.device("meta"):
-        assert module("db3").taps.is_meta
-    finished = on_meta.to_empty(device="cpu")
-    finished.reset_parameters()
-    torch.testing.assert_close(finished.taps, module("db3").taps)
 
 
 def zeros(*shape: int) -> torch.Tensor:

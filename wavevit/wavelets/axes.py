@@ -57,7 +57,8 @@ def undecimated_axes(
             x = levels[-1][:, :, 0]
         return torch.stack(levels)
 
-    return list(in_compute_dtype(x, compute).unbind())
+    levels = in_compute_dtype(x, compute)
+    return [levels[index] for index in range(level)]
 
 
 def _analyse(x: Tensor, dim: int, bank: FilterBank, mode: str) -> tuple[Tensor, Tensor]:

@@ -24,10 +24,11 @@ from wavevit.checks import fail
 from wavevit.wavelets import bank_pieces
 from wavevit.wavelets.bank_tables import axis_matrix, mixing_matrix
 from wavevit.wavelets.cpu_memory import room
-from wavevit.wavelets.filters import FilterBank, remember
+from wavevit.wavelets.filters import FilterBank
 from wavevit.wavelets.free_sizes import exporting
 from wavevit.wavelets.haar_maps import has_kernel, kernels_for
-from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, split
+from wavevit.wavelets.linear_maps import applied, is_ordinary, merged, outside_autocast, split
+from wavevit.wavelets.remembered import remember
 
 __all__ = ["Bank", "BankMap", "decimated", "fits", "undecimated"]
 
@@ -136,7 +137,8 @@ class BankMap:
         images, bands = (results, tensors) if self.transposed else (tensors, results)
         kernel = _kernel(tensors[0])
         if kernel is None:
-            bank_pieces.run(self, images[0], bands)
+            with outside_autocast(tensors[0]):
+                bank_pieces.run(self, images[0], bands)
         elif self.transposed:
             kernel.run(self, images[0], [x.contiguous() for x in bands])
         else:
@@ -145,6 +147,10 @@ class BankMap:
 
     def plain(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The same as dense products: fast for small sides, and what no kernel can be given."""
+        with outside_autocast(tensors[0]):
+            return self._multiplied(tensors)
+
+    def _multiplied(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         like = tensors[0]
 
         def constant(values: np.ndarray) -> Tensor:

@@ -9,9 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
-from wavevit.wavelets.boundary import extend
+from wavevit.wavelets.boundary import sources
 
 if TYPE_CHECKING:
     from wavevit.wavelets.bank_maps import Bank
@@ -48,17 +47,14 @@ def axis_tables(bank: Bank, side: int, mode: str, dtype: np.dtype) -> AxisTables
     count, length, number = bank.count(side), len(bank.taps[0]), len(bank.taps)
     before, stride = bank.before, bank.stride
     reach = stride * (count - 1) + bank.spacing * (length - 1) + 1
-    with torch.inference_mode(False):
-        samples = torch.arange(1, side + 1).view(1, 1, 1, side)
-        extended = extend(samples, -1, before, max(reach - before - side, 0), mode)
-    sources = extended.flatten().numpy() - 1
-    place = np.arange(sources.size)
+    samples = sources(side, before, max(reach - before - side, 0), mode)
+    place = np.arange(samples.size)
     outside = (place < before) | (place >= before + side // stride * stride)
-    places = -(-sources.size // stride)
+    places = -(-samples.size // stride)
     edges = (place % stride * places + place // stride)[outside]
 
     k, tap = np.meshgrid(np.arange(count), np.arange(length), indexing="ij")
-    read = np.tile(sources[stride * k + bank.spacing * tap].ravel(), number)
+    read = np.tile(samples[stride * k + bank.spacing * tap].ravel(), number)
     bands = np.repeat(np.arange(number), count * length)
     users = np.tile(k.ravel(), number)
     weights = np.concatenate([np.tile(taps, count) for taps in bank.taps])
@@ -66,7 +62,7 @@ def axis_tables(bank: Bank, side: int, mode: str, dtype: np.dtype) -> AxisTables
     kept = kept[np.argsort(read[kept], kind="stable")]
     starts = np.searchsorted(read[kept], np.arange(side + 1))
     lists = bands[kept], users[kept], weights[kept].astype(dtype)
-    return AxisTables(sources, places, edges, sources[outside], starts, *lists)
+    return AxisTables(samples, places, edges, samples[outside], starts, *lists)
 
 
 def axis_matrix(bank: Bank, side: int, mode: str) -> np.ndarray:

@@ -28,8 +28,9 @@ from wavevit.wavelets.axes import analyse_axes, synthesise_axes, undecimated_axe
 from wavevit.wavelets.boundary import check_mode
 from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse
 from wavevit.wavelets.compat_scattering import ScatLayer, ScatLayerj2
-from wavevit.wavelets.dwt import check_bands, check_maps, dwt2, idwt2
+from wavevit.wavelets.dwt import check_bands, check_maps, forward_apart, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.free_sizes import certainly
 from wavevit.wavelets.swt import forward_levels
 
 __all__ = [
@@ -66,11 +67,15 @@ class _Banks(NamedTuple):
     def one(self) -> bool:
         return self.rows == self.columns
 
-    def analyse(self, x: Tensor, mode: str) -> Tensor:
+    def analyse(self, x: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+        """Approximation and details, each contiguous: callers reshape them with ``view``."""
         if self.one:
-            return dwt2(x, self.rows, mode)
-        check_mode(mode, x.shape[-2], x.shape[-1])
-        return analyse_axes(x, self.rows, self.columns, mode)
+            low, high = forward_apart(x, self.rows, mode)
+        else:
+            check_mode(mode, x.shape[-2], x.shape[-1])
+            bands = analyse_axes(x, self.rows, self.columns, mode)
+            low, high = bands[:, :, 0], bands[:, :, 1:]
+        return low.contiguous(), high.contiguous()
 
     def synthesise(self, bands: Tensor, mode: str) -> Tensor:
         if self.one:
@@ -87,12 +92,12 @@ def _as_banks(wave: Any) -> _Banks:
     Raises:
         ValueError: an unknown name, another number of filters, filters of odd or unequal length.
     """
-    if isinstance(wave, str | FilterBank):
-        bank = filter_bank(wave)
-        return _Banks(bank, bank)
-    if hasattr(wave, "filter_bank"):  # pywt.Wavelet
+    if hasattr(wave, "filter_bank"):  # pywt.Wavelet, of any filters: the original checks nothing
         low, high, low_back, high_back = wave.filter_bank
         bank = FilterBank(low, high, low_back, high_back, wave.name, _trusted=True)
+        return _Banks(bank, bank)
+    if isinstance(wave, str | FilterBank):
+        bank = filter_bank(wave)
         return _Banks(bank, bank)
     filters = [np.asarray(filter_, dtype=float).ravel().tolist() for filter_ in wave]
     if len(filters) not in (2, 4):
@@ -129,10 +134,9 @@ class DWTForward(nn.Module):
         check_image(x)
         low, high = x, []
         for _ in range(self.J):
-            bands = self.banks.analyse(low, _DECIMATED[self.mode])
-            low = bands[:, :, 0]
-            high.append(bands[:, :, 1:])
-        return low, high
+            low, details = self.banks.analyse(low, _DECIMATED[self.mode])
+            high.append(details)
+        return low if high else x.clone(), high
 
 
 class DWTInverse(nn.Module):
@@ -158,6 +162,8 @@ class DWTInverse(nn.Module):
         """``(yl, yh)`` as `DWTForward` gives them to images; an entry of `yh` may be None."""
         low, high = coeffs
         check_image(low, "coeffs[0]")
+        if not high:
+            return low.clone()
         for index, bands in reversed(list(enumerate(high))):
             if bands is None:
                 bands = low.new_zeros(low.shape[0], low.shape[1], 3, *low.shape[-2:])
@@ -166,7 +172,7 @@ class DWTInverse(nn.Module):
             height, width = bands.shape[-2:]
             # The level below may have had an odd side, of which the inverse makes an even one.
             low = low[:, :, None, :height, :width]
-            if low.shape[-2:] != bands.shape[-2:]:
+            if any(certainly(a != b) for a, b in zip(low.shape[-2:], (height, width), strict=True)):
                 expected = f"details of {tuple(low.shape[-2:])} or one below on a side"
                 fail(f"coeffs[1][{index}]", expected, (height, width))
             low = self.banks.synthesise(torch.cat([low, bands], dim=2), _DECIMATED[self.mode])
@@ -204,8 +210,9 @@ class SWTForward(nn.Module):
         mode = _UNDECIMATED[self.mode]
         check_mode(mode, x.shape[-2], x.shape[-1])
         if self.banks.one:
-            levels = forward_levels(x, self.banks.rows, self.J, mode=mode)
-            return list(levels.flip(2).unbind(2))
+            levels = forward_levels(x, self.banks.rows, self.J, mode)
+            # By index: what `unbind` gives can't be changed in place where a gradient is asked for.
+            return [levels[:, :, index].contiguous() for index in reversed(range(self.J))]
         # Of this class alone pytorch-wavelets lets "column" filters filter columns.
         along_columns, along_rows = self.banks
         return undecimated_axes(x, along_rows, along_columns, self.J, mode)

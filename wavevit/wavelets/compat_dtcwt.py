@@ -16,6 +16,7 @@ from wavevit.checks import check_at_least, check_image, fail
 from wavevit.wavelets.compat_taps import Filters, steps_from, synthesise_extended
 from wavevit.wavelets.dtcwt_levels import compute_dtype
 from wavevit.wavelets.dtcwt_tree import decompose, recompose
+from wavevit.wavelets.free_sizes import fixed
 
 __all__ = ["DTCWTForward", "DTCWTInverse"]
 
@@ -27,8 +28,8 @@ class _Layout(NamedTuple):
     ri_dim: int
 
     def outward(self, details: Tensor) -> Tensor:
-        """(B, C, 6, 2, h, w) to the caller's layout."""
-        return details.movedim((2, 3), (self.o_dim, self.ri_dim))
+        """(B, C, 6, 2, h, w) to the caller's layout, in memory too."""
+        return details.movedim((2, 3), (self.o_dim, self.ri_dim)).contiguous()
 
     def inward(self, details: Tensor) -> Tensor:
         """The caller's layout to (B, C, 6, 2, h, w)."""
@@ -55,7 +56,7 @@ class DTCWTForward(nn.Module):
         biort: filters of level 1: a name, or the low-pass and the high-pass as sequences of taps.
         qshift: filters of the later levels: a name, or four sequences of taps, the low-passes of
             trees a and b and then their high-passes.
-        J: number of levels; 0 gives ``(x, None)`` back.
+        J: number of levels; 0 gives a copy of the images and None.
         skip_hps: one truth value or one per level, fine to coarse: leave this level's bands out
             (an empty tensor stands in their place).
         include_scale: one truth value or one per level: if any is true, the first output is a list
@@ -100,18 +101,17 @@ class DTCWTForward(nn.Module):
         """(B, C, H, W) to ``(yl, yh)``, `yh` fine to coarse."""
         check_image(x)
         if self.J == 0:
-            return x, None
+            return x.clone(), None
         computed = x.to(compute_dtype(x.dtype))
         lows, bands = decompose(computed, self.J, self._steps, self.skip_hps)
-        empty = x.new_zeros([])
         highs = [
-            empty if skip else self._layout.outward(band).to(x.dtype)
+            x.new_zeros([]) if skip else self._layout.outward(band).to(x.dtype)
             for band, skip in zip(bands, self.skip_hps, strict=True)
         ]
         if not any(self.include_scale):
             return lows[-1].to(x.dtype), highs
         wanted = zip(lows, self.include_scale, strict=True)
-        return [low.to(x.dtype) if include else empty for low, include in wanted], highs
+        return [low.to(x.dtype) if include else x.new_zeros([]) for low, include in wanted], highs
 
 
 class DTCWTInverse(nn.Module):
@@ -154,7 +154,7 @@ class DTCWTInverse(nn.Module):
         details: list[Tensor] = []
         height, width = low.shape[-2] // 2, low.shape[-1] // 2
         for band in reversed(highs):
-            if band is None or band.numel() <= 1:
+            if band is None or fixed(band.numel()) <= 1:
                 # Without bands a level's approximation cannot have been extended: it is doubled.
                 band = low.new_zeros(*low.shape[:2], 6, 2, height, width)
             elif band.ndim != 6:

@@ -7,14 +7,14 @@ Their order of channels is kept: a path is a block of as many channels as the im
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_choice, check_image, fail
 from wavevit.wavelets.compat_taps import steps_from
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS
 from wavevit.wavelets.dtcwt_levels import compute_dtype
-from wavevit.wavelets.dtcwt_tree import decompose
+from wavevit.wavelets.dtcwt_tree import decompose, mean_of_trees
+from wavevit.wavelets.free_sizes import certainly
 from wavevit.wavelets.scattering import scattering2, smooth_magnitude
 
 __all__ = ["ScatLayer", "ScatLayerj2"]
@@ -87,7 +87,7 @@ class ScatLayer(_Scattering):
         """(B, C, H, W) to (B, 7C, ⌈H/2⌉, ⌈W/2⌉); (B, 9, …) with colours combined."""
         self.check(x)
         (low,), (details,) = decompose(x.to(compute_dtype(x.dtype)), 1, self._steps)
-        parts = [F.avg_pool2d(low, 2), _outward(self.magnitude(details))]
+        parts = [mean_of_trees(low), _outward(self.magnitude(details))]
         return torch.cat(parts, dim=1).to(x.dtype)
 
 
@@ -141,7 +141,7 @@ class ScatLayerj2(_Scattering):
         fine, coarse = (self.magnitude(details).flatten(1, 2) for details in bands)
         (passed,), (details,) = decompose(fine, 1, self._steps)
         twice = _outward(smooth_magnitude(details, self.magbias))  # last orientation first
-        return torch.cat([F.avg_pool2d(low, 2), F.avg_pool2d(passed, 2), coarse, twice], dim=1)
+        return torch.cat([mean_of_trees(low), mean_of_trees(passed), coarse, twice], dim=1)
 
 
 def _to_multiples_of_8(x: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def _to_multiples_of_8(x: Tensor) -> Tensor:
         side = x.shape[dim]
         after = (-side % 8 + 1) // 2
         before = -side % 8 - after
-        if after > side:
+        if certainly(after > side):
             fail("x", f"at least {after} pixels on axis {dim}", side)
         # The first rows come before themselves as they are, not mirrored: that is the original.
         ends = x.narrow(dim, 0, before), x.narrow(dim, side - after, after)

@@ -78,16 +78,14 @@ def _taps(argument: str, filters: Sequence[Any], number: int, way: str) -> list[
     return taps if way == "analysis" else [each[::-1] for each in taps]
 
 
-def synthesise_extended(
-    approx: Tensor, details: Tensor, level: str | Level, mode: str, kernel: Tensor | None = None
-) -> Tensor:
+def synthesise_extended(approx: Tensor, details: Tensor, level: str | Level, mode: str) -> Tensor:
     """One level up, coefficients extended beyond the border as `mode` says."""
     if isinstance(level, str) or mode == "zero":
-        return synthesise(approx, details, level, mode, kernel)
+        return synthesise(approx, details, level, mode)
     reach = len(level.taps[0][0]) // level.stride
     maps = torch.cat([approx[:, :, None], _interleaved(details)], dim=2)
     maps = extended(extended(maps, 2 * reach, mode, -1), 2 * reach, mode, -2)
-    whole = synthesise(maps[:, :, 0], _oriented(maps[:, :, 1:]), level, "zero", kernel)
+    whole = synthesise(maps[:, :, 0], _oriented(maps[:, :, 1:]), level, "zero")
     margin = level.stride * reach
     return whole[..., margin:-margin, margin:-margin]
 

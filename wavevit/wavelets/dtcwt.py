@@ -9,18 +9,19 @@ phase. The levels themselves are in `wavevit.wavelets.dtcwt_levels`, the filters
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS
-from wavevit.wavelets.dtcwt_levels import compute_dtype, dense_kernel
+from wavevit.wavelets.dtcwt_levels import compute_dtype
 from wavevit.wavelets.dtcwt_tree import Step, Steps, decompose, recompose
 from wavevit.wavelets.dwt import crop
 from wavevit.wavelets.free_sizes import certainly
+from wavevit.wavelets.one_operation import is_symbolic
 
 __all__ = [
     "DTCWT2",
@@ -36,9 +37,6 @@ __all__ = [
 DTCWT_MODES = ("symmetric", "periodic")
 # Degrees of the edges that a band answers to, counter-clockwise from a horizontal edge.
 ORIENTATIONS = (15, 45, 75, 105, 135, 165)
-
-Kernels = tuple[Tensor | None, Tensor | None]  # of level 1 and of the later ones
-NO_KERNELS: Kernels = (None, None)
 
 
 class DualTreePyramid(NamedTuple):
@@ -84,11 +82,9 @@ def check_dtcwt_level(level: int, height: int, width: int, argument: str = "leve
         fail(argument, f"at most {deepest} for a side of {min(height, width)} pixels", level)
 
 
-def steps_of(
-    biort: str, qshift: str, mode: str, kernels: Kernels = NO_KERNELS, way: str = "analysis"
-) -> Steps:
+def steps_of(biort: str, qshift: str, mode: str, way: str = "analysis") -> Steps:
     """Named filters as the levels of one direction, ``"analysis"`` or ``"synthesis"``."""
-    return Steps(Step(f"{way} {biort}", mode, kernels[0]), Step(qshift, mode, kernels[1]))
+    return Steps(Step(f"{way} {biort}", mode), Step(qshift, mode))
 
 
 def dtcwt2(
@@ -142,17 +138,13 @@ def dtcwt2(
         >>> pyramid.approx.shape, [tuple(d.shape) for d in pyramid.details]
         (torch.Size([1, 3, 16, 16]), [(1, 3, 6, 2, 8, 8), (1, 3, 6, 2, 16, 16)])
     """
-    return _transform(x, level, biort, qshift, mode, NO_KERNELS)
-
-
-def _transform(
-    x: Tensor, level: int, biort: str, qshift: str, mode: str, kernels: Kernels
-) -> DualTreePyramid:
+    if is_symbolic(x):
+        return handle_torch_function(dtcwt2, (x,), x, level, biort, qshift, mode)
     check_image(x)
     check_banks(biort, qshift, mode)
     check_dtcwt_level(level, x.shape[-2], x.shape[-1])
     computed = x.to(compute_dtype(x.dtype))
-    approximations, details = decompose(computed, level, steps_of(biort, qshift, mode, kernels))
+    approximations, details = decompose(computed, level, steps_of(biort, qshift, mode))
     return DualTreePyramid(
         approximations[-1].to(x.dtype), tuple(band.to(x.dtype) for band in reversed(details))
     )
@@ -187,64 +179,19 @@ def idtcwt2(
         (tests/properties/test_dtcwt_laws.py). The transform is redundant: other pyramids give the
         same image, and for near-orthonormal `biort` this inverse is close to the least-squares one.
     """
+    parts = pyramid if isinstance(pyramid, tuple) else (pyramid,)
+    if is_symbolic(*parts):
+        return handle_torch_function(idtcwt2, parts, pyramid, biort, qshift, mode, output_size)
     approx, details = pyramid
-    return _inverse(approx, details, biort, qshift, mode, output_size, NO_KERNELS)
-
-
-def _inverse(
-    approx: Tensor,
-    details: Sequence[Tensor],
-    biort: str,
-    qshift: str,
-    mode: str,
-    output_size: tuple[int, int] | None,
-    kernels: Kernels,
-) -> Tensor:
     check_image(approx, "pyramid.approx")
     check_banks(biort, qshift, mode)
     if len(details) == 0:
         fail("pyramid.details", "at least one level", "none")
-    steps = steps_of(biort, qshift, mode, kernels, "synthesis")
+    steps = steps_of(biort, qshift, mode, "synthesis")
     return crop(recompose(approx, details, steps), output_size)
 
 
-class KernelModule(nn.Module):
-    """Keeps a transform's two filter kernels as buffers, exact on every device.
-
-    The buffers are not persistent (a state dict holds learned values only). They follow ``.to()``,
-    and since they are rebuilt whenever they move, neither a detour over bfloat16 nor ``to_empty()``
-    after an initialisation on the meta device leaves rounded or empty filters behind.
-    """
-
-    first: Tensor
-    later: Tensor
-
-    def __init__(self, first: str, later: str) -> None:
-        super().__init__()
-        self._names = (first, later)
-        like = torch.empty(0)
-        self.register_buffer("first", dense_kernel(first, like), persistent=False)
-        self.register_buffer("later", dense_kernel(later, like), persistent=False)
-
-    def reset_parameters(self) -> None:
-        """Recomputes the filters in place, on the buffers' device and in their precision."""
-        for buffer, name in zip(("first", "later"), self._names, strict=True):
-            setattr(self, buffer, dense_kernel(name, getattr(self, buffer)))
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        super()._apply(fn, recurse)
-        self.reset_parameters()
-        return self
-
-    def kernels(self, x: Tensor) -> Kernels:
-        """The kernels, in the dtype in which `x` is computed."""
-        dtype = compute_dtype(x.dtype)
-        if self.first.dtype == dtype:
-            return self.first, self.later
-        return NO_KERNELS  # built afresh: float64 filters are not float32 filters with zeros behind
-
-
-class DTCWT2(KernelModule):
+class DTCWT2(nn.Module):
     """`dtcwt2` as a module.
 
     Args:
@@ -266,19 +213,18 @@ class DTCWT2(KernelModule):
     ) -> None:
         check_at_least("level", level, 1)
         check_banks(biort, qshift, mode)
-        super().__init__(f"analysis {biort}", qshift)
+        super().__init__()
         self.level, self.biort, self.qshift, self.mode = level, biort, qshift, mode
 
     def forward(self, x: Tensor) -> DualTreePyramid:
         """(B, C, H, W) to a `DualTreePyramid`."""
-        check_image(x)
-        return _transform(x, self.level, self.biort, self.qshift, self.mode, self.kernels(x))
+        return dtcwt2(x, self.level, self.biort, self.qshift, self.mode)
 
     def extra_repr(self) -> str:
         return f"level={self.level}, biort={self.biort!r}, qshift={self.qshift!r}"
 
 
-class IDTCWT2(KernelModule):
+class IDTCWT2(nn.Module):
     """`idtcwt2` as a module.
 
     Args:
@@ -294,7 +240,7 @@ class IDTCWT2(KernelModule):
         self, biort: str = "near_sym_a", qshift: str = "qshift_a", mode: str = "symmetric"
     ) -> None:
         check_banks(biort, qshift, mode)
-        super().__init__(f"synthesis {biort}", qshift)
+        super().__init__()
         self.biort, self.qshift, self.mode = biort, qshift, mode
 
     def forward(
@@ -303,10 +249,7 @@ class IDTCWT2(KernelModule):
         output_size: tuple[int, int] | None = None,
     ) -> Tensor:
         """A `DualTreePyramid` to (B, C, H, W)."""
-        approx, details = pyramid
-        check_image(approx, "pyramid.approx")
-        kernels = self.kernels(approx)
-        return _inverse(approx, details, self.biort, self.qshift, self.mode, output_size, kernels)
+        return idtcwt2(pyramid, self.biort, self.qshift, self.mode, output_size)
 
     def extra_repr(self) -> str:
         return f"biort={self.biort!r}, qshift={self.qshift!r}, mode={self.mode!r}"

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import functools
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -46,6 +45,8 @@ from wavevit.wavelets.dtcwt_bank import (
     zeros_around,
 )
 from wavevit.wavelets.free_sizes import exporting
+from wavevit.wavelets.linear_maps import outside_autocast
+from wavevit.wavelets.remembered import untraced
 
 __all__ = ["LEVELS", "Level", "analyse", "approximate", "dense_kernel", "synthesise"]
 
@@ -74,18 +75,13 @@ def dense_kernel(name: str | Level, like: Tensor) -> Tensor:
     parts. In the dtype that `like` is computed in.
     """
     # A copy: torch must not write into the cache, and a fake-tensor mode sees an ordinary creation.
-    return torch.tensor(_dense_taps(name), dtype=compute_dtype(like.dtype), device=like.device)
+    with untraced():
+        return torch.tensor(_dense_taps(name), dtype=compute_dtype(like.dtype), device=like.device)
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """Half precisions are computed in float32 and rounded once, at the end."""
     return dtype if dtype == torch.float64 else torch.float32
-
-
-def _without_autocast(x: Tensor) -> AbstractContextManager[Any]:
-    if x.device.type == "meta":  # shapes only: it has no autocast to keep out
-        return nullcontext()
-    return torch.autocast(x.device.type, enabled=False)
 
 
 def _maps(x: Tensor) -> Tensor:
@@ -97,7 +93,7 @@ def _planes(x: Tensor, name: str | Level, mode: str, kernel: Tensor) -> Tensor:
     """(B, C, H, W) to (B · C, outputs of the kernel, h, w)."""
     level = level_of(name)
     padded = extended(extended(x, level.pad, mode, -1), level.pad, mode, -2)
-    with _without_autocast(x):
+    with outside_autocast(x):
         return F.conv2d(_maps(padded), kernel, stride=level.stride)
 
 
@@ -106,25 +102,20 @@ def _interleaved(quads: Tensor, batch: int, channels: int) -> Tensor:
     return F.pixel_shuffle(quads, 2).squeeze(1).unflatten(0, (batch, channels))
 
 
-def _analyse_dense(
-    x: Tensor, name: str | Level, mode: str, kernel: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _analyse_dense(x: Tensor, name: str | Level, mode: str) -> tuple[Tensor, Tensor]:
     batch, channels = x.shape[:2]
-    planes = _planes(x, name, mode, dense_kernel(name, x) if kernel is None else kernel)
+    planes = _planes(x, name, mode, dense_kernel(name, x))
     details = planes[:, 4:].unflatten(1, (6, 2)).unflatten(0, (batch, channels))
     return _interleaved(planes[:, :4], batch, channels), details
 
 
-def _synthesise_dense(
-    approx: Tensor, details: Tensor, name: str | Level, mode: str, kernel: Tensor | None
-) -> Tensor:
+def _synthesise_dense(approx: Tensor, details: Tensor, name: str | Level, mode: str) -> Tensor:
     level = level_of(name)
     batch, channels = approx.shape[:2]
-    kernel = dense_kernel(name, approx) if kernel is None else kernel
     quads = F.pixel_unshuffle(_maps(approx), 2)
     planes = torch.cat([quads, details.flatten(0, 1).flatten(1, 2)], dim=1)
-    with _without_autocast(approx):
-        padded = F.conv_transpose2d(planes, kernel, stride=level.stride)
+    with outside_autocast(approx):
+        padded = F.conv_transpose2d(planes, dense_kernel(name, approx), stride=level.stride)
     padded = padded.squeeze(1).unflatten(0, (batch, channels))
     return folded(folded(padded, level.pad, mode, -2), level.pad, mode, -1)
 
@@ -252,22 +243,19 @@ def _wants_plain() -> bool:
     return compiling and torch._C._are_functorch_transforms_active()
 
 
-def analyse(
-    x: Tensor, name: str | Level, mode: str, kernel: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def analyse(x: Tensor, name: str | Level, mode: str) -> tuple[Tensor, Tensor]:
     """One level down.
 
     Args:
         x: (B, C, H, W), float32 or float64, sides that the level's stride divides.
         name: key of `LEVELS`, or a `Level`.
         mode: ``"symmetric"``, ``"periodic"`` or ``"zero"``.
-        kernel: `dense_kernel`, where a module keeps it.
 
     Returns:
         Approximation (B, C, 2h, 2w) and details (B, C, 6, 2, h, w), h = H / stride.
     """
     if has_torch_function((x,)):
-        return handle_torch_function(analyse, (x,), x, name, mode, kernel)
+        return handle_torch_function(analyse, (x,), x, name, mode)
     if fits(x):
         approx, details = _map(name, mode, (x.shape[-2], x.shape[-1])).apply(x)
         return approx, details
@@ -277,27 +265,22 @@ def analyse(
         return _Analysis.apply(x, name, mode)
     if x.is_cuda and not exporting():
         return _analyse_shifted(x, name, mode)
-    return _analyse_dense(x, name, mode, kernel)
+    return _analyse_dense(x, name, mode)
 
 
-def approximate(x: Tensor, name: str | Level, mode: str, kernel: Tensor | None = None) -> Tensor:
+def approximate(x: Tensor, name: str | Level, mode: str) -> Tensor:
     """The approximation that `analyse` gives, without the work for the details."""
     if has_torch_function((x,)):
-        return handle_torch_function(approximate, (x,), x, name, mode, kernel)
+        return handle_torch_function(approximate, (x,), x, name, mode)
     if fits(x) or (not exporting() and (torch.compiler.is_compiling() or x.is_cuda)):
         return analyse(x, name, mode)[0]  # loops are fast; a compiler leaves out what is not read
-    kernel = dense_kernel(name, x) if kernel is None else kernel
-    return _interleaved(_planes(x, name, mode, kernel[:4]), *x.shape[:2])
+    return _interleaved(_planes(x, name, mode, dense_kernel(name, x)[:4]), *x.shape[:2])
 
 
-def synthesise(
-    approx: Tensor, details: Tensor, name: str | Level, mode: str, kernel: Tensor | None = None
-) -> Tensor:
+def synthesise(approx: Tensor, details: Tensor, name: str | Level, mode: str) -> Tensor:
     """One level up: the adjoint of `analyse` of the same name."""
     if has_torch_function((approx, details)):
-        return handle_torch_function(
-            synthesise, (approx, details), approx, details, name, mode, kernel
-        )
+        return handle_torch_function(synthesise, (approx, details), approx, details, name, mode)
     if fits(approx, details):
         stride = level_of(name).stride
         size = (stride * details.shape[-2], stride * details.shape[-1])
@@ -308,4 +291,4 @@ def synthesise(
         return _Synthesis.apply(approx, details, name, mode)
     if approx.is_cuda and not exporting():
         return _synthesise_shifted(approx, details, name, mode)
-    return _synthesise_dense(approx, details, name, mode, kernel)
+    return _synthesise_dense(approx, details, name, mode)

@@ -10,15 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.checks import fail
 from wavevit.wavelets.dtcwt_bank import Level
 from wavevit.wavelets.dtcwt_levels import analyse, approximate, compute_dtype, synthesise
 from wavevit.wavelets.dwt import check_maps
-from wavevit.wavelets.free_sizes import exporting, index_within, take
+from wavevit.wavelets.free_sizes import exporting, fixed, index_within, take
 
-__all__ = ["Step", "Steps", "decompose", "recompose"]
+__all__ = ["Step", "Steps", "decompose", "mean_of_trees", "recompose"]
 
 
 class Step(NamedTuple):
@@ -26,7 +27,6 @@ class Step(NamedTuple):
 
     level: str | Level
     mode: str
-    kernel: Tensor | None = None
 
 
 class Steps(NamedTuple):
@@ -52,6 +52,12 @@ def _pad(x: Tensor, stride: int) -> Tensor:
             ends = x.narrow(dim, 0, before), x.narrow(dim, side - after, after)
             x = torch.cat([ends[0], x, ends[1]], dim)
     return x
+
+
+def mean_of_trees(approx: Tensor) -> Tensor:
+    """The four trees' approximations as one low-pass, (B, C, 2h, 2w) to (B, C, h, w)."""
+    planes = approx.flatten(0, 1).unsqueeze(1)  # a pool takes no planes as a batch of none only
+    return F.avg_pool2d(planes, 2).squeeze(1).unflatten(0, approx.shape[:2])
 
 
 def decompose(
@@ -99,12 +105,12 @@ def recompose(
         _check_details(approx, bands, name)
         step = steps.first if index == len(details) - 1 else steps.later
         low = up(_trim(low, bands, name), bands.to(low.dtype), *step)
-    return low.to(approx.dtype)
+    return low.to(approx.dtype) if details else approx.clone()
 
 
 def _check_details(approx: Tensor, details: Tensor, argument: str) -> None:
-    if not isinstance(details, Tensor) or details.ndim != 6 or details.shape[2:4] != (6, 2):
-        shape = tuple(getattr(details, "shape", ()))
+    shape = tuple(getattr(details, "shape", ()))
+    if len(shape) != 6 or (fixed(shape[2]), fixed(shape[3])) != (6, 2):
         fail(argument, "a tensor of shape (B, C, 6, 2, h, w)", f"shape {shape}")
     if details.dtype != approx.dtype:
         fail(argument, f"the approximation's dtype {approx.dtype}", details.dtype)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from wavevit.checks import check_choice, check_image, fail
+from wavevit.checks import check_image, fail
 from wavevit.wavelets.bank_maps import fits
-from wavevit.wavelets.boundary import MODES, check_mode
+from wavevit.wavelets.boundary import as_mode, check_mode
 from wavevit.wavelets.filtering import (
     analyse,
     analyse_apart,
@@ -23,9 +23,9 @@ from wavevit.wavelets.filtering import (
     synthesise,
     synthesise_joined,
 )
-from wavevit.wavelets.filters import FilterBank, filter_bank
-from wavevit.wavelets.free_sizes import certainly, exporting, take
-from wavevit.wavelets.haar import haar_analysis, haar_synthesis
+from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
+from wavevit.wavelets.free_sizes import certainly, exporting, fixed, take
+from wavevit.wavelets.haar import haar_analysis, haar_pyramid_analysis, haar_synthesis
 from wavevit.wavelets.haar_maps import enabled
 from wavevit.wavelets.one_operation import as_one_operation, operation
 
@@ -43,7 +43,7 @@ def check_bands(coefficients: Tensor, argument: str, bands: int) -> None:
         fail(argument, f"a tensor of shape (B, C, {bands}, h, w)", f"shape {shape}")
     if not coefficients.is_floating_point():
         fail(argument, "a floating dtype", coefficients.dtype)
-    if coefficients.shape[2] != bands:
+    if fixed(coefficients.shape[2]) != bands:
         fail(argument, f"{bands} subbands on axis 2", f"shape {tuple(coefficients.shape)}")
 
 
@@ -95,13 +95,14 @@ def fuses_levels(x: Tensor, bank: FilterBank, mode: str) -> bool:
     return whole and not has_torch_function((x,))
 
 
-def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodization") -> Tensor:
+def dwt2(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization") -> Tensor:
     """One level of the 2-D discrete wavelet transform.
 
     Args:
-        x: images (B, C, H, W), any floating dtype, any size from 1 pixel (2 for ``"reflect"``),
-            also shorter than the filters.
-        wavelet: any discrete wavelet of PyWavelets, or a `FilterBank`.
+        x: images (B, C, H, W), any floating dtype, any size from 1 pixel (2 for ``"reflect"``
+            and ``"antireflect"``), also shorter than the filters.
+        wavelet: any discrete wavelet of PyWavelets by its name or as a ``pywt.Wavelet``, also one
+            of the user's own filters; a `FilterBank`; or ``(dec_lo, dec_hi, rec_lo, rec_hi)``.
         mode: what lies beyond the border of a side ``a b c d``, however far the filter reaches::
 
                 periodization   … c d │ a b c d │ a b …    as many coefficients as pixels; an odd
@@ -112,6 +113,13 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
                 reflect         … c b │ a b c d │ c b …    a mirror on its middle
                 constant        … a a │ a b c d │ d d …    the border pixel for ever
                 zero            … 0 0 │ a b c d │ 0 0 …    black
+                antisymmetric   …-b-a │ a b c d │-d-c …    ``symmetric`` with the other sign
+                antireflect     … 2a-b │ a b c d │ 2d-c …  turned about the border pixel
+                smooth          … 2a-b │ a b c d │ 2d-c …  a straight line through the last two
+                                                           pixels; of 1 pixel, that pixel for ever
+
+            PyWavelets' short names (``"per"``, ``"sym"``, ``"ppd"``, ``"zpd"``, ``"cpd"``,
+            ``"sp1"``) and the numbers of ``pywt.Modes`` mean the same.
 
     Returns:
         Coefficients (B, C, 4, h, w), bands ``cA, cH, cV, cD``. A side of N pixels has ``⌈N/2⌉``
@@ -120,7 +128,7 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
 
     Raises:
         ValueError: wrong rank, integer images, an unknown wavelet (with the nearest names) or
-            mode, a side of 1 pixel where the mode is ``"reflect"``.
+            mode, a side of 1 pixel where the mode is ``"reflect"`` or ``"antireflect"``.
 
     Guarantees:
         Equal to ``pywt.dwt2`` to 1e-12 in float64, and inverted by `idwt2`, for every wavelet,
@@ -145,48 +153,55 @@ def dwt2(x: Tensor, wavelet: str | FilterBank = "haar", mode: str = "periodizati
     """
     if has_torch_function((x,)):
         return handle_torch_function(dwt2, (x,), x, wavelet=wavelet, mode=mode)
-    if as_one_operation() and enabled() and isinstance(wavelet, str):
+    if as_one_operation() and enabled() and are_names(wavelet, mode):
         return _one_dwt2(x, wavelet, mode)
     return _dwt2(x, wavelet, mode)
 
 
-def _dwt2(x: Tensor, wavelet: str | FilterBank, mode: str) -> Tensor:
+def are_names(wavelet: Wavelet, mode: str | int) -> bool:
+    """Whether an operation of a graph can hold both: they are strings."""
+    return isinstance(wavelet, str) and isinstance(mode, str)
+
+
+def _dwt2(x: Tensor, wavelet: Wavelet, mode: str | int) -> Tensor:
     check_image(x)
-    check_mode(mode, x.shape[-2], x.shape[-1])
+    mode = check_mode(mode, x.shape[-2], x.shape[-1])
     return forward_step(x, filter_bank(wavelet), mode)
 
 
 _one_dwt2 = operation("dwt2(Tensor x, str wavelet, str mode) -> Tensor", _dwt2)
 
 
-def forward_step(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
-    """`dwt2` without its checks; `taps` may bring the bank's filters as a tensor."""
+def forward_step(x: Tensor, bank: FilterBank, mode: str) -> Tensor:
+    """`dwt2` without its checks."""
     if _is_butterfly(bank, mode, x.shape[-2], x.shape[-1]):
         if is_rounded_between(x):
             return in_float32(lambda x: [haar_analysis(x)], x)[0]
         return haar_analysis(x)
-    return analyse(x, bank, mode, taps)
+    return analyse(x, bank, mode)
 
 
-def forward_apart(
-    x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def forward_apart(x: Tensor, bank: FilterBank, mode: str) -> tuple[Tensor, Tensor]:
     """`dwt2` as approximation (B, C, h, w) and details (B, C, 3, h, w)."""
     if has_torch_function((x,)):  # whoever listens for `dwt2` hears this one too
         bands = dwt2(x, bank, mode)
     else:
         check_image(x)
         check_mode(mode, x.shape[-2], x.shape[-1])
-        if fits(x) and not _is_butterfly(bank, mode, x.shape[-2], x.shape[-1]):
+        butterfly = _is_butterfly(bank, mode, x.shape[-2], x.shape[-1])
+        if butterfly and not is_rounded_between(x):
+            approx, (details,) = haar_pyramid_analysis(x, 1)
+            return approx, details
+        if fits(x) and not butterfly:
             return analyse_apart(x, bank, mode)
-        bands = forward_step(x, bank, mode, taps)
+        bands = forward_step(x, bank, mode)
     return bands[:, :, 0], bands[:, :, 1:]
 
 
 def idwt2(
     coefficients: Tensor,
-    wavelet: str | FilterBank = "haar",
-    mode: str = "periodization",
+    wavelet: Wavelet = "haar",
+    mode: str | int = "periodization",
     output_size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Inverse of `dwt2`.
@@ -220,33 +235,30 @@ def idwt2(
             mode=mode,
             output_size=output_size,
         )
-    if as_one_operation() and enabled() and isinstance(wavelet, str):
+    if as_one_operation() and enabled() and are_names(wavelet, mode):
         return crop(_one_idwt2(coefficients, wavelet, mode), output_size)
     return crop(_idwt2(coefficients, wavelet, mode), output_size)
 
 
-def _idwt2(coefficients: Tensor, wavelet: str | FilterBank, mode: str) -> Tensor:
+def _idwt2(coefficients: Tensor, wavelet: Wavelet, mode: str | int) -> Tensor:
     check_bands(coefficients, "coefficients", 4)
-    check_choice("mode", mode, MODES)
-    return backward_step(coefficients, filter_bank(wavelet), mode)
+    return backward_step(coefficients, filter_bank(wavelet), as_mode(mode))
 
 
 _one_idwt2 = operation("idwt2(Tensor coefficients, str wavelet, str mode) -> Tensor", _idwt2)
 
 
-def backward_step(c: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
-    """`idwt2` with a bank, without cropping; `taps` as in `forward_step`."""
+def backward_step(c: Tensor, bank: FilterBank, mode: str) -> Tensor:
+    """`idwt2` with a bank, without cropping."""
     _check_least(c, bank, mode)
     if bank.is_haar and not exporting():
         if is_rounded_between(c):
             return in_float32(lambda c: [haar_synthesis(c)], c)[0]
         return haar_synthesis(c)
-    return synthesise(c, bank, mode, taps)
+    return synthesise(c, bank, mode)
 
 
-def backward_apart(
-    approx: Tensor, details: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None
-) -> Tensor:
+def backward_apart(approx: Tensor, details: Tensor, bank: FilterBank, mode: str) -> Tensor:
     """Inverse of `forward_apart`."""
     listening = has_torch_function((approx, details))
     if not listening and not bank.is_haar and fits(approx, details):
@@ -255,11 +267,11 @@ def backward_apart(
     bands = torch.cat([approx[:, :, None], details], dim=2)
     if listening:
         return idwt2(bands, bank, mode)
-    return backward_step(bands, bank, mode, taps)
+    return backward_step(bands, bank, mode)
 
 
 def _check_least(c: Tensor, bank: FilterBank, mode: str) -> None:
     least = 1 if mode == "periodization" else bank.length // 2
-    if c.shape[-2] < least or c.shape[-1] < least:
+    if certainly(c.shape[-2] < least) or certainly(c.shape[-1] < least):
         expected = f"at least {least} coefficients a side for {bank.length} taps in mode {mode!r}"
         fail("coefficients", expected, f"shape {tuple(c.shape)}")

@@ -20,24 +20,25 @@ rounding filters to bfloat16 would cost the reconstruction two digits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.wavelets.bank_maps import BankMap, decimated, fits
+from wavevit.wavelets.bank_maps import Bank, BankMap, decimated, fits
 from wavevit.wavelets.bank_pieces import dense_pays
-from wavevit.wavelets.boundary import extend
-from wavevit.wavelets.filters import FilterBank, remember
+from wavevit.wavelets.boundary import COMPUTED, extend
+from wavevit.wavelets.filters import FilterBank
+from wavevit.wavelets.free_sizes import exporting
 from wavevit.wavelets.haar_channels_last import is_channels_last
 from wavevit.wavelets.haar_maps import has_kernel
+from wavevit.wavelets.linear_maps import outside_autocast
 from wavevit.wavelets.pieces import by_planes
+from wavevit.wavelets.remembered import remember
 
 __all__ = [
     "analyse",
     "analyse_apart",
-    "bank_taps",
     "in_compute_dtype",
     "in_float32",
     "is_rounded_between",
@@ -55,9 +56,7 @@ def in_compute_dtype(
 
     `compute` maps (b, c, …) to (b, c, …), planes apart from each other unless `whole_images`.
     """
-    kind = x.device.type
-    lowered = kind != "meta" and torch.is_autocast_enabled(kind)
-    with torch.autocast(kind, enabled=False) if lowered else nullcontext():
+    with outside_autocast(x):
         if x.dtype in (torch.float32, torch.float64):
             return compute(x)
         return in_float32(lambda x: [compute(x)], x, whole_images=whole_images)[0]
@@ -81,15 +80,15 @@ def is_rounded_between(x: Tensor) -> bool:
     return half and (not has_kernel(x) or is_channels_last(x))
 
 
-def analyse(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) -> Tensor:
-    """One level, (B, C, H, W) to (B, C, 4, h, w); `taps` may bring the filters as a tensor."""
+def analyse(x: Tensor, bank: FilterBank, mode: str) -> Tensor:
+    """One level, (B, C, H, W) to (B, C, 4, h, w)."""
 
     def compute(x: Tensor) -> Tensor:
         if fits(x):
-            return _analysis_map(x, bank, mode).apply(x)[0]
+            return _analysed(x, bank, mode, "joined")[0]
         if _dense_pays(x.shape[1] * x.shape[0], x.shape[-2], x.shape[-1], bank):
             return _dense_analysis(x, bank, mode)
-        g = bank_taps(taps, bank, "analysis", x)
+        g = bank.taps("analysis", x.dtype, x.device)
         x = _convolve_rows(_extend_for_analysis(x, -1, bank.length, mode), g)
         x = _convolve_columns(_extend_for_analysis(x, -2, bank.length, mode), g)
         return x.unflatten(1, (-1, 4))
@@ -97,9 +96,7 @@ def analyse(x: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None) 
     return in_compute_dtype(x, compute)
 
 
-def synthesise(
-    coefficients: Tensor, bank: FilterBank, mode: str, taps: Tensor | None = None
-) -> Tensor:
+def synthesise(coefficients: Tensor, bank: FilterBank, mode: str) -> Tensor:
     """Inverse of `analyse`, (B, C, 4, h, w) to (B, C, H, W)."""
 
     def compute(c: Tensor) -> Tensor:
@@ -107,7 +104,7 @@ def synthesise(
             return _synthesis_map(c, bank, mode).apply(c)[0]
         if _dense_pays(c.shape[1] * c.shape[0], 2 * c.shape[-2], 2 * c.shape[-1], bank):
             return _dense_synthesis(c, bank, mode)
-        g = bank_taps(taps, bank, "synthesis", c)
+        g = bank.taps("synthesis", c.dtype, c.device)
         crop = bank.length - 2
         c = c.flatten(1, 2)
         if mode == "periodization":
@@ -125,7 +122,7 @@ def analyse_apart(x: Tensor, bank: FilterBank, mode: str) -> tuple[Tensor, Tenso
 
     Two results instead of views of one, whose gradients autograd would have to join again.
     """
-    approx, details = _analysis_map(x, bank, mode, "apart").apply(x)
+    approx, details = _analysed(x, bank, mode, "apart")
     return approx, details
 
 
@@ -134,8 +131,13 @@ def synthesise_joined(approx: Tensor, details: Tensor, bank: FilterBank, mode: s
     return _synthesis_map(details, bank, mode, "apart").apply(approx, details)[0]
 
 
-def _analysis_map(x: Tensor, bank: FilterBank, mode: str, layout: str = "joined") -> BankMap:
-    return BankMap(decimated(bank, "analysis", mode), mode, (x.shape[-2], x.shape[-1]), layout)
+def _analysed(x: Tensor, bank: FilterBank, mode: str, layout: str) -> list[Tensor]:
+    filters = decimated(bank, "analysis", mode)
+    if mode in COMPUTED:  # the tables of a map copy samples: these are laid out before it
+        for dim in (-1, -2):
+            x = _extend_for_analysis(x, dim, bank.length, mode)
+        filters, mode = Bank(filters.taps, filters.stride, filters.spacing, 0, 0), "zero"
+    return BankMap(filters, mode, (x.shape[-2], x.shape[-1]), layout).apply(x)
 
 
 def _synthesis_map(c: Tensor, bank: FilterBank, mode: str, layout: str = "joined") -> BankMap:
@@ -147,14 +149,6 @@ def _synthesis_map(c: Tensor, bank: FilterBank, mode: str, layout: str = "joined
     else:
         mode, size = "zero", (2 * h - bank.length + 2, 2 * w - bank.length + 2)
     return BankMap(decimated(bank, "synthesis", mode), mode, size, layout, transposed=True)
-
-
-def bank_taps(given: Tensor | None, bank: FilterBank, which: str, x: Tensor) -> Tensor:
-    """The filters for `x`: the tensor `given`, or the bank's own where that does not fit `x`."""
-    # A module that was cast to half precision has rounded filters: the table's are exact.
-    if given is not None and given.dtype == x.dtype and given.device == x.device:
-        return given
-    return bank.taps(which, x.dtype, x.device)
 
 
 def _extend_for_analysis(x: Tensor, dim: int, length: int, mode: str) -> Tensor:
@@ -195,7 +189,7 @@ def _spread_columns(c: Tensor, g: Tensor, crop: int) -> Tensor:
 
 
 def _dense_pays(images: int, height: int, width: int, bank: FilterBank) -> bool:
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or exporting():
         return False
     return images >= _DENSE_IMAGES and dense_pays(height, width, bank.length)
 

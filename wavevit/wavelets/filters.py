@@ -12,21 +12,31 @@ its names is looked up for the first time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from wavevit.checks import fail, nearest
+from wavevit.wavelets.remembered import remember
 
-__all__ = ["FilterBank", "filter_bank", "wavelet_names"]
+__all__ = ["FilterBank", "Wavelet", "filter_bank", "wavelet_names"]
 
 RECONSTRUCTION_TOLERANCE = 1e-6  # filters copied from a paper come with seven digits or more
 _MOMENT_TOLERANCE = 1e-8
 
 Taps = tuple[float, ...]
+Four = tuple[Taps, Taps, Taps, Taps]
+
+
+class _Named(Protocol):
+    """What is read of a ``pywt.Wavelet``."""
+
+    name: str
+    filter_bank: tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,12 @@ class FilterBank:
     name: str = "custom"
     _known_moments: int | None = field(default=None, repr=False, compare=False)
     _trusted: bool = field(default=False, repr=False, compare=False)
-    is_haar: bool = field(init=False, repr=False, compare=False)
+
+    if TYPE_CHECKING:
+
+        @property
+        def is_haar(self) -> bool:
+            """Set once, below; no field, for `torch.fx` writes a bank down as all of its fields."""
 
     def __post_init__(self) -> None:
         for argument in ("dec_lo", "dec_hi", "rec_lo", "rec_hi"):
@@ -183,32 +198,6 @@ class FilterBank:
         return remember(key, lambda: torch.tensor(pair, dtype=dtype, device=device))
 
 
-_REMEMBERED: dict[Hashable, Tensor] = {}
-_MOST_REMEMBERED = 128
-
-
-def remember(key: Hashable, build: Callable[[], Tensor]) -> Tensor:
-    """Keeps what `build` returns, if it is an ordinary tensor that any later call may use.
-
-    A fake tensor (shape propagation), a tensor wrapped by a `torch.func` transform and an
-    inference tensor are all bound to the context in which they were made: those are returned
-    but not kept.
-    """
-    # Neither stack has a public reader; both names have been stable since torch 2.0.
-    faking = torch._C._len_torch_dispatch_stack() > 0
-    transforming = torch._C._functorch.peek_interpreter_stack() is not None
-    found = _REMEMBERED.get(key)
-    if found is not None and not faking:
-        return found
-    with torch.inference_mode(False), torch.no_grad():
-        built = build()
-    if type(built) is Tensor and not faking and not transforming:
-        if len(_REMEMBERED) >= _MOST_REMEMBERED:
-            _REMEMBERED.pop(next(iter(_REMEMBERED)))
-        _REMEMBERED[key] = built
-    return built
-
-
 def _as_taps(argument: str, values: Sequence[float]) -> Taps:
     taps = tuple(float(value) for value in values)
     if not taps or len(taps) % 2:
@@ -249,33 +238,74 @@ def _load(name: str) -> bool:
         return True
     import pywt
 
-    if name not in wavelet_names():
-        close = nearest(name, wavelet_names())
-        hint = f" (unknown; nearest: {', '.join(close)})" if close else " (unknown)"
+    known = name.lower()  # "Haar", "DB2": PyWavelets does not look at the case
+    if known not in wavelet_names():
+        if known in pywt.wavelist(kind="continuous"):
+            hint = " (continuous: it has no filters)"
+        else:
+            close = nearest(known, wavelet_names())
+            hint = f" (unknown; nearest: {', '.join(close)})" if close else " (unknown)"
         fail("wavelet", "a FilterBank or a discrete wavelet of PyWavelets", f"{name!r}{hint}")
-    wavelet = pywt.Wavelet(name)
-    # Counting moments in floating point is unreliable for long filters; orthogonal families
-    # have theirs by construction.
-    moments = wavelet.vanishing_moments_psi if wavelet.orthogonal else None
-    low, high, low_back, high_back = wavelet.filter_bank
-    _NAMED[name] = FilterBank(low, high, low_back, high_back, name, moments, _trusted=True)
+    if known not in _NAMED:
+        wavelet = pywt.Wavelet(known)
+        # Counting moments in floating point is unreliable for long filters; orthogonal families
+        # have theirs by construction.
+        moments = wavelet.vanishing_moments_psi if wavelet.orthogonal else None
+        low, high, low_back, high_back = wavelet.filter_bank
+        _NAMED[known] = FilterBank(low, high, low_back, high_back, known, moments, _trusted=True)
+    _NAMED[name] = _NAMED[known]
+    return True
+
+
+_GIVEN: dict[tuple[Four, str], FilterBank] = {}
+_MOST_GIVEN = 128
+
+
+def _keep(filters: Four, name: str) -> bool:
+    """Puts the bank of four filters into `_GIVEN`: PyWavelets' own, where these are its filters."""
+    if (filters, name) in _GIVEN:
+        return True
+    known = name.lower()
+    named = filter_bank(known) if known in wavelet_names() else None
+    if len(_GIVEN) >= _MOST_GIVEN:
+        _GIVEN.clear()
+    same = named is not None and named.filters == filters
+    _GIVEN[filters, name] = named if named is not None and same else FilterBank(*filters, name)
     return True
 
 
 # The mark that `torch.compiler.assume_constant_result` sets; the decorator itself would import
 # the whole compiler, a second or so, whenever anybody imports wavevit.
 setattr(_load, "_dynamo_marked_constant", True)  # noqa: B010
+setattr(_keep, "_dynamo_marked_constant", True)  # noqa: B010
+
+# What every transform takes as its wavelet.
+Wavelet = str | FilterBank | _Named | Sequence[Sequence[float]]
 
 
-def filter_bank(wavelet: str | FilterBank) -> FilterBank:
-    """The bank behind what a caller gave as `wavelet`: a name of PyWavelets, or a bank.
+def filter_bank(wavelet: Wavelet) -> FilterBank:
+    """The bank behind what a caller gave as `wavelet`.
+
+    Args:
+        wavelet: a name of PyWavelets, in any case; a `FilterBank`; a ``pywt.Wavelet``, also one of
+            the user's own filters; or four filters, ``(dec_lo, dec_hi, rec_lo, rec_hi)``.
 
     Raises:
-        ValueError: an unknown name (with the nearest ones), or something else altogether.
+        ValueError: an unknown name (with the nearest ones), a continuous wavelet, filters that do
+            not reconstruct (see `FilterBank`), or something else altogether.
     """
     if isinstance(wavelet, FilterBank):
         return wavelet
-    if not isinstance(wavelet, str):
-        fail("wavelet", "a name or a FilterBank", f"{type(wavelet).__name__} {wavelet!r}")
-    _load(wavelet)
-    return _NAMED[wavelet]
+    if isinstance(wavelet, str):
+        _load(wavelet)
+        return _NAMED[wavelet]
+    filters: Any = getattr(wavelet, "filter_bank", wavelet)  # a pywt.Wavelet knows its own
+    four = isinstance(filters, tuple | list) and len(filters) == 4
+    if four and not any(isinstance(filter_, str) for filter_ in filters):
+        low, high, low_back, high_back = (tuple(map(float, filter_)) for filter_ in filters)
+        taps = (low, high, low_back, high_back)
+        name = getattr(wavelet, "name", "custom")
+        _keep(taps, name)
+        return _GIVEN[taps, name]
+    expected = "a name, a FilterBank, a pywt.Wavelet or four filters"
+    fail("wavelet", expected, f"{type(wavelet).__name__} {wavelet!r}")

@@ -1,9 +1,9 @@
 """Sizes that an exported graph leaves free: nothing may branch on them, nor compare two of them.
 
-`torch.export` and `torch.onnx` run the code once with symbols for sides. A branch on a symbol (is
-this side odd?) would fix its answer for every later image, so it becomes arithmetic here: an index
-that is computed in the graph from the sides. Everywhere else sizes are numbers and the ordinary
-operations, which are faster, are used.
+`torch.export` and `torch.onnx` run the code once with symbols for sides, and `torch.jit.trace` with
+tensors. A branch on a symbol (is this side odd?) would fix its answer for every later image, so it
+becomes arithmetic here: an index that is computed in the graph from the sides. Everywhere else
+sizes are numbers and the ordinary operations, which are faster, are used.
 """
 
 from __future__ import annotations
@@ -12,20 +12,37 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-__all__ = ["certainly", "exporting", "index_within", "known_equal", "larger", "smaller", "take"]
+from wavevit.wavelets.remembered import untraced
 
-
-def _flagged() -> bool:
-    return torch.compiler._is_exporting_flag
+__all__ = [
+    "certainly",
+    "exporting",
+    "fixed",
+    "index_within",
+    "known_equal",
+    "larger",
+    "smaller",
+    "take",
+]
 
 
 # `torch.compiler.is_exporting` says True inside every ``torch.compile`` up to torch 2.11
 # (github.com/pytorch/pytorch/issues/176347), and compiled code would take the slow operations; the
 # flag that it reads is right. Releases before 2.7 have no flag and don't tell an export from a
 # compilation: both then get what an export needs.
-exporting = (
-    _flagged if hasattr(torch.compiler, "_is_exporting_flag") else torch.compiler.is_compiling
-)
+if hasattr(torch.compiler, "_is_exporting_flag"):
+
+    def _flagged() -> bool:
+        return torch.compiler._is_exporting_flag
+else:
+    _flagged = torch.compiler.is_compiling
+
+
+def exporting() -> bool:
+    """Whether a graph is made that must serve other sizes and not need this package."""
+    if _flagged():
+        return True
+    return not torch.compiler.is_compiling() and torch._C._is_tracing()  # by torch.jit.trace
 
 
 def certainly(condition: bool) -> bool:
@@ -34,6 +51,8 @@ def certainly(condition: bool) -> bool:
     So a check refuses what it knows to be wrong, and leaves the rest to the operation that
     follows, which complains when the graph runs.
     """
+    if isinstance(condition, Tensor):  # a size of torch.jit.trace: known for the example alone
+        return False
     return statically_known_true(condition) if exporting() else condition
 
 
@@ -60,6 +79,17 @@ def smaller(one: int, two: int) -> int:
 
 def _are_numbers(*sizes: int) -> bool:
     return not any(isinstance(size, Tensor) for size in sizes)  # what `torch.jit.trace` has
+
+
+def fixed(size: int) -> int:
+    """`size` as a plain number, where a graph can't leave it free.
+
+    In a trace a size is a tensor, and torch warns of every number that is made of it.
+    """
+    if not isinstance(size, Tensor):
+        return size
+    with untraced():
+        return int(size)
 
 
 def index_within(start: int, stop: int, side: int, device: torch.device) -> Tensor:

@@ -112,14 +112,14 @@ def haar_pyramid_synthesis(approx: Tensor, details: Sequence[Tensor]) -> Tensor:
 
 def haar_packet_analysis(x: Tensor, level: int) -> Tensor:
     """Every band split again at every level, (B, C, H, W) to (B, C, 4**level, h, w)."""
-    channels, bands = x.shape[1], x
-    while level > 0:
+    channels, bands, left = x.shape[1], x, level
+    while left > 0:
         size = (bands.shape[-2], bands.shape[-1])
-        fused = max(_fusible(bands, level), 1)
+        fused = max(_fusible(bands, left), 1)
         (packets,) = HaarMap(False, False, fused, size).apply(bands)
         bands = packets.flatten(1, 2)
-        level -= fused
-    return bands.unflatten(1, (channels, -1))
+        left -= fused
+    return bands.unflatten(1, (channels, 4**level))
 
 
 def haar_packet_synthesis(packets: Tensor, size: tuple[int, int] | None = None) -> Tensor:

@@ -30,7 +30,8 @@ def is_channels_last(x: Tensor) -> bool:
         return False
     if x.ndim == 5:  # `analysis` leaves (B, h, w, 4, C) in memory
         return x.permute(0, 3, 4, 2, 1).is_contiguous()
-    return x.is_contiguous(memory_format=torch.channels_last)
+    # By axes: `vmap` does not answer whether a memory format is contiguous.
+    return x.ndim == 4 and x.permute(0, 2, 3, 1).is_contiguous()
 
 
 def analysis(x: Tensor) -> Tensor:

@@ -231,8 +231,15 @@ class HaarMap:
                 x = bands[:, :, 0]
                 details.append(bands[:, :, 1:].contiguous() if eager else bands[:, :, 1:])
             return [x.clone(), *details]  # a copy: results of an operator share no memory
+        if eager:
+            # A tensor of its own: autograd lets nobody write into a view that a Function gives.
+            packet = x.new_empty(self.shapes(batch, channels)[0])
         for step in range(self.level):
-            x = forward(x.reshape(batch, channels * 4**step, *x.shape[-2:]))
+            x = x.reshape(batch, channels * 4**step, *x.shape[-2:])
+            if eager and step == self.level - 1:
+                haar_plain.analysis_eager(x, packet.view(batch, x.shape[1], 4, *packet.shape[-2:]))
+                return [packet]
+            x = forward(x)
         return [x.reshape(batch, channels, 4**self.level, *x.shape[-2:])]
 
     def _plain_undecimated(self, x: Tensor) -> Tensor:

@@ -123,11 +123,12 @@ def _pieces(x: Tensor) -> list[Tensor]:
     return [piece for image in x.split(1) for piece in image.split(most, dim=1)]
 
 
-def analysis_eager(x: Tensor) -> Tensor:
-    """The values of `analysis`, without a derivative."""
+def analysis_eager(x: Tensor, result: Tensor | None = None) -> Tensor:
+    """The values of `analysis`, without a derivative, in `result` where that is given."""
     x = pad_to_even(x)
     batch, channels, height, width = x.shape
-    result = x.new_empty(batch, channels, 4, height // 2, width // 2)
+    if result is None:
+        result = x.new_empty(batch, channels, 4, height // 2, width // 2)
     _butterfly_into(result.unbind(2), _corners(x))
     return result
 

@@ -86,11 +86,12 @@ class Lifting(nn.Module):
 
     def reset_parameters(self) -> None:
         """Sets the weights to those of `start`."""
-        taps = torch.tensor(_STARTS[self.start][0], dtype=self.weight.dtype)
+        like = self.weight  # explicit: the default device may be another
+        taps = torch.tensor(_STARTS[self.start][0], dtype=like.dtype, device=like.device)
         middle = self.weight.shape[-1] // 2
         with torch.no_grad():
             self.weight.zero_()
-            self.weight[:, 0, :, :, middle - 1 : middle + 1] = taps[:, None].to(self.weight.device)
+            self.weight[:, 0, :, :, middle - 1 : middle + 1] = taps[:, None]
 
     def extra_repr(self) -> str:
         """The arguments."""
@@ -126,6 +127,9 @@ class Lifting(nn.Module):
 
         return crop(in_compute_dtype(bands, compute, whole_images=True), output_size)
 
+    def _steps(self, dim: int) -> list[tuple[Tensor, ...]]:
+        return [step.unbind() for step in self.weight[0 if dim == -1 else 1].unbind()]
+
     def _filtered(self, half: Tensor, weight: Tensor, dim: int, lead: int) -> Tensor:
         """Correlates on a circle; `lead` moves the middle pair of taps, 0 to (0, +1)."""
         reach = weight.shape[-1] // 2
@@ -145,7 +149,7 @@ class Lifting(nn.Module):
             if side % 2:
                 x = torch.cat([x, x.narrow(dim, side - 1, 1)], dim=dim)
             even, odd = x.unflatten(dim, (-1, 2)).unbind(dim)
-        for predict, update in self.weight[0 if dim == -1 else 1]:
+        for predict, update in self._steps(dim):
             odd = odd - self._filtered(even, predict, dim, 0)
             even = even + self._filtered(odd, update, dim, 1)
         low, high = _STARTS[self.start][1]
@@ -154,7 +158,7 @@ class Lifting(nn.Module):
     def _join(self, low: Tensor, high: Tensor, dim: int) -> Tensor:
         scale_low, scale_high = _STARTS[self.start][1]
         even, odd = low / scale_low, high / scale_high
-        for predict, update in self.weight[0 if dim == -1 else 1].flip(0):
+        for predict, update in reversed(self._steps(dim)):
             even = even - self._filtered(odd, update, dim, 1)
             odd = odd + self._filtered(even, predict, dim, 0)
         if exporting():  # joining the new axis to a free side would divide by it

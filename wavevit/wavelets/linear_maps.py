@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["LinearMap", "MapFunction", "applied", "is_derived", "is_ordinary", "merged", "split"]
+__all__ = [
+    "LinearMap",
+    "MapFunction",
+    "applied",
+    "is_derived",
+    "is_ordinary",
+    "merged",
+    "outside_autocast",
+    "split",
+]
 
 
 class LinearMap(Protocol):
@@ -64,10 +74,22 @@ def _eagerly(linear_map: LinearMap, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def is_ordinary(x: Tensor) -> bool:
-    """Whether an operator of ours may see this tensor: no subclass, none of the older vmap's."""
-    # `torch.autograd.functional` still uses that vmap, which takes no rule for an operator.
-    ordinary = type(x) in (Tensor, torch.nn.Parameter)
-    return ordinary and not torch._C._functorch.is_legacy_batchedtensor(x)
+    """Whether a Function or an operator of ours may see this tensor.
+
+    No subclass; none of the older vmap's, which `torch.autograd.functional` still uses and which
+    takes no rule for an operator; none of ``torch.func.functionalize``, which takes no Function.
+    """
+    if type(x) not in (Tensor, torch.nn.Parameter):
+        return False
+    return not (torch._C._functorch.is_legacy_batchedtensor(x) or torch._is_functional_tensor(x))
+
+
+def outside_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    """Where products of tensors like `x` are not rounded to half precision."""
+    kind = x.device.type
+    if kind == "meta" or not torch.is_autocast_enabled(kind):  # shapes only: it has none
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 def merged(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.fx import Proxy
+from torch.overrides import has_torch_function
 
 from wavevit.wavelets.free_sizes import exporting
 
-__all__ = ["as_one_operation", "operation"]
+__all__ = ["as_one_operation", "is_symbolic", "operation"]
 
 _library = torch.library.Library("wavevit", "FRAGMENT")
 
@@ -46,3 +48,8 @@ def as_one_operation() -> bool:
 # Dynamo runs it instead of tracing it, which saves a check at every call for each name in it: all
 # that it asks for is checked anyway. As for `filters._load`, the decorator imports the compiler.
 setattr(as_one_operation, "_dynamo_marked_constant", True)  # noqa: B010
+
+
+def is_symbolic(*values: Any) -> bool:
+    """Whether `torch.fx.symbolic_trace` is tracing, and the call becomes one node of its graph."""
+    return has_torch_function(values) and any(isinstance(value, Proxy) for value in values)

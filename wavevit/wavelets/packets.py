@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_image, fail
-from wavevit.wavelets.boundary import coefficient_count
+from wavevit.wavelets.boundary import as_mode, coefficient_count
 from wavevit.wavelets.dwt import check_bands, dwt2, fuses_levels, idwt2
 from wavevit.wavelets.filtering import in_float32, is_rounded_between
-from wavevit.wavelets.filters import FilterBank, filter_bank
-from wavevit.wavelets.free_sizes import certainly
+from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
+from wavevit.wavelets.free_sizes import certainly, fixed
 from wavevit.wavelets.haar import haar_packet_analysis, haar_packet_synthesis
+from wavevit.wavelets.one_operation import is_symbolic
 from wavevit.wavelets.pyramid import check_level
 
 __all__ = ["iwavepacket2", "wavepacket2"]
@@ -18,8 +20,8 @@ __all__ = ["iwavepacket2", "wavepacket2"]
 
 def wavepacket2(
     x: Tensor,
-    wavelet: str | FilterBank = "haar",
-    mode: str = "periodization",
+    wavelet: Wavelet = "haar",
+    mode: str | int = "periodization",
     level: int = 1,
 ) -> Tensor:
     """Full wavelet packet: every band is split again at every level.
@@ -44,9 +46,13 @@ def wavepacket2(
         (tests/properties/test_haar_laws.py). In eager mode on the CPU Haar's kernel allocates its
         output alone, everything else one level more (tests/unit/test_wavelet_memory.py).
     """
+    if is_symbolic(x):
+        return handle_torch_function(wavepacket2, (x,), x, wavelet, mode, level)
     check_image(x)
-    bank = filter_bank(wavelet)
+    bank, mode = filter_bank(wavelet), as_mode(mode)
     level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
+    if level == 0:
+        return x.unsqueeze(2).clone()  # a result is never the input: callers write into it
     if is_rounded_between(x):
         return in_float32(lambda x: [wavepacket2(x, bank, mode, level)], x)[0]
     if fuses_levels(x, bank, mode):
@@ -59,8 +65,8 @@ def wavepacket2(
 
 def iwavepacket2(
     packets: Tensor,
-    wavelet: str | FilterBank = "haar",
-    mode: str = "periodization",
+    wavelet: Wavelet = "haar",
+    mode: str | int = "periodization",
     output_size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Inverse of `wavepacket2`.
@@ -82,21 +88,25 @@ def iwavepacket2(
         ``iwavepacket2(wavepacket2(x, level=l), output_size=x.shape[-2:])`` is `x`
         (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py).
     """
-    bands = packets.shape[2] if isinstance(packets, Tensor) and packets.ndim == 5 else 0
+    if is_symbolic(packets):
+        return handle_torch_function(iwavepacket2, (packets,), packets, wavelet, mode, output_size)
+    bands = fixed(packets.shape[2]) if isinstance(packets, Tensor) and packets.ndim == 5 else 0
     level = (bands.bit_length() - 1) // 2
     if bands == 0 or 4**level != bands:
         shape = tuple(getattr(packets, "shape", ()))
         fail("packets", "shape (B, C, 4**level, h, w)", f"shape {shape}")
     check_bands(packets, "packets", bands)
-    bank = filter_bank(wavelet)
+    bank, mode = filter_bank(wavelet), as_mode(mode)
     height, width = packets.shape[-2:]
-    if not packets.numel():
+    if certainly(height == 0) or certainly(width == 0):
         fail("packets", "at least 1 coefficient a band", f"shape {tuple(packets.shape)}")
     if output_size is None:
         output_size = _grown(height, level, bank, mode), _grown(width, level, bank, mode)
     sizes = _sizes_by_level(output_size, level, bank, mode)
     if any(certainly(a != b) for a, b in zip(sizes[-1], (height, width), strict=True)):
         fail("output_size", f"a size that {level} halvings take to {(height, width)}", output_size)
+    if level == 0:
+        return packets.squeeze(2).clone()
     if is_rounded_between(packets):
         return in_float32(lambda p: [iwavepacket2(p, bank, mode, output_size)], packets)[0]
     if fuses_levels(packets, bank, mode):

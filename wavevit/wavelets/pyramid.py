@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.overrides import has_torch_function
+from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_image, fail
+from wavevit.wavelets.boundary import as_mode
 from wavevit.wavelets.dwt import (
+    are_names,
     backward_apart,
     check_bands,
     check_maps,
@@ -18,11 +20,11 @@ from wavevit.wavelets.dwt import (
     fuses_levels,
 )
 from wavevit.wavelets.filtering import in_float32, is_rounded_between
-from wavevit.wavelets.filters import FilterBank, filter_bank
-from wavevit.wavelets.free_sizes import certainly, exporting, take
+from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
+from wavevit.wavelets.free_sizes import certainly, exporting, fixed, take
 from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
 from wavevit.wavelets.haar_maps import enabled
-from wavevit.wavelets.one_operation import as_one_operation, operation
+from wavevit.wavelets.one_operation import as_one_operation, is_symbolic, operation
 
 __all__ = ["Pyramid", "check_level", "dwt_max_level", "wavedec2", "waverec2"]
 
@@ -70,6 +72,7 @@ def check_level(level: int | None, height: int, width: int, length: int) -> int:
             are free, for they can't choose how many results it has.
     """
     if level is None:
+        height, width = fixed(height), fixed(width)
         if exporting() and not (isinstance(height, int) and isinstance(width, int)):
             fail("level", "a number in an exported graph with free sizes", "None")
         return dwt_max_level(height, width, length)
@@ -80,14 +83,14 @@ def check_level(level: int | None, height: int, width: int, length: int) -> int:
     return level
 
 
-def decompose(
-    x: Tensor, bank: FilterBank, mode: str, level: int, taps: Tensor | None = None
-) -> Pyramid:
-    """`wavedec2` without its checks; `taps` may bring the bank's filters as a tensor."""
+def decompose(x: Tensor, bank: FilterBank, mode: str, level: int) -> Pyramid:
+    """`wavedec2` without its checks."""
+    if level == 0:
+        return Pyramid(x.clone(), ())  # a result is never the input: callers write into it
     if is_rounded_between(x):
 
         def wide(x: Tensor) -> list[Tensor]:
-            approx, details = decompose(x, bank, mode, level, taps)
+            approx, details = decompose(x, bank, mode, level)
             return [approx, *details]
 
         approx, *finer = in_float32(wide, x)
@@ -96,7 +99,7 @@ def decompose(
         return Pyramid(*haar_pyramid_analysis(x, level))
     approx, details = x, []
     for _ in range(level):
-        approx, bands = forward_apart(approx, bank, mode, taps)
+        approx, bands = forward_apart(approx, bank, mode)
         details.append(bands)
     return Pyramid(approx, tuple(reversed(details)))
 
@@ -106,18 +109,19 @@ def recompose(
     bank: FilterBank,
     mode: str,
     output_size: tuple[int, int] | None,
-    taps: Tensor | None = None,
 ) -> Tensor:
-    """`waverec2` with a bank; `taps` as in `decompose`."""
+    """`waverec2` with a bank."""
     approx, details = pyramid
     check_image(approx, "pyramid.approx")
+    if not details:
+        return crop(approx.clone(), output_size)  # as for `decompose`
     if is_rounded_between(approx):
         for index, bands in enumerate(details):
             check_bands(bands, f"pyramid.details[{index}]", 3)
             check_maps(bands, f"pyramid.details[{index}]", approx)
 
         def image(approx: Tensor, *details: Tensor) -> list[Tensor]:
-            return [recompose((approx, details), bank, mode, output_size, taps)]
+            return [recompose((approx, details), bank, mode, output_size)]
 
         return in_float32(image, approx, *details)[0]
     if fuses_levels(approx, bank, mode):
@@ -129,7 +133,7 @@ def recompose(
     for index, bands in enumerate(details):
         height, width = _fitting(bands, f"pyramid.details[{index}]", approx, approx.shape[-2:])
         approx = take(take(approx, -2, 0, height), -1, 0, width)
-        approx = backward_apart(approx, bands, bank, mode, taps)
+        approx = backward_apart(approx, bands, bank, mode)
     return crop(approx, output_size)
 
 
@@ -149,8 +153,8 @@ def _fitting(bands: Tensor, name: str, approx: Tensor, coarse: Sequence[int]) ->
 
 def wavedec2(
     x: Tensor,
-    wavelet: str | FilterBank = "haar",
-    mode: str = "periodization",
+    wavelet: Wavelet = "haar",
+    mode: str | int = "periodization",
     level: int | None = None,
 ) -> Pyramid:
     """Multi-level decomposition: `dwt2` again and again on the approximation.
@@ -174,18 +178,20 @@ def wavedec2(
         (tests/properties/test_haar_laws.py); memory as `dwt2`'s of the first level
         (tests/unit/test_wavelet_memory.py).
     """
+    if is_symbolic(x):
+        return handle_torch_function(wavedec2, (x,), x, wavelet, mode, level)
     listening = has_torch_function((x,))
-    if not listening and as_one_operation() and enabled() and isinstance(wavelet, str):
+    if not listening and as_one_operation() and enabled() and are_names(wavelet, mode):
         approx, *details = _one_wavedec2(x, wavelet, mode, level)
         return Pyramid(approx, tuple(details))
     return _wavedec2(x, wavelet, mode, level)
 
 
-def _wavedec2(x: Tensor, wavelet: str | FilterBank, mode: str, level: int | None) -> Pyramid:
+def _wavedec2(x: Tensor, wavelet: Wavelet, mode: str | int, level: int | None) -> Pyramid:
     check_image(x)
     bank = filter_bank(wavelet)
     level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
-    return decompose(x, bank, mode, level)
+    return decompose(x, bank, as_mode(mode), level)
 
 
 def _wavedec2_flat(x: Tensor, wavelet: str, mode: str, level: int | None) -> list[Tensor]:
@@ -200,8 +206,8 @@ _one_wavedec2 = operation(
 
 def waverec2(
     pyramid: tuple[Tensor, tuple[Tensor, ...]],
-    wavelet: str | FilterBank = "haar",
-    mode: str = "periodization",
+    wavelet: Wavelet = "haar",
+    mode: str | int = "periodization",
     output_size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Inverse of `wavedec2`.
@@ -224,15 +230,18 @@ def waverec2(
         allocates its output alone, other filters a quarter more; plain Haar, which joins the bands
         of a level, 2.25 times that (tests/unit/test_wavelet_memory.py).
     """
+    parts = pyramid if isinstance(pyramid, tuple) else (pyramid,)
+    if is_symbolic(*parts):
+        return handle_torch_function(waverec2, parts, pyramid, wavelet, mode, output_size)
     approx, details = pyramid
     listening = has_torch_function((approx, *details))
-    if not listening and as_one_operation() and enabled() and isinstance(wavelet, str):
+    if not listening and as_one_operation() and enabled() and are_names(wavelet, mode):
         return crop(_one_waverec2(approx, list(details), wavelet, mode), output_size)
-    return recompose(pyramid, filter_bank(wavelet), mode, output_size)
+    return recompose(pyramid, filter_bank(wavelet), as_mode(mode), output_size)
 
 
 def _waverec2(approx: Tensor, details: list[Tensor], wavelet: str, mode: str) -> Tensor:
-    return recompose((approx, tuple(details)), filter_bank(wavelet), mode, None)
+    return recompose((approx, tuple(details)), filter_bank(wavelet), as_mode(mode), None)
 
 
 _one_waverec2 = operation(

@@ -9,21 +9,19 @@ the same transform, brought to one sample per ``2**scales`` pixels, as ``φ``. N
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets.dtcwt import (
-    NO_KERNELS,
     ORIENTATIONS,
-    KernelModule,
-    Kernels,
     check_banks,
     check_dtcwt_level,
     steps_of,
 )
 from wavevit.wavelets.dtcwt_levels import compute_dtype
-from wavevit.wavelets.dtcwt_tree import Steps, decompose
+from wavevit.wavelets.dtcwt_tree import Steps, decompose, mean_of_trees
+from wavevit.wavelets.one_operation import is_symbolic
 from wavevit.wavelets.pieces import by_planes
 
 __all__ = ["Scattering2", "scattering2", "scattering_paths", "smooth_magnitude"]
@@ -138,26 +136,16 @@ def scattering2(
         Cotter & Kingsbury, "Visualizing and improving scattering networks", MLSP 2017. With one
         scale and order 1 it holds the numbers of pytorch-wavelets' ``ScatLayer``.
     """
-    return _scatter(x, scales, order, biort, qshift, mode, bias, NO_KERNELS)
-
-
-def _scatter(
-    x: Tensor,
-    scales: int,
-    order: int,
-    biort: str,
-    qshift: str,
-    mode: str,
-    bias: float,
-    kernels: Kernels,
-) -> Tensor:
+    if is_symbolic(x):
+        arguments = scales, order, biort, qshift, mode, bias
+        return handle_torch_function(scattering2, (x,), x, *arguments)
     check_image(x)
     check_banks(biort, qshift, mode)
     _check_scales_and_order(scales, order)
     _check_bias(bias)
     check_dtcwt_level(scales, x.shape[-2], x.shape[-1], "scales")
 
-    steps = steps_of(biort, qshift, mode, kernels)
+    steps = steps_of(biort, qshift, mode)
 
     def scattered(x: Tensor) -> list[Tensor]:
         wide = x.to(compute_dtype(x.dtype))
@@ -172,14 +160,14 @@ def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Ten
     def split(maps: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
         """Low-pass at the output's resolution, and magnitudes (B, C, 6, h, w), fine to coarse."""
         approximations, bands = decompose(maps, levels, steps)
-        low = F.avg_pool2d(approximations[-1], 2)  # the mean of the four trees
+        low = mean_of_trees(approximations[-1])
         return low, [smooth_magnitude(band, bias) for band in bands]
 
     def low_pass(maps: Tensor, levels: int) -> Tensor:
         if levels == 0:
             return maps
         approximations, _ = decompose(maps, levels, steps, skip=[True] * levels)
-        return F.avg_pool2d(approximations[-1], 2)
+        return mean_of_trees(approximations[-1])
 
     channels = x.shape[1]
     low, magnitudes = split(x, scales)
@@ -198,7 +186,7 @@ def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Ten
     return torch.cat([*first, *second], dim=2)
 
 
-class Scattering2(KernelModule):
+class Scattering2(nn.Module):
     """`scattering2` as a module.
 
     Args:
@@ -225,15 +213,14 @@ class Scattering2(KernelModule):
         _check_scales_and_order(scales, order)
         _check_bias(bias)
         check_banks(biort, qshift, mode)
-        super().__init__(f"analysis {biort}", qshift)
+        super().__init__()
         self.scales, self.order, self.bias = scales, order, bias
         self.biort, self.qshift, self.mode = biort, qshift, mode
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C * paths, h, w)."""
-        kernels = self.kernels(x) if x.is_floating_point() else NO_KERNELS
-        return _scatter(
-            x, self.scales, self.order, self.biort, self.qshift, self.mode, self.bias, kernels
+        return scattering2(
+            x, self.scales, self.order, self.biort, self.qshift, self.mode, self.bias
         )
 
     def extra_repr(self) -> str:

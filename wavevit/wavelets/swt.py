@@ -21,22 +21,24 @@ from torch.overrides import handle_torch_function, has_torch_function
 from wavevit.checks import check_at_least, check_image, fail
 from wavevit.wavelets.bank_maps import BankMap, fits
 from wavevit.wavelets.boundary import extend
-from wavevit.wavelets.filtering import bank_taps, in_compute_dtype
-from wavevit.wavelets.filters import FilterBank, filter_bank
+from wavevit.wavelets.filtering import in_compute_dtype
+from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
+from wavevit.wavelets.free_sizes import certainly, fixed
 from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
 from wavevit.wavelets.haar_maps import has_kernel
+from wavevit.wavelets.one_operation import is_symbolic
 from wavevit.wavelets.undecimated_maps import UndecimatedMap, one_level
 
 __all__ = ["check_levels", "filter_axis", "iswt2", "swt2"]
 
 
-def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tensor:
+def swt2(x: Tensor, wavelet: Wavelet = "haar", level: int = 1) -> Tensor:
     """Undecimated (stationary) 2-D wavelet transform, circular borders.
 
     Args:
         x: images (B, C, H, W), any floating dtype and size, also those that ``2**level`` does not
             divide, which PyWavelets refuses.
-        wavelet: any discrete wavelet of PyWavelets, or a `FilterBank`.
+        wavelet: see `dwt2`.
         level: number of levels, at least 1.
 
     Returns:
@@ -62,26 +64,26 @@ def swt2(x: Tensor, wavelet: str | FilterBank = "haar", level: int = 1) -> Tenso
         >>> swt2(torch.ones(1, 3, 5, 7), "db2", level=2).shape
         torch.Size([1, 3, 2, 4, 5, 7])
     """
+    if is_symbolic(x):
+        return handle_torch_function(swt2, (x,), x, wavelet, level)
     check_image(x)
     check_at_least("level", level, 1)
     return forward_levels(x, filter_bank(wavelet), level)
 
 
-def forward_levels(
-    x: Tensor, bank: FilterBank, level: int, taps: Tensor | None = None, mode: str = "periodic"
-) -> Tensor:
-    """`swt2` without its checks; `taps` may bring the bank's filters as a tensor.
+def forward_levels(x: Tensor, bank: FilterBank, level: int, mode: str = "periodic") -> Tensor:
+    """`swt2` without its checks.
 
     Only on the circle, mode ``"periodic"``, does the transform keep shifts and have an inverse.
     Overridable (`torch.overrides`), like `backward_levels`: so a counter sees every call.
     """
     if has_torch_function((x,)):
-        return handle_torch_function(forward_levels, (x,), x, bank, level, taps, mode)
+        return handle_torch_function(forward_levels, (x,), x, bank, level, mode)
 
     def compute(image: Tensor) -> Tensor:
         if mode == "periodic" and _is_haars(image, bank):
             return haar_undecimated(image, level)
-        step = _step(image, bank, taps, mode)
+        step = _step(image, bank, mode)
         if level == 1:
             return step(image, 1)[:, :, None]
         if fits(image) and not torch.compiler.is_compiling():
@@ -102,13 +104,11 @@ def _is_haars(x: Tensor, bank: FilterBank) -> bool:
     return bank.is_haar and (has_kernel(x) or not fits(x))
 
 
-def _step(
-    image: Tensor, bank: FilterBank, taps: Tensor | None, mode: str
-) -> Callable[[Tensor, int], Tensor]:
+def _step(image: Tensor, bank: FilterBank, mode: str) -> Callable[[Tensor, int], Tensor]:
     """What maps (B, C, H, W) and the distance between taps to (B, C, 4, H, W), fast for `image`."""
     if fits(image):
         return lambda x, spacing: _map(x, bank, "analysis", spacing, mode).apply(x)[0]
-    g = bank_taps(taps, bank, "analysis", image)
+    g = bank.taps("analysis", image.dtype, image.device)
 
     def convolve(x: Tensor, spacing: int) -> Tensor:
         bands = filter_axis(filter_axis(x, g, -1, spacing, mode), g, -2, spacing, mode)
@@ -121,7 +121,7 @@ def _map(x: Tensor, bank: FilterBank, which: str, spacing: int, mode: str = "per
     return one_level(bank, which, spacing, mode, (x.shape[-2], x.shape[-1]))
 
 
-def iswt2(coefficients: Tensor, wavelet: str | FilterBank = "haar") -> Tensor:
+def iswt2(coefficients: Tensor, wavelet: Wavelet = "haar") -> Tensor:
     """Inverse of `swt2`.
 
     Args:
@@ -139,6 +139,8 @@ def iswt2(coefficients: Tensor, wavelet: str | FilterBank = "haar") -> Tensor:
         ``iswt2(swt2(x))`` is `x` to the dtype's rounding at any size; equal to ``pywt.iswt2``,
         also for coefficients that are no image's transform (tests/properties/test_swt_laws.py).
     """
+    if is_symbolic(coefficients):
+        return handle_torch_function(iswt2, (coefficients,), coefficients, wavelet)
     check_levels(coefficients)
     return backward_levels(coefficients, filter_bank(wavelet))
 
@@ -150,23 +152,23 @@ def check_levels(coefficients: Tensor) -> None:
         ValueError: wrong type, rank or dtype, not four bands, no level, an empty side.
     """
     shape = tuple(getattr(coefficients, "shape", ()))
-    if len(shape) != 6 or shape[3] != 4 or 0 in shape[2:]:
+    if len(shape) != 6 or fixed(shape[3]) != 4 or any(certainly(n == 0) for n in shape[2:]):
         expected = "a tensor of shape (B, C, level, 4, H, W), no level or side empty"
         fail("coefficients", expected, f"shape {shape}")
     if not coefficients.is_floating_point():
         fail("coefficients", "a floating dtype", coefficients.dtype)
 
 
-def backward_levels(c: Tensor, bank: FilterBank, taps: Tensor | None = None) -> Tensor:
-    """`iswt2` without its checks; `taps` as in `forward_levels`."""
+def backward_levels(c: Tensor, bank: FilterBank) -> Tensor:
+    """`iswt2` without its checks."""
     if has_torch_function((c,)):
-        return handle_torch_function(backward_levels, (c,), c, bank, taps)
+        return handle_torch_function(backward_levels, (c,), c, bank)
 
     def compute(c: Tensor) -> Tensor:
         approx = c[:, :, 0, 0]
-        level = c.shape[2]
+        level = fixed(c.shape[2])
         loops = fits(c) and not _is_haars(c, bank)
-        g = None if loops else bank_taps(taps, bank, "synthesis", c).flip(-1) / 2
+        g = None if loops else bank.taps("synthesis", c.dtype, c.device).flip(-1) / 2
         for index in range(level):
             spacing, details = 2 ** (level - 1 - index), c[:, :, index, 1:]
             if g is None:

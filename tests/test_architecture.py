@@ -6,7 +6,10 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
+
+import networkx as nx
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("wavevit/**/*.py"), *ROOT.glob("experiments/**/*.py")])
@@ -80,6 +83,49 @@ def test_an_upward_import_is_seen() -> None:
     assert upward_imports("wavevit.wavelets.dwt", {"wavevit.models.config"}, table)
     assert upward_imports("wavevit.measure.cost", {"wavevit.models"}, table)
     assert upward_imports("wavevit.data.scenes", {"experiments.run"}, table)
+
+
+def runtime_imports(path: Path, modules: Collection[str]) -> set[str]:
+    """Modules of ours that a file imports when it runs, at its top or inside a function."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & set(modules)) or {node.module}
+    return found & set(modules)
+
+
+def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others."""
+    graph = nx.DiGraph([(one, other) for one, others in imports.items() for other in others])
+    return [sorted(group) for group in nx.strongly_connected_components(graph) if len(group) > 1]
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    modules = {module_name(path): path for path in SOURCES}
+    assert not circles({m: runtime_imports(path, modules) for m, path in modules.items()})
+
+
+def test_a_circle_is_seen(tmp_path: Path) -> None:
+    """Negative control, with an import inside a function; one for types makes no circle."""
+    (tmp_path / "a.py").write_text("from b import x\n")
+    (tmp_path / "b.py").write_text("def f():\n    import c\n")
+    (tmp_path / "c.py").write_text("from a import y\n")
+    files = {path.stem: path for path in tmp_path.glob("*.py")}
+    assert circles({m: runtime_imports(p, files) for m, p in files.items()}) == [["a", "b", "c"]]
+    (tmp_path / "c.py").write_text("if TYPE_CHECKING:\n    from a import y\n")
+    assert circles({m: runtime_imports(p, files) for m, p in files.items()}) == []
 
 
 def test_importing_wavevit_is_light() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wavevit.auditing import METRICS, THRESHOLDS, Bound, parse_bounds
-from wavevit.auditing.report import cell
+from wavevit.auditing.cells import cell
 from wavevit.auditing.sections import curve_shifts, heat_shifts
 from wavevit.auditing.verdicts import verdict_of
 

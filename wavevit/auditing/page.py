@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from wavevit.auditing.cells import cell, normalized
 from wavevit.auditing.figures import (
     attention_panel,
     scale_panel,
@@ -15,7 +16,6 @@ from wavevit.auditing.figures import (
 )
 from wavevit.auditing.heat import heat_table
 from wavevit.auditing.metrics import METRICS
-from wavevit.auditing.report import cell, normalized
 from wavevit.auditing.sections import HEAT_KINDS
 from wavevit.auditing.style import PAGE_STYLE, line_styles
 from wavevit.auditing.verdicts import pictures

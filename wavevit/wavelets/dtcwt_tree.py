@@ -17,7 +17,7 @@ from wavevit.checks import fail
 from wavevit.wavelets.dtcwt_bank import Level
 from wavevit.wavelets.dtcwt_levels import analyse, approximate, compute_dtype, synthesise
 from wavevit.wavelets.dwt import check_maps
-from wavevit.wavelets.free_sizes import exporting, fixed, index_within, take
+from wavevit.wavelets.free_sizes import certainly, exporting, fixed, index_within, take
 
 __all__ = ["Step", "Steps", "decompose", "mean_of_trees", "recompose"]
 
@@ -56,8 +56,9 @@ def _pad(x: Tensor, stride: int) -> Tensor:
 
 def mean_of_trees(approx: Tensor) -> Tensor:
     """The four trees' approximations as one low-pass, (B, C, 2h, 2w) to (B, C, h, w)."""
-    planes = approx.flatten(0, 1).unsqueeze(1)  # a pool takes no planes as a batch of none only
-    return F.avg_pool2d(planes, 2).squeeze(1).unflatten(0, approx.shape[:2])
+    if certainly(approx.shape[1] == 0):  # which a pool refuses
+        return approx[..., ::2, ::2]
+    return F.avg_pool2d(approx, 2)
 
 
 def decompose(

@@ -52,8 +52,10 @@ def dirichlet(inputs: int, outputs: int, like: Tensor, least: int | None = None)
     weight = 2.0 * (k < count) - 1.0 * (k == 0)
 
     def waves(samples: int) -> tuple[Tensor, Tensor]:
-        # Whole turns are taken off while the numbers are whole: the angles are exact.
-        turns = k * torch.arange(samples, device=like.device)[:, None] % samples
+        # Whole turns are taken off while the numbers are whole: the angles are exact. A tensor,
+        # because ONNX takes no remainder of a side that is a symbol.
+        circle = torch.full((), samples, device=like.device, dtype=k.dtype)
+        turns = k * torch.arange(samples, device=like.device)[:, None] % circle
         angle = turns.double() * (2 * math.pi / samples)
         return angle.cos(), angle.sin()
 

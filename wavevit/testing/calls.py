@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from wavevit.testing.assertions import assert_close_relative
 from wavevit.testing.subject import Subject, require
 
-__all__ = ["copies", "empty_batch", "hooks", "parallel"]
+__all__ = ["copies", "empty_batch", "hooks", "parallel", "without_gradient"]
 
 
 def _owners(model: nn.Module) -> list[str]:
@@ -134,8 +134,13 @@ def parallel(subject: Subject) -> None:
             with warnings.catch_warnings():
                 # A depthwise kernel's gradient may be channels-last: a copy, and no error.
                 warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
-                for _ in range(2):  # the second step stops if a gradient of the first is missing
+                for _ in range(2):  # the second step would stop without a word on which
                     wrapped.zero_grad()
                     wrapped(subject.images()).square().sum().backward()
-            idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-            require(not idle, f"no gradient reaches {idle[:4]}")
+                    idle = without_gradient(model)
+                    require(not idle, f"no gradient reaches {idle[:4]}")
+
+
+def without_gradient(model: nn.Module) -> list[str]:
+    """Names of the parameters that a backward pass has not reached."""
+    return [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_choice, require_extra
 from wavevit.testing.assertions import assert_close_relative
-from wavevit.testing.calls import copies, empty_batch, hooks, parallel
+from wavevit.testing.calls import copies, empty_batch, hooks, parallel, without_gradient
 from wavevit.testing.graphs import compiles, exports, recompiles, symbolic, traces
 from wavevit.testing.subject import Size, Subject, require
 from wavevit.testing.tolerances import tolerance
@@ -185,7 +185,7 @@ def features_only(subject: Subject) -> None:
             require(name in dict(model.named_modules()), f"{name} is no module of the wrapper")
         model.set_grad_checkpointing()
         model.train()(x)[-1].square().sum().backward()
-        idle = _without_gradient(model)
+        idle = without_gradient(model)
         require(not idle, f"out_indices={chosen}: nothing needs {idle[:4]}")
         _same(pickle.loads(pickle.dumps(model.eval()))(x), maps, chosen)  # our own bytes
     model = subject.new(features_only=True, out_indices=(len(maps) - 1, 0))
@@ -218,16 +218,12 @@ def checkpointing(subject: Subject) -> None:
         assert_close_relative(recomputed, plain)
 
 
-def _without_gradient(model: nn.Module) -> list[str]:
-    return [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-
-
 def gradients(subject: Subject) -> None:
     """Every parameter is used."""
     model = subject.new().train()
     # Squared: a plain sum is blind to a bias before the last norm's mean.
     model(subject.images(subject.sizes[-1], batch=4)).square().sum().backward()
-    idle = _without_gradient(model)
+    idle = without_gradient(model)
     require(not idle, f"no gradient reaches {idle[:4]}")
 
 

@@ -48,14 +48,22 @@ def export_options(
     return example, {"x": free}
 
 
-def exports(subject: Subject, free_sides: bool = False) -> torch.export.ExportedProgram:
-    """Exported with a free batch; the graph, which is returned, computes what the model does."""
+def exports(
+    subject: Subject, free_sides: bool = False, smallest: int = 64
+) -> torch.export.ExportedProgram:
+    """Exported with a free batch; the graph, which is returned, computes what the model does.
+
+    Args:
+        subject: the model.
+        free_sides: leave the sides free too.
+        smallest: side in pixels from which on they are.
+    """
     model = subject.new()
-    example, free = export_options(subject, model, free_sides)
+    example, free = export_options(subject, model, free_sides, smallest)
     rows, columns = example.shape[-2:]
     images = [example[:1], subject.images((rows, columns), 3)]
     if free_sides:
-        images += [subject.images((64, 128), 3), subject.images((columns, rows), 2)]
+        images += [subject.images((smallest, 2 * smallest), 3), subject.images((columns, rows), 2)]
     # With gradients on: some operations have other graphs then, and users forget `no_grad`.
     program = torch.export.export(model, (example,), dynamic_shapes=free)
     graph = program.module()

@@ -102,7 +102,7 @@ class PoolingAttention(Part):
             offsets = (offsets + side // 2) % side - side // 2
             return table[offsets // step + length // 2]
         # MViT counts from the smallest offset, which strides move away from the table's start.
-        return table[offsets // step + (len(keys) - 1) * (self.reduction // step)]
+        return table[offsets // step + (keys.shape[0] - 1) * (self.reduction // step)]
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Tables of relative positions resampled, by what `forward` does at other sizes."""

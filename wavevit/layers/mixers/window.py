@@ -15,6 +15,7 @@ from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.wavelets.free_sizes import take
 
 __all__ = ["WindowAttention"]
 
@@ -137,8 +138,10 @@ class WindowAttention(Part):
 
         sides = zip(padded, window, self.shift, strict=True)
         rows, columns = (regions(*each) for each in sides)
-        labels = (3 * rows[:, None] + columns[None, :]).unflatten(0, (-1, window[0]))
-        labels = labels.unflatten(2, (-1, window[1])).transpose(1, 2).flatten(2).flatten(0, 1)
+        labels = 3 * rows[:, None] + columns[None, :]
+        counts = (padded[0] // window[0], padded[1] // window[1])
+        labels = labels.unflatten(1, (counts[1], window[1])).unflatten(0, (counts[0], window[0]))
+        labels = labels.transpose(1, 2).flatten(2).flatten(0, 1)
         apart = labels[:, :, None] != labels[:, None, :]
         return torch.zeros_like(apart, dtype=like.dtype).masked_fill(apart, _APART)
 
@@ -147,18 +150,19 @@ class WindowAttention(Part):
         batch, _, dim = x.shape
         height, width = grid
         # Written out, so that an exporter's range of sizes decides it.
-        rows, columns = self.window_size
-        window = (rows if height > rows else height, columns if width > columns else width)
+        tall, wide = self.window_size
+        window = (tall if height > tall else height, wide if width > wide else width)
         sides = zip(grid, window, self.shift, strict=True)
         shift = tuple(step if side > size else 0 for side, size, step in sides)
-        padded = (height + -height % window[0], width + -width % window[1])
+        # Whole windows, so that a graph with symbols for sides knows them for such.
+        rows, columns = -(-height // window[0]), -(-width // window[1])
+        padded = (rows * window[0], columns * window[1])
         image = x.unflatten(1, grid)
         image = F.pad(image, (0, 0, 0, padded[1] - width, 0, padded[0] - height))
         if any(shift):
             image = torch.roll(image, (-shift[0], -shift[1]), dims=(1, 2))
         # (B, rows, wh, columns, ww, D) -> (B · windows, N, D)
-        image = image.unflatten(2, (-1, window[1])).unflatten(1, (-1, window[0]))
-        rows, columns = image.shape[1], image.shape[3]
+        image = image.unflatten(2, (columns, window[1])).unflatten(1, (rows, window[0]))
         tokens = image.transpose(2, 3).flatten(3, 4).flatten(0, 2)
         q, k, v = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         if self.rotary is not None:
@@ -171,7 +175,7 @@ class WindowAttention(Part):
         image = image.transpose(2, 3).reshape(batch, padded[0], padded[1], dim)
         if any(shift):
             image = torch.roll(image, shift, dims=(1, 2))
-        return image[:, :height, :width].flatten(1, 2)
+        return take(take(image, 1, 0, height), 2, 0, width).flatten(1, 2)
 
     def _attention_bias(
         self,

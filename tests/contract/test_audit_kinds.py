@@ -196,6 +196,7 @@ def test_a_model_that_is_called_in_another_way_has_the_same_figures(model: Any) 
         (Calls(lambda n, x: 1 / 0), r"^model: .*\(2, 3, 32, 32\), got ZeroDivisionError"),
         (nn.Bilinear(3, 3, 2), "^model: .*missing 1 required positional argument"),
         (nn.Linear(7, 3), "^model: expected one that takes images of shape"),
+        (Net, "^model: expected a model that was built, .* got its class"),
         (Net().to("meta"), "^model: expected weights, got tensors on the meta device"),
     ],
 )

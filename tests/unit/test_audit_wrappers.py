@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim.swa_utils import AveragedModel
 
 import wavevit
@@ -46,6 +47,11 @@ WRAPPERS: dict[str, Callable[[nn.Module], Any]] = {
     "partial": lambda m: functools.partial(lambda net, x: net(x), m),
     "sequential": lambda m: nn.Sequential(nn.Identity(), m),
     "in_dict": InDict,
+}
+# Wrappers that call a model on other batches than they get.
+REBATCHING: dict[str, Callable[[nn.Module], Any]] = {
+    "one_by_one": lambda m: lambda x: torch.cat([m(image[None]) for image in x]),
+    "with_flipped": lambda m: lambda x: m(torch.cat([x.flip(-1), x])).chunk(2)[1],
 }
 
 
@@ -232,3 +238,41 @@ def test_features_are_what_the_last_linear_layer_gets() -> None:
         assert found.facts["embedding"].endswith("head, the layer that makes the output")
     changed = make_target(lambda x: model(x).softmax(1), size=32)
     assert changed.facts["embedding"] == "the output"
+
+
+@pytest.mark.parametrize("wrapper", REBATCHING)
+def test_a_wrapper_that_changes_the_batch_keeps_the_normalisation(wrapper: str) -> None:
+    model = timms()
+    bare, found = make_target(model), make_target(REBATCHING[wrapper](model), size=32)
+    assert found.facts["normalization"] == bare.facts["normalization"]
+    with torch.no_grad():
+        torch.testing.assert_close(found.logits(X), bare.logits(X))
+
+
+def test_weights_that_are_put_in_for_a_call_are_those_of_the_features() -> None:
+    model, averaged = ours(), ours()
+    with torch.no_grad():
+        for parameter in averaged.parameters():
+            parameter.mul_(1.5)
+    weights = dict(averaged.named_parameters())
+    bare = make_target(averaged)
+    found = make_target(lambda x: functional_call(model, weights, (x,)), size=32)
+    with torch.no_grad():
+        torch.testing.assert_close(found.logits(X), bare.logits(X))
+        torch.testing.assert_close(found.embed(X), bare.embed(X))
+    assert found.tokens is None  # the module that has them holds other weights
+
+
+def test_autocast_around_a_model_is_no_other_model() -> None:
+    model = ours()
+    found = make_target(torch.autocast("cpu", torch.bfloat16)(lambda x: model(x)), size=32)
+    for seen, own in zip(views(found), views(make_target(model)), strict=True):
+        assert (seen - own).norm() < 0.02 * own.norm()
+
+
+def test_features_are_of_the_call_that_makes_the_output() -> None:
+    model = OneChannel(3)
+    found = make_target(lambda x: (model(x), model(x.flip(1))), size=32)
+    with torch.no_grad():
+        torch.testing.assert_close(found.logits(X), model(X))
+        torch.testing.assert_close(found.embed(X), model.stem(X).mean(dim=(2, 3)))

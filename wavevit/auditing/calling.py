@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Called", "Pictured", "keyword_of"]
+__all__ = ["NARROW", "Called", "Pictured", "keyword_of"]
 
 _WORD = "pixel_values"  # transformers' name of the images, which need not come first
-_NARROW = (torch.float16, torch.bfloat16)
+NARROW = (torch.float16, torch.bfloat16)  # precisions whose rounding shows in figures
 
 
 def keyword_of(model: Any) -> str | None:
@@ -99,7 +99,7 @@ class Pictured(nn.Module):
         """(B, C, H, W) in [0, 1]; outputs of half precision come back in float32."""
         x = self.images(x)
         output = self.model(x) if self.batch is None else self._in_parts(x, self.batch)
-        narrow = isinstance(output, Tensor) and output.dtype in _NARROW
+        narrow = isinstance(output, Tensor) and output.dtype in NARROW
         return output.float() if narrow else output
 
     def _in_parts(self, x: Tensor, batch: int) -> Tensor:

@@ -121,9 +121,9 @@ class Examination:
             return bare, "features before the classifier"
         if trace.last is None:
             return None, "the output"
-        layer = trace.last[1]
-        bare = through(self.model, lambda inner: InputOf(self.called(inner), layer))
-        return bare, f"features before {trace.last[0]}, the layer that makes the output"
+        last = trace.last
+        bare = through(self.model, lambda inner: InputOf(self.called(inner), last.layer, last.call))
+        return bare, f"features before {last.name}, the layer that makes the output"
 
     def _through(self, view: Callable[[Any], nn.Module | None]) -> nn.Module | None:
         """`view` of the core, with the alignments around it and inside its wrapper."""

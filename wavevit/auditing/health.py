@@ -103,6 +103,6 @@ def _alike(outputs: Tensor) -> bool:
 
 def _why(target: Target) -> str:
     """A classifier that was never trained starts from zero."""
-    if target.last is None or bool(target.last[1].weight.any()):
+    if target.last is None or bool(target.last.layer.weight.any()):
         return ""
-    return f" (the weights of {target.last[0]}, the layer that makes it, are all zero)"
+    return f" (the weights of {target.last.name}, the layer that makes it, are all zero)"

@@ -16,6 +16,7 @@ from wavevit.auditing.examination import Examination
 from wavevit.auditing.naming import SYNTAX, Named, model_of, split_method
 from wavevit.auditing.outputs import Chosen, at_path, place_of
 from wavevit.auditing.runtimes import as_callable
+from wavevit.auditing.tracing import Maker
 from wavevit.checks import check_at_least, fail
 from wavevit.models import Backbone
 
@@ -43,7 +44,7 @@ class Target:
         seen: pictures to the images that `attending` gets, but for their precision.
         unclassed: why `logits` are no class scores; empty if they are.
         opaque: why torch cannot see what the model does; empty if it can.
-        last: name and module of the linear layer that makes its output, or None.
+        last: the linear layer that makes its output, or None.
         modules: that are reached from it.
         facts: what the JSON says about it.
     """
@@ -64,7 +65,7 @@ class Target:
     seen: Pictured
     unclassed: str
     opaque: str
-    last: tuple[str, nn.Linear] | None
+    last: Maker | None
     modules: tuple[nn.Module, ...]
     facts: dict[str, Any]
 
@@ -115,6 +116,8 @@ def make_target(
         base, method = split_method(model)
         named = model_of(base, pretrained=pretrained, size=size, seed=seed)
         named = Named(named.model, model, named.weights, named.around)
+    if isinstance(model, type):
+        fail("model", f"a model that was built, such as {model.__name__}(…)", f"its class {model}")
     name = name or type(model).__name__
     model = as_callable(named.model)
     if not callable(model):

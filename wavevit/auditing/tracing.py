@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.auditing.calling import Called
+from wavevit.auditing.calling import NARROW, Called, keyword_of
 from wavevit.auditing.declared import UNCHANGED, Normalization, declared_normalization
 from wavevit.auditing.outputs import at_path, choose_output, leaves
 from wavevit.auditing.views import has_verbs, of_transformers
 from wavevit.auditing.wrappers import inner_of, reachable
 from wavevit.measure.evaluation import evaluation_mode
 
-__all__ = ["Refused", "Trace", "eager", "traced"]
+__all__ = ["Maker", "Refused", "Trace", "eager", "traced"]
 
 
 class Refused(Exception):
@@ -35,22 +35,37 @@ def eager() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Maker:
+    """The linear layer that makes an output.
+
+    Attributes:
+        name: in the model.
+        layer: the module.
+        call: which of its calls in a run makes the output, from 0.
+    """
+
+    name: str
+    layer: nn.Linear
+    call: int
+
+
+@dataclass(frozen=True)
 class Trace:
     """What one run has shown.
 
     Attributes:
         path: of the chosen tensor in the output.
         normalization: that of the first module that declares one and got the images unchanged.
-        core: the module whose output is the model's, and that has features and tokens to look at:
-            timm's verbs, else transformers' hidden states; the model itself where there is none.
-        last: name and module of the linear layer that makes the chosen tensor; None where
-            something else does.
+        core: the module whose output is the model's, also when it is called alone, and that has
+            features and tokens to look at: timm's verbs, else transformers' hidden states; the
+            model itself where there is none.
+        last: the linear layer that makes the chosen tensor; None where something else does.
     """
 
     path: tuple[Any, ...]
     normalization: Normalization
     core: Any
-    last: tuple[str, nn.Linear] | None
+    last: Maker | None
 
 
 class _Watch:
@@ -75,9 +90,13 @@ class _Watch:
             self.unchanged[module] = None
 
     def _same(self, value: Tensor) -> bool:
-        if value.shape != self.images.shape:
+        """Whether it holds the first image: a model may take single ones, or add flipped ones."""
+        if value.ndim != 4 or value.shape[1:] != self.images.shape[1:]:
             return False
-        return bool((value == self.images.to(value.dtype)).all())
+        try:
+            return bool((value == self.images[:1].to(value)).flatten(1).all(dim=1).any())
+        except RuntimeError:  # inside of torch.vmap, where values cannot be read
+            return False
 
     def _after(self, module: nn.Module, args: Any, output: Any) -> None:
         if isinstance(module, nn.Linear):
@@ -116,20 +135,52 @@ def traced(called: Called, images: Tensor) -> tuple[Any, Trace]:
     path = choose_output(output, rows=len(images))
     chosen = at_path(output, path)
     names = _names(called.model)
-    last = next((m for m, made in reversed(watch.linear) if _is(made, chosen)), None)
+    last = _maker(watch.linear, chosen, names)
     core = called.model
     made = dict(reversed(watch.whole))  # of several calls of a module the first
     for offers in (has_verbs, _of_transformers):
         if offers(called.model):
             break
         same = [m for m in modules if m in made and offers(m) and _reached(m, watch.unchanged)]
-        found = [m for m in same if any(_is(leaf, chosen) for _, leaf in leaves(made[m]))]
-        if found:
-            core = found[0]
+        ends = [(m, leaf) for m in same for _, leaf in leaves(made[m]) if _is(leaf, chosen)]
+        if ends and _gives(ends[0][0], called, images, ends[0][1]):
+            core = ends[0][0]
             break
     normalization = _normalization(modules, watch.unchanged)
-    layer = None if last is None else (names.get(last, type(last).__name__), last)
-    return output, Trace(path, normalization, core, layer)
+    return output, Trace(path, normalization, core, last)
+
+
+def _maker(
+    calls: list[tuple[nn.Linear, Tensor]], chosen: Tensor, names: dict[nn.Module, str]
+) -> Maker | None:
+    for index, (layer, made) in reversed(list(enumerate(calls))):
+        if _is(made, chosen):
+            earlier = sum(other is layer for other, _ in calls[:index])
+            return Maker(names.get(layer, type(layer).__name__), layer, earlier)
+    return None
+
+
+def _gives(module: nn.Module, called: Called, images: Tensor, made: Tensor) -> bool:
+    """Whether a module gives what it has made in the model when it is called alone.
+
+    It does not where what is around it changes more than its input: `torch.func.functional_call`,
+    averaged weights that are put in for a call, an adapter that is switched off.
+    """
+    alone = Called(module, keyword_of(module), called.around)
+    try:
+        with torch.no_grad(), evaluation_mode(alone), eager():
+            found = [leaf for _, leaf in leaves(alone(images.clone()))]
+    except Exception:  # of somebody's model
+        return False
+    wanted, size = made.double(), float(made.double().norm())
+    # torch.autocast around it is no other model: what it rounds may differ.
+    close = 3e-2 if made.dtype in NARROW else 1e-4
+    return any(
+        isinstance(leaf, Tensor)
+        and leaf.shape == made.shape
+        and (_is(leaf, made) or float((leaf.double() - wanted).norm()) <= close * size)
+        for leaf in found
+    )
 
 
 def _of_transformers(model: Any) -> bool:

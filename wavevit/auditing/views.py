@@ -66,23 +66,24 @@ class InputOf(nn.Module):
     Args:
         called: the model.
         layer: in it.
+        call: which of the layer's calls in a run, from 0.
     """
 
-    def __init__(self, called: Called, layer: nn.Linear) -> None:
+    def __init__(self, called: Called, layer: nn.Linear, call: int = 0) -> None:
         super().__init__()
-        self.called = called
+        self.called, self.call = called, call
         # The model's own, so that a copy of this view holds the layer of the copied model.
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer's input at its last call."""
+        """The layer's input at that call."""
         seen: list[Tensor] = []
         handle = self.layer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         try:
             self.called(x)
         finally:
             handle.remove()
-        return seen[-1]
+        return seen[self.call]
 
 
 class Pooled(nn.Module):

@@ -146,6 +146,7 @@ def test_nan_fails_what_reads_it_and_is_named() -> None:
         (lambda x: (x[:, :, None], x), "[1]"),
         (lambda x: {"loss": x.sum(), "logits": x}, "['logits']"),
         (lambda x: [{"a": None}, (x,)], "[1][0]"),
+        (lambda x: {"mask": x.round(), "logits": x}, "['logits']"),
     ],
 )
 def test_the_first_matrix_of_an_output_is_looked_at(output: Any, place: str) -> None:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def test_a_model_that_is_called_in_another_way_has_the_same_figures(model: Any) 
         (Calls(lambda n, x: 1 / 0), r"^model: .*\(2, 3, 32, 32\), got ZeroDivisionError"),
         (nn.Bilinear(3, 3, 2), "^model: .*missing 1 required positional argument"),
         (nn.Linear(7, 3), "^model: expected one that takes images of shape"),
-        (Net, "^model: expected a model that was built, .* got its class"),
+        (Net, "^model: expected a model that was built, .* got the class Net"),
         (Net().to("meta"), "^model: expected weights, got tensors on the meta device"),
     ],
 )
@@ -210,6 +211,34 @@ def test_a_model_without_gradients_has_no_derivative(mode: Any) -> None:
     found = reasons(audited(Calls(mode()(lambda n, x: n(x)))))
     assert "there is no derivative: the model detaches" in found.pop("continuity")
     assert set(found) == {"tokens", "map", "attention"}
+
+
+class Autocast(nn.Module):
+    """Attention in bfloat16, in which torch has no forward-mode derivative of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(192, 8), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = F.pixel_unshuffle(x, 8).flatten(2).mT
+        with torch.autocast("cpu", torch.bfloat16):
+            q = self.embed(tokens)[:, None]
+            q = F.scaled_dot_product_attention(q, q, q)
+            return self.head(q.mean(dim=(1, 2))).float()
+
+
+def test_a_model_that_autocasts_has_its_derivatives_from_float64() -> None:
+    torch.manual_seed(0)
+    model = Autocast()
+    cast = audited(model).sections()["continuity"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+        plain = audited(model).sections()["continuity"]
+    assert cast["status"] == "measured"
+    assert cast["figures"]["median_relative"] == pytest.approx(
+        plain["figures"]["median_relative"], rel=1e-3
+    )
 
 
 def test_the_precision_of_a_scan_is_what_the_model_takes() -> None:

@@ -150,6 +150,27 @@ def test_a_file_of_a_package_imports_from_it(tmp_path: Path) -> None:
     assert not [name for name in sys.modules if name.startswith("nets")]
 
 
+def test_a_file_below_the_current_folder_imports_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "common.py").write_text("WIDTH = 5")
+    (tmp_path / "settings.py").write_text("MORE = 1")
+    (tmp_path / "nets" / "net.py").write_text(
+        "from nets.common import WIDTH\nfrom settings import MORE\nimport torch\n"
+        "def build():\n    sizes = (192, WIDTH + MORE)\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(*sizes))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    path = sys.path[:]
+    assert "(6,)" in make_target("nets/net.py:build", size=8).facts["output"]
+    assert sys.path == path
+    assert not {"settings", "nets", "nets.common"} & set(sys.modules)
+    monkeypatch.chdir(tmp_path / "nets")
+    with pytest.raises(ValueError, match="No module named 'nets'"):
+        make_target("net.py:build", size=8)
+
+
 @pytest.mark.parametrize(
     ("source", "factory", "message"),
     [

@@ -118,6 +118,7 @@ def test_a_factory_is_aligned(file: Path) -> None:
         ("test_vot", "model: expected one of .*nearest: test_vit"),
         ("there/is/none.py:build", "model: expected an existing file before ':'"),
         ("there/is/none.py", "model: expected a name of `wavevit models`, timm:NAME"),
+        ("timm:resnet18.nope", "^model: .* Invalid pretrained tag .nope. for resnet18"),
         ("tim:resnet18", "model: expected a name of `wavevit models`, timm:NAME"),
         ("hub:nowhere", "source: expected a folder, or a repository"),
         ("{file}:number", "to build a model, got TypeError"),

@@ -27,8 +27,9 @@ class Neighbourhood:
     `sys.path`; outside they are not, so that two files with neighbours of one name get their own.
 
     Args:
-        file: a Python file. Its own folder is importable, and, for a file of a package, the
-            folder that holds the package.
+        file: a Python file. Its own folder is importable; for a file of a package, the folder
+            that holds the package; and the current folder, for a file below it, as for
+            ``python -m``.
     """
 
     def __init__(self, file: Path) -> None:
@@ -36,7 +37,12 @@ class Neighbourhood:
         top = self.file.parent
         while (top / "__init__.py").is_file():
             top = top.parent
-        self.folders = list(dict.fromkeys([self.file.parent, top]))
+        self.top = top
+        folders = [self.file.parent, top]
+        here = Path.cwd().resolve()
+        if top.is_relative_to(here):
+            folders.append(here)
+        self.folders = list(dict.fromkeys(folders))
         self.neighbours = {
             entry.stem
             for folder in self.folders
@@ -56,10 +62,14 @@ class Neighbourhood:
         A file outside a package gets a package of its own, so that it can import a neighbour
         as ``from .neighbour import …`` too.
         """
-        if len(self.folders) == 2:
-            parts = self.file.relative_to(self.folders[1]).with_suffix("").parts
+        if self._in_package:
+            parts = self.file.relative_to(self.top).with_suffix("").parts
             return ".".join(parts)
         return f"{self._package}.{self.file.stem}"
+
+    @property
+    def _in_package(self) -> bool:
+        return self.top != self.file.parent
 
     @property
     def _package(self) -> str:
@@ -119,7 +129,7 @@ class Neighbourhood:
         with self.importable():
             if self.name in sys.modules:
                 return sys.modules[self.name]
-            if len(self.folders) == 1:
+            if not self._in_package:
                 package = ModuleType(self._package)
                 package.__path__ = [str(self.file.parent)]
                 sys.modules[self._package] = package

@@ -115,7 +115,7 @@ def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
         got = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         if elsewhere:
             fail("model", f"a configuration that timm can read or fetch for {name}", got)
-        if not pretrained or not isinstance(error, OSError | RuntimeError):
-            raise
-        fail("pretrained", f"weights that timm can fetch for {name}", got)
+        if pretrained and isinstance(error, OSError | RuntimeError):
+            fail("pretrained", f"weights that timm can fetch for {name}", got)
+        fail("model", f"a name, tag and size of which timm can build a model, for {name}", got)
     return model

@@ -23,6 +23,8 @@ __all__ = [
 
 _MOST_PREFIX = 16  # class and register tokens
 _MOST_CELLS = 32 * 32  # a map of more cells is no map of tokens
+# Names that models of masked pretraining give to what they drew: it says nothing of the picture.
+_DRAWN = ("mask", "bool_masked_pos", "ids_restore", "ids_keep")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +117,7 @@ def choose_output(output: Any, rows: int) -> tuple[Any, ...]:
         and leaf.is_floating_point()
         and leaf.ndim >= 2
         and leaf.shape[0] == rows
+        and not any(getattr(step, "name", step) in _DRAWN for step in path)
     ]
     matrices = [path for path, leaf in fitting if leaf.ndim == 2 or not path]
     if matrices:

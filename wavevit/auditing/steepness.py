@@ -10,7 +10,13 @@ from torch import Tensor
 
 from wavevit.auditing.calling import Pictured
 from wavevit.auditing.scene import BATCH, NotApplicable, Scene, fields_of
-from wavevit.measure import jacobian_spectrum, jump_scan, local_lipschitz
+from wavevit.measure import (
+    JacobianSpectrum,
+    LocalLipschitz,
+    jacobian_spectrum,
+    jump_scan,
+    local_lipschitz,
+)
 from wavevit.measure.evaluation import evaluation_mode
 
 __all__ = ["continuity", "jumps"]
@@ -23,22 +29,29 @@ def continuity(scene: Scene) -> dict[str, Any]:
     if missing:
         raise NotApplicable(f"there is no derivative: {missing}")
     try:
-        result = local_lipschitz(
-            target.embed, images, iterations=samples.jacobian_iterations, seed=scene.seed
-        )
-        spectrum = jacobian_spectrum(
-            target.embed, images[:1], samples.singular_values, seed=scene.seed
-        )
+        result, spectrum = _slopes(target.embed, images, scene)
     except (NotImplementedError, RuntimeError) as error:
-        if "forward AD" not in str(error):
+        if "forward AD" in str(error):
+            reason = " ".join(str(error).split())
+            raise NotApplicable(f"there is no forward-mode derivative: {reason[:200]}") from error
+        # Operations that torch.autocast narrows may lack one; float64 it leaves alone.
+        wide = _widened(target.embed, images[:1])
+        if wide is None:
             raise
-        reason = " ".join(str(error).split())
-        raise NotApplicable(f"there is no forward-mode derivative: {reason[:200]}") from error
+        result, spectrum = _slopes(wide, images.double(), scene)
     return fields_of(result) | {
         "median_absolute": result.median_absolute,
         "median_relative": result.median_relative,
         "singular_values": list(spectrum.values),
     }
+
+
+def _slopes(
+    view: Pictured, images: Tensor, scene: Scene
+) -> tuple[LocalLipschitz, JacobianSpectrum]:
+    samples, seed = scene.samples, scene.seed
+    result = local_lipschitz(view, images, iterations=samples.jacobian_iterations, seed=seed)
+    return result, jacobian_spectrum(view, images[:1], samples.singular_values, seed=seed)
 
 
 def _underivable(view: Pictured, image: Tensor) -> str:

@@ -116,8 +116,9 @@ def make_target(
         base, method = split_method(model)
         named = model_of(base, pretrained=pretrained, size=size, seed=seed)
         named = Named(named.model, model, named.weights, named.around)
-    if isinstance(model, type):
-        fail("model", f"a model that was built, such as {model.__name__}(…)", f"its class {model}")
+    if isinstance(named.model, type):
+        kind = named.model.__name__
+        fail("model", f"a model that was built, such as {kind}(…)", f"the class {kind}")
     name = name or type(model).__name__
     model = as_callable(named.model)
     if not callable(model):

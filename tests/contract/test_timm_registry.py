@@ -14,7 +14,12 @@ import wavevit
 from wavevit.interop.timm import register
 from wavevit.testing import assert_close_relative
 
-BEFORE = {name: timm.models.model_entrypoint(name) for name in timm.list_models()}
+# Other test files register our models too, in the same process.
+BEFORE = {
+    name: entry
+    for name in timm.list_models()
+    if (entry := timm.models.model_entrypoint(name)).__module__.startswith("timm.")
+}
 NAMES = register()
 SMALL = [name for name in NAMES if name.startswith("test_")]
 PYRAMIDS = [name for name in SMALL if len(wavevit.model_config(name).stages) > 1]

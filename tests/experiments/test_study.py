@@ -310,7 +310,7 @@ def test_plans_refuse_bad_arguments(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["patch_vs_wavelt"], "study: expected one of .*nearest: patch_vs_wavelet"),
-        (["smoke", "--device", "tpu9"], "device: expected a device of this machine, got 'tpu9'"),
+        (["smoke", "--device", "tpu9"], "device: expected a device of this machine, .*got 'tpu9'"),
         (["smoke", "--jobs", "0"], "jobs: expected an integer of at least 1, got 0"),
     ],
 )
@@ -319,7 +319,7 @@ def test_the_command_line_complains_without_a_traceback(
 ) -> None:
     command = [sys.executable, "-m", "experiments.run", *arguments, "--out", str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert re.search(message, done.stderr), done.stderr
 

@@ -203,18 +203,18 @@ def test_derivatives(size: tuple[int, int]) -> None:
     name=st.sampled_from(list(levels.LEVELS)),
 )
 def test_both_ways_of_writing_a_level_agree(mode: str, x: torch.Tensor, name: str) -> None:
-    dense = levels._analyse_dense(x, name, mode, None)
+    dense = levels._analyse_dense(x, name, mode)
     torch.testing.assert_close(levels._analyse_shifted(x, name, mode), dense, rtol=0, atol=1e-12)
     torch.testing.assert_close(
         levels._synthesise_shifted(*dense, name, mode),
-        levels._synthesise_dense(*dense, name, mode, None),
+        levels._synthesise_dense(*dense, name, mode),
         rtol=0,
         atol=1e-12,
     )
     # The synthesis is the adjoint: ⟨A x, y⟩ = ⟨x, Aᵀ y⟩.
     other = [torch.randn_like(part) for part in dense]
     left = sum((a * b).sum() for a, b in zip(dense, other, strict=True))
-    right = (x * levels._synthesise_dense(*other, name, mode, None)).sum()
+    right = (x * levels._synthesise_dense(*other, name, mode)).sum()
     torch.testing.assert_close(left, right, rtol=0, atol=1e-9)
 
 

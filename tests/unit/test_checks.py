@@ -43,7 +43,7 @@ def test_transforms_refuse_bad_images(function, image, message: str) -> None:
 def test_transforms_refuse_unknown_names(function) -> None:
     with pytest.raises(ValueError, match=r"wavelet: .*got 'haarr' \(unknown; nearest: haar\)"):
         function(IMAGE, "haarr")
-    with pytest.raises(ValueError, match=r"wavelet: expected a name or a FilterBank, got int 4"):
+    with pytest.raises(ValueError, match=r"wavelet: expected a name, a FilterBank, .*, got int 4"):
         function(IMAGE, 4)
     with pytest.raises(ValueError, match=r"mode: .*nearest: periodization.*'periodisation'"):
         function(IMAGE, mode="periodisation")

@@ -201,7 +201,7 @@ def test_a_folder_of_all_sorts_is_audited_and_its_broken_files_are_listed(
         ("--device meta", "device: expected a device of this machine"),
         ("--seed -1", "seed: expected an integer of at least 0"),
         ("--seed 99999999999999999999", "seed: expected an integer below"),
-        ("--size 0", "img_size: expected"),
+        ("--size 0", "size: expected"),
         ("--out FILE", "out: expected a folder, got"),
         ("--out FILE/below", "out: expected a folder, got"),
         ("--out /proc/1/none", "out: expected a folder in which files can be written, got /proc"),

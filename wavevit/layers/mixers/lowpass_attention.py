@@ -62,7 +62,7 @@ class LowPassAttention(Part):
         # Bands before channels: the order that channels-last coefficients have in memory.
         bands = dwt2(x.transpose(1, 2).unflatten(2, grid), self.wavelet).transpose(1, 2)
         # Halved, the orthonormal approximation is the mean: as strong as a token is.
-        approx = 0.5 * bands[:, 0].flatten(2).transpose(1, 2)
+        approx = 0.5 * bands[:, 0].flatten(2).transpose(1, 2).contiguous()
         q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
         k, v = self.kv(approx).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)

@@ -19,7 +19,7 @@ for schema in (
 _SLOW_OK = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_SLOW_OK)
 settings.register_profile(
-    "ci", max_examples=50, deadline=None, derandomize=True, suppress_health_check=_SLOW_OK
+    "ci", max_examples=30, deadline=None, derandomize=True, suppress_health_check=_SLOW_OK
 )
 settings.register_profile(
     "nightly", max_examples=1000, deadline=None, suppress_health_check=_SLOW_OK

@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-_submodule, __dir__ = lazy_submodules(__name__, __path__, lambda: [*globals(), "audit"])
+_submodule, __dir__ = lazy_submodules(__name__, __path__, ["audit"])
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,21 +12,21 @@ __all__ = ["lazy_submodules"]
 
 
 def lazy_submodules(
-    package: str, path: Iterable[str], known: Callable[[], Iterable[str]]
+    package: str, path: Iterable[str], others: Iterable[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """``__getattr__`` and ``__dir__`` of a package, so that ``package.submodule`` needs no import.
 
     Args:
         package: its ``__name__``.
         path: its ``__path__``.
-        known: the names that it has without its submodules.
+        others: more names that `dir` shows, of what the package gives on demand.
 
     Example:
         >>> import wavevit
         >>> wavevit.measure.cost.__name__
         'cost'
     """
-    folders = list(path)
+    folders, more = list(path), set(others)
 
     def submodules() -> set[str]:
         return {module.name for module in pkgutil.iter_modules(folders)}
@@ -36,6 +37,6 @@ def lazy_submodules(
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def names() -> list[str]:
-        return sorted({*known(), *submodules()})
+        return sorted({*vars(sys.modules[package]), *submodules(), *more})
 
     return attribute, names

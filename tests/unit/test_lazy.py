@@ -35,3 +35,8 @@ def test_names_that_are_not_there() -> None:
             _ = package.no_such_module
         assert not hasattr(package, "__wrapped__")
     assert {"hub", "timm", "timm_registry"} <= set(dir(wavevit.interop))
+
+
+def test_dir_has_every_public_name() -> None:
+    for package in (wavevit, wavevit.wavelets, wavevit.testing, wavevit.data):
+        assert set(package.__all__) <= set(dir(package)), package.__name__

@@ -20,4 +20,4 @@ __all__ = [
     "read_picture",
 ]
 
-__getattr__, __dir__ = lazy_submodules(__name__, __path__, globals)
+__getattr__, __dir__ = lazy_submodules(__name__, __path__)

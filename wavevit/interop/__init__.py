@@ -2,4 +2,4 @@
 
 from wavevit.lazy import lazy_submodules
 
-__getattr__, __dir__ = lazy_submodules(__name__, __path__, globals)
+__getattr__, __dir__ = lazy_submodules(__name__, __path__)

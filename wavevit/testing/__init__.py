@@ -36,4 +36,4 @@ __all__ = [
     "tolerance",
 ]
 
-__getattr__, __dir__ = lazy_submodules(__name__, __path__, globals)
+__getattr__, __dir__ = lazy_submodules(__name__, __path__)

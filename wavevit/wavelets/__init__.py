@@ -66,4 +66,4 @@ __all__ = [
     "waverec2",
 ]
 
-__getattr__, __dir__ = lazy_submodules(__name__, __path__, globals)
+__getattr__, __dir__ = lazy_submodules(__name__, __path__)

@@ -11,6 +11,7 @@ from torch import nn
 from wavevit.auditing.wrappers import inner_of
 from wavevit.checks import fail
 from wavevit.models import Backbone, FeatureBackbone
+from wavevit.models.data_config import MEAN, STD
 
 __all__ = [
     "UNCHANGED",
@@ -22,9 +23,6 @@ __all__ = [
     "given_normalization",
 ]
 
-# Of our models, for pictures in [0, 1]: near to the zero mean and unit contrast that the studies
-# train with.
-_OUR_MEAN, _OUR_STD = 0.5, 0.25
 _DICTIONARIES = ("pretrained_cfg", "default_cfg", "preprocess_cfg")  # timm's; open_clip's
 
 
@@ -86,7 +84,7 @@ def declared_normalization(module: Any) -> Normalization | None:
     inner = inner_of(module)
     name = type(inner).__name__
     if isinstance(inner, Backbone | FeatureBackbone):
-        return Normalization((_OUR_MEAN,), (_OUR_STD,), f"wavevit's own models ({name})")
+        return Normalization((MEAN,), (STD,), f"wavevit's own models ({name})")
     for holder, where in _declarations(inner):
         mean, std = holder.get("mean"), holder.get("std")
         if mean is not None and std is not None:

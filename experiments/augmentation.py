@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from experiments.config import DataConfig
+from wavevit.checks import check_at_least, check_image, fail
 from wavevit.data import Scenes
 
 __all__ = ["RandomZoom", "TrainingCrops", "augmentation"]
@@ -30,6 +33,10 @@ class RandomZoom(nn.Module):
         size: side of the crops in pixels.
         zoom: smallest and largest factor; drawn uniformly by torch's global generator.
 
+    Raises:
+        ValueError: a size below 1, factors that are not positive or not in order; windows that are
+            no square floating batch (N, C, W, W), or smaller than a crop at the smallest zoom.
+
     Guarantees:
         A constant stays what it is; at the smallest zoom a checkerboard of single pixels keeps
         less than 0.01 of its spread (tests/experiments/test_augmentation.py).
@@ -37,10 +44,18 @@ class RandomZoom(nn.Module):
 
     def __init__(self, size: int, zoom: tuple[float, float]) -> None:
         super().__init__()
-        self.size, self.zoom = size, zoom
+        self.size = check_at_least("size", size, 1)
+        if not 0 < zoom[0] <= zoom[1]:
+            fail("zoom", "positive factors, the smallest first", zoom)
+        self.zoom = zoom
 
     def forward(self, windows: Tensor) -> Tensor:
         """Windows (N, C, W, W) to crops (N, C, size, size)."""
+        check_image(windows, "windows")
+        least = math.ceil(self.size / self.zoom[0])
+        if windows.shape[-2] != windows.shape[-1] or windows.shape[-1] < least:
+            expected = f"squares of at least {least} pixels a side"
+            fail("windows", expected, f"shape {tuple(windows.shape)}")
         factors = torch.empty(len(windows)).uniform_(*self.zoom)  # on the CPU: equal on a GPU
         side = windows.shape[-1]
         columns = torch.arange(self.size) - (self.size - 1) / 2

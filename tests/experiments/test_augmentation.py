@@ -170,3 +170,21 @@ def test_configurations_survive_json_and_complain() -> None:
         dataclasses.replace(run.data, augmentation=("mixup",))
     with pytest.raises(ValueError, match="places: expected an integer of at least 0"):
         dataclasses.replace(run.data, places=-1)
+
+
+@pytest.mark.parametrize(
+    ("zoom", "windows", "message"),
+    [
+        ((1.25, 0.8), torch.rand(2, 1, 96, 96), "^zoom: expected positive factors, the smallest"),
+        ((0.0, 1.0), torch.rand(2, 1, 96, 96), "^zoom: expected positive factors"),
+        ((0.8, 1.25), torch.rand(2, 1, 72, 72), "^windows: expected squares of at least 80 pixels"),
+        ((0.8, 1.25), torch.rand(2, 1, 96, 80), "^windows: expected squares"),
+        ((0.8, 1.25), torch.rand(3, 96, 96), "^windows: expected 4 dimensions"),
+        ((0.8, 1.25), torch.zeros(2, 1, 96, 96, dtype=torch.uint8), "^windows: .* floating dtype"),
+    ],
+)
+def test_what_cannot_be_zoomed_is_refused(
+    zoom: tuple[float, float], windows: torch.Tensor, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        RandomZoom(64, zoom)(windows)

@@ -13,11 +13,16 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from experiments.checkpoint import load_weights
-from experiments.config import RunConfig, Study
-from experiments.folder import StudyFolder, write_bytes, write_json
+from experiments.core.checkpoint import load_weights
+from experiments.core.config import RunConfig, Study
+from experiments.core.folder import StudyFolder, write_bytes, write_json
+from experiments.core.markdown import markdown_curves, markdown_table
+from experiments.core.scale import SCALES, at_scale
+from experiments.core.style import figure_style, save_figure
+from experiments.core.summary import StudySummary, summarize
+from experiments.core.tasks import make_model
+from experiments.core.usage import wrong_usage
 from experiments.reporting.diagrams import study_diagrams
-from experiments.reporting.markdown import markdown_curves, markdown_table
 from experiments.reporting.page import ReportFigure, render_page
 from experiments.reporting.pictures import (
     PICTURE_SHIFTS,
@@ -28,12 +33,7 @@ from experiments.reporting.pictures import (
 from experiments.reporting.regenerate import regenerate
 from experiments.reporting.segmentation import ABOUT_COMPOSITES, segmentation_picture
 from experiments.reporting.sentences import about_picture
-from experiments.reporting.style import figure_style, save_figure
-from experiments.scale import SCALES, at_scale
 from experiments.studies import STUDIES, get_study
-from experiments.summary import StudySummary, summarize
-from experiments.tasks import make_model
-from experiments.usage import wrong_usage
 from wavevit.checks import fail
 
 __all__ = ["Options", "main", "write_report"]

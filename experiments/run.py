@@ -14,13 +14,14 @@ from typing import Annotated
 import torch
 import tyro
 
-from experiments.folder import StudyFolder, environment
-from experiments.reuse import reuse_equal_runs
-from experiments.scale import SCALES, at_scale
-from experiments.scheduler import clear_latency, default_jobs, measure_latency, plan, run_cells
+from experiments.core.device import pick_device
+from experiments.core.folder import StudyFolder, environment
+from experiments.core.reuse import reuse_equal_runs
+from experiments.core.scale import SCALES, at_scale
+from experiments.core.scheduler import clear_latency, default_jobs, measure_latency, plan, run_cells
+from experiments.core.usage import wrong_usage
 from experiments.studies import STUDIES, get_study
-from experiments.usage import wrong_usage
-from wavevit.checks import check_at_least, check_device, fail
+from wavevit.checks import check_at_least, fail
 from wavevit.files import check_output_folder
 
 __all__ = ["Options", "main", "run_study"]
@@ -47,17 +48,6 @@ class Options:
     """Time budget in minutes: no run starts later. Run the command again to continue."""
     timing: bool = True
     """Time the variants when all runs are complete. Use --no-timing on a busy machine."""
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name, or the best one for ``auto``.
-
-    Raises:
-        ValueError: an unknown name, or a device that this machine lacks.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return check_device("device", name)
 
 
 def run_study(options: Options) -> int:

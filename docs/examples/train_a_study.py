@@ -6,11 +6,11 @@ Run it in the repository's root. The models are tiny and see forty steps: the fi
 import tempfile
 from pathlib import Path
 
-from experiments.folder import StudyFolder
-from experiments.reporting.markdown import markdown_table
+from experiments.core.folder import StudyFolder
+from experiments.core.markdown import markdown_table
+from experiments.core.summary import summarize
 from experiments.run import Options, run_study
 from experiments.studies import get_study
-from experiments.summary import summarize
 
 with tempfile.TemporaryDirectory() as folder:
     options = Options(study="smoke", seeds=(0,), out=Path(folder), device="cpu", jobs=1)

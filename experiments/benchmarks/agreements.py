@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.benchmarks.timm_models import timm_model
-from experiments.folder import environment, write_json
-from experiments.reporting.markdown import replaced_between
+from experiments.core.folder import environment, write_json
+from experiments.core.markdown import replaced_between
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import (
     attention_distance,

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.benchmarks.timm_models import timm_model
-from experiments.reporting.markdown import replaced_between
+from experiments.core.markdown import replaced_between
 from wavevit.alignment import AlignedModel, align
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import (

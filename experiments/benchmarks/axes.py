@@ -33,8 +33,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.folder import environment, write_bytes, write_json
-from experiments.reporting.markdown import replaced_between
+from experiments.core.folder import environment, write_bytes, write_json
+from experiments.core.markdown import replaced_between
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages

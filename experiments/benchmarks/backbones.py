@@ -29,9 +29,9 @@ from torch import Tensor, nn
 
 from experiments.benchmarks.throughput import Builder, throughput
 from experiments.benchmarks.timm_models import timm_model
-from experiments.folder import environment, write_bytes, write_json
-from experiments.run import pick_device
-from experiments.usage import wrong_usage
+from experiments.core.device import pick_device
+from experiments.core.folder import environment, write_bytes, write_json
+from experiments.core.usage import wrong_usage
 from wavevit.checks import check_at_least
 from wavevit.files import check_output_folder
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes

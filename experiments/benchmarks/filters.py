@@ -42,9 +42,9 @@ from experiments.benchmarks.interleaved import (
     summary,
     times,
 )
-from experiments.folder import write_json
-from experiments.reporting.markdown import replaced_between
-from experiments.usage import wrong_usage
+from experiments.core.folder import write_json
+from experiments.core.markdown import replaced_between
+from experiments.core.usage import wrong_usage
 from wavevit.checks import check_at_least, fail
 from wavevit.files import check_output_file
 from wavevit.wavelets import dtcwt2, dwt_max_level, swt2, wavedec2

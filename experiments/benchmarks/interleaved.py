@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.folder import environment
+from experiments.core.folder import environment
 
 __all__ = [
     "LIBRARIES",

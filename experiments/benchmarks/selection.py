@@ -24,14 +24,14 @@ from typing import Any
 
 import torch
 
-from experiments.config import DataConfig, RunConfig
-from experiments.evaluation import held_out
-from experiments.folder import RunFolder, environment, slug, write_bytes, write_json
-from experiments.reporting.markdown import replaced_between, table
+from experiments.core.config import DataConfig, RunConfig
+from experiments.core.evaluation import held_out
+from experiments.core.folder import RunFolder, environment, slug, write_bytes, write_json
+from experiments.core.markdown import replaced_between, table
+from experiments.core.statistic import Statistic
+from experiments.core.training import train
 from experiments.reporting.sentences import verdict
-from experiments.statistic import Statistic
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
-from experiments.training import train
 from wavevit.measure.evaluation import in_batches
 
 __all__ = [

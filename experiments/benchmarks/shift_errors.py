@@ -30,7 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.reporting.markdown import replaced_between
+from experiments.core.markdown import replaced_between
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
 from wavevit.wavelets.haar import haar_details_undecimated

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.folder import environment, write_json
-from experiments.reporting.markdown import replaced_between
+from experiments.core.folder import environment, write_json
+from experiments.core.markdown import replaced_between
 from wavevit.data.photographs import load_photograph
 from wavevit.measure import center_crop, tokenizer_bounds
 from wavevit.models import Backbone, BackboneConfig

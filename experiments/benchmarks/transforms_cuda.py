@@ -30,10 +30,10 @@ from torch.utils._pytree import tree_leaves
 
 from experiments.benchmarks.clocks import clock_of
 from experiments.benchmarks.interleaved import LIBRARIES, Shape, times
-from experiments.folder import environment, write_bytes, write_json
-from experiments.reporting.markdown import replaced_between
-from experiments.run import pick_device
-from experiments.usage import wrong_usage
+from experiments.core.device import pick_device
+from experiments.core.folder import environment, write_bytes, write_json
+from experiments.core.markdown import replaced_between
+from experiments.core.usage import wrong_usage
 from wavevit.checks import check_at_least, fail
 from wavevit.files import check_output_file
 from wavevit.testing import assert_close_relative, tolerance

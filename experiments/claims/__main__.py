@@ -19,9 +19,10 @@ import tyro
 
 from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.records import RECORDS, finding_of, records_of
+from experiments.claims.records import finding_of, records_of
 from experiments.claims.time_taken import TimeTaken
-from experiments.folder import environment, write_json
+from experiments.core.folder import environment, write_json
+from experiments.core.records import RECORDS
 from experiments.studies import STUDIES
 
 __all__ = ["RUNS", "Options", "commands", "main"]

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, variants_table
 from experiments.claims.verdict import common_rule, judge
-from experiments.zoom import ZOOMS
+from experiments.core.zoom import ZOOMS
 from wavevit.auditing.style import line_styles
 
 __all__ = ["CLAIM"]

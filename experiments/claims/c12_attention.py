@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import above, between
 from experiments.claims.verdict import Verdict, judge
-from experiments.statistic import Statistic
+from experiments.core.statistic import Statistic
 
 __all__ = ["CLAIM"]
 

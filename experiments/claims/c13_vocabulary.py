@@ -12,7 +12,7 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect
 from experiments.claims.measured import between, by_seed, values_table
 from experiments.claims.verdict import common_rule, judge
-from experiments.statistic import Statistic
+from experiments.core.statistic import Statistic
 
 __all__ = ["CLAIM"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import by_seed, subjects_of
 from experiments.claims.verdict import Verdict
-from experiments.statistic import Statistic
+from experiments.core.statistic import Statistic
 
 __all__ = ["CLAIM"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from experiments.claims.names import reader_name
-from experiments.statistic import Statistic
+from experiments.core.statistic import Statistic
 from wavevit.checks import check_choice
 
 __all__ = ["Effect", "number"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.claims.effect import Effect
-from experiments.statistic import Statistic
+from experiments.core.statistic import Statistic
 
 __all__ = ["above", "between", "by_seed", "subjects_of", "text_of", "values_table"]
 

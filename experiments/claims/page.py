@@ -14,12 +14,13 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect, number
 from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.records import RECORDS, finding_of, larger_records_of, records_of
+from experiments.claims.records import finding_of, larger_records_of, records_of
 from experiments.claims.verdict import Judged, headline_effect, judged
-from experiments.folder import write_bytes
-from experiments.reporting.markdown import replaced_between
-from experiments.reporting.style import figure_style
-from experiments.summary import StudySummary
+from experiments.core.folder import write_bytes
+from experiments.core.markdown import replaced_between
+from experiments.core.records import RECORDS
+from experiments.core.style import figure_style
+from experiments.core.summary import StudySummary
 
 __all__ = [
     "DOCS",

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.verdict import Verdict
-from experiments.summary import StudySummary
+from experiments.core import records
 
-__all__ = ["RECORDS", "finding_of", "larger_records_of", "load_record", "records_of"]
-
-RECORDS = Path(__file__).parents[1] / "records"
-
-
-def load_record(name: str) -> Any:
-    """A record by its path below ``experiments/records/``: a `StudySummary` or plain data."""
-    data = json.loads((RECORDS / name).read_text())
-    return StudySummary.from_dict(data) if Path(name).name == "summary.json" else data
+__all__ = ["finding_of", "larger_records_of", "records_of"]
 
 
 def records_of(claim: Claim) -> dict[str, Any] | None:
     """A claim's records by name; None where one is not there yet."""
-    if not all((RECORDS / name).exists() for name in claim.records):
+    if not all((records.RECORDS / name).exists() for name in claim.records):
         return None
-    return {name: load_record(name) for name in claim.records}
+    return {name: records.load_record(name) for name in claim.records}
 
 
 def larger_records_of(claim: Claim) -> dict[str, Any] | None:
@@ -36,9 +27,9 @@ def larger_records_of(claim: Claim) -> dict[str, Any] | None:
     for name in claim.records:
         path = Path(name)
         larger = Path(f"{path.parent}_large") / path.name
-        if path.name != "summary.json" or not (RECORDS / larger).exists():
+        if path.name != "summary.json" or not (records.RECORDS / larger).exists():
             return None
-        found[name] = load_record(str(larger))
+        found[name] = records.load_record(str(larger))
     return found or None
 
 

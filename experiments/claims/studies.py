@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.claims.effect import Effect
-from experiments.statistic import Statistic
-from experiments.summary import METRICS, StudySummary
+from experiments.core.statistic import Statistic
+from experiments.core.summary import METRICS, StudySummary
 from wavevit.checks import fail
 
 __all__ = ["metric_effect", "sensitivity_effect", "variants_table"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from experiments.claims.effect import Effect, number
-from experiments.statistic import holm
+from experiments.core.statistic import holm
 from wavevit.checks import check_choice, fail
 
 __all__ = [

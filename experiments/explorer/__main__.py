@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 import tyro
 
+from experiments.core.folder import StudyFolder
+from experiments.core.usage import wrong_usage
 from experiments.explorer.assets import make_model_asset, make_photograph_asset, write_script
 from experiments.explorer.choice import MODELS, PHOTOGRAPHS, SEED
-from experiments.folder import StudyFolder
-from experiments.usage import wrong_usage
 from wavevit.files import check_output_folder
 
 __all__ = ["Options", "main", "write_assets"]

@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from experiments.checkpoint import load_weights
-from experiments.config import RunConfig
-from experiments.evaluation import embed, held_out
+from experiments.core.checkpoint import load_weights
+from experiments.core.config import RunConfig
+from experiments.core.evaluation import embed, held_out
+from experiments.core.folder import RunFolder, write_bytes
 from experiments.explorer.choice import CROP, WINDOW, ModelChoice, Place
 from experiments.explorer.graph import trace
-from experiments.folder import RunFolder, write_bytes
 from wavevit.checks import fail
 from wavevit.data import load_photograph
 from wavevit.data.photographs import NAMES

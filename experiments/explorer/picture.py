@@ -13,9 +13,9 @@ from pathlib import Path
 
 import tyro
 
+from experiments.core.folder import write_bytes
+from experiments.core.usage import wrong_usage
 from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
-from experiments.folder import write_bytes
-from experiments.usage import wrong_usage
 from wavevit.checks import fail, require_extra
 from wavevit.files import check_output_file
 

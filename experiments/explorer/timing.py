@@ -15,10 +15,10 @@ from typing import Any
 import torch
 import tyro
 
+from experiments.core.folder import environment, write_json
+from experiments.core.usage import wrong_usage
 from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
 from experiments.explorer.choice import MODELS
-from experiments.folder import environment, write_json
-from experiments.usage import wrong_usage
 from wavevit.checks import fail, require_extra
 from wavevit.files import check_output_file
 

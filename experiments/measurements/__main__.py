@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from experiments.folder import environment, write_json
+from experiments.core.folder import environment, write_json
+from experiments.core.usage import wrong_usage
 from experiments.measurements import (
     attention,
     continuity,
@@ -23,7 +24,6 @@ from experiments.measurements import (
     turnover,
     vocabulary,
 )
-from experiments.usage import wrong_usage
 from wavevit.checks import check_choice
 from wavevit.files import check_output_folder
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.checkpoint import load_weights
-from experiments.config import Study
-from experiments.folder import StudyFolder
+from experiments.core.checkpoint import load_weights
+from experiments.core.config import Study
+from experiments.core.folder import StudyFolder
 from wavevit.checks import fail
 from wavevit.models import Backbone, BackboneConfig
 

@@ -30,9 +30,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from experiments.claims.records import load_record
-from experiments.statistic import Statistic
-from experiments.summary import METRICS, StudySummary
+from experiments.core.records import load_record
+from experiments.core.statistic import Statistic
+from experiments.core.summary import METRICS, StudySummary
 from wavevit.checks import fail
 
 __all__ = [

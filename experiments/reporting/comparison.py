@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.reporting.markdown import replaced_between
+from experiments.core.markdown import replaced_between
 
 __all__ = ["CLAIMS", "PAGE", "RECORD", "page_with"]
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from experiments.folder import write_bytes
+from experiments.core.folder import write_bytes
+from experiments.core.style import figure_style, save_figure
+from experiments.core.summary import StudySummary
 from experiments.reporting.figures import (
     accuracy_against_cost,
     consistency_against_time,
@@ -20,8 +22,6 @@ from experiments.reporting.sentences import (
     about_sensitivity,
     about_trade_off,
 )
-from experiments.reporting.style import figure_style, save_figure
-from experiments.summary import StudySummary
 
 __all__ = ["study_diagrams", "write_diagrams"]
 

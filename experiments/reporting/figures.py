@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
-from experiments.summary import DECIDING, METRICS, StudySummary
+from experiments.core.summary import DECIDING, METRICS, StudySummary
 from wavevit.auditing.style import line_styles
 
 __all__ = [

@@ -6,8 +6,8 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.core.summary import DECIDING, METRICS, StudySummary
 from experiments.reporting.sentences import about_contrasts, headline
-from experiments.summary import DECIDING, METRICS, StudySummary
 from wavevit.auditing.style import PAGE_STYLE
 
 __all__ = ["ReportFigure", "render_page"]

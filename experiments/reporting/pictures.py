@@ -11,9 +11,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.config import DataConfig
-from experiments.evaluation import token_map
-from experiments.reporting.style import bare
+from experiments.core.config import DataConfig
+from experiments.core.evaluation import token_map
+from experiments.core.style import bare
 from wavevit.data import Scenes
 from wavevit.measure import shifted, token_change
 from wavevit.models import Backbone

@@ -21,12 +21,12 @@ from experiments.benchmarks import (
 )
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
-from experiments.claims.records import RECORDS
-from experiments.folder import write_bytes
+from experiments.core.folder import write_bytes
+from experiments.core.markdown import markdown_curves, markdown_table, replaced_between
+from experiments.core.records import RECORDS
+from experiments.core.summary import StudySummary
 from experiments.reporting import citations, comparison, reproduce
 from experiments.reporting.diagrams import write_diagrams
-from experiments.reporting.markdown import markdown_curves, markdown_table, replaced_between
-from experiments.summary import StudySummary
 
 __all__ = ["Generated", "generated", "regenerate", "study_records"]
 

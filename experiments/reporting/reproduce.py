@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.claims.ledger import CLAIMS
-from experiments.reporting.markdown import replaced_between
-from experiments.scale import SCALES
+from experiments.core.markdown import replaced_between
+from experiments.core.scale import SCALES
 
 __all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "minutes_of", "page_with"]
 

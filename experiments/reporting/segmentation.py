@@ -11,11 +11,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.config import DataConfig
-from experiments.reporting.style import bare
-from experiments.segmentation.composites import held_out_composites
-from experiments.segmentation.measures import answers_of
-from experiments.segmentation.segmenter import Segmenter
+from experiments.core.config import DataConfig
+from experiments.core.segmentation.composites import held_out_composites
+from experiments.core.segmentation.measures import answers_of
+from experiments.core.segmentation.segmenter import Segmenter
+from experiments.core.style import bare
 
 __all__ = ["ABOUT_COMPOSITES", "segmentation_picture"]
 

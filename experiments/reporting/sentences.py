@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from experiments.summary import DECIDING, METRICS, Statistic, StudySummary
+from experiments.core.summary import DECIDING, METRICS, Statistic, StudySummary
 
 __all__ = [
     "about_consistency",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.config import Study
+from experiments.core.config import Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.augmentation import AUGMENTATION
 from experiments.studies.backbones import BACKBONES

@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.config import Contrast, RunConfig, Study
+from experiments.core.config import Contrast, RunConfig, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.models import make_stages
 

@@ -3,10 +3,10 @@
 The crops of the other studies come from anywhere in a photograph, and that is an augmentation by
 translation already. What "none" means here: nine fixed crops of each photograph, three by three
 places evenly spread, the same 162 crops in every epoch. Each augmentation adds one thing to them,
-with real pixels only (`experiments.augmentation`): whole-pixel translations by up to 6, zooms of
-0.8 to 1.25 without aliasing, flips; then all three. Last, crops from anywhere and no augmentation,
-as everywhere else. The model is the plain ViT of `patch_vs_wavelet`. Steps are equal, so every
-variant sees as many crops as the others.
+with real pixels only (`experiments.core.augmentation`): whole-pixel translations by up to 6, zooms
+of 0.8 to 1.25 without aliasing, flips; then all three. Last, crops from anywhere and no
+augmentation, as everywhere else. The model is the plain ViT of `patch_vs_wavelet`. Steps are equal,
+so every variant sees as many crops as the others.
 
 Command: ``python -m experiments.run augmentation && python -m experiments.report augmentation``.
 Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 20 minutes; ``anywhere`` is the
@@ -25,7 +25,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.config import AUGMENTATIONS, Contrast, RunConfig, Study
+from experiments.core.config import AUGMENTATIONS, Contrast, RunConfig, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
 __all__ = ["AUGMENTATION"]

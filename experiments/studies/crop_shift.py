@@ -28,7 +28,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.config import Contrast, RunConfig, Study
+from experiments.core.config import Contrast, RunConfig, Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.backbones import BACKBONES
 

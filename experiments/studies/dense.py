@@ -1,9 +1,10 @@
 """dense: do maps at several strides help to say what each pixel is of?
 
-The families of `backbones`, each with the same light head on its maps (`experiments.segmentation`),
-trained to tell on composites of two photographs which pixel is of which. Multiply-accumulates, the
-head's included, are within 10 % of each other. The plain ViT's one map comes to stride 4 by a
-learned pixel shuffle, so that its grid of 8 is no limit of the head's making.
+The families of `backbones`, each with the same light head on its maps
+(`experiments.core.segmentation`), trained to tell on composites of two photographs which pixel is
+of which. Multiply-accumulates, the head's included, are within 10 % of each other. The plain ViT's
+one map comes to stride 4 by a learned pixel shuffle, so that its grid of 8 is no limit of the
+head's making.
 
 Command: ``python -m experiments.run dense && python -m experiments.report dense``. Hardware and
 time: 2 logical cores of an AMD EPYC, no GPU, about 35 minutes. Record:
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.config import Contrast, RunConfig, Study
+from experiments.core.config import Contrast, RunConfig, Study
 from experiments.studies.backbones import BACKBONES
 
 __all__ = ["DENSE"]

@@ -1,9 +1,9 @@
 """learning_rate: does the order of plain ViT and dual-tree tokens hang on the peak learning rate?
 
 Every study takes the rate that `patch_vs_wavelet` chose for the plain ViT, and a larger scale
-(`experiments.scale`) divides it by a rule. Here the plain ViT and the one with magnitudes of a dual
-tree as its tokens are trained at half and at twice that rate as well, so that nobody wins by the
-other's bad luck.
+(`experiments.core.scale`) divides it by a rule. Here the plain ViT and the one with magnitudes of a
+dual tree as its tokens are trained at half and at twice that rate as well, so that nobody wins by
+the other's bad luck.
 
 Command: ``python -m experiments.run learning_rate && python -m experiments.report learning_rate``,
 with ``--scale large`` for the larger one. Runs of `tokenizers` beside it and of the same code are
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.config import Contrast, RunConfig, Study
+from experiments.core.config import Contrast, RunConfig, Study
 from experiments.studies.tokenizers import TOKENIZERS
 
 __all__ = ["LEARNING_RATE"]

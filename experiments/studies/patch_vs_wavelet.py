@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.config import Contrast, OptimizerConfig, RunConfig, Study
+from experiments.core.config import Contrast, OptimizerConfig, RunConfig, Study
 from experiments.studies.baseline import small_vit
 from wavevit.models import BackboneConfig, make_stages
 

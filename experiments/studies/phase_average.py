@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.config import Contrast, RunConfig, Study
+from experiments.core.config import Contrast, RunConfig, Study
 from experiments.studies.crop_shift import CROP_SHIFT
 
 __all__ = ["PHASE_AVERAGE"]

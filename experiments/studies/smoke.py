@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.config import Contrast, DataConfig, OptimizerConfig, RunConfig, Study
+from experiments.core.config import Contrast, DataConfig, OptimizerConfig, RunConfig, Study
 from wavevit.data.photographs import NAMES
 from wavevit.models import BackboneConfig, make_stages
 

@@ -3,7 +3,7 @@
 The plain ViT of `patch_vs_wavelet` with patches of 8, 4 and 16 pixels, and the three pyramids of
 `backbones` that see finer grids first, all trained at one resolution. Beside the standard measures:
 top-1 at zooms ½ to 2, views of the same places cut from finer photographs where there are any
-(`experiments.zoom`), and the share of top-1 at zoom 1 that is left on average.
+(`experiments.core.zoom`), and the share of top-1 at zoom 1 that is left on average.
 
 Patches of 4 cost 5.6 times the multiply-accumulates of patches of 8, those of 16 a quarter; the
 pyramids are within 7 % of patches of 8.
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.config import Contrast, RunConfig, Study
+from experiments.core.config import Contrast, RunConfig, Study
 from experiments.studies.backbones import BACKBONES
 
 __all__ = ["ZOOM"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.claims.records import RECORDS
+from experiments.core.records import RECORDS
 
 
 def _changed(value: object) -> object:

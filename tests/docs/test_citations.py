@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.core.statistic import Statistic
 from experiments.reporting.citations import (
     PAGES,
     citations,
@@ -15,7 +16,6 @@ from experiments.reporting.citations import (
     uncited,
     unnamed_passages,
 )
-from experiments.statistic import Statistic
 
 CITING = [page for page in PAGES if citations(page.read_text())]
 A = "vit, R(1 px) crop"
@@ -49,7 +49,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     (tmp_path / "crop_shift").mkdir()
     (tmp_path / "crop_shift" / "summary.json").write_text(json.dumps(summary))
-    monkeypatch.setattr("experiments.claims.records.RECORDS", tmp_path)
+    monkeypatch.setattr("experiments.core.records.RECORDS", tmp_path)
 
 
 def page_of(prose: str, *lines: str) -> str:
@@ -71,7 +71,7 @@ def test_other_records_make_every_page_stale(
     texts = {page.name: page.read_text() for page in CITING}
     names = {one.record for text in texts.values() for one in citations(text)}
     folder = other_records(n if n.endswith(".json") else f"{n}/summary.json" for n in names)
-    monkeypatch.setattr("experiments.claims.records.RECORDS", folder)
+    monkeypatch.setattr("experiments.core.records.RECORDS", folder)
     assert not [name for name, text in texts.items() if page_with(text) == text]
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from experiments.claims import page as pages
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import FIGURES, claim_page, digest, page_of
-from experiments.claims.records import RECORDS, records_of
+from experiments.claims.records import records_of
+from experiments.core.records import RECORDS
 from experiments.reporting.citations import prose_of
 from experiments.reporting.regenerate import Generated, generated
 
@@ -57,7 +58,7 @@ def test_other_records_make_every_page_stale(
     """Negative control: what a page shows does follow from the record."""
     pages_of_claims = {claim: page_of(claim).read_text() for claim in RECORDED}
     folder = other_records({name for claim in RECORDED for name in claim.records})
-    monkeypatch.setattr("experiments.claims.records.RECORDS", folder)
+    monkeypatch.setattr("experiments.core.records.RECORDS", folder)
     assert not [c.id for c, page in pages_of_claims.items() if claim_page(c, page) == page]
 
 
@@ -95,7 +96,7 @@ def test_a_larger_record_is_told_beside(monkeypatch: pytest.MonkeyPatch, tmp_pat
         path.parent.mkdir()
         path.write_text(json.dumps(data))
     page = page_of(claim).read_text()
-    monkeypatch.setattr("experiments.claims.records.RECORDS", tmp_path)
+    monkeypatch.setattr("experiments.core.records.RECORDS", tmp_path)
     both = claim_page(claim, page)
     assert ". Larger models: **" in both
     assert "`experiments/records/tokenizers_large/summary.json`" in both

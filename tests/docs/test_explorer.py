@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from torch import Tensor
 
-from experiments.evaluation import embed
+from experiments.core.evaluation import embed
 from experiments.explorer.assets import model_of, read_script, window_of
 from experiments.explorer.choice import CROP, MARGIN, MODELS
 from tests.browser import contrast, requested_addresses, start_browser

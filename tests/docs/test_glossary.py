@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import wavevit.measure
-from experiments.summary import METRICS
+from experiments.core.summary import METRICS
 from wavevit.auditing import METRICS as AUDITED
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from kornia import augmentation as kornia
 
-from experiments.augmentation import RandomZoom, TrainingCrops, augmentation
-from experiments.config import AUGMENTATIONS, DataConfig, OptimizerConfig, RunConfig
-from experiments.folder import RunFolder
-from experiments.training import AbandonedError, train
+from experiments.core.augmentation import RandomZoom, TrainingCrops, augmentation
+from experiments.core.config import AUGMENTATIONS, DataConfig, OptimizerConfig, RunConfig
+from experiments.core.folder import RunFolder
+from experiments.core.training import AbandonedError, train
 from wavevit.data import Scenes
 from wavevit.models import BackboneConfig, make_stages
 
@@ -63,7 +63,7 @@ def test_augmentations_show_pixels_of_the_window_only(name: str) -> None:
 @pytest.mark.parametrize("names", [("resize",), ("resize", "translate")])
 def test_zoom_does_not_alias(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """What is finer than the crop's pixels is gone; bilinear samples make other patterns of it."""
-    monkeypatch.setattr("experiments.augmentation._ZOOM", (0.8, 0.8))
+    monkeypatch.setattr("experiments.core.augmentation._ZOOM", (0.8, 0.8))
     place = torch.arange(96)
     board = ((place[:, None] + place) % 2).float().expand(8, 1, 96, 96)
     stripes = (place % 2).float().expand(8, 1, 96, 96)

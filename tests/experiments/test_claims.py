@@ -20,7 +20,7 @@ from experiments.claims.verdict import (
     judge,
     judged,
 )
-from experiments.statistic import Statistic, holm
+from experiments.core.statistic import Statistic, holm
 
 
 def effect(

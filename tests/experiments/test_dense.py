@@ -11,21 +11,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.checkpoint import load_weights
-from experiments.config import TASK_NAMES, DataConfig, Study
-from experiments.folder import StudyFolder
-from experiments.report import write_report
-from experiments.scheduler import measure_latency, plan, run_cells
-from experiments.segmentation.composites import (
+from experiments.core.checkpoint import load_weights
+from experiments.core.config import TASK_NAMES, DataConfig, Study
+from experiments.core.folder import StudyFolder
+from experiments.core.scheduler import measure_latency, plan, run_cells
+from experiments.core.segmentation.composites import (
     TrainingComposites,
     composites,
     held_out_composites,
 )
-from experiments.segmentation.measures import edge_band, evaluate_segmenter, mean_iou
-from experiments.segmentation.segmenter import Segmenter
+from experiments.core.segmentation.measures import edge_band, evaluate_segmenter, mean_iou
+from experiments.core.segmentation.segmenter import Segmenter
+from experiments.core.summary import summarize
+from experiments.core.tasks import TASKS, make_model
+from experiments.report import write_report
 from experiments.studies import get_study
-from experiments.summary import summarize
-from experiments.tasks import TASKS, make_model
 from wavevit.data import Scenes
 from wavevit.measure import cost
 

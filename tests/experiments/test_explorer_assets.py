@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.config import RunConfig
+from experiments.core.config import RunConfig
+from experiments.core.folder import RunFolder
 from experiments.explorer.assets import (
     make_model_asset,
     make_photograph_asset,
@@ -24,7 +25,6 @@ from experiments.explorer.assets import (
 )
 from experiments.explorer.choice import CROP, MODELS, PHOTOGRAPHS, Place
 from experiments.explorer.graph import OPERATIONS, Graph, trace
-from experiments.folder import RunFolder
 from experiments.studies import get_study
 from wavevit.models import Backbone
 

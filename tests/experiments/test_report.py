@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.config import Study
-from experiments.folder import StudyFolder, slug
+from experiments.core.config import Study
+from experiments.core.folder import StudyFolder, slug
+from experiments.core.markdown import markdown_curves, markdown_table
+from experiments.core.scheduler import measure_latency, plan, run_cells
+from experiments.core.summary import Statistic, StudySummary, summarize
 from experiments.report import write_report
-from experiments.reporting.markdown import markdown_curves, markdown_table
 from experiments.reporting.page import render_page
 from experiments.reporting.sentences import headline, verdict
-from experiments.scheduler import measure_latency, plan, run_cells
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
-from experiments.summary import Statistic, StudySummary, summarize
 from tests.html_page import Page
 from wavevit.auditing.style import line_styles
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.config import RunConfig, Study, differing_fields
-from experiments.folder import StudyFolder
+from experiments.core.config import RunConfig, Study, differing_fields
+from experiments.core.folder import StudyFolder
+from experiments.core.scale import SCALES, Scale, at_scale
 from experiments.report import Options as ReportOptions
 from experiments.report import main as report_main
 from experiments.run import Options, run_study
-from experiments.scale import SCALES, Scale, at_scale
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
 from wavevit.data import Scenes

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from experiments.benchmarks.selection import RECORD, SEEDS, choices, gains, kept, overruled, render
-from experiments.config import differing_fields
+from experiments.core.config import differing_fields
 from experiments.studies import STUDIES
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.config import Contrast, RunConfig, Study, differing_fields
-from experiments.folder import RunFolder, StudyFolder, environment, slug, write_json
+from experiments.core.config import Contrast, RunConfig, Study, differing_fields
+from experiments.core.folder import RunFolder, StudyFolder, environment, slug, write_json
+from experiments.core.reuse import reuse_equal_runs
+from experiments.core.scale import SCALES, at_scale
+from experiments.core.scheduler import Cell, default_jobs, plan, run_cells
+from experiments.core.summary import Statistic, summarize
 from experiments.report import write_report
-from experiments.reuse import reuse_equal_runs
 from experiments.run import Options, run_study
-from experiments.scale import SCALES, at_scale
-from experiments.scheduler import Cell, default_jobs, plan, run_cells
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
-from experiments.summary import Statistic, summarize
 from wavevit.measure import cost
 from wavevit.models import Backbone
 from wavevit.models.config import POSITIONS

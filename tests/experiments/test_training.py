@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.cell import run_cell
-from experiments.checkpoint import load_checkpoint, save_checkpoint
-from experiments.config import DataConfig, OptimizerConfig, RunConfig
-from experiments.folder import RunFolder
-from experiments.tasks import make_model
-from experiments.training import (
+from experiments.core.cell import run_cell
+from experiments.core.checkpoint import load_checkpoint, save_checkpoint
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.folder import RunFolder
+from experiments.core.tasks import make_model
+from experiments.core.training import (
     AbandonedError,
     NonFiniteLossError,
     learning_rate,

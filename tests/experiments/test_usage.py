@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import scheduler
+from experiments.core import scheduler
 
 
 @pytest.mark.parametrize(

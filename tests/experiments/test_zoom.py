@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from experiments.config import DataConfig
-from experiments.zoom import ZOOMS, zoom_accuracy, zoom_views
+from experiments.core.config import DataConfig
+from experiments.core.zoom import ZOOMS, zoom_accuracy, zoom_views
 from wavevit.data import Scenes
 from wavevit.data.photographs import NAMES
 from wavevit.models import Backbone, BackboneConfig, make_stages

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.config import DataConfig
+from experiments.core.config import DataConfig
 from wavevit.checks import check_at_least, fail
 from wavevit.data import Scenes
 from wavevit.measure.evaluation import in_batches

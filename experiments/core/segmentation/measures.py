@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.config import DataConfig
-from experiments.segmentation.composites import held_out_composites
-from experiments.segmentation.segmenter import Segmenter
+from experiments.core.config import DataConfig
+from experiments.core.segmentation.composites import held_out_composites
+from experiments.core.segmentation.segmenter import Segmenter
 from wavevit.checks import fail
 from wavevit.measure import cost, shifted
 from wavevit.measure.evaluation import in_batches

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.folder import RunFolder, StudyFolder, write_json
-from experiments.scheduler import Cell
+from experiments.core.folder import RunFolder, StudyFolder, write_json
+from experiments.core.scheduler import Cell
 
 __all__ = ["reuse_equal_runs"]
 

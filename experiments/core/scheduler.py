@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from experiments.cell import run_cell, serve_cells
-from experiments.config import Study
-from experiments.evaluation import held_out
-from experiments.folder import RunFolder, StudyFolder, environment, write_json
-from experiments.tasks import TASKS, make_model
+from experiments.core.cell import run_cell, serve_cells
+from experiments.core.config import Study
+from experiments.core.evaluation import held_out
+from experiments.core.folder import RunFolder, StudyFolder, environment, write_json
+from experiments.core.tasks import TASKS, make_model
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.measure import latency_ratios
 

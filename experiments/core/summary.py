@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from experiments.config import Study
-from experiments.folder import RunFolder, StudyFolder
-from experiments.segmentation.measures import SHIFTS
-from experiments.statistic import Statistic
-from experiments.zoom import ZOOMS
+from experiments.core.config import Study
+from experiments.core.folder import RunFolder, StudyFolder
+from experiments.core.segmentation.measures import SHIFTS
+from experiments.core.statistic import Statistic
+from experiments.core.zoom import ZOOMS
 from wavevit.checks import fail
 
 __all__ = ["DECIDING", "METRICS", "Metric", "Statistic", "StudySummary", "summarize"]
@@ -28,7 +28,7 @@ class Metric:
         unit: behind the title, empty for a pure number.
         digits: decimals shown.
         better: ``"high"``, ``"low"`` or ``""``.
-        measure: which of `experiments.evaluation.MEASURES` it is of; empty for a standard one.
+        measure: which of `experiments.core.evaluation.MEASURES` it is of; empty for a standard one.
         task: that has it; empty for all of them.
     """
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from experiments.config import RunConfig
-from experiments.folder import RunFolder, environment, write_json
-from experiments.tasks import TASKS, Model
-from experiments.training import AbandonedError, train
+from experiments.core.config import RunConfig
+from experiments.core.folder import RunFolder, environment, write_json
+from experiments.core.tasks import TASKS, Model
+from experiments.core.training import AbandonedError, train
 
 __all__ = ["run_cell", "serve_cells"]
 

@@ -41,7 +41,7 @@ class DataConfig:
         places: training crops come from `places` x `places` fixed places of each photograph; with 0
             from anywhere, which is an augmentation by translation already.
         augmentation: of the training crops, some of ``"translate"``, ``"resize"`` and ``"flip"``
-            (`experiments.augmentation`).
+            (`experiments.core.augmentation`).
     """
 
     crop_size: int = 64
@@ -109,7 +109,7 @@ class RunConfig:
         data: the crops.
         optimizer: the schedule.
         task: ``"classification"`` of crops, or ``"segmentation"`` of composites of two
-            (`experiments.tasks`).
+            (`experiments.core.tasks`).
         seed: of the weights, of the training crops and of every random choice in training.
         checkpoint_every: steps between checkpoints; where a killed run resumes. It does not
             change the result.
@@ -172,7 +172,7 @@ class Study:
         seeds: default seeds.
         applied: names of variants that are not trained but measured with the weights of another
             one, given by name: an alignment added after training.
-        measures: what is measured beside the standard (`experiments.evaluation.MEASURES`).
+        measures: what is measured beside the standard (`experiments.core.evaluation.MEASURES`).
         pictured: variants that figures with a row or a bar each show; by default all.
         timed_batch: crops in the batch whose forward pass is timed.
         arguments: what is typed behind `experiments.run` for this study; by default its name.

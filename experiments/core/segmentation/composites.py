@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.config import DataConfig
+from experiments.core.config import DataConfig
 from wavevit.checks import fail
 from wavevit.data import Scenes
 

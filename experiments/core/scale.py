@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
 
-from experiments.config import DataConfig, OptimizerConfig, RunConfig, Study
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig, Study
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import BackboneConfig, StageConfig
 

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from experiments.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
-from experiments.config import OptimizerConfig, RunConfig
-from experiments.folder import RunFolder
-from experiments.tasks import TASKS, Model, make_model
+from experiments.core.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from experiments.core.config import OptimizerConfig, RunConfig
+from experiments.core.folder import RunFolder
+from experiments.core.tasks import TASKS, Model, make_model
 
 __all__ = [
     "AbandonedError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.summary import METRICS, StudySummary
+from experiments.core.summary import METRICS, StudySummary
 
 __all__ = ["markdown_curves", "markdown_table", "replaced_between", "table"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.config import DataConfig
-from experiments.zoom import zoom_accuracy
+from experiments.core.config import DataConfig
+from experiments.core.zoom import zoom_accuracy
 from wavevit.data import SceneBatch, Scenes
 from wavevit.measure import (
     adversarial_shift_accuracy,

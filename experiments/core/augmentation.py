@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from experiments.config import DataConfig
+from experiments.core.config import DataConfig
 from wavevit.checks import check_at_least, check_image, fail
 from wavevit.data import Scenes
 

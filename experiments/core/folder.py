@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from experiments.config import RunConfig, differing_fields
+from experiments.core.config import RunConfig, differing_fields
 from wavevit.checks import fail
 
 __all__ = ["RunFolder", "StudyFolder", "environment", "slug", "write_bytes", "write_json"]
@@ -51,7 +51,7 @@ def _code() -> str:
     names = ("augmentation", "evaluation", "tasks", "training", "zoom")
     own = [root / f"{name}.py" for name in names]
     own += sorted((root / "segmentation").glob("*.py"))
-    for path in sorted((root.parent / "wavevit").rglob("*.py")) + own:
+    for path in sorted((root.parents[1] / "wavevit").rglob("*.py")) + own:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from experiments import evaluation
-from experiments.augmentation import TrainingCrops
-from experiments.config import DataConfig, RunConfig
-from experiments.segmentation import measures
-from experiments.segmentation.composites import TrainingComposites
-from experiments.segmentation.segmenter import Segmenter
+from experiments.core import evaluation
+from experiments.core.augmentation import TrainingCrops
+from experiments.core.config import DataConfig, RunConfig
+from experiments.core.segmentation import measures
+from experiments.core.segmentation.composites import TrainingComposites
+from experiments.core.segmentation.segmenter import Segmenter
 from wavevit.models import Backbone, BackboneConfig
 
 __all__ = ["TASKS", "Batches", "Model", "Task", "make_model"]

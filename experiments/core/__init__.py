@@ -1,0 +1,1 @@
+"""What all experiments share: configurations, runs, records, statistics, tables."""

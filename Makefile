@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: install ablation test lint docs clean
+.PHONY: install ablation test test-nightly lint docs clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -33,6 +33,10 @@ ablation: install
 
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The slow cases too, and a thousand examples for each property: hours.
+test-nightly: $(VENV)/.developer
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
 
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .

@@ -91,7 +91,7 @@ def check_image(x: torch.Tensor, argument: str = "x", *, channels: int | None = 
         fail(argument, "4 dimensions (B, C, H, W)", f"{x.ndim} in shape {tuple(x.shape)}")
     if not x.is_floating_point():
         fail(argument, "a floating dtype (convert integer images and scale them first)", x.dtype)
-    if torch.jit.is_tracing():  # sizes are tensors then, and torch warns of whoever compares them
+    if torch.jit.is_tracing():  # sizes are tensors then, and torch warns at each comparison
         return
     if x.shape[-2] == 0 or x.shape[-1] == 0:
         fail(argument, "sides of at least 1 pixel", f"shape {tuple(x.shape)}")

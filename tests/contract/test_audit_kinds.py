@@ -359,7 +359,8 @@ def test_a_map_that_follows_every_roll_is_exact() -> None:
 
 
 def test_attention_of_nn_multihead_attention_is_found() -> None:
-    torchvision = pytest.importorskip("torchvision")
+    import torchvision
+
     size = {"image_size": 32, "patch_size": 8, "num_layers": 2, "num_heads": 2}
     model = torchvision.models.VisionTransformer(**size, hidden_dim=16, mlp_dim=32)
     report = audited(model, size=None)
@@ -394,7 +395,8 @@ def hugging_face() -> dict[str, Callable[[Any], Any]]:
 
 @pytest.mark.parametrize("name", hugging_face())
 def test_models_of_transformers_have_tokens_and_attention(name: str) -> None:
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     torch.manual_seed(0)
     size = 32 if name == "segformer" else None
     target = make_target(hugging_face()[name](transformers).eval(), size=size)
@@ -415,7 +417,8 @@ def test_models_of_transformers_have_tokens_and_attention(name: str) -> None:
 
 
 def test_timms_model_inside_transformers_is_looked_at_like_the_bare_one() -> None:
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     config = transformers.TimmWrapperConfig(architecture="test_vit", model_args={"img_size": 32})
     model = transformers.TimmWrapperForImageClassification(config).eval()
     x = torch.rand(2, 3, 32, 32)
@@ -427,7 +430,8 @@ def test_timms_model_inside_transformers_is_looked_at_like_the_bare_one() -> Non
 
 
 def test_lora_of_peft_is_seen_through() -> None:
-    peft = pytest.importorskip("peft")
+    import peft
+
     inner = wavevit.create_model("test_vit", img_size=32).eval()
     bare = make_target(copy.deepcopy(inner))
     model = peft.get_peft_model(inner, peft.LoraConfig(target_modules=["qkv"]))

@@ -263,7 +263,8 @@ def test_aligned_models_trace_and_take_empty_batches(method: str) -> None:
     [("Unet", "test_haar_pyramid"), ("FPN", "test_pvt_v2"), ("DPT", "test_vit")],
 )
 def test_segmentation_models_pytorch(kind: str, name: str) -> None:
-    smp = pytest.importorskip("segmentation_models_pytorch")
+    import segmentation_models_pytorch as smp
+
     options: dict[str, Any] = {"encoder_weights": None, "classes": 3}
     if kind == "DPT":
         options |= {"encoder_depth": 2, "decoder_intermediate_channels": (16, 16)}

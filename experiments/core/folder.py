@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import platform
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from experiments.core.code import code_digest
 from experiments.core.config import RunConfig, differing_fields
 from wavevit.checks import fail
 
@@ -44,18 +44,6 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-")
 
 
-def _code() -> str:
-    """A digest of the sources that train and measure."""
-    root = Path(__file__).parent
-    digest = hashlib.sha256()
-    names = ("augmentation", "evaluation", "tasks", "training", "zoom")
-    own = [root / f"{name}.py" for name in names]
-    own += sorted((root / "segmentation").glob("*.py"))
-    for path in sorted((root.parents[1] / "wavevit").rglob("*.py")) + own:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def environment(device: torch.device, threads: int) -> dict[str, Any]:
     """What a result may depend on beside its configuration."""
     packages = ("wavevit", "torch", "numpy", "scikit-image", "kornia", "safetensors")
@@ -66,7 +54,7 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
         "device": str(device),
         "device_name": name,
         "threads": threads,
-        "code": _code(),
+        "code": code_digest(),
         "packages": {package: _version(package) for package in packages},
     }
 

@@ -6,12 +6,13 @@ import importlib.util
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 from wavevit.checks import fail
 
-__all__ = ["load_files", "loaded_files"]
+__all__ = ["load_files", "loaded_files", "loaded_modules"]
 
-_LOADED: dict[Path, None] = {}  # in the order in which they were loaded
+_LOADED: dict[Path, ModuleType] = {}  # in the order in which they were loaded
 
 
 def load_files(paths: Iterable[Path]) -> None:
@@ -32,11 +33,18 @@ def load_files(paths: Iterable[Path]) -> None:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(path.stem, module)
-        _LOADED[path] = None
+        if path.stem in sys.modules:
+            fail("module", "a file whose name is no module's that is imported already", path)
+        sys.modules[path.stem] = module
+        _LOADED[path] = module
         spec.loader.exec_module(module)
 
 
 def loaded_files() -> tuple[Path, ...]:
     """The files that `load_files` has imported; processes of workers import the same."""
     return tuple(_LOADED)
+
+
+def loaded_modules() -> tuple[ModuleType, ...]:
+    """The same as modules."""
+    return tuple(_LOADED.values())

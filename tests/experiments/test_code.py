@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.core import extensions
 from experiments.core.code import ROOT, code_digest, digest_of, import_closure
 from experiments.core.extensions import load_files
 
@@ -66,7 +67,8 @@ def test_imports_are_followed_from_a_changed_file(tmp_path: Path) -> None:
     assert "p.q.unused" in import_closure(["p.q.root"], tmp_path)
 
 
-def test_users_files_are_in_the_key(tmp_path: Path) -> None:
+def test_users_files_are_in_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extensions, "_LOADED", {})
     before, file = code_digest(), tmp_path / "layer_of_a_user.py"
     file.write_text("X = 1\n")
     load_files([file])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiments.core.conversion import converter
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import BackboneConfig
 
@@ -131,15 +132,7 @@ class RunConfig:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
         """The configuration that `to_dict` wrote, through JSON or not."""
-        values = dict(data)
-        values["model"] = BackboneConfig.from_dict(values["model"])
-        crops = dict(values["data"])
-        crops["augmentation"] = tuple(crops.get("augmentation", ()))
-        values["data"] = DataConfig(**crops)
-        optimizer = dict(values["optimizer"])
-        optimizer["betas"] = tuple(optimizer["betas"])
-        values["optimizer"] = OptimizerConfig(**optimizer)
-        return cls(**values)
+        return converter.structure(data, cls)
 
 
 def differing_fields(a: Any, b: Any, prefix: str = "") -> list[str]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cattrs.gen import make_dict_structure_fn, override
+
+from experiments.core.conversion import converter
 from experiments.core.segmentation.measures import SHIFTS
 from experiments.core.statistic import Statistic
 from experiments.core.zoom import ZOOMS
@@ -162,53 +165,33 @@ class StudySummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON: small enough to be kept as a record."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, Statistic):
-                return {"mean": value.mean, "std": value.std, "values": list(value.values)}
-            if isinstance(value, Mapping):
-                return {str(key): plain(item) for key, item in value.items()}
-            return [plain(item) for item in value] if isinstance(value, tuple) else value
-
-        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        plain: dict[str, Any] = converter.unstructure(self)
+        return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
         """The summary that `to_dict` wrote. Records of before a field came have it empty."""
-
-        def statistic(value: Mapping[str, Any]) -> Statistic:
-            return Statistic(value["mean"], value["std"], tuple(value["values"]))
-
-        def statistics(values: Mapping[str, Any]) -> dict[str, Statistic]:
-            return {name: statistic(value) for name, value in values.items()}
-
-        return cls(
-            study=data["study"],
-            question=data["question"],
-            baseline=data["baseline"],
-            contrasts=tuple((c[0], c[1], c[2]) for c in data["contrasts"]),
-            seeds={name: tuple(seeds) for name, seeds in data["seeds"].items()},
-            applied=dict(data.get("applied", {})),
-            pictured=tuple(data.get("pictured", data["metrics"])),
-            metrics={name: statistics(values) for name, values in data["metrics"].items()},
-            sensitivity={
-                name: {
-                    kind: {_pixels(shift): statistic(value) for shift, value in curve.items()}
-                    for kind, curve in curves.items()
-                }
-                for name, curves in data["sensitivity"].items()
-            },
-            turnover={name: statistics(values) for name, values in data["turnover"].items()},
-            latency=dict(data["latency"]),
-            timed_batch=data.get("timed_batch", 0),
-            configs=dict(data["configs"]),
-            environment=dict(data["environment"]),
-            core_minutes=data.get("core_minutes", 0.0),
-            failed=dict(data["failed"]),
-            missing=tuple(data["missing"]),
-        )
+        early = {"applied": {}, "pictured": list(data["metrics"])}
+        early |= {"timed_batch": 0, "core_minutes": 0.0}
+        return converter.structure({**early, **data}, cls)
 
 
 def _pixels(text: str) -> float:
     """A shift as it was before JSON made it a key: whole ones are integers."""
     return int(text) if text.isdigit() else float(text)
+
+
+def _curves(data: Mapping[str, Any], _: object) -> dict[str, dict[str, dict[float, Statistic]]]:
+    """Sensitivities, whose keys JSON made texts."""
+
+    def curve(values: Mapping[str, Any]) -> dict[float, Statistic]:
+        found = {_pixels(str(key)): value for key, value in values.items()}
+        return {shift: converter.structure(found[shift], Statistic) for shift in found}
+
+    return {name: {kind: curve(own[kind]) for kind in own} for name, own in data.items()}
+
+
+converter.register_structure_hook(
+    StudySummary,
+    make_dict_structure_fn(StudySummary, converter, sensitivity=override(struct_hook=_curves)),
+)

@@ -10,6 +10,6 @@ from __future__ import annotations
 from experiments.core.measurement import Measurement
 from experiments.core.registry import found_in
 
-__all__ = ["EXPERIMENTS"]
+__all__ = ["MEASUREMENTS"]
 
-EXPERIMENTS = found_in(__name__, __path__, Measurement)
+MEASUREMENTS = found_in(__name__, Measurement)

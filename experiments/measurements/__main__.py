@@ -6,10 +6,10 @@ import sys
 from itertools import takewhile
 
 from experiments.core.usage import old_command
-from experiments.measurements import EXPERIMENTS
+from experiments.measurements import MEASUREMENTS
 
 if __name__ == "__main__":
     names = list(takewhile(lambda word: not word.startswith("-"), sys.argv[1:]))
     options = sys.argv[1 + len(names) :]
-    asked = names if names or {"-h", "--help"} & {*options} else list(EXPERIMENTS)
+    asked = names if names or {"-h", "--help"} & {*options} else list(MEASUREMENTS)
     old_command(*(["run", name, *options] for name in asked or [""]))

@@ -9,9 +9,9 @@ from experiments.core.registry import find_experiment, found_in
 from experiments.core.study import Study
 from wavevit.checks import fail
 
-__all__ = ["EXPERIMENTS", "STUDIES", "get_study"]
+__all__ = ["STUDIES", "get_study"]
 
-STUDIES = EXPERIMENTS = found_in(__name__, __path__, Study)
+STUDIES = found_in(__name__, Study)
 
 
 def get_study(name: str) -> Study:

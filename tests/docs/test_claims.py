@@ -80,7 +80,7 @@ def test_claims_are_told_apart_and_have_pages() -> None:
         for part in ("Question", "Options", "Measured", "Choice", "Where in the code", "Open"):
             assert f"**{part}.**" in text, (claim.id, part)
         assert claim.alt
-        assert claim.command.startswith("python -m experiments.")
+        assert claim.command.startswith("python -m experiments ")
     assert {path.name for path in pages.DOCS.glob("claims/*.md")} == {
         page_of(claim).name for claim in CLAIMS
     }

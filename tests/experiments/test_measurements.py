@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from experiments.core.measurement import MeasurementOptions
-from experiments.measurements import EXPERIMENTS
+from experiments.measurements import MEASUREMENTS
 from experiments.measurements.attention import uniform_distance
 from experiments.measurements.convolutions import CONVOLUTIONS, SmallCnn
 from experiments.measurements.decoding import decoding_error, patches_of
@@ -153,7 +153,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 
 
 def test_a_measurement_is_written_whole(tmp_path: Path) -> None:
-    one = dataclasses.replace(EXPERIMENTS["turnover"], measure=lambda runs: {"tokens": {}})
+    one = dataclasses.replace(MEASUREMENTS["turnover"], measure=lambda runs: {"tokens": {}})
     assert one.run(MeasurementOptions(out=tmp_path)) == 0
     text = (tmp_path / "turnover" / "measurement.json").read_text()
     assert '"device_name"' in text

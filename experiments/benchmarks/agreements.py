@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
+from experiments.core.table import Table
 from experiments.core.timm_models import timm_model
 from experiments.core.usage import old_command
 from wavevit.data.photographs import NAMES, load_photograph
@@ -324,7 +325,8 @@ def measure() -> dict[str, Any]:
 
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
-    lines = ["| measure | against | on | ours | theirs | relative difference |", "|---" * 6 + "|"]
+    head = ["measure", "against", "on", "ours", "theirs", "relative difference"]
+    rows = []
     for entry in record["agreements"]:
         ours = f"{entry['ours']:.5g}"
         if "interval" in entry:
@@ -339,14 +341,15 @@ def render(record: dict[str, Any]) -> str:
             f"{entry['theirs']:.5g}",
             "0" if difference == 0 else f"{difference:.1e}",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| model | pixels | certified | measured | ratio |", "|---" * 5 + "|"]
+        rows.append(cells)
+    certified = []
     for entry in record["certificates"]:
         ratio = entry["certified"] / entry["measured"]
         cells = [f"`{entry['model']}`", str(entry["side"])]
         cells += [f"{entry['certified']:.3g}", f"{entry['measured']:.3g}", f"{ratio:.0f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        certified.append(cells)
+    proved = Table(["model", "pixels", "certified", "measured", "ratio"], certified)
+    return f"{Table(head, rows).markdown()}\n{proved.markdown()}".rstrip()
 
 
 BENCHMARK = Benchmark(

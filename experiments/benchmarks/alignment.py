@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import RECORDS, read_json
+from experiments.core.table import Table
 from experiments.core.timm_models import timm_model
 from experiments.core.usage import old_command
 from wavevit.alignment import AlignedModel, align
@@ -213,30 +214,28 @@ def render_cost(record: dict[str, Any]) -> str:
     """The table of `lock_cost`: median of the repeats, lowest and highest."""
     if "lock_cost" not in record:
         return "Not recorded yet."
-    lines = [
-        f"| added to the time, in % | {' | '.join(LOCKS)} |",
-        "|---" * (len(LOCKS) + 1) + "|",
-    ]
+    rows = []
     for cell in record["lock_cost"]["cells"]:
         spans = [cell["added_percent"][name] for name in LOCKS]
         texts = [f"{median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in spans]
         head = f"batch {cell['batch']}, threads: {cell['threads']}"
-        lines.append(f"| {head} | {' | '.join(texts)} |")
-    return "\n".join(lines)
+        rows.append([head, *texts])
+    return Table(["added to the time, in %", *LOCKS], rows).markdown().rstrip()
 
 
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
-    lines = []
+    parts = []
     for name, entry in record["audit"].items():
-        lines += ["", f"**{name}**, period: {entry['period']}", ""]
-        lines += [f"| method | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+        rows = []
         for method, values in entry["methods"].items():
             cells = [f"{values['exact']:.0e}", f"{values['R roll']:.3f}", f"{values['R crop']:.3f}"]
             cells += [f"{values[c]:.0f}" for c in ("agree roll", "agree crop")]
             cells += [f"{values[c]:.2f}" for c in ("calls", "time")]
-            lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join(lines).strip()
+            rows.append([method, *cells])
+        table = Table(["method", *COLUMNS], rows).markdown()
+        parts.append(f"**{name}**, period: {entry['period']}\n\n{table}")
+    return "\n".join(parts).strip()
 
 
 @dataclass

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
+from experiments.core.table import Table
 from experiments.core.usage import old_command
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
@@ -143,14 +144,19 @@ def measure() -> dict[str, Any]:
 
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
-    lines = ["| coefficients | error: mean (worst) | | |", "|---|---|---|---|"]
+    rows = []
     for row, columns in record["errors"].items():
         cells = [f"{name}: {e['mean']:.3f} ({e['worst']:.3f})" for name, e in columns.items()]
-        lines.append(f"| {row} | " + " | ".join([*cells, "", ""][:3]) + " |")
-    lines += ["", "| transform | redundancy | cost in clones |", "|---|---|---|"]
-    for name, redundancy in record["redundancy"].items():
-        lines.append(f"| {name} | {redundancy:g} | {record['cost_in_clones'][name]:g} |")
-    return "\n".join(lines)
+        rows.append([row, *[*cells, "", ""][:3]])
+    errors = Table(["coefficients", "error: mean (worst)", "", ""], rows)
+    costs = Table(
+        ["transform", "redundancy", "cost in clones"],
+        [
+            [name, f"{redundancy:g}", f"{record['cost_in_clones'][name]:g}"]
+            for name, redundancy in record["redundancy"].items()
+        ],
+    )
+    return f"{errors.markdown()}\n{costs.markdown()}".rstrip()
 
 
 BENCHMARK = Benchmark(

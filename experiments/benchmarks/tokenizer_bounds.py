@@ -18,6 +18,7 @@ from torch import Tensor
 
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
+from experiments.core.table import Table
 from experiments.core.usage import old_command
 from wavevit.data.photographs import load_photograph
 from wavevit.measure import center_crop, tokenizer_bounds
@@ -101,11 +102,9 @@ def measure() -> dict[str, Any]:
 
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
-    lines = [
-        "| tokenizer | border | A | B | numbers out per number in | constant | | steepest found | "
-        "constant / found |",
-        "|---" * 9 + "|",
-    ]
+    head = ["tokenizer", "border", "A", "B", "numbers out per number in", "constant", ""]
+    head += ["steepest found", "constant / found"]
+    rows = []
     for row in record["tokenizers"]:
         cells = [
             f"`{row['tokenizer']}`",
@@ -118,8 +117,8 @@ def render(record: dict[str, Any]) -> str:
             f"{row['found']:.3g}",
             f"{row['lipschitz'] / row['found']:.3g}",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return Table(head, rows).markdown().rstrip()
 
 
 BENCHMARK = Benchmark(

@@ -171,7 +171,7 @@ class StudySummary:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
         """The summary that `to_dict` wrote. Records of before a field came have it empty."""
-        early = {"applied": {}, "pictured": list(data["metrics"])}
+        early: dict[str, Any] = {"applied": {}, "pictured": list(data["metrics"])}
         early |= {"timed_batch": 0, "core_minutes": 0.0}
         return converter.structure({**early, **data}, cls)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,9 +41,11 @@ class Benchmark(Experiment):
             plain data. Where options say "quick", nothing is written but to ``--out``.
         records: by record (its path below ``experiments/records``), the words behind the name that
             make it.
-        shown: by record, the parts of the docs that follow from it; ``""`` stands for all records.
+        shown: from a record's path to the parts of the docs that follow from it.
         command_line: the dataclass of the options.
         record_of: from the options to the record; by default the first.
+        print_views: whether those parts are printed too; not where the measurement prints its own
+            table as it goes.
     """
 
     kind: ClassVar[str] = "benchmark"
@@ -54,7 +56,7 @@ class Benchmark(Experiment):
     shown: Callable[[str], tuple[View, ...]]
     command_line: type[BenchmarkOptions] = BenchmarkOptions
     record_of: Callable[[Any], str] | None = None
-    print_views: bool = field(default=True)
+    print_views: bool = True
 
     @property
     def options(self) -> type[BenchmarkOptions]:

@@ -28,8 +28,8 @@ $(VENV)/.developer: $(VENV)/.installed
 STUDY ?= patch_vs_wavelet
 OUT ?= runs/$(STUDY)
 ablation: install
-	$(BIN)/python -m experiments.run $(STUDY) --out $(OUT) $(ARGS); status=$$?; \
-	test -d $(OUT) && $(BIN)/python -m experiments.report $(STUDY) --out $(OUT) && exit $$status
+	$(BIN)/python -m experiments run $(STUDY) --out $(OUT) $(ARGS); status=$$?; \
+	test -d $(OUT) && $(BIN)/python -m experiments report $(STUDY) --out $(OUT) && exit $$status
 
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n 2 --dist worksteal

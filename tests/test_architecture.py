@@ -21,16 +21,16 @@ def layers() -> dict[str, int]:
     """Package to layer number, read off the docs."""
     table = {}
     for line in (ROOT / "docs" / "architecture.md").read_text().splitlines():
-        if match := re.match(r"\| L(\d) \| (.+?) \|", line):
+        if match := re.match(r"\| L(\d+) \| (.+?) \|", line):
             table.update({name: int(match[1]) for name in re.findall(r"`([\w.]+)`", match[2])})
     return table
 
 
 def layer_of(module: str, table: dict[str, int]) -> tuple[str, int] | None:
-    for package, layer in table.items():
-        if module == package or module.startswith(package + "."):
-            return package, layer
-    return None
+    """The package of the table that a module is in, the innermost one, and its layer."""
+    found = [name for name in table if module == name or module.startswith(name + ".")]
+    package = max(found, key=len, default="")
+    return (package, table[package]) if package else None
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -83,6 +83,8 @@ def test_an_upward_import_is_seen() -> None:
     assert upward_imports("wavevit.wavelets.dwt", {"wavevit.models.config"}, table)
     assert upward_imports("wavevit.measure.cost", {"wavevit.models"}, table)
     assert upward_imports("wavevit.data.scenes", {"experiments.run"}, table)
+    assert upward_imports("experiments.core.table", {"experiments.claims.page"}, table)
+    assert upward_imports("experiments.studies.smoke", {"experiments.__main__"}, table)
 
 
 def runtime_imports(path: Path, modules: Collection[str]) -> set[str]:
@@ -115,6 +117,50 @@ def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
 def test_no_files_import_each_other_in_a_circle() -> None:
     modules = {module_name(path): path for path in SOURCES}
     assert not circles({m: runtime_imports(path, modules) for m, path in modules.items()})
+
+
+def package_of(module: str) -> str:
+    """The package of `experiments` that a module is in; its own files are the command line."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if len(parts) > 2 else parts[0]
+
+
+def between_packages(imports: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """By package of `experiments`, the other ones that its modules import."""
+    found: dict[str, set[str]] = {}
+    for module, others in imports.items():
+        own = package_of(module)
+        if module.startswith("experiments."):
+            there = {package_of(other) for other in others if other.startswith("experiments.")}
+            found.setdefault(own, set()).update(there - {own})
+    return found
+
+
+def test_no_packages_of_experiments_import_each_other_in_a_circle() -> None:
+    modules = {module_name(path): path for path in SOURCES}
+    packages = {m for m in modules if m.count(".") == 1 and m.startswith("experiments.")}
+    # A package's own file belongs to it, although it has the name of a file of the command line.
+    imports = {
+        f"{m}.__init__" if (path.name == "__init__.py" and m in packages) else m: {
+            f"{other}.__init__" if modules[other].name == "__init__.py" else other
+            for other in runtime_imports(path, modules)
+        }
+        for m, path in modules.items()
+    }
+    found = between_packages(imports)
+    assert {"experiments.core", "experiments.studies", "experiments.claims"} <= set(found)
+    assert not circles(found)
+
+
+def test_a_circle_of_packages_is_seen() -> None:
+    """Negative control: no file of these two packages is in a circle, but the packages are."""
+    imports = {
+        "experiments.core.one": {"experiments.claims.two"},
+        "experiments.claims.three": {"experiments.core.four"},
+        "experiments.run": {"experiments.core.one"},
+    }
+    assert not circles(imports)
+    assert circles(between_packages(imports)) == [["experiments.claims", "experiments.core"]]
 
 
 def test_a_circle_is_seen(tmp_path: Path) -> None:

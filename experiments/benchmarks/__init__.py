@@ -1,1 +1,4 @@
-"""Timings beside other libraries, and looks beside the studies; each is a command of its own."""
+"""Benchmarks: cost, speed and exactness of the library, beside others' where there are any.
+
+A module holds one `experiments.core.benchmark.Benchmark`; nothing else lists it.
+"""

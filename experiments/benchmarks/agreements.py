@@ -2,8 +2,7 @@
 
 Question: does an instrument of this package say what its name says elsewhere?
 
-    python -m experiments.benchmarks.agreements             # measure; write record and page
-    python -m experiments.benchmarks.agreements --render    # the page's table from the record
+    python -m experiments bench agreements             # measure; write record and page
 
 Every row computes one figure twice: by the measure, and by something written here from the other
 side's description that shares no line with it. Random weights (a definition does not depend on
@@ -12,20 +11,20 @@ them; `classifiers` says what is done to them), bundled photographs. A minute or
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from experiments.benchmarks.timm_models import timm_model
-from experiments.core.folder import environment, write_json
-from experiments.core.markdown import replaced_between
+from experiments.core.benchmark import Benchmark
+from experiments.core.experiment import DOCS, View
+from experiments.core.table import Table
+from experiments.core.timm_models import timm_model
+from experiments.core.usage import old_command
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import (
     attention_distance,
@@ -38,12 +37,8 @@ from wavevit.measure import (
 )
 from wavevit.models import create_model
 
-__all__ = ["PAGE", "RECORD", "main", "measure", "page_with", "render"]
+__all__ = ["measure", "render"]
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "agreements" / "agreements.json"
-PAGE = ROOT / "docs" / "agreements.md"
-BEGIN, END = "<!-- begin: agreements -->", "<!-- end: agreements -->"
 
 CROP = 112  # of windows 8/7 as large, as 224 is of 256
 PAIRS, SEED = 16, 0
@@ -325,13 +320,13 @@ def measure() -> dict[str, Any]:
         "photographs": len(NAMES),
         "crop": CROP,
         "pairs_per_image": PAIRS,
-        "environment": environment(torch.device("cpu"), torch.get_num_threads()),
     }
 
 
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
-    lines = ["| measure | against | on | ours | theirs | relative difference |", "|---" * 6 + "|"]
+    head = ["measure", "against", "on", "ours", "theirs", "relative difference"]
+    rows = []
     for entry in record["agreements"]:
         ours = f"{entry['ours']:.5g}"
         if "interval" in entry:
@@ -346,30 +341,24 @@ def render(record: dict[str, Any]) -> str:
             f"{entry['theirs']:.5g}",
             "0" if difference == 0 else f"{difference:.1e}",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| model | pixels | certified | measured | ratio |", "|---" * 5 + "|"]
+        rows.append(cells)
+    certified = []
     for entry in record["certificates"]:
         ratio = entry["certified"] / entry["measured"]
         cells = [f"`{entry['model']}`", str(entry["side"])]
         cells += [f"{entry['certified']:.3g}", f"{entry['measured']:.3g}", f"{ratio:.0f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        certified.append(cells)
+    proved = Table(["model", "pixels", "certified", "measured", "ratio"], certified)
+    return f"{Table(head, rows).markdown()}\n{proved.markdown()}".rstrip()
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--render", action="store_true", help="only rewrite the page's tables")
-    options = parser.parse_args()
-    if not options.render:
-        write_json(RECORD, measure())
-    PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
-
+BENCHMARK = Benchmark(
+    name="agreements",
+    question="Does a measure of this package say what its name says elsewhere?",
+    measure=lambda options, save: measure(),
+    records={"agreements/agreements.json": ""},
+    shown=lambda record: (View(DOCS / "agreements.md", render, "agreements"),),
+)
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "agreements", *sys.argv[1:]])

@@ -2,12 +2,11 @@
 
 Question: what does a wrapper buy for a model that was never built for shifts?
 
-    python -m experiments.benchmarks.alignment                # measure; write record and page
-    python -m experiments.benchmarks.alignment --quick        # two images, one round: does it run?
-    python -m experiments.benchmarks.alignment --pretrained   # timm's weights (a download)
-    python -m experiments.benchmarks.alignment --times        # only the times, on a quiet machine
-    python -m experiments.benchmarks.alignment --cost         # what a lock adds to ViT-Ti's time
-    python -m experiments.benchmarks.alignment --render       # the page's tables from the record
+    python -m experiments bench alignment                # measure; write record and page
+    python -m experiments bench alignment --quick        # two images, one round: does it run?
+    python -m experiments bench alignment --pretrained   # timm's weights (a download)
+    python -m experiments bench alignment --times        # only the times, on a quiet machine
+    python -m experiments bench alignment --cost         # what a lock adds to ViT-Ti's time
 
 Models: six of timm's at 224 pixels, random weights unless asked otherwise, and our
 `vit_tiny_patch16` without positions, which keeps shifts by 16. Images: bundled photographs whose
@@ -24,22 +23,25 @@ same without, interleaved, the median of 40 rounds, three times over.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from experiments.benchmarks.timm_models import timm_model
-from experiments.core.markdown import replaced_between
+from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
+from experiments.core.experiment import DOCS, View
+from experiments.core.records import RECORDS, read_json
+from experiments.core.table import Table
+from experiments.core.timm_models import timm_model
+from experiments.core.usage import old_command
 from wavevit.alignment import AlignedModel, align
+from wavevit.checks import check_choice
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import (
     center_crop,
@@ -49,14 +51,10 @@ from wavevit.measure import (
 )
 from wavevit.models import create_model
 
-__all__ = ["PAGE", "RECORD", "main", "measure", "page_with"]
+__all__ = ["measure"]
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "alignment" / "audit.json"
-PAGE = ROOT / "docs" / "shift-invariance.md"
-BEGIN, END = "<!-- begin: audit -->", "<!-- end: audit -->"
-COST_BEGIN, COST_END = "<!-- begin: lock cost -->", "<!-- end: lock cost -->"
 
+RECORD = "alignment/audit.json"
 TIMM = (
     "vit_tiny_patch16_224",
     "swin_tiny_patch4_window7_224",
@@ -171,11 +169,6 @@ def measure(
         "images": count,
         "pairs_per_image": pairs,
         "weights": "pretrained" if pretrained else "random",
-        "environment": {
-            "torch": torch.__version__,
-            "machine": platform.machine(),
-            "threads": torch.get_num_threads(),
-        },
     }
 
 
@@ -221,70 +214,78 @@ def render_cost(record: dict[str, Any]) -> str:
     """The table of `lock_cost`: median of the repeats, lowest and highest."""
     if "lock_cost" not in record:
         return "Not recorded yet."
-    lines = [
-        f"| added to the time, in % | {' | '.join(LOCKS)} |",
-        "|---" * (len(LOCKS) + 1) + "|",
-    ]
+    rows = []
     for cell in record["lock_cost"]["cells"]:
         spans = [cell["added_percent"][name] for name in LOCKS]
         texts = [f"{median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in spans]
         head = f"batch {cell['batch']}, threads: {cell['threads']}"
-        lines.append(f"| {head} | {' | '.join(texts)} |")
-    return "\n".join(lines)
+        rows.append([head, *texts])
+    return Table(["added to the time, in %", *LOCKS], rows).markdown().rstrip()
 
 
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
-    lines = []
+    parts = []
     for name, entry in record["audit"].items():
-        lines += ["", f"**{name}**, period: {entry['period']}", ""]
-        lines += [f"| method | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+        rows = []
         for method, values in entry["methods"].items():
             cells = [f"{values['exact']:.0e}", f"{values['R roll']:.3f}", f"{values['R crop']:.3f}"]
             cells += [f"{values[c]:.0f}" for c in ("agree roll", "agree crop")]
             cells += [f"{values[c]:.2f}" for c in ("calls", "time")]
-            lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join(lines).strip()
+            rows.append([method, *cells])
+        table = Table(["method", *COLUMNS], rows).markdown()
+        parts.append(f"**{name}**, period: {entry['period']}\n\n{table}")
+    return "\n".join(parts).strip()
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    page = replaced_between(page, BEGIN, END, render(record))
-    return replaced_between(page, COST_BEGIN, COST_END, render_cost(record))
+@dataclass
+class Options(BenchmarkOptions):
+    """Measure alignments on real architectures."""
+
+    quick: bool = False
+    """Two images and one round: to see that it runs, not to quote."""
+    pretrained: bool = False
+    """timm's weights (a download), printed and not recorded."""
+    models: tuple[str, ...] = (OURS, *TIMM)
+    """Models by name; by default all."""
+    times: bool = False
+    """Only time again what is recorded."""
+    cost: bool = False
+    """Only measure what a phase lock adds to the time of ViT-Ti."""
 
 
-def _write(record: dict[str, Any]) -> None:
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="two images, one round; no record")
-    parser.add_argument("--pretrained", action="store_true", help="timm's weights; no record")
-    parser.add_argument("--models", nargs="+", choices=(OURS, *TIMM), default=(OURS, *TIMM))
-    parser.add_argument("--times", action="store_true", help="only time again what is recorded")
-    parser.add_argument("--cost", action="store_true", help="only the cost of a lock at 224 pixels")
-    parser.add_argument("--render", action="store_true", help="only rewrite the page's tables")
-    options = parser.parse_args()
+def benchmark(options: Options, save: Save) -> dict[str, Any]:
+    """Measures what the options ask for; what the record has beside it stays."""
+    for name in options.models:
+        check_choice("models", name, (OURS, *TIMM))
     if options.quick or options.pretrained:
-        measure(options.models, options.quick, options.pretrained)
-        return
-    record = json.loads(RECORD.read_text()) if RECORD.exists() else {"audit": {}}
+        return measure(options.models, options.quick, options.pretrained)
+    path = RECORDS / RECORD
+    record: dict[str, Any] = read_json(path) if path.exists() else {"audit": {}}
+    record.pop("environment", None)  # this run's is noted
     if options.cost:
-        record["lock_cost"] = lock_cost()
-        _write(record)
-    elif options.times:
-        for name in [name for name in options.models if name in record["audit"]]:
-            retimed(record, name)
-            _write(record)
-    elif not options.render:
-        for name in options.models:  # one by one: an interrupted audit keeps what it has
+        return record | {"lock_cost": lock_cost()}
+    for name in options.models:  # one by one: an interrupted audit keeps what it has
+        if not options.times:
             new = measure([name])
             record |= new | {"audit": record["audit"] | new["audit"]}
-            _write(record)
-    PAGE.write_text(page_with(record, PAGE.read_text()))
+        elif name in record["audit"]:
+            retimed(record, name)
+        save(record)
+    return record
 
+
+BENCHMARK = Benchmark(
+    name="alignment",
+    question="What does an alignment do to a model that was never built for shifts?",
+    measure=benchmark,
+    records={RECORD: ""},
+    shown=lambda record: (
+        View(DOCS / "shift-invariance.md", render, "audit"),
+        View(DOCS / "shift-invariance.md", render_cost, "lock cost"),
+    ),
+    command_line=Options,
+)
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "alignment", *sys.argv[1:]])

@@ -2,8 +2,7 @@
 
 Question: what does changing this one field cost, and what does it do to a shift of one pixel?
 
-    python -m experiments.benchmarks.axes tokenizer            # measure; write record, table, page
-    python -m experiments.benchmarks.axes tokenizer --render   # table and page from the record
+    python -m experiments bench axes tokenizer            # measure; write record, table, page
 
 Axes: ``tokenizer`` in ViT-Tiny (one grid of stride 16), the others in a pyramid of strides 4 to
 32 (`REFERENCES`); both with circular borders and average pooling, so that what breaks a shift is
@@ -22,31 +21,32 @@ along, not what a trained model does.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import statistics
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import tyro
 from torch import Tensor
 
-from experiments.core.folder import environment, write_bytes, write_json
-from experiments.core.markdown import replaced_between
+from experiments.core.benchmark import Benchmark, BenchmarkOptions
+from experiments.core.experiment import DOCS, View
+from experiments.core.records import RECORDS
+from experiments.core.usage import old_command
+from wavevit.checks import check_choice
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
 from wavevit.models.config import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 
-__all__ = ["AXES", "RECORDS", "main", "measure", "page_of", "page_with", "render", "variant"]
+__all__ = ["AXES", "measure", "render", "variant"]
 
-ROOT = Path(__file__).parents[2]
-RECORDS = ROOT / "experiments" / "records" / "axes"
 SEEDS = (0, 1, 2)
 COST_SIZE, SHIFT_SIZE = 224, 128
-BEGIN, END = "<!-- begin: axis -->", "<!-- end: axis -->"
 
 AXES = {
     "tokenizer": TOKENIZERS,
@@ -84,11 +84,6 @@ REFERENCES = {
     "position": _WINDOWS,
     "inject": _PYRAMID,
 }
-
-
-def page_of(axis: str) -> Path:
-    """The docs page of an axis."""
-    return ROOT / "docs" / "axes" / f"{PAGES.get(axis, axis)}.md"
 
 
 def variant(axis: str, value: str) -> BackboneConfig:
@@ -175,7 +170,6 @@ def measure(axis: str, seeds: tuple[int, ...] = SEEDS, rounds: int = 11) -> dict
         "seeds": list(seeds),
         "photographs": len(images),
         "values": values,
-        "environment": environment(torch.device("cpu"), torch.get_num_threads()),
     }
 
 
@@ -214,27 +208,37 @@ def render(record: dict[str, Any]) -> str:
     return "\n".join([*lines, *([""] if refused else []), *refused])
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
+@dataclass
+class Options(BenchmarkOptions):
+    """Measure every value of one axis: cost, time and change under a shift of one pixel."""
+
+    axis: Annotated[str, tyro.conf.Positional] = ""
+    """tokenizer, mixer, downsample, position or inject"""
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("axis", choices=AXES)
-    parser.add_argument("--render", action="store_true", help="only rewrite table and page")
-    options = parser.parse_args()
-    path = RECORDS / f"{options.axis}.json"
-    if not options.render:
-        write_json(path, measure(options.axis))
-    record = json.loads(path.read_text())
-    write_bytes(RECORDS / f"{options.axis}.md", (render(record) + "\n").encode())
-    page = page_of(options.axis)
-    if page.exists():
-        page.write_text(page_with(record, page.read_text()))
-    print(render(record))
+def _record_of(options: Options) -> str:
+    check_choice("axis", options.axis, AXES)
+    return f"axes/{options.axis}.json"
 
+
+def _shown(record: str) -> tuple[View, ...]:
+    """The table beside the record, and the axis's page where there is one."""
+    axis = Path(record).stem
+    page = DOCS / "axes" / f"{PAGES.get(axis, axis)}.md"
+    table = View((RECORDS / record).with_suffix(".md"), lambda data: render(data) + "\n")
+    return (table, View(page, render, "axis")) if page.exists() else (table,)
+
+
+BENCHMARK = Benchmark(
+    name="axes",
+    question="What does changing one field of the configuration cost, and what does it do to "
+    "a shift of one pixel?",
+    measure=lambda options, save: measure(options.axis),
+    records={f"axes/{axis}.json": axis for axis in AXES},
+    shown=_shown,
+    command_line=Options,
+    record_of=_record_of,
+)
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "axes", *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""Times backbones beside timm's: ``python -m experiments.benchmarks.backbones --out FOLDER``.
+"""Times backbones beside timm's: ``python -m experiments bench backbones``.
 
 Question: what does a wavelet pyramid cost beside a plain ViT, and how does that grow?
 On the CPU, in one run: latency as a multiple of timm's ViT-S (every model once a round, median of
@@ -7,33 +7,33 @@ the ratios inside a round), eager and compiled, at several numbers of threads; a
 of the number of pixels that each grows with. With ``--device cuda``: images per second and peak
 memory in bfloat16, compiled, batches of 64, at 224 and 512 pixels, every model in a process of its
 own (`experiments.benchmarks.throughput`).
-Writes ``cpu.json`` or ``cuda.json`` and a table. Record: experiments/records/latency/.
+Records: experiments/records/latency/.
 Time on 2 logical cores of an AMD EPYC: 7 minutes; on a GPU with 16 cores 3, nearly all of it in
 compilers.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 import torch
-import tyro
 from torch import Tensor, nn
 
 from experiments.benchmarks.throughput import Builder, throughput
-from experiments.benchmarks.timm_models import timm_model
+from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.device import pick_device
-from experiments.core.folder import environment, write_bytes, write_json
-from experiments.core.usage import wrong_usage
+from experiments.core.experiment import View
+from experiments.core.records import RECORDS, environment
+from experiments.core.table import Table
+from experiments.core.timm_models import timm_model
+from experiments.core.usage import old_command
 from wavevit.checks import check_at_least
-from wavevit.files import check_output_folder
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
 from wavevit.models import Backbone, create_model, model_config
 
@@ -44,7 +44,6 @@ __all__ = [
     "REFERENCE",
     "Options",
     "benchmark",
-    "main",
     "tables",
 ]
 
@@ -85,7 +84,7 @@ COMPILED = (REFERENCE, "timm swin_tiny", "haar_pyramid_small")
 
 
 @dataclass
-class Options:
+class Options(BenchmarkOptions):
     """Latency, growth and memory of backbones beside timm's, in one run."""
 
     quick: bool = False
@@ -102,12 +101,17 @@ class Options:
     """Seconds that compiling may take on cuda; models that take longer are named and left out."""
     settle: float = 0.0
     """Seconds on cuda between compiling and timing, to pause whatever else the machine does."""
-    out: Path | None = None
-    """Folder for the JSON record and the table; by default the table is only printed."""
 
 
-def benchmark(options: Options, models: Mapping[str, Builder] = MODELS) -> dict[str, Any]:
+def benchmark(
+    options: Options, models: Mapping[str, Builder] = MODELS, save: Save = lambda record: None
+) -> dict[str, Any]:
     """Measures what the options ask for; plain data, ready for JSON.
+
+    Args:
+        options: the command line's.
+        models: builders by name.
+        save: called with the record so far, on a GPU after every size.
 
     Raises:
         ValueError: no thread, a negative batch, images too small for five halvings.
@@ -118,10 +122,10 @@ def benchmark(options: Options, models: Mapping[str, Builder] = MODELS) -> dict[
     for side in options.sides:
         check_at_least("sides", side, 32)
     device = pick_device(options.device)
-    record: dict[str, Any] = {"environment": environment(device, max(options.threads))}
-    record["environment"]["packages"]["timm"] = version("timm")
+    where = environment(device, max(options.threads), ["timm"])
+    record: dict[str, Any] = {"environment": where}
     if device.type == "cuda":
-        _fill_throughput(record, options, CUDA_MODELS if models is MODELS else models)
+        _fill_throughput(record, options, CUDA_MODELS if models is MODELS else models, save)
         return record
     before = torch.get_num_threads()
     try:
@@ -135,17 +139,17 @@ def benchmark(options: Options, models: Mapping[str, Builder] = MODELS) -> dict[
 
 
 def _fill_throughput(
-    record: dict[str, Any], options: Options, models: Mapping[str, Builder]
+    record: dict[str, Any], options: Options, models: Mapping[str, Builder], save: Save
 ) -> None:
-    def save(rows: list[dict[str, Any]]) -> None:
+    def save_rows(rows: list[dict[str, Any]]) -> None:
         record["throughput"] = rows
-        _write(record, options)
+        save(record)
 
     throughput(
         models,
         options.batch or 64,
         (64,) if options.quick else options.sides,
-        save,
+        save_rows,
         compiled=not options.quick,
         rounds=1 if options.quick else 7,
         limit=options.limit,
@@ -231,7 +235,7 @@ def tables(record: Mapping[str, Any]) -> str:
             else ["", ""]
         )
         rows.append(row + [f"{entry['ratio'][name]:.2f}" for entry in latency["ratios"]])
-    first = f"Batch {latency['batch']}, {latency['side']} px.\n\n{_markdown(head, rows)}"
+    first = f"Batch {latency['batch']}, {latency['side']} px.\n\n{Table(head, rows).markdown()}"
     sides = list(next(iter(growth.values()))["macs"]["by_side"])
     head = ["model"]
     for quantity, unit in _UNITS.items():
@@ -244,7 +248,7 @@ def tables(record: Mapping[str, Any]) -> str:
             row += [f"{found['by_side'][side] / scale:.3g}" for side in sides]
             row.append(f"{found['exponent']:.3f}")
         rows.append(row)
-    return f"{first}\nOne image.\n\n{_markdown(head, rows)}"
+    return f"{first}\nOne image.\n\n{Table(head, rows).markdown()}"
 
 
 def _throughput_table(found: Sequence[Mapping[str, Any]]) -> str:
@@ -257,39 +261,27 @@ def _throughput_table(found: Sequence[Mapping[str, Any]]) -> str:
         ratio = f"{row['times_reference']:.2f}" if "times_reference" in row else "–"
         peak = f"{row['peak_bytes'] / 2**30:.2f}"
         rows.append([*cells, f"{row['images_per_second']:.0f}", ratio, peak])
-    return _markdown(head, rows)
+    return Table(head, rows).markdown()
 
 
 _UNITS = {"macs": ("GMAC", 1e9), "seconds": ("s", 1.0), "peak_bytes": ("peak MiB", 2**20)}
 
 
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def _record_of(options: Options) -> str:
+    return f"latency/{options.device}.json"
 
 
-def main() -> None:
-    """The command line; complaints about arguments come without a traceback."""
-    options = tyro.cli(
-        Options, prog="python -m experiments.benchmarks.backbones", description=Options.__doc__
-    )
-    try:
-        if options.out is not None:
-            check_output_folder("out", options.out)
-        record = benchmark(options)
-    except ValueError as error:
-        wrong_usage("experiments.benchmarks.backbones", error)
-    print(tables(record))
-    _write(record, options)
-    if options.out is not None:
-        print(f"→ {options.out}")
-
-
-def _write(record: Mapping[str, Any], options: Options) -> None:
-    if options.out is not None:
-        write_json(options.out / f"{options.device}.json", record)
-        write_bytes(options.out / f"{options.device}.md", tables(record).encode())
+BENCHMARK = Benchmark(
+    name="backbones",
+    question="What does a wavelet pyramid cost beside a plain ViT, and how does that grow?",
+    measure=lambda options, save: benchmark(options, save=save),
+    records={"latency/cpu.json": "", "latency/cuda.json": "--device cuda"},
+    shown=lambda record: (View((RECORDS / record).with_suffix(".md"), tables),),
+    command_line=Options,
+    record_of=_record_of,
+    minutes={"latency/cpu.json": "7", "latency/cuda.json": "3"},
+)
 
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "backbones", *sys.argv[1:]])

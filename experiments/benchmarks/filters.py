@@ -1,4 +1,4 @@
-"""Times everything but decimated Haar: ``python -m experiments.benchmarks.filters``.
+"""Times everything but decimated Haar: ``python -m experiments bench filters``.
 
 Question: are longer filters, undecimated Haar and the dual tree faster here than in the better
 library, forward and backward? Contenders, each in the modes that it has: ours, eager and compiled;
@@ -14,7 +14,7 @@ Figures: docs/transforms-speed.md; record: experiments/records/transforms/filter
 
 from __future__ import annotations
 
-import json
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,13 +22,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-import tyro
 from torch import Tensor
 
 from experiments.benchmarks.alone import Alone, Seen
@@ -42,29 +40,21 @@ from experiments.benchmarks.interleaved import (
     summary,
     times,
 )
-from experiments.core.folder import write_json
-from experiments.core.markdown import replaced_between
-from experiments.core.usage import wrong_usage
+from experiments.core.benchmark import Benchmark, BenchmarkOptions
+from experiments.core.experiment import DOCS, View
+from experiments.core.usage import old_command
 from wavevit.checks import check_at_least, fail
-from wavevit.files import check_output_file
 from wavevit.wavelets import dtcwt2, dwt_max_level, swt2, wavedec2
 
 __all__ = [
     "CASES",
     "CONTENDERS",
-    "PAGE",
-    "RECORD",
     "Case",
     "Options",
     "benchmark",
     "contenders",
-    "page_with",
 ]
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "transforms" / "filters.json"
-PAGE = ROOT / "docs" / "transforms-speed.md"
-BEGIN, END = "<!-- begin: filters -->", "<!-- end: filters -->"
 
 GROUPED = "grouped dilated convolution"
 _BUDGET = 1.0  # seconds of a cell after which no new round begins, once there are three
@@ -103,17 +93,13 @@ CASES: tuple[Case, ...] = (
 
 
 @dataclass
-class Options:
+class Options(BenchmarkOptions):
     """Time longer filters, undecimated Haar and the dual tree against other libraries."""
 
     quick: bool = False
     """Three rounds in place of up to eleven: to see that it runs, not to quote."""
     threads: tuple[int, ...] = (1, 2)
     """Numbers of CPU threads; after the first, one level only."""
-    out: Path | None = None
-    """A JSON file to write; by default the table is only printed."""
-    render: bool = False
-    """Only rewrite the tables of docs/transforms-speed.md from the record."""
 
 
 def _ours(case: Case) -> Transform:
@@ -337,29 +323,16 @@ def _rows(
     yield from rows.items()
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
-
-
-def main() -> None:
-    """The command line; complaints about arguments come without a traceback."""
-    options = tyro.cli(
-        Options, prog="python -m experiments.benchmarks.filters", description=Options.__doc__
-    )
-    try:
-        if options.out is not None:
-            check_output_file("out", options.out, make_folder=True)
-        if not options.render:
-            record = benchmark(options)
-            if options.out is not None:
-                write_json(options.out, record)
-                print(f"→ {options.out}")
-            return
-        PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
-    except ValueError as error:
-        wrong_usage("experiments.benchmarks.filters", error)
+BENCHMARK = Benchmark(
+    name="filters",
+    question="Are longer filters, undecimated Haar and the dual tree faster than in the better "
+    "library?",
+    measure=lambda options, save: benchmark(options),
+    records={"transforms/filters.json": "--threads 1"},
+    shown=lambda record: (View(DOCS / "transforms-speed.md", render, "filters"),),
+    command_line=Options,
+)
 
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "filters", *sys.argv[1:]])

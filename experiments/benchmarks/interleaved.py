@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from experiments.core.folder import environment
+from experiments.core.records import environment
 
 __all__ = [
     "LIBRARIES",
@@ -98,10 +97,4 @@ def summary(seconds: dict[str, list[float]], backward: bool, threads: int) -> di
 
 def packages(threads: int) -> dict[str, Any]:
     """`environment` with the versions of the contenders."""
-    found = environment(torch.device("cpu"), threads)
-    for package in ("numba", "pytorch-wavelets", "ptwt"):
-        try:
-            found["packages"][package] = version(package)
-        except PackageNotFoundError:
-            found["packages"][package] = "not installed"
-    return found
+    return environment(torch.device("cpu"), threads, ["numba", *LIBRARIES])

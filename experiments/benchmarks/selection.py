@@ -3,8 +3,7 @@
 Question: does validation find a better peak learning rate for the plain ViT than the one that all
 studies have, or a better stand for Haar packets than behind gains and a GELU?
 
-    python -m experiments.benchmarks.selection            # train, judge; write record and page
-    python -m experiments.benchmarks.selection --render   # the page's tables from the record
+    python -m experiments bench selection            # train, judge; write record and page
 
 Trained on the ``"fit"`` part of the training halves, judged by top-1 on their ``"validation"``
 part, five seeds a choice. A choice is overruled where another is found better: where the 95 %
@@ -14,9 +13,8 @@ command goes on from ``runs/selection``. Time: 13 minutes on 2 logical cores of 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,32 +22,28 @@ from typing import Any
 
 import torch
 
+from experiments.core.benchmark import Benchmark
 from experiments.core.config import DataConfig, RunConfig
 from experiments.core.evaluation import held_out
-from experiments.core.folder import RunFolder, environment, slug, write_bytes, write_json
-from experiments.core.markdown import replaced_between, table
+from experiments.core.experiment import DOCS, View
+from experiments.core.folder import RunFolder, slug
+from experiments.core.records import environment
 from experiments.core.statistic import Statistic
+from experiments.core.table import Table
 from experiments.core.training import train
-from experiments.reporting.sentences import verdict
+from experiments.core.usage import old_command
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.measure.evaluation import in_batches
 
 __all__ = [
-    "RECORD",
     "choices",
     "gains",
     "kept",
-    "main",
     "measure",
     "overruled",
-    "page_with",
     "render",
 ]
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "selection" / "selection.json"
-PAGE = ROOT / "docs" / "selection.md"
-BEGIN, END = "<!-- begin: selection -->", "<!-- end: selection -->"
 RATES = (1e-3, 2e-3, 3e-3, 5e-3)
 SEEDS = (0, 1, 2, 3, 4)
 _RUNS = Path("runs") / "selection"
@@ -132,7 +126,7 @@ def overruled(record: dict[str, Any]) -> list[str]:
         f"{variant}, {name}"
         for variant in record["top1"]
         for name, gain in gains(record, variant).items()
-        if verdict(gain) == "higher"
+        if gain.direction() == "higher"
     ]
 
 
@@ -155,23 +149,17 @@ def render(record: dict[str, Any]) -> str:
     ]
     about = f"{len(record['seeds'])} seeds a choice, mean ± standard deviation."
     found = f"Found better than the studies' own: {', '.join(overruled(record)) or 'none'}."
-    return f"{about}\n\n{table(head, rows)}\n{found}"
+    return f"{about}\n\n{Table(head, rows).markdown()}\n{found}"
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--render", action="store_true", help="only rewrite the page's table")
-    if not parser.parse_args().render:
-        write_json(RECORD, measure())
-    page = page_with(json.loads(RECORD.read_text()), PAGE.read_text())
-    write_bytes(PAGE, page.encode())
-
+BENCHMARK = Benchmark(
+    name="selection",
+    question="Does validation find better choices than those that all studies share?",
+    measure=lambda options, save: measure(),
+    records={"selection/selection.json": ""},
+    shown=lambda record: (View(DOCS / "selection.md", render, "selection"),),
+    minutes={"selection/selection.json": "13"},
+)
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "selection", *sys.argv[1:]])

@@ -2,8 +2,7 @@
 
 Question: which wavelet transform should stand before a network that must not mind a small shift?
 
-    python -m experiments.benchmarks.shift_errors            # measure; write record and page
-    python -m experiments.benchmarks.shift_errors --render   # the page's table from the record
+    python -m experiments bench shift_errors            # measure; write record and page
 
 Error: the 18 bundled photographs, reduced to at most 256 pixels on the shorter side and cut to
 multiples of 16, float64, periodic borders, rolled by one pixel along rows and along columns:
@@ -18,29 +17,25 @@ median of the clone's.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from experiments.core.markdown import replaced_between
+from experiments.core.benchmark import Benchmark
+from experiments.core.experiment import DOCS, View
+from experiments.core.table import Table
+from experiments.core.usage import old_command
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
 from wavevit.wavelets.haar import haar_details_undecimated
 
-__all__ = ["RECORD", "main", "measure", "render"]
+__all__ = ["measure", "render"]
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "transforms" / "shift_errors.json"
-PAGE = ROOT / "docs" / "which-transform.md"
-BEGIN, END = "<!-- begin: shift_errors -->", "<!-- end: shift_errors -->"
 
 Representation = Callable[[Tensor], Tensor]
 
@@ -144,41 +139,33 @@ def measure() -> dict[str, Any]:
         "errors": errors,
         "redundancy": {name: round(value, 2) for name, value in REDUNDANCY.items()},
         "cost_in_clones": costs(),
-        "environment": {
-            "torch": torch.__version__,
-            "machine": platform.machine(),
-            "threads": torch.get_num_threads(),
-        },
     }
 
 
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
-    lines = ["| coefficients | error: mean (worst) | | |", "|---|---|---|---|"]
+    rows = []
     for row, columns in record["errors"].items():
         cells = [f"{name}: {e['mean']:.3f} ({e['worst']:.3f})" for name, e in columns.items()]
-        lines.append(f"| {row} | " + " | ".join([*cells, "", ""][:3]) + " |")
-    lines += ["", "| transform | redundancy | cost in clones |", "|---|---|---|"]
-    for name, redundancy in record["redundancy"].items():
-        lines.append(f"| {name} | {redundancy:g} | {record['cost_in_clones'][name]:g} |")
-    return "\n".join(lines)
+        rows.append([row, *[*cells, "", ""][:3]])
+    errors = Table(["coefficients", "error: mean (worst)", "", ""], rows)
+    costs = Table(
+        ["transform", "redundancy", "cost in clones"],
+        [
+            [name, f"{redundancy:g}", f"{record['cost_in_clones'][name]:g}"]
+            for name, redundancy in record["redundancy"].items()
+        ],
+    )
+    return f"{errors.markdown()}\n{costs.markdown()}".rstrip()
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--render", action="store_true", help="only rewrite the page's table")
-    if not parser.parse_args().render:
-        RECORD.parent.mkdir(parents=True, exist_ok=True)
-        RECORD.write_text(json.dumps(measure(), indent=2) + "\n")
-    record = json.loads(RECORD.read_text())
-    PAGE.write_text(page_with(record, PAGE.read_text()))
-    print(render(record))
-
+BENCHMARK = Benchmark(
+    name="shift_errors",
+    question="Which wavelet transform should stand before a network that must not mind a shift?",
+    measure=lambda options, save: measure(),
+    records={"transforms/shift_errors.json": ""},
+    shown=lambda record: (View(DOCS / "which-transform.md", render, "shift_errors"),),
+)
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "shift_errors", *sys.argv[1:]])

@@ -2,8 +2,7 @@
 
 Question: what is exact about a tokenizer, what is only bounded, and how loose are the bounds?
 
-    python -m experiments.benchmarks.tokenizer_bounds             # measure; write record and page
-    python -m experiments.benchmarks.tokenizer_bounds --render    # the page's table from the record
+    python -m experiments bench tokenizer_bounds             # measure; write record and page
 
 Grey images of 48 pixels, stride 8, random weights, both borders. Beside each constant stands the
 steepest slope that power iterations from photographs and noise found. Two minutes on a laptop.
@@ -11,28 +10,24 @@ steepest slope that power iterations from photographs and noise found. Two minut
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
+import sys
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from experiments.core.folder import environment, write_json
-from experiments.core.markdown import replaced_between
+from experiments.core.benchmark import Benchmark
+from experiments.core.experiment import DOCS, View
+from experiments.core.table import Table
+from experiments.core.usage import old_command
 from wavevit.data.photographs import load_photograph
 from wavevit.measure import center_crop, tokenizer_bounds
 from wavevit.models import Backbone, BackboneConfig
 from wavevit.models.config import make_stages
 from wavevit.testing import steepest_pair
 
-__all__ = ["PAGE", "RECORD", "main", "measure", "page_with", "render"]
+__all__ = ["measure", "render"]
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "tokenizer_bounds" / "tokenizer_bounds.json"
-PAGE = ROOT / "docs" / "agreements.md"
-BEGIN, END = "<!-- begin: tokenizers -->", "<!-- end: tokenizers -->"
 
 SIDE, STRIDE, DIM = 48, 8, 128
 ITERATIONS = 20
@@ -102,17 +97,14 @@ def measure() -> dict[str, Any]:
         "channels": DIM,
         "iterations": ITERATIONS,
         "weights": "random",
-        "environment": environment(torch.device("cpu"), torch.get_num_threads()),
     }
 
 
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
-    lines = [
-        "| tokenizer | border | A | B | numbers out per number in | constant | | steepest found | "
-        "constant / found |",
-        "|---" * 9 + "|",
-    ]
+    head = ["tokenizer", "border", "A", "B", "numbers out per number in", "constant", ""]
+    head += ["steepest found", "constant / found"]
+    rows = []
     for row in record["tokenizers"]:
         cells = [
             f"`{row['tokenizer']}`",
@@ -125,24 +117,18 @@ def render(record: dict[str, Any]) -> str:
             f"{row['found']:.3g}",
             f"{row['lipschitz'] / row['found']:.3g}",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return Table(head, rows).markdown().rstrip()
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--render", action="store_true", help="only rewrite the page's table")
-    options = parser.parse_args()
-    if not options.render:
-        write_json(RECORD, measure())
-    PAGE.write_text(page_with(json.loads(RECORD.read_text()), PAGE.read_text()))
-
+BENCHMARK = Benchmark(
+    name="tokenizer_bounds",
+    question="What is exact about a tokenizer, what is only bounded, and how loose are the bounds?",
+    measure=lambda options, save: measure(),
+    records={"tokenizer_bounds/tokenizer_bounds.json": ""},
+    shown=lambda record: (View(DOCS / "agreements.md", render, "tokenizers"),),
+    minutes={"tokenizer_bounds/tokenizer_bounds.json": "2"},
+)
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "tokenizer_bounds", *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""Times Haar beside other libraries: ``python -m experiments.benchmarks.transforms``.
+"""Times Haar beside other libraries: ``python -m experiments bench transforms``.
 
 Question: how far from a copy of the image is a wavelet transform, ours and theirs?
 Every contender has a process of its own (`experiments.benchmarks.alone` says why) and all are asked
@@ -10,19 +10,17 @@ Figures and what they decided: docs/transforms-speed.md; record: experiments/rec
 
 from __future__ import annotations
 
-import json
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-import tyro
 from torch import Tensor
 
 from experiments.benchmarks.alone import Alone
@@ -36,23 +34,18 @@ from experiments.benchmarks.interleaved import (
     summary,
     times,
 )
-from experiments.core.folder import write_bytes, write_json
-from experiments.core.markdown import replaced_between
-from experiments.core.usage import wrong_usage
+from experiments.core.benchmark import Benchmark, BenchmarkOptions
+from experiments.core.experiment import DOCS, View
+from experiments.core.usage import old_command
 from wavevit.checks import check_at_least, fail
-from wavevit.files import check_output_file
 from wavevit.wavelets import dwt2, wavedec2
 
 __all__ = [
     "CONTENDERS",
-    "PAGE",
-    "RECORD",
     "SHAPES",
     "Options",
     "benchmark",
     "contenders",
-    "main",
-    "page_with",
     "table",
 ]
 
@@ -65,14 +58,9 @@ SHAPES: tuple[Shape, ...] = (
 EAGER, COMPILED = OURS
 PASSES = {"forward": "forward", "forward + backward": "forward+backward"}
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "transforms" / "cpu.json"
-PAGE = ROOT / "docs" / "transforms-speed.md"
-BEGIN, END = "<!-- begin: haar -->", "<!-- end: haar -->"
-
 
 @dataclass
-class Options:
+class Options(BenchmarkOptions):
     """Time one and three levels of Haar, forward and with backward, against other libraries."""
 
     quick: bool = False
@@ -81,10 +69,6 @@ class Options:
     """Numbers of CPU threads, each timed on its own."""
     levels: tuple[int, ...] = (1, 3)
     """Numbers of levels."""
-    out: Path | None = None
-    """A JSON file to write; by default the table is only printed."""
-    render: bool = False
-    """Only rewrite the tables of docs/transforms-speed.md from the record."""
 
 
 def _ours(level: int) -> Transform:
@@ -292,30 +276,17 @@ def render(record: dict[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
-
-
-def main() -> None:
-    """The command line; complaints about arguments come without a traceback."""
-    options = tyro.cli(
-        Options, prog="python -m experiments.benchmarks.transforms", description=Options.__doc__
-    )
-    try:
-        if options.out is not None:
-            check_output_file("out", options.out, make_folder=True)
-        if options.render:
-            record = json.loads(RECORD.read_text())
-            write_bytes(PAGE, page_with(record, PAGE.read_text()).encode())
-            return
-        record = benchmark(options)
-        if options.out is not None:
-            write_json(options.out, record)
-            print(f"→ {options.out}")
-    except ValueError as error:
-        wrong_usage("experiments.benchmarks.transforms", error)
+BENCHMARK = Benchmark(
+    name="transforms",
+    question="How far from a copy of the image is a wavelet transform, ours and theirs?",
+    measure=lambda options, save: benchmark(options),
+    records={"transforms/cpu.json": ""},
+    shown=lambda record: (View(DOCS / "transforms-speed.md", render, "haar"),),
+    command_line=Options,
+    minutes={"transforms/cpu.json": "22"},
+    print_views=False,
+)
 
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "transforms", *sys.argv[1:]])

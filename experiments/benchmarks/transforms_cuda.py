@@ -1,4 +1,4 @@
-"""Times Haar on a GPU: ``python -m experiments.benchmarks.transforms_cuda --out FILE``.
+"""Times Haar on a GPU: ``python -m experiments bench transforms_cuda``.
 
 Question: what share of the bandwidth of a copy does a transform reach, ours and theirs?
 A pass reads every element once and writes every element once, as the copy does, so that share is
@@ -11,36 +11,34 @@ Time on an H100: two minutes, most of it in compilers.
 
 from __future__ import annotations
 
-import json
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from experiments.benchmarks.clocks import clock_of
 from experiments.benchmarks.interleaved import LIBRARIES, Shape, times
+from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.device import pick_device
-from experiments.core.folder import environment, write_bytes, write_json
-from experiments.core.markdown import replaced_between
-from experiments.core.usage import wrong_usage
+from experiments.core.experiment import DOCS, View
+from experiments.core.records import NOT_INSTALLED, environment
+from experiments.core.table import Table
+from experiments.core.usage import old_command
 from wavevit.checks import check_at_least, fail
-from wavevit.files import check_output_file
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import dwt2, idwt2, wavedec2, waverec2
 from wavevit.wavelets.haar_maps import kernels
 
-__all__ = ["CONTENDERS", "PAGE", "RECORD", "Options", "benchmark", "main", "page_with", "table"]
+__all__ = ["CONTENDERS", "Options", "benchmark", "table"]
 
 SHAPE: Shape = (64, 64, 224, 224)
 COPY, OURS, COMPILED, PLAIN = "copy", "wavevit", "wavevit compiled", "plain operations compiled"
@@ -48,17 +46,13 @@ CONVOLUTION = "grouped convolution"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PASSES = ("forward", "backward", "inverse")
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "transforms" / "cuda.json"
-PAGE = ROOT / "docs" / "transforms-speed.md"
-BEGIN, END = "<!-- begin: cuda -->", "<!-- end: cuda -->"
 
 _ROUND = 0.02  # seconds of a contender's turn, so that a launch's overhead hides behind the GPU
 _MOST = 20  # calls of a turn
 
 
 @dataclass
-class Options:
+class Options(BenchmarkOptions):
     """Time one and three levels of Haar on a GPU: forward, backward, inverse."""
 
     quick: bool = False
@@ -69,10 +63,6 @@ class Options:
     """What is stored."""
     device: Literal["cuda", "cpu"] = "cuda"
     """cpu: to see that it runs."""
-    out: Path | None = None
-    """A JSON file to write, after every cell; by default the table is only printed."""
-    render: bool = False
-    """Only rewrite the table of docs/transforms-speed.md from the record."""
 
 
 @dataclass(frozen=True)
@@ -259,12 +249,15 @@ def _cell(
     }
 
 
-def benchmark(options: Options, shape: Shape = SHAPE) -> dict[str, Any]:
+def benchmark(
+    options: Options, shape: Shape = SHAPE, save: Save = lambda record: None
+) -> dict[str, Any]:
     """Times everything that the options name.
 
     Args:
         options: the command line's.
         shape: images (B, C, H, W), whose sides ``2**level`` divides.
+        save: called with the record so far, after every cell.
 
     Returns:
         The record: ``environment`` and ``cells``, one for each dtype, number of levels and pass,
@@ -290,19 +283,17 @@ def benchmark(options: Options, shape: Shape = SHAPE) -> dict[str, Any]:
                 with _kept_buffers():
                     record["cells"].append(_cell(what, x, level, found, rounds))
                 print(table(record["cells"][-1:], header=len(record["cells"]) == 1), flush=True)
-                if options.out is not None:
-                    write_json(options.out, record)
+                save(record)
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
     return record
 
 
 def _packages(device: torch.device) -> dict[str, Any]:
-    found = environment(device, torch.get_num_threads())
-    for package in ("triton", *LIBRARIES):
-        try:
-            found["packages"][package] = version(package)
-        except PackageNotFoundError:
+    needed = ("triton", *LIBRARIES)
+    found = environment(device, torch.get_num_threads(), needed)
+    for package in needed:
+        if found["packages"][package] == NOT_INSTALLED:
             fail(package, "an installed package", "none")
     return found
 
@@ -311,25 +302,20 @@ def table(cells: Sequence[dict[str, Any]], header: bool = True) -> str:
     """Shares of the copy's bandwidth in columns."""
     names = list(CONTENDERS)
     titles = ["dtype", "levels", "pass", "copy GB/s", *names]
-    widths = [max(len(title), 8) for title in titles]
-    rows = [titles] if header else []
+    rows = []
     for cell in cells:
         shares = cell["share_of_copy"]
         row = [cell["dtype"], str(cell["levels"]), cell["pass"]]
         row.append(f"{cell['gigabytes_per_second'][COPY]:.0f}")
         rows.append(row + [f"{shares[name]:.3f}" if name in shares else "-" for name in names])
-    return "\n".join(
-        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+    return Table(titles, rows).text(least=8, header=header)
 
 
 def render(record: dict[str, Any]) -> str:
     """Our share of the copy, and how many times faster we are than each of the others."""
     others = [name for name in CONTENDERS if name != OURS]
     head = ["dtype", "levels", "pass", "copy, GB/s", "ours, GB/s", "share, %"]
-    lines = [head + [f"× {name}" for name in others]]
-    lines.append(["---"] * len(lines[0]))
+    rows = []
     for cell in record["cells"]:
         speed, spent = cell["gigabytes_per_second"], cell["milliseconds"]
         share = f"{100 * cell['share_of_copy'][OURS]:.0f}"
@@ -337,38 +323,25 @@ def render(record: dict[str, Any]) -> str:
         row += [f"{speed[COPY]:.0f}", f"{speed[OURS]:.0f}"]
         row.append(f"**{share}**" if cell["share_of_copy"][OURS] < 0.85 else share)
         row += [f"{spent[n] / spent[OURS]:.2f}" if n in spent else "refuses" for n in others]
-        lines.append(row)
+        rows.append(row)
     shape = ",".join(map(str, record["cells"][0]["shape"]))
     where = record["environment"]
     told = f"{where['device_name']}, torch {where['packages']['torch']}, images ({shape}):"
-    return "\n".join([told, "", *(f"| {' | '.join(line)} |" for line in lines)])
+    titles = [*head, *(f"× {name}" for name in others)]
+    return f"{told}\n\n{Table(titles, rows).markdown()}".rstrip()
 
 
-def page_with(record: dict[str, Any], page: str) -> str:
-    """The page with its generated part replaced."""
-    return replaced_between(page, BEGIN, END, render(record))
-
-
-def main() -> None:
-    """The command line; complaints about arguments come without a traceback."""
-    options = tyro.cli(
-        Options,
-        prog="python -m experiments.benchmarks.transforms_cuda",
-        description=Options.__doc__,
-    )
-    try:
-        if options.out is not None:
-            check_output_file("out", options.out, make_folder=True)
-        if options.render:
-            record = json.loads(RECORD.read_text())
-            write_bytes(PAGE, page_with(record, PAGE.read_text()).encode())
-            return
-        benchmark(options)
-        if options.out is not None:
-            print(f"→ {options.out}")
-    except ValueError as error:
-        wrong_usage("experiments.benchmarks.transforms_cuda", error)
+BENCHMARK = Benchmark(
+    name="transforms_cuda",
+    question="What share of the bandwidth of a copy does a transform reach on a GPU?",
+    measure=lambda options, save: benchmark(options, save=save),
+    records={"transforms/cuda.json": ""},
+    shown=lambda record: (View(DOCS / "transforms-speed.md", render, "cuda"),),
+    command_line=Options,
+    minutes={"transforms/cuda.json": "2"},
+    print_views=False,
+)
 
 
 if __name__ == "__main__":
-    main()
+    old_command(["bench", "transforms_cuda", *sys.argv[1:]])

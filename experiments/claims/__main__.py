@@ -1,4 +1,4 @@
-"""Verdicts of the claims, and everything it rests on: ``python -m experiments.claims``.
+"""Verdicts of the claims, and everything it rests on: ``python -m experiments claims``.
 
 Without ``--run`` it prints each claim's verdict and command. With it, it runs every command once
 (studies are resumed, equal runs are trained once), keeps their records and regenerates the pages.
@@ -21,8 +21,8 @@ from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, records_of
 from experiments.claims.time_taken import TimeTaken
-from experiments.core.folder import environment, write_json
-from experiments.core.records import RECORDS
+from experiments.core.records import RECORDS, environment, write_json
+from experiments.core.usage import old_command
 from experiments.studies import STUDIES
 
 __all__ = ["RUNS", "Options", "commands", "main"]
@@ -52,11 +52,11 @@ def commands(claims: Iterable[Claim]) -> list[str]:
     for claim in claims:
         names = [name for name in _studies(claim) if name in STUDIES]
         for name in names:
-            studies[f"python -m experiments.run {name}"] = None
-            studies[f"python -m experiments.report {name} --record"] = None
+            studies[f"python -m experiments run {name}"] = None
+            studies[f"python -m experiments report {name} --record"] = None
         if len(names) < len(claim.records):  # no study makes them all
             others[claim.command] = None
-    return list(dict.fromkeys([*studies, *others, "python -m experiments.report"]))
+    return list(dict.fromkeys([*studies, *others, "python -m experiments report"]))
 
 
 def _stop(number: int, frame: object) -> None:
@@ -81,7 +81,7 @@ def _run() -> None:
 
 def main() -> None:
     """The command line."""
-    options = tyro.cli(Options, prog="python -m experiments.claims", description=Options.__doc__)
+    options = tyro.cli(Options, prog="python -m experiments claims", description=Options.__doc__)
     if options.run:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
@@ -93,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    old_command(["claims", *sys.argv[1:]])

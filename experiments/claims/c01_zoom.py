@@ -87,7 +87,7 @@ CLAIM = Claim(
     ),
     rule=common_rule("above"),
     records=(_RECORD,),
-    command="python -m experiments.run zoom",
+    command="python -m experiments run zoom",
     find=_find,
     draw=_draw,
     alt="Top-1 against zoom for plain ViTs and three pyramids, absolute and as a share",

@@ -40,7 +40,7 @@ CLAIM = Claim(
     ),
     rule=common_rule("below"),
     records=(_RECORD,),
-    command="python -m experiments.run capacity",
+    command="python -m experiments run capacity",
     find=_find,
     alt="Differences that width, depth and training make in sensitivity, S-Cons and top-1",
 )

@@ -41,7 +41,7 @@ CLAIM = Claim(
     ),
     rule=common_rule("above"),
     records=(_RECORD,),
-    command="python -m experiments.run augmentation",
+    command="python -m experiments run augmentation",
     find=_find,
     alt="Differences that each augmentation makes in S-Cons, sensitivity and top-1",
 )

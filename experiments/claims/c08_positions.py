@@ -44,7 +44,7 @@ CLAIM = Claim(
     ),
     rule=common_rule("above"),
     records=(_RECORD,),
-    command="python -m experiments.run positions",
+    command="python -m experiments run positions",
     find=_find,
     alt="Differences of each position to learned ones in S-Cons, C-Cons, sensitivity and top-1",
 )

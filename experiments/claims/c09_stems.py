@@ -37,7 +37,7 @@ CLAIM = Claim(
     ),
     rule=common_rule("below"),
     records=(_RECORD,),
-    command="python -m experiments.run tokenizers",
+    command="python -m experiments run tokenizers",
     find=_find,
     alt="Differences of conv_stem and overlap to the plain ViT in sensitivity, S-Cons and top-1",
 )

@@ -42,7 +42,7 @@ CLAIM = Claim(
     ),
     rule=common_rule("below"),
     records=(_RECORD,),
-    command="python -m experiments.run backbones",
+    command="python -m experiments run backbones",
     find=_find,
     alt="Differences of four pyramids to the plain ViT in sensitivity, S-Cons, condition and top-1",
 )

@@ -45,7 +45,7 @@ CLAIM = Claim(
     ),
     rule=common_rule("above"),
     records=(_RECORD,),
-    command="python -m experiments.run dense",
+    command="python -m experiments run dense",
     find=_find,
     alt="Differences of four pyramids to the plain ViT in mean intersection over union and near "
     "borders",

@@ -41,7 +41,7 @@ CLAIM = Claim(
     ),
     rule=common_rule("above"),
     records=(_RECORD,),
-    command="python -m experiments.run tokenizers",
+    command="python -m experiments run tokenizers",
     find=_find,
     alt="Differences of four wavelet tokenizers and of Haar as a rotation to the plain ViT",
 )

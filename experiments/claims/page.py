@@ -16,16 +16,14 @@ from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, larger_records_of, records_of
 from experiments.claims.verdict import Judged, headline_effect, judged
-from experiments.core.folder import write_bytes
-from experiments.core.markdown import replaced_between
-from experiments.core.records import RECORDS
+from experiments.core.marked import marked
+from experiments.core.records import RECORDS, write_bytes
 from experiments.core.style import figure_style
 from experiments.core.summary import StudySummary
 
 __all__ = [
     "DOCS",
     "FIGURES",
-    "begin",
     "claim_page",
     "digest",
     "headline",
@@ -38,11 +36,6 @@ __all__ = [
 
 DOCS = Path(__file__).parents[2] / "docs"
 FIGURES = RECORDS / "claims"
-
-
-def begin(name: str) -> tuple[str, str]:
-    """The two marks around a generated part."""
-    return f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
 
 
 def page_of(claim: Claim) -> Path:
@@ -154,8 +147,8 @@ def claim_page(claim: Claim, page: str) -> str:
     """A claim's page with its generated parts replaced."""
     records = records_of(claim)
     finding = finding_of(claim, records)
-    page = replaced_between(page, *begin("claim"), _claim_part(claim, finding))
-    return replaced_between(page, *begin("measured"), _measured_part(claim, finding, records))
+    page = marked(page, "claim", _claim_part(claim, finding))
+    return marked(page, "measured", _measured_part(claim, finding, records))
 
 
 def _headline(finding: Finding) -> str:
@@ -243,4 +236,4 @@ def write_figures() -> None:
 def ledger_page(page: str) -> str:
     """The ledger's page with its table replaced."""
     table = ledger_table("claims", "../experiments/records/claims", thumbnails=True)
-    return replaced_between(page, *begin("ledger"), table)
+    return marked(page, "ledger", table)

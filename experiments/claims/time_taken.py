@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from experiments.core.folder import write_json
+from experiments.core.records import write_json
 
 __all__ = ["TimeTaken"]
 

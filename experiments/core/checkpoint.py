@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from experiments.core.folder import write_bytes
+from experiments.core.records import write_bytes
 
 __all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
 

@@ -1,23 +1,22 @@
-"""What a run is, and what a study is: frozen data, written as JSON and read back."""
+"""Configuration of a run: frozen data, written as JSON and read back."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiments.core.conversion import converter
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import BackboneConfig
 
 __all__ = [
     "AUGMENTATIONS",
     "TASK_NAMES",
-    "Contrast",
     "DataConfig",
     "OptimizerConfig",
     "RunConfig",
-    "Study",
     "differing_fields",
 ]
 
@@ -133,87 +132,7 @@ class RunConfig:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
         """The configuration that `to_dict` wrote, through JSON or not."""
-        values = dict(data)
-        values["model"] = BackboneConfig.from_dict(values["model"])
-        crops = dict(values["data"])
-        crops["augmentation"] = tuple(crops.get("augmentation", ()))
-        values["data"] = DataConfig(**crops)
-        optimizer = dict(values["optimizer"])
-        optimizer["betas"] = tuple(optimizer["betas"])
-        values["optimizer"] = OptimizerConfig(**optimizer)
-        return cls(**values)
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two variants of a study that differ in one field.
-
-    Attributes:
-        variant: the changed one.
-        baseline: what it is compared with.
-        field: dotted path of the field that differs, such as ``"model.alignment"``.
-    """
-
-    variant: str
-    baseline: str
-    field: str
-
-
-@dataclass(frozen=True)
-class Study:
-    """A question and the runs that answer it.
-
-    Attributes:
-        name: of its folder and on the command line.
-        question: one sentence.
-        variants: gives the configurations by variant name, seed left at 0.
-        baseline: the variant that costs and accuracies are compared with.
-        contrasts: what may be read as an ablation; a test holds that nothing else differs.
-        seeds: default seeds.
-        applied: names of variants that are not trained but measured with the weights of another
-            one, given by name: an alignment added after training.
-        measures: what is measured beside the standard (`experiments.core.evaluation.MEASURES`).
-        pictured: variants that figures with a row or a bar each show; by default all.
-        timed_batch: crops in the batch whose forward pass is timed.
-        arguments: what is typed behind `experiments.run` for this study; by default its name.
-    """
-
-    name: str
-    question: str
-    variants: Callable[[], dict[str, RunConfig]]
-    baseline: str
-    contrasts: tuple[Contrast, ...]
-    seeds: tuple[int, ...] = (0, 1, 2)
-    applied: Mapping[str, str] = field(default_factory=dict)
-    measures: tuple[str, ...] = ()
-    pictured: tuple[str, ...] = ()
-    timed_batch: int = 32
-    arguments: str = ""
-
-    def command(self, verb: str = "run") -> str:
-        """What is typed to run this study, or to ``"report"`` it."""
-        return f"python -m experiments.{verb} {self.arguments or self.name}"
-
-    def configs(self) -> dict[str, RunConfig]:
-        """The variants, checked: all names are of variants, all learn one task, and weights fit
-        where they are lent."""
-        configs = self.variants()
-        if len(tasks := {run.task for run in configs.values()}) != 1:
-            fail("variants", "one task for all of them", sorted(tasks))
-        check_choice("baseline", self.baseline, configs)
-        for name in self.pictured:
-            check_choice("pictured", name, configs)
-        for name, source in self.applied.items():
-            check_choice("applied", name, configs)
-            check_choice(f"applied[{name!r}]", source, configs.keys() - self.applied.keys())
-            for path in differing_fields(configs[source], configs[name]):
-                if not path.startswith(("model.alignment", "data.")):
-                    expected = f"{source!r} with another alignment or other test crops"
-                    fail(f"applied[{name!r}]", expected, f"a difference in {path}")
-        for contrast in self.contrasts:
-            check_choice("contrast.variant", contrast.variant, configs)
-            check_choice("contrast.baseline", contrast.baseline, configs)
-        return configs
+        return converter.structure(data, cls)
 
 
 def differing_fields(a: Any, b: Any, prefix: str = "") -> list[str]:

@@ -3,89 +3,23 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
-import os
-import platform
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from experiments.core.config import RunConfig, differing_fields
+from experiments.core.records import write_bytes, write_json
 from wavevit.checks import fail
 
-__all__ = ["RunFolder", "StudyFolder", "environment", "slug", "write_bytes", "write_json"]
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file atomically: a reader, or a kill, sees the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def write_json(path: Path, data: Any) -> None:
-    """`write_bytes` of indented JSON; refuses NaN, which JSON does not have."""
-    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-    write_bytes(path, text.encode())
+__all__ = ["RunFolder", "StudyFolder", "slug"]
 
 
 def slug(name: str) -> str:
     """A variant's name as a folder's: ``vit + phase_lock`` becomes ``vit-phase_lock``."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-")
-
-
-def _code() -> str:
-    """A digest of the sources that train and measure."""
-    root = Path(__file__).parent
-    digest = hashlib.sha256()
-    names = ("augmentation", "evaluation", "tasks", "training", "zoom")
-    own = [root / f"{name}.py" for name in names]
-    own += sorted((root / "segmentation").glob("*.py"))
-    for path in sorted((root.parents[1] / "wavevit").rglob("*.py")) + own:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def environment(device: torch.device, threads: int) -> dict[str, Any]:
-    """What a result may depend on beside its configuration."""
-    packages = ("wavevit", "torch", "numpy", "scikit-image", "kornia", "safetensors")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": str(device),
-        "device_name": name,
-        "threads": threads,
-        "code": _code(),
-        "packages": {package: _version(package) for package in packages},
-    }
-
-
-def _version(package: str) -> str:
-    """Of a distribution; this one may be run from its sources."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = re.findall(r"model name\s*:\s*(.+)", cpuinfo.read_text())
-        if names:
-            return f"{names[0]} ({len(names)} logical cores)"
-    return platform.processor() or platform.machine()
 
 
 class RunFolder:

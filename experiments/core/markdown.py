@@ -1,23 +1,20 @@
-"""The study's table as Markdown, for the README and the docs."""
+"""A study's tables as Markdown, for the README and the docs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
+from experiments.core.experiment import View
 from experiments.core.summary import METRICS, StudySummary
+from experiments.core.table import Table
 
-__all__ = ["markdown_curves", "markdown_table", "replaced_between", "table"]
+__all__ = ["markdown_curves", "markdown_table", "study_views"]
 
 SHARES = (
     *("top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
     *("miou", "pixels", "edges", "kept_1", "kept_8"),
 )
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells below a head."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines).replace(" --- ", "---")
 
 
 def _label(summary: StudySummary, name: str) -> str:
@@ -43,7 +40,7 @@ def markdown_table(summary: StudySummary) -> str:
         ratio = summary.latency.get(name)
         cells.append(f"{ratio:.2f}" if ratio is not None else "not timed")
         rows.append(cells)
-    return table(head, rows)
+    return Table(head, rows).markdown()
 
 
 def markdown_curves(summary: StudySummary, kind: str) -> str:
@@ -54,11 +51,19 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
     for name in summary.variants:
         curve = summary.sensitivity[name][kind]
         rows.append([_label(summary, name), *(curve[shift].text(3) for shift in shifts)])
-    return table(head, rows)
+    return Table(head, rows).markdown()
 
 
-def replaced_between(page: str, begin: str, end: str, text: str) -> str:
-    """The page with what stands between two marks replaced by `text` on lines of its own."""
-    before, rest = page.split(begin)
-    _, after = rest.split(end)
-    return f"{before}{begin}\n{text}\n{end}{after}"
+def study_views(folder: Path, summary: StudySummary) -> tuple[View, ...]:
+    """The files of Markdown that stand beside a study's record.
+
+    Args:
+        folder: that the record is in.
+        summary: the record.
+    """
+    kinds = summary.sensitivity[summary.baseline] if summary.applied else ()
+    curves = (
+        View(folder / f"sensitivity_{kind}.md", partial(markdown_curves, kind=kind))
+        for kind in kinds
+    )
+    return (View(folder / "table.md", markdown_table), *curves)

@@ -1,19 +1,116 @@
-"""The records: JSON files below `experiments/records/`."""
+"""Records of results: JSON files, written whole, with what made them noted in one way.
+
+The committed ones are below ``experiments/records/``.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from experiments.core.code import code_digest
 from experiments.core.summary import StudySummary
 
-__all__ = ["RECORDS", "load_record"]
+__all__ = [
+    "NOT_INSTALLED",
+    "RECORDS",
+    "environment",
+    "load_record",
+    "noted",
+    "read_json",
+    "write_bytes",
+    "write_json",
+]
 
 RECORDS = Path(__file__).parents[1] / "records"
+NOT_INSTALLED = "not installed"
 
 
 def load_record(name: str) -> Any:
     """A record by its path below ``experiments/records/``: a `StudySummary` or plain data."""
-    data = json.loads((RECORDS / name).read_text())
+    data = read_json(RECORDS / name)
     return StudySummary.from_dict(data) if Path(name).name == "summary.json" else data
+
+
+def read_json(path: Path) -> Any:
+    """The plain data in a file of JSON."""
+    return json.loads(path.read_text())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file atomically: a reader, or a kill, sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """`write_bytes` of indented JSON; refuses NaN, which JSON does not have."""
+    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+    write_bytes(path, text.encode())
+
+
+def noted(data: Mapping[str, Any], command: str, seconds: float) -> dict[str, Any]:
+    """A record with the environment, the command and the seconds that made it.
+
+    Args:
+        data: the results; its own ``"environment"`` stays, where it names a device or packages.
+        command: what was typed.
+        seconds: that it took.
+    """
+    where = data.get("environment") or environment(torch.device("cpu"), torch.get_num_threads())
+    return {"command": command, "seconds": round(seconds), "environment": where} | {
+        key: value
+        for key, value in data.items()
+        if key not in ("command", "seconds", "environment")
+    }
+
+
+def environment(device: torch.device, threads: int, packages: Sequence[str] = ()) -> dict[str, Any]:
+    """What a result may depend on beside its configuration.
+
+    Args:
+        device: where it was computed.
+        threads: of the CPU.
+        packages: distributions whose versions are noted beside those that every run uses.
+    """
+    noted = ("wavevit", "torch", "numpy", "scikit-image", "kornia", "safetensors", *packages)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": str(device),
+        "device_name": name,
+        "threads": threads,
+        "code": code_digest(),
+        "packages": {package: _version(package) for package in noted},
+    }
+
+
+def _version(package: str) -> str:
+    """Of a distribution; this one may be run from its sources."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return NOT_INSTALLED
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = re.findall(r"model name\s*:\s*(.+)", cpuinfo.read_text())
+        if names:
+            return f"{names[0]} ({len(names)} logical cores)"
+    return platform.processor() or platform.machine()

@@ -10,45 +10,44 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.core.folder import RunFolder, StudyFolder, write_json
-from experiments.core.scheduler import Cell
+from experiments.core.folder import RunFolder, StudyFolder
+from experiments.core.records import write_json
+from experiments.core.scheduler import Job
 
 __all__ = ["reuse_equal_runs"]
 
 
 def reuse_equal_runs(
-    cells: Sequence[Cell], folder: StudyFolder, environment: Mapping[str, Any]
+    jobs: Sequence[Job], folder: StudyFolder, environment: Mapping[str, Any]
 ) -> int:
-    """Gives cells that are not trained weights and measures of equal runs of other studies.
+    """Gives jobs that are not trained weights and measures of equal runs of other studies.
 
     A second folder of the *same* study gives none: repeating a study means training it again.
 
     Args:
-        cells: from `plan`.
+        jobs: from `plan`.
         folder: of the study; others are looked for beside it.
         environment: what the runs of now would write: a donor must have been trained in the same,
             the digest of the code included.
 
     Returns:
-        How many cells took weights. What a donor was not measured for is left to do.
+        How many jobs took weights. What a donor was not measured for is left to do.
     """
-    waiting = [
-        cell for cell in cells if cell.weights_of is None and not cell.folder.weights.exists()
-    ]
+    waiting = [job for job in jobs if job.weights_of is None and not job.folder.weights.exists()]
     if not waiting:
         return 0
     donors = _donors(folder, environment)
     count = 0
-    for cell in waiting:
-        donor = donors.get(cell.folder.config.read_text())
+    for job in waiting:
+        donor = donors.get(job.folder.config.read_text())
         if donor is not None:
-            with cell.folder.locked():
-                cell.folder.take_weights(donor)
-                write_json(cell.folder.environment, dict(environment))  # the donor's is the same
+            with job.folder.locked():
+                job.folder.take_weights(donor)
+                write_json(job.folder.environment, dict(environment))  # the donor's is the same
                 if donor.result.exists():
                     result = json.loads(donor.result.read_text())
                     nothing = dict.fromkeys(result["seconds"], 0.0)  # that it took here
-                    write_json(cell.folder.result, result | {"seconds": nothing})
+                    write_json(job.folder.result, result | {"seconds": nothing})
             count += 1
     return count
 

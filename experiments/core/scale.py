@@ -10,10 +10,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from experiments.core.config import DataConfig, OptimizerConfig, RunConfig, Study
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import BackboneConfig, StageConfig
+
+if TYPE_CHECKING:
+    from experiments.core.study import Study
 
 __all__ = ["SCALES", "Scale", "at_scale"]
 
@@ -136,7 +140,7 @@ def at_scale(study: Study, name: str) -> Study:
     return dataclasses.replace(
         study,
         name=f"{study.name}_{name}",
-        arguments=f"{study.name} --scale {name}",
+        scale=name,
         variants=lambda: {key: scale.run(run) for key, run in study.variants().items()},
         seeds=study.seeds if len(study.seeds) >= scale.seeds else tuple(range(scale.seeds)),
         timed_batch=study.timed_batch * scale.timed,

@@ -1,4 +1,10 @@
-"""Runs the cells of a study: in this process, or several processes side by side."""
+"""Runs the jobs of a study: in this process, or in several worker processes.
+
+The workers are ours because the pools of libraries fail together: when one process of
+`concurrent.futures.ProcessPoolExecutor`, or of joblib's loky, is killed, the pool is broken and
+all jobs that run in it are lost. Here a process that dies costs its own job, which is recorded,
+and the next job gets a new process.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +17,28 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from tqdm import tqdm
 
-from experiments.core.cell import run_cell, serve_cells
-from experiments.core.config import Study
 from experiments.core.evaluation import held_out
-from experiments.core.folder import RunFolder, StudyFolder, environment, write_json
+from experiments.core.extensions import loaded_files
+from experiments.core.folder import RunFolder, StudyFolder
+from experiments.core.job import run_job, serve_jobs
+from experiments.core.records import environment, write_json
 from experiments.core.tasks import TASKS, make_model
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.measure import latency_ratios
 
-__all__ = ["Cell", "default_jobs", "measure_latency", "plan", "run_cells"]
+if TYPE_CHECKING:
+    from experiments.core.study import Study
+
+__all__ = ["Job", "default_workers", "measure_latency", "plan", "run_jobs"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class Job:
     """One variant with one seed, in its folder.
 
     Attributes:
@@ -58,7 +68,7 @@ class Cell:
 
 def plan(
     study: Study, folder: StudyFolder, seeds: Sequence[int], variants: Sequence[str] | None = None
-) -> list[Cell]:
+) -> list[Job]:
     """Claims every folder before anything is computed, so that a clash is told at once.
 
     Seeds are the slow axis: a study that is stopped half-way has all variants with fewer seeds.
@@ -75,20 +85,20 @@ def plan(
     for name in variants or ():
         check_choice("variants", name, configs)
     folder.claim()
-    cells = []
+    jobs = []
     for seed in seeds:
         for name, config in configs.items():
             if variants and name not in variants:
                 continue
             source = study.applied.get(name)
             weights_of = folder.run(source, seed) if source is not None else None
-            cell = Cell(name, seed, folder.run(name, seed), study.measures, weights_of)
-            cell.folder.claim(dataclasses.replace(config, seed=seed))
-            cells.append(cell)
-    return sorted(cells, key=lambda cell: cell.weights_of is not None)  # stable
+            job = Job(name, seed, folder.run(name, seed), study.measures, weights_of)
+            job.folder.claim(dataclasses.replace(config, seed=seed))
+            jobs.append(job)
+    return sorted(jobs, key=lambda job: job.weights_of is not None)  # stable
 
 
-def default_jobs(device: torch.device, cells: int) -> tuple[int, int]:
+def default_workers(device: torch.device, jobs: int) -> tuple[int, int]:
     """Processes side by side and threads of each.
 
     On CPUs one thread per small model is the fastest way to use all cores: two such runs side by
@@ -97,45 +107,45 @@ def default_jobs(device: torch.device, cells: int) -> tuple[int, int]:
     cores = max(torch.get_num_threads(), 1)
     if device.type != "cpu":
         return 1, cores
-    jobs = max(min(cells, cores), 1)
-    return jobs, max(cores // jobs, 1)
+    workers = max(min(jobs, cores), 1)
+    return workers, max(cores // workers, 1)
 
 
-def run_cells(
-    cells: Sequence[Cell],
+def run_jobs(
+    jobs: Sequence[Job],
     device: torch.device,
-    jobs: int,
+    workers: int,
     threads: int,
     minutes: float = math.inf,
-) -> list[Cell]:
-    """Runs what is not complete; returns the cells that are not complete then.
+) -> list[Job]:
+    """Runs what is not complete; returns the jobs that are not complete then.
 
     Args:
-        cells: from `plan`.
+        jobs: from `plan`.
         device: where to compute.
-        jobs: processes side by side; 1 computes in this one.
+        workers: processes side by side; 1 computes in this one.
         threads: of each process.
-        minutes: after so many no further cell is begun; those that run are waited for.
+        minutes: after so many no further job is started; those that run are waited for.
     """
-    pending = [cell for cell in cells if not cell.complete]
-    if len(pending) < len(cells):
-        print(f"{len(cells) - len(pending)} of {len(cells)} runs are complete already.")
-    for cell in pending:
-        cell.folder.failed.unlink(missing_ok=True)
+    pending = [job for job in jobs if not job.complete]
+    if len(pending) < len(jobs):
+        print(f"{len(jobs) - len(pending)} of {len(jobs)} runs are complete already.")
+    for job in pending:
+        job.folder.failed.unlink(missing_ok=True)
     clock = _Clock(len(pending), minutes)
-    if jobs == 1:
-        for cell in pending:
+    if workers == 1:
+        for job in pending:
             if clock.late:
                 break
-            source = cell.weights_of.path if cell.weights_of is not None else None
-            path, label = cell.folder.path, cell.label
-            run_cell(path, str(device), threads, label, 0, cell.measures, source)
-            clock.tell(cell)
+            source = job.weights_of.path if job.weights_of is not None else None
+            path, label = job.folder.path, job.label
+            run_job(path, str(device), threads, label, 0, job.measures, source)
+            clock.tell(job)
     else:  # weights are there before they are lent
         for lent in (False, True):
-            part = [cell for cell in pending if (cell.weights_of is not None) == lent]
-            _run_side_by_side(part, device, jobs, threads, clock)
-    return [cell for cell in pending if not cell.complete]
+            part = [job for job in pending if (job.weights_of is not None) == lent]
+            _run_side_by_side(part, device, workers, threads, clock)
+    return [job for job in pending if not job.complete]
 
 
 class _Clock:
@@ -150,57 +160,57 @@ class _Clock:
         """Whether nothing more may begin."""
         return time.monotonic() - self.start >= 60 * self.minutes
 
-    def tell(self, cell: Cell) -> None:
+    def tell(self, job: Job) -> None:
         self.done += 1
         elapsed = time.monotonic() - self.start
         left = elapsed / self.done * (self.total - self.done)
-        if cell.complete:
-            task = TASKS[cell.folder.load_config().task]
-            score = json.loads(cell.folder.result.read_text())[task.score]
+        if job.complete:
+            task = TASKS[job.folder.load_config().task]
+            score = json.loads(job.folder.result.read_text())[task.score]
             outcome = f"{task.title} {score:.1f} %"
-        elif cell.folder.failed.exists():
-            failure = json.loads(cell.folder.failed.read_text())
+        elif job.folder.failed.exists():
+            failure = json.loads(job.folder.failed.read_text())
             outcome = f"FAILED, {failure['error']}: {failure['message']}"
         else:
             outcome = "stopped"
         tqdm.write(
-            f"[{self.done}/{self.total}] {cell.label}: {outcome}"
+            f"[{self.done}/{self.total}] {job.label}: {outcome}"
             f"  ({elapsed / 60:.1f} min, about {left / 60:.1f} min left)"
         )
 
 
 class _Worker:
-    """A process that runs cells, and the one that it is at."""
+    """A process that runs jobs, and the one that it is at."""
 
     def __init__(self, device: torch.device, threads: int, position: int, lock: object) -> None:
         context = multiprocessing.get_context("spawn")
         self.position = position
-        self.cell: Cell | None = None
+        self.job: Job | None = None
         self.asked, theirs = context.Pipe()
-        arguments = (theirs, str(device), threads, position, lock)
-        self.process = context.Process(target=serve_cells, args=arguments)
+        arguments = (theirs, str(device), threads, position, lock, loaded_files())
+        self.process = context.Process(target=serve_jobs, args=arguments)
         self.process.start()
         theirs.close()  # the process's own end alone is left: its death ends the pipe
 
-    def ask(self, cell: Cell) -> None:
-        source = str(cell.weights_of.path) if cell.weights_of is not None else None
-        self.cell = cell
+    def ask(self, job: Job) -> None:
+        source = str(job.weights_of.path) if job.weights_of is not None else None
+        self.job = job
         with suppress(BrokenPipeError):  # it has died; `answer` says so
-            self.asked.send((str(cell.folder.path), cell.label, cell.measures, source))
+            self.asked.send((str(job.folder.path), job.label, job.measures, source))
 
     def answer(self) -> bool:
-        """Waits until the cell ended; False if the process ends with it, for whatever reason."""
+        """Waits until the job ended; False if the process ends with it, for whatever reason."""
         try:
             done: bool = self.asked.recv()
         except (EOFError, ConnectionResetError):
             done = False
         if not done:
             self.process.join()
-        cell = self.cell
-        if cell is not None and not cell.complete and not cell.folder.failed.exists():
+        job = self.job
+        if job is not None and not job.complete and not job.folder.failed.exists():
             message = f"its process ended with exit code {self.process.exitcode}"
             failure = {"error": "ProcessDied", "message": message, "traceback": ""}
-            write_json(cell.folder.failed, failure)
+            write_json(job.folder.failed, failure)
         return done
 
     def end(self) -> None:
@@ -210,12 +220,12 @@ class _Worker:
 
 
 def _run_side_by_side(
-    pending: list[Cell], device: torch.device, jobs: int, threads: int, clock: _Clock
+    pending: list[Job], device: torch.device, count: int, threads: int, clock: _Clock
 ) -> None:
     lock = multiprocessing.get_context("spawn").RLock()
     tqdm.set_lock(lock)
     waiting = list(pending)
-    places = list(range(min(jobs, len(pending))))
+    places = list(range(min(count, len(pending))))
     workers: list[_Worker] = []
     try:
         while True:
@@ -227,8 +237,8 @@ def _run_side_by_side(
             ready = wait([worker.asked for worker in workers])
             for worker in [worker for worker in workers if worker.asked in ready]:
                 alive = worker.answer()
-                assert worker.cell is not None
-                clock.tell(worker.cell)
+                assert worker.job is not None
+                clock.tell(worker.job)
                 if alive and waiting and not clock.late:
                     worker.ask(waiting.pop(0))
                 else:
@@ -269,4 +279,4 @@ def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> 
 
 def clear_latency(folder: StudyFolder) -> None:
     """Forgets old times: they belong to the runs they were measured with."""
-    Path(folder.latency).unlink(missing_ok=True)
+    folder.latency.unlink(missing_ok=True)

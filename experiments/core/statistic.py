@@ -79,6 +79,15 @@ class Statistic:
 
         return float(brentq(missing, 1e-6, 10 + 10 * limit)) * self.std / math.sqrt(count)
 
+    def direction(self) -> str:
+        """The sign that a paired difference over seeds has, if its interval has one."""
+        interval = self.interval()
+        if interval is None:
+            return "one seed: no statement"
+        if interval[0] <= 0 <= interval[1]:
+            return "inconclusive"
+        return "higher" if self.mean > 0 else "lower"
+
     def text(self, digits: int) -> str:
         """``mean ± std``."""
         return f"{self.mean:.{digits}f} ± {self.std:.{digits}f}"

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.core.folder import write_bytes
+from experiments.core.records import write_bytes
 from wavevit.auditing.style import FIGURE_STYLE
 
 __all__ = ["bare", "figure_style", "save_figure"]

@@ -1,21 +1,19 @@
-"""From the runs of a study to one table: means, standard deviations, paired differences."""
+"""The summary of a study: means, standard deviations and paired differences over seeds."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
-from experiments.core.config import Study
-from experiments.core.folder import RunFolder, StudyFolder
+from cattrs.gen import make_dict_structure_fn, override
+
+from experiments.core.conversion import converter
 from experiments.core.segmentation.measures import SHIFTS
 from experiments.core.statistic import Statistic
 from experiments.core.zoom import ZOOMS
-from wavevit.checks import fail
 
-__all__ = ["DECIDING", "METRICS", "Metric", "Statistic", "StudySummary", "summarize"]
+__all__ = ["DECIDING", "METRICS", "Metric", "Statistic", "StudySummary"]
 
 
 @dataclass(frozen=True)
@@ -167,51 +165,15 @@ class StudySummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON: small enough to be kept as a record."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, Statistic):
-                return {"mean": value.mean, "std": value.std, "values": list(value.values)}
-            if isinstance(value, Mapping):
-                return {str(key): plain(item) for key, item in value.items()}
-            return [plain(item) for item in value] if isinstance(value, tuple) else value
-
-        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        plain: dict[str, Any] = converter.unstructure(self)
+        return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
         """The summary that `to_dict` wrote. Records of before a field came have it empty."""
-
-        def statistic(value: Mapping[str, Any]) -> Statistic:
-            return Statistic(value["mean"], value["std"], tuple(value["values"]))
-
-        def statistics(values: Mapping[str, Any]) -> dict[str, Statistic]:
-            return {name: statistic(value) for name, value in values.items()}
-
-        return cls(
-            study=data["study"],
-            question=data["question"],
-            baseline=data["baseline"],
-            contrasts=tuple((c[0], c[1], c[2]) for c in data["contrasts"]),
-            seeds={name: tuple(seeds) for name, seeds in data["seeds"].items()},
-            applied=dict(data.get("applied", {})),
-            pictured=tuple(data.get("pictured", data["metrics"])),
-            metrics={name: statistics(values) for name, values in data["metrics"].items()},
-            sensitivity={
-                name: {
-                    kind: {_pixels(shift): statistic(value) for shift, value in curve.items()}
-                    for kind, curve in curves.items()
-                }
-                for name, curves in data["sensitivity"].items()
-            },
-            turnover={name: statistics(values) for name, values in data["turnover"].items()},
-            latency=dict(data["latency"]),
-            timed_batch=data.get("timed_batch", 0),
-            configs=dict(data["configs"]),
-            environment=dict(data["environment"]),
-            core_minutes=data.get("core_minutes", 0.0),
-            failed=dict(data["failed"]),
-            missing=tuple(data["missing"]),
-        )
+        early: dict[str, Any] = {"applied": {}, "pictured": list(data["metrics"])}
+        early |= {"timed_batch": 0, "core_minutes": 0.0}
+        return converter.structure({**early, **data}, cls)
 
 
 def _pixels(text: str) -> float:
@@ -219,98 +181,17 @@ def _pixels(text: str) -> float:
     return int(text) if text.isdigit() else float(text)
 
 
-def _found_seeds(folder: StudyFolder, variant: str) -> list[tuple[int, RunFolder]]:
-    parent = folder.run(variant, 0).path.parent
-    numbers = [path.name.removeprefix("seed") for path in parent.glob("seed*")]
-    return [(seed, folder.run(variant, seed)) for seed in sorted(int(n) for n in numbers)]
+def _curves(data: Mapping[str, Any], _: object) -> dict[str, dict[str, dict[float, Statistic]]]:
+    """Sensitivities, whose keys JSON made texts."""
+
+    def curve(values: Mapping[str, Any]) -> dict[float, Statistic]:
+        found = {_pixels(str(key)): value for key, value in values.items()}
+        return {shift: converter.structure(found[shift], Statistic) for shift in found}
+
+    return {name: {kind: curve(own[kind]) for kind in own} for name, own in data.items()}
 
 
-def summarize(study: Study, folder: StudyFolder) -> StudySummary:
-    """Reads all runs that a study's folder holds.
-
-    Raises:
-        ValueError: no folder of this study there, or not one complete run in it.
-    """
-    if not folder.identity.exists():
-        fail("out", f"a study's folder (made by: {study.command()})", folder.path)
-    folder.claim()
-    configs = study.configs()
-    seeds: dict[str, tuple[int, ...]] = {}
-    results: dict[str, list[dict[str, Any]]] = {}
-    failed: dict[str, str] = {}
-    missing: list[str] = []
-    environment: dict[str, Any] = {}
-    for variant in configs:
-        complete = []
-        for seed, run in _found_seeds(folder, variant):
-            label = f"{variant}, seed {seed}"
-            if run.complete(study.measures):
-                complete.append((seed, json.loads(run.result.read_text())))
-                environment = environment or json.loads(run.environment.read_text())
-            elif run.failed.exists():
-                failure = json.loads(run.failed.read_text())
-                failed[label] = f"{failure['error']}: {failure['message']}"
-            else:
-                missing.append(label)
-        if complete:
-            seeds[variant] = tuple(seed for seed, _ in complete)
-            results[variant] = [result for _, result in complete]
-    if not results:
-        fail("out", "at least one complete run", f"none in {folder.path}")
-    task = configs[study.baseline].task
-    timed = json.loads(folder.latency.read_text()) if folder.latency.exists() else {}
-    latency = timed.get("ratios", {})
-    return StudySummary(
-        study=study.name,
-        question=study.question,
-        baseline=study.baseline,
-        contrasts=tuple((c.variant, c.baseline, c.field) for c in study.contrasts),
-        seeds=seeds,
-        applied={name: source for name, source in study.applied.items() if name in results},
-        pictured=tuple(name for name in study.pictured or configs if name in results),
-        metrics={
-            variant: {
-                name: Statistic.of([metric.of(result) for result in runs])
-                for name, metric in METRICS.items()
-                if metric.measure in ("", *study.measures) and metric.task in ("", task)
-            }
-            for variant, runs in results.items()
-        },
-        sensitivity={variant: _sensitivity(runs) for variant, runs in results.items()},
-        turnover={
-            variant: {
-                kind: Statistic.of([run["turnover"][kind]["percent"] for run in runs])
-                for kind in runs[0].get("turnover", ())
-            }
-            for variant, runs in results.items()
-        },
-        latency={name: ratio for name, ratio in latency.items() if name in results},
-        timed_batch=timed["batch"][0] if timed else 0,
-        configs={name: configs[name].to_dict() for name in results},
-        environment=environment,
-        core_minutes=_core_minutes(results, environment),
-        failed=failed,
-        missing=tuple(missing),
-    )
-
-
-def _core_minutes(
-    results: Mapping[str, list[dict[str, Any]]], environment: Mapping[str, Any]
-) -> float:
-    if environment["device"] != "cpu":
-        return 0.0
-    seconds = [
-        len(runs) * median(sum(run["seconds"].values()) for run in runs)
-        for runs in results.values()
-    ]
-    return round(sum(seconds) * environment["threads"] / 60, 1)
-
-
-def _sensitivity(runs: list[dict[str, Any]]) -> dict[str, dict[float, Statistic]]:
-    return {
-        kind: {
-            shift: Statistic.of([run["sensitivity"][kind]["values"][i] for run in runs])
-            for i, shift in enumerate(curve["shifts"])
-        }
-        for kind, curve in runs[0].get("sensitivity", {}).items()
-    }
+converter.register_structure_hook(
+    StudySummary,
+    make_dict_structure_fn(StudySummary, converter, sensitivity=override(struct_hook=_curves)),
+)

@@ -1,11 +1,13 @@
-"""What a command line of the experiments says of wrong usage, and its exit status."""
+"""Command lines: wrong usage, old names of commands, and what a user stops."""
 
 from __future__ import annotations
 
+import runpy
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
-__all__ = ["wrong_usage"]
+__all__ = ["old_command", "wrong_usage"]
 
 
 def wrong_usage(program: str, error: Exception) -> NoReturn:
@@ -15,3 +17,21 @@ def wrong_usage(program: str, error: Exception) -> NoReturn:
     """
     print(f"{program}: {error}", file=sys.stderr)
     raise SystemExit(2) from None
+
+
+def old_command(*commands: Sequence[str]) -> None:
+    """Does what a command of the last version did, and says how it is named now.
+
+    Args:
+        commands: the words behind ``python -m experiments``, for one command after the other; the
+            first that fails ends the program with its status.
+    """
+    for words in commands:
+        new = " ".join(["python -m experiments", *words]).rstrip()
+        print(f"This command will go away. The new one is: {new}", file=sys.stderr)
+        sys.argv = [sys.argv[0], *words]
+        try:
+            runpy.run_module("experiments", run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise

@@ -1,11 +1,12 @@
-"""Writes the Shift Explorer's assets from trained runs: ``python -m experiments.explorer``.
+"""Writes the Shift Explorer's assets from trained runs: ``python -m experiments explorer``.
 
-The runs are those of ``python -m experiments.run crop_shift`` and ``… backbones``; seed 0 and the
+The runs are those of ``python -m experiments run crop_shift`` and ``… backbones``; seed 0 and the
 variants that `experiments.explorer.choice` names are enough. The page is ``docs/explorer.md``.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 import tyro
 
 from experiments.core.folder import StudyFolder
-from experiments.core.usage import wrong_usage
+from experiments.core.usage import old_command, wrong_usage
 from experiments.explorer.assets import make_model_asset, make_photograph_asset, write_script
 from experiments.explorer.choice import MODELS, PHOTOGRAPHS, SEED
 from wavevit.files import check_output_folder
@@ -58,12 +59,12 @@ def write_assets(options: Options) -> None:
 def main() -> None:
     """The command line; complaints about arguments come without a traceback."""
     torch.set_grad_enabled(False)
-    options = tyro.cli(Options, prog="python -m experiments.explorer", description=Options.__doc__)
+    options = tyro.cli(Options, prog="python -m experiments explorer", description=Options.__doc__)
     try:
         write_assets(options)
     except ValueError as error:
-        wrong_usage("experiments.explorer", error)
+        wrong_usage("experiments explorer", error)
 
 
 if __name__ == "__main__":
-    main()
+    old_command(["explorer", *sys.argv[1:]])

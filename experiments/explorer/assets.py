@@ -21,7 +21,8 @@ from torch import Tensor
 from experiments.core.checkpoint import load_weights
 from experiments.core.config import RunConfig
 from experiments.core.evaluation import embed, held_out
-from experiments.core.folder import RunFolder, write_bytes
+from experiments.core.folder import RunFolder
+from experiments.core.records import write_bytes
 from experiments.explorer.choice import CROP, WINDOW, ModelChoice, Place
 from experiments.explorer.graph import trace
 from wavevit.checks import fail

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.core.folder import write_bytes
+from experiments.core.records import write_bytes
 from experiments.core.usage import wrong_usage
 from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
 from wavevit.checks import fail, require_extra

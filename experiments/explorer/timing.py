@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import tyro
 
-from experiments.core.folder import environment, write_json
+from experiments.core.records import environment, write_json
 from experiments.core.usage import wrong_usage
 from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
 from experiments.explorer.choice import MODELS

@@ -1,7 +1,15 @@
-"""Claims that need no study of their own: measured on models as they are, photograph by photograph.
+"""Measurements: models as they are, photograph by photograph, for claims that need no study.
 
-Each module has one question, ``measure(options) -> dict`` with plain data, and is run by
-``python -m experiments.measurements NAME``. Values are kept for each photograph (mean over its
-crops and over seeds), or for each seed where a figure is of all photographs together, so that
-differences are paired.
+A module holds one `experiments.core.measurement.Measurement`; nothing else lists it. Values are
+kept for each photograph (mean over its crops and over seeds), or for each seed where a figure is of
+all photographs together, so that differences are paired.
 """
+
+from __future__ import annotations
+
+from experiments.core.measurement import Measurement
+from experiments.core.registry import found_in
+
+__all__ = ["MEASUREMENTS"]
+
+MEASUREMENTS = found_in(__name__, Measurement)

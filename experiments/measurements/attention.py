@@ -1,4 +1,4 @@
-"""attention (C12): how far does attention reach, layer by layer?
+"""How far does attention reach, layer by layer? (claim C12)
 
 Trained models of study `backbones`: the mean attention distance of every layer, and the receptive
 field behind every block or stage.
@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
+from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, mean_over, photographs
 from experiments.measurements.subjects import SEEDS, state, trained
 from wavevit.measure import attention_distance, receptive_field
 from wavevit.measure.shifting import center_crop
 
-__all__ = ["SUBJECTS", "measure", "uniform_distance"]
+__all__ = ["MEASUREMENT", "SUBJECTS", "measure", "uniform_distance"]
 
 SUBJECTS = ("vit", "swin", "pvt_v2", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 
@@ -61,3 +62,10 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
         "uniform": uniform_distance(CROP, 8),
         "subjects": found,
     }
+
+
+MEASUREMENT = Measurement(
+    name="attention",
+    question="How far does attention reach, layer by layer?",
+    measure=measure,
+)

@@ -1,4 +1,4 @@
-"""continuity (C4): small change of pixels, small change of the embedding?
+"""Small change of pixels, small change of the embedding? (claim C4)
 
 Trained models of study `backbones` in float64: the condition number at each photograph, and a scan
 for jumps along two kinds of path. The control has the plain ViT's weights behind a polyphase grid,
@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
+from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, by_photograph, mean_over, photographs
 from experiments.measurements.subjects import SEEDS, embed, trained
 from wavevit.measure import jump_scan, local_lipschitz
 from wavevit.measure.jumps import PATHS
 from wavevit.measure.shifting import center_crop
 
-__all__ = ["CONTROL", "SUBJECTS", "measure"]
+__all__ = ["CONTROL", "MEASUREMENT", "SUBJECTS", "measure"]
 
 CONTROL = "vit + polyphase"
 SUBJECTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -65,3 +66,10 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
         "subjects": found,
         "patch_embedding_norm": embedding,
     }
+
+
+MEASUREMENT = Measurement(
+    name="continuity",
+    question="Small change of pixels, small change of the embedding?",
+    measure=measure,
+)

@@ -1,4 +1,4 @@
-"""convolutions (C11): do CNNs bake shift equivariance in?
+"""Do CNNs bake shift equivariance in? (claim C11)
 
 A small CNN of four layers, random weights, float64, one property changed at a time, and two of
 timm's at theirs: the distance between the map of a rolled image and the rolled map of the image.
@@ -13,13 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.benchmarks.timm_models import timm_model
+from experiments.core.measurement import Measurement
+from experiments.core.timm_models import timm_model
 from experiments.measurements.samples import CROP, mean_over, photographs
 from experiments.measurements.subjects import SEEDS
 from wavevit.measure import equivariance_error
 from wavevit.measure.shifting import center_crop
 
-__all__ = ["CONVOLUTIONS", "SHIFTS", "TIMM", "SmallCnn", "measure"]
+__all__ = ["CONVOLUTIONS", "MEASUREMENT", "SHIFTS", "TIMM", "SmallCnn", "measure"]
 
 SHIFTS = (1, 2, 4, 32)
 _Padding = Literal["circular", "zeros"]
@@ -85,3 +86,10 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
                 )
         found[name] = {shift: mean_over(values) for shift, values in by_shift.items()}
     return {"photographs": list(scenes.classes), "seeds": list(SEEDS), "error": found}
+
+
+MEASUREMENT = Measurement(
+    name="convolutions",
+    question="Do CNNs bake shift equivariance in?",
+    measure=measure,
+)

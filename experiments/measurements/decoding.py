@@ -1,4 +1,4 @@
-"""decoding (C15): how much of its picture does a token hold, in a linear way?
+"""How much of its picture does a token hold, in a linear way? (claim C15)
 
 A model that generates must return to pixels; a model that recognises may discard them. For the
 plain ViT and five ViTs with other tokens of the same number and width (study `tokenizers`),
@@ -16,6 +16,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.core.measurement import Measurement
 from experiments.measurements.ridge import ridge
 from experiments.measurements.samples import crops_of
 from experiments.measurements.subjects import SEEDS, both_ways, state
@@ -23,7 +24,7 @@ from experiments.studies.tokenizers import TOKENIZERS
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone
 
-__all__ = ["PLACES", "SUBJECTS", "decoding_error", "measure", "patches_of"]
+__all__ = ["MEASUREMENT", "PLACES", "SUBJECTS", "decoding_error", "measure", "patches_of"]
 
 SUBJECTS = ("vit", "dwt, linear", "dwt", "swt", "dtcwt", "scattering")
 PLACES = ("first", "last")  # tokens before positions and blocks, and behind the last block
@@ -67,3 +68,10 @@ def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
         "crops": {"fitted": len(sides[0]), "judged": len(sides[1])},
         "models": found,
     }
+
+
+MEASUREMENT = Measurement(
+    name="decoding",
+    question="How much of its picture does a token hold, in a linear way?",
+    measure=measure,
+)

@@ -1,4 +1,4 @@
-"""noise (C5): does a shift by one pixel hurt less on photographs than on noise?
+"""Does a shift by one pixel hurt less on photographs than on noise? (claim C5)
 
 Three kinds of image with the same mean and contrast: photographs; the same with random phases, so
 that only the spectrum is left of them; white noise. Crops move by one pixel.
@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, by_photograph, mean_over, photographs
 from experiments.measurements.subjects import SEEDS, embed, trained
 from wavevit.measure.shift import token_change
 from wavevit.measure.shifting import center_crop, shifted
 
-__all__ = ["SOURCES", "VARIANTS", "measure", "same_spectrum"]
+__all__ = ["MEASUREMENT", "SOURCES", "VARIANTS", "measure", "same_spectrum"]
 
 SOURCES = ("photographs", "same spectrum", "white noise")
 VARIANTS = ("vit", "haar_pyramid", "dtcwt_pyramid")
@@ -56,3 +57,10 @@ def measure(runs: Path, crops: int = 4) -> dict[str, Any]:
                     values.append(by_photograph(moved, batch.labels))
                 found[source][variant] = mean_over(values)
     return {"photographs": list(scenes.classes), "seeds": list(SEEDS), "change": found}
+
+
+MEASUREMENT = Measurement(
+    name="noise",
+    question="Does a shift by one pixel hurt less on photographs than on noise?",
+    measure=measure,
+)

@@ -1,4 +1,4 @@
-"""permutation (C3): is a shifted image's internal state a permutation of the image's?
+"""Is a shifted image's internal state a permutation of the image's? (claim C3)
 
 Behind the tokenizer and behind every block of a ViT, the tokens before and after a roll are matched
 one to one at the least total distance (an assignment problem): what the best of all permutations
@@ -14,13 +14,14 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, by_photograph, mean_over, photographs
 from experiments.measurements.subjects import SEEDS, state, trained, untrained
 from experiments.studies.baseline import small_vit
 from wavevit.measure.shifting import center_crop
 from wavevit.models import Backbone
 
-__all__ = ["SHIFTS", "SUBJECTS", "measure", "residual"]
+__all__ = ["MEASUREMENT", "SHIFTS", "SUBJECTS", "measure", "residual"]
 
 SHIFTS = (1, 4, 8, 16)
 # Positions that are not learned leave no choice but random weights: no study trains the plain ViT
@@ -68,3 +69,10 @@ def measure(runs: Path, crops: int = 2) -> dict[str, Any]:
                     ]
                     found[name][str(shift)].append(mean_over(values))
     return {"photographs": list(scenes.classes), "seeds": list(SEEDS), "residual": found}
+
+
+MEASUREMENT = Measurement(
+    name="permutation",
+    question="Is a shifted image's internal state a permutation of the image's?",
+    measure=measure,
+)

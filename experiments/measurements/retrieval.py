@@ -1,4 +1,4 @@
-"""retrieval (C16): do features group photographs, and those of one subject, without any text?
+"""Do features group photographs, and those of one subject, without any text? (claim C16)
 
 The supervised side of what a text tower is said to do better, on models of study `backbones`,
 trained to tell photographs apart and as initialised. Each crop of a test half asks for its nearest
@@ -18,12 +18,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.core.measurement import Measurement
 from experiments.measurements.samples import crops_of
 from experiments.measurements.subjects import SEEDS, both_ways, embed
 from experiments.studies.backbones import BACKBONES
 from wavevit.measure.evaluation import in_batches
 
-__all__ = ["KINDS", "SUBJECTS", "chance", "kind_of_classes", "measure", "nearest", "shares"]
+__all__ = [
+    "KINDS",
+    "MEASUREMENT",
+    "SUBJECTS",
+    "chance",
+    "kind_of_classes",
+    "measure",
+    "nearest",
+    "shares",
+]
 
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 KINDS: dict[str, tuple[str, ...]] = {
@@ -99,3 +109,10 @@ def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
         "chance": chance(asked.labels, held.labels, kinds),
         "models": found,
     }
+
+
+MEASUREMENT = Measurement(
+    name="retrieval",
+    question="Do features group photographs, and those of one subject, without any text?",
+    measure=measure,
+)

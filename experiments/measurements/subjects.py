@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from experiments.core.checkpoint import load_weights
-from experiments.core.config import Study
 from experiments.core.folder import StudyFolder
+from experiments.core.study import Study
 from wavevit.checks import fail
 from wavevit.models import Backbone, BackboneConfig
 
@@ -32,7 +32,7 @@ def trained(
     """
     run = StudyFolder(runs / study, study).run(variant, seed)
     if not run.weights.exists():
-        command = f"python -m experiments.run {study}"
+        command = f"python -m experiments run {study}"
         fail("runs", f"{variant!r}, seed {seed}, trained (made by: {command})", run.path)
     model = Backbone(dataclasses.replace(run.load_config().model, **changes)).eval()
     load_weights(run.weights, model)

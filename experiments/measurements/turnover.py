@@ -1,4 +1,4 @@
-"""turnover (C2): how many token inputs does a shift by one pixel change, and how much?
+"""How many token inputs does a shift by one pixel change, and how much? (claim C2)
 
 The patch's own pixels, and what tokenizers of stride 8 make of them at random weights.
 """
@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, by_photograph, mean_over, photographs
 from experiments.measurements.subjects import SEEDS, state, untrained
 from experiments.studies.baseline import small_vit
 from wavevit.measure.shift import token_change
 from wavevit.measure.shifting import center_crop, shifted
 
-__all__ = ["THRESHOLD", "TOKENIZERS", "measure"]
+__all__ = ["MEASUREMENT", "THRESHOLD", "TOKENIZERS", "measure"]
 
 TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt", "swt", "dtcwt", "scattering")
 THRESHOLD = 0.1
@@ -66,3 +67,10 @@ def _changes(
         shares.append(by_photograph(share, labels))
         changes.append(by_photograph(change.mean(dim=(1, 2)), labels))
     return {"percent": mean_over(shares), "change": mean_over(changes)}
+
+
+MEASUREMENT = Measurement(
+    name="turnover",
+    question="How many token inputs does a shift by one pixel change, and how much?",
+    measure=measure,
+)

@@ -1,4 +1,4 @@
-"""vocabulary (C13): do features get richer with training and capacity, and do they transfer?
+"""Do features get richer with training and capacity, and do they transfer? (claim C13)
 
 Models of study `backbones`, trained and as initialised, and untrained ViTs of other widths.
 Effective rank of the embedding on held-out crops; a linear probe on a task that training never
@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.core.measurement import Measurement
 from experiments.measurements.ridge import ridge
 from experiments.measurements.samples import by_photograph, crops_of
 from experiments.measurements.subjects import SEEDS, both_ways, embed, untrained
@@ -28,7 +29,16 @@ from wavevit.measure import effective_rank, n_term_error
 from wavevit.measure.evaluation import in_batches
 from wavevit.wavelets import dwt2
 
-__all__ = ["SHARE", "SUBJECTS", "WIDTHS", "measure", "orthonormal_pyramid", "probe", "turned"]
+__all__ = [
+    "MEASUREMENT",
+    "SHARE",
+    "SUBJECTS",
+    "WIDTHS",
+    "measure",
+    "orthonormal_pyramid",
+    "probe",
+    "turned",
+]
 
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 WIDTHS = ("width 32", "width 128")  # of study capacity; its baseline is the same vit
@@ -110,3 +120,10 @@ def measure(runs: Path, fit_crops: int = 20, test_crops: int = 20) -> dict[str, 
         "n_term": _n_term(batch.images, batch.labels),
         "models": found,
     }
+
+
+MEASUREMENT = Measurement(
+    name="vocabulary",
+    question="Do features get richer with training and capacity, and do they transfer?",
+    measure=measure,
+)

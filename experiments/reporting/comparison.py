@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.core.markdown import replaced_between
+from experiments.core.marked import marked
 
 __all__ = ["CLAIMS", "PAGE", "RECORD", "page_with"]
 
@@ -36,7 +36,6 @@ GROUPS = {
     "libraries": "Transforms",
     "ours": "This project",
 }
-BEGIN, END = "<!-- comparison: generated -->", "<!-- /comparison -->"
 
 Project = Mapping[str, Any]
 
@@ -91,7 +90,7 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
 
 def page_with(record: Mapping[str, Any], page: str) -> str:
     """The page with its generated part from the record."""
-    return replaced_between(page, BEGIN, END, "\n".join(_lines(record)).strip())
+    return marked(page, "comparison", "\n".join(_lines(record)).strip())
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from experiments.core.folder import write_bytes
+from experiments.core.records import write_bytes
 from experiments.core.style import figure_style, save_figure
 from experiments.core.summary import StudySummary
 from experiments.reporting.figures import (

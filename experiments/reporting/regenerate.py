@@ -8,32 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from experiments.benchmarks import (
-    agreements,
-    alignment,
-    axes,
-    backbones,
-    filters,
-    selection,
-    shift_errors,
-    transforms,
-    transforms_cuda,
-)
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
-from experiments.core.folder import write_bytes
-from experiments.core.markdown import markdown_curves, markdown_table, replaced_between
-from experiments.core.records import RECORDS
+from experiments.core.experiment import DOCS, Experiment
+from experiments.core.marked import marked
+from experiments.core.records import RECORDS, load_record, write_bytes
+from experiments.core.registry import all_experiments
 from experiments.core.summary import StudySummary
 from experiments.reporting import citations, comparison, reproduce
 from experiments.reporting.diagrams import write_diagrams
 
 __all__ = ["Generated", "generated", "regenerate", "study_records"]
-
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-# Around the ledger's headline, in the README and on the home page.
-BEGIN, END = "<!-- begin: headline -->", "<!-- end: headline -->"
 
 
 @dataclass(frozen=True)
@@ -62,48 +47,26 @@ def study_records() -> dict[str, StudySummary]:
     }
 
 
-def _piece(path: Path, text: str) -> Generated:
-    """A file that is generated from its first letter to its last."""
-    return Generated(path, lambda _: text)
-
-
-def _axis(axis: str) -> Iterator[Generated]:
-    record = json.loads((RECORDS / "axes" / f"{axis}.json").read_text())
-    yield _piece(axes.RECORDS / f"{axis}.md", axes.render(record) + "\n")
-    yield Generated(axes.page_of(axis), partial(axes.page_with, record))
-
-
-def _study(name: str, summary: StudySummary) -> Iterator[Generated]:
-    folder = RECORDS / name
-    yield _piece(folder / "table.md", markdown_table(summary))
-    if summary.applied:
-        for kind in summary.sensitivity[summary.baseline]:
-            yield _piece(folder / f"sensitivity_{kind}.md", markdown_curves(summary, kind))
+def _shown(one: Experiment) -> Iterator[Generated]:
+    """What of the docs follows from the records of an experiment."""
+    for record in one.commands():
+        if (RECORDS / record).exists():
+            data = load_record(record)
+            for view in one.views(record, data):
+                yield Generated(view.path, partial(view.text, data))
 
 
 def _headline(page: Path) -> Generated:
     """The ledger's short table on a page of the docs."""
     text = headline().strip()
-    return Generated(page, lambda old: replaced_between(old, BEGIN, END, text))
+    return Generated(page, lambda old: marked(old, "headline", text))
 
 
 def generated() -> list[Generated]:
     """Every file with text that follows from records."""
-    found: list[Generated] = []
-    tables = (
-        *(agreements, alignment, comparison, filters),
-        *(selection, shift_errors, transforms, transforms_cuda),
-    )
-    for module in tables:
-        record = json.loads(module.RECORD.read_text())
-        found.append(Generated(module.PAGE, partial(module.page_with, record)))
-    for axis in axes.AXES:
-        found += _axis(axis)
-    for path in sorted((RECORDS / "latency").glob("*.json")):
-        text = backbones.tables(json.loads(path.read_text()))
-        found.append(_piece(path.with_suffix(".md"), text))
-    for name, summary in study_records().items():
-        found += _study(name, summary)
+    found = [file for one in all_experiments() for file in _shown(one)]
+    record = json.loads(comparison.RECORD.read_text())
+    found.append(Generated(comparison.PAGE, partial(comparison.page_with, record)))
     for claim in CLAIMS:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))
     found.append(Generated(DOCS / "claims.md", ledger_page))

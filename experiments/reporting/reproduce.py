@@ -2,7 +2,7 @@
 
     python -m experiments.reporting.reproduce    # the table from the records
 
-Command and minutes are written here, by folder; hardware and versions are read from each record.
+Commands come from the experiments; hardware and versions are read from each record.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.claims.ledger import CLAIMS
-from experiments.core.markdown import replaced_between
-from experiments.core.scale import SCALES
+from experiments.core.marked import marked
+from experiments.core.registry import all_experiments
 
-__all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "minutes_of", "page_with"]
+__all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "made_by", "minutes_of", "page_with"]
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "experiments" / "records"
 PAGE = ROOT / "docs" / "reproduce.md"
-BEGIN, END = "<!-- reproduce: generated -->", "<!-- /reproduce -->"
 
 
 class Made(NamedTuple):
@@ -36,52 +35,33 @@ class Made(NamedTuple):
     minutes: str = ""
 
 
-_BENCH = "python -m experiments.benchmarks."
-# Folder or file below experiments/records. Studies need no entry: their command follows from the
-# name; here are their minutes.
+# Records that no experiment makes.
 MADE_BY = {
-    "agreements": Made(f"{_BENCH}agreements"),
-    "alignment": Made(f"{_BENCH}alignment"),
-    "audit": Made("wavevit audit MODEL --against MODELS (audit.md names them)", "6"),
-    "axes": Made(f"{_BENCH}axes AXIS"),
-    "claims": Made("python -m experiments.claims --run"),
-    "comparison": Made("by hand; python -m experiments.reporting.comparison writes the page"),
-    "latency": Made(f"{_BENCH}backbones --out experiments/records/latency", "7"),
-    "latency/cuda.json": Made(
-        f"{_BENCH}backbones --device cuda --out experiments/records/latency", "3"
+    "audit/audit.json": Made("wavevit audit MODEL --against MODELS (audit.md names them)", "6"),
+    "claims/run.json": Made("python -m experiments claims --run"),
+    "comparison/facts.json": Made(
+        "by hand; python -m experiments.reporting.comparison writes the page"
     ),
-    "transforms/cuda.json": Made(
-        f"{_BENCH}transforms_cuda --out experiments/records/transforms/cuda.json", "2"
-    ),
-    "selection": Made(f"{_BENCH}selection", "13"),
-    "tokenizer_bounds": Made(f"{_BENCH}tokenizer_bounds", "2"),
-    "transforms/cpu.json": Made(
-        f"{_BENCH}transforms --out experiments/records/transforms/cpu.json", "22"
-    ),
-    "transforms/filters.json": Made(
-        f"{_BENCH}filters --threads 1 --out experiments/records/transforms/filters.json"
-    ),
-    "transforms/shift_errors.json": Made(f"{_BENCH}shift_errors"),
 }
 MINUTES = {
-    "alias_free": "6, four side by side",
-    "tokenizers_large": "5, four side by side",
+    "alias_free/summary.json": "6, four side by side",
+    "tokenizers_large/summary.json": "5, four side by side",
 }
+
+
+def made_by() -> dict[str, Made]:
+    """By record (its file below the records' folder), how it is made."""
+    found = {
+        record: Made(command, MINUTES.get(record, one.minutes.get(record, "")))
+        for one in all_experiments()
+        for record, command in one.commands().items()
+    }
+    return found | MADE_BY
 
 
 def command_of(name: str) -> Made | None:
     """How the record in this file below the records' folder is made; None if nobody said."""
-    folder, _, file = name.partition("/")
-    if file == "summary.json":
-        study = folder
-        scale = next((name for name in SCALES if study.endswith(f"_{name}")), "")
-        asked = f"{study.removesuffix(f'_{scale}')} --scale {scale}" if scale else study
-        run = f"python -m experiments.run {asked} && python -m experiments.report {asked} --record"
-        return Made(run, MINUTES.get(study, ""))
-    if file == "measurement.json":  # of a claim: named like its folder
-        return Made(f"python -m experiments.measurements {folder}", MINUTES.get(folder, ""))
-    made = MADE_BY.get(name, MADE_BY.get(folder))
-    return made and made._replace(command=made.command.replace("AXIS", file.removesuffix(".json")))
+    return made_by().get(name)
 
 
 def _hardware(environment: Mapping[str, Any]) -> str:
@@ -120,7 +100,7 @@ def _together(records: Path) -> str:
         f"What the [claims](claims.md) rest on is {len(names)} of these lines, together "
         f"{total:.0f} minutes on two cores{rest}."
     )
-    whole, how = records / "claims" / "run.json", "(`python -m experiments.claims --run`)"
+    whole, how = records / "claims" / "run.json", "(`python -m experiments claims --run`)"
     if not whole.exists():
         return (
             f"{each} In one go {how} it is less: a study takes the equal runs of those before it."
@@ -156,7 +136,7 @@ def _lines(records: Path) -> Iterator[str]:
 def page_with(page: str, records: Path = RECORDS) -> str:
     """The page with its table from the records."""
     lines = [*_lines(records), "", _together(records)]
-    return replaced_between(page, BEGIN, END, "\n".join(lines))
+    return marked(page, "reproduce", "\n".join(lines))
 
 
 def main() -> None:

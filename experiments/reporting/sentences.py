@@ -22,12 +22,7 @@ __all__ = [
 
 def verdict(difference: Statistic) -> str:
     """What a paired difference over seeds allows to say: its sign, if the interval has one."""
-    interval = difference.interval()
-    if interval is None:
-        return "one seed: no statement"
-    if interval[0] <= 0 <= interval[1]:
-        return "inconclusive"
-    return "higher" if difference.mean > 0 else "lower"
+    return difference.direction()
 
 
 def _points(difference: Statistic) -> str:

@@ -5,7 +5,7 @@ multiply-accumulates (within 5 %), and that pyramid with one part taken out at a
 `scenes` for equal steps. Predicted: C-Cons 100 % with all parts and with neither stem nor modulus,
 less without the low-pass; S-Cons at least 6 points above `vit` at no less top-1.
 
-Command: ``python -m experiments.run alias_free && python -m experiments.report alias_free``.
+Command: ``python -m experiments run alias_free && python -m experiments report alias_free``.
 Record: ``experiments/records/alias_free/``, trained on an H100 in six minutes, four runs side by
 side (``--device cuda --jobs 4``), timed on two CPU cores, where all of it takes about an hour.
 Nothing in it was selected on any data; the top-1 of two seeds was known from a run that was cut off
@@ -18,7 +18,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.models import make_stages
 

@@ -8,7 +8,7 @@ of 0.8 to 1.25 without aliasing, flips; then all three. Last, crops from anywher
 augmentation, as everywhere else. The model is the plain ViT of `patch_vs_wavelet`. Steps are equal,
 so every variant sees as many crops as the others.
 
-Command: ``python -m experiments.run augmentation && python -m experiments.report augmentation``.
+Command: ``python -m experiments run augmentation && python -m experiments report augmentation``.
 Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 20 minutes; ``anywhere`` is the
 baseline of `patch_vs_wavelet` and is not trained again where that lies beside. Record:
 ``experiments/records/augmentation/``.
@@ -25,7 +25,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.core.config import AUGMENTATIONS, Contrast, RunConfig, Study
+from experiments.core.config import AUGMENTATIONS, RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
 __all__ = ["AUGMENTATION"]

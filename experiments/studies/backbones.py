@@ -7,7 +7,7 @@ low-pass before each coarser grid, and the Haar pyramid with one choice undone a
 token attends to every other at stride 16 in place of the approximation band, and all four bands of
 the tokens go from stage to stage in place of the approximation.
 
-Command: ``python -m experiments.run backbones && python -m experiments.report backbones``.
+Command: ``python -m experiments run backbones && python -m experiments report backbones``.
 Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 25 minutes.
 Expected: top-1 and S-Cons of dtcwt_pyramid 73 and 89 %, haar_pyramid 69 and 82, vit 65 and 79, the
 pyramid with all bands 62 and 79. Record: ``experiments/records/backbones/``.
@@ -27,7 +27,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.core.config import Contrast, OptimizerConfig, RunConfig, Study
+from experiments.core.config import OptimizerConfig, RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.baseline import small_vit
 from wavevit.models import StageConfig, make_stages
 

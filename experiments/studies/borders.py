@@ -6,7 +6,7 @@ nothing; with a lock on the circle; with one that chooses by a window; that mirr
 lays its grid inside the image, one patch less on each axis (49 tokens of 64, so 26 % fewer
 multiply-accumulates); and with one whose weak choices fade out.
 
-Command: ``python -m experiments.run borders && python -m experiments.report borders``. 2 logical
+Command: ``python -m experiments run borders && python -m experiments report borders``. 2 logical
 cores of an AMD EPYC, about 15 minutes. Expected before the first run: C-Cons 100 % with the lock on
 the circle alone, S-Cons above ``conv positions`` for ``mirror`` and ``interior``. Record:
 ``experiments/records/borders/``.
@@ -21,7 +21,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.crop_shift import CROP_SHIFT
 
 __all__ = ["BORDERS"]

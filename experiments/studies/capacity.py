@@ -4,7 +4,7 @@ The plain ViT of `patch_vs_wavelet` (64 channels, 4 blocks, 360 steps) with one 
 doubled. Costs differ, that is the question: multiply-accumulates follow depth, and the square of
 width. A larger model also learns more, so top-1 is shown beside every measure of shifts.
 
-Command: ``python -m experiments.run capacity && python -m experiments.report capacity``. Hardware
+Command: ``python -m experiments run capacity && python -m experiments report capacity``. Hardware
 and time: 2 logical cores of an AMD EPYC, no GPU, about 15 minutes; the baseline's runs are those of
 `patch_vs_wavelet` where they lie beside. Record: ``experiments/records/capacity/``.
 
@@ -17,7 +17,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
 __all__ = ["CAPACITY"]

@@ -12,7 +12,7 @@ Beside the standard measures: accuracy under the worst of 81 crops within ±8 px
 on 240 crops. ``group_average``, the oracle of 64 calls an image, has a study of its own,
 `phase_average`, since it needs a GPU.
 
-Command: ``python -m experiments.run crop_shift && python -m experiments.report crop_shift``. Runs
+Command: ``python -m experiments run crop_shift && python -m experiments report crop_shift``. Runs
 of `alias_free`, `backbones` or `patch_vs_wavelet` in the same folder and of the same code are not
 trained again. 2 logical cores, about 45 minutes. Expected: S-Cons 92 % for dtcwt tokens, 90 for
 alias_free and dtcwt_pyramid, 74 to 80 for the plain ViT with any alignment and with none. Record:
@@ -28,7 +28,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.backbones import BACKBONES
 

@@ -6,7 +6,7 @@ of which. Multiply-accumulates, the head's included, are within 10 % of each oth
 one map comes to stride 4 by a learned pixel shuffle, so that its grid of 8 is no limit of the
 head's making.
 
-Command: ``python -m experiments.run dense && python -m experiments.report dense``. Hardware and
+Command: ``python -m experiments run dense && python -m experiments report dense``. Hardware and
 time: 2 logical cores of an AMD EPYC, no GPU, about 35 minutes. Record:
 ``experiments/records/dense/``.
 
@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import BACKBONES
 
 __all__ = ["DENSE"]

@@ -5,7 +5,7 @@ Every study takes the rate that `patch_vs_wavelet` chose for the plain ViT, and 
 dual tree as its tokens are trained at half and at twice that rate as well, so that nobody wins by
 the other's bad luck.
 
-Command: ``python -m experiments.run learning_rate && python -m experiments.report learning_rate``,
+Command: ``python -m experiments run learning_rate && python -m experiments report learning_rate``,
 with ``--scale large`` for the larger one. Runs of `tokenizers` beside it and of the same code are
 not trained again. Hardware and time: 2 logical cores of an AMD EPYC, no GPU, 10 minutes.
 Expected: dual-tree tokens lead by 13 to 18 points of top-1 at each rate; no rate better than the
@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.tokenizers import TOKENIZERS
 
 __all__ = ["LEARNING_RATE"]

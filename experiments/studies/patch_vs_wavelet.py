@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.core.config import Contrast, OptimizerConfig, RunConfig, Study
+from experiments.core.config import OptimizerConfig, RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.baseline import small_vit
 from wavevit.models import BackboneConfig, make_stages
 

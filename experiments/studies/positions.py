@@ -5,7 +5,7 @@ only, so every variant's mixer is one window that covers the whole grid of 8 x 8
 function as global attention (a test holds it), at the same cost. Borders are those of the plain ViT
 (zeros); five seeds, since effects are small.
 
-Command: ``python -m experiments.run positions && python -m experiments.report positions``. Hardware
+Command: ``python -m experiments run positions && python -m experiments report positions``. Hardware
 and time: 2 logical cores of an AMD EPYC, no GPU, about 20 minutes. Record:
 ``experiments/records/positions/``.
 
@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
 __all__ = ["POSITIONS"]

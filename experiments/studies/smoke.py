@@ -1,6 +1,6 @@
 """smoke: does the whole machinery work here? Tiny models, forty steps, half a minute on a laptop.
 
-Command: ``python -m experiments.run smoke && python -m experiments.report smoke``. The figures
+Command: ``python -m experiments run smoke && python -m experiments report smoke``. The figures
 mean nothing.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.core.config import Contrast, DataConfig, OptimizerConfig, RunConfig, Study
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.study import Contrast, Study
 from wavevit.data.photographs import NAMES
 from wavevit.models import BackboneConfig, make_stages
 

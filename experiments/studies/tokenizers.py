@@ -6,7 +6,7 @@ function class) and with gains and GELU, magnitudes of undecimated Haar details,
 dual tree with and without gains, scattering. Equal steps; multiply-accumulates within 7 % but for
 the stem (17 % more).
 
-Command: ``python -m experiments.run tokenizers && python -m experiments.report tokenizers``.
+Command: ``python -m experiments run tokenizers && python -m experiments report tokenizers``.
 Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 25 minutes; runs of `backbones`,
 `crop_shift` or `patch_vs_wavelet` in the same folder and of the same code are not trained again.
 Expected: top-1 83 % for scattering, 79 for dtcwt, 76 for swt, 65 for the plain ViT, spread 1 to 3;
@@ -22,7 +22,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
 __all__ = ["TOKENIZERS"]

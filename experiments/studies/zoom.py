@@ -8,7 +8,7 @@ top-1 at zooms ½ to 2, views of the same places cut from finer photographs wher
 Patches of 4 cost 5.6 times the multiply-accumulates of patches of 8, those of 16 a quarter; the
 pyramids are within 7 % of patches of 8.
 
-Command: ``python -m experiments.run zoom && python -m experiments.report zoom``. Hardware and time:
+Command: ``python -m experiments run zoom && python -m experiments report zoom``. Hardware and time:
 2 logical cores of an AMD EPYC, no GPU, about 25 minutes; runs of `backbones` in the same folder and
 of the same code are not trained again. Record: ``experiments/records/zoom/``.
 
@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.core.config import Contrast, RunConfig, Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import BACKBONES
 
 __all__ = ["ZOOM"]

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
 from experiments.benchmarks import axes
-from experiments.benchmarks.axes import AXES, RECORDS, measure, render, variant
+from experiments.benchmarks.axes import AXES, BENCHMARK, measure, render, variant
+from experiments.core.records import RECORDS, load_record
 
-RECORDED = sorted(path.stem for path in RECORDS.glob("*.json"))
+RECORDED = sorted(path.stem for path in RECORDS.glob("axes/*.json"))
 
 
 def test_every_axis_is_recorded() -> None:
     assert set(RECORDED) == set(AXES)
+    assert set(BENCHMARK.records) == {f"axes/{axis}.json" for axis in AXES}
 
 
 def test_records_hold_every_value_of_their_axis() -> None:
     for axis in RECORDED:
-        record = json.loads((RECORDS / f"{axis}.json").read_text())
+        record = load_record(f"axes/{axis}.json")
         assert tuple(record["values"]) == AXES[axis]
         assert record["weights"] == "random"
         assert len(record["seeds"]) >= 3

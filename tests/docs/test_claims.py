@@ -27,9 +27,9 @@ def name_of(file: Generated) -> str:
 
 
 def test_no_page_is_stale() -> None:
-    """`python -m experiments.report` would write what is there."""
+    """`python -m experiments report` would write what is there."""
     stale = [name_of(file) for file in generated() if file.path.read_text() != file.wanted()]
-    assert not stale, "run `python -m experiments.report`"
+    assert not stale, "run `python -m experiments report`"
 
 
 def numbers_in_prose(page: str) -> list[str]:
@@ -80,7 +80,7 @@ def test_claims_are_told_apart_and_have_pages() -> None:
         for part in ("Question", "Options", "Measured", "Choice", "Where in the code", "Open"):
             assert f"**{part}.**" in text, (claim.id, part)
         assert claim.alt
-        assert claim.command.startswith("python -m experiments.")
+        assert claim.command.startswith("python -m experiments ")
     assert {path.name for path in pages.DOCS.glob("claims/*.md")} == {
         page_of(claim).name for claim in CLAIMS
     }
@@ -100,6 +100,6 @@ def test_a_larger_record_is_told_beside(monkeypatch: pytest.MonkeyPatch, tmp_pat
     both = claim_page(claim, page)
     assert ". Larger models: **" in both
     assert "`experiments/records/tokenizers_large/summary.json`" in both
-    assert "`python -m experiments.run tokenizers --scale large`" in both
+    assert "`python -m experiments run tokenizers --scale large`" in both
     (tmp_path / "tokenizers_large" / "summary.json").unlink()
     assert "Larger" not in claim_page(claim, page).split("**Choice.**")[0]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import torch
 
-from experiments.benchmarks.alignment import PAGE
+from experiments.core.experiment import DOCS
+
+PAGE = DOCS / "shift-invariance.md"
 
 
 def test_the_first_lines_do_what_they_say(capsys) -> None:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.core.checkpoint import load_weights
-from experiments.core.config import TASK_NAMES, DataConfig, Study
+from experiments.core.config import TASK_NAMES, DataConfig
 from experiments.core.folder import StudyFolder
-from experiments.core.scheduler import measure_latency, plan, run_cells
+from experiments.core.scheduler import measure_latency, plan, run_jobs
 from experiments.core.segmentation.composites import (
     TrainingComposites,
     composites,
@@ -22,9 +22,10 @@ from experiments.core.segmentation.composites import (
 )
 from experiments.core.segmentation.measures import edge_band, evaluate_segmenter, mean_iou
 from experiments.core.segmentation.segmenter import Segmenter
-from experiments.core.summary import summarize
+from experiments.core.study import Study
+from experiments.core.summarize import summarize
 from experiments.core.tasks import TASKS, make_model
-from experiments.report import write_report
+from experiments.reporting.study_report import write_report
 from experiments.studies import get_study
 from wavevit.data import Scenes
 from wavevit.measure import cost
@@ -183,11 +184,11 @@ def short() -> Study:
 def test_the_study_runs_is_timed_and_reported(tmp_path: Path) -> None:
     study = short()
     folder = StudyFolder(tmp_path / "dense", study.name)
-    cells = plan(study, folder, study.seeds)
-    assert run_cells(cells, CPU, jobs=1, threads=1) == []
+    jobs = plan(study, folder, study.seeds)
+    assert run_jobs(jobs, CPU, workers=1, threads=1) == []
     measure_latency(study, folder, CPU)
-    again = make_model(cells[0].folder.load_config())
-    load_weights(cells[0].folder.weights, again)
+    again = make_model(jobs[0].folder.load_config())
+    load_weights(jobs[0].folder.weights, again)
     summary = summarize(study, folder)
     assert summary.task == "segmentation"
     assert "top1" not in summary.metrics["vit"]

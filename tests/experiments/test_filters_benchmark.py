@@ -10,15 +10,12 @@ import pytest
 
 from experiments.benchmarks import filters
 from experiments.benchmarks.filters import (
+    BENCHMARK,
     CONTENDERS,
-    PAGE,
-    RECORD,
     Case,
     Options,
     benchmark,
     contenders,
-    main,
-    page_with,
     render,
 )
 from experiments.benchmarks.interleaved import Transform
@@ -52,10 +49,9 @@ def test_measures_and_records(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "filters.json"
-    monkeypatch.setattr("sys.argv", ["filters", "--quick", "--threads", "1", "--out", str(out)])
     monkeypatch.setattr(benchmark, "__defaults__", (TINY,))
     monkeypatch.setattr(filters, "Alone", Here)
-    main()
+    BENCHMARK.run(Options(quick=True, threads=(1,), out=out))
     cells = json.loads(out.read_text())["cells"]
     assert len(cells) == 2 * len(TINY)
     for index, cell in enumerate(cells):
@@ -120,8 +116,3 @@ def test_a_missing_library_is_said_and_left_out(
 def test_bad_options_are_named() -> None:
     with pytest.raises(ValueError, match="threads: expected an integer of at least 1"):
         benchmark(Options(threads=(0,)), TINY)
-
-
-def test_the_page_shows_the_record() -> None:
-    page = PAGE.read_text()
-    assert page == page_with(json.loads(RECORD.read_text()), page)

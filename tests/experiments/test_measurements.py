@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from experiments.measurements.__main__ import MEASUREMENTS, Options, run
+from experiments.core.measurement import MeasurementOptions
+from experiments.measurements import MEASUREMENTS
 from experiments.measurements.attention import uniform_distance
 from experiments.measurements.convolutions import CONVOLUTIONS, SmallCnn
 from experiments.measurements.decoding import decoding_error, patches_of
@@ -145,16 +147,16 @@ def test_the_pyramid_keeps_energy_and_numbers(wavelet: str) -> None:
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"names: expected one of 'attention'.*got 'attentoin'"):
-        run(Options(names=("attentoin",), out=tmp_path))
     with pytest.raises(ValueError, match=r"runs: expected 'vit', seed 0, trained"):
         trained(tmp_path, "vit", 0)
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_a_measurement_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MEASUREMENTS, "turnover", lambda runs: {"photographs": ["a"], "tokens": {}})
-    run(Options(names=("turnover",), out=tmp_path))
+def test_a_measurement_is_written_whole(tmp_path: Path) -> None:
+    one = dataclasses.replace(MEASUREMENTS["turnover"], measure=lambda runs: {"tokens": {}})
+    assert one.run(MeasurementOptions(out=tmp_path)) == 0
     text = (tmp_path / "turnover" / "measurement.json").read_text()
     assert '"device_name"' in text
     assert '"tokens": {}' in text
+    assert '"command": "python -m experiments run turnover"' in text
+    assert '"seconds": 0' in text

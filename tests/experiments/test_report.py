@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.core.config import Study
 from experiments.core.folder import StudyFolder, slug
 from experiments.core.markdown import markdown_curves, markdown_table
-from experiments.core.scheduler import measure_latency, plan, run_cells
-from experiments.core.summary import Statistic, StudySummary, summarize
-from experiments.report import write_report
+from experiments.core.scheduler import measure_latency, plan, run_jobs
+from experiments.core.study import Study
+from experiments.core.summarize import summarize
+from experiments.core.summary import Statistic, StudySummary
 from experiments.reporting.page import render_page
 from experiments.reporting.sentences import headline, verdict
+from experiments.reporting.study_report import write_report
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
 from tests.html_page import Page
@@ -32,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished smoke study."""
     path = tmp_path_factory.mktemp("smoke") / "runs"
     folder = StudyFolder(path, SMOKE.name)
-    assert run_cells(plan(SMOKE, folder, SMOKE.seeds), CPU, jobs=1, threads=1) == []
+    assert run_jobs(plan(SMOKE, folder, SMOKE.seeds), CPU, workers=1, threads=1) == []
     measure_latency(SMOKE, folder, CPU)
     return path
 
@@ -99,8 +100,8 @@ def test_what_is_applied_after_training_is_marked(runs: Path) -> None:
     assert summary.metrics[name]["circular"].mean == 100
     assert summary.latency[name] == summary.latency["vit + phase_lock"]
     assert f"| `{name}`, after training |" in markdown_table(summary)
-    cell = f'<td>{name}<small class="below">after training</small></td>'
-    assert cell in write_report(SMOKE, runs).read_text()
+    job = f'<td>{name}<small class="below">after training</small></td>'
+    assert job in write_report(SMOKE, runs).read_text()
 
 
 def test_the_worst_case_is_shown_where_it_was_measured(runs: Path) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.core.config import RunConfig, Study, differing_fields
+from experiments.__main__ import main
+from experiments.core.config import RunConfig, differing_fields
 from experiments.core.folder import StudyFolder
 from experiments.core.scale import SCALES, Scale, at_scale
-from experiments.report import Options as ReportOptions
-from experiments.report import main as report_main
-from experiments.run import Options, run_study
+from experiments.core.study import Study, StudyOptions
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
 from wavevit.data import Scenes
@@ -117,17 +116,18 @@ def test_both_are_kept(
         }
 
     monkeypatch.setitem(STUDIES, "smoke", dataclasses.replace(SMOKE, variants=variants))
-    options = Options(study="smoke", seeds=(0,), device="cpu", jobs=1, scale="large")
-    assert run_study(options) == 0
+    options = StudyOptions(seeds=(0,), device="cpu", jobs=1, scale="large")
+    assert get_study("smoke").run(options) == 0
     folder = StudyFolder(tmp_path / "runs" / "smoke_large", "smoke_large")
     folder.claim()
     assert json.loads(folder.latency.read_text())["batch"] == [64, 1, 48, 48]
-    monkeypatch.setattr("sys.argv", ["report", "smoke", "--scale", "large"])
-    report_main()
+    monkeypatch.setattr("sys.argv", ["experiments", "report", "smoke", "--scale", "large"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
     page = (folder.path / "report" / "report.html").read_text()
-    command = "python -m experiments.run smoke --scale large"
-    assert f"{command} &amp;&amp; python -m experiments.report smoke --scale large" in page
+    command = "python -m experiments run smoke --scale large"
+    assert f"{command} &amp;&amp; python -m experiments report smoke --scale large" in page
     assert "forward pass of a batch of\n64, timed" in page
     assert "Open " in capsys.readouterr().out
     assert not (tmp_path / "runs" / "smoke").exists()
-    assert ReportOptions(study="smoke").scale == "default"

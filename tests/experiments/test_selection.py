@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 
 import pytest
 
-from experiments.benchmarks.selection import RECORD, SEEDS, choices, gains, kept, overruled, render
+from experiments.benchmarks.selection import SEEDS, choices, gains, kept, overruled, render
 from experiments.core.config import differing_fields
+from experiments.core.records import load_record
 from experiments.studies import STUDIES
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
@@ -17,7 +17,7 @@ ALLOWED = {
     "vit": {"optimizer.lr"},
     "haar_vit": {"model.subband_norm", "model.subband_act"},
 }
-FOUND = json.loads(RECORD.read_text())
+FOUND = load_record("selection/selection.json")
 
 
 @pytest.mark.parametrize("variant", ALLOWED)

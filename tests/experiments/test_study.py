@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.core.config import Contrast, RunConfig, Study, differing_fields
-from experiments.core.folder import RunFolder, StudyFolder, environment, slug, write_json
+from experiments.core.config import RunConfig, differing_fields
+from experiments.core.folder import RunFolder, StudyFolder, slug
+from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import SCALES, at_scale
-from experiments.core.scheduler import Cell, default_jobs, plan, run_cells
-from experiments.core.summary import Statistic, summarize
-from experiments.report import write_report
-from experiments.run import Options, run_study
+from experiments.core.scheduler import Job, default_workers, plan, run_jobs
+from experiments.core.study import Contrast, Study, StudyOptions
+from experiments.core.summarize import summarize
+from experiments.core.summary import Statistic
+from experiments.reporting.study_report import write_report
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
 from wavevit.measure import cost
@@ -114,12 +116,12 @@ def test_study_must_name_its_own_variants() -> None:
         wrong.configs()
 
 
-def test_a_failed_cell_does_not_end_the_study(tmp_path: Path) -> None:
+def test_a_failed_job_does_not_end_the_study(tmp_path: Path) -> None:
     study = quick(lr=1e30)
     folder = StudyFolder(tmp_path / "runs", study.name)
-    cells = plan(study, folder, (0,))
-    failed = run_cells(cells, torch.device("cpu"), jobs=1, threads=1)
-    assert [cell.variant for cell in failed] == ["vit + phase_lock"]
+    jobs = plan(study, folder, (0,))
+    failed = run_jobs(jobs, torch.device("cpu"), workers=1, threads=1)
+    assert [job.variant for job in failed] == ["vit + phase_lock"]
     summary = summarize(study, folder)
     assert summary.variants == ("vit", "vit then phase_lock")
     (reason,) = summary.failed.values()
@@ -129,55 +131,55 @@ def test_a_failed_cell_does_not_end_the_study(tmp_path: Path) -> None:
 
 
 def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
-    """Processes change nothing in the bits, nor do the cells that a process ran before."""
+    """Processes change nothing in the bits, nor do the jobs that a process ran before."""
     study = quick()
     weights = {}
-    for jobs in (1, 2):
-        folder = StudyFolder(tmp_path / f"jobs{jobs}", study.name)
-        cells = plan(study, folder, (0,))
-        assert run_cells(cells, torch.device("cpu"), jobs=jobs, threads=1) == []
-        weights[jobs] = [cell.folder.weights.read_bytes() for cell in cells]
-        results = [json.loads(cell.folder.result.read_text()) for cell in cells]
+    for workers in (1, 2):
+        folder = StudyFolder(tmp_path / f"workers{workers}", study.name)
+        jobs = plan(study, folder, (0,))
+        assert run_jobs(jobs, torch.device("cpu"), workers=workers, threads=1) == []
+        weights[workers] = [job.folder.weights.read_bytes() for job in jobs]
+        results = [json.loads(job.folder.result.read_text()) for job in jobs]
         assert results[1]["consistency"]["circular"]["percent"] == 100
     assert weights[1] == weights[2]
 
 
 def test_a_process_that_dies_is_recorded_and_the_next_goes_on(tmp_path: Path) -> None:
-    """The first cell's folder is taken away under it: a file stands where its lock should be."""
+    """The first job's folder is taken away under it: a file stands where its lock should be."""
     study = quick()
     folder = StudyFolder(tmp_path / "runs", study.name)
-    cells = plan(study, folder, (0, 1), ["vit"])
-    (cells[0].folder.path / ".lock").mkdir()
-    failed = run_cells(cells, torch.device("cpu"), jobs=2, threads=1)
-    assert failed == cells[:1]
-    failure = json.loads(cells[0].folder.failed.read_text())
+    jobs = plan(study, folder, (0, 1), ["vit"])
+    (jobs[0].folder.path / ".lock").mkdir()
+    failed = run_jobs(jobs, torch.device("cpu"), workers=2, threads=1)
+    assert failed == jobs[:1]
+    failure = json.loads(jobs[0].folder.failed.read_text())
     assert failure["error"] == "ProcessDied"
     assert failure["message"] == "its process ended with exit code 1"
-    assert cells[1].complete
+    assert jobs[1].complete
 
 
-def test_a_failed_cell_ends_its_process_and_no_other_cell(tmp_path: Path) -> None:
-    """Two processes for four cells, two of which fail: another takes their place."""
+def test_a_failed_job_ends_its_process_and_no_other_job(tmp_path: Path) -> None:
+    """Two processes for four jobs, two of which fail: another takes their place."""
     study = quick(lr=1e30)
     folder = StudyFolder(tmp_path / "runs", study.name)
-    cells = plan(study, folder, (0, 1), ["vit + phase_lock", "vit"])
-    failed = run_cells(cells, torch.device("cpu"), jobs=2, threads=1)
-    assert [cell.label for cell in failed] == [
+    jobs = plan(study, folder, (0, 1), ["vit + phase_lock", "vit"])
+    failed = run_jobs(jobs, torch.device("cpu"), workers=2, threads=1)
+    assert [job.label for job in failed] == [
         "vit + phase_lock, seed 0",
         "vit + phase_lock, seed 1",
     ]
-    for cell in failed:
-        assert json.loads(cell.folder.failed.read_text())["error"] == "NonFiniteLossError"
-    assert len([cell for cell in cells if cell.complete]) == 2
+    for job in failed:
+        assert json.loads(job.folder.failed.read_text())["error"] == "NonFiniteLossError"
+    assert len([job for job in jobs if job.complete]) == 2
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_nothing_begins_when_time_is_over(tmp_path: Path, jobs: int) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_begins_when_time_is_over(tmp_path: Path, workers: int) -> None:
     study = quick()
-    cells = plan(study, StudyFolder(tmp_path / "runs", study.name), (0, 1))
-    left = run_cells(cells, torch.device("cpu"), jobs=jobs, threads=1, minutes=0)
-    assert left == cells
-    assert not any(cell.folder.failed.exists() or cell.folder.weights.exists() for cell in cells)
+    jobs = plan(study, StudyFolder(tmp_path / "runs", study.name), (0, 1))
+    left = run_jobs(jobs, torch.device("cpu"), workers=workers, threads=1, minutes=0)
+    assert left == jobs
+    assert not any(job.folder.failed.exists() or job.folder.weights.exists() for job in jobs)
 
 
 def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> None:
@@ -186,23 +188,23 @@ def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> No
     here, cpu = environment(torch.device("cpu"), 1), torch.device("cpu")
     standard = dataclasses.replace(quick("first"), measures=())
     first = plan(standard, StudyFolder(tmp_path / "first", "first"), (0,))
-    assert run_cells(first, cpu, jobs=1, threads=1) == []
+    assert run_jobs(first, cpu, workers=1, threads=1) == []
 
-    def planned(place: str, name: str) -> tuple[list[Cell], StudyFolder]:
+    def planned(place: str, name: str) -> tuple[list[Job], StudyFolder]:
         folder = StudyFolder(tmp_path / place, name)
         return plan(quick(name), folder, (0, 1)), folder
 
     assert reuse_equal_runs(*planned("again", "first"), here) == 0
     assert reuse_equal_runs(*planned("later", "second"), here | {"code": "changed"}) == 0
-    cells, folder = planned("later", "second")
-    assert reuse_equal_runs(cells, folder, here) == 2  # seed 0 of what is trained
-    assert cells[0].folder.result.exists()
-    assert json.loads(cells[0].folder.environment.read_text()) == here
-    assert run_cells(cells, cpu, jobs=1, threads=1) == []
-    for mine, theirs in zip(cells[:2], first[:2], strict=True):
+    jobs, folder = planned("later", "second")
+    assert reuse_equal_runs(jobs, folder, here) == 2  # seed 0 of what is trained
+    assert jobs[0].folder.result.exists()
+    assert json.loads(jobs[0].folder.environment.read_text()) == here
+    assert run_jobs(jobs, cpu, workers=1, threads=1) == []
+    for mine, theirs in zip(jobs[:2], first[:2], strict=True):
         assert mine.folder.weights.read_bytes() == theirs.folder.weights.read_bytes()
         assert not mine.folder.metrics.exists()
-        took, gave = (json.loads(cell.folder.result.read_text()) for cell in (mine, theirs))
+        took, gave = (json.loads(job.folder.result.read_text()) for job in (mine, theirs))
         assert took["seconds"]["training"] < 1
         assert took.pop("worst_case")["images"] == 12
         assert took | {"seconds": None} == gave | {"seconds": None}
@@ -229,29 +231,29 @@ def test_a_missing_measure_is_made_up_for(tmp_path: Path) -> None:
     """A study that asks for more measures that of its complete runs, and nothing else again."""
     cpu, folder = torch.device("cpu"), StudyFolder(tmp_path / "runs", "smoke")
     plain = dataclasses.replace(quick(), measures=())
-    run_cells(plan(plain, folder, (0,), ["vit"]), cpu, jobs=1, threads=1)
-    (cell,) = plan(quick(), folder, (0,), ["vit"])
-    trained = cell.folder.weights.stat().st_mtime_ns
-    before = json.loads(cell.folder.result.read_text()) | {"top1": -1.0}  # not measured again
-    write_json(cell.folder.result, before)
-    assert not cell.complete
-    assert run_cells([cell], cpu, jobs=1, threads=1) == []
-    after = json.loads(cell.folder.result.read_text())
+    run_jobs(plan(plain, folder, (0,), ["vit"]), cpu, workers=1, threads=1)
+    (job,) = plan(quick(), folder, (0,), ["vit"])
+    trained = job.folder.weights.stat().st_mtime_ns
+    before = json.loads(job.folder.result.read_text()) | {"top1": -1.0}  # not measured again
+    write_json(job.folder.result, before)
+    assert not job.complete
+    assert run_jobs([job], cpu, workers=1, threads=1) == []
+    after = json.loads(job.folder.result.read_text())
     assert after.pop("worst_case")["images"] == 12
     assert after.pop("seconds")["measuring"] >= before.pop("seconds")["measuring"]
     assert after == before
-    assert cell.folder.weights.stat().st_mtime_ns == trained
+    assert job.folder.weights.stat().st_mtime_ns == trained
 
 
 def test_complete_runs_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = quick()
     folder = StudyFolder(tmp_path / "runs", study.name)
-    cells = plan(study, folder, (0,), ["vit"])
-    run_cells(cells, torch.device("cpu"), jobs=1, threads=1)
-    before = {path: path.stat().st_mtime_ns for path in cells[0].folder.path.iterdir()}
-    run_cells(plan(study, folder, (0,), ["vit"]), torch.device("cpu"), jobs=1, threads=1)
+    jobs = plan(study, folder, (0,), ["vit"])
+    run_jobs(jobs, torch.device("cpu"), workers=1, threads=1)
+    before = {path: path.stat().st_mtime_ns for path in jobs[0].folder.path.iterdir()}
+    run_jobs(plan(study, folder, (0,), ["vit"]), torch.device("cpu"), workers=1, threads=1)
     assert "1 of 1 runs are complete already" in capsys.readouterr().out
-    assert before == {path: path.stat().st_mtime_ns for path in cells[0].folder.path.iterdir()}
+    assert before == {path: path.stat().st_mtime_ns for path in jobs[0].folder.path.iterdir()}
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -309,7 +311,7 @@ def test_plans_refuse_bad_arguments(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["patch_vs_wavelt"], "study: expected one of .*nearest: patch_vs_wavelet"),
+        (["patch_vs_wavelt"], "name: expected one of .*nearest: patch_vs_wavelet"),
         (["smoke", "--device", "tpu9"], "device: expected a device of this machine, .*got 'tpu9'"),
         (["smoke", "--jobs", "0"], "jobs: expected an integer of at least 1, got 0"),
     ],
@@ -317,7 +319,15 @@ def test_plans_refuse_bad_arguments(tmp_path: Path) -> None:
 def test_the_command_line_complains_without_a_traceback(
     arguments: list[str], message: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "experiments.run", *arguments, "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "experiments",
+        "run",
+        *arguments,
+        "--out",
+        str(tmp_path / "out"),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
@@ -325,20 +335,20 @@ def test_the_command_line_complains_without_a_traceback(
 
 
 def test_options_reach_the_runs(tmp_path: Path) -> None:
-    options = Options(
-        study="smoke", seeds=(3,), variants=("vit",), out=tmp_path / "o", device="cpu", jobs=1
+    options = StudyOptions(
+        seeds=(3,), variants=("vit",), out=tmp_path / "o", device="cpu", jobs=1, timing=False
     )
-    assert run_study(dataclasses.replace(options, timing=False)) == 0
+    assert SMOKE.run(options) == 0
     assert (tmp_path / "o" / "vit" / "seed3" / "result.json").exists()
     assert not (tmp_path / "o" / "latency.json").exists()
-    assert run_study(options) == 0
+    assert SMOKE.run(dataclasses.replace(options, timing=True)) == 0
     assert json.loads((tmp_path / "o" / "latency.json").read_text())["ratios"]["vit"] == 1.0
 
 
 def test_jobs_fill_the_cores() -> None:
-    jobs, threads = default_jobs(torch.device("cpu"), cells=15)
-    assert jobs * threads <= max(torch.get_num_threads(), 1)
-    assert default_jobs(torch.device("cuda"), cells=15)[0] == 1
+    workers, threads = default_workers(torch.device("cpu"), jobs=15)
+    assert workers * threads <= max(torch.get_num_threads(), 1)
+    assert default_workers(torch.device("cuda"), jobs=15)[0] == 1
 
 
 def test_statistics() -> None:

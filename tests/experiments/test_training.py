@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.core.cell import run_cell
 from experiments.core.checkpoint import load_checkpoint, save_checkpoint
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import RunFolder
+from experiments.core.job import run_job
 from experiments.core.tasks import make_model
 from experiments.core.training import (
     AbandonedError,
@@ -156,7 +156,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tmp_path: Path)
     with pytest.raises(NonFiniteLossError, match=r"at step \d+ of 12, learning rate \d"):
         train(config, folder, CPU)
     assert not folder.weights.exists()
-    assert run_cell(folder.path, "cpu", 1, "run") is False
+    assert run_job(folder.path, "cpu", 1, "run") is False
     failure = json.loads(folder.failed.read_text())
     assert failure["error"] == "NonFiniteLossError"
     assert "learning rate" in failure["message"]

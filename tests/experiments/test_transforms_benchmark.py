@@ -12,14 +12,11 @@ from experiments.benchmarks import transforms
 from experiments.benchmarks.alone import Alone
 from experiments.benchmarks.interleaved import Transform
 from experiments.benchmarks.transforms import (
+    BENCHMARK,
     CONTENDERS,
-    PAGE,
-    RECORD,
     Options,
     benchmark,
     contenders,
-    main,
-    page_with,
     table,
 )
 from tests.alone_here import Here
@@ -35,9 +32,7 @@ def test_measures_and_records(
     monkeypatch.setattr(transforms, "CONTENDERS", compiled)
     monkeypatch.setattr(transforms, "SHAPES", TINY)
     out = tmp_path / "cpu.json"
-    arguments = ["transforms", "--quick", "--threads", "1", "--levels", "3", "--out", str(out)]
-    monkeypatch.setattr("sys.argv", arguments)
-    main()
+    BENCHMARK.run(Options(quick=True, threads=(1,), levels=(3,), out=out))
     record = json.loads(out.read_text())
     assert [cell["pass"] for cell in record["cells"]] == ["forward", "forward+backward"]
     for cell in record["cells"]:
@@ -100,8 +95,3 @@ def test_wrong_contenders_are_refused(
 def test_bad_options_are_named() -> None:
     with pytest.raises(ValueError, match="threads: expected an integer of at least 1"):
         benchmark(Options(threads=(0,)), TINY)
-
-
-def test_the_page_holds_the_record() -> None:
-    page = PAGE.read_text()
-    assert page == page_with(json.loads(RECORD.read_text()), page)

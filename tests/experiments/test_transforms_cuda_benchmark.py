@@ -11,21 +11,19 @@ import torch
 
 from experiments.benchmarks import transforms_cuda
 from experiments.benchmarks.transforms_cuda import (
+    BENCHMARK,
     COMPILED,
     CONTENDERS,
     COPY,
     OURS,
-    PAGE,
     PASSES,
     PLAIN,
-    RECORD,
     Contender,
     Options,
     benchmark,
-    main,
-    page_with,
     render,
 )
+from experiments.core.records import load_record
 
 TINY = (2, 4, 16, 8)
 
@@ -41,10 +39,8 @@ def test_measures_and_records(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "cuda.json"
-    monkeypatch.setattr(transforms_cuda, "benchmark", lambda options: benchmark(options, TINY))
-    arguments = ["transforms_cuda", "--quick", "--device", "cpu", "--out", str(out)]
-    monkeypatch.setattr("sys.argv", arguments)
-    main()
+    monkeypatch.setattr(benchmark, "__defaults__", (TINY, benchmark.__defaults__[1]))
+    BENCHMARK.run(Options(quick=True, device="cpu", out=out))
     record = json.loads(out.read_text())
     cells = record["cells"]
     assert [cell["pass"] for cell in cells] == 4 * list(PASSES)
@@ -59,7 +55,7 @@ def test_measures_and_records(
 
 
 def test_a_miss_is_bold() -> None:
-    record = json.loads(RECORD.read_text())
+    record = load_record("transforms/cuda.json")
     record["cells"] = record["cells"][:1]
     record["cells"][0]["share_of_copy"][OURS] = 0.8449
     assert "| **84** |" in render(record)
@@ -100,8 +96,3 @@ def test_bad_options_are_named() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="device: expected a device of this machine"):
             benchmark(Options(), TINY)
-
-
-def test_the_page_holds_the_record() -> None:
-    page = PAGE.read_text()
-    assert page == page_with(json.loads(RECORD.read_text()), page)

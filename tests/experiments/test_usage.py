@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from experiments.core import scheduler
+from experiments.__main__ import main
+from experiments.core import extensions, scheduler
+from experiments.core.registry import experiments_by_verb
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -23,13 +28,20 @@ from experiments.core import scheduler
         ("run", "smoke --seeds -1", "seeds: expected an integer of at least 0"),
         ("run", "smoke --variants nope", "variants: expected one of"),
         ("report", "smoke --out FILE", "out: expected a study's folder"),
-        ("report", "nope", "study: expected one of"),
-        ("measurements.__main__", "nope", "names: expected one of"),
-        ("measurements.__main__", "noise --out FILE", "out: expected a folder, got"),
-        ("benchmarks.transforms", "--out .", "out: expected a file, got the folder"),
-        ("benchmarks.filters", "--out .", "out: expected a file, got the folder"),
-        ("benchmarks.transforms_cuda", "--out .", "out: expected a file, got the folder"),
-        ("benchmarks.backbones", "--out FILE", "out: expected a folder, got"),
+        ("report", "nope", "name: expected one of"),
+        ("run", "nope", "name: expected one of"),
+        ("run", "noise --out FILE", "out: expected a folder, got"),
+        ("bench", "transforms --out FILE", "out: expected a folder, got"),
+        ("bench", "filters --out FILE", "out: expected a folder, got"),
+        ("bench", "transforms_cuda --out FILE", "out: expected a folder, got"),
+        ("bench", "axes colour", "axis: expected one of"),
+        ("bench", "axes mixer --out DIR.json", "out: expected a file, got the folder"),
+        ("bench", "nope", "name: expected one of"),
+        ("bench", "", "name: expected the name of an experiment first"),
+        ("run", "smoke --module nothing.py", "module: expected a Python file"),
+        ("", "nope", "command: expected one of"),
+        ("explorer", "--out FILE", "out: expected a folder, got"),
+        ("bench", "backbones --out FILE", "out: expected a folder, got"),
     ],
 )
 def test_wrong_usage_is_told_first(
@@ -41,11 +53,79 @@ def test_wrong_usage_is_told_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "folder.json").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["program", *shlex.split(arguments.replace("FILE", "file"))])
-    monkeypatch.setattr(scheduler, "run_cell", lambda *_: pytest.fail("computed"))
+    words = arguments.replace("FILE", "file").replace("DIR.json", "folder.json")
+    monkeypatch.setattr("sys.argv", ["experiments", *program.split(), *shlex.split(words)])
+    monkeypatch.setattr(scheduler, "run_job", lambda *_: pytest.fail("computed"))
     with pytest.raises(SystemExit) as caught:
-        importlib.import_module(f"experiments.{program}").main()
+        main()
     assert caught.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"experiments.{program.removesuffix('.__main__')}: {message}")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith(f"experiments {program}".rstrip() + f": {message}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("run smoke --jobs 0", "run smoke --jobs 0"),
+        ("report nope", "report nope"),
+        ("measurements noise --out FILE", "run noise --out FILE"),
+        ("benchmarks.filters --out FILE", "bench filters --out FILE"),
+        ("explorer --out FILE", "explorer --out FILE"),
+        ("claims --nope", "claims --nope"),
+    ],
+)
+def test_old_commands_do_what_the_new_ones_do_and_name_them(
+    old: str, new: str, tmp_path: Path
+) -> None:
+    """Here both refuse; that is said by the command that the old one stands for."""
+    file = tmp_path / "file"
+    file.touch()
+    module, *words = old.replace("FILE", str(file)).split()
+    command = [sys.executable, "-m", f"experiments.{module}", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 2
+    first, *rest = done.stderr.splitlines()
+    new = new.replace("FILE", str(file))
+    assert first == f"This command will go away. The new one is: python -m experiments {new}"
+    assert rest
+
+
+@pytest.mark.parametrize("verb", ["run", "bench"])
+def test_help_lists_every_experiment(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["experiments", verb, "--help"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for name, one in experiments_by_verb(verb).items():
+        assert f"{name} " in text
+        assert one.question in text
+
+
+def test_a_users_file_adds_a_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file, nothing else: it is run and resumed by its name, in processes of its own too."""
+    (tmp_path / "my_study.py").write_text(
+        "import dataclasses\n"
+        "from experiments.studies.smoke import SMOKE\n"
+        "def variants():\n"
+        "    runs = SMOKE.variants()\n"
+        "    return {k: dataclasses.replace(r, optimizer=dataclasses.replace(\n"
+        "        r.optimizer, steps=2, warmup_steps=1)) for k, r in runs.items()}\n"
+        "MINE = dataclasses.replace(SMOKE, name='mine', variants=variants, measures=())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(extensions, "_LOADED", {})
+    words = "run mine --module my_study.py --seeds 0 --device cpu --jobs 2 --no-timing"
+    for done in ("[3/3]", "3 of 3 runs are complete already"):
+        monkeypatch.setattr("sys.argv", ["experiments", *words.split()])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code == 0
+        assert done in capsys.readouterr().out
+    assert (tmp_path / "runs" / "mine" / "vit" / "seed0" / "result.json").exists()

@@ -1,4 +1,4 @@
-"""A cell of a study: train, measure, record. It fails alone."""
+"""A job of a study: train, measure, record. It fails alone."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from typing import Any
 import torch
 
 from experiments.core.config import RunConfig
-from experiments.core.folder import RunFolder, environment, write_json
+from experiments.core.extensions import load_files
+from experiments.core.folder import RunFolder
+from experiments.core.records import environment, write_json
 from experiments.core.tasks import TASKS, Model
 from experiments.core.training import AbandonedError, train
 
-__all__ = ["run_cell", "serve_cells"]
+__all__ = ["run_job", "serve_jobs"]
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of malloc.h
 
 
-def run_cell(
+def run_job(
     path: Path,
     device: str,
     threads: int,
@@ -38,7 +40,7 @@ def run_cell(
 
     With `weights_of` nothing is trained: the weights are those of the run in that folder. Of a run
     that is measured only what it lacks of `measures` is. Whatever goes wrong is written to
-    ``failed.json`` and returned as False, so that the other cells go on.
+    ``failed.json`` and returned as False, so that the other jobs go on.
     """
     folder = RunFolder(path)
     torch.set_num_threads(threads)
@@ -59,7 +61,7 @@ def run_cell(
             write_json(folder.result, _measured(folder, config, model, place, measures, training))
         except AbandonedError:
             return False
-        except Exception as error:  # one failed cell does not end a sweep
+        except Exception as error:  # one failed job does not end a sweep
             write_json(
                 folder.failed,
                 {
@@ -115,29 +117,38 @@ def _keep_memory() -> None:
         tell(_MMAP_MAX, 0)
 
 
-def serve_cells(asked: Connection, device: str, threads: int, position: int, lock: object) -> None:
-    """Runs one cell after the other as it is asked for, as the target of a process.
+def serve_jobs(
+    asked: Connection,
+    device: str,
+    threads: int,
+    position: int,
+    lock: object,
+    files: Sequence[Path] = (),
+) -> None:
+    """Runs one job after the other as it is asked for, as the target of a process.
 
-    A process that serves many cells imports, loads photographs and opens the GPU once. After a cell
+    A process that serves many jobs imports, loads photographs and opens the GPU once. After a job
     that failed it ends, so that nothing is computed in what the failure left behind.
 
     Args:
         asked: gives (path, label, measures, folder of lent weights or None), or None for the end;
-            gets True for a cell that is complete.
+            gets True for a job that is complete.
         device: where to compute.
         threads: of this process.
         position: line of its progress bars.
         lock: of the progress bars of all processes.
+        files: users' files to import first.
     """
     from tqdm import tqdm
 
     tqdm.set_lock(lock)
+    load_files(files)
     _keep_memory()
     with suppress(EOFError):  # the parent process has died
-        while (cell := asked.recv()) is not None:
-            path, label, measures, source = cell
+        while (job := asked.recv()) is not None:
+            path, label, measures, source = job
             weights_of = Path(source) if source is not None else None
-            done = run_cell(Path(path), device, threads, label, position, measures, weights_of)
+            done = run_job(Path(path), device, threads, label, position, measures, weights_of)
             if torch.device(device).type == "cuda":
                 torch.cuda.empty_cache()  # the processes beside this one need it
             asked.send(done)

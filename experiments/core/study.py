@@ -1,0 +1,195 @@
+"""Studies: experiments that train and measure several configurations."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import torch
+import tyro
+
+from experiments.core.config import RunConfig, differing_fields
+from experiments.core.device import pick_device
+from experiments.core.experiment import Experiment, View
+from experiments.core.folder import StudyFolder
+from experiments.core.markdown import study_views
+from experiments.core.records import RECORDS, environment
+from experiments.core.reuse import reuse_equal_runs
+from experiments.core.scale import SCALES, at_scale
+from experiments.core.scheduler import (
+    clear_latency,
+    default_workers,
+    measure_latency,
+    plan,
+    run_jobs,
+)
+from experiments.core.summary import StudySummary
+from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.files import check_output_folder
+
+__all__ = ["Contrast", "Study", "StudyOptions"]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two variants of a study that differ in one field.
+
+    Attributes:
+        variant: the changed one.
+        baseline: what it is compared with.
+        field: dotted path of the field that differs, such as ``"model.alignment"``.
+    """
+
+    variant: str
+    baseline: str
+    field: str
+
+
+@dataclass
+class StudyOptions:
+    """Train and measure the variants of a study, several seeds each, several runs in parallel.
+
+    Complete runs are skipped and killed runs resume: run the same command again to continue.
+    """
+
+    seeds: tuple[int, ...] = field(default=(), metadata={"help": "by default the study's own"})
+    variants: tuple[str, ...] = ()
+    """Variants by name; by default all."""
+    scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
+    out: Path | None = None
+    """Folder of the runs. Default: runs/STUDY, or runs/STUDY_large for --scale large."""
+    device: str = "auto"
+    """cpu, cuda or cuda:1; auto takes the first GPU, if any. mps is not supported: no float64."""
+    jobs: int | None = None
+    """Runs in parallel. Default: one per core, or one on a GPU."""
+    threads: int | None = None
+    """CPU threads of each run. Default: the number of cores divided by the jobs."""
+    minutes: float = math.inf
+    """Time budget in minutes: no run starts later. Run the command again to continue."""
+    timing: bool = True
+    """Time the variants when all runs are complete. Use --no-timing on a busy machine."""
+    module: tuple[Path, ...] = ()
+    """Python files to import first: they may define the study, layers and models."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(Experiment):
+    """A question and the runs that answer it.
+
+    Attributes:
+        variants: gives the configurations by variant name, seed left at 0.
+        baseline: the variant that costs and accuracies are compared with.
+        contrasts: what may be read as an ablation; a test holds that nothing else differs.
+        seeds: default seeds.
+        applied: names of variants that are not trained but measured with the weights of another
+            one, given by name: an alignment added after training.
+        measures: what is measured beside the standard (`experiments.core.evaluation.MEASURES`).
+        pictured: variants that figures with a row or a bar each show; by default all.
+        timed_batch: crops in the batch whose forward pass is timed.
+        scale: the scale at which its runs are (`at_scale`).
+    """
+
+    kind: ClassVar[str] = "study"
+    verb: ClassVar[str] = "run"
+
+    variants: Callable[[], dict[str, RunConfig]]
+    baseline: str
+    contrasts: tuple[Contrast, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    applied: Mapping[str, str] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
+    pictured: tuple[str, ...] = ()
+    timed_batch: int = 32
+    scale: str = "default"
+
+    @property
+    def options(self) -> type[StudyOptions]:
+        """Seeds, variants, scale, device, jobs, time."""
+        return StudyOptions
+
+    @property
+    def words(self) -> str:
+        """What is typed for this study behind ``run`` or ``report``."""
+        if self.scale == "default":
+            return self.name
+        return f"{self.name.removesuffix(f'_{self.scale}')} --scale {self.scale}"
+
+    def command(self, arguments: str = "") -> str:
+        """The command that runs it, at its scale."""
+        return f"python -m experiments run {self.words} {arguments}".rstrip()
+
+    def report_command(self) -> str:
+        """The command that writes its report."""
+        return f"python -m experiments report {self.words}"
+
+    def commands(self) -> dict[str, str]:
+        """One record a scale."""
+        scaled = [at_scale(self, name) for name in SCALES]
+        return {
+            f"{study.name}/summary.json": f"{study.command()} && {study.report_command()} --record"
+            for study in scaled
+        }
+
+    def views(self, record: str, data: StudySummary) -> tuple[View, ...]:
+        """The table, and for alignments after training the sensitivity by shift."""
+        return study_views(RECORDS / Path(record).parent, data)
+
+    def run(self, options: StudyOptions) -> int:
+        """Trains and measures what is not complete; returns the number of runs that are not."""
+        return at_scale(self, options.scale)._run(options)
+
+    def _run(self, options: StudyOptions) -> int:
+        device = pick_device(options.device)
+        if not options.minutes >= 0:  # nor NaN, after which no time would come
+            fail("minutes", "a number of at least 0", options.minutes)
+        folder = StudyFolder(options.out or Path("runs") / self.name, self.name)
+        check_output_folder("out", folder.path)
+        jobs = plan(self, folder, options.seeds or self.seeds, options.variants or None)
+        workers, threads = default_workers(device, len(jobs))
+        if options.jobs is not None:
+            workers = check_at_least("jobs", options.jobs, 1)
+            threads = max(torch.get_num_threads() // workers, 1)
+        if options.threads is not None:
+            threads = check_at_least("threads", options.threads, 1)
+        print(
+            f"{self.question}\n{len(jobs)} runs on {device}, {workers} in parallel → {folder.path}"
+        )
+        reused = reuse_equal_runs(jobs, folder, environment(device, threads))
+        if reused:
+            print(f"{reused} runs take weights and measures of equal runs beside this study.")
+        if any(not job.complete for job in jobs):
+            clear_latency(folder)
+        failed = run_jobs(jobs, device, workers, threads, options.minutes)
+        if options.timing and not folder.latency.exists():
+            print("Timing the variants, interleaved …")
+            measure_latency(self, folder, device)
+        for job in failed:
+            tried = job.folder.failed.exists()
+            reason = f"the reason is in {job.folder.failed}" if tried else "it was not started"
+            print(f"Not complete: {job.label}; {reason}", file=sys.stderr)
+        return len(failed)
+
+    def configs(self) -> dict[str, RunConfig]:
+        """The variants, checked: all names are of variants, all learn one task, and weights fit
+        where they are lent."""
+        configs = self.variants()
+        if len(tasks := {run.task for run in configs.values()}) != 1:
+            fail("variants", "one task for all of them", sorted(tasks))
+        check_choice("baseline", self.baseline, configs)
+        for name in self.pictured:
+            check_choice("pictured", name, configs)
+        for name, source in self.applied.items():
+            check_choice("applied", name, configs)
+            check_choice(f"applied[{name!r}]", source, configs.keys() - self.applied.keys())
+            for path in differing_fields(configs[source], configs[name]):
+                if not path.startswith(("model.alignment", "data.")):
+                    expected = f"{source!r} with another alignment or other test crops"
+                    fail(f"applied[{name!r}]", expected, f"a difference in {path}")
+        for contrast in self.contrasts:
+            check_choice("contrast.variant", contrast.variant, configs)
+            check_choice("contrast.baseline", contrast.baseline, configs)
+        return configs

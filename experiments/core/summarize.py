@@ -1,0 +1,115 @@
+"""From the runs in a study's folder to its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from experiments.core.folder import RunFolder, StudyFolder
+from experiments.core.records import read_json
+from experiments.core.statistic import Statistic
+from experiments.core.summary import METRICS, StudySummary
+from wavevit.checks import fail
+
+if TYPE_CHECKING:
+    from experiments.core.study import Study
+
+__all__ = ["summarize"]
+
+
+def _found_seeds(folder: StudyFolder, variant: str) -> list[tuple[int, RunFolder]]:
+    parent = folder.run(variant, 0).path.parent
+    numbers = [path.name.removeprefix("seed") for path in parent.glob("seed*")]
+    return [(seed, folder.run(variant, seed)) for seed in sorted(int(n) for n in numbers)]
+
+
+def summarize(study: Study, folder: StudyFolder) -> StudySummary:
+    """Reads all runs that a study's folder holds.
+
+    Raises:
+        ValueError: no folder of this study there, or not one complete run in it.
+    """
+    if not folder.identity.exists():
+        fail("out", f"a study's folder (made by: {study.command()})", folder.path)
+    folder.claim()
+    configs = study.configs()
+    seeds: dict[str, tuple[int, ...]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
+    failed: dict[str, str] = {}
+    missing: list[str] = []
+    environment: dict[str, Any] = {}
+    for variant in configs:
+        complete = []
+        for seed, run in _found_seeds(folder, variant):
+            label = f"{variant}, seed {seed}"
+            if run.complete(study.measures):
+                complete.append((seed, read_json(run.result)))
+                environment = environment or read_json(run.environment)
+            elif run.failed.exists():
+                failure = read_json(run.failed)
+                failed[label] = f"{failure['error']}: {failure['message']}"
+            else:
+                missing.append(label)
+        if complete:
+            seeds[variant] = tuple(seed for seed, _ in complete)
+            results[variant] = [result for _, result in complete]
+    if not results:
+        fail("out", "at least one complete run", f"none in {folder.path}")
+    task = configs[study.baseline].task
+    timed = read_json(folder.latency) if folder.latency.exists() else {}
+    latency = timed.get("ratios", {})
+    return StudySummary(
+        study=study.name,
+        question=study.question,
+        baseline=study.baseline,
+        contrasts=tuple((c.variant, c.baseline, c.field) for c in study.contrasts),
+        seeds=seeds,
+        applied={name: source for name, source in study.applied.items() if name in results},
+        pictured=tuple(name for name in study.pictured or configs if name in results),
+        metrics={
+            variant: {
+                name: Statistic.of([metric.of(result) for result in runs])
+                for name, metric in METRICS.items()
+                if metric.measure in ("", *study.measures) and metric.task in ("", task)
+            }
+            for variant, runs in results.items()
+        },
+        sensitivity={variant: _sensitivity(runs) for variant, runs in results.items()},
+        turnover={
+            variant: {
+                kind: Statistic.of([run["turnover"][kind]["percent"] for run in runs])
+                for kind in runs[0].get("turnover", ())
+            }
+            for variant, runs in results.items()
+        },
+        latency={name: ratio for name, ratio in latency.items() if name in results},
+        timed_batch=timed["batch"][0] if timed else 0,
+        configs={name: configs[name].to_dict() for name in results},
+        environment=environment,
+        core_minutes=_core_minutes(results, environment),
+        failed=failed,
+        missing=tuple(missing),
+    )
+
+
+def _core_minutes(
+    results: Mapping[str, list[dict[str, Any]]], environment: Mapping[str, Any]
+) -> float:
+    if environment["device"] != "cpu":
+        return 0.0
+    seconds = [
+        len(runs) * median(sum(run["seconds"].values()) for run in runs)
+        for runs in results.values()
+    ]
+    return round(sum(seconds) * environment["threads"] / 60, 1)
+
+
+def _sensitivity(runs: list[dict[str, Any]]) -> dict[str, dict[float, Statistic]]:
+    return {
+        kind: {
+            shift: Statistic.of([run["sensitivity"][kind]["values"][i] for run in runs])
+            for i, shift in enumerate(curve["shifts"])
+        }
+        for kind, curve in runs[0].get("sensitivity", {}).items()
+    }

@@ -1,0 +1,71 @@
+"""Tables: rows below a head, as Markdown, as plain text or as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+__all__ = ["Table"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts below a head.
+
+    Attributes:
+        head: the columns' titles.
+        rows: each as long as the head.
+
+    Example:
+        >>> table = Table(["model", "time"], [["vit", "1.0"], ["swin", "1.24"]])
+        >>> print(table.markdown(), end="")
+        | model | time |
+        |---|---|
+        | vit | 1.0 |
+        | swin | 1.24 |
+        >>> print(table.text())
+        model  time
+          vit   1.0
+         swin  1.24
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.head):
+                raise ValueError(f"rows: expected {len(self.head)} cells in each, got {list(row)}")
+
+    def markdown(self) -> str:
+        """Lines of Markdown, each with its end."""
+
+        def line(cells: Sequence[str]) -> str:
+            return f"| {' | '.join(cells)} |\n"
+
+        rule = "|" + "---|" * len(self.head) + "\n"
+        return line(self.head) + rule + "".join(map(line, self.rows))
+
+    def text(self, least: int = 0, header: bool = True) -> str:
+        """Lines of plain text, columns aligned at their right.
+
+        Args:
+            least: width of a column, at least.
+            header: whether the head is among them.
+        """
+        lines = [self.head, *self.rows]
+        widths = [max(least, *map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+            for line in (lines if header else lines[1:])
+        )
+
+    def html(self) -> str:
+        """A ``<table>``; the texts are escaped."""
+
+        def line(cells: Sequence[str], tag: str) -> str:
+            return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        body = "".join(line(row, "td") for row in self.rows)
+        return f"<table><thead>{line(self.head, 'th')}</thead><tbody>{body}</tbody></table>"

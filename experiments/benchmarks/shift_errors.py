@@ -33,7 +33,7 @@ from torch import Tensor
 from experiments.core.markdown import replaced_between
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
-from wavevit.wavelets.haar import haar_details_undecimated
+from wavevit.wavelets._engine.haar import haar_details_undecimated
 
 __all__ = ["RECORD", "main", "measure", "render"]
 

@@ -37,8 +37,7 @@ from experiments.core.usage import wrong_usage
 from wavevit.checks import check_at_least, fail
 from wavevit.files import check_output_file
 from wavevit.testing import assert_close_relative, tolerance
-from wavevit.wavelets import dwt2, idwt2, wavedec2, waverec2
-from wavevit.wavelets.haar_maps import kernels
+from wavevit.wavelets import dwt2, idwt2, kernels, wavedec2, waverec2
 
 __all__ = ["CONTENDERS", "PAGE", "RECORD", "Options", "benchmark", "main", "page_with", "table"]
 

@@ -13,8 +13,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from wavevit.wavelets.haar_maps import kernels_for
-from wavevit.wavelets.pieces import are_numbers, by_images
+from wavevit.wavelets._engine.kernel_choice import kernels_for
+from wavevit.wavelets._engine.pieces import are_numbers, by_images
 
 __all__ = [
     "BOUNDARIES",

@@ -15,7 +15,7 @@ from torch import Tensor
 from wavevit.layers.band_limit import dirichlet
 from wavevit.layers.lipschitz import GELU_CONSTANT
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets.free_sizes import known_equal, larger
+from wavevit.wavelets._engine.symbolic_shapes import known_equal, larger
 
 __all__ = ["ACTIVATIONS", "Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
 

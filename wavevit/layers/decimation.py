@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.layers.padding import pad_map
-from wavevit.wavelets.remembered import remember
+from wavevit.wavelets._engine.tensor_cache import remember
 
 __all__ = ["Decimation"]
 

@@ -15,7 +15,7 @@ from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets.free_sizes import known_equal
+from wavevit.wavelets._engine.symbolic_shapes import known_equal
 
 __all__ = ["PoolingAttention"]
 

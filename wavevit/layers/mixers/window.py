@@ -15,7 +15,7 @@ from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets.free_sizes import take
+from wavevit.wavelets._engine.symbolic_shapes import take
 
 __all__ = ["WindowAttention"]
 

@@ -23,7 +23,7 @@ from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandNorm
 from wavevit.wavelets import swt2
-from wavevit.wavelets.pieces import by_images
+from wavevit.wavelets._engine.pieces import by_images
 
 __all__ = ["AliasFreeTokenizer"]
 

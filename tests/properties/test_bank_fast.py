@@ -15,7 +15,6 @@ from torch import Tensor
 from wavevit.testing import tolerance
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import (
-    cpu_threads,
     dtcwt2,
     dwt2,
     idtcwt2,
@@ -28,6 +27,7 @@ from wavevit.wavelets import (
 from wavevit.wavelets._engine.bank_maps import BankMap, _arguments, decimated, undecimated
 from wavevit.wavelets._engine.dtcwt_levels import _map as dual_map
 from wavevit.wavelets._engine.modes import COMPUTED, MODES
+from wavevit.wavelets._kernels import cpu_threads
 from wavevit.wavelets.filters import filter_bank
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]

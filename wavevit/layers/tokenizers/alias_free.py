@@ -58,7 +58,7 @@ class AliasFreeTokenizer(Part):
         With circular padding and the ideal low-pass, a circular shift of the image by s pixels is
         the shift of the map by s/P steps (Fourier), for every integer s and every size
         (tests/properties/test_alias_free_laws.py). *Not* for fractions of a pixel: GELU and the
-        magnitude create harmonics that fold at the pixels.
+        magnitude create harmonics that alias at the pixels.
 
     Source:
         Ours. Undecimated wavelet moduli, averaged, are the scattering transform's first order

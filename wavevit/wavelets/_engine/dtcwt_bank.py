@@ -22,8 +22,8 @@ __all__ = [
     "PAIRS",
     "Level",
     "extended",
+    "extended_adjoint",
     "first_level",
-    "folded",
     "later_level",
     "level_of",
     "zeros_around",
@@ -128,7 +128,7 @@ def extended(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
     return x
 
 
-def folded(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
+def extended_adjoint(x: Tensor, pad: int, mode: str, dim: int) -> Tensor:
     """Adjoint of `extended`: what was copied out of the signal is added back."""
     if mode == "zero":
         return x.narrow(dim, pad, x.shape[dim] - 2 * pad)

@@ -40,7 +40,7 @@ from wavevit.wavelets._engine.dtcwt_bank import (
     PAIRS,
     Level,
     extended,
-    folded,
+    extended_adjoint,
     level_of,
     zeros_around,
 )
@@ -117,7 +117,7 @@ def _synthesise_dense(approx: Tensor, details: Tensor, name: str | Level, mode: 
     with outside_autocast(approx):
         padded = F.conv_transpose2d(planes, dense_kernel(name, approx), stride=level.stride)
     padded = padded.squeeze(1).unflatten(0, (batch, channels))
-    return folded(folded(padded, level.pad, mode, -2), level.pad, mode, -1)
+    return extended_adjoint(extended_adjoint(padded, level.pad, mode, -2), level.pad, mode, -1)
 
 
 def _weighted_sum(parts: list[tuple[float, Tensor]]) -> Tensor:
@@ -203,8 +203,10 @@ def _synthesise_shifted(approx: Tensor, details: Tensor, name: str | Level, mode
     for row_band in (0, 1):
         for q in (0, 1):
             parts = [(quads[row_band, c][p][q], taps[c][p]) for c in (0, 1) for p in (0, 1)]
-            rows.append((folded(_spread(parts, stride, -2), pad, mode, -2), taps[row_band][q]))
-    return folded(_spread(rows, stride, -1), pad, mode, -1)
+            rows.append(
+                (extended_adjoint(_spread(parts, stride, -2), pad, mode, -2), taps[row_band][q])
+            )
+    return extended_adjoint(_spread(rows, stride, -1), pad, mode, -1)
 
 
 class _Analysis(torch.autograd.Function):

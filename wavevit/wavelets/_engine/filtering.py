@@ -112,9 +112,9 @@ def synthesise(coefficients: Tensor, bank: FilterBank, mode: str) -> Tensor:
         c = c.flatten(1, 2)
         if mode == "periodization":
             # Wrapped coefficients give every output sample all the terms of its sum.
-            wrap = bank.length // 4
-            crop = bank.length // 2 - 1 + 2 * wrap
-            c = extend(extend(c, -1, wrap, wrap, "periodic"), -2, wrap, wrap, "periodic")
+            around = bank.length // 4
+            crop = bank.length // 2 - 1 + 2 * around
+            c = extend(extend(c, -1, around, around, "periodic"), -2, around, around, "periodic")
         return _spread_rows(_spread_columns(c, g, crop), g, crop)
 
     return in_compute_dtype(coefficients, compute)
@@ -216,9 +216,9 @@ def _synthesis_matrix(count: int, bank: FilterBank, mode: str, like: Tensor) -> 
         g = bank.taps("synthesis", like.dtype, like.device)
         crop = bank.length - 2
         if mode == "periodization":
-            wrap = bank.length // 4
-            crop = bank.length // 2 - 1 + 2 * wrap
-            c = extend(c, -1, wrap, wrap, "periodic")
+            around = bank.length // 4
+            crop = bank.length // 2 - 1 + 2 * around
+            c = extend(c, -1, around, around, "periodic")
         return _spread_rows(c, g, crop).flatten(1)
 
     return remember((bank, "synthesis", count, mode, like.dtype, like.device), build)

@@ -48,7 +48,7 @@ def pad_to_even(x: Tensor) -> Tensor:
     return x
 
 
-def _fold(x: Tensor, size: tuple[int, int]) -> Tensor:
+def _pad_to_even_adjoint(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Transpose of `pad_to_even`: what the repeated row or column received goes to the last."""
     height, width = size
     if x.shape[-2] != height:
@@ -97,7 +97,9 @@ def adjoint(coefficients: Tensor, size: tuple[int, int]) -> Tensor:
     a, b, c, d = butterfly(*coefficients.unbind(2))
     # (B, C, h, w, 2, 2) -> (B, C, h, 2, w, 2) -> (B, C, 2h, 2w): pixels back between each other
     blocks = torch.stack([a, b, c, d], dim=-1).reshape(batch, channels, height, width, 2, 2)
-    return _fold(blocks.transpose(3, 4).reshape(batch, channels, 2 * height, 2 * width), size)
+    return _pad_to_even_adjoint(
+        blocks.transpose(3, 4).reshape(batch, channels, 2 * height, 2 * width), size
+    )
 
 
 def _butterfly_into(targets: tuple[Tensor, ...], sources: tuple[Tensor, ...]) -> None:
@@ -138,7 +140,7 @@ def adjoint_eager(bands: tuple[Tensor, ...], size: tuple[int, int]) -> Tensor:
     batch, channels, height, width = bands[0].shape
     result = bands[0].new_empty(batch, channels, 2 * height, 2 * width)
     _butterfly_into(_corners(result), bands)
-    return _fold(result, size)
+    return _pad_to_even_adjoint(result, size)
 
 
 def undecimated(x: Tensor, spacing: int) -> Tensor:

@@ -109,11 +109,11 @@ def source(position: Tensor, side: int, mode: str) -> Tensor:
         period = 2 * side
     else:  # reflect, antireflect
         period = 2 * side - 2
-    folded = torch.remainder(position, position.new_full((1,), period))
+    within = torch.remainder(position, position.new_full((1,), period))
     if mode in ("periodization", "periodic"):
-        return torch.minimum(folded, last)
+        return torch.minimum(within, last)
     twice = mode in ("symmetric", "antisymmetric")  # the border sample
-    return torch.minimum(folded, (period - 1 if twice else period) - folded)
+    return torch.minimum(within, (period - 1 if twice else period) - within)
 
 
 def _beyond(x: Tensor, dim: int, position: Tensor, mode: str) -> Tensor:

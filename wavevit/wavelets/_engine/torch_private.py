@@ -4,7 +4,7 @@ torch may rename or remove such a name in any release. Each entry says what it a
 its place where torch lacks it: a public name, or the answer that is slower and always right.
 `tests/test_torch_private.py` holds that no other file uses a private name of torch, and that the
 transforms are right without any of these. Names without which nothing could be measured
-(`TorchDispatchMode`, `tree_leaves`) are imported as they are: their loss is an ImportError here.
+(`TorchDispatchMode`, `tree_leaves`) or loaded are used as they are: their loss is an error here.
 
 These functions are called at every transform, so most are the C functions themselves.
 """
@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_leaves
 
 __all__ = [
     "TorchDispatchMode",
+    "child",
     "compiled_from",
     "compiler_is_imported",
     "dispatch_modes",
@@ -33,6 +34,7 @@ __all__ = [
     "is_derived",
     "is_ordinary",
     "jit_tracing",
+    "load_own_tensors",
     "mark_constant",
     "storage_key",
     "transforms_active",
@@ -151,6 +153,16 @@ def compiled_from(model: Any) -> Any:
         compiled = type(model).__module__.startswith("torch._dynamo.")
         return getattr(model, "_orig_mod", None) if compiled else None
     return getattr(model, "_torchdynamo_orig_callable", None)
+
+
+def child(module: torch.nn.Module, name: str) -> Any:
+    """The submodule of that name; None if there is none, also before ``Module.__init__``."""
+    return vars(module).get("_modules", {}).get(name)
+
+
+def load_own_tensors(module: torch.nn.Module, *arguments: Any) -> None:
+    """What `torch.nn.Module` does to load a module's own tensors, without its submodules."""
+    torch.nn.Module._load_from_state_dict(module, *arguments)
 
 
 def has_forward_hooks(module: torch.nn.Module) -> bool:

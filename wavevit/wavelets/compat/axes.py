@@ -74,9 +74,9 @@ def _synthesise(low: Tensor, high: Tensor, dim: int, bank: FilterBank, mode: str
     lines = torch.stack([low.movedim(dim, -1), high.movedim(dim, -1)], dim=-2)
     crop = bank.length - 2
     if mode == "periodization":  # wrapped coefficients give every sample all terms of its sum
-        wrap = bank.length // 4
-        lines = extend(lines, -1, wrap, wrap, "periodic")
-        crop = bank.length // 2 - 1 + 2 * wrap
+        around = bank.length // 4
+        lines = extend(lines, -1, around, around, "periodic")
+        crop = bank.length // 2 - 1 + 2 * around
     taps = bank.taps("synthesis", low.dtype, low.device)[:, None]
     merged = F.conv_transpose1d(lines.flatten(0, 2), taps, stride=2, padding=crop)
     return merged.squeeze(1).unflatten(0, lines.shape[:3]).movedim(-1, dim)

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import fail, require_extra
 
 __all__ = ["Picture", "UnreadablePictureError", "find_pictures", "luminance", "read_picture"]
 
@@ -130,6 +130,7 @@ def find_pictures(folder: str | Path) -> list[Path]:
     Raises:
         ValueError: no such folder, or one that cannot be listed.
     """
+    require_extra("PIL", "data")
     from PIL import Image
 
     folder = Path(folder)
@@ -177,6 +178,7 @@ def _opened(path: Path) -> Iterator[Any]:
     It gets a file and no path: given a path, Pillow 13 maps uncompressed pixels into memory, and
     scrambles those of a TIFF file that lies on its side (EXIF orientations 5 to 8).
     """
+    require_extra("PIL", "data")
     from PIL import Image, UnidentifiedImageError
 
     with path.open("rb") as file:
@@ -194,7 +196,10 @@ def _from_tifffile(path: Path) -> tuple[Array, Array | None, str] | None:
     None where Pillow reads it as well or better: 8 bits, palettes, colour spaces other than RGB,
     and compressions for which tifffile needs a further package.
     """
+    require_extra("PIL", "data")
     from PIL import Image, UnidentifiedImageError
+
+    require_extra("tifffile", "data")
     from tifffile import PHOTOMETRIC, TiffFile
 
     with TiffFile(path) as file:
@@ -267,6 +272,7 @@ def _unit(values: Array, white: int) -> tuple[Array, str]:
 
 
 def _from_pillow(opened: Any, path: Path) -> tuple[Array, Array | None, str]:
+    require_extra("PIL", "data")
     from PIL import ImageOps
 
     raw = _raw_mode(opened)
@@ -295,6 +301,7 @@ def _from_pillow(opened: Any, path: Path) -> tuple[Array, Array | None, str]:
 
 def _srgb(picture: Any) -> Any:
     """CIELAB to sRGB, with the white points of both."""
+    require_extra("PIL", "data")
     from PIL import ImageCms
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
@@ -338,6 +345,7 @@ def _sixteen_bits(opened: Any, path: Path, raw: str) -> tuple[Array, Array | Non
 
 def _decoded_as(path: Path, raw: str) -> Array:
     """The pixels that Pillow makes of a file when it takes its bytes for those of another mode."""
+    require_extra("PIL", "data")
     from PIL import ImageOps
 
     with _opened(path) as opened:

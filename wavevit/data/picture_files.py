@@ -99,6 +99,8 @@ def read_picture(path: str | Path) -> Picture:
         pixels in every mode and orientation (tests/unit/test_picture_files.py). Pillow reduces
         these to 8 bits: colours of more than 8 bits in JPEG 2000, AVIF and SGI files, CMYK of 16.
     """
+    for module in ("PIL", "tifffile"):
+        require_extra(module, "data")
     path = Path(path)
     if path.is_dir():
         raise UnreadablePictureError(path, "a folder")
@@ -178,7 +180,6 @@ def _opened(path: Path) -> Iterator[Any]:
     It gets a file and no path: given a path, Pillow 13 maps uncompressed pixels into memory, and
     scrambles those of a TIFF file that lies on its side (EXIF orientations 5 to 8).
     """
-    require_extra("PIL", "data")
     from PIL import Image, UnidentifiedImageError
 
     with path.open("rb") as file:
@@ -196,10 +197,7 @@ def _from_tifffile(path: Path) -> tuple[Array, Array | None, str] | None:
     None where Pillow reads it as well or better: 8 bits, palettes, colour spaces other than RGB,
     and compressions for which tifffile needs a further package.
     """
-    require_extra("PIL", "data")
     from PIL import Image, UnidentifiedImageError
-
-    require_extra("tifffile", "data")
     from tifffile import PHOTOMETRIC, TiffFile
 
     with TiffFile(path) as file:
@@ -272,7 +270,6 @@ def _unit(values: Array, white: int) -> tuple[Array, str]:
 
 
 def _from_pillow(opened: Any, path: Path) -> tuple[Array, Array | None, str]:
-    require_extra("PIL", "data")
     from PIL import ImageOps
 
     raw = _raw_mode(opened)
@@ -301,7 +298,6 @@ def _from_pillow(opened: Any, path: Path) -> tuple[Array, Array | None, str]:
 
 def _srgb(picture: Any) -> Any:
     """CIELAB to sRGB, with the white points of both."""
-    require_extra("PIL", "data")
     from PIL import ImageCms
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
@@ -345,7 +341,6 @@ def _sixteen_bits(opened: Any, path: Path, raw: str) -> tuple[Array, Array | Non
 
 def _decoded_as(path: Path, raw: str) -> Array:
     """The pixels that Pillow makes of a file when it takes its bytes for those of another mode."""
-    require_extra("PIL", "data")
     from PIL import ImageOps
 
     with _opened(path) as opened:

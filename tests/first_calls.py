@@ -22,7 +22,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.transform_table import CALLS, call, noise
-from wavevit.wavelets import dwt2, wavedec2
+from wavevit.wavelets import dwt2, kernels, wavedec2
 from wavevit.wavelets.compat import (
     DTCWTForward,
     DTCWTInverse,
@@ -31,7 +31,6 @@ from wavevit.wavelets.compat import (
     ScatLayerj2,
     SWTForward,
 )
-from wavevit.wavelets.haar_maps import kernels
 
 Function = Callable[..., tuple[Tensor, ...]]
 

@@ -108,6 +108,30 @@ def runtime_imports(path: Path, modules: Collection[str]) -> set[str]:
     return found & set(modules)
 
 
+WAVELETS = ("wavevit.wavelets._kernels", "wavevit.wavelets._engine", "wavevit.wavelets")
+WAVELETS += ("wavevit.wavelets.compat",)
+
+
+def room(module: str) -> int:
+    """Place of a file of `wavevit.wavelets` in the order of its folders, bottom first."""
+    names = sorted(WAVELETS, key=len, reverse=True)
+    return WAVELETS.index(next(n for n in names if module == n or module.startswith(n + ".")))
+
+
+def test_folders_of_wavelets_import_downward() -> None:
+    modules = {module_name(path): path for path in SOURCES}
+    wrong = [
+        (module, other)
+        for module, path in modules.items()
+        if module.startswith("wavevit.wavelets")
+        for other in runtime_imports(path, modules)
+        if other.startswith("wavevit.wavelets.") and room(other) > room(module)
+    ]
+    assert not wrong, f"imports from a folder above: {wrong}"
+    places = [room(f"{folder}.file") for folder in WAVELETS]
+    assert places == [0, 1, 2, 3]  # negative control: the folders differ
+
+
 def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
     """Groups of modules that import each other, directly or through others."""
     graph = nx.DiGraph([(one, other) for one, others in imports.items() for other in others])

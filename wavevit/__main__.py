@@ -1,6 +1,21 @@
-"""``python -m wavevit``: the command line without an installed script."""
+"""The command line: the installed script ``wavevit``, and ``python -m wavevit``."""
 
-from wavevit.cli import main
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Runs the command line; says which extra brings what it needs where that is missing."""
+    try:
+        from wavevit.cli import main as run
+    except ImportError as error:
+        sys.stderr.write(f"wavevit: {error}\n")
+        sys.exit(2)  # wrong usage, see `wavevit.cli`
+    run()
+
 
 if __name__ == "__main__":
     main()

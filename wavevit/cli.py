@@ -18,18 +18,19 @@ import sys
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
-import tyro
 
 from wavevit.auditing import Samples, audit, parse_bounds
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import check_at_least, check_choice, fail, require_extra
 from wavevit.files import check_output_file, check_output_folder, write_whole
 from wavevit.measure import cost
 from wavevit.models import Backbone, list_models, model_config
 
 __all__ = ["Audit", "Models", "Transform", "main"]
+
+tyro: Any = require_extra("tyro", "audit")
 
 _SUFFIXES = (".png", ".svg", ".pdf", ".jpg")
 # Exit status. 1 is a broken bound's alone; Python itself would end with it after any error. The

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import fail, require_extra
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.data.picture_files import UnreadablePictureError, luminance, read_picture
 from wavevit.wavelets import ORIENTATIONS, DualTreePyramid, Pyramid
@@ -115,6 +115,7 @@ def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
         pyramid: of one grey image.
         title: above the picture.
     """
+    require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
@@ -150,6 +151,7 @@ def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
         tree: of one grey image.
         title: above the picture.
     """
+    require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
 
     levels = len(tree.details)

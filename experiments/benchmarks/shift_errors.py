@@ -32,7 +32,7 @@ from experiments.core.table import Table
 from experiments.core.usage import old_command
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
-from wavevit.wavelets.haar import haar_details_undecimated
+from wavevit.wavelets._engine.haar import haar_details_undecimated
 
 __all__ = ["measure", "render"]
 

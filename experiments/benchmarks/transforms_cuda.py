@@ -35,8 +35,7 @@ from experiments.core.table import Table
 from experiments.core.usage import old_command
 from wavevit.checks import check_at_least, fail
 from wavevit.testing import assert_close_relative, tolerance
-from wavevit.wavelets import dwt2, idwt2, wavedec2, waverec2
-from wavevit.wavelets.haar_maps import kernels
+from wavevit.wavelets import dwt2, idwt2, kernels, wavedec2, waverec2
 
 __all__ = ["CONTENDERS", "Options", "benchmark", "table"]
 

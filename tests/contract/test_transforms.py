@@ -32,12 +32,12 @@ from wavevit.wavelets import (
     dtcwt2,
     dwt2,
     iwavepacket2,
+    kernels,
     swt2,
     wavedec2,
     wavepacket2,
     waverec2,
 )
-from wavevit.wavelets.haar_maps import kernels
 
 EVERY = pytest.mark.parametrize(("name", "way"), CALLS)
 
@@ -65,7 +65,7 @@ COMPAT = {
 }
 # Public, and no transform of images.
 OTHERS = {"dtcwt_max_level", "dwt_max_level", "filter_bank", "level_one_frame_bounds"}
-OTHERS |= {"scattering_paths", "smooth_magnitude", "wavelet_names"}
+OTHERS |= {"kernels", "scattering_paths", "smooth_magnitude", "wavelet_names"}
 
 
 def test_the_tables_have_every_public_transform() -> None:

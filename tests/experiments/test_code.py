@@ -14,7 +14,7 @@ from experiments.core.extensions import load_files
 USED = (
     "wavevit.layers.blocks",
     "wavevit.layers.tokenizers.dwt",
-    "wavevit.wavelets.haar_cpu_code",  # imported by its name in a string
+    "wavevit.wavelets._kernels.haar_cpu_code",  # imported by its name in a string
     "wavevit.measure.continuity",
     "wavevit.data.scenes",
     "experiments.core.training",

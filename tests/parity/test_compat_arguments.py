@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from wavevit.testing import assert_close_relative
-from wavevit.wavelets import compat, filter_bank
-from wavevit.wavelets.haar_maps import kernels
+from wavevit.wavelets import compat, filter_bank, kernels
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources

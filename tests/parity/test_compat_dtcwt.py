@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import BIORTS, QSHIFTS, dtcwt_max_level
-from wavevit.wavelets.compat_dtcwt import DTCWTForward, DTCWTInverse
-from wavevit.wavelets.compat_scattering import ScatLayer, ScatLayerj2
-from wavevit.wavelets.dtcwt_filters import qshift_filter
+from wavevit.wavelets._engine.dtcwt_filters import qshift_filter
+from wavevit.wavelets.compat.dtcwt import DTCWTForward, DTCWTInverse
+from wavevit.wavelets.compat.scattering import ScatLayer, ScatLayerj2
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources

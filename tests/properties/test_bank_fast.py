@@ -14,12 +14,21 @@ from torch import Tensor
 
 from wavevit.testing import tolerance
 from wavevit.testing.strategies import images, sizes
-from wavevit.wavelets import cpu_threads, dtcwt2, dwt2, idtcwt2, idwt2, iswt2, swt2, wavedec2
-from wavevit.wavelets.bank_maps import BankMap, _arguments, decimated, undecimated
-from wavevit.wavelets.boundary import COMPUTED, MODES
-from wavevit.wavelets.dtcwt_levels import _map as dual_map
+from wavevit.wavelets import (
+    dtcwt2,
+    dwt2,
+    idtcwt2,
+    idwt2,
+    iswt2,
+    kernels,
+    swt2,
+    wavedec2,
+)
+from wavevit.wavelets._engine.bank_maps import BankMap, _arguments, decimated, undecimated
+from wavevit.wavelets._engine.dtcwt_levels import _map as dual_map
+from wavevit.wavelets._engine.modes import COMPUTED, MODES
+from wavevit.wavelets._kernels import cpu_threads
 from wavevit.wavelets.filters import filter_bank
-from wavevit.wavelets.haar_maps import kernels
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 WAVELETS = ["db2", "db3", "bior4.4", "rbio1.3", "sym8"]

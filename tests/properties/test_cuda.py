@@ -17,18 +17,19 @@ from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import (
     dtcwt2,
     dwt2,
-    haar_maps,
     idtcwt2,
     idwt2,
     iswt2,
     iwavepacket2,
+    kernels,
     scattering2,
     swt2,
     wavedec2,
     wavepacket2,
     waverec2,
 )
-from wavevit.wavelets.haar_maps import HaarMap, has_kernel, kernels
+from wavevit.wavelets._engine.haar_maps import HaarMap
+from wavevit.wavelets._engine.kernel_choice import has_kernel, imported
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -64,7 +65,7 @@ def test_kernels_equal_float64_on_the_cpu(haar_map: HaarMap, dtype: torch.dtype)
 
 def test_the_kernel_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    module = haar_maps.imported("wavevit.wavelets.haar_triton")
+    module = imported("wavevit.wavelets._kernels.haar_triton")
     run = module.run
     monkeypatch.setattr(module, "run", lambda *args: (calls.append(args[0]), run(*args)))
     x = noise(1, 1, 16, 16).cuda()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wavevit.wavelets import BIORTS, QSHIFTS
-from wavevit.wavelets.dtcwt_filters import _PRINTED, biorthogonal_pair, qshift_filter
+from wavevit.wavelets._engine.dtcwt_filters import _PRINTED, biorthogonal_pair, qshift_filter
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources

@@ -19,13 +19,13 @@ from wavevit.wavelets import (
     filtering,
     idwt2,
     iwavepacket2,
+    kernels,
     wavedec2,
     wavelet_names,
     wavepacket2,
     waverec2,
 )
-from wavevit.wavelets.boundary import COMPUTED
-from wavevit.wavelets.haar_maps import kernels
+from wavevit.wavelets._engine.modes import COMPUTED
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 ORTHOGONAL = ["haar", "db2", "sym4", "coif1", "db10"]

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, sizes
-from wavevit.wavelets import cpu_threads, haar_maps, haar_plain
-from wavevit.wavelets.haar import (
+from wavevit.wavelets import kernels
+from wavevit.wavelets._engine import haar_maps, haar_plain
+from wavevit.wavelets._engine.haar import (
     haar_analysis,
     haar_packet_analysis,
     haar_packet_synthesis,
@@ -26,7 +27,9 @@ from wavevit.wavelets.haar import (
     haar_pyramid_synthesis,
     haar_synthesis,
 )
-from wavevit.wavelets.haar_maps import HaarMap, has_kernel, imported, kernels
+from wavevit.wavelets._engine.haar_maps import HaarMap
+from wavevit.wavelets._engine.kernel_choice import has_kernel, imported
+from wavevit.wavelets._kernels import cpu_threads
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
@@ -109,7 +112,7 @@ def test_values_and_inverses(dtype: torch.dtype, data: st.DataObject) -> None:
 
 def treat_memory(patch: pytest.MonkeyPatch, ahead: int, past: bool) -> None:
     """Has the kernels of the CPU treat memory so; plans made before are not asked."""
-    loops = imported("wavevit.wavelets.haar_cpu")
+    loops = imported("wavevit.wavelets._kernels.haar_cpu")
     patch.setattr(loops, "_memory", lambda *_: loops._Memory(ahead, past))
     patch.setattr(haar_maps, "_plan", lru_cache(haar_maps._plan.__wrapped__))
 
@@ -119,7 +122,7 @@ def test_memory_asked_for_ahead_changes_no_bit(x: Tensor) -> None:
     """Whatever the size: addresses beyond the last plane are nobody's, and that does no harm."""
     if not has_kernel(x):
         pytest.skip("no kernel here, or switched off")
-    loops = imported("wavevit.wavelets.haar_cpu")
+    loops = imported("wavevit.wavelets._kernels.haar_cpu")
     level = min(int(math.log2(min(x.shape[-2:]))), 2)
     found = []
     for ahead in (loops.Ahead.NOTHING, loops.Ahead.NEXT_PLANE, loops.Ahead.NEXT_ROWS):
@@ -156,7 +159,7 @@ def test_memory_is_treated_as_pays() -> None:
     """By the sizes of docs/transforms-speed.md."""
     if not has_kernel(torch.zeros(1)):
         pytest.skip("no kernel here, or switched off")
-    loops = imported("wavevit.wavelets.haar_cpu")
+    loops = imported("wavevit.wavelets._kernels.haar_cpu")
     ahead = loops.Ahead
     for shape, treated in {
         (1, 3, 28, 28): (ahead.NOTHING, False),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from wavevit.wavelets import dwt2, idwt2
-from wavevit.wavelets.haar_channels_last import is_channels_last
+from wavevit.wavelets._engine.haar_channels_last import is_channels_last
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch._dynamo.backends.common import aot_autograd
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from wavevit.wavelets import dwt2, wavedec2, wavepacket2
-from wavevit.wavelets.haar import haar_analysis, haar_synthesis
-from wavevit.wavelets.haar_maps import HaarMap, has_kernel, kernels
+from wavevit.wavelets import dwt2, kernels, wavedec2, wavepacket2
+from wavevit.wavelets._engine.haar import haar_analysis, haar_synthesis
+from wavevit.wavelets._engine.haar_maps import HaarMap
+from wavevit.wavelets._engine.kernel_choice import has_kernel
 
 
 def one(x: Tensor) -> tuple[Tensor, ...]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from wavevit.wavelets import haar_plain
-from wavevit.wavelets.haar_maps import HaarMap
+from wavevit.wavelets._engine import haar_plain
+from wavevit.wavelets._engine.haar_maps import HaarMap
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 in_interpreter = pytest.mark.skipif(not INTERPRETED, reason="runs in the interpreter's process")

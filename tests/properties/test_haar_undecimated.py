@@ -12,9 +12,11 @@ from torch import Tensor
 
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, shifts, sizes
-from wavevit.wavelets import cpu_threads, dwt2, haar_plain
-from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
-from wavevit.wavelets.haar_maps import HaarMap, kernels
+from wavevit.wavelets import dwt2, kernels
+from wavevit.wavelets._engine import haar_plain
+from wavevit.wavelets._engine.haar import haar_undecimated, haar_undecimated_inverse
+from wavevit.wavelets._engine.haar_maps import HaarMap
+from wavevit.wavelets._kernels import cpu_threads
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 SPACINGS = st.integers(1, 9)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wavevit.alignment import phase_of, roll_images
 from wavevit.alignment.statistics import harmonics, loops_for, spans
-from wavevit.wavelets.haar_maps import kernels
+from wavevit.wavelets import kernels
 
 SIDES = st.integers(1, 40)
 DTYPES = [torch.float64, torch.float32]

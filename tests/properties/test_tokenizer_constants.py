@@ -245,7 +245,7 @@ def test_a_convolution_between_zeros_is_below_that_of_a_slightly_larger_circle()
     assert not declared.exact
     assert 0.95 * declared.value <= zeros <= declared.value
     around = copy.deepcopy(part)
-    around.border = "circular"
+    around.padding = "circular"
     assert circle_norm(around.linear_part, 4, 1, (52, 52)) == pytest.approx(declared.value)
 
 

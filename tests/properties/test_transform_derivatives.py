@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.transform_table import CALLS, TRANSFORMS, call, noise
-from wavevit.wavelets import dwt2, idwt2
-from wavevit.wavelets.haar_maps import kernels
+from wavevit.wavelets import dwt2, idwt2, kernels
 
 
 @pytest.fixture(params=[True, False], ids=["kernels", "plain"], autouse=True)

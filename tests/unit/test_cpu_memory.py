@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from wavevit.wavelets import cpu_memory
-from wavevit.wavelets.cpu_memory import room
+from wavevit.wavelets._kernels import cpu_memory
+from wavevit.wavelets._kernels.cpu_memory import room
 
 _SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _LARGE_PAGES = _SETTING.exists() and "[never]" not in _SETTING.read_text()

@@ -40,3 +40,11 @@ def test_names_that_are_not_there() -> None:
 def test_dir_has_every_public_name() -> None:
     for package in (wavevit, wavevit.wavelets, wavevit.testing, wavevit.data):
         assert set(package.__all__) <= set(dir(package)), package.__name__
+
+
+def test_deprecated_switch_of_kernels_names_its_successor() -> None:
+    with pytest.warns(DeprecationWarning, match=r"use wavevit\.wavelets\.kernels"):
+        from wavevit.wavelets._engine.haar_maps import kernels
+    assert kernels is wavevit.wavelets.kernels
+    with pytest.raises(AttributeError, match="no attribute 'HaarMap'"):
+        _ = wavevit.wavelets._engine.haar_maps.HaarMap

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import wavevit
-from wavevit.alignment.statistics import energy, fold, laplacian_energy
+from wavevit.alignment.statistics import energy, laplacian_energy, sum_by_phase
 from wavevit.data.photographs import load_photograph
 from wavevit.measure import center_crop, tie_slope
 
@@ -76,11 +76,11 @@ def photographs() -> Tensor:
 
 
 def energies(x: Tensor) -> Tensor:
-    return fold(energy(x), (16, 16)).flatten(1)
+    return sum_by_phase(energy(x), (16, 16)).flatten(1)
 
 
 def strengths(x: Tensor) -> Tensor:
-    return fold(laplacian_energy(x), (16, 16)).flatten(1)
+    return sum_by_phase(laplacian_energy(x), (16, 16)).flatten(1)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 "Output and one level" is 2 where a level has as many numbers as the image. The profiler sees every
 allocation of torch, those inside operators too, and those that convolutions make for themselves.
 It does not see numba's: the kernels' only own arrays are two strips of at most 16 rows of one
-channel for each thread, `scratch` in `wavevit/wavelets/haar_cpu.py`.
+channel for each thread, `scratch` in `wavevit/wavelets/_kernels/haar_cpu.py`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from wavevit.wavelets import (
     idwt2,
     iswt2,
     iwavepacket2,
+    kernels,
     scattering2,
     swt2,
     wavedec2,
     wavepacket2,
     waverec2,
 )
-from wavevit.wavelets.haar_maps import kernels
 
 IMAGES = torch.zeros(4, 8, 256, 256)
 BANDS = IMAGES.view(4, 2, 4, 256, 256)

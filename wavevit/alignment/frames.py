@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment.base import Alignment, Views
-from wavevit.alignment.statistics import fold, laplacian_energy, spans, taper
+from wavevit.alignment.statistics import laplacian_energy, spans, sum_by_phase, taper
 from wavevit.checks import check_at_least, fail
 
 __all__ = ["GroupAverage", "WeightedFrame"]
@@ -61,7 +61,7 @@ class WeightedFrame(Alignment):
     def views(self, x: Tensor) -> Views:
         """The views of positive weight, images in order."""
         span = spans(x.shape[-2:], self.period)
-        strength = fold(taper(laplacian_energy(x), self.boundary), span).flatten(1).double()
+        strength = sum_by_phase(taper(laplacian_energy(x), self.boundary), span).flatten(1).double()
         count = strength.shape[1]
         most = count if self.max_phases is None else self.max_phases
         bounded = most < count

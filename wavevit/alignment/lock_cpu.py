@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavevit.wavelets.cpu_memory import room
-from wavevit.wavelets.cpu_threads import share
-from wavevit.wavelets.haar_cpu_code import compiled
+from wavevit.wavelets._kernels.cpu_memory import room
+from wavevit.wavelets._kernels.cpu_threads import share
+from wavevit.wavelets._kernels.haar_cpu_code import compiled
 
 __all__ = ["harmonics", "rolled", "whole_offsets"]
 

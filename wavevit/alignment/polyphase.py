@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment.base import Alignment, Views
-from wavevit.alignment.statistics import energy, fold, local_activity, spans, taper
+from wavevit.alignment.statistics import energy, local_activity, spans, sum_by_phase, taper
 
 __all__ = ["PhaseTree", "Polyphase"]
 
@@ -41,7 +41,7 @@ class Polyphase(Alignment):
     def views(self, x: Tensor) -> Views:
         """One view of each image."""
         strength = taper(energy(x.detach()), self.boundary)
-        return Views(_strongest(fold(strength, spans(x.shape[-2:], self.period))))
+        return Views(_strongest(sum_by_phase(strength, spans(x.shape[-2:], self.period))))
 
 
 class PhaseTree(Alignment):
@@ -77,7 +77,7 @@ class PhaseTree(Alignment):
             radix = (_radix(span[0]), _radix(span[1]))
             # On a circle of two samples squared details are equal at both; their energies aren't.
             strength = local_activity(x) if min(x.shape[-2:]) > 2 else energy(x)
-            chosen = _strongest(fold(taper(strength, self.boundary), radix))
+            chosen = _strongest(sum_by_phase(taper(strength, self.boundary), radix))
             offset = offset + stride * chosen
             for axis in (0, 1):
                 if radix[axis] == 2:

@@ -13,18 +13,18 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from wavevit.wavelets.haar_maps import kernels_for
-from wavevit.wavelets.pieces import are_numbers, by_images
+from wavevit.wavelets._engine.kernel_choice import kernels_for
+from wavevit.wavelets._engine.pieces import are_numbers, by_images
 
 __all__ = [
     "BOUNDARIES",
     "energy",
-    "fold",
     "harmonics",
     "laplacian_energy",
     "local_activity",
     "loops_for",
     "spans",
+    "sum_by_phase",
     "taper",
 ]
 
@@ -140,6 +140,6 @@ def spans(size: tuple[int, ...], period: int | None) -> tuple[int, int]:
     return height, width
 
 
-def fold(strength: Tensor, span: tuple[int, int]) -> Tensor:
+def sum_by_phase(strength: Tensor, span: tuple[int, int]) -> Tensor:
     """Sums of (B, H, W) over each phase: (B, p, q), entry (i, j) over pixels (i + pℤ, j + qℤ)."""
     return strength.unflatten(2, (-1, span[1])).unflatten(1, (-1, span[0])).sum(dim=(1, 3))

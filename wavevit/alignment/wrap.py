@@ -17,6 +17,7 @@ from wavevit.alignment.polyphase import PhaseTree, Polyphase
 from wavevit.alignment.probe import kept_period
 from wavevit.alignment.shifts import place_map
 from wavevit.checks import check_choice, fail
+from wavevit.wavelets._engine.torch_private import child
 
 __all__ = ["LAYOUTS", "METHODS", "AlignedModel", "align", "make_alignment"]
 
@@ -98,7 +99,7 @@ class AlignedModel(nn.Module):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            model = vars(self).get("_modules", {}).get("model")
+            model = child(self, "model")
             if model is None or name.startswith("_") or name in _OWN or not hasattr(model, name):
                 raise
         found = getattr(model, name)

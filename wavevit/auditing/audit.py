@@ -20,7 +20,7 @@ from wavevit.auditing.scene import BATCH, Scene
 from wavevit.auditing.sections import SECTIONS, run_section
 from wavevit.auditing.targets import Target, make_target
 from wavevit.auditing.verdicts import THRESHOLDS, verdict_of
-from wavevit.checks import check_at_least, check_device, fail
+from wavevit.checks import check_at_least, check_device, fail, require_extra
 from wavevit.measure import center_crop, latency_ratios
 from wavevit.measure.evaluation import evaluation_mode
 
@@ -96,6 +96,8 @@ def audit(
         >>> report.status("test_vit", "sensitivity")
         'measured'
     """
+    for module in ("tqdm", "scipy", "PIL"):  # said before anything is computed
+        require_extra(module, "audit")
     samples = samples or Samples()
     check_at_least("seed", seed, 0)
     if seed >= 2**63:
@@ -157,6 +159,7 @@ def _targets(
 
 
 def _bar(total: int, progress: bool) -> Any:
+    require_extra("tqdm", "audit")
     from tqdm import tqdm
 
     return tqdm(total=total, disable=not progress, unit="section", leave=False, dynamic_ncols=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from wavevit.auditing.style import FIGURE_STYLE, line_styles
+from wavevit.checks import require_extra
 
 __all__ = ["attention_panel", "scale_panel", "sensitivity_panels", "spectrum_panel"]
 
@@ -51,6 +52,7 @@ class _Panel:
 
 @contextmanager
 def _panel(names: Any, x: str, y: str) -> Iterator[_Panel]:
+    require_extra("matplotlib", "audit")
     import matplotlib
 
     # Text stays text: it can be searched, and a screen's own letters are drawn.

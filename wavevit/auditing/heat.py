@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from wavevit.checks import require_extra
 from wavevit.measure import shifted
 
 __all__ = ["heat_table"]
@@ -23,6 +24,7 @@ _THUMBNAIL = 128  # pixels a side
 
 
 def _data(pixels: np.ndarray[Any, Any], kind: str) -> str:
+    require_extra("PIL", "data")
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -32,6 +34,7 @@ def _data(pixels: np.ndarray[Any, Any], kind: str) -> str:
 
 
 def _photograph(picture: Tensor) -> str:
+    require_extra("PIL", "data")
     from PIL import Image
 
     values = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).expand(-1, -1, 3)
@@ -41,6 +44,7 @@ def _photograph(picture: Tensor) -> str:
 
 def _heat(tokens: list[list[float]]) -> tuple[str, float]:
     """PNG of a map, black for no change to white for a whole token's size, and its mean."""
+    require_extra("matplotlib", "audit")
     from matplotlib import colormaps
 
     values = np.asarray(tokens)

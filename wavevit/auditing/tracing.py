@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from wavevit.auditing.outputs import at_path, choose_output, leaves
 from wavevit.auditing.views import has_verbs, of_transformers
 from wavevit.auditing.wrappers import inner_of, reachable
 from wavevit.measure.evaluation import evaluation_mode
+from wavevit.wavelets._engine.torch_private import compiler_is_imported
 
 __all__ = ["Maker", "Refused", "Trace", "eager", "traced"]
 
@@ -29,7 +29,7 @@ class Refused(Exception):
 def eager() -> Iterator[None]:
     """What `torch.compile` made runs as it was written, so that hooks and counters see it."""
     # Without that module nothing was compiled, and it is slow to import.
-    stance = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else None
+    stance = torch.compiler.set_stance("force_eager") if compiler_is_imported() else None
     with stance or nullcontext():
         yield
 

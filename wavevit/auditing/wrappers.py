@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from wavevit.alignment import AlignedModel
+from wavevit.wavelets._engine.torch_private import compiled_from
 
 __all__ = ["inner_of", "peel", "reachable"]
 
@@ -38,13 +39,9 @@ def peel(model: Any) -> tuple[Any, tuple[str, ...]]:
 def _inside(model: Any) -> Any:
     if isinstance(model, _HOLDERS):
         return model.module
-    if isinstance(model, nn.Module):
-        # The class of torch.compile lives in a module that is slow to import.
-        compiled = type(model).__module__.startswith("torch._dynamo.")
-        return getattr(model, "_orig_mod", None) if compiled else None
     if inspect.ismethod(model) and isinstance(model.__self__, nn.Module):
         return model.__self__ if model.__name__ in ("forward", "__call__") else None
-    return getattr(model, "_torchdynamo_orig_callable", None)
+    return compiled_from(model)
 
 
 def _name(model: Any) -> str:

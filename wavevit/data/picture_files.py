@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import fail, require_extra
 
 __all__ = ["Picture", "UnreadablePictureError", "find_pictures", "luminance", "read_picture"]
 
@@ -99,6 +99,8 @@ def read_picture(path: str | Path) -> Picture:
         pixels in every mode and orientation (tests/unit/test_picture_files.py). Pillow reduces
         these to 8 bits: colours of more than 8 bits in JPEG 2000, AVIF and SGI files, CMYK of 16.
     """
+    for module in ("PIL", "tifffile"):
+        require_extra(module, "data")
     path = Path(path)
     if path.is_dir():
         raise UnreadablePictureError(path, "a folder")
@@ -130,6 +132,7 @@ def find_pictures(folder: str | Path) -> list[Path]:
     Raises:
         ValueError: no such folder, or one that cannot be listed.
     """
+    require_extra("PIL", "data")
     from PIL import Image
 
     folder = Path(folder)

@@ -1,7 +1,7 @@
 """What makes an MLP more than a matrix, pointwise on the token grid or without aliasing.
 
-A pointwise function creates harmonics that the grid cannot hold; they fold back, and the result
-depends on where between the samples the content lies. Three answers: accept it, push the fold
+A pointwise function creates harmonics that the grid cannot hold; they alias, and the result
+depends on where between the samples the content lies. Three answers: accept it, push the aliases
 out by evaluating on a finer grid, or use a function whose harmonics are known.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from wavevit.layers.band_limit import dirichlet
 from wavevit.layers.lipschitz import GELU_CONSTANT
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets.free_sizes import known_equal, larger
+from wavevit.wavelets._engine.symbolic_shapes import known_equal, larger
 
 __all__ = ["ACTIVATIONS", "Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
 
@@ -74,7 +74,7 @@ class _Dealiased(Activation):
 
 
 class OversampledGelu(_Dealiased):
-    """GELU on a grid twice as fine, low-passed back: the strongest harmonics do not fold.
+    """GELU on a grid twice as fine, low-passed back: the strongest harmonics do not alias.
 
     GELU is no polynomial, so its harmonics never end: exact where the finer grid is the pixels'
     (stride 2), a few thousandths elsewhere.
@@ -99,7 +99,7 @@ class Gate(_Dealiased):
     size (`blocks.init_gated`).
 
     Two maps with K harmonics have a product with 2K. On a circle of 3K + 1 samples those above K
-    fold onto each other and not onto the K that are kept, so half as fine again is enough.
+    alias onto each other and not onto the K that are kept, so half as fine again is enough.
 
     Guarantees:
         Commutes with every shift of a band-limited map, fractions of a step included

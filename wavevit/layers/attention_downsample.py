@@ -47,7 +47,7 @@ class AttentionDownsample(Part):
         norm: str = "token",
     ) -> None:
         super().__init__()
-        self.border = padding
+        self.padding = padding
         self.norm1 = make_norm(norm, dim, eps)
         self.mixer = mixer
         self.shortcut = nn.Linear(dim, out_dim) if dim != out_dim else None
@@ -61,8 +61,8 @@ class AttentionDownsample(Part):
         normed = self.norm1(x)
         shortcut = x if self.shortcut is None else self.shortcut(normed)
         image = shortcut.transpose(1, 2).unflatten(2, grid)
-        if self.border == "circular":
-            image = F.max_pool2d(pad_map(image, 1, self.border), 3, stride=2)
+        if self.padding == "circular":
+            image = F.max_pool2d(pad_map(image, 1, self.padding), 3, stride=2)
         else:
             image = F.max_pool2d(image, 3, stride=2, padding=1)
         smaller = (image.shape[-2], image.shape[-1])

@@ -21,7 +21,7 @@ import math
 import torch
 from torch import Tensor
 
-from wavevit.wavelets.free_sizes import smaller
+from wavevit.wavelets._engine.symbolic_shapes import smaller
 
 __all__ = ["LOW_PASSES", "decimate", "dirichlet", "resample", "windowed_sinc"]
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.layers.padding import pad_map
-from wavevit.wavelets.remembered import remember
+from wavevit.wavelets._engine.tensor_cache import remember
 
 __all__ = ["Decimation"]
 
@@ -32,7 +32,7 @@ class Decimation(nn.Module):
 
     def __init__(self, taps: int, padding: str | None) -> None:
         super().__init__()
-        self.taps, self.border = taps, padding
+        self.taps, self.padding = taps, padding
 
     def kernel(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The filter, (taps, taps); its numbers are sums of powers of two: exact in any dtype."""
@@ -49,6 +49,6 @@ class Decimation(nn.Module):
         """Maps (B, C, H, W) to (B, C, ⌈H/2⌉, ⌈W/2⌉); an even filter takes even sides only."""
         channels = x.shape[1]
         kernel = self.kernel(x.dtype, x.device).expand(channels, 1, self.taps, self.taps)
-        if self.border is not None:
-            x = pad_map(x, (self.taps - 1) // 2, self.border)
+        if self.padding is not None:
+            x = pad_map(x, (self.taps - 1) // 2, self.padding)
         return F.conv2d(x, kernel, stride=2, groups=channels)

@@ -99,13 +99,13 @@ class ConvDownsample(Downsample):
         self, dim: int, out_dim: int, padding: str, eps: float = 1e-6, norm: str = "token"
     ) -> None:
         super().__init__()
-        self.border = padding
+        self.padding = padding
         self.conv = nn.Conv2d(dim, out_dim, 3, stride=2)
         self.norm = make_norm(norm, out_dim, eps)
         self.symmetry = Symmetry(2, circular=padding == "circular")
 
     def halve(self, image: Tensor) -> Tensor:
-        return self.conv(pad_map(image, 1, self.border))
+        return self.conv(pad_map(image, 1, self.padding))
 
     def project(self, x: Tensor) -> Tensor:
         return self.norm(x)
@@ -180,7 +180,7 @@ class BandLimitedDownsample(Downsample):
         norm: str = "map",
     ) -> None:
         super().__init__()
-        self.filter, self.border = low_pass, padding
+        self.filter, self.padding = low_pass, padding
         self.norm = make_norm(norm, dim, eps)
         self.proj = nn.Linear(dim, out_dim)
         # A norm of each token of the smaller grid keeps that grid's steps only.
@@ -189,7 +189,7 @@ class BandLimitedDownsample(Downsample):
         self.symmetry = Symmetry(1 if exact else 2, circular, alias_free=exact)
 
     def halve(self, image: Tensor) -> Tensor:
-        return decimate(image, 2, self.filter, self.border == "circular")
+        return decimate(image, 2, self.filter, self.padding == "circular")
 
     def project(self, x: Tensor) -> Tensor:
         return self.proj(self.norm(x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wavevit.wavelets.free_sizes import exporting
+from wavevit.wavelets._engine.symbolic_shapes import exporting
 
 __all__ = ["merge_heads"]
 

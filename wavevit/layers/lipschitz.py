@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.wavelets import filter_bank
+from wavevit.wavelets._engine.torch_private import has_forward_hooks
 
 __all__ = [
     "DOT_PRODUCTS",
@@ -140,7 +141,7 @@ def _bank_norm(wavelet: str, way: str) -> float:
 
 
 def _refuse_hooks(module: nn.Module) -> None:
-    if module._forward_hooks or module._forward_pre_hooks:
+    if has_forward_hooks(module):
         raise NoLipschitzBound(module, "has hooks that may change what goes in or comes out")
 
 

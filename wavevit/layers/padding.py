@@ -68,13 +68,13 @@ class DepthwiseConv(nn.Conv2d):
         super().__init__(
             dim, dim, kernel_size, stride=stride, groups=dim, bias=bias, padding=outside
         )
-        self.border, self.reach = padding, reach - outside
+        self.map_padding, self.reach = padding, reach - outside
 
     def forward(self, x: Tensor) -> Tensor:
         # Depthwise kernels on CPUs are 2 to 7 times faster in this layout, backward above all; a
         # map of tokens has it already.
         x = x.contiguous(memory_format=torch.channels_last)
-        return super().forward(pad_map(x, self.reach, self.border))
+        return super().forward(pad_map(x, self.reach, self.map_padding))
 
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """See `convolution_norm`."""

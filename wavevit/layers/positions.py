@@ -14,7 +14,7 @@ from wavevit.layers.channels import Source
 from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets.free_sizes import known_equal
+from wavevit.wavelets._engine.symbolic_shapes import known_equal
 
 __all__ = ["ConvPosition", "LearnedPosition", "NoPosition", "SinCosPosition"]
 

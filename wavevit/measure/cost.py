@@ -17,8 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from wavevit.checks import check_at_least
 from wavevit.measure.evaluation import evaluation_mode, plain_attention
 from wavevit.wavelets import dwt2, filter_bank, idwt2
-from wavevit.wavelets.dtcwt_bank import Level, level_of
-from wavevit.wavelets.dtcwt_levels import analyse, approximate, synthesise
+from wavevit.wavelets._engine.dtcwt_bank import Level, level_of
+from wavevit.wavelets._engine.dtcwt_levels import analyse, approximate, synthesise
+from wavevit.wavelets._engine.torch_private import fft_operators
 from wavevit.wavelets.swt import backward_levels, forward_levels
 
 __all__ = ["Cost", "cost", "latency_ratios"]
@@ -47,11 +48,7 @@ def _fft_flops(input_shape: Any, dims: Any, *_: Any, out_shape: Any = None, **__
     return round(5 * math.log2(max(points, 2)) * math.prod(shape))
 
 
-_FFTS = {
-    torch.ops.aten._fft_r2c: _fft_flops,
-    torch.ops.aten._fft_c2r: _fft_flops,
-    torch.ops.aten._fft_c2c: _fft_flops,
-}
+_FFTS = dict.fromkeys(fft_operators(), _fft_flops)
 
 
 def _dual_tree_macs(name: str | Level, samples: int, low_only: bool = False) -> int:

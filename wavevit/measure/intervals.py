@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from wavevit.checks import check_at_least
+from wavevit.checks import check_at_least, require_extra
 
 __all__ = ["Interval", "mean_interval", "median_interval", "standard_error", "wilson", "worth"]
 
@@ -32,6 +32,7 @@ def mean_interval(mean: float, stderr: float, count: int) -> Interval:
     """Student's interval of a mean of `count` values; the whole line for one value."""
     if count < 2:
         return -math.inf, math.inf
+    require_extra("scipy", "audit")
     from scipy.special import stdtrit  # here, so that importing the measures stays light
 
     half = float(stdtrit(count - 1, 0.975)) * stderr

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from wavevit.checks import fail
 from wavevit.measure.evaluation import evaluation_mode
+from wavevit.wavelets._engine.torch_private import TorchDispatchMode, storage_key, tree_leaves
 
 __all__ = ["growth_exponent", "peak_activation_bytes"]
 
@@ -23,7 +22,7 @@ class _LiveStorages(TorchDispatchMode):
 
     def __init__(self, known: Tensor) -> None:
         super().__init__()
-        self.known = {known.untyped_storage()._cdata}
+        self.known = {storage_key(known.untyped_storage())}
         self.live: dict[int, tuple[StorageWeakRef, int]] = {}
         self.peak = 0
 
@@ -32,7 +31,7 @@ class _LiveStorages(TorchDispatchMode):
     ) -> Any:
         for tensor in tree_leaves((args, kwargs)):
             if isinstance(tensor, Tensor):  # weights and buffers are there before and after
-                key = tensor.untyped_storage()._cdata
+                key = storage_key(tensor.untyped_storage())
                 if key not in self.live:
                     self.known.add(key)
         result = func(*args, **(kwargs or {}))
@@ -40,8 +39,8 @@ class _LiveStorages(TorchDispatchMode):
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
-                if storage._cdata not in self.known:
-                    self.live[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+                if (key := storage_key(storage)) not in self.known:
+                    self.live[key] = (StorageWeakRef(storage), storage.nbytes())
         self.peak = max(self.peak, sum(size for _, size in self.live.values()))
         return result
 

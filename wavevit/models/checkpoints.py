@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_size
 from wavevit.layers.channels import Source
 from wavevit.models.config import BackboneConfig
+from wavevit.wavelets._engine.torch_private import load_own_tensors
 
 if TYPE_CHECKING:
     from wavevit.models.backbone import Backbone
@@ -147,4 +148,4 @@ def load_or_explain(
                 "and fits the channels."
             )
     notes = (local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-    nn.Module._load_from_state_dict(model, state_dict, prefix, *notes)
+    load_own_tensors(model, state_dict, prefix, *notes)

@@ -9,6 +9,8 @@ from torch import nn
 
 __all__ = ["layer_patterns", "undecayed"]
 
+_DECAYING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
+
 
 def undecayed(model: nn.Module) -> set[str]:
     """Parameters of several dimensions that weight decay should leave alone.
@@ -16,11 +18,7 @@ def undecayed(model: nn.Module) -> set[str]:
     What multiplies features (matrices and kernels) decays; tokens, positions, tables of biases,
     temperatures and gains do not.
     """
-    decays = {
-        id(module.weight)
-        for module in model.modules()
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-    }
+    decays = {id(module.weight) for module in model.modules() if isinstance(module, _DECAYING)}
     return {n for n, p in model.named_parameters() if p.ndim > 1 and id(p) not in decays}
 
 

@@ -1,7 +1,9 @@
 """Multi-resolution transforms on (B, C, H, W) tensors: functions, and thin modules."""
 
 from wavevit.lazy import lazy_submodules
-from wavevit.wavelets.boundary import MODES
+from wavevit.wavelets._engine.dtcwt_filters import BIORTS, QSHIFTS, level_one_frame_bounds
+from wavevit.wavelets._engine.kernel_choice import kernels
+from wavevit.wavelets._engine.modes import MODES
 from wavevit.wavelets.dtcwt import (
     DTCWT2,
     DTCWT_MODES,
@@ -12,7 +14,6 @@ from wavevit.wavelets.dtcwt import (
     dtcwt_max_level,
     idtcwt2,
 )
-from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS, level_one_frame_bounds
 from wavevit.wavelets.dwt import dwt2, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank, wavelet_names
 from wavevit.wavelets.lifting import Lifting
@@ -55,6 +56,7 @@ __all__ = [
     "idwt2",
     "iswt2",
     "iwavepacket2",
+    "kernels",
     "level_one_frame_bounds",
     "scattering2",
     "scattering_paths",

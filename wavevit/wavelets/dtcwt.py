@@ -3,8 +3,8 @@
 Two wavelet trees whose filters lie half a sample apart are read as the real and the imaginary part
 of one complex wavelet. What that buys, for four times the numbers: six orientations instead of
 three, and magnitudes that hardly move when the image shifts by a pixel, because a shift turns the
-phase. The levels themselves are in `wavevit.wavelets.dtcwt_levels`, the filters in
-`wavevit.wavelets.dtcwt_filters`.
+phase. The levels themselves are in `_engine.dtcwt_levels`, the filters in
+`_engine.dtcwt_filters`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
-from wavevit.wavelets.dtcwt_filters import BIORTS, QSHIFTS
-from wavevit.wavelets.dtcwt_levels import compute_dtype
-from wavevit.wavelets.dtcwt_tree import Step, Steps, decompose, recompose
-from wavevit.wavelets.dwt import crop
-from wavevit.wavelets.free_sizes import certainly
-from wavevit.wavelets.one_operation import is_symbolic
+from wavevit.wavelets._engine.coefficients import crop
+from wavevit.wavelets._engine.dtcwt_filters import BIORTS, QSHIFTS
+from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
+from wavevit.wavelets._engine.dtcwt_tree import Step, Steps, decompose, recompose
+from wavevit.wavelets._engine.operators import is_symbolic
+from wavevit.wavelets._engine.symbolic_shapes import certainly
 
 __all__ = [
     "DTCWT2",

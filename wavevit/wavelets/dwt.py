@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_image, fail
-from wavevit.wavelets.bank_maps import fits
-from wavevit.wavelets.boundary import as_mode, check_mode
-from wavevit.wavelets.filtering import (
+from wavevit.wavelets._engine.bank_maps import fits
+from wavevit.wavelets._engine.coefficients import check_bands, crop
+from wavevit.wavelets._engine.filtering import (
     analyse,
     analyse_apart,
     in_float32,
@@ -23,55 +23,14 @@ from wavevit.wavelets.filtering import (
     synthesise,
     synthesise_joined,
 )
+from wavevit.wavelets._engine.haar import haar_analysis, haar_pyramid_analysis, haar_synthesis
+from wavevit.wavelets._engine.kernel_choice import enabled
+from wavevit.wavelets._engine.modes import as_mode, check_mode
+from wavevit.wavelets._engine.operators import as_one_operation, operation
+from wavevit.wavelets._engine.symbolic_shapes import certainly, exporting
 from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
-from wavevit.wavelets.free_sizes import certainly, exporting, fixed, take
-from wavevit.wavelets.haar import haar_analysis, haar_pyramid_analysis, haar_synthesis
-from wavevit.wavelets.haar_maps import enabled
-from wavevit.wavelets.one_operation import as_one_operation, operation
 
-__all__ = ["check_bands", "check_maps", "crop", "dwt2", "idwt2"]
-
-
-def check_bands(coefficients: Tensor, argument: str, bands: int) -> None:
-    """Checks subbands: a floating tensor of shape (B, C, bands, h, w).
-
-    Raises:
-        ValueError: wrong type, rank, dtype or number of bands.
-    """
-    if not isinstance(coefficients, Tensor) or coefficients.ndim != 5:
-        shape = tuple(getattr(coefficients, "shape", ()))
-        fail(argument, f"a tensor of shape (B, C, {bands}, h, w)", f"shape {shape}")
-    if not coefficients.is_floating_point():
-        fail(argument, "a floating dtype", coefficients.dtype)
-    if fixed(coefficients.shape[2]) != bands:
-        fail(argument, f"{bands} subbands on axis 2", f"shape {tuple(coefficients.shape)}")
-
-
-def check_maps(bands: Tensor, argument: str, approx: Tensor) -> None:
-    """Checks that details have the batch and the channels of their approximation.
-
-    Raises:
-        ValueError: they have not.
-    """
-    if any(certainly(a != b) for a, b in zip(bands.shape[:2], approx.shape[:2], strict=True)):
-        expected = f"the approximation's batch and channels {tuple(approx.shape[:2])}"
-        fail(argument, expected, tuple(bands.shape[:2]))
-
-
-def crop(x: Tensor, output_size: tuple[int, int] | None, argument: str = "output_size") -> Tensor:
-    """Drops the row or column that an odd side was extended by.
-
-    Raises:
-        ValueError: `output_size` is not `x`'s size or one below it.
-    """
-    if output_size is None:
-        return x
-    for dim, side in zip((-2, -1), output_size, strict=True):
-        if certainly(side > x.shape[dim]) or certainly(side < x.shape[dim] - 1):
-            expected = f"sides equal to or one below the reconstruction's {tuple(x.shape[-2:])}"
-            fail(argument, expected, tuple(output_size))
-        x = take(x, dim, 0, side)
-    return x
+__all__ = ["dwt2", "idwt2"]
 
 
 def _is_butterfly(bank: FilterBank, mode: str, height: int, width: int) -> bool:

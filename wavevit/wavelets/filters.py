@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import fail, nearest
-from wavevit.wavelets.remembered import remember
+from wavevit.wavelets._engine.tensor_cache import remember
+from wavevit.wavelets._engine.torch_private import mark_constant
 
 __all__ = ["FilterBank", "Wavelet", "filter_bank", "wavelet_names"]
 
@@ -274,10 +275,8 @@ def _keep(filters: Four, name: str) -> bool:
     return True
 
 
-# The mark that `torch.compiler.assume_constant_result` sets; the decorator itself would import
-# the whole compiler, a second or so, whenever anybody imports wavevit.
-setattr(_load, "_dynamo_marked_constant", True)  # noqa: B010
-setattr(_keep, "_dynamo_marked_constant", True)  # noqa: B010
+mark_constant(_load)
+mark_constant(_keep)
 
 # What every transform takes as its wavelet.
 Wavelet = str | FilterBank | _Named | Sequence[Sequence[float]]

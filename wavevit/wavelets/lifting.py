@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
-from wavevit.wavelets.boundary import extend
-from wavevit.wavelets.dwt import check_bands, crop
-from wavevit.wavelets.filtering import in_compute_dtype
-from wavevit.wavelets.free_sizes import exporting
+from wavevit.wavelets._engine.coefficients import check_bands, crop
+from wavevit.wavelets._engine.filtering import in_compute_dtype
+from wavevit.wavelets._engine.modes import extend
+from wavevit.wavelets._engine.symbolic_shapes import exporting
 
 __all__ = ["Lifting"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least
-from wavevit.wavelets.boundary import as_mode
+from wavevit.wavelets._engine.modes import as_mode
 from wavevit.wavelets.dwt import dwt2, idwt2
 from wavevit.wavelets.filters import Wavelet, filter_bank
 from wavevit.wavelets.pyramid import Pyramid, wavedec2, waverec2

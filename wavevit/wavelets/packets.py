@@ -6,13 +6,14 @@ from torch import Tensor
 from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_image, fail
-from wavevit.wavelets.boundary import as_mode, coefficient_count
-from wavevit.wavelets.dwt import check_bands, dwt2, fuses_levels, idwt2
-from wavevit.wavelets.filtering import in_float32, is_rounded_between
+from wavevit.wavelets._engine.coefficients import check_bands
+from wavevit.wavelets._engine.filtering import in_float32, is_rounded_between
+from wavevit.wavelets._engine.haar import haar_packet_analysis, haar_packet_synthesis
+from wavevit.wavelets._engine.modes import as_mode, coefficient_count
+from wavevit.wavelets._engine.operators import is_symbolic
+from wavevit.wavelets._engine.symbolic_shapes import certainly, fixed
+from wavevit.wavelets.dwt import dwt2, fuses_levels, idwt2
 from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
-from wavevit.wavelets.free_sizes import certainly, fixed
-from wavevit.wavelets.haar import haar_packet_analysis, haar_packet_synthesis
-from wavevit.wavelets.one_operation import is_symbolic
 from wavevit.wavelets.pyramid import check_level
 
 __all__ = ["iwavepacket2", "wavepacket2"]

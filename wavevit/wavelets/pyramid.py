@@ -9,22 +9,20 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.wavelets.boundary import as_mode
+from wavevit.wavelets._engine.coefficients import check_bands, check_maps, crop
+from wavevit.wavelets._engine.filtering import in_float32, is_rounded_between
+from wavevit.wavelets._engine.haar import haar_pyramid_analysis, haar_pyramid_synthesis
+from wavevit.wavelets._engine.kernel_choice import enabled
+from wavevit.wavelets._engine.modes import as_mode
+from wavevit.wavelets._engine.operators import as_one_operation, is_symbolic, operation
+from wavevit.wavelets._engine.symbolic_shapes import certainly, exporting, fixed, take
 from wavevit.wavelets.dwt import (
     are_names,
     backward_apart,
-    check_bands,
-    check_maps,
-    crop,
     forward_apart,
     fuses_levels,
 )
-from wavevit.wavelets.filtering import in_float32, is_rounded_between
 from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
-from wavevit.wavelets.free_sizes import certainly, exporting, fixed, take
-from wavevit.wavelets.haar import haar_pyramid_analysis, haar_pyramid_synthesis
-from wavevit.wavelets.haar_maps import enabled
-from wavevit.wavelets.one_operation import as_one_operation, is_symbolic, operation
 
 __all__ = ["Pyramid", "check_level", "dwt_max_level", "wavedec2", "waverec2"]
 

@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
+from wavevit.wavelets._engine.dtcwt_tree import Steps, decompose, mean_of_trees
+from wavevit.wavelets._engine.operators import is_symbolic
+from wavevit.wavelets._engine.pieces import by_planes
 from wavevit.wavelets.dtcwt import (
     ORIENTATIONS,
     check_banks,
     check_dtcwt_level,
     steps_of,
 )
-from wavevit.wavelets.dtcwt_levels import compute_dtype
-from wavevit.wavelets.dtcwt_tree import Steps, decompose, mean_of_trees
-from wavevit.wavelets.one_operation import is_symbolic
-from wavevit.wavelets.pieces import by_planes
 
 __all__ = ["Scattering2", "scattering2", "scattering_paths", "smooth_magnitude"]
 

@@ -19,15 +19,15 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.wavelets.bank_maps import BankMap, fits
-from wavevit.wavelets.boundary import extend
-from wavevit.wavelets.filtering import in_compute_dtype
+from wavevit.wavelets._engine.bank_maps import BankMap, fits
+from wavevit.wavelets._engine.filtering import in_compute_dtype
+from wavevit.wavelets._engine.haar import haar_undecimated, haar_undecimated_inverse
+from wavevit.wavelets._engine.kernel_choice import has_kernel
+from wavevit.wavelets._engine.modes import extend
+from wavevit.wavelets._engine.operators import is_symbolic
+from wavevit.wavelets._engine.symbolic_shapes import certainly, fixed
+from wavevit.wavelets._engine.undecimated_maps import UndecimatedMap, one_level
 from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
-from wavevit.wavelets.free_sizes import certainly, fixed
-from wavevit.wavelets.haar import haar_undecimated, haar_undecimated_inverse
-from wavevit.wavelets.haar_maps import has_kernel
-from wavevit.wavelets.one_operation import is_symbolic
-from wavevit.wavelets.undecimated_maps import UndecimatedMap, one_level
 
 __all__ = ["check_levels", "filter_axis", "iswt2", "swt2"]
 

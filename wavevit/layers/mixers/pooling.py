@@ -15,7 +15,7 @@ from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets.free_sizes import known_equal
+from wavevit.wavelets._engine.symbolic_shapes import known_equal
 
 __all__ = ["PoolingAttention"]
 
@@ -61,7 +61,7 @@ class PoolingAttention(Part):
         super().__init__()
         check_multiple("embed_dim", out_dim, num_heads)
         self.num_heads, self.query_stride, self.reduction = num_heads, query_stride, reduction
-        self.wraps = padding == "circular"
+        self.circular = padding == "circular"
         head_dim = out_dim // num_heads
         self.qkv = nn.Linear(dim, 3 * out_dim, bias=qkv_bias)
         self.proj = nn.Linear(out_dim, out_dim)
@@ -78,7 +78,7 @@ class PoolingAttention(Part):
             self.rel_pos_w = nn.Parameter(torch.empty(columns, head_dim))
             nn.init.trunc_normal_(self.rel_pos_h, std=0.02)
             nn.init.trunc_normal_(self.rel_pos_w, std=0.02)
-        self.symmetry = Symmetry(math.lcm(query_stride, reduction), circular=self.wraps)
+        self.symmetry = Symmetry(math.lcm(query_stride, reduction), circular=self.circular)
 
     def _table_length(self, side: int) -> int:
         """Offsets between a query and a key on that side, in steps that both strides share."""
@@ -98,7 +98,7 @@ class PoolingAttention(Part):
         queries = torch.arange(0, side, self.query_stride, device=table.device)
         keys = torch.arange(0, side, self.reduction, device=table.device)
         offsets = queries[:, None] - keys[None, :]
-        if self.wraps:  # the shorter way round; from the middle of the table
+        if self.circular:  # the shorter way round; from the middle of the table
             offsets = (offsets + side // 2) % side - side // 2
             return table[offsets // step + length // 2]
         # MViT counts from the smallest offset, which strides move away from the table's start.

@@ -55,7 +55,7 @@ class WaveletAttention(Part):
         check_multiple("embed_dim", dim, num_heads)
         check_multiple("embed_dim (mixer='wavelet_kv')", dim, 4)
         self.num_heads, self.reduction = num_heads, reduction
-        self.wavelet, self.border = wavelet, padding
+        self.wavelet, self.padding = wavelet, padding
         self.narrow = nn.Linear(dim, dim // 4)
         self.narrow_norm = nn.LayerNorm(dim // 4, eps=eps)
         self.filter = nn.Conv2d(dim, dim, 3)
@@ -72,7 +72,7 @@ class WaveletAttention(Part):
         q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
         narrow = F.relu(self.narrow_norm(self.narrow(x))).transpose(1, 2).unflatten(2, grid)
         bands = dwt2(narrow, self.wavelet).flatten(1, 2)
-        bands = self.filter(pad_map(bands, 1, self.border)).permute(0, 2, 3, 1)
+        bands = self.filter(pad_map(bands, 1, self.padding)).permute(0, 2, 3, 1)
         bands = F.relu(self.filter_norm(bands)).permute(0, 3, 1, 2)
         local = idwt2(bands.unflatten(1, (-1, 4)), self.wavelet, output_size=grid)
         if self.reduce is not None:

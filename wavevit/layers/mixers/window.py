@@ -15,7 +15,7 @@ from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.wavelets.free_sizes import take
+from wavevit.wavelets._engine.symbolic_shapes import take
 
 __all__ = ["WindowAttention"]
 
@@ -74,7 +74,7 @@ class WindowAttention(Part):
         check_multiple("embed_dim", dim, num_heads)
         self.num_heads, self.shifted = num_heads, shifted
         self.window_size = _pair(window_size)
-        self.wraps, self.rotary = padding == "circular", rotary
+        self.circular, self.rotary = padding == "circular", rotary
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
         self.bias_table = None
@@ -82,7 +82,7 @@ class WindowAttention(Part):
             rows, columns = self._offsets
             self.bias_table = nn.Parameter(torch.empty(rows * columns, num_heads))
             nn.init.trunc_normal_(self.bias_table, std=0.02)
-        self.symmetry = Symmetry(math.lcm(*self.window_size), circular=self.wraps)
+        self.symmetry = Symmetry(math.lcm(*self.window_size), circular=self.circular)
 
     @property
     def shift(self) -> tuple[int, int]:
@@ -114,7 +114,7 @@ class WindowAttention(Part):
         if self.bias_table is not None and before != self._offsets:
             moved = _resampled(self.bias_table.detach(), before, self._offsets)
             self.bias_table = nn.Parameter(moved, self.bias_table.requires_grad)
-        self.symmetry = Symmetry(math.lcm(*window_size), circular=self.wraps)
+        self.symmetry = Symmetry(math.lcm(*window_size), circular=self.circular)
 
     def _bias(self, height: int, width: int) -> Tensor | None:
         """(heads, N, N) for a window of that size, read off the table's middle."""
@@ -187,7 +187,7 @@ class WindowAttention(Part):
     ) -> Tensor | None:
         """Relative bias plus the mask of a shifted grid, for scores (B · windows, heads, N, N)."""
         bias = self._bias(*window)
-        if not any(shift) or self.wraps:
+        if not any(shift) or self.circular:
             return None if bias is None else bias.to(like.dtype)
         mask = self._mask(padded, window, like)[:, None]
         if bias is not None:

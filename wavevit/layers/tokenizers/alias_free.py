@@ -23,7 +23,7 @@ from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandNorm
 from wavevit.wavelets import swt2
-from wavevit.wavelets.pieces import by_images
+from wavevit.wavelets._engine.pieces import by_images
 
 __all__ = ["AliasFreeTokenizer"]
 
@@ -58,7 +58,7 @@ class AliasFreeTokenizer(Part):
         With circular padding and the ideal low-pass, a circular shift of the image by s pixels is
         the shift of the map by s/P steps (Fourier), for every integer s and every size
         (tests/properties/test_alias_free_laws.py). *Not* for fractions of a pixel: GELU and the
-        magnitude create harmonics that fold at the pixels.
+        magnitude create harmonics that alias at the pixels.
 
     Source:
         Ours. Undecimated wavelet moduli, averaged, are the scattering transform's first order
@@ -89,7 +89,7 @@ class AliasFreeTokenizer(Part):
         )
         self.in_chans, self.scales, self.wavelet = in_chans, scales, wavelet
         self.patch_size = patch_size
-        self.modulus, self.low_pass, self.border = modulus, low_pass, padding
+        self.modulus, self.low_pass, self.padding = modulus, low_pass, padding
         # The map itself, then the details of each scale, coarse to fine as `swt2` gives them.
         octaves = [0] + [level for level in reversed(range(scales)) for _ in range(3)]
         self.norm = SubbandNorm(octaves, widths[-1]) if subband_norm else nn.Identity()
@@ -105,7 +105,7 @@ class AliasFreeTokenizer(Part):
 
     def decimate(self, x: Tensor) -> Tensor:
         """Maps (…, H, W) on the pixels to (…, ⌈H/P⌉, ⌈W/P⌉)."""
-        return decimate(x, self.patch_size, self.low_pass, self.border == "circular")
+        return decimate(x, self.patch_size, self.low_pass, self.padding == "circular")
 
     def _details(self, x: Tensor) -> Tensor:
         """(B, C, scales, 3, H, W), coarse to fine."""
@@ -121,7 +121,7 @@ class AliasFreeTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to tokens (B, ⌈H/P⌉, ⌈W/P⌉, D)."""
         for conv in self.stem:
-            x = F.gelu(conv(pad_map(x, 1, self.border)))
+            x = F.gelu(conv(pad_map(x, 1, self.padding)))
         bands = by_images(self._bands, x)
         return self.proj(self.norm(bands.flatten(1, 2)).permute(0, 2, 3, 1))
 
@@ -134,7 +134,7 @@ class AliasFreeTokenizer(Part):
     def linear_part(self, x: Tensor) -> Tensor:
         """The first convolution; without a stem the map and its details before magnitudes."""
         if len(self.stem):
-            return F.pixel_unshuffle(self.stem[0](pad_map(x, 1, self.border)), self.patch_size)
+            return F.pixel_unshuffle(self.stem[0](pad_map(x, 1, self.padding)), self.patch_size)
         details = F.pixel_unshuffle(self._details(x).flatten(1, 3), self.patch_size)
         return torch.cat([self.decimate(x), details], dim=1)
 
@@ -146,7 +146,7 @@ class AliasFreeTokenizer(Part):
         their filters' power spectra; the low-pass is one matrix for each axis.
         """
         wide = self.in_float64()
-        around = (size[0] + 1, size[1] + 1) if self.border == "zeros" else size
+        around = (size[0] + 1, size[1] + 1) if self.padding == "zeros" else size
         stem = 1.0
         for conv in wide.stem:
             assert isinstance(conv, nn.Conv2d)

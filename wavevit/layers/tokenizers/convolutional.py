@@ -35,7 +35,7 @@ class OverlapTokenizer(Part):
 
     def __init__(self, in_chans: int, embed_dim: int, patch_size: int, padding: str) -> None:
         super().__init__()
-        self.border, self.reach = padding, patch_size - 1
+        self.padding, self.reach = padding, patch_size - 1
         self.proj = nn.Conv2d(in_chans, embed_dim, 2 * patch_size - 1, stride=patch_size)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 
@@ -45,7 +45,7 @@ class OverlapTokenizer(Part):
 
     def linear_part(self, x: Tensor) -> Tensor:
         """All of it, (B, D, h, w)."""
-        return self.proj(pad_map(x, self.reach, self.border))
+        return self.proj(pad_map(x, self.reach, self.padding))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
@@ -61,10 +61,10 @@ class OverlapTokenizer(Part):
         On that circle the image with zeros behind it meets no pixel twice: the convolution
         between zeros is a part of what the circle's does to a part of its images.
         """
-        stride, circular = self.reach + 1, self.border == "circular"
+        stride, circular = self.reach + 1, self.padding == "circular"
         rows, columns = (side + (0 if circular else stride) for side in size)
         around = self.in_float64()
-        around.border = "circular"
+        around.padding = "circular"
         norm = circle_norm(around.linear_part, stride, self.proj.in_channels, (rows, columns))
         return LipschitzConstant(norm, exact=circular)
 
@@ -97,7 +97,7 @@ class ConvStemTokenizer(Part):
             fail("patch_size", expected, patch_size)
         # Channels double on the way, so that every step costs about the same.
         widths = [in_chans, *(max(embed_dim >> (steps - 1 - i), 8) for i in range(steps))]
-        self.border, self.in_chans = padding, in_chans
+        self.padding, self.in_chans = padding, in_chans
         self.convs = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2) for before, after in itertools.pairwise(widths)
         )
@@ -108,7 +108,7 @@ class ConvStemTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = conv(pad_map(x, 1, self.border)).permute(0, 2, 3, 1)
+            x = conv(pad_map(x, 1, self.padding)).permute(0, 2, 3, 1)
             x = F.gelu(norm(x)).permute(0, 3, 1, 2)
         return self.proj(x.permute(0, 2, 3, 1))
 
@@ -119,7 +119,7 @@ class ConvStemTokenizer(Part):
     def linear_part(self, x: Tensor) -> Tensor:
         """The first convolution."""
         stride = 1 << len(self.convs)
-        return F.pixel_unshuffle(self.convs[0](pad_map(x, 1, self.border)), stride // 2)
+        return F.pixel_unshuffle(self.convs[0](pad_map(x, 1, self.padding)), stride // 2)
 
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """The product of all steps; each LayerNorm is as steep as its epsilon lets it."""

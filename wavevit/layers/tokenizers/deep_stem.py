@@ -43,7 +43,7 @@ class DeepStemTokenizer(Part):
         if patch_size != 4:
             fail("patch_size", "4 for tokenizer='deep_stem'", patch_size)
         width = max(embed_dim // 2, 1)
-        self.border, self.in_chans = padding, in_chans
+        self.padding, self.in_chans = padding, in_chans
         self.convs = nn.ModuleList(
             nn.Conv2d(chans, width, kernel, stride=stride, bias=False)
             for chans, kernel, stride in ((in_chans, 7, 2), (width, 3, 1), (width, 3, 1))
@@ -55,9 +55,9 @@ class DeepStemTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by 4, to tokens (B, H/4, W/4, D)."""
         for reach, conv, norm in zip((3, 1, 1), self.convs, self.norms, strict=True):
-            x = conv(pad_map(x, reach, self.border)).permute(0, 2, 3, 1)
+            x = conv(pad_map(x, reach, self.padding)).permute(0, 2, 3, 1)
             x = F.relu(norm(x)).permute(0, 3, 1, 2)
-        return self.proj(pad_map(x, 1, self.border)).permute(0, 2, 3, 1)
+        return self.proj(pad_map(x, 1, self.padding)).permute(0, 2, 3, 1)
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Channels fitted by `fit_channels`."""
@@ -65,7 +65,7 @@ class DeepStemTokenizer(Part):
 
     def linear_part(self, x: Tensor) -> Tensor:
         """The first convolution."""
-        return F.pixel_unshuffle(self.convs[0](pad_map(x, 3, self.border)), 2)
+        return F.pixel_unshuffle(self.convs[0](pad_map(x, 3, self.padding)), 2)
 
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """The product of all steps; each LayerNorm is as steep as its epsilon lets it."""

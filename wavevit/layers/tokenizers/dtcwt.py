@@ -11,7 +11,7 @@ from torch import Tensor
 from wavevit.layers.decimation import Decimation
 from wavevit.layers.lipschitz import spectral_norm
 from wavevit.layers.symmetry import Symmetry
-from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_border, levels_of
+from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
 from wavevit.wavelets import dtcwt2, level_one_frame_bounds, scattering2, smooth_magnitude
 
 __all__ = ["DTCWTTokenizer", "ScatteringTokenizer"]
@@ -77,7 +77,7 @@ class DTCWTTokenizer(SubbandTokenizer):
         octaves = [level - 1] + [j for j in reversed(range(level)) for _ in range(6)]
         super().__init__(in_chans, embed_dim, octaves, subband_norm)
         self.level, self.mode = level, _mode(padding)
-        self.decimate = Decimation(4, image_border(padding))
+        self.decimate = Decimation(4, image_padding(padding))
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 
     def analyse(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_subbands
 from wavevit.layers.symmetry import Part
 
-__all__ = ["SubbandNorm", "SubbandTokenizer", "image_border", "levels_of"]
+__all__ = ["SubbandNorm", "SubbandTokenizer", "image_padding", "levels_of"]
 
 
 class SubbandNorm(nn.Module):
@@ -56,7 +56,7 @@ def levels_of(patch_size: int, tokenizer: str, minimum: int = 2) -> int:
     return level
 
 
-def image_border(padding: str) -> str:
+def image_padding(padding: str) -> str:
     """How `pad_map` extends an image where token maps are padded with `padding`.
 
     Zeros around an image are an edge that is not there; the border's own pixels are none.

@@ -13,7 +13,7 @@ from wavevit.layers.decimation import Decimation
 from wavevit.layers.lipschitz import LipschitzConstant, spectral_norm
 from wavevit.layers.padding import pad_map
 from wavevit.layers.symmetry import Symmetry
-from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_border, levels_of
+from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
 from wavevit.wavelets import filter_bank, swt2
 
 __all__ = ["SWTTokenizer"]
@@ -63,11 +63,11 @@ class SWTTokenizer(SubbandTokenizer):
         level = levels_of(patch_size, "swt")
         octaves = [level] + [j for j in range(level) for _ in range(3)]
         super().__init__(in_chans, embed_dim, octaves, subband_norm)
-        self.level, self.wavelet, self.border = level, wavelet, image_border(padding)
+        self.level, self.wavelet, self.padding = level, wavelet, image_padding(padding)
         self.margin = filter_bank(wavelet).length // 2
         # A coefficient of an even filter stands half a sample to the right of its index. Five taps
         # at even samples undo that, so that tokens of all scales stand in the middle of the patch.
-        self.first, self.later = Decimation(5, None), Decimation(4, self.border)
+        self.first, self.later = Decimation(5, None), Decimation(4, self.padding)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 
     def analyse(self, x: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class SWTTokenizer(SubbandTokenizer):
 
     def _bands(self, x: Tensor) -> Tensor:
         """Undecimated bands (B, C, 4, H + 4, W + 4): of the image and two samples around it."""
-        extended = pad_map(x, 2 + self.margin, self.border)
+        extended = pad_map(x, 2 + self.margin, self.padding)
         # Where `swt2` itself goes round its circle is cut off.
         inside = slice(self.margin, -self.margin)
         return swt2(extended, self.wavelet)[:, :, 0, :, inside, inside]
@@ -108,7 +108,7 @@ class SWTTokenizer(SubbandTokenizer):
         between borders each scale's is bounded axis by axis and scales are added.
         """
         steps = [self.level - scale for scale in range(self.level)]
-        if self.border == "circular":
+        if self.padding == "circular":
             factors = [1.0] + [0.5**step for step in steps for _ in range(3)]
             frame = circle_norm(self.in_float64().linear_part, 1 << self.level, 1, size)
             bound = frame * spectral_norm(self.projection(factors))

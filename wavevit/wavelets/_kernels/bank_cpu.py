@@ -1,0 +1,277 @@
+"""Separable filter banks on the CPU: one read of the image, one write of the coefficients.
+
+The unit of work is one row of results. Forward, a row of each vertical band is a weighted sum of
+image rows; its samples are sorted by residue modulo the stride, borders included, and weighted
+again. Backward is the same read from its end. What lies between the two steps is one row long and
+never leaves the cache. Which sample stands where, beyond the border too, comes from tables, so the
+loops know no mode.
+
+This module imports numba, so it is imported at the first transform of a CPU tensor and not before.
+`_engine.bank_maps` calls `run` with tensors whose shapes fit; nothing else should.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from wavevit.wavelets._kernels.bank_cpu_code import weigh_once, weigh_twice
+from wavevit.wavelets._kernels.bank_tables import MIXED, axis_tables
+from wavevit.wavelets._kernels.cpu_threads import share
+from wavevit.wavelets._kernels.haar_cpu_code import compiled
+
+if TYPE_CHECKING:
+    from wavevit.wavelets._engine.bank_maps import BankMap
+
+__all__ = ["run"]
+
+
+@compiled
+def _at(array):
+    return np.int64(array.ctypes.data)
+
+
+@compiled
+def _sort(line, edges, copied, before, stride, places, sorted_):
+    """A row, extended, sorted by residue modulo the stride."""
+    side = line.size
+    for e in range(edges.size):
+        sorted_[edges[e]] = line[copied[e]] if copied[e] >= 0 else 0
+    for q in range(stride):
+        place = before + q
+        target = sorted_[place % stride * places + place // stride :]
+        if stride == 1:
+            target[:side] = line
+        elif stride == 2:
+            for j in range(side // 2):
+                target[j] = line[2 * j + q]
+        else:
+            for j in range(side // stride):
+                target[j] = line[stride * j + q]
+
+
+@compiled
+def _unsort(sorted_, edges, copied, before, stride, places, line):
+    """Transpose of `_sort`: what stands beyond the border is added to the sample it copies."""
+    side = line.size
+    if stride == 2:
+        even = sorted_[before % 2 * places + before // 2 :]
+        odd = sorted_[(before + 1) % 2 * places + (before + 1) // 2 :]
+        for j in range(side // 2):
+            line[2 * j] = even[j]
+            line[2 * j + 1] = odd[j]
+    else:
+        for q in range(stride):
+            place = before + q
+            source = sorted_[place % stride * places + place // stride :]
+            for j in range(side // stride):
+                line[stride * j + q] = source[j]
+    line[side // stride * stride :] = 0
+    for e in range(edges.size):
+        if copied[e] >= 0:
+            line[copied[e]] += sorted_[edges[e]]
+
+
+@compiled
+def _analyse(
+    one, size, image, plane_bytes, width, targets, target_bytes, approx, taps, used, counts, rows,
+    edges, copied, places, before, stride, spacing, h, w, start, stop,
+):  # fmt: skip
+    """Rows `start` to `stop` of the coefficients of all planes; `approx` says how they lie.
+
+    Where it is empty, every band lies at its own target. Otherwise it receives the quads of the
+    lowest band, interleaved, and `targets` are the twelve detail planes.
+    """
+    bands, length = taps.shape
+    oriented = approx.size > 0
+    weights, tap_bytes = _at(taps), length * size
+    nothing = np.zeros(width, taps.dtype)
+    lines = np.empty((bands, width), taps.dtype)
+    sorted_ = np.zeros(stride * places, taps.dtype)
+    above, beside = np.empty(length, np.int64), np.empty((bands // 2, length), np.int64)
+    for pair in range(bands // 2):
+        for n in range(counts[pair]):
+            place = spacing * used[pair, n]
+            beside[pair, n] = _at(sorted_[place % stride * places + place // stride :])
+    where = np.empty(bands * bands, np.int64)
+    quads = np.empty((bands * bands, w), taps.dtype)
+    halves = np.full((2, 2), np.sqrt(one / (one + one)), taps.dtype)
+    halves[1, 1] = -halves[1, 1]
+    for band in range(bands * bands):
+        where[band] = _at(quads[band])
+    for unit in range(start, stop):
+        plane, k = unit // h, unit % h
+        if not oriented:
+            for band in range(bands * bands):
+                where[band] = targets[band] + plane * target_bytes[band] + k * w * size
+        for v in range(0, bands, 2):
+            for n in range(counts[v // 2]):
+                s = rows[stride * k + spacing * used[v // 2, n]]
+                above[n] = _at(nothing)
+                if s >= 0:
+                    above[n] = image + plane * plane_bytes + s * width * size
+            weigh_twice(
+                one, size, _at(above), counts[v // 2],
+                weights + v * tap_bytes, _at(lines[v]),
+                weights + (v + 1) * tap_bytes, _at(lines[v + 1]), width,
+            )  # fmt: skip
+        for v in range(bands):
+            _sort(lines[v], edges, copied, before, stride, places, sorted_)
+            for u in range(0, bands, 2):
+                weigh_twice(
+                    one, size, _at(beside[u // 2]), counts[u // 2],
+                    weights + u * tap_bytes, where[u * bands + v],
+                    weights + (u + 1) * tap_bytes, where[(u + 1) * bands + v], w,
+                )  # fmt: skip
+        if oriented:
+            for p in range(2):
+                line, left, right = approx[plane, 2 * k + p], quads[2 * p], quads[8 + 2 * p]
+                for j in range(w):
+                    line[2 * j] = left[j]
+                    line[2 * j + 1] = right[j]
+            for n in range(MIXED.shape[0]):
+                above[0], above[1] = where[MIXED[n, 0]], where[MIXED[n, 1]]
+                plus, minus = MIXED[n, 2], MIXED[n, 3]
+                weigh_twice(
+                    one, size, _at(above), 2,
+                    _at(halves[0]), targets[plus] + plane * target_bytes[plus] + k * w * size,
+                    _at(halves[1]), targets[minus] + plane * target_bytes[minus] + k * w * size, w,
+                )  # fmt: skip
+
+
+@compiled
+def _adjoint(
+    one, size, image, sources, source_bytes, factors, taps, starts, its_bands, users, weights,
+    edges, copied, places, before, stride, spacing, h, w, start, stop,
+):  # fmt: skip
+    """Rows `start` to `stop` of the images; a band is the sum of its `sources` times `factors`."""
+    bands, length = taps.shape
+    height = image.shape[1]
+    margin = spacing * (length - 1) // stride + 1
+    lines = np.zeros((bands, margin + places), taps.dtype)  # zeros on both sides of `w`
+    sorted_ = np.empty(stride * places, taps.dtype)
+    most = factors.shape[1] * weights.size
+    below, shares = np.empty(most, np.int64), np.empty(most, taps.dtype)
+    beside, parts = np.empty((stride, bands * length), np.int64), np.zeros(stride, np.int64)
+    along = np.empty((stride, bands * length), taps.dtype)
+    for u in range(bands):
+        for t in range(length):
+            if taps[u, t] != 0:
+                r, back = spacing * t % stride, spacing * t // stride
+                beside[r, parts[r]] = _at(lines[u, margin - back :])
+                along[r, parts[r]] = taps[u, t]
+                parts[r] += 1
+    for unit in range(start, stop):
+        plane, m = unit // height, unit % height
+        for u in range(bands):
+            count = 0
+            for t in range(starts[m], starts[m + 1]):
+                band, row = u * bands + its_bands[t], users[t] * w * size
+                for part in range(factors.shape[1]):
+                    if factors[band, part] != 0:
+                        place = sources[band, part] + plane * source_bytes[band, part]
+                        below[count] = place + row
+                        shares[count] = weights[t] * factors[band, part]
+                        count += 1
+            weigh_once(
+                one, size, _at(below), count, _at(shares), _at(lines[u, margin:]), w
+            )  # fmt: skip
+        for r in range(stride):
+            weigh_once(
+                one, size, _at(beside[r]), parts[r], _at(along[r]), _at(sorted_[r * places :]),
+                places,
+            )  # fmt: skip
+        _unsort(sorted_, edges, copied, before, stride, places, image[plane, m])
+
+
+def _packed(taps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Taps without those that a pair of bands does not use, which ones are left, and how many."""
+    pairs = len(taps) // 2
+    packed, used = np.zeros_like(taps), np.zeros((pairs, taps.shape[1]), np.int64)
+    counts = np.zeros(pairs, np.int64)
+    for pair in range(pairs):
+        both = slice(2 * pair, 2 * pair + 2)
+        kept = np.flatnonzero(taps[both].any(axis=0))
+        packed[both, : kept.size], used[pair, : kept.size] = taps[both, kept], kept
+        counts[pair] = kept.size
+    return packed, used, counts
+
+
+def _planes(part: Tensor) -> tuple[list[int], list[int]]:
+    """Addresses of the bands of the first plane, and bytes from each to that of the next plane."""
+    band = part.shape[-1] * part.shape[-2] * part.element_size()
+    inside = part.shape[2:-2].numel()
+    return [part.data_ptr() + index * band for index in range(inside)], [inside * band] * inside
+
+
+def _oriented_sources(quads: Tensor, details: Tensor) -> tuple[np.ndarray, ...]:
+    """Each of the sixteen bands as a sum of planes: address, bytes from plane to plane, factor."""
+    sources, source_bytes = np.zeros((2, 16, 2), np.int64)
+    factors = np.zeros((16, 2))
+    places, steps = _planes(quads)
+    for q in (0, 1):
+        for p in (0, 1):
+            band = 8 * q + 2 * p
+            sources[band, 0], source_bytes[band, 0] = places[2 * p + q], steps[2 * p + q]
+            factors[band, 0] = 1
+    places, steps = _planes(details)
+    for first, second, plus, minus in MIXED:
+        for part, plane in enumerate((plus, minus)):
+            for band, sign in ((first, 1), (second, 1 - 2 * part)):
+                sources[band, part], source_bytes[band, part] = places[plane], steps[plane]
+                factors[band, part] = sign * 0.5**0.5
+    return sources, source_bytes, factors
+
+
+def run(bank_map: BankMap, image: Tensor, bands: list[Tensor]) -> None:
+    """Fills `bands` from `image`, or `image` from `bands`; float32 or float64.
+
+    Args:
+        bank_map: which map.
+        image: (B, C, H, W), planes contiguous in themselves and evenly spaced.
+        bands: the coefficients that the map has, in `BankMap`'s order, contiguous.
+    """
+    bank, mode, (height, width) = bank_map.bank, bank_map.mode, bank_map.size
+    size, planes = image.element_size(), image.shape[0] * image.shape[1]
+    taps = np.array(bank.taps, np.float32 if size == 4 else np.float64)
+    one = taps.dtype.type(1)
+    rows, columns = (
+        axis_tables(bank, height, mode, taps.dtype),
+        axis_tables(bank, width, mode, taps.dtype),
+    )
+    sorting = columns.edges, columns.copied, columns.places
+    h, w = bank.count(height), bank.count(width)
+    shared = *sorting, bank.before, bank.stride, bank.spacing, h, w
+    oriented = bank_map.layout == "oriented"
+
+    def analyse(start: int, stop: int) -> None:
+        _analyse(
+            one, size, image.data_ptr(), image.stride(1) * size, width, targets, target_bytes,
+            approx, *_packed(taps), rows.sources, *shared, start, stop,
+        )  # fmt: skip
+
+    def adjoint(start: int, stop: int) -> None:
+        _adjoint(
+            one, size, pixels, sources, source_bytes, factors, taps, rows.starts, rows.bands,
+            rows.users, rows.weights, *shared, start, stop,
+        )  # fmt: skip
+
+    if not bank_map.transposed:
+        places, steps = zip(*map(_planes, bands[-1:] if oriented else bands), strict=True)
+        targets, target_bytes = np.concatenate(places), np.concatenate(steps)
+        shape = (planes, 2 * h, 2 * w) if oriented else (0, 0, 0)
+        approx = bands[0].detach().numpy().reshape(-1)[: np.prod(shape)].reshape(shape)
+        share(analyse, planes * h, image.numel())
+        return
+    if oriented:
+        quads = bands[0].reshape(planes, h, 2, w, 2).permute(0, 2, 4, 1, 3).contiguous()
+        sources, source_bytes, factors = _oriented_sources(quads.unflatten(0, (-1, 1)), bands[1])
+    else:
+        places, steps = zip(*map(_planes, bands), strict=True)
+        sources, source_bytes = np.concatenate(places)[:, None], np.concatenate(steps)[:, None]
+        factors = np.ones(sources.shape)
+    factors = factors.astype(taps.dtype)
+    pixels = image.detach().numpy().reshape(planes, height, width)
+    share(adjoint, planes * height, image.numel())

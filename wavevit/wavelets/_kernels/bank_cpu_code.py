@@ -1,0 +1,176 @@
+"""The one loop of a filter bank on the CPU: weighted sums of rows, in LLVM vectors.
+
+    target_f[j] = Σ_t weights_f[t] · row_t[j]        for one or two weightings f of the same rows
+
+Everything a separable bank does is such a sum: along a column the rows are the image's, along a
+row they are shifted views of its samples, sorted by their residue modulo the stride. Sums stay in
+registers until they are complete, and two weightings share every load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from wavevit.wavelets._kernels.haar_cpu_code import compiled, load, store
+
+__all__ = ["weigh_once", "weigh_twice"]
+
+_LANES = 8
+
+
+def _sums(blocks: int) -> Callable[..., Any]:
+    """Emits the sums of `blocks` neighbouring vectors; weightings and their targets come last."""
+
+    def codegen(context, builder, signature, args):
+        scalar, integer = args[0].type, args[1].type
+        vector = ir.VectorType(scalar, _LANES)
+        size = 4 if isinstance(scalar, ir.FloatType) else 8
+        rows, count, offset = args[1:4]
+        weightings = list(zip(args[4::2], args[5::2], strict=True))
+        # One instruction where the machine has it, two where not.
+        multiply_add = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(vector, [vector] * 3),
+            f"llvm.fmuladd.v{_LANES}f{8 * size}",
+        )
+        sums = [[cgutils.alloca_once(builder, vector) for _ in range(blocks)] for _ in weightings]
+
+        def pointer(address, kind):
+            return builder.inttoptr(address, kind.as_pointer())
+
+        def at(address, index, bytes_):
+            return builder.add(address, builder.mul(index, ir.Constant(integer, bytes_)))
+
+        for line in sums:
+            for total in line:
+                builder.store(ir.Constant(vector, [0.0] * _LANES), total)
+        with cgutils.for_range(builder, count) as loop:
+            row = builder.load(pointer(at(rows, loop.index, 8), integer))
+            row = builder.add(row, offset)
+            values = []
+            for block in range(blocks):
+                there = builder.add(row, ir.Constant(integer, block * _LANES * size))
+                values.append(builder.load(pointer(there, vector), align=size))
+            for (weights, _), line in zip(weightings, sums, strict=True):
+                weight = builder.load(pointer(at(weights, loop.index, size), scalar))
+                same = builder.insert_element(
+                    ir.Constant(vector, ir.Undefined), weight, ir.Constant(ir.IntType(32), 0)
+                )
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
+                same = builder.shuffle_vector(same, same, mask)
+                for total, value in zip(line, values, strict=True):
+                    added = builder.call(multiply_add, [same, value, builder.load(total)])
+                    builder.store(added, total)
+        for (_, target), line in zip(weightings, sums, strict=True):
+            for block, total in enumerate(line):
+                there = builder.add(target, offset)
+                there = builder.add(there, ir.Constant(integer, block * _LANES * size))
+                builder.store(builder.load(total), pointer(there, vector), align=size)
+        return context.get_dummy_value()
+
+    return codegen
+
+
+@intrinsic
+def _once4(typing, one, rows, count, offset, weights, target):
+    return types.void(one, rows, count, offset, weights, target), _sums(4)
+
+
+@intrinsic
+def _once2(typing, one, rows, count, offset, weights, target):
+    return types.void(one, rows, count, offset, weights, target), _sums(2)
+
+
+@intrinsic
+def _once1(typing, one, rows, count, offset, weights, target):
+    return types.void(one, rows, count, offset, weights, target), _sums(1)
+
+
+@intrinsic
+def _twice4(typing, one, rows, count, offset, weights, target, others, second):
+    return types.void(one, rows, count, offset, weights, target, others, second), _sums(4)
+
+
+@intrinsic
+def _twice2(typing, one, rows, count, offset, weights, target, others, second):
+    return types.void(one, rows, count, offset, weights, target, others, second), _sums(2)
+
+
+@intrinsic
+def _twice1(typing, one, rows, count, offset, weights, target, others, second):
+    return types.void(one, rows, count, offset, weights, target, others, second), _sums(1)
+
+
+@intrinsic
+def _address(typing, one, place):
+    """The integer that lies at `place`."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(builder.inttoptr(args[1], ir.IntType(64).as_pointer()))
+
+    return types.int64(one, place), codegen
+
+
+@compiled
+def _single(one, size, rows, count, offset, weights, target):
+    total = one - one
+    for t in range(count):
+        row = _address(one, rows + 8 * t)
+        total += load(one, weights + t * size) * load(one, row + offset)
+    store(one, target + offset, total)
+
+
+@compiled
+def _step(j, length):
+    """How many vectors to do next, and where.
+
+    Several sums at once hide each other's latency, so a step that moves back over elements that
+    are done is cheaper than several short ones. 0 vectors: one element.
+    """
+    for vectors in (4, 2):
+        if length >= vectors * _LANES and length - j > vectors * _LANES // 2:
+            return vectors, min(j, length - vectors * _LANES)
+    if length >= _LANES:
+        return 1, min(j, length - _LANES)
+    return 0, j
+
+
+@compiled
+def weigh_once(one, size, rows, count, weights, target, length):
+    """Sums of `length` elements; `rows`, `weights`: where `count` addresses and numbers lie."""
+    j = 0
+    while j < length:
+        vectors, j = _step(j, length)
+        if vectors == 4:
+            _once4(one, rows, count, j * size, weights, target)
+        elif vectors == 2:
+            _once2(one, rows, count, j * size, weights, target)
+        elif vectors == 1:
+            _once1(one, rows, count, j * size, weights, target)
+        else:
+            _single(one, size, rows, count, j * size, weights, target)
+        j += max(vectors * _LANES, 1)
+
+
+@compiled
+def weigh_twice(one, size, rows, count, weights, target, others, second, length):
+    """`weigh_once` with two weightings, each with its own target."""
+    j = 0
+    while j < length:
+        vectors, j = _step(j, length)
+        if vectors == 4:
+            _twice4(one, rows, count, j * size, weights, target, others, second)
+        elif vectors == 2:
+            _twice2(one, rows, count, j * size, weights, target, others, second)
+        elif vectors == 1:
+            _twice1(one, rows, count, j * size, weights, target, others, second)
+        else:
+            _single(one, size, rows, count, j * size, weights, target)
+            _single(one, size, rows, count, j * size, others, second)
+        j += max(vectors * _LANES, 1)

@@ -36,9 +36,9 @@ from torch import Tensor
 from experiments.core.folder import environment, write_bytes, write_json
 from experiments.core.markdown import replaced_between
 from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.layers import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
-from wavevit.models.config import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 
 __all__ = ["AXES", "RECORDS", "main", "measure", "page_of", "page_with", "render", "variant"]
 
@@ -49,10 +49,10 @@ COST_SIZE, SHIFT_SIZE = 224, 128
 BEGIN, END = "<!-- begin: axis -->", "<!-- end: axis -->"
 
 AXES = {
-    "tokenizer": TOKENIZERS,
-    "mixer": MIXERS,
-    "downsample": tuple(name for name in DOWNSAMPLES if name != "none"),
-    "position": POSITIONS,
+    "tokenizer": TOKENIZERS.names(),
+    "mixer": MIXERS.names(),
+    "downsample": DOWNSAMPLES.names(),
+    "position": POSITIONS.names(),
     "inject": ("off", "on"),
 }
 PAGES = {"tokenizer": "tokenizers", "mixer": "mixers", "position": "positions"}

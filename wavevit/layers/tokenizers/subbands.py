@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_subbands
 from wavevit.layers.symmetry import Part
+from wavevit.layers.tokenizers.start import start_projection
 
 __all__ = ["SubbandNorm", "SubbandTokenizer", "image_border", "levels_of"]
 
@@ -81,6 +82,10 @@ class SubbandTokenizer(Part, ABC):
         self.in_chans, self.bands = in_chans, len(octaves)
         self.norm = SubbandNorm(octaves, in_chans) if subband_norm else nn.Identity()
         self.proj = nn.Conv2d(in_chans * len(octaves), embed_dim, 1)
+
+    def reset_parameters(self) -> None:
+        """Tokens of the size of their inputs: variance one over the fan-in; no bias."""
+        start_projection(self.proj)
 
     @abstractmethod
     def analyse(self, x: Tensor) -> Tensor:

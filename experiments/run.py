@@ -23,6 +23,7 @@ from experiments.core.usage import wrong_usage
 from experiments.studies import STUDIES, get_study
 from wavevit.checks import check_at_least, fail
 from wavevit.files import check_output_folder
+from wavevit.plugins import import_files
 
 __all__ = ["Options", "main", "run_study"]
 
@@ -46,12 +47,15 @@ class Options:
     """CPU threads of each run. Default: the number of cores divided by the jobs."""
     minutes: float = math.inf
     """Time budget in minutes: no run starts later. Run the command again to continue."""
+    module: tuple[str, ...] = ()
+    """Python files (or module names) to run first: they register parts, models or studies."""
     timing: bool = True
     """Time the variants when all runs are complete. Use --no-timing on a busy machine."""
 
 
 def run_study(options: Options) -> int:
     """Does what the options say; returns the number of runs that are not complete."""
+    import_files(options.module)
     study = at_scale(get_study(options.study), options.scale)
     device = pick_device(options.device)
     if not options.minutes >= 0:  # nor NaN, after which no time would come

@@ -20,7 +20,7 @@ def warn_deprecated(old: str, new: str) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
-    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=level - 1)
+    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=level)
 
 
 def _is_inside(module: str) -> bool:

@@ -19,6 +19,7 @@ from experiments.core.config import RunConfig
 from experiments.core.folder import RunFolder, environment, write_json
 from experiments.core.tasks import TASKS, Model
 from experiments.core.training import AbandonedError, train
+from wavevit.plugins import import_files
 
 __all__ = ["run_cell", "serve_cells"]
 
@@ -115,7 +116,14 @@ def _keep_memory() -> None:
         tell(_MMAP_MAX, 0)
 
 
-def serve_cells(asked: Connection, device: str, threads: int, position: int, lock: object) -> None:
+def serve_cells(
+    asked: Connection,
+    device: str,
+    threads: int,
+    position: int,
+    lock: object,
+    modules: Sequence[str] = (),
+) -> None:
     """Runs one cell after the other as it is asked for, as the target of a process.
 
     A process that serves many cells imports, loads photographs and opens the GPU once. After a cell
@@ -128,7 +136,9 @@ def serve_cells(asked: Connection, device: str, threads: int, position: int, loc
         threads: of this process.
         position: line of its progress bars.
         lock: of the progress bars of all processes.
+        modules: files that register parts, run first (`wavevit.plugins.import_files`).
     """
+    import_files(modules)
     from tqdm import tqdm
 
     tqdm.set_lock(lock)

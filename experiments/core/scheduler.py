@@ -23,6 +23,7 @@ from experiments.core.folder import RunFolder, StudyFolder, environment, write_j
 from experiments.core.tasks import TASKS, make_model
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.measure import latency_ratios
+from wavevit.plugins import imported
 
 __all__ = ["Cell", "default_jobs", "measure_latency", "plan", "run_cells"]
 
@@ -177,7 +178,7 @@ class _Worker:
         self.position = position
         self.cell: Cell | None = None
         self.asked, theirs = context.Pipe()
-        arguments = (theirs, str(device), threads, position, lock)
+        arguments = (theirs, str(device), threads, position, lock, imported())
         self.process = context.Process(target=serve_cells, args=arguments)
         self.process.start()
         theirs.close()  # the process's own end alone is left: its death ends the pipe

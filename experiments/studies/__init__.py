@@ -17,9 +17,9 @@ from experiments.studies.positions import POSITIONS
 from experiments.studies.smoke import SMOKE
 from experiments.studies.tokenizers import TOKENIZERS
 from experiments.studies.zoom import ZOOM
-from wavevit.checks import check_choice
+from wavevit.checks import check_choice, fail
 
-__all__ = ["STUDIES", "get_study"]
+__all__ = ["STUDIES", "get_study", "register_study"]
 
 STUDIES: dict[str, Study] = {
     study.name: study
@@ -40,6 +40,18 @@ STUDIES: dict[str, Study] = {
         ZOOM,
     )
 }
+
+
+def register_study(study: Study) -> Study:
+    """Adds a study of yours, for ``experiments.run NAME --module FILE``.
+
+    Raises:
+        ValueError: the name of a study that is there.
+    """
+    if study.name in STUDIES:
+        fail("name", "that of no other study", repr(study.name))
+    STUDIES[study.name] = study
+    return study
 
 
 def get_study(name: str) -> Study:

@@ -23,7 +23,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ({"tokenizer": "pach"}, r"tokenizer: .*\(nearest: patch\), got 'pach'"),
         (
             {"position": "rotary"},
-            r"position: expected one of 'learned', .*, got 'rotary'",
+            r"position: expected one of 'conv', 'learned', .*, got 'rotary'",
         ),
         ({"padding": "reflect"}, "padding: expected one of 'zeros', 'circular', got 'reflect'"),
         ({"alignment": "phaselock"}, r"alignment: .*nearest: phase_lock.*got 'phaselock'"),
@@ -68,7 +68,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ),
         (
             {"tokenizer": "my_tokens"},
-            r"tokenizer 'my_tokens' is not registered: import .* \(register_tokenizer\('my_tokens'\)\)",
+            r"tokenizer 'my_tokens' is not registered: import the file .*register_tokenizer\('my_",
         ),
         (
             {"pool": "token", "activation": "gate"},

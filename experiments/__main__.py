@@ -15,12 +15,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.core.extensions import load_files
 from experiments.core.records import RECORDS
 from experiments.core.registry import experiments_by_verb, find_experiment
 from experiments.core.scale import SCALES, at_scale
 from experiments.core.usage import wrong_usage
 from wavevit.checks import check_choice, fail
+from wavevit.plugins import import_files
 
 __all__ = ["VERBS", "main"]
 
@@ -147,7 +147,7 @@ def main() -> None:
     try:
         check_choice("command", words[0], VERBS)
         program = f"experiments {words[0]}"
-        load_files(_files(words[1:]))
+        import_files(_files(words[1:]))
         incomplete = VERBS[words[0]](words[1:])
     except ValueError as error:
         wrong_usage(program, error)

@@ -27,6 +27,7 @@ from wavevit.checks import check_at_least, check_choice, fail, require_extra
 from wavevit.files import check_output_file, check_output_folder, write_whole
 from wavevit.measure import cost
 from wavevit.models import Backbone, list_models, model_config
+from wavevit.plugins import import_files
 
 __all__ = ["Audit", "Models", "Transform", "main"]
 
@@ -94,9 +95,12 @@ class Models:
 
     pattern: Annotated[str, tyro.conf.Positional] = "*"
     """A shell-style pattern, such as 'haar*'."""
+    module: tuple[str, ...] = ()
+    """Python files (or module names) to run first: they register parts and models."""
 
     def run(self) -> int:
         """Prints the table."""
+        import_files(self.module)
         head = ("model", "parameters", "GMAC", "strides", "tokenizer", "mixers", "keeps shifts by")
         rows = [head, *(_model_row(name) for name in list_models(self.pattern))]
         if len(rows) == 1:
@@ -161,11 +165,14 @@ class Audit:
     """Of random weights, shifts and directions."""
     device: str | None = None
     """Such as cuda; by default where each model is."""
+    module: tuple[str, ...] = ()
+    """Python files (or module names) to run first: they register parts and models."""
     samples: Samples = field(default_factory=Samples)
     """How much to look at."""
 
     def run(self) -> int:
         """Measures, prints, writes; the exit code."""
+        import_files(self.module)
         bounds = parse_bounds("fail-under", self.fail_under, "high")
         bounds += parse_bounds("fail-over", self.fail_over, "low")
         check_output_folder("out", self.out)

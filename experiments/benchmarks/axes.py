@@ -39,9 +39,9 @@ from experiments.core.records import RECORDS
 from experiments.core.usage import old_command
 from wavevit.checks import check_choice
 from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.layers import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
-from wavevit.models.config import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 
 __all__ = ["AXES", "measure", "render", "variant"]
 
@@ -49,10 +49,10 @@ SEEDS = (0, 1, 2)
 COST_SIZE, SHIFT_SIZE = 224, 128
 
 AXES = {
-    "tokenizer": TOKENIZERS,
-    "mixer": MIXERS,
-    "downsample": tuple(name for name in DOWNSAMPLES if name != "none"),
-    "position": POSITIONS,
+    "tokenizer": TOKENIZERS.names(),
+    "mixer": MIXERS.names(),
+    "downsample": DOWNSAMPLES.names(),
+    "position": POSITIONS.names(),
     "inject": ("off", "on"),
 }
 PAGES = {"tokenizer": "tokenizers", "mixer": "mixers", "position": "positions"}

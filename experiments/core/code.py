@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from experiments.core.extensions import loaded_files
+from wavevit.plugins import imported_modules
 
 __all__ = ["ROOTS", "code_digest", "digest_of", "import_closure"]
 
@@ -58,8 +58,10 @@ def _with_parents(module: str) -> Iterator[str]:
 
 
 def _siblings(path: Path, root: Path) -> Iterator[str]:
-    """All modules of the package that a file is in; none where the package is the whole library."""
-    for file in path.parent.rglob("*.py") if path.parent.parent != root else ():
+    """All modules of the room that a file is in (wavevit.wavelets, with the packages inside it);
+    none for a file beside the rooms."""
+    library, *room, _ = path.relative_to(root).parts
+    for file in (root / library / room[0]).rglob("*.py") if room else ():
         parts = file.relative_to(root).with_suffix("").parts
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -110,7 +112,7 @@ def _own_digest() -> str:
 
 def code_digest() -> str:
     """The digest of the code that trains and measures, with the user's files that were loaded."""
-    files = loaded_files()
+    files = [Path(module.__file__) for module in imported_modules() if module.__file__]
     if not files:
         return _own_digest()
     return f"{_own_digest()}-{digest_of(ast.parse(path.read_text()) for path in files)}"

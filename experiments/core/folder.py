@@ -65,7 +65,8 @@ class RunFolder:
         """
         wanted = json.loads(json.dumps(config.to_dict()))
         if self.config.exists():
-            held = json.loads(self.config.read_text())
+            # Through the classes: an earlier version spelled some fields otherwise.
+            held = json.loads(json.dumps(self.load_config().to_dict()))
             differing = differing_fields(held, wanted)
             if differing:
                 fail(

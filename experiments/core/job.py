@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from experiments.core.config import RunConfig
-from experiments.core.extensions import load_files
 from experiments.core.folder import RunFolder
 from experiments.core.records import environment, write_json
 from experiments.core.tasks import TASKS, Model
 from experiments.core.training import AbandonedError, train
+from wavevit.plugins import import_files
 
 __all__ = ["run_job", "serve_jobs"]
 
@@ -123,7 +123,7 @@ def serve_jobs(
     threads: int,
     position: int,
     lock: object,
-    files: Sequence[Path] = (),
+    modules: Sequence[str] = (),
 ) -> None:
     """Runs one job after the other as it is asked for, as the target of a process.
 
@@ -137,12 +137,12 @@ def serve_jobs(
         threads: of this process.
         position: line of its progress bars.
         lock: of the progress bars of all processes.
-        files: users' files to import first.
+        modules: files that register parts, run first (`wavevit.plugins.import_files`).
     """
+    import_files(modules)
     from tqdm import tqdm
 
     tqdm.set_lock(lock)
-    load_files(files)
     _keep_memory()
     with suppress(EOFError):  # the parent process has died
         while (job := asked.recv()) is not None:

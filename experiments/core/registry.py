@@ -14,10 +14,10 @@ from typing import TypeVar, cast
 
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import Experiment
-from experiments.core.extensions import loaded_modules
 from experiments.core.measurement import Measurement
 from experiments.core.study import Study
 from wavevit.checks import check_choice, fail
+from wavevit.plugins import imported_modules
 
 __all__ = ["all_experiments", "experiments_by_verb", "find_experiment", "found_in"]
 
@@ -55,7 +55,7 @@ def all_experiments() -> Iterator[Experiment]:
     """Those of the three packages, then those of the users' files that were loaded."""
     for package, kind in zip(PACKAGES, KINDS, strict=True):
         yield from found_in(package, kind).values()
-    yield from _values(loaded_modules(), KINDS).values()
+    yield from _values(imported_modules(), KINDS).values()
 
 
 def experiments_by_verb(verb: str) -> dict[str, Experiment]:

@@ -73,7 +73,8 @@ class Scale:
             depth=stage.depth * self.depth,
             embed_dim=stage.embed_dim * self.width,
             num_heads=stage.num_heads * self.width,
-            window_size=self.size(stage.window_size),
+            mixer_options=stage.options("mixer").scaled(self.width, self.pixels),
+            downsample_options=stage.options("downsample").scaled(self.width, self.pixels),
         )
 
     def model(self, model: BackboneConfig) -> BackboneConfig:
@@ -82,7 +83,7 @@ class Scale:
             model,
             img_size=self.size(model.img_size),
             stages=tuple(self.stage(stage) for stage in model.stages),
-            stem_width=model.stem_width * self.width,
+            tokenizer_options=model.options("tokenizer").scaled(self.width, self.pixels),
         )
 
     def data(self, data: DataConfig) -> DataConfig:

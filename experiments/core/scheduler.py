@@ -23,13 +23,13 @@ import torch
 from tqdm import tqdm
 
 from experiments.core.evaluation import held_out
-from experiments.core.extensions import loaded_files
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.job import run_job, serve_jobs
 from experiments.core.records import environment, write_json
 from experiments.core.tasks import TASKS, make_model
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.measure import latency_ratios
+from wavevit.plugins import imported
 
 if TYPE_CHECKING:
     from experiments.core.study import Study
@@ -187,7 +187,7 @@ class _Worker:
         self.position = position
         self.job: Job | None = None
         self.asked, theirs = context.Pipe()
-        arguments = (theirs, str(device), threads, position, lock, loaded_files())
+        arguments = (theirs, str(device), threads, position, lock, imported())
         self.process = context.Process(target=serve_jobs, args=arguments)
         self.process.start()
         theirs.close()  # the process's own end alone is left: its death ends the pipe

@@ -25,6 +25,7 @@ from experiments.core.folder import RunFolder
 from experiments.core.records import write_bytes
 from experiments.explorer.choice import CROP, WINDOW, ModelChoice, Place
 from experiments.explorer.graph import trace
+from wavevit.alignment import PhaseLock
 from wavevit.checks import fail
 from wavevit.data import load_photograph
 from wavevit.data.photographs import NAMES
@@ -71,11 +72,11 @@ def _lock(model: Backbone) -> dict[str, Any] | None:
     config = model.config
     if config.alignment == "none":
         return None
-    if config.alignment != "phase_lock" or config.alignment_shift != "integer":
-        got = f"{config.alignment!r}, shift {config.alignment_shift!r}"
+    lock = model.alignment
+    if not isinstance(lock, PhaseLock) or lock.shift != "integer":
+        got = f"{config.alignment!r}, options {config.options('alignment')}"
         fail("alignment", "'none' or an integer 'phase_lock'", got)
-    assert model.alignment is not None
-    return {"boundary": config.alignment_boundary, "period": model.alignment.period or CROP}
+    return {"boundary": config.alignment_boundary, "period": lock.period or CROP}
 
 
 def _halved(model: Backbone) -> None:

@@ -21,13 +21,14 @@ from typing import Any
 from experiments.core.config import RunConfig
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+from wavevit.layers.tokenizers import AliasFreeOptions
 from wavevit.models import make_stages
 
 __all__ = ["ALIAS_FREE"]
 
 # Each takes one part out of the alias-free pyramid: one field of its configuration.
 _WITHOUT: dict[str, tuple[str, Any]] = {
-    "no stem": ("stem_depth", 0),
+    "no stem": ("tokenizer_options.stem_depth", 0),
     "no low-pass": ("low_pass", "none"),
     "short low-pass": ("low_pass", "short"),
     "norm per token": ("norm", "token"),
@@ -52,7 +53,7 @@ def _variants() -> dict[str, RunConfig]:
         vit.model,
         stages=stages,
         tokenizer="alias_free",
-        stem_width=8,
+        tokenizer_options=AliasFreeOptions(stem_width=8),
         position="none",
         padding="circular",
         norm="map",
@@ -65,9 +66,16 @@ def _variants() -> dict[str, RunConfig]:
         "alias_free": dataclasses.replace(vit, model=model),
     }
     for name, (field, value) in _WITHOUT.items():
-        changed = dataclasses.replace(model, **{field: value})
+        changed = _with(model, field, value)
         runs[name] = dataclasses.replace(vit, model=changed)
     return runs
+
+
+def _with(config: Any, field: str, value: Any) -> Any:
+    """A copy with one field changed, given by its dotted path."""
+    name, _, inner = field.partition(".")
+    changed = _with(getattr(config, name), inner, value) if inner else value
+    return dataclasses.replace(config, **{name: changed})
 
 
 ALIAS_FREE = Study(

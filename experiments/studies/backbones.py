@@ -60,7 +60,7 @@ def _variants() -> dict[str, RunConfig]:
             embed_dims=(28, 56, 96),
             num_heads=(1, 2, 3),
             mixer="window",
-            window_size=4,
+            mixer_options={"window_size": 4},
             downsample="patch_merging",
         ),
     )

@@ -32,7 +32,7 @@ _LOCKS: dict[str, dict[str, Any]] = {
     "window": {"alignment_boundary": "window"},
     "mirror": {"alignment_boundary": "mirror"},
     "interior": {"alignment_boundary": "interior"},
-    "gate": {"alignment_gate": 0.06},
+    "gate": {"alignment_options": {"gate": 0.06}},
 }
 
 

@@ -40,7 +40,10 @@ _ALIGNMENTS: dict[str, dict[str, Any]] = {
     "blur": {"alignment": "blur"},
     "polyphase": {"alignment": "polyphase"},
     "phase_lock": {"alignment": "phase_lock"},
-    "phase_lock fractional": {"alignment": "phase_lock", "alignment_shift": "fractional"},
+    "phase_lock fractional": {
+        "alignment": "phase_lock",
+        "alignment_options": {"shift": "fractional"},
+    },
     "phase_lock window": {"alignment": "phase_lock", "alignment_boundary": "window"},
     "weighted_frame": {"alignment": "weighted_frame"},
 }
@@ -85,7 +88,7 @@ CROP_SHIFT = Study(
         Contrast("vit + blur", "vit", "model.alignment"),
         Contrast("vit + polyphase", "vit", "model.alignment"),
         Contrast("vit + phase_lock", "vit", "model.alignment"),
-        Contrast("vit + phase_lock fractional", "vit + phase_lock", "model.alignment_shift"),
+        Contrast("vit + phase_lock fractional", "vit + phase_lock", "model.alignment_options"),
         Contrast("vit + phase_lock window", "vit + phase_lock", "model.alignment_boundary"),
         Contrast("vit + weighted_frame", "vit", "model.alignment"),
         Contrast("conv positions", "vit", "model"),

@@ -43,7 +43,7 @@ def _variants() -> dict[str, RunConfig]:
             num_heads=(1, 2, 4),
             mixer=("wavelet_conv", "wavelet_conv", "global"),
             inject=(False, True, True),
-            kernel_size=3,
+            mixer_options=({"kernel_size": 3}, {"kernel_size": 3}, None),
         ),
     )
 

@@ -30,7 +30,7 @@ _OTHERS = ("sincos", "relative_bias", "rope", "conv", "none")
 def _variants() -> dict[str, RunConfig]:
     vit = PATCH_VS_WAVELET.configs()["vit"]
     (only,) = vit.model.stages
-    window = dataclasses.replace(only, mixer="window", window_size=_GRID)
+    window = dataclasses.replace(only, mixer="window", mixer_options={"window_size": _GRID})
     learned = dataclasses.replace(vit.model, stages=(window,))
     return {
         name: dataclasses.replace(vit, model=dataclasses.replace(learned, position=name))

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 import wavevit
 from wavevit.interop.hub import from_pretrained, save_pretrained
 from wavevit.interop.timm import load_timm_weights, register
+from wavevit.layers import TOKENIZERS
 from wavevit.layers.channels import Source, fit_channels
 from wavevit.layers.mixers import WindowAttention
 from wavevit.layers.tokenizers.patch import resize_patch
-from wavevit.models.config import TOKENIZERS
 from wavevit.testing import assert_close_relative
 
 NAMES = register()
@@ -108,11 +108,15 @@ def test_a_grey_model_from_colour_weights(
 
 
 PARTS = {
-    **{name: {"tokenizer": name} for name in TOKENIZERS},
+    **{name: {"tokenizer": name} for name in TOKENIZERS.names()},
     "dwt, linear": {"tokenizer": "dwt", "subband_act": False},
     "dwt, no gains": {"tokenizer": "dwt", "subband_norm": False},
-    "alias_free, no stem": {"tokenizer": "alias_free", "stem_depth": 0},
-    "alias_free, no gains": {"tokenizer": "alias_free", "stem_depth": 0, "subband_norm": False},
+    "alias_free, no stem": {"tokenizer": "alias_free", "tokenizer_options": {"stem_depth": 0}},
+    "alias_free, no gains": {
+        "tokenizer": "alias_free",
+        "tokenizer_options": {"stem_depth": 0},
+        "subband_norm": False,
+    },
 }
 
 

@@ -9,31 +9,31 @@ import torch
 
 from wavevit import Backbone, BackboneConfig, make_stages
 from wavevit.alignment import METHODS
-from wavevit.layers.activations import ACTIVATIONS
-from wavevit.layers.band_limit import LOW_PASSES
-from wavevit.layers.norms import NORMS
-from wavevit.models.config import (
+from wavevit.layers import (
+    ACTIVATIONS,
     DOWNSAMPLES,
     MIXERS,
     MLPS,
+    NORMS,
     POSITIONS,
     TOKENIZERS,
 )
+from wavevit.layers.band_limit import LOW_PASSES
 from wavevit.testing import assert_shift_invariant
 
 AXES = {
-    "tokenizer": TOKENIZERS,
-    "mixer": MIXERS,
-    "downsample": tuple(name for name in DOWNSAMPLES if name != "none"),
-    "position": POSITIONS,
-    "mlp": MLPS,
+    "tokenizer": TOKENIZERS.names(),
+    "mixer": MIXERS.names(),
+    "downsample": DOWNSAMPLES.names(),
+    "position": POSITIONS.names(),
+    "mlp": MLPS.names(),
     "padding": ("zeros", "circular"),
     "inject": (False, True),
     "stage_norm": (False, True),
     "token_norm": (False, True),
-    "norm": NORMS,
+    "norm": NORMS.names(),
     "spectral_control": (False, True),
-    "activation": ACTIVATIONS,
+    "activation": ACTIVATIONS.names(),
     "low_pass": LOW_PASSES,
     "pool": ("avg", "power"),
     "alignment": tuple(name for name in METHODS if name != "group_average"),  # P² calls
@@ -70,7 +70,7 @@ def config_of(values: dict[str, object]) -> BackboneConfig:
         depths=(2, 1),
         embed_dims=(8, 16),
         num_heads=2,
-        window_size=3,
+        mixer_options={"window_size": 3} if values["mixer"] == "window" else None,
         # That mixer halves the map by itself: a further stride would leave one key to attend to.
         reduction=1 if values["mixer"] == "wavelet_kv" else 2,
         **{name: values.pop(name) for name in ("mixer", "downsample", "mlp", "inject")},
@@ -91,12 +91,9 @@ def test_pairs_are_all_there() -> None:
 
 @pytest.mark.parametrize("values", CONFIGURATIONS, ids=lambda v: "-".join(map(str, v.values())))
 def test_pair(values: dict[str, object]) -> None:
-    homes = {
-        "relative_bias": {"window", "pooled"},
-        "rope": {"global", "window", "lipschitz"},
-    }.get(values["position"])
-    attentions = {values["mixer"]} | ({"pooled"} if values["downsample"] == "attention" else set())
-    if homes is not None and not homes & attentions:
+    position = values["position"]
+    hosts = MIXERS.get(values["mixer"]).hosts + DOWNSAMPLES.get(values["downsample"]).hosts
+    if POSITIONS.get(position).inside_mixers and position not in hosts:
         with pytest.raises(ValueError, match="position: "):
             config_of(values)
         return

@@ -34,7 +34,7 @@ def images(size: tuple[int, int] = WIDE) -> Tensor:
 
 
 def windows(model: nn.Module) -> list[object]:
-    return [stage.window_size for stage in model.config.stages]
+    return [getattr(s.options("mixer"), "window_size", 7) for s in model.config.stages]
 
 
 @pytest.mark.parametrize("name", SMALL)

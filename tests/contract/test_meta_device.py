@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import wavevit
 from wavevit.alignment import METHODS
-from wavevit.models.config import DOWNSAMPLES, TOKENIZERS
+from wavevit.layers import DOWNSAMPLES, TOKENIZERS
 
 SMALL = wavevit.list_models("test_*")
 
@@ -50,8 +50,8 @@ def test_aligned_models(method: str) -> None:
         assert_whole(inside, build(name, alignment=method))
 
 
-PARTS = [{"tokenizer": name, "wavelet": "db2"} for name in TOKENIZERS]
-PARTS += [{"downsample": name} for name in DOWNSAMPLES[1:]]
+PARTS = [{"tokenizer": name, "wavelet": "db2"} for name in TOKENIZERS.names()]
+PARTS += [{"downsample": name} for name in DOWNSAMPLES.names()]
 
 
 @pytest.mark.parametrize("parts", PARTS, ids=lambda parts: "-".join(parts.values()))

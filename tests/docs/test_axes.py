@@ -20,7 +20,7 @@ def test_every_axis_is_recorded() -> None:
 def test_records_hold_every_value_of_their_axis() -> None:
     for axis in RECORDED:
         record = load_record(f"axes/{axis}.json")
-        assert tuple(record["values"]) == AXES[axis]
+        assert set(record["values"]) == set(AXES[axis])
         assert record["weights"] == "random"
         assert len(record["seeds"]) >= 3
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.core import extensions
 from experiments.core.code import ROOT, code_digest, digest_of, import_closure
-from experiments.core.extensions import load_files
+from wavevit import plugins
+from wavevit.plugins import import_files
 
 USED = (
     "wavevit.layers.blocks",
@@ -68,16 +68,11 @@ def test_imports_are_followed_from_a_changed_file(tmp_path: Path) -> None:
 
 
 def test_users_files_are_in_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extensions, "_LOADED", {})
+    monkeypatch.setattr(plugins, "_FILES", {})
     before, file = code_digest(), tmp_path / "layer_of_a_user.py"
     file.write_text("X = 1\n")
-    load_files([file])
+    import_files([file])
     after = code_digest()
     assert after.startswith(before + "-")
     file.write_text("X = 2\n")
     assert code_digest() != after
-
-
-def test_only_python_files_are_loaded(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="module: expected a Python file"):
-        load_files([tmp_path / "missing.py"])

@@ -62,13 +62,13 @@ def test_what_grows_and_what_does_not() -> None:
     old, new = run.model.stages[0], found.model.stages[0]
     assert (new.depth, new.embed_dim, new.num_heads) == (2, 84, 3)
     assert new.embed_dim // new.num_heads == old.embed_dim // old.num_heads
-    assert (new.window_size, found.model.img_size) == (6, 96)
+    assert (new.options("mixer").window_size, found.model.img_size) == (6, 96)
     assert found.model.patch_size == run.model.patch_size
     assert (found.data.crop_size, found.data.max_short_side) == (96, 384)
     assert found.data.margin == run.data.margin
     assert found.optimizer.steps == 2 * run.optimizer.steps
     assert found.optimizer.lr == pytest.approx(run.optimizer.lr / 3)
-    assert differing_fields(old, new) == ["embed_dim", "num_heads", "window_size"]
+    assert differing_fields(old, new) == ["embed_dim", "num_heads", "mixer_options.window_size"]
     deeper = Scale(depth=3).stage(old)
     assert (deeper.depth, differing_fields(old, deeper)) == (6, ["depth"])
 

@@ -25,9 +25,9 @@ from experiments.core.summary import Statistic
 from experiments.reporting.study_report import write_report
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
+from wavevit.layers import POSITIONS
 from wavevit.measure import cost
 from wavevit.models import Backbone
-from wavevit.models.config import POSITIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -387,5 +387,5 @@ def test_positions_stand_on_the_plain_vit() -> None:
 
 def test_every_position_is_compared() -> None:
     configs = get_study("positions").configs()
-    assert {config.model.position for config in configs.values()} == set(POSITIONS)
+    assert {config.model.position for config in configs.values()} == set(POSITIONS.names())
     assert len(get_study("positions").seeds) >= 5

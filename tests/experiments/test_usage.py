@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.core import extensions, scheduler
+from experiments.core import scheduler
 from experiments.core.registry import experiments_by_verb
+from wavevit import plugins
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,7 +121,7 @@ def test_a_users_file_adds_a_study(
         "MINE = dataclasses.replace(SMOKE, name='mine', variants=variants, measures=())\n"
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(extensions, "_LOADED", {})
+    monkeypatch.setattr(plugins, "_FILES", {})
     words = "run mine --module my_study.py --seeds 0 --device cpu --jobs 2 --no-timing"
     for done in ("[3/3]", "3 of 3 runs are complete already"):
         monkeypatch.setattr("sys.argv", ["experiments", *words.split()])

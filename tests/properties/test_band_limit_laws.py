@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from wavevit.layers.activations import ACTIVATIONS, make_activation
+from wavevit.layers import ACTIVATIONS, NORMS
+from wavevit.layers.activations import make_activation
 from wavevit.layers.band_limit import decimate, resample, windowed_sinc
 from wavevit.layers.blocks import Block, ConvMlp
 from wavevit.layers.mixers import CrossCovarianceAttention, GlobalAttention
-from wavevit.layers.norms import NORMS, make_norm, norm_symmetry
+from wavevit.layers.norms import make_norm, norm_symmetry
 from wavevit.layers.positions import ConvPosition
 from wavevit.layers.symmetry import Part
 from wavevit.measure import fourier_shift
@@ -160,10 +161,10 @@ def layers() -> dict[str, tuple[Tokens, bool]]:
         "covariance": CrossCovarianceAttention(4, 2, normalize=False),
         "global": GlobalAttention(4, 2),
         "conv position": ConvPosition(4, "circular"),
-        **{f"mlp {kind}": ConvMlp(4, 6, "circular", kind) for kind in ACTIVATIONS},
+        **{f"mlp {kind}": ConvMlp(4, 6, "circular", kind) for kind in ACTIVATIONS.names()},
     }
     found = {name: (weighted(part), part.symmetry.alias_free) for name, part in parts.items()}
-    for kind in NORMS:
+    for kind in NORMS.names():
         norm = weighted(make_norm(kind, 4, 1e-6))
         found[f"norm {kind}"] = (lambda x, grid, f=norm: f(x), norm_symmetry(kind).alias_free)
     whole = Block(

@@ -163,5 +163,5 @@ def test_compiled_and_eager_gates_agree() -> None:
 def test_a_gate_is_a_margin(gate: float) -> None:
     with pytest.raises(ValueError, match="gate: expected a margin"):
         PhaseLock(PERIOD, gate=gate)
-    with pytest.raises(ValueError, match="alignment_gate: expected a margin"):
-        create_model("test_vit", alignment="phase_lock", alignment_gate=gate)
+    with pytest.raises(ValueError, match="gate: expected a margin"):
+        create_model("test_vit", alignment="phase_lock", alignment_options={"gate": gate})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wavevit import Backbone, create_model, list_models, model_config
 from wavevit.layers.downsample import DWTDownsample, LowPassDownsample
-from wavevit.models.merge import MergedDownsample
+from wavevit.layers.merged_downsample import MergedDownsample
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 

@@ -12,16 +12,16 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wavevit import BackboneConfig, make_stages
+from wavevit.layers import MIXERS
 from wavevit.layers.positions import SinCosPosition
 from wavevit.layers.rotary import Rotary
 from wavevit.layers.symmetry import Part
-from wavevit.models.config import MIXERS
 from wavevit.models.parts import make_downsample, make_mixer
 from wavevit.testing import assert_close_relative
 
 DIM, PERIOD = 16, 4
 CASES = [
-    *((name, "none") for name in MIXERS),
+    *((name, "none") for name in MIXERS.names()),
     ("window", "relative_bias"),
     ("pooled", "relative_bias"),
     ("attention", "none"),
@@ -48,7 +48,7 @@ def part(mixer: str, position: str, padding: str, seed: int = 0, reduction: int 
         mixer="pooled" if mixer == "attention" else mixer,
         downsample="attention",
         reduction=reduction,
-        window_size=PERIOD,
+        mixer_options={"window_size": PERIOD} if mixer == "window" else None,
     )
     config = BackboneConfig(
         stages=stages, patch_size=4, img_size=32, position=position, padding=padding

@@ -11,6 +11,7 @@ import torch
 import wavevit
 from wavevit import Backbone, BackboneConfig, StageConfig, make_stages
 from wavevit.alignment import PhaseLock, align, phase_of
+from wavevit.layers.tokenizers import AliasFreeOptions
 from wavevit.wavelets import FilterBank, filter_bank
 
 STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
@@ -22,7 +23,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ({"tokenizer": "pach"}, r"tokenizer: .*\(nearest: patch\), got 'pach'"),
         (
             {"position": "rotary"},
-            r"position: expected one of 'learned', .*, got 'rotary'",
+            r"position: expected one of 'conv', 'learned', .*, got 'rotary'",
         ),
         ({"padding": "reflect"}, "padding: expected one of 'zeros', 'circular', got 'reflect'"),
         ({"alignment": "phaselock"}, r"alignment: .*nearest: phase_lock.*got 'phaselock'"),
@@ -37,9 +38,38 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ({"norm": "maps"}, r"norm: .*nearest: map.*got 'maps'"),
         ({"low_pass": "shrt"}, r"low_pass: .*nearest: short.*got 'shrt'"),
         ({"activation": "gates"}, r"activation: .*nearest: gate.*got 'gates'"),
-        ({"stem_depth": -1}, "stem_depth: expected an integer of at least 0, got -1"),
-        ({"stem_width": 0}, "stem_width: expected an integer of at least 1, got 0"),
-        ({"scales": 0}, "scales: expected an integer of at least 1, got 0"),
+        (
+            {"tokenizer": "alias_free", "tokenizer_options": {"stem_depth": -1}},
+            "stem_depth: expected an integer of at least 0, got -1",
+        ),
+        (
+            {"tokenizer": "alias_free", "tokenizer_options": {"stem_width": 0}},
+            "stem_width: expected an integer of at least 1, got 0",
+        ),
+        (
+            {"tokenizer": "alias_free", "tokenizer_options": {"scales": 0}},
+            "scales: expected an integer of at least 1, got 0",
+        ),
+        (
+            {"tokenizer": "alias_free", "tokenizer_options": {"stem": 1}},
+            r"tokenizer_options of tokenizer 'alias_free': .*nearest: stem_.*got 'stem'",
+        ),
+        (
+            {"tokenizer": "patch", "tokenizer_options": {"stem_depth": 1}},
+            "tokenizer_options: expected no options: tokenizer 'patch' reads none",
+        ),
+        (
+            {"tokenizer": "dwt", "tokenizer_options": AliasFreeOptions(stem_depth=1)},
+            r"tokenizer_options: expected .* options of tokenizer 'dwt', got AliasFreeOptions",
+        ),
+        (
+            {"alignment": "phase_lock", "alignment_options": {"gate": 2}},
+            r"gate: expected a margin in \[0, 1\], got 2",
+        ),
+        (
+            {"tokenizer": "my_tokens"},
+            r"tokenizer 'my_tokens' is not registered: import the file .*register_tokenizer\('my_",
+        ),
         (
             {"pool": "token", "activation": "gate"},
             r"pool: expected 'avg' or 'power' with activation 'gate' .*, got 'token'",
@@ -59,7 +89,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ),
         (
             {"position": "relative_bias"},
-            "position: .*mixer='window' or mixer='pooled'.*'relative_bias' with global",
+            "position: .*mixer='pooled' or mixer='window'.*'relative_bias' with global",
         ),
         (
             {"position": "rope", "stages": make_stages(depths=[1], embed_dims=[8], mixer="pooled")},
@@ -93,12 +123,21 @@ def test_backbone_config_refuses(changes: dict, message: str) -> None:
         ({"num_heads": 3}, "embed_dim: expected a multiple of 3, got 8"),
         ({"mixer": "windows"}, r"mixer: .*nearest: window.*got 'windows'"),
         ({"downsample": "stride"}, "downsample: expected one of 'none', .*, got 'stride'"),
-        ({"mlp": "wide"}, "mlp: expected one of 'plain', 'conv', got 'wide'"),
-        ({"window_size": 0}, "window_size: expected one integer or .*, each at least 1, got 0"),
+        ({"mlp": "wide"}, "mlp: expected one of 'conv', 'plain', got 'wide'"),
+        (
+            {"mixer": "window", "mixer_options": {"window_size": 0}},
+            "window_size: expected one integer or .*, each at least 1, got 0",
+        ),
         ({"reduction": 0}, "reduction: expected an integer of at least 1, got 0"),
-        ({"kernel_size": 4}, "kernel_size: expected an odd number, got 4"),
+        (
+            {"mixer": "wavelet_conv", "mixer_options": {"kernel_size": 4}},
+            "kernel_size: expected an odd number, got 4",
+        ),
         ({"mlp_ratio": 0.0}, "mlp_ratio: expected a positive number, got 0.0"),
-        ({"wavelet_levels": 0}, "wavelet_levels: expected an integer of at least 1, got 0"),
+        (
+            {"mixer": "wavelet_conv", "mixer_options": {"levels": 0}},
+            "levels: expected an integer of at least 1, got 0",
+        ),
     ],
 )
 def test_stage_config_refuses(changes: dict, message: str) -> None:
@@ -135,18 +174,21 @@ def test_values_are_kept_as_json_has_them() -> None:
     assert BackboneConfig(stages=list(STAGES), img_size=np.int64(64), wavelet="Haar") == (
         BackboneConfig(stages=STAGES, img_size=64)
     )
-    window = StageConfig(depth=1, embed_dim=8, mixer="window", window_size=[4, 8])
+    window = StageConfig(
+        depth=1, embed_dim=8, mixer="window", mixer_options={"window_size": [4, 8]}
+    )
     config = BackboneConfig(stages=(window,), position="none")
     assert BackboneConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_configurations_of_earlier_versions_are_read() -> None:
     data = json.loads(json.dumps(wavevit.model_config("test_swin").to_dict()))
-    del data["drop_rate"], data["stages"][0]["window_size"]
+    del data["drop_rate"], data["stages"][0]["mixer_options"]
     read = BackboneConfig.from_dict(data)
-    assert (read.drop_rate, read.stages[0].window_size, read.stages[1].window_size) == (0.0, 7, 4)
-    data["stages"][0]["windows"] = 7
-    with pytest.raises(ValueError, match=r"field: .*nearest: window_size.*got 'windows'"):
+    windows = [stage.options("mixer").window_size for stage in read.stages]
+    assert (read.drop_rate, windows) == (0.0, [7, 4, 4])
+    data["stages"][0]["mixers"] = 7
+    with pytest.raises(ValueError, match=r"field: .*nearest: mixer.*got 'mixers'"):
         BackboneConfig.from_dict(data)
 
 

@@ -86,8 +86,8 @@ def strengths(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("alignment", "changes", "scores"),
     [
-        ("weighted_frame", {"alignment_threshold": 0.05}, strengths),
-        ("phase_lock", {"alignment_shift": "fractional"}, None),
+        ("weighted_frame", {"alignment_options": {"threshold": 0.05}}, strengths),
+        ("phase_lock", {"alignment_options": {"shift": "fractional"}}, None),
         ("none", {}, None),
     ],
 )

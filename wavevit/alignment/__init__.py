@@ -1,16 +1,20 @@
 """Ways to make a model's output follow the image instead of the frame."""
 
+from typing import Any
+
 from wavevit.alignment.base import Alignment, Views
 from wavevit.alignment.blur import LowPass, blur_strides
-from wavevit.alignment.frames import GroupAverage, WeightedFrame
-from wavevit.alignment.phase_lock import SHIFTS, Phase, PhaseLock, phase_of
+from wavevit.alignment.frames import GroupAverage, WeightedFrame, WeightedFrameOptions
+from wavevit.alignment.phase_lock import SHIFTS, Phase, PhaseLock, PhaseLockOptions, phase_of
 from wavevit.alignment.polyphase import PhaseTree, Polyphase
 from wavevit.alignment.probe import kept_period
+from wavevit.alignment.registry import ALIGNMENTS, register_alignment
 from wavevit.alignment.shifts import fourier_shift, place_map, roll_images
 from wavevit.alignment.statistics import BOUNDARIES
-from wavevit.alignment.wrap import METHODS, AlignedModel, align, make_alignment
+from wavevit.alignment.wrap import AlignedModel, align, make_alignment
 
 __all__ = [
+    "ALIGNMENTS",
     "BOUNDARIES",
     "METHODS",
     "SHIFTS",
@@ -20,10 +24,12 @@ __all__ = [
     "LowPass",
     "Phase",
     "PhaseLock",
+    "PhaseLockOptions",
     "PhaseTree",
     "Polyphase",
     "Views",
     "WeightedFrame",
+    "WeightedFrameOptions",
     "align",
     "blur_strides",
     "fourier_shift",
@@ -31,5 +37,13 @@ __all__ = [
     "make_alignment",
     "phase_of",
     "place_map",
+    "register_alignment",
     "roll_images",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`METHODS`, the names of all methods, those registered since included."""
+    if name == "METHODS":
+        return ALIGNMENTS.values()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

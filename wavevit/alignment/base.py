@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from wavevit.alignment.shifts import fourier_shift, roll_images
 from wavevit.alignment.statistics import BOUNDARIES, spans
 from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.layers.options import NoOptions, PartOptions
 
 __all__ = ["Alignment", "Restore", "Views", "map_tensors", "tensors_of"]
 
@@ -69,12 +70,25 @@ class Alignment(nn.Module, ABC):
             two or more whole periods. None of the three is exact.
     """
 
+    Options: ClassVar[type[PartOptions]] = NoOptions
+
     def __init__(self, period: int | None, boundary: str = "circular") -> None:
         super().__init__()
         if period is not None:
             check_at_least("period", period, 1)
         self.period = period
         self.boundary = check_choice("boundary", boundary, BOUNDARIES)
+
+    @classmethod
+    def build(cls, period: int | None, boundary: str, options: Any) -> Self:
+        """The alignment of a backbone.
+
+        Args:
+            period: the shift in pixels that the backbone keeps.
+            boundary: ``alignment_boundary`` of its configuration.
+            options: an instance of `Options`.
+        """
+        return cls(period, boundary)
 
     @abstractmethod
     def views(self, x: Tensor) -> Views:

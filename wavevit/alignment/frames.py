@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import torch
 from torch import Tensor
 
 from wavevit.alignment.base import Alignment, Views
+from wavevit.alignment.registry import register_alignment
 from wavevit.alignment.statistics import laplacian_energy, spans, sum_by_phase, taper
 from wavevit.checks import check_at_least, fail
+from wavevit.layers.options import NoOptions, PartOptions
 
-__all__ = ["GroupAverage", "WeightedFrame"]
+__all__ = ["GroupAverage", "WeightedFrame", "WeightedFrameOptions"]
 
 
+@dataclass(frozen=True)
+class WeightedFrameOptions(PartOptions):
+    """Options of the alignment ``"weighted_frame"``.
+
+    Attributes:
+        threshold: share below the best at which a phase stops counting, in (0, 1].
+        max_phases: at most so many phases of an image; None for no limit.
+    """
+
+    threshold: float = 0.05
+    max_phases: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            fail("threshold", "a share in (0, 1]", self.threshold)
+        if self.max_phases is not None:
+            check_at_least("max_phases", self.max_phases, 1)
+
+
+@register_alignment("weighted_frame")
 class WeightedFrame(Alignment):
     """``Σ_k w_k(x) g(T_{-k} x)`` over the phases that come close to the best one.
 
@@ -43,6 +68,8 @@ class WeightedFrame(Alignment):
         the bound on calls are ours.
     """
 
+    Options = WeightedFrameOptions
+
     def __init__(
         self,
         period: int | None,
@@ -51,12 +78,13 @@ class WeightedFrame(Alignment):
         max_phases: int | None = None,
     ) -> None:
         super().__init__(period, boundary)
-        if not 0 < threshold <= 1:
-            fail("threshold", "a share in (0, 1]", threshold)
-        if max_phases is not None:
-            check_at_least("max_phases", max_phases, 1)
-        self.threshold = float(threshold)
-        self.max_phases = max_phases
+        options = WeightedFrameOptions(threshold, max_phases)
+        self.threshold = float(options.threshold)
+        self.max_phases = options.max_phases
+
+    @classmethod
+    def build(cls, period: int | None, boundary: str, options: WeightedFrameOptions) -> Self:
+        return cls(period, boundary, options.threshold, options.max_phases)
 
     def views(self, x: Tensor) -> Views:
         """The views of positive weight, images in order."""
@@ -89,6 +117,7 @@ class WeightedFrame(Alignment):
         return super().extra_repr() + bound
 
 
+@register_alignment("group_average")
 class GroupAverage(Alignment):
     """The mean over all P² phases: the oracle of the others, at P² calls.
 
@@ -100,6 +129,10 @@ class GroupAverage(Alignment):
 
     def __init__(self, period: int | None) -> None:
         super().__init__(period)
+
+    @classmethod
+    def build(cls, period: int | None, boundary: str, options: NoOptions) -> Self:
+        return cls(period)
 
     def views(self, x: Tensor) -> Views:
         """One phase of all images after the other: what a model sees together is a batch."""

@@ -16,16 +16,19 @@ to whole pixels (``shift="integer"``); ``shift="fractional"`` does without.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from wavevit.alignment.base import Alignment, Views
+from wavevit.alignment.registry import register_alignment
 from wavevit.alignment.statistics import BOUNDARIES, harmonics, loops_for, spans
 from wavevit.checks import check_choice, fail
+from wavevit.layers.options import PartOptions
 
-__all__ = ["SHIFTS", "Phase", "PhaseLock", "phase_of"]
+__all__ = ["SHIFTS", "Phase", "PhaseLock", "PhaseLockOptions", "phase_of"]
 
 SHIFTS = ("integer", "fractional")
 
@@ -88,6 +91,25 @@ def phase_of(
     return Phase(offset % span, margin)
 
 
+@dataclass(frozen=True)
+class PhaseLockOptions(PartOptions):
+    """Options of the alignment ``"phase_lock"``.
+
+    Attributes:
+        shift: ``"integer"`` or ``"fractional"``.
+        gate: margin below which the lock fades out, 0 for never.
+    """
+
+    shift: str = "integer"
+    gate: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("shift", self.shift, SHIFTS)
+        if not 0 <= self.gate <= 1:
+            fail("gate", "a margin in [0, 1]", self.gate)
+
+
+@register_alignment("phase_lock")
 class PhaseLock(Alignment):
     """Moves each image to its own phase: put before a model that keeps shifts by `period`.
 
@@ -125,6 +147,8 @@ class PhaseLock(Alignment):
         take an argmax of energies.
     """
 
+    Options = PhaseLockOptions
+
     def __init__(
         self,
         period: int | None,
@@ -133,12 +157,15 @@ class PhaseLock(Alignment):
         gate: float = 0.0,
     ) -> None:
         super().__init__(period, boundary)
-        self.shift = check_choice("shift", shift, SHIFTS)
+        options = PhaseLockOptions(shift, gate)
+        self.shift = options.shift
         if shift == "fractional" and boundary in ("mirror", "interior"):
             fail("shift", f"'integer' with boundary={boundary!r} (a ramp goes round)", repr(shift))
-        if not 0 <= gate <= 1:
-            fail("gate", "a margin in [0, 1]", gate)
-        self.gate = float(gate)
+        self.gate = float(options.gate)
+
+    @classmethod
+    def build(cls, period: int | None, boundary: str, options: PhaseLockOptions) -> Self:
+        return cls(period, boundary, options.shift, options.gate)
 
     def views(self, x: Tensor) -> Views:
         """One view of each image, at its phase; where the gate is half open, also the image."""

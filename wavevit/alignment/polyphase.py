@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment.base import Alignment, Views
+from wavevit.alignment.registry import register_alignment
 from wavevit.alignment.statistics import energy, local_activity, spans, sum_by_phase, taper
 
 __all__ = ["PhaseTree", "Polyphase"]
@@ -18,6 +19,7 @@ def _strongest(strength: Tensor) -> Tensor:
     return torch.stack([best // columns, best % columns], dim=1)
 
 
+@register_alignment("polyphase")
 class Polyphase(Alignment):
     """Lays the grid on the phase that holds the most energy.
 
@@ -44,6 +46,7 @@ class Polyphase(Alignment):
         return Views(_strongest(sum_by_phase(strength, spans(x.shape[-2:], self.period))))
 
 
+@register_alignment("phase_tree")
 class PhaseTree(Alignment):
     """One decision per level of a Haar pyramid: which of four phases to decimate at.
 

@@ -11,24 +11,14 @@ from torch import Tensor, nn
 
 from wavevit.alignment.base import Alignment
 from wavevit.alignment.blur import blur_strides, copy_sharing_weights
-from wavevit.alignment.frames import GroupAverage, WeightedFrame
-from wavevit.alignment.phase_lock import PhaseLock
-from wavevit.alignment.polyphase import PhaseTree, Polyphase
 from wavevit.alignment.probe import kept_period
+from wavevit.alignment.registry import ALIGNMENTS
 from wavevit.alignment.shifts import place_map
 from wavevit.checks import check_choice, fail
 from wavevit.wavelets._engine.torch_private import child
 
-__all__ = ["LAYOUTS", "METHODS", "AlignedModel", "align", "make_alignment"]
+__all__ = ["LAYOUTS", "AlignedModel", "align", "make_alignment"]
 
-_CLASSES: dict[str, type[Alignment]] = {
-    "polyphase": Polyphase,
-    "phase_lock": PhaseLock,
-    "phase_tree": PhaseTree,
-    "weighted_frame": WeightedFrame,
-    "group_average": GroupAverage,
-}
-METHODS = ("none", "blur", *_CLASSES)
 LAYOUTS = ("NCHW", "NHWC", "none")
 
 
@@ -36,21 +26,22 @@ def make_alignment(method: str, period: int | None, **options: Any) -> Alignment
     """The alignment of a model of the given period; None for those that choose no phase.
 
     Args:
-        method: one of `METHODS`.
+        method: one of `wavevit.alignment.METHODS`.
         period: see `Alignment`.
         **options: what the class of the method takes (`PhaseLock`, …).
 
     Raises:
         ValueError: an unknown method, or an option that it does not take.
     """
-    check_choice("alignment", method, METHODS)
-    if method in ("none", "blur"):
+    if ALIGNMENTS.check("alignment", method) in ALIGNMENTS.without:
         return None
-    known = [name for name in inspect.signature(_CLASSES[method]).parameters if name != "period"]
+    cls: Any = ALIGNMENTS.get(method)
+    known = [name for name in inspect.signature(cls).parameters if name != "period"]
     for name in options:
         if name not in known:
             fail(name, f"options of {method!r} only ({', '.join(known) or 'none'})", name)
-    return _CLASSES[method](period, **options)
+    alignment: Alignment = cls(period, **options)
+    return alignment
 
 
 # Methods of timm and transformers that compute nothing of images: they act on the model.
@@ -252,7 +243,7 @@ def align(
         each pixel moves exactly; one of stride `s` moves exactly by multiples of `s`, and else by
         interpolation between its cells.
     """
-    check_choice("method", method, [name for name in METHODS if name != "none"])
+    check_choice("method", method, [name for name in ALIGNMENTS.values() if name != "none"])
     check_choice("layout", layout, LAYOUTS)
     if method == "blur":
         for name in options.keys() - {"boundary"}:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from wavevit.alignment import METHODS
+from wavevit.alignment import ALIGNMENTS
 from wavevit.auditing.loading import load_factory
 from wavevit.auditing.runtimes import is_model_file, read_model_file
 from wavevit.checks import check_choice, fail, nearest
@@ -54,7 +54,7 @@ def split_method(name: str) -> tuple[str, str | None]:
     # A plus inside a path is followed by more than a word.
     if not plus or re.fullmatch(r"\w+", method) is None:
         return name, None
-    return base, check_choice("alignment", method, [m for m in METHODS if m != "none"])
+    return base, check_choice("alignment", method, [m for m in ALIGNMENTS.values() if m != "none"])
 
 
 def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> Named:

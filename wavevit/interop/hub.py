@@ -21,8 +21,10 @@ from torch import nn
 
 from wavevit.checks import check_choice, fail, require_extra
 from wavevit.interop.card import model_card
+from wavevit.layers import NotRegistered
 from wavevit.models import Backbone, BackboneConfig, FeatureBackbone
 from wavevit.models.checkpoints import adapted_from
+from wavevit.models.config import check_field
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
 
@@ -105,12 +107,13 @@ def from_pretrained(
 
     Raises:
         ImportError: the Hub is asked for and huggingface_hub is not installed.
+        NotRegistered: a part that nothing has registered; the message says what to import.
         ValueError: no such folder, a file that is missing, broken or another library's, or
             tensors that are not those of the configuration, or a change that the saved weights
             do not fit.
     """
     for field in changes:
-        check_choice("argument", field, [f.name for f in dataclasses.fields(BackboneConfig)])
+        check_field("argument", field)
     folder = _folder(str(source), revision=revision, cache_dir=cache_dir, token=token)
     record = _read_record(folder / _CONFIG)
     try:
@@ -118,6 +121,8 @@ def from_pretrained(
         dtype = getattr(torch, check_choice("dtype", record["dtype"], _DTYPES))
         with torch.device("meta"):  # what was saved, to compare shapes with
             whole = _rebuilt(config, record["num_classes"], record["global_pool"])
+    except NotRegistered:
+        raise  # the file is whole; the message says what to import
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         expected = "a configuration that save_pretrained wrote"
         fail(str(folder / _CONFIG), expected, f"{type(error).__name__}: {error}")

@@ -8,18 +8,21 @@ out by evaluating on a finer grid, or use a function whose harmonics are known.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any, Self, cast
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavevit.deprecated import deprecated_names
 from wavevit.layers.band_limit import dirichlet
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import GELU_CONSTANT
+from wavevit.layers.registry import ACTIVATIONS as _REGISTRY
+from wavevit.layers.registry import register_activation
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets._engine.symbolic_shapes import known_equal, larger
 
-__all__ = ["ACTIVATIONS", "Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
-
-ACTIVATIONS = ("gelu", "gelu_2x", "gate")
+__all__ = ["Activation", "Gate", "Gelu", "OversampledGelu", "make_activation"]
 
 
 class Activation(Part, ABC):
@@ -27,15 +30,24 @@ class Activation(Part, ABC):
 
     Attributes:
         inputs: channels that it takes for one that it gives.
+        needs_map: it reads the tokens as a map, which has no room for a class token.
+        multiplies: it multiplies tokens with tokens: what feeds it starts at their own size.
     """
 
     inputs = 1
+    needs_map = False
+    multiplies = False
+
+    @classmethod
+    def build(cls, context: PartContext | None = None, options: Any = None) -> Self:
+        return cls()
 
     @abstractmethod
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, inputs · D) on their grid to (B, N, D)."""
 
 
+@register_activation("gelu")
 class Gelu(Activation):
     """GELU of every number, on the grid as it is: it aliases."""
 
@@ -51,6 +63,8 @@ class Gelu(Activation):
 
 class _Dealiased(Activation):
     """Evaluates on a finer grid and comes back to what the own grid can hold."""
+
+    needs_map = True
 
     @abstractmethod
     def finer(self, side: int) -> int:
@@ -73,6 +87,7 @@ class _Dealiased(Activation):
         return (rows.T @ x).reshape(batch, h * w, dim) * (h * w / (fine_h * fine_w))
 
 
+@register_activation("gelu_2x")
 class OversampledGelu(_Dealiased):
     """GELU on a grid twice as fine, low-passed back: the strongest harmonics do not alias.
 
@@ -92,6 +107,7 @@ class OversampledGelu(_Dealiased):
         return F.gelu(x)
 
 
+@register_activation("gate")
 class Gate(_Dealiased):
     """The product of two halves of the channels, without aliasing.
 
@@ -111,6 +127,7 @@ class Gate(_Dealiased):
     """
 
     inputs = 2
+    multiplies = True
     symmetry = Symmetry(1, alias_free=True)
     unbounded = "multiplies tokens with tokens: its slope grows with their size"
 
@@ -124,11 +141,9 @@ class Gate(_Dealiased):
 
 def make_activation(kind: str) -> Activation:
     """The activation of that name."""
-    match kind:
-        case "gelu":
-            return Gelu()
-        case "gelu_2x":
-            return OversampledGelu()
-        case "gate":
-            return Gate()
-    raise AssertionError(kind)
+    return cast("type[Activation]", _REGISTRY.get(kind)).build()
+
+
+__getattr__ = deprecated_names(
+    __name__, {"ACTIVATIONS": ("wavevit.layers.ACTIVATIONS.values()", _REGISTRY.values)}
+)

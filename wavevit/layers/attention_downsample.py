@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Self
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.layers.blocks import DropPath
+from wavevit.layers.blocks import DropPath, make_mlp
+from wavevit.layers.context import PartContext
 from wavevit.layers.mixers import PoolingAttention
 from wavevit.layers.norms import make_norm
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
+from wavevit.layers.registry import register_downsample
 from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["AttentionDownsample"]
 
 
+@register_downsample("attention")
 class AttentionDownsample(Part):
     """A pre-norm block that halves the grid and changes the channels inside its attention.
 
@@ -35,6 +42,9 @@ class AttentionDownsample(Part):
         Li et al. 2022 (MViT v2), section 4.1 and figure 2.
     """
 
+    reads_heads = True
+    hosts = PoolingAttention.hosts
+
     def __init__(
         self,
         dim: int,
@@ -55,6 +65,23 @@ class AttentionDownsample(Part):
         self.mlp = mlp
         self.drop_path = DropPath(drop_path)
         self.symmetry = Symmetry.combine([mixer.symmetry, mlp.symmetry.at_stride(2)])
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.dim,
+            context.out_dim,
+            PoolingAttention.build(context, options, query_stride=2),
+            make_mlp(replace(context, dim=context.out_dim)),
+            context.padding,
+            context.drop_path,
+            context.norm_eps,
+            context.norm,
+        )
+
+    def resize_to(self, context: PartContext, options: NoOptions) -> None:
+        """Tables of relative positions for the grid of the context."""
+        self.mixer.resize(context.grid)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         """Tokens (B, h·w, D) on grid (h, w) to those on (⌈h/2⌉, ⌈w/2⌉), and that grid."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from wavevit.layers.activations import Gate, make_activation
+from wavevit.layers.activations import make_activation
+from wavevit.layers.context import PartContext
 from wavevit.layers.fx_leaf import FxLeaf
 from wavevit.layers.lipschitz import BranchGain, lipschitz_of
 from wavevit.layers.norms import make_norm
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.registry import MLPS, register_mlp
 from wavevit.layers.symmetry import Part, Symmetry
 
-__all__ = ["Block", "ConvMlp", "DropPath", "Mlp", "init_gated"]
+__all__ = ["Block", "ConvMlp", "DropPath", "Mlp", "init_gated", "make_mlp"]
 
 
 class DropPath(FxLeaf):
@@ -35,6 +39,7 @@ class DropPath(FxLeaf):
         return f"rate={self.rate:.3f}"
 
 
+@register_mlp("plain")
 class Mlp(Part):
     """Two linear maps with a non-linearity between them, on each token alone."""
 
@@ -45,6 +50,14 @@ class Mlp(Part):
         self.fc2 = nn.Linear(hidden_dim, dim)
         self.symmetry = self.act.symmetry
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, int(context.dim * context.mlp_ratio), context.activation)
+
+    def reset_parameters(self) -> None:
+        """See `init_gated`."""
+        init_gated(self)
+
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, D) to the same shape."""
         return self.fc2(self.act(self.fc1(x), grid))
@@ -54,6 +67,7 @@ class Mlp(Part):
         return math.prod(lipschitz_of(part) for part in (self.fc1, self.act, self.fc2))
 
 
+@register_mlp("conv")
 class ConvMlp(Part):
     """The same with a depthwise 3 x 3 convolution before it: positions from the neighbours.
 
@@ -69,10 +83,24 @@ class ConvMlp(Part):
         self.fc2 = nn.Linear(hidden_dim, dim)
         self.symmetry = Symmetry(1, padding == "circular", self.act.symmetry.alias_free)
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        hidden = int(context.dim * context.mlp_ratio)
+        return cls(context.dim, hidden, context.padding, context.activation)
+
+    def reset_parameters(self) -> None:
+        """See `init_gated`."""
+        init_gated(self)
+
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""
         hidden = self.conv(self.fc1(x).transpose(1, 2).unflatten(2, grid))
         return self.fc2(self.act(hidden.flatten(2).transpose(1, 2), grid))
+
+
+def make_mlp(context: PartContext) -> Part:
+    """The MLP that the context names, for tokens of its `dim` channels."""
+    return MLPS.get(context.mlp).build(context, MLPS.options("mlp", context.mlp, None))
 
 
 def init_gated(mlp: Mlp | ConvMlp) -> None:
@@ -87,7 +115,7 @@ def init_gated(mlp: Mlp | ConvMlp) -> None:
     Source:
         The variance of a sum of independent terms (LeCun et al. 1998, "Efficient BackProp").
     """
-    if isinstance(mlp.act, Gate):
+    if mlp.act.multiplies:
         weights = [mlp.fc1.weight] if isinstance(mlp, Mlp) else [mlp.fc1.weight, mlp.conv.weight]
         for weight in weights:
             nn.init.trunc_normal_(weight, std=weight[0].numel() ** -0.5)

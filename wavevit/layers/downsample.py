@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
 from wavevit.layers.band_limit import decimate
+from wavevit.layers.context import PartContext
 from wavevit.layers.decimation import Decimation
 from wavevit.layers.lipschitz import NoLipschitzBound, lipschitz_of, wavelet_norm
+from wavevit.layers.merged_downsample import MergedDownsample
 from wavevit.layers.norms import make_norm, norm_symmetry
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
+from wavevit.layers.registry import register_downsample
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import Lifting, dwt2
 
@@ -63,6 +68,7 @@ class Downsample(Part, ABC):
         return self.project(smaller.flatten(2).transpose(1, 2)), grid
 
 
+@register_downsample("patch_merging")
 class PatchMerging(Downsample):
     """Four neighbours side by side, normalised, mapped linearly; odd sides get zeros.
 
@@ -76,6 +82,10 @@ class PatchMerging(Downsample):
         self.proj = nn.Linear(4 * dim, out_dim, bias=False)
         self.symmetry = Symmetry(2)
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.out_dim, context.norm_eps, context.norm)
+
     def halve(self, image: Tensor) -> Tensor:
         image = F.pad(image, (0, image.shape[-1] % 2, 0, image.shape[-2] % 2))
         # Swin's order of the four: rows change fastest, then columns, then channels.
@@ -86,6 +96,7 @@ class PatchMerging(Downsample):
         return self.proj(self.norm(x))
 
 
+@register_downsample("conv")
 class ConvDownsample(Downsample):
     """A 3 x 3 convolution of stride 2, then a norm: neighbouring tokens share pixels.
 
@@ -103,6 +114,10 @@ class ConvDownsample(Downsample):
         self.conv = nn.Conv2d(dim, out_dim, 3, stride=2)
         self.norm = make_norm(norm, out_dim, eps)
         self.symmetry = Symmetry(2, circular=padding == "circular")
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.out_dim, context.padding, context.norm_eps, context.norm)
 
     def halve(self, image: Tensor) -> Tensor:
         return self.conv(pad_map(image, 1, self.padding))
@@ -123,6 +138,7 @@ class _PooledDownsample(Downsample):
         return self.proj(self.norm(x))
 
 
+@register_downsample("pool")
 class PoolDownsample(_PooledDownsample):
     """Maximum over 2 x 2 tokens: MViT's way of pooling, without parameters of its own.
 
@@ -134,10 +150,15 @@ class PoolDownsample(_PooledDownsample):
         super().__init__(dim, out_dim, eps, norm)
         self.symmetry = Symmetry(2)
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.out_dim, context.norm_eps, context.norm)
+
     def halve(self, image: Tensor) -> Tensor:
         return F.max_pool2d(image, 2, ceil_mode=True)
 
 
+@register_downsample("blur_pool")
 class BlurPoolDownsample(_PooledDownsample):
     """A binomial low-pass of five taps, then every second token: what aliases is damped first.
 
@@ -154,10 +175,15 @@ class BlurPoolDownsample(_PooledDownsample):
         self.blur = Decimation(5, padding)
         self.symmetry = Symmetry(2, circular=padding == "circular")
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.out_dim, context.padding, context.norm_eps, context.norm)
+
     def halve(self, image: Tensor) -> Tensor:
         return self.blur(image)
 
 
+@register_downsample("band_limited")
 class BandLimitedDownsample(Downsample):
     """What the smaller grid can hold of each channel (`decimate`), then norm and linear map.
 
@@ -187,6 +213,17 @@ class BandLimitedDownsample(Downsample):
         exact = low_pass == "ideal" and norm_symmetry(norm).alias_free
         circular = low_pass != "short" or padding == "circular"
         self.symmetry = Symmetry(1 if exact else 2, circular, alias_free=exact)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.dim,
+            context.out_dim,
+            context.low_pass,
+            context.padding,
+            context.norm_eps,
+            context.norm,
+        )
 
     def halve(self, image: Tensor) -> Tensor:
         return decimate(image, 2, self.filter, self.padding == "circular")
@@ -218,6 +255,10 @@ class _SubbandDownsample(Downsample):
         self.proj = nn.Linear(self.kept * dim, out_dim)
         self.symmetry = Symmetry(2)
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.out_dim, context.wavelet, context.norm_eps, context.norm)
+
     def transform(self, image: Tensor) -> Tensor:
         """Maps (B, D, H, W) to their subbands (B, D, 4, h, w)."""
         return dwt2(image, self.wavelet)
@@ -239,6 +280,7 @@ class _SubbandDownsample(Downsample):
         return self.proj(x)
 
 
+@register_downsample("dwt")
 class DWTDownsample(_SubbandDownsample):
     """All four subbands of the normalised map, mapped linearly: nothing is thrown away.
 
@@ -255,11 +297,16 @@ class DWTDownsample(_SubbandDownsample):
 
     kept = 4
 
+    def simplified(self) -> nn.Module | None:
+        """One map of 2 x 2 tokens side by side, for Haar."""
+        return MergedDownsample(self) if self.wavelet == "haar" else None
+
 
 # The filters that lifting steps can start as, by their names as wavelets.
 _LIFTING_STARTS = {"haar": "haar", "db1": "haar", "bior2.2": "cdf5/3"}
 
 
+@register_downsample("lifting")
 class LiftingDownsample(_SubbandDownsample):
     """`DWTDownsample` whose wavelet learns: lifting steps, one filter for each channel.
 
@@ -304,6 +351,7 @@ class LiftingDownsample(_SubbandDownsample):
         raise NoLipschitzBound(self, self.unbounded)
 
 
+@register_downsample("dwt_ll")
 class LowPassDownsample(_SubbandDownsample):
     """The approximation band alone: the details of the map are dropped.
 
@@ -316,3 +364,7 @@ class LowPassDownsample(_SubbandDownsample):
     """
 
     kept = 1
+
+    def simplified(self) -> nn.Module | None:
+        """One map of 2 x 2 tokens side by side, for Haar."""
+        return MergedDownsample(self) if self.wavelet == "haar" else None

@@ -263,6 +263,12 @@ class BoundedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.bounded_weight(), self.bias)
 
+    def simplified(self) -> nn.Module:
+        """The plain linear map that it is."""
+        plain = nn.Linear(self.in_features, self.out_features, device="meta")
+        plain.weight, plain.bias = nn.Parameter(self.bounded_weight()), self.bias
+        return plain
+
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """The norm that it has, at most 1."""
         return spectral_norm(self.bounded_weight())

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from wavevit.deprecated import deprecated_names
 from wavevit.layers.fx_leaf import FxLeaf
+from wavevit.layers.registry import NORMS as _REGISTRY
+from wavevit.layers.registry import register_norm
 from wavevit.layers.symmetry import Symmetry
 
-__all__ = ["NORMS", "CenterNorm", "MapNorm", "make_norm", "norm_symmetry"]
-
-NORMS = ("token", "map", "center")
+__all__ = ["CenterNorm", "MapNorm", "TokenNorm", "make_norm", "norm_symmetry"]
 
 
+@register_norm("token")
+class TokenNorm(nn.LayerNorm):
+    """LayerNorm of each token. `build` gives torch's own class, which other tools look for."""
+
+    symmetry = Symmetry(1)
+
+    @classmethod
+    def build(cls, dim: int, eps: float) -> nn.LayerNorm:
+        return nn.LayerNorm(dim, eps=eps)
+
+
+@register_norm("map")
 class MapNorm(FxLeaf):
     """Divides a map by its root mean square over all tokens and channels; a gain per channel.
 
@@ -26,6 +40,12 @@ class MapNorm(FxLeaf):
         dim: channels of a token.
         eps: added to the mean square.
     """
+
+    symmetry = Symmetry(1, alias_free=True)
+
+    @classmethod
+    def build(cls, dim: int, eps: float) -> Self:
+        return cls(dim, eps)
 
     def __init__(self, dim: int, eps: float = 1e-6) -> None:
         super().__init__()
@@ -46,6 +66,7 @@ class MapNorm(FxLeaf):
         return float(self.weight.detach().abs().max()) / math.sqrt(self.eps)
 
 
+@register_norm("center")
 class CenterNorm(nn.Module):
     """Subtracts each token's mean over its channels and divides by nothing; a gain per channel.
 
@@ -58,6 +79,12 @@ class CenterNorm(nn.Module):
     Source:
         Qi et al. 2023 (LipsFormer), who multiply by ``dim / (dim - 1)`` besides.
     """
+
+    symmetry = Symmetry(1, alias_free=True)
+
+    @classmethod
+    def build(cls, dim: int, eps: float) -> Self:
+        return cls(dim)
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -75,14 +102,18 @@ class CenterNorm(nn.Module):
 
 def make_norm(kind: str, dim: int, eps: float) -> nn.Module:
     """The normalisation of that name."""
-    match kind:
-        case "map":
-            return MapNorm(dim, eps)
-        case "center":
-            return CenterNorm(dim)
-    return nn.LayerNorm(dim, eps=eps)
+    norm: Any = _REGISTRY.get(kind)
+    module: nn.Module = norm.build(dim, eps)
+    return module
 
 
 def norm_symmetry(kind: str) -> Symmetry:
     """What that normalisation keeps."""
-    return Symmetry(1, alias_free=kind != "token")
+    norm: Any = _REGISTRY.get(kind)
+    symmetry: Symmetry = norm.symmetry
+    return symmetry
+
+
+__getattr__ = deprecated_names(
+    __name__, {"NORMS": ("wavevit.layers.NORMS.values()", _REGISTRY.values)}
+)

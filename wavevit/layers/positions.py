@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -11,14 +12,25 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple, fail
 from wavevit.layers.channels import Source
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import lipschitz_of
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.registry import register_position
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets._engine.symbolic_shapes import known_equal
 
-__all__ = ["ConvPosition", "LearnedPosition", "NoPosition", "SinCosPosition"]
+__all__ = [
+    "ConvPosition",
+    "LearnedPosition",
+    "NoPosition",
+    "RelativeBiasPosition",
+    "RotaryPosition",
+    "SinCosPosition",
+]
 
 
+@register_position("learned")
 class LearnedPosition(Part):
     """One learned vector per place, resampled to other grids; no shift survives it.
 
@@ -38,6 +50,10 @@ class LearnedPosition(Part):
         self.grid, self.prefix = grid, prefix
         self.embedding = nn.Parameter(torch.empty(1, prefix + grid[0] * grid[1], dim))
         nn.init.trunc_normal_(self.embedding, std=0.02)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.grid, context.prefix_tokens)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, T + h·w, D) to the same shape."""
@@ -92,7 +108,12 @@ class LearnedPosition(Part):
             self.embedding = nn.Parameter(moved, self.embedding.requires_grad)
             self.grid = grid
 
+    def resize_to(self, context: PartContext, options: NoOptions) -> None:
+        """The grid of the context."""
+        self.resize(context.grid)
 
+
+@register_position("sincos")
 class SinCosPosition(Part):
     """Fixed sines and cosines of row and column: addresses that need no training.
 
@@ -112,6 +133,10 @@ class SinCosPosition(Part):
         self.dim = dim
         self.symmetry = Symmetry(None)
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim)
+
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, T + h·w, D) to the same shape; tokens without a place stay as they are."""
         quarter = self.dim // 4
@@ -129,6 +154,7 @@ class SinCosPosition(Part):
         return 1.0
 
 
+@register_position("conv")
 class ConvPosition(Part):
     """A depthwise 3 x 3 convolution added to the tokens: neighbours instead of addresses.
 
@@ -142,6 +168,10 @@ class ConvPosition(Part):
         self.conv = DepthwiseConv(dim, 3, padding)
         self.symmetry = Symmetry(1, padding == "circular", alias_free=True)
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.padding)
+
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, T + h·w, D) to the same shape; tokens without a place stay as they are."""
         prefix, places = x.split([x.shape[1] - grid[0] * grid[1], grid[0] * grid[1]], dim=1)
@@ -154,10 +184,15 @@ class ConvPosition(Part):
         return 1 + lipschitz_of(self.conv)
 
 
+@register_position("none")
 class NoPosition(Part):
     """Nothing added: the network sees a set of tokens."""
 
     symmetry = Symmetry(1, alias_free=True)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls()
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return x
@@ -165,3 +200,17 @@ class NoPosition(Part):
     def lipschitz_bound(self, tokens: int | None = None) -> float:
         """Nothing is done."""
         return 1.0
+
+
+@register_position("relative_bias")
+class RelativeBiasPosition(NoPosition):
+    """Learned biases of offsets, inside the mixers that host them; nothing is added to tokens."""
+
+    inside_mixers = True
+
+
+@register_position("rope")
+class RotaryPosition(NoPosition):
+    """Rotations of queries and keys (`Rotary`), inside the mixers that host them."""
+
+    inside_mixers = True

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import check_multiple
+from wavevit.layers.context import PartContext
 from wavevit.layers.symmetry import Part, Symmetry
 
-__all__ = ["Rotary"]
+__all__ = ["Rotary", "rotary_of"]
 
 _BASE = 100.0  # longest over shortest wave: a grid of tokens is short beside a text
 
@@ -65,3 +66,10 @@ class Rotary(Part):
         one, two = x.chunk(2, dim=3)
         turned = torch.cat([one * cos - two * sin, two * cos + one * sin], dim=3)
         return torch.cat([prefix, turned], dim=2)
+
+
+def rotary_of(context: PartContext, padding: str) -> Rotary | None:
+    """The rotations of a mixer's heads where the model has ``position="rope"``, else None."""
+    if context.position != "rope":
+        return None
+    return Rotary(context.dim // context.num_heads, padding)

@@ -10,13 +10,15 @@ import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from wavevit.layers.channels import Source
+from wavevit.layers.context import PartContext
 from wavevit.layers.fx_leaf import FxLeaf
 from wavevit.layers.lipschitz import LipschitzConstant, NoLipschitzBound
+from wavevit.layers.options import NoOptions, PartOptions
 
 __all__ = ["Part", "Symmetry"]
 
@@ -60,17 +62,65 @@ class Symmetry:
 
 
 class Part(FxLeaf):
-    """A module that declares the shifts it keeps, and its Lipschitz constant where it has one.
+    """A module that a configuration names; it declares what the rest of a model has to know of it.
+
+    A registered part (`wavevit.layers.register_tokenizer` and its like) has at least `build`,
+    `forward` and `symmetry`; the other declarations have defaults.
 
     Attributes:
-        symmetry: see there.
+        symmetry: the shifts that it keeps.
+        Options: the options that it alone reads, a frozen dataclass.
         any_size: of a tokenizer: it takes images whose sides its stride does not divide.
+        any_patch: of a tokenizer: its stride need not be a power of two.
+        resizes_patch: of a tokenizer: `resize_to` changes its stride too.
+        reads_heads: of a mixer or downsampling: channels are divided among `num_heads`.
+        holds_token: of a mixer: it takes tokens without a place on the grid (a class token).
+        takes_mask: of a mixer: its `forward` takes ``attn_mask`` over all tokens.
+        hosts: of a mixer or downsampling: positions that it computes inside its attention.
+        inside_mixers: of a position: it is added to no token but lives in mixers that host it.
         unbounded: why there is no Lipschitz constant, to be read after the part's name.
     """
 
     symmetry: Symmetry
+    Options: ClassVar[type[PartOptions]] = NoOptions
     any_size = False
+    any_patch = False
+    resizes_patch = False
+    reads_heads = False
+    holds_token = False
+    takes_mask = False
+    hosts: ClassVar[tuple[str, ...]] = ()
+    inside_mixers = False
     unbounded = "declares no Lipschitz constant"
+
+    @classmethod
+    def build(cls, context: PartContext, options: Any) -> Self:
+        """The part for a place in a backbone.
+
+        Args:
+            context: what every part may read.
+            options: an instance of the part's `Options`.
+        """
+        raise NotImplementedError(f"{cls.__name__} has no classmethod build")
+
+    @classmethod
+    def first_conv(cls, options: Any) -> str | tuple[()]:
+        """Of a tokenizer: its convolution that reads the image (timm's word), ``()`` for none."""
+        return ()
+
+    def reset_parameters(self) -> None:
+        """Starts the part's weights anew where they differ from how its layers start themselves.
+
+        A backbone calls it once, after its linear layers have been started (truncated normal,
+        0.02) and after the parts inside. By default nothing differs.
+        """
+
+    def resize_to(self, context: PartContext, options: Any) -> None:
+        """Changes the training size, in place, to that of the context (`set_input_size`)."""
+
+    def simplified(self) -> nn.Module | None:
+        """The same function in fewer steps, for inference (`Backbone.fold`); None for none."""
+        return None
 
     @property
     def stride(self) -> int:

@@ -17,8 +17,6 @@ from wavevit.layers.norms import make_norm
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.pooling import pool_tokens
 from wavevit.layers.symmetry import Symmetry
-from wavevit.layers.tokenizers import PatchTokenizer
-from wavevit.layers.tokenizers.start import start_at_pixel_size
 from wavevit.models.checkpoints import load_or_explain
 from wavevit.models.config import BackboneConfig
 from wavevit.models.data_config import pretrained_cfg
@@ -130,10 +128,6 @@ class Backbone(nn.Module):
         self.head: nn.Module
         self.reset_classifier(config.num_classes, config.pool)
         self.apply(init_weights)
-        if not isinstance(self.tokenizer, PatchTokenizer):
-            start_at_pixel_size(
-                self.tokenizer, cast("nn.Linear | nn.Conv2d", self.tokenizer.proj), config.in_chans
-            )
         self.symmetry = Symmetry.combine(
             [
                 self.tokenizer.symmetry,

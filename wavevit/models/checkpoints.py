@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from wavevit.checks import check_size
+from wavevit.layers import TOKENIZERS
 from wavevit.layers.channels import Source
 from wavevit.models.config import BackboneConfig
 from wavevit.wavelets._engine.torch_private import load_own_tensors
@@ -99,7 +100,8 @@ def _source_grid(
         return None
     changes: dict[str, Any] = {"img_size": check_size("img_size", img_size)}
     kernel = state.get(f"{prefix}tokenizer.proj.weight")
-    if config.tokenizer == "patch" and kernel is not None and kernel.ndim == 4:
+    resizes = TOKENIZERS.get(config.tokenizer).resizes_patch
+    if resizes and kernel is not None and kernel.ndim == 4:
         changes["patch_size"] = kernel.shape[-1]
     source = dataclasses.replace(config, **changes)
     return source.grid(source.patch_size)

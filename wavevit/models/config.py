@@ -11,70 +11,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wavevit.alignment import BOUNDARIES, METHODS, SHIFTS
+from wavevit.alignment import ALIGNMENTS, BOUNDARIES
 from wavevit.checks import check_at_least, check_choice, check_multiple, check_size, fail
-from wavevit.layers.activations import ACTIVATIONS
+from wavevit.deprecated import deprecated_names
+from wavevit.layers import Part, PartOptions, Registry
+from wavevit.layers import registry as parts
 from wavevit.layers.band_limit import LOW_PASSES
-from wavevit.layers.norms import NORMS
 from wavevit.layers.padding import PADDINGS
 from wavevit.layers.pooling import POOLS
+from wavevit.models.old_fields import OLD_FIELDS, accept_old_fields, translated
 from wavevit.wavelets import filter_bank
 
 __all__ = [
-    "DOWNSAMPLES",
-    "MIXERS",
-    "MLPS",
     "POOLS",
-    "POSITIONS",
-    "TOKENIZERS",
     "BackboneConfig",
     "StageConfig",
+    "check_field",
     "make_stages",
 ]
 
-TOKENIZERS = (
-    "patch",
-    "overlap",
-    "conv_stem",
-    "deep_stem",
-    "dwt",
-    "swt",
-    "dtcwt",
-    "scattering",
-    "alias_free",
-)
-MIXERS = (
-    "global",
-    "window",
-    "spatial_reduction",
-    "pooled",
-    "wavelet_kv",
-    "lowpass_kv",
-    "cross_covariance",
-    "covariance",
-    "lipschitz",
-    "wavelet_conv",
-)
-DOWNSAMPLES = (
-    "none",
-    "patch_merging",
-    "conv",
-    "pool",
-    "attention",
-    "blur_pool",
-    "dwt",
-    "dwt_ll",
-    "lifting",
-    "band_limited",
-)
-POSITIONS = ("learned", "sincos", "conv", "relative_bias", "rope", "none")
-MLPS = ("plain", "conv")
-# Mixers that have room for a token without a place on the grid.
-_HOLD_TOKEN = ("global", "cross_covariance", "covariance", "lipschitz")
-# Positions that are not added to tokens but live inside attention, and the mixers that have them.
-_HOMES = {"relative_bias": ("window", "pooled"), "rope": ("global", "window", "lipschitz")}
+Options = PartOptions | Mapping[str, Any] | None
 
 
+def _settle(config: StageConfig | BackboneConfig, axis: str, registry: Registry[Any]) -> None:
+    """Checks a part's name and its options; defaults are held as None, so that equal is equal."""
+    registry.check(axis, getattr(config, axis))
+    options = _read(config, axis, registry)
+    object.__setattr__(config, f"{axis}_options", None if options == type(options)() else options)
+
+
+def _read(config: StageConfig | BackboneConfig, axis: str, registry: Registry[Any]) -> PartOptions:
+    field = f"{axis}_options"
+    return registry.options(field, getattr(config, axis), getattr(config, field))
+
+
+@accept_old_fields
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """Blocks that share one grid.
@@ -83,23 +54,24 @@ class StageConfig:
         depth: number of blocks.
         embed_dim: channels of a token.
         num_heads: attention heads, a divisor of `embed_dim`; read by attention mixers.
-        mixer: how tokens exchange information: ``"global"`` (ViT), ``"window"`` (Swin; every
-            second block's windows are shifted), ``"spatial_reduction"`` (PVT),
+        mixer: how tokens exchange information, a name of `wavevit.layers.MIXERS`: ``"global"``
+            (ViT), ``"window"`` (Swin; every second block's windows are shifted),
+            ``"spatial_reduction"`` (PVT),
             ``"pooled"`` (MViT), ``"wavelet_kv"`` (Wave-ViT), ``"lowpass_kv"`` (ours),
             ``"cross_covariance"`` (XCiT), ``"covariance"`` (the same without dividing by each
             channel's size: smooth), ``"lipschitz"`` (LipsFormer), ``"wavelet_conv"`` (WTConv).
+        mixer_options: what that mixer alone reads (`WindowOptions`, `WaveletConvOptions`, …), or a
+            mapping of it; None for its defaults, which is how defaults are held.
         downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
             stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
             ``"pool"`` (MViT), ``"attention"`` (MViT v2: a block of its own, before the `depth`
             others), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the approximation
             alone), ``"lifting"`` (all bands of a wavelet that learns), ``"band_limited"`` (an ideal
             low-pass) halve both sides.
+        downsample_options: what that downsampling alone reads, as `mixer_options`.
         mlp_ratio: hidden channels of the MLP per channel.
         mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
         inject: add the image's own wavelet details of this stage's stride to its tokens.
-        kernel_size: odd side of the convolution; read by ``"wavelet_conv"``.
-        wavelet_levels: levels of the mixer's own pyramid; read by ``"wavelet_conv"``.
-        window_size: side of a window in tokens, or its (height, width); read by ``"window"``.
         reduction: stride of what makes the map of keys and values smaller; read by
             ``"spatial_reduction"``, ``"pooled"`` and ``"attention"``, and by ``"wavelet_kv"``,
             which halves the map besides.
@@ -109,33 +81,50 @@ class StageConfig:
     embed_dim: int
     num_heads: int = 1
     mixer: str = "global"
+    mixer_options: Options = None
     downsample: str = "none"
+    downsample_options: Options = None
     mlp_ratio: float = 4.0
     mlp: str = "plain"
     inject: bool = False
-    kernel_size: int = 5
-    wavelet_levels: int = 1
-    window_size: int | tuple[int, int] = 7
     reduction: int = 1
 
     def __post_init__(self) -> None:
         check_at_least("depth", self.depth, 1)
         check_at_least("embed_dim", self.embed_dim, 1)
         check_at_least("num_heads", self.num_heads, 1)
-        check_choice("mixer", self.mixer, MIXERS)
-        check_choice("downsample", self.downsample, DOWNSAMPLES)
-        check_choice("mlp", self.mlp, MLPS)
-        object.__setattr__(self, "window_size", check_size("window_size", self.window_size))
+        _settle(self, "mixer", parts.MIXERS)
+        _settle(self, "downsample", parts.DOWNSAMPLES)
+        parts.MLPS.check("mlp", self.mlp)
         check_at_least("reduction", self.reduction, 1)
         if self.mlp_ratio <= 0:
             fail("mlp_ratio", "a positive number", self.mlp_ratio)
-        check_at_least("wavelet_levels", self.wavelet_levels, 1)
-        if check_at_least("kernel_size", self.kernel_size, 1) % 2 == 0:
-            fail("kernel_size", "an odd number", self.kernel_size)
-        if self.mixer != "wavelet_conv" or self.downsample == "attention":
+        if any(part.reads_heads for part in self.parts):
             check_multiple("embed_dim", self.embed_dim, self.num_heads)
 
+    @property
+    def parts(self) -> list[type[Part]]:
+        """The classes of the mixer and, where there is one, the downsampling."""
+        downsample = (
+            [parts.DOWNSAMPLES.get(self.downsample)] if self.downsample in parts.DOWNSAMPLES else []
+        )
+        return [parts.MIXERS.get(self.mixer), *downsample]
 
+    def options(self, axis: str) -> Any:
+        """The options of the part of an axis, ``"mixer"`` or ``"downsample"``, defaults filled in.
+
+        Example:
+            >>> StageConfig(depth=1, embed_dim=8, mixer="window").options("mixer").window_size
+            7
+        """
+        registries: dict[str, Registry[Any]] = {
+            "mixer": parts.MIXERS,
+            "downsample": parts.DOWNSAMPLES,
+        }
+        return _read(self, check_choice("axis", axis, registries), registries[axis])
+
+
+@accept_old_fields
 @dataclass(frozen=True, kw_only=True)
 class BackboneConfig:
     """Everything that defines a backbone.
@@ -146,21 +135,21 @@ class BackboneConfig:
         img_size: training size in pixels, one side or (H, W); other sizes work too. It decides
             the size of learned positions and of the ``"pooled"`` mixer's relative ones, and
             nothing else.
-        tokenizer: ``"patch"`` (a strided convolution), ``"overlap"`` (a wider one, PVT v2),
+        tokenizer: a name of `wavevit.layers.TOKENIZERS`: ``"patch"`` (a strided convolution),
+            ``"overlap"`` (a wider one, PVT v2),
             ``"conv_stem"`` (small convolutions), ``"deep_stem"`` (more and larger ones,
             Wave-ViT), ``"dwt"`` (a wavelet packet), magnitudes, which drop where in the patch an
             edge is and hardly move with it: ``"swt"`` (undecimated wavelets), ``"dtcwt"`` (dual
             tree), ``"scattering"`` (of second order); or ``"alias_free"`` (small convolutions and
             wavelet moduli on the pixels, then an ideal low-pass).
+        tokenizer_options: what that tokenizer alone reads (`AliasFreeOptions`, …), or a mapping of
+            it; None for its defaults, which is how defaults are held.
         token_norm: LayerNorm on the first tokens, before positions (Swin, PVT v2).
         patch_size: stride of the first grid in pixels.
         wavelet: filter of every wavelet step in the model.
         subband_norm: a learned gain for each subband of a wavelet tokenizer.
         subband_act: a pointwise function of each coefficient: GELU in the ``"dwt"`` tokenizer, the
             magnitude of details in ``"alias_free"``.
-        stem_depth: 3 x 3 convolutions of the ``"alias_free"`` tokenizer, 0 for none.
-        stem_width: channels of each.
-        scales: wavelet levels of the ``"alias_free"`` tokenizer.
         low_pass: what removes that which would alias, in the ``"alias_free"`` tokenizer and the
             ``"band_limited"`` downsampling: ``"ideal"``, ``"short"`` (a few taps, open borders
             where `padding` is not circular) or ``"none"``, which strides plainly.
@@ -176,6 +165,7 @@ class BackboneConfig:
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
             ``"window"`` and ``"pooled"`` attention), ``"rope"`` (rotations, inside ``"global"``,
             ``"window"`` and ``"lipschitz"`` attention) or ``"none"``.
+        position_options: what that position alone reads, as `tokenizer_options`.
         stage_norm: a norm at the end of every stage (PVT v2): maps of all strides come normalised.
             Without it the last tokens are normalised alone, before the head.
         padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``. With zeros,
@@ -185,10 +175,8 @@ class BackboneConfig:
         alignment_boundary: ``"circular"`` (exact for rolls), ``"window"`` (follows crops),
             ``"mirror"`` (follows crops and does not wrap) or ``"interior"`` (follows crops and
             sees one period less on each axis).
-        alignment_shift: ``"integer"`` or ``"fractional"``; read by ``"phase_lock"``.
-        alignment_gate: margin below which the lock fades out, 0 for never; read by
-            ``"phase_lock"``.
-        alignment_threshold: share below the best phase; read by ``"weighted_frame"``.
+        alignment_options: what that alignment alone reads (`wavevit.alignment.PhaseLockOptions`,
+            `WeightedFrameOptions`), as `tokenizer_options`.
         pool: ``"token"`` (class token), ``"avg"``, or ``"power"`` (mean and standard deviation of
             every channel over the map, side by side).
         fc_norm: put the final norm behind the pooling, not before it, as timm's ViT with average
@@ -204,13 +192,11 @@ class BackboneConfig:
     in_chans: int = 3
     img_size: int | tuple[int, int] = 224
     tokenizer: str = "patch"
+    tokenizer_options: Options = None
     patch_size: int = 16
     wavelet: str = "haar"
     subband_norm: bool = True
     subband_act: bool = True
-    stem_depth: int = 2
-    stem_width: int = 12
-    scales: int = 2
     low_pass: str = "ideal"
     norm: str = "token"
     spectral_control: bool = False
@@ -218,12 +204,11 @@ class BackboneConfig:
     token_norm: bool = False
     stage_norm: bool = False
     position: str = "learned"
+    position_options: Options = None
     padding: str = "zeros"
     alignment: str = "none"
     alignment_boundary: str = "circular"
-    alignment_shift: str = "integer"
-    alignment_gate: float = 0.0
-    alignment_threshold: float = 0.05
+    alignment_options: Options = None
     pool: str = "avg"
     fc_norm: bool = False
     num_classes: int = 1000
@@ -236,26 +221,18 @@ class BackboneConfig:
         self._check_stages()
         check_at_least("in_chans", self.in_chans, 1)
         check_at_least("num_classes", self.num_classes, 0)
-        check_choice("tokenizer", self.tokenizer, TOKENIZERS)
-        check_choice("position", self.position, POSITIONS)
+        for axis, registry in _BACKBONE_AXES.items():
+            _settle(self, axis, registry)
         check_choice("padding", self.padding, PADDINGS)
-        check_choice("alignment", self.alignment, METHODS)
         check_choice("alignment_boundary", self.alignment_boundary, BOUNDARIES)
-        check_choice("alignment_shift", self.alignment_shift, SHIFTS)
-        if not 0 <= self.alignment_gate <= 1:
-            fail("alignment_gate", "a margin in [0, 1]", self.alignment_gate)
-        if not 0 < self.alignment_threshold <= 1:
-            fail("alignment_threshold", "a share in (0, 1]", self.alignment_threshold)
         check_choice("pool", self.pool, POOLS)
-        check_choice("norm", self.norm, NORMS)
-        check_choice("activation", self.activation, ACTIVATIONS)
+        parts.NORMS.check("norm", self.norm)
+        parts.ACTIVATIONS.check("activation", self.activation)
+        self._check_token_has_a_home()
         check_choice("low_pass", self.low_pass, LOW_PASSES)
-        check_at_least("stem_depth", self.stem_depth, 0)
-        check_at_least("stem_width", self.stem_width, 1)
-        check_at_least("scales", self.scales, 1)
         check_at_least("patch_size", self.patch_size, 1)
         if self.patch_size & (self.patch_size - 1) and (
-            self.tokenizer not in ("patch", "overlap") or any(s.inject for s in self.stages)
+            not parts.TOKENIZERS.get(self.tokenizer).any_patch or any(s.inject for s in self.stages)
         ):
             fail(
                 "patch_size",
@@ -283,23 +260,32 @@ class BackboneConfig:
                     "'none' (the tokenizer makes its grid)" if index == 0 else "a downsampler"
                 )
                 fail(f"stages[{index}].downsample", expected, repr(stage.downsample))
+        parts.POSITIONS.check("position", self.position)
         self._check_position_has_a_home()
+
+    def _check_token_has_a_home(self) -> None:
         if self.pool == "token":
-            if self.activation != "gelu":
+            if getattr(parts.ACTIVATIONS.get(self.activation), "needs_map", False):
                 expected = f"'avg' or 'power' with activation {self.activation!r} (it needs a map)"
                 fail("pool", expected, "'token'")
             if len(self.stages) > 1:
                 fail("pool", "'avg' where there are several stages", "'token'")
-            if self.stages[0].mixer not in _HOLD_TOKEN:
+            if not parts.MIXERS.get(self.stages[0].mixer).holds_token:
                 mixer = repr(self.stages[0].mixer)
                 fail("pool", f"'avg' with mixer {mixer} (no place on the grid)", "'token'")
 
     def _check_position_has_a_home(self) -> None:
-        homes = _HOMES.get(self.position)
-        found = [stage.mixer for stage in self.stages]
-        found += ["pooled" for stage in self.stages if stage.downsample == "attention"]
-        if homes is not None and not set(homes) & set(found):
-            mixers = " or ".join(f"mixer={mixer!r}" for mixer in homes)
+        if not parts.POSITIONS.get(self.position).inside_mixers:
+            return
+        used = [part for stage in self.stages for part in stage.parts]
+        if not any(self.position in part.hosts for part in used):
+            homes = [
+                name
+                for name in parts.MIXERS.names()
+                if self.position in parts.MIXERS.get(name).hosts
+            ]
+            mixers = " or ".join(f"mixer={mixer!r}" for mixer in homes) or "such a mixer"
+            found = [stage.mixer for stage in self.stages]
             expected = f"another one where no stage has {mixers} (it lives inside them)"
             fail("position", expected, f"{self.position!r} with {', '.join(dict.fromkeys(found))}")
 
@@ -331,28 +317,61 @@ class BackboneConfig:
         injected = [s for s, stage in zip(self.strides, self.stages, strict=True) if stage.inject]
         return max([self.patch_size, *injected])
 
+    def options(self, axis: str) -> Any:
+        """The options of the part of an axis, defaults filled in.
+
+        Args:
+            axis: ``"tokenizer"``, ``"position"`` or ``"alignment"``.
+
+        Example:
+            >>> import wavevit
+            >>> wavevit.model_config("test_alias_free_pyramid").options("tokenizer").stem_width
+            4
+        """
+        return _read(self, check_choice("axis", axis, _BACKBONE_AXES), _BACKBONE_AXES[axis])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; `from_dict` reads it back."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> BackboneConfig:
-        """The configuration that `to_dict` wrote.
+        """The configuration that `to_dict` wrote, of this version or an earlier one.
 
         Raises:
+            NotRegistered: a part that nothing has registered; the message says what to import.
             ValueError: an unknown field (with the nearest names) or a bad value.
         """
-        values = dict(data)
-        _check_fields(values, cls)
-        for stage in values.get("stages", ()):
-            _check_fields(stage, StageConfig)
-        values["stages"] = tuple(StageConfig(**stage) for stage in values.get("stages", ()))
-        return cls(**values)
+        for name in data:
+            check_field("field", name, cls)
+        stages = []
+        for stage in data.get("stages", ()):
+            for name in stage:
+                check_field("field", name, StageConfig)
+            stages.append(StageConfig(**translated(StageConfig, stage)))
+        return cls(**translated(cls, {**data, "stages": tuple(stages)}))
 
 
-def _check_fields(values: Mapping[str, Any], of: type) -> None:
-    for name in values:
-        check_choice("field", name, [field.name for field in dataclasses.fields(of)])
+_BACKBONE_AXES: dict[str, Registry[Any]] = {
+    "tokenizer": parts.TOKENIZERS,
+    "position": parts.POSITIONS,
+    "alignment": ALIGNMENTS,
+}
+
+
+def check_field(argument: str, name: str, of: type = BackboneConfig) -> None:
+    """Refuses what is no field of a configuration.
+
+    Args:
+        argument: what the message calls it.
+        name: of the field.
+        of: `BackboneConfig` or `StageConfig`.
+
+    Raises:
+        ValueError: the nearest fields are offered.
+    """
+    if name not in OLD_FIELDS[of.__name__]:
+        check_choice(argument, name, [field.name for field in dataclasses.fields(of)])
 
 
 def _name_of(wavelet: Any) -> str:
@@ -388,10 +407,9 @@ def make_stages(
         >>> [stage.downsample for stage in make_stages(depths=(1, 2), embed_dims=(8, 16))]
         ['none', 'dwt']
     """
-    known = [field.name for field in dataclasses.fields(StageConfig)]
     rows: list[dict[str, Any]] = [{"depth": depth} for depth in depths]
     for name, value in {"embed_dim": embed_dims, **fields}.items():
-        check_choice("field", name, known)
+        check_field("field", name, StageConfig)
         values = value if isinstance(value, Sequence) and not isinstance(value, str) else None
         if values is not None and len(values) != len(rows):
             argument = "embed_dims" if name == "embed_dim" else name
@@ -403,3 +421,19 @@ def make_stages(
         StageConfig(**row, downsample="none" if index == 0 else downsample)
         for index, row in enumerate(rows)
     )
+
+
+def _tuple_of(registry: Registry[Any]) -> tuple[str, Any]:
+    return f"wavevit.layers.{registry.kind.upper()}S.values()", registry.values
+
+
+__getattr__ = deprecated_names(
+    __name__,
+    {
+        "TOKENIZERS": _tuple_of(parts.TOKENIZERS),
+        "MIXERS": _tuple_of(parts.MIXERS),
+        "DOWNSAMPLES": _tuple_of(parts.DOWNSAMPLES),
+        "POSITIONS": _tuple_of(parts.POSITIONS),
+        "MLPS": _tuple_of(parts.MLPS),
+    },
+)

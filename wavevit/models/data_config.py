@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wavevit.layers import TOKENIZERS
 from wavevit.models.config import BackboneConfig
 
 __all__ = ["MEAN", "STD", "pretrained_cfg"]
@@ -12,14 +13,6 @@ __all__ = ["MEAN", "STD", "pretrained_cfg"]
 #: what the audit shows our models.
 MEAN, STD = 0.5, 0.25
 
-# The convolution that reads the image. A wavelet tokenizer has none: its projection reads subbands.
-_FIRST_CONV = {
-    "patch": "tokenizer.proj",
-    "overlap": "tokenizer.proj",
-    "conv_stem": "tokenizer.convs.0",
-    "deep_stem": "tokenizer.convs.0",
-}
-
 
 def pretrained_cfg(config: BackboneConfig) -> dict[str, Any]:
     """Size and normalisation of images, and the names of the model's ends.
@@ -27,9 +20,8 @@ def pretrained_cfg(config: BackboneConfig) -> dict[str, Any]:
     ``pool_size`` is the last map's, for a hierarchical model; a columnar one returns tokens and has
     none, as timm's ViT. ``first_conv`` is ``()`` where no convolution reads the image.
     """
-    first = _FIRST_CONV.get(config.tokenizer, ())
-    if config.tokenizer == "alias_free" and config.stem_depth:
-        first = "tokenizer.stem.0"
+    tokenizer = TOKENIZERS.get(config.tokenizer)
+    first = tokenizer.first_conv(config.options("tokenizer"))
     return {
         "input_size": (config.in_chans, *config.image_size),
         "min_input_size": (config.in_chans, config.min_size, config.min_size),
@@ -41,6 +33,6 @@ def pretrained_cfg(config: BackboneConfig) -> dict[str, Any]:
         "std": (STD,) * config.in_chans,
         "num_classes": config.num_classes,
         "pool_size": config.grid(config.strides[-1]) if len(config.stages) > 1 else None,
-        "first_conv": first,
+        "first_conv": f"tokenizer.{first}" if first else (),
         "classifier": "head",
     }

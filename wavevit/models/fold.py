@@ -14,7 +14,6 @@ import torch
 from wavevit.checks import fail
 from wavevit.layers.tokenizers import PacketTokenizer, PatchTokenizer
 from wavevit.models.backbone import Backbone
-from wavevit.models.merge import patch_kernel
 from wavevit.wavelets import wavepacket2
 
 __all__ = ["fold", "unfold"]
@@ -74,7 +73,7 @@ def fold(model: Backbone) -> Backbone:
         Outputs equal to rounding (tests/properties/test_fold_laws.py).
     """
     config, tokenizer = model.config, model.tokenizer
-    kernel = patch_kernel(tokenizer) if isinstance(tokenizer, PacketTokenizer) else None
+    kernel = tokenizer.patch_kernel() if isinstance(tokenizer, PacketTokenizer) else None
     if kernel is None:
         got = f"tokenizer={config.tokenizer!r}, subband_norm={config.subband_norm}"
         expected = "a linear block-Haar tokenizer (tokenizer='dwt' without norm and activation)"

@@ -1,25 +1,19 @@
-"""What the weights of a backbone start from."""
+"""Start weights of a backbone."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from wavevit.layers.blocks import ConvMlp, Mlp, init_gated
-from wavevit.layers.tokenizers import AliasFreeTokenizer, PatchTokenizer, SubbandTokenizer
+from wavevit.layers import Part
 
 __all__ = ["init_weights"]
 
 
 def init_weights(module: nn.Module) -> None:
-    """For `nn.Module.apply`: what each kind of part starts from."""
+    """For `nn.Module.apply`: linear layers start alike, then each part as it says itself."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, Mlp | ConvMlp):
-        init_gated(module)
-    elif isinstance(module, AliasFreeTokenizer | PatchTokenizer | SubbandTokenizer):
-        weight = module.proj.weight
-        nn.init.trunc_normal_(weight, std=weight[0].numel() ** -0.5)
-        if module.proj.bias is not None:
-            nn.init.zeros_(module.proj.bias)
+    elif isinstance(module, Part):
+        module.reset_parameters()

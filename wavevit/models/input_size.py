@@ -10,14 +10,13 @@ import torch
 from torch import nn
 
 from wavevit.checks import check_at_least, check_size, fail
-from wavevit.layers.mixers import PoolingAttention, WindowAttention
-from wavevit.layers.positions import LearnedPosition
-from wavevit.layers.symmetry import Part
-from wavevit.layers.tokenizers import PatchTokenizer
+from wavevit.layers import Part
 from wavevit.models.config import BackboneConfig, StageConfig
+from wavevit.models.parts import downsample_context, first_context, mixer_context
 
 if TYPE_CHECKING:
     from wavevit.models.backbone import Backbone
+    from wavevit.models.stage import Stage
 
 __all__ = ["set_input_size"]
 
@@ -64,7 +63,7 @@ def set_input_size(
     if img_size is not None:
         changes["img_size"] = check_size("img_size", img_size)
     if patch_size is not None and patch_size != old.patch_size:
-        if not isinstance(model.tokenizer, PatchTokenizer):
+        if not model.tokenizer.resizes_patch:
             fail("patch_size", f"{old.patch_size}, that of tokenizer {old.tokenizer!r}", patch_size)
         if old.alignment == "blur":
             fail("patch_size", f"{old.patch_size}, for which the model is blurred", patch_size)
@@ -72,7 +71,7 @@ def set_input_size(
     sized = dataclasses.replace(old, **changes)
     windows = _windows(sized, reference, window_size, window_ratio)
     stages = [
-        dataclasses.replace(stage, window_size=window) if stage.mixer == "window" else stage
+        stage if window is None or _window(stage) is None else _with_window(stage, window)
         for stage, window in zip(sized.stages, windows, strict=True)
     ]
     new = dataclasses.replace(sized, stages=tuple(stages))
@@ -90,8 +89,8 @@ def _windows(
     reference: BackboneConfig,
     window_size: Size | Sequence[Size] | None,
     window_ratio: int | Sequence[int] | None,
-) -> list[Size]:
-    """A window for each stage."""
+) -> list[Size | None]:
+    """A window for each stage; None where its mixer has none."""
     count, grid = len(config.stages), config.grid(config.patch_size)
     if window_size is not None:
         one = isinstance(window_size, int) or (
@@ -109,15 +108,15 @@ def _windows(
             check_at_least("window_ratio", ratio, 1)
         return [_plain([max(1, side // ratio) for side in grid]) for ratio in ratios]
     before = reference.grid(reference.patch_size)
-    return [
-        _plain(
-            [
-                max(1, side * new // old)
-                for side, new, old in zip(_pair(stage), grid, before, strict=True)
-            ]
-        )
-        for stage in reference.stages
-    ]
+    windows: list[Size | None] = []
+    for stage in reference.stages:
+        window = _window(stage)
+        if window is None:
+            windows.append(None)
+            continue
+        sides = zip(_pair(window), grid, before, strict=True)
+        windows.append(_plain([max(1, side * new // old) for side, new, old in sides]))
+    return windows
 
 
 def _plain(sides: list[int]) -> Size:
@@ -125,24 +124,33 @@ def _plain(sides: list[int]) -> Size:
     return sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
 
 
-def _pair(stage: StageConfig) -> tuple[int, int]:
-    size = stage.window_size
+def _pair(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
+
+
+def _window(stage: StageConfig) -> Size | None:
+    """`window_size` of a mixer whose options have it."""
+    size: Size | None = getattr(stage.options("mixer"), "window_size", None)
+    return size
+
+
+def _with_window(stage: StageConfig, window: Size) -> StageConfig:
+    options = dataclasses.replace(stage.options("mixer"), window_size=window)
+    return dataclasses.replace(stage, mixer_options=options)
 
 
 @torch.no_grad()
 def _resize(model: Backbone, new: BackboneConfig) -> None:
-    if new.patch_size != model.config.patch_size:
-        assert isinstance(model.tokenizer, PatchTokenizer)
-        model.tokenizer.resize(new.patch_size)
-    if isinstance(model.position, LearnedPosition):
-        model.position.resize(new.grid(new.patch_size))
-    for index, module in enumerate(model.stages):
-        for part in module.modules():
-            if isinstance(part, WindowAttention):
-                part.resize(_pair(new.stages[index]))
-            elif isinstance(part, PoolingAttention):
-                part.resize(new.grid(new.strides[index] // part.query_stride))
+    first = first_context(new)
+    model.tokenizer.resize_to(first, new.options("tokenizer"))
+    model.position.resize_to(first, new.options("position"))
+    for index, (module, stage) in enumerate(zip(model.stages, new.stages, strict=False)):
+        downsample = getattr(module, "downsample", None)
+        if downsample is not None:
+            downsample.resize_to(downsample_context(new, index), stage.options("downsample"))
+        for block, inside in enumerate(cast("Stage", module).blocks):
+            mixer = cast("Part", inside.mixer)
+            mixer.resize_to(mixer_context(new, index, block), stage.options("mixer"))
     model.config = new
     _declare(model)
 

@@ -18,8 +18,8 @@ from wavevit.layers.pooling import pool_constant
 
 if TYPE_CHECKING:
     from wavevit.layers.downsample import Downsample
+    from wavevit.layers.merged_downsample import MergedDownsample
     from wavevit.models.backbone import Backbone
-    from wavevit.models.merge import MergedDownsample
     from wavevit.models.stage import Stage
 
 __all__ = ["lipschitz_steps"]

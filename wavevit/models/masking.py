@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import fail
+from wavevit.layers import MIXERS
 
 if TYPE_CHECKING:
     from wavevit.models.config import BackboneConfig
 
 __all__ = ["attention_mask", "refuse_mask"]
-
-_TAKE_MASKS = ("global", "lipschitz")
 
 
 def refuse_mask(config: BackboneConfig) -> None:
@@ -28,7 +27,7 @@ def refuse_mask(config: BackboneConfig) -> None:
         reason = f"alignment={config.alignment!r} moves the tokens to other places"
     elif len(config.stages) > 1:
         reason = "a hierarchical model has other tokens in each stage"
-    elif config.stages[0].mixer not in _TAKE_MASKS:
+    elif not MIXERS.get(config.stages[0].mixer).takes_mask:
         reason = f"mixer={config.stages[0].mixer!r} has no scores between all tokens"
     else:
         return

@@ -12,7 +12,7 @@ from torch import nn
 
 from wavevit.checks import check_choice
 from wavevit.models.backbone import Backbone
-from wavevit.models.config import BackboneConfig
+from wavevit.models.config import BackboneConfig, check_field
 from wavevit.models.features import FeatureBackbone
 
 __all__ = ["create_model", "list_models", "model_config", "register_model"]
@@ -82,7 +82,7 @@ def create_model(
     """
     config = model_config(name)
     for field in changes:
-        check_choice("argument", field, [f.name for f in dataclasses.fields(BackboneConfig)])
+        check_field("argument", field)
     if out_indices is not None and not features_only:
         raise ValueError("out_indices: expected with features_only=True only, got it without")
     backbone = Backbone(dataclasses.replace(config, **changes), device=device, dtype=dtype)

@@ -54,7 +54,7 @@ class Stage(nn.Module):
         if stage.inject:
             self.inject = DetailInjection(config.in_chans, dim, level=stride.bit_length() - 1)
         mixers = [make_mixer(config, index, block) for block in range(stage.depth)]
-        mlps = [make_mlp(config, stage) for _ in range(stage.depth)]
+        mlps = [make_mlp(config, index) for _ in range(stage.depth)]
         gain = None
         if config.spectral_control:  # one over the number of residual branches of the backbone
             gain = 1 / sum(2 * other.depth for other in config.stages)

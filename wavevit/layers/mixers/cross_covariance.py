@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.context import PartContext
+from wavevit.layers.options import NoOptions
+from wavevit.layers.registry import register_mixer
 from wavevit.layers.symmetry import Part, Symmetry
 
-__all__ = ["CrossCovarianceAttention"]
+__all__ = ["CovarianceAttention", "CrossCovarianceAttention"]
 
 
+@register_mixer("cross_covariance")
 class CrossCovarianceAttention(Part):
     """Channels attend to channels through their covariance over all places.
 
@@ -34,6 +40,8 @@ class CrossCovarianceAttention(Part):
 
     unbounded = "multiplies channels with channels, all over the map: its slope has no limit"
 
+    reads_heads = holds_token = True
+
     def __init__(
         self, dim: int, num_heads: int, qkv_bias: bool = True, normalize: bool = True
     ) -> None:
@@ -44,6 +52,10 @@ class CrossCovarianceAttention(Part):
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
         self.symmetry = Symmetry(1, alias_free=True)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.num_heads, context.qkv_bias)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, D) to the same shape."""
@@ -56,3 +68,12 @@ class CrossCovarianceAttention(Part):
         attention = q @ k.transpose(-2, -1)
         attention = (attention * self.temperature).softmax(dim=-1)
         return self.proj((attention @ v).permute(0, 3, 1, 2).flatten(2))
+
+
+@register_mixer("covariance")
+class CovarianceAttention(CrossCovarianceAttention):
+    """`CrossCovarianceAttention` of the covariance itself, which divides by no size: smooth."""
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.dim, context.num_heads, context.qkv_bias, normalize=False)

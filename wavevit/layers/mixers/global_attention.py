@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import DOT_PRODUCTS
-from wavevit.layers.rotary import Rotary
+from wavevit.layers.options import NoOptions
+from wavevit.layers.registry import register_mixer
+from wavevit.layers.rotary import Rotary, rotary_of
 from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["GlobalAttention"]
 
 
+@register_mixer("global")
 class GlobalAttention(Part):
     """Multi-head softmax attention over the whole sequence.
 
@@ -31,6 +37,9 @@ class GlobalAttention(Part):
 
     unbounded = DOT_PRODUCTS
 
+    reads_heads = holds_token = takes_mask = True
+    hosts = ("rope",)
+
     def __init__(
         self, dim: int, num_heads: int, qkv_bias: bool = True, rotary: Rotary | None = None
     ) -> None:
@@ -40,6 +49,15 @@ class GlobalAttention(Part):
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
         self.symmetry = Symmetry(1) if rotary is None else rotary.symmetry
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.dim,
+            context.num_heads,
+            context.qkv_bias,
+            rotary_of(context, context.padding),
+        )
 
     def forward(self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | None = None) -> Tensor:
         """Tokens (B, T + h·w, D), T of them without a place on the grid, to the same shape.

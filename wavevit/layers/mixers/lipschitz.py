@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import lipschitz_of, matrix_of
 from wavevit.layers.mixers.global_attention import GlobalAttention
-from wavevit.layers.rotary import Rotary
+from wavevit.layers.options import NoOptions
+from wavevit.layers.registry import register_mixer
+from wavevit.layers.rotary import Rotary, rotary_of
 
 __all__ = ["LipschitzAttention"]
 
@@ -19,6 +24,7 @@ def _shortened(x: Tensor, length: float) -> Tensor:
     return x * torch.rsqrt(1 + x.square().sum(-1, keepdim=True) / length**2)
 
 
+@register_mixer("lipschitz")
 class LipschitzAttention(GlobalAttention):
     """Scaled-cosine attention: queries, keys and values are shortened below one length.
 
@@ -59,6 +65,18 @@ class LipschitzAttention(GlobalAttention):
         super().__init__(dim, num_heads, qkv_bias, rotary)
         self.length = length
         self.log_scale = nn.Parameter(torch.zeros(num_heads, 1, 1))
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        # Bounded maps leave a head's vectors about as long as the root of its channels.
+        root = (context.dim / context.num_heads) ** 0.5
+        return cls(
+            context.dim,
+            context.num_heads,
+            context.qkv_bias,
+            rotary_of(context, context.padding),
+            length=root if context.spectral_control else 1.0,
+        )
 
     def forward(self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | None = None) -> Tensor:
         """As `GlobalAttention`; the bound holds without a mask."""

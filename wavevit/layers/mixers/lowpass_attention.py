@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import DOT_PRODUCTS
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.registry import register_mixer
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import dwt2, idwt2
 
 __all__ = ["LowPassAttention"]
 
 
+@register_mixer("lowpass_kv")
 class LowPassAttention(Part):
     """Attention of every token to the approximation band, beside local mixing of all bands.
 
@@ -40,6 +46,8 @@ class LowPassAttention(Part):
 
     unbounded = DOT_PRODUCTS
 
+    reads_heads = True
+
     def __init__(
         self,
         dim: int,
@@ -56,6 +64,16 @@ class LowPassAttention(Part):
         self.bands = DepthwiseConv(4 * dim, 3, padding)
         self.proj = nn.Linear(dim, dim)
         self.symmetry = Symmetry(2, circular=padding == "circular")
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.dim,
+            context.num_heads,
+            context.wavelet,
+            context.qkv_bias,
+            context.padding,
+        )
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""

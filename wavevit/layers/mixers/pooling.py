@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -11,15 +12,19 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.channels import Source
+from wavevit.layers.context import PartContext
 from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.registry import register_mixer
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets._engine.symbolic_shapes import known_equal
 
 __all__ = ["PoolingAttention"]
 
 
+@register_mixer("pooled")
 class PoolingAttention(Part):
     """Attention whose queries, keys and values pass a strided depthwise 3 x 3 convolution.
 
@@ -44,6 +49,8 @@ class PoolingAttention(Part):
         Li et al. 2022 (MViT v2), sections 3.1 and 4.1; resampling as in their code.
     """
 
+    reads_heads = True
+    hosts = ("relative_bias",)
     unbounded = DOT_PRODUCTS
 
     def __init__(
@@ -79,6 +86,21 @@ class PoolingAttention(Part):
             nn.init.trunc_normal_(self.rel_pos_h, std=0.02)
             nn.init.trunc_normal_(self.rel_pos_w, std=0.02)
         self.symmetry = Symmetry(math.lcm(query_stride, reduction), circular=self.circular)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions, query_stride: int = 1) -> Self:
+        """The mixer for a place in a backbone; with `query_stride`, of a downsampling."""
+        return cls(
+            context.dim,
+            context.out_dim,
+            context.num_heads,
+            context.reduction,
+            query_stride,
+            context.grid if context.position == "relative_bias" else None,
+            context.qkv_bias,
+            context.padding,
+            context.norm_eps,
+        )
 
     def _table_length(self, side: int) -> int:
         """Offsets between a query and a key on that side, in steps that both strides share."""
@@ -124,6 +146,10 @@ class PoolingAttention(Part):
             if table is not None and len(table) != length:
                 moved = _stretched(table.detach(), length)
                 setattr(self, name, nn.Parameter(moved, table.requires_grad))
+
+    def resize_to(self, context: PartContext, options: NoOptions) -> None:
+        """Tables of relative positions for the grid of the context."""
+        self.resize(context.grid)
 
     def _bias(self, q: Tensor, grid: tuple[int, int]) -> Tensor | None:
         """What the offsets add to the scores of queries (B, heads, N, d): (B, heads, N, M)."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import DOT_PRODUCTS
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_to_least
+from wavevit.layers.registry import register_mixer
 from wavevit.layers.symmetry import Part, Symmetry
 
 __all__ = ["SpatialReductionAttention"]
 
 
+@register_mixer("spatial_reduction")
 class SpatialReductionAttention(Part):
     """Attention of every token to a map that a strided convolution has made smaller.
 
@@ -30,6 +36,8 @@ class SpatialReductionAttention(Part):
 
     unbounded = DOT_PRODUCTS
 
+    reads_heads = True
+
     def __init__(
         self, dim: int, num_heads: int, reduction: int, qkv_bias: bool = True, eps: float = 1e-6
     ) -> None:
@@ -44,6 +52,16 @@ class SpatialReductionAttention(Part):
             self.reduce = nn.Conv2d(dim, dim, reduction, stride=reduction)
             self.norm = nn.LayerNorm(dim, eps=eps)
         self.symmetry = Symmetry(reduction)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.dim,
+            context.num_heads,
+            context.reduction,
+            context.qkv_bias,
+            context.norm_eps,
+        )
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from wavevit.checks import check_at_least, fail
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import lipschitz_of, wavelet_norm
+from wavevit.layers.options import PartOptions
 from wavevit.layers.padding import DepthwiseConv
+from wavevit.layers.registry import register_mixer
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import dwt2, idwt2
 
-__all__ = ["WaveletConv"]
+__all__ = ["WaveletConv", "WaveletConvOptions"]
 
 
+@dataclass(frozen=True)
+class WaveletConvOptions(PartOptions):
+    """Options of the mixer ``"wavelet_conv"``.
+
+    Attributes:
+        kernel_size: odd side of every kernel.
+        levels: depth of the wavelet pyramid.
+    """
+
+    kernel_size: int = 5
+    levels: int = 1
+
+    def __post_init__(self) -> None:
+        check_at_least("levels", self.levels, 1)
+        if check_at_least("kernel_size", self.kernel_size, 1) % 2 == 0:
+            fail("kernel_size", "an odd number", self.kernel_size)
+
+
+@register_mixer("wavelet_conv")
 class WaveletConv(Part):
     """Depthwise convolution of the map, plus depthwise convolutions of its Haar subbands.
 
@@ -31,6 +56,8 @@ class WaveletConv(Part):
     Source:
         Finder et al., ECCV 2024 (WTConv), section 3. Borders invert exactly here at any size.
     """
+
+    Options = WaveletConvOptions
 
     def __init__(
         self,
@@ -52,6 +79,11 @@ class WaveletConv(Part):
                 assert isinstance(conv, DepthwiseConv)
                 conv.weight.mul_(0.1)
         self.symmetry = Symmetry(2**levels, circular=padding == "circular")
+
+    @classmethod
+    def build(cls, context: PartContext, options: WaveletConvOptions) -> Self:
+        kernel, levels = options.kernel_size, options.levels
+        return cls(context.dim, kernel, levels, context.padding, context.wavelet)
 
     def _branch(self, approx: Tensor, level: int) -> Tensor:
         """What the subbands of one level and of all below add to a map (B, D, h, w)."""

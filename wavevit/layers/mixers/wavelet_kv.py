@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import DOT_PRODUCTS
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map, pad_to_multiple
+from wavevit.layers.registry import register_mixer
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets import dwt2, idwt2
 
 __all__ = ["WaveletAttention"]
 
 
+@register_mixer("wavelet_kv")
 class WaveletAttention(Part):
     """Attention of every token to the wavelet coefficients of a map of fewer channels.
 
@@ -41,6 +47,8 @@ class WaveletAttention(Part):
 
     unbounded = DOT_PRODUCTS
 
+    reads_heads = True
+
     def __init__(
         self,
         dim: int,
@@ -66,6 +74,18 @@ class WaveletAttention(Part):
         self.kv = nn.Linear(dim, 2 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim + dim // 4, dim)
         self.symmetry = Symmetry(2 * reduction, circular=padding == "circular")
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.dim,
+            context.num_heads,
+            context.reduction,
+            context.wavelet,
+            context.qkv_bias,
+            context.padding,
+            context.norm_eps,
+        )
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, h·w, D) on their grid (h, w) to the same shape."""

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_multiple
+from wavevit.checks import check_multiple, check_size
 from wavevit.layers.channels import Source
+from wavevit.layers.context import PartContext
 from wavevit.layers.heads import merge_heads
 from wavevit.layers.lipschitz import DOT_PRODUCTS
-from wavevit.layers.rotary import Rotary
+from wavevit.layers.options import PartOptions
+from wavevit.layers.registry import register_mixer
+from wavevit.layers.rotary import Rotary, rotary_of
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.wavelets._engine.symbolic_shapes import take
 
-__all__ = ["WindowAttention"]
+__all__ = ["WindowAttention", "WindowOptions"]
 
 # What keeps tokens apart that the roll has brought together; exp(-100) is 0 in float32.
 _APART = -100.0
@@ -34,6 +40,27 @@ def _resampled(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Ten
     return image[0].flatten(1).T.to(table.dtype).contiguous()
 
 
+@dataclass(frozen=True)
+class WindowOptions(PartOptions):
+    """Options of the mixer ``"window"``.
+
+    Attributes:
+        window_size: side of a window in tokens, or its (height, width).
+    """
+
+    window_size: int | tuple[int, int] = 7
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window_size", check_size("window_size", self.window_size))
+
+    def scaled(self, width: int, pixels: Fraction) -> Self:
+        """The same share of the image in a window."""
+        rows, columns = (round(side * pixels) for side in _pair(self.window_size))
+        square = isinstance(self.window_size, int)
+        return replace(self, window_size=rows if square else (rows, columns))
+
+
+@register_mixer("window")
 class WindowAttention(Part):
     """Softmax attention of each token to the others of its window.
 
@@ -57,6 +84,9 @@ class WindowAttention(Part):
         Liu et al. 2021 (Swin), section 3.2.
     """
 
+    Options = WindowOptions
+    reads_heads = True
+    hosts = ("relative_bias", "rope")
     unbounded = DOT_PRODUCTS
 
     def __init__(
@@ -83,6 +113,19 @@ class WindowAttention(Part):
             self.bias_table = nn.Parameter(torch.empty(rows * columns, num_heads))
             nn.init.trunc_normal_(self.bias_table, std=0.02)
         self.symmetry = Symmetry(math.lcm(*self.window_size), circular=self.circular)
+
+    @classmethod
+    def build(cls, context: PartContext, options: WindowOptions) -> Self:
+        return cls(
+            context.dim,
+            context.num_heads,
+            options.window_size,
+            shifted=context.block % 2 == 1,
+            relative_bias=context.position == "relative_bias",
+            qkv_bias=context.qkv_bias,
+            padding=context.padding,
+            rotary=rotary_of(context, "zeros"),  # a window is no circle
+        )
 
     @property
     def shift(self) -> tuple[int, int]:
@@ -115,6 +158,10 @@ class WindowAttention(Part):
             moved = _resampled(self.bias_table.detach(), before, self._offsets)
             self.bias_table = nn.Parameter(moved, self.bias_table.requires_grad)
         self.symmetry = Symmetry(math.lcm(*window_size), circular=self.circular)
+
+    def resize_to(self, context: PartContext, options: WindowOptions) -> None:
+        """The window of the options."""
+        self.resize(_pair(options.window_size))
 
     def _bias(self, height: int, width: int) -> Tensor | None:
         """(heads, N, N) for a window of that size, read off the table's middle."""

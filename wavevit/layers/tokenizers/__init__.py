@@ -1,6 +1,6 @@
 """From pixels to the first grid of tokens, (B, C, H, W) to (B, h, w, D)."""
 
-from wavevit.layers.tokenizers.alias_free import AliasFreeTokenizer
+from wavevit.layers.tokenizers.alias_free import AliasFreeOptions, AliasFreeTokenizer
 from wavevit.layers.tokenizers.convolutional import ConvStemTokenizer, OverlapTokenizer
 from wavevit.layers.tokenizers.deep_stem import DeepStemTokenizer
 from wavevit.layers.tokenizers.dtcwt import DTCWTTokenizer, ScatteringTokenizer
@@ -10,6 +10,7 @@ from wavevit.layers.tokenizers.subbands import SubbandNorm, SubbandTokenizer
 from wavevit.layers.tokenizers.swt import SWTTokenizer
 
 __all__ = [
+    "AliasFreeOptions",
     "AliasFreeTokenizer",
     "ConvStemTokenizer",
     "DTCWTTokenizer",

@@ -6,32 +6,65 @@ import functools
 import itertools
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavevit.checks import check_at_least
 from wavevit.layers.band_limit import decimate
 from wavevit.layers.channels import Source, fit_first, fit_subbands
 from wavevit.layers.circulant import circle_norm
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import (
     GELU_CONSTANT,
     LipschitzConstant,
     spectral_norm,
 )
+from wavevit.layers.options import PartOptions
 from wavevit.layers.padding import pad_map
+from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
 from wavevit.layers.tokenizers.subbands import SubbandNorm
 from wavevit.wavelets import swt2
 from wavevit.wavelets._engine.pieces import by_images
 
-__all__ = ["AliasFreeTokenizer"]
+__all__ = ["AliasFreeOptions", "AliasFreeTokenizer"]
+
+
+@dataclass(frozen=True)
+class AliasFreeOptions(PartOptions):
+    """Options of the tokenizer ``"alias_free"``.
+
+    Attributes:
+        stem_depth: 3 x 3 convolutions on the pixels, 0 for none.
+        stem_width: channels of each.
+        scales: wavelet levels.
+    """
+
+    stem_depth: int = 2
+    stem_width: int = 12
+    scales: int = 2
+
+    def __post_init__(self) -> None:
+        check_at_least("stem_depth", self.stem_depth, 0)
+        check_at_least("stem_width", self.stem_width, 1)
+        check_at_least("scales", self.scales, 1)
+
+    def scaled(self, width: int, pixels: Fraction) -> Self:
+        """A wider stem."""
+        return replace(self, stem_width=self.stem_width * width)
 
 
 def _circular(conv: nn.Module, x: Tensor) -> Tensor:
     return conv(pad_map(x, 1, "circular"))
 
 
+@register_tokenizer("alias_free")
 class AliasFreeTokenizer(Part):
     """Small convolutions, undecimated wavelets and their modulus at full rate; then low-pass.
 
@@ -65,6 +98,7 @@ class AliasFreeTokenizer(Part):
         (Bruna & Mallat 2013); ideal low-pass filters in a ViT are Michaeli & Soudry 2025.
     """
 
+    Options = AliasFreeOptions
     any_size = True
 
     def __init__(
@@ -97,6 +131,31 @@ class AliasFreeTokenizer(Part):
         self.symmetry = Symmetry(
             1 if low_pass == "ideal" else patch_size, circular=padding == "circular"
         )
+
+    @classmethod
+    def build(cls, context: PartContext, options: AliasFreeOptions) -> Self:
+        return cls(
+            context.in_chans,
+            context.dim,
+            context.patch_size,
+            stem_depth=options.stem_depth,
+            stem_width=options.stem_width,
+            scales=options.scales,
+            wavelet=context.wavelet,
+            modulus=context.subband_act,
+            subband_norm=context.subband_norm,
+            low_pass=context.low_pass,
+            padding=context.padding,
+        )
+
+    @classmethod
+    def first_conv(cls, options: AliasFreeOptions) -> str | tuple[()]:
+        return "stem.0" if options.stem_depth else ()
+
+    def reset_parameters(self) -> None:
+        """Tokens of photographs as large as the pixels (`start_at_pixel_size`); no bias."""
+        start_projection(self.proj)
+        start_at_pixel_size(self, self.proj, self.in_chans)
 
     @property
     def stride(self) -> int:

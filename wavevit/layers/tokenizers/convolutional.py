@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,13 +13,18 @@ from torch import Tensor, nn
 from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_first
 from wavevit.layers.circulant import circle_norm
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import GELU_CONSTANT, LipschitzConstant, lipschitz_of
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
+from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.layers.tokenizers.start import start_at_pixel_size
 
 __all__ = ["ConvStemTokenizer", "OverlapTokenizer"]
 
 
+@register_tokenizer("overlap")
 class OverlapTokenizer(Part):
     """One convolution whose kernel is almost twice its stride.
 
@@ -33,11 +39,25 @@ class OverlapTokenizer(Part):
         (MViT v2, without): kernel 7 at stride 4.
     """
 
+    any_patch = True
+
     def __init__(self, in_chans: int, embed_dim: int, patch_size: int, padding: str) -> None:
         super().__init__()
         self.padding, self.reach = padding, patch_size - 1
         self.proj = nn.Conv2d(in_chans, embed_dim, 2 * patch_size - 1, stride=patch_size)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def reset_parameters(self) -> None:
+        """Tokens of photographs as large as the pixels (`start_at_pixel_size`)."""
+        start_at_pixel_size(self, self.proj, self.proj.in_channels)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.in_chans, context.dim, context.patch_size, context.padding)
+
+    @classmethod
+    def first_conv(cls, options: NoOptions) -> str | tuple[()]:
+        return "proj"
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Channels fitted by `fit_channels`."""
@@ -69,6 +89,7 @@ class OverlapTokenizer(Part):
         return LipschitzConstant(norm, exact=circular)
 
 
+@register_tokenizer("conv_stem")
 class ConvStemTokenizer(Part):
     """3 x 3 convolutions of stride 2, each followed by a norm and GELU, then a linear map.
 
@@ -104,6 +125,24 @@ class ConvStemTokenizer(Part):
         self.norms = nn.ModuleList(nn.LayerNorm(width, eps=eps) for width in widths[1:])
         self.proj = nn.Linear(widths[-1], embed_dim)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def reset_parameters(self) -> None:
+        """Tokens of photographs as large as the pixels (`start_at_pixel_size`)."""
+        start_at_pixel_size(self, self.proj, self.in_chans)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.in_chans,
+            context.dim,
+            context.patch_size,
+            context.padding,
+            context.norm_eps,
+        )
+
+    @classmethod
+    def first_conv(cls, options: NoOptions) -> str | tuple[()]:
+        return "convs.0"
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""

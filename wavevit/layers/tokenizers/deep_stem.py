@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_first
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import lipschitz_of
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
+from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.layers.tokenizers.start import start_at_pixel_size
 
 __all__ = ["DeepStemTokenizer"]
 
 
+@register_tokenizer("deep_stem")
 class DeepStemTokenizer(Part):
     """Convolutions 7, 3, 3 at stride 2, then one of 3 that brings the stride to 4.
 
@@ -51,6 +57,24 @@ class DeepStemTokenizer(Part):
         self.norms = nn.ModuleList(nn.LayerNorm(width, eps=eps) for _ in range(3))
         self.proj = nn.Conv2d(width, embed_dim, 3, stride=2)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    def reset_parameters(self) -> None:
+        """Tokens of photographs as large as the pixels (`start_at_pixel_size`)."""
+        start_at_pixel_size(self, self.proj, self.in_chans)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.in_chans,
+            context.dim,
+            context.patch_size,
+            context.padding,
+            context.norm_eps,
+        )
+
+    @classmethod
+    def first_conv(cls, options: NoOptions) -> str | tuple[()]:
+        return "convs.0"
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by 4, to tokens (B, H/4, W/4, D)."""

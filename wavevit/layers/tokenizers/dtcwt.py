@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavevit.layers.context import PartContext
 from wavevit.layers.decimation import Decimation
 from wavevit.layers.lipschitz import spectral_norm
+from wavevit.layers.options import NoOptions
+from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
 from wavevit.wavelets import dtcwt2, level_one_frame_bounds, scattering2, smooth_magnitude
@@ -35,6 +39,7 @@ def _mode(padding: str) -> str:
     return "periodic" if padding == "circular" else "symmetric"
 
 
+@register_tokenizer("dtcwt")
 class DTCWTTokenizer(SubbandTokenizer):
     """Dual-tree magnitudes of six orientations at every scale, low-passed to the patch's stride.
 
@@ -80,6 +85,16 @@ class DTCWTTokenizer(SubbandTokenizer):
         self.decimate = Decimation(4, image_padding(padding))
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.in_chans,
+            context.dim,
+            context.patch_size,
+            context.padding,
+            context.subband_norm,
+        )
+
     def analyse(self, x: Tensor) -> Tensor:
         pyramid = dtcwt2(x, self.level, mode=self.mode)
         bands = [F.avg_pool2d(pyramid.approx, 2)[:, :, None]]
@@ -104,6 +119,7 @@ class DTCWTTokenizer(SubbandTokenizer):
         return math.sqrt(_FRAME) * spectral_norm(self.projection(factors))
 
 
+@register_tokenizer("scattering")
 class ScatteringTokenizer(SubbandTokenizer):
     """Scattering of second order at the scale of the patch.
 
@@ -144,6 +160,16 @@ class ScatteringTokenizer(SubbandTokenizer):
         super().__init__(in_chans, embed_dim, scattering_octaves(scales), subband_norm)
         self.scales, self.mode = scales, _mode(padding)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.in_chans,
+            context.dim,
+            context.patch_size,
+            context.padding,
+            context.subband_norm,
+        )
 
     def analyse(self, x: Tensor) -> Tensor:
         return scattering2(x, self.scales, mode=self.mode)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
 from wavevit.layers.channels import Source
 from wavevit.layers.circulant import circle_norm
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import (
     GELU_CONSTANT,
     LipschitzConstant,
@@ -17,9 +20,12 @@ from wavevit.layers.lipschitz import (
     spectral_norm,
     wavelet_norm,
 )
+from wavevit.layers.options import NoOptions
+from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
+from wavevit.layers.tokenizers.patch import PatchTokenizer
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, levels_of
-from wavevit.wavelets import filter_bank, wavepacket2
+from wavevit.wavelets import filter_bank, iwavepacket2, wavepacket2
 
 __all__ = ["PacketTokenizer", "packet_octaves"]
 
@@ -30,6 +36,7 @@ def packet_octaves(level: int) -> list[int]:
     return [next((i for i, digit in enumerate(path) if digit), level) for path in digits]
 
 
+@register_tokenizer("dwt")
 class PacketTokenizer(SubbandTokenizer):
     """Haar packet of each patch, each subband normalised, a pointwise GELU, then a linear map.
 
@@ -68,12 +75,44 @@ class PacketTokenizer(SubbandTokenizer):
         self.low_pass: nn.Module = nn.Identity()  # a slot for `blur_strides`
         self.symmetry = Symmetry(patch_size)
 
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.in_chans,
+            context.dim,
+            context.patch_size,
+            context.wavelet,
+            context.subband_norm,
+            context.subband_act,
+        )
+
     def analyse(self, x: Tensor) -> Tensor:
         return wavepacket2(self.low_pass(x), self.wavelet, level=self.level).flatten(1, 2)
 
     @property
     def _is_linear_after_gains(self) -> bool:
         return not self.act
+
+    def patch_kernel(self) -> Tensor | None:
+        """The kernel (D, C, P, P) of the patch convolution that it is; None if it is none."""
+        if not isinstance(self.norm, nn.Identity) or self.act or self.wavelet != "haar":
+            return None
+        weight = self.proj.weight.detach()
+        return iwavepacket2(weight.unflatten(1, (self.in_chans, -1)))
+
+    @torch.no_grad()
+    def simplified(self) -> PatchTokenizer | None:
+        """The patch convolution that it is, without normalisation and activation."""
+        kernel = self.patch_kernel()
+        if kernel is None:
+            return None
+        dim, channels, patch, _ = kernel.shape
+        tokenizer = PatchTokenizer(channels, dim, patch).to(kernel)
+        tokenizer.proj.weight.copy_(kernel)
+        assert tokenizer.proj.bias is not None
+        assert self.proj.bias is not None
+        tokenizer.proj.bias.copy_(self.proj.bias)
+        return tokenizer
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Channels fitted by `fit_subbands`.

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.layers.channels import Source, fit_channels
+from wavevit.layers.context import PartContext
 from wavevit.layers.lipschitz import LipschitzConstant, lipschitz_of
+from wavevit.layers.options import NoOptions
+from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.layers.tokenizers.start import start_projection
 
 __all__ = ["PatchTokenizer", "resize_patch"]
 
 
+@register_tokenizer("patch")
 class PatchTokenizer(Part):
     """Cuts the image into patches and maps each linearly: a convolution of stride = kernel.
 
@@ -27,10 +33,20 @@ class PatchTokenizer(Part):
         Dosovitskiy et al. 2021, section 3.1.
     """
 
+    any_patch = resizes_patch = True
+
     def __init__(self, in_chans: int, embed_dim: int, patch_size: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(in_chans, embed_dim, patch_size, stride=patch_size)
         self.symmetry = Symmetry(patch_size)
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(context.in_chans, context.dim, context.patch_size)
+
+    @classmethod
+    def first_conv(cls, options: NoOptions) -> str | tuple[()]:
+        return "proj"
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Channels fitted by `fit_channels`, kernels of another side by `resize_patch`."""
@@ -48,6 +64,15 @@ class PatchTokenizer(Part):
         self.proj.weight = nn.Parameter(kernel, self.proj.weight.requires_grad)
         self.proj.kernel_size = self.proj.stride = (side, side)
         self.symmetry = Symmetry(side)
+
+    def reset_parameters(self) -> None:
+        """Tokens of the size of their inputs: variance one over the fan-in; no bias."""
+        start_projection(self.proj)
+
+    def resize_to(self, context: PartContext, options: NoOptions) -> None:
+        """The patch of the context."""
+        if self.proj.kernel_size[0] != context.patch_size:
+            self.resize(context.patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""

@@ -10,13 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["reference_crops", "start_at_pixel_size"]
+__all__ = ["reference_crops", "start_at_pixel_size", "start_projection"]
 
 # As `Scenes` normalises crops: the contrast that is added before dividing by a crop's own.
 _CONTRAST_FLOOR = 0.02
 # The factor is rounded to this many steps per octave. A sum that is added in another order on
 # another machine then still gives the same start weights.
 _STEPS = 64
+
+
+def start_projection(proj: nn.Conv2d | nn.Linear) -> None:
+    """Draws weights whose outputs have the size of their inputs: variance one over the fan-in."""
+    nn.init.trunc_normal_(proj.weight, std=proj.weight[0].numel() ** -0.5)
+    if proj.bias is not None:
+        nn.init.zeros_(proj.bias)
 
 
 def start_at_pixel_size(tokenizer: nn.Module, last: nn.Linear | nn.Conv2d, in_chans: int) -> None:

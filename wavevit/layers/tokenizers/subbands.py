@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_subbands
 from wavevit.layers.symmetry import Part
+from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
 
 __all__ = ["SubbandNorm", "SubbandTokenizer", "image_padding", "levels_of"]
 
@@ -81,6 +82,11 @@ class SubbandTokenizer(Part, ABC):
         self.in_chans, self.bands = in_chans, len(octaves)
         self.norm = SubbandNorm(octaves, in_chans) if subband_norm else nn.Identity()
         self.proj = nn.Conv2d(in_chans * len(octaves), embed_dim, 1)
+
+    def reset_parameters(self) -> None:
+        """Tokens of photographs as large as the pixels (`start_at_pixel_size`); no bias."""
+        start_projection(self.proj)
+        start_at_pixel_size(self, self.proj, self.in_chans)
 
     @abstractmethod
     def analyse(self, x: Tensor) -> Tensor:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.circulant import circle_norm
+from wavevit.layers.context import PartContext
 from wavevit.layers.decimation import Decimation
 from wavevit.layers.lipschitz import LipschitzConstant, spectral_norm
+from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
+from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
 from wavevit.wavelets import filter_bank, swt2
@@ -19,6 +23,7 @@ from wavevit.wavelets import filter_bank, swt2
 __all__ = ["SWTTokenizer"]
 
 
+@register_tokenizer("swt")
 class SWTTokenizer(SubbandTokenizer):
     """Magnitudes of undecimated wavelet details of every scale, low-passed to the patch's stride.
 
@@ -69,6 +74,17 @@ class SWTTokenizer(SubbandTokenizer):
         # at even samples undo that, so that tokens of all scales stand in the middle of the patch.
         self.first, self.later = Decimation(5, None), Decimation(4, self.padding)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
+
+    @classmethod
+    def build(cls, context: PartContext, options: NoOptions) -> Self:
+        return cls(
+            context.in_chans,
+            context.dim,
+            context.patch_size,
+            context.wavelet,
+            context.padding,
+            context.subband_norm,
+        )
 
     def analyse(self, x: Tensor) -> Tensor:
         bands = []

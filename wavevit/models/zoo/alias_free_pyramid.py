@@ -37,7 +37,7 @@ def alias_free_pyramid(
         stages=stages,
         tokenizer="alias_free",
         patch_size=patch_size,
-        stem_width=stem_width,
+        tokenizer_options={"stem_width": stem_width},
         position="none",
         padding="circular",
         norm="map",

@@ -20,7 +20,7 @@ def swin(
         num_heads=num_heads,
         mixer="window",
         downsample="patch_merging",
-        window_size=window_size,
+        mixer_options={"window_size": window_size},
     )
     return BackboneConfig(
         stages=stages, patch_size=4, token_norm=True, position="relative_bias", norm_eps=1e-5

@@ -1,0 +1,47 @@
+"""Deprecated names: a warning that names the successor, pointing at the caller's line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["deprecated_names", "warn_deprecated"]
+
+
+def warn_deprecated(old: str, new: str) -> None:
+    """Warns of `old` and names `new`, at the first line outside of wavevit.
+
+    Args:
+        old: what was used.
+        new: what to use instead.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=level)
+
+
+def _is_inside(module: str) -> bool:
+    return module == "dataclasses" or module.partition(".")[0] == "wavevit"
+
+
+def deprecated_names(
+    module: str, names: Mapping[str, tuple[str, Callable[[], Any]]]
+) -> Callable[[str], Any]:
+    """``__getattr__`` of a module whose old names still work.
+
+    Args:
+        module: its ``__name__``.
+        names: for each old name its successor, in words, and what gives its value.
+    """
+
+    def attribute(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        successor, value = names[name]
+        warn_deprecated(f"{module}.{name}", successor)
+        return value()
+
+    return attribute

@@ -1,0 +1,84 @@
+"""Files of yours that register parts, models or studies, run by name from a command line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from wavevit.checks import fail
+
+__all__ = ["import_files", "imported", "imported_modules"]
+
+_FILES: dict[str, str] = {}  # as given, absolute where it is a file -> name of its module
+
+
+def imported() -> tuple[str, ...]:
+    """What `import_files` has run in this process, for another process to run too."""
+    return tuple(_FILES)
+
+
+def imported_modules() -> tuple[ModuleType, ...]:
+    """The same as modules, in the order in which they were run."""
+    return tuple(sys.modules[name] for name in _FILES.values())
+
+
+def import_files(sources: Iterable[str | Path]) -> None:
+    """Runs Python files, each once, so that what they register is known.
+
+    Args:
+        sources: paths of Python files, or names of modules. The folder of a file becomes
+            importable, and the current folder for a file below it.
+
+    Raises:
+        ValueError: no such file or module, or an error inside of it.
+
+    Example:
+        >>> import_files(["wavevit.layers"])
+    """
+    for source in sources:
+        path = Path(source).expanduser()
+        is_file = path.suffix == ".py"
+        key = str(path.resolve()) if is_file else str(source)
+        if key in _FILES:
+            continue
+        if is_file and not path.is_file():
+            fail("module", "an existing Python file", repr(str(source)))
+        try:
+            _FILES[key] = _run_file(path.resolve()) if is_file else _import(str(source))
+        except Exception as error:
+            got = f"{type(error).__name__}: {error}"
+            raise ValueError(f"module: expected {source} to run, got {got}") from error
+
+
+def _import(name: str) -> str:
+    return importlib.import_module(name).__name__
+
+
+def _run_file(path: Path) -> str:
+    """Imports a file under its own name, or under a longer one where that name is taken."""
+    folders, here = [path.parent], Path.cwd().resolve()
+    if path.is_relative_to(here):  # as for python -m
+        folders.append(here)
+    sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
+    name = path.stem
+    taken = sys.modules.get(name)
+    if taken is not None and getattr(taken, "__file__", None) == str(path):
+        return name
+    found = importlib.util.find_spec(name) if taken is None and name.isidentifier() else None
+    if found is None or found.origin != str(path):
+        name = f"_wavevit_module_{name}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look here
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return name

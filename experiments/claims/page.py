@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect, number
@@ -16,28 +14,21 @@ from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, larger_records_of, records_of
 from experiments.claims.verdict import Judged, headline_effect, judged
-from experiments.core.folder import write_bytes
 from experiments.core.markdown import replaced_between
-from experiments.core.records import RECORDS
-from experiments.core.style import figure_style
 from experiments.core.summary import StudySummary
 
 __all__ = [
     "DOCS",
-    "FIGURES",
     "begin",
+    "claim_figure",
     "claim_page",
-    "digest",
     "headline",
     "ledger_page",
     "ledger_table",
     "page_of",
-    "write_figure",
-    "write_figures",
 ]
 
 DOCS = Path(__file__).parents[2] / "docs"
-FIGURES = RECORDS / "claims"
 
 
 def begin(name: str) -> tuple[str, str]:
@@ -122,7 +113,7 @@ def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | 
         return f"Not measured: {finding.verdict.detail}."
     parts = [_provenance(records, claim.command), finding.body, _effects(finding.effects)]
     if _has_figure(claim, finding):
-        parts.append(f"![{claim.alt}](../../experiments/records/claims/{claim.name}.png)")
+        parts.append(f"![{claim.alt}](../_generated/figures/claims/{claim.name}.png)")
     larger = larger_records_of(claim)
     if larger is not None:
         found = claim.find(larger)
@@ -214,33 +205,16 @@ def headline() -> str:
     return "\n".join(lines) + "\n"
 
 
-def digest(claim: Claim) -> str:
-    """Of the records that a claim's figure shows; the figure's file holds it."""
-    texts = [(RECORDS / name).read_bytes() for name in claim.records]
-    return hashlib.sha256(b"\n".join(texts)).hexdigest()[:16]
-
-
-def write_figure(claim: Claim, records: Mapping[str, Any], finding: Finding) -> None:
-    """Draws a claim's figure into the records; its file says which records it shows."""
-    with figure_style():
-        figure = forest(finding) if claim.draw is None else claim.draw(records, finding)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160, metadata={"Comment": digest(claim)})
-    plt.close(figure)
-    write_bytes(FIGURES / f"{claim.name}.png", buffer.getvalue())
-
-
-def write_figures() -> None:
-    """Draws the figures of all claims that have their records."""
-    for claim in CLAIMS:
-        records = records_of(claim)
-        if records is not None and claim.records:
-            finding = claim.find(records)
-            if _has_figure(claim, finding):
-                write_figure(claim, records, finding)
+def claim_figure(claim: Claim) -> Figure | None:
+    """A claim's figure; None where there is no record or nothing to draw."""
+    records = records_of(claim)
+    finding = finding_of(claim, records)
+    if records is None or not _has_figure(claim, finding):
+        return None
+    return forest(finding) if claim.draw is None else claim.draw(records, finding)
 
 
 def ledger_page(page: str) -> str:
     """The ledger's page with its table replaced."""
-    table = ledger_table("claims", "../experiments/records/claims", thumbnails=True)
+    table = ledger_table("claims", "_generated/figures/claims", thumbnails=True)
     return replaced_between(page, *begin("ledger"), table)

@@ -1,4 +1,4 @@
-"""Every generated part of the docs, made anew from the records."""
+"""Every generated text of the docs, made anew from the records."""
 
 from __future__ import annotations
 
@@ -20,20 +20,18 @@ from experiments.benchmarks import (
     transforms_cuda,
 )
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
+from experiments.claims.page import claim_page, headline, ledger_page, page_of
 from experiments.core.folder import write_bytes
-from experiments.core.markdown import markdown_curves, markdown_table, replaced_between
+from experiments.core.markdown import replaced_part
 from experiments.core.records import RECORDS
 from experiments.core.summary import StudySummary
 from experiments.reporting import citations, comparison, reproduce
-from experiments.reporting.diagrams import write_diagrams
+from experiments.reporting.tables import study_tables
 
 __all__ = ["Generated", "generated", "regenerate", "study_records"]
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-# Around the ledger's headline, in the README and on the home page.
-BEGIN, END = "<!-- begin: headline -->", "<!-- end: headline -->"
 
 
 @dataclass(frozen=True)
@@ -74,17 +72,14 @@ def _axis(axis: str) -> Iterator[Generated]:
 
 
 def _study(name: str, summary: StudySummary) -> Iterator[Generated]:
-    folder = RECORDS / name
-    yield _piece(folder / "table.md", markdown_table(summary))
-    if summary.applied:
-        for kind in summary.sensitivity[summary.baseline]:
-            yield _piece(folder / f"sensitivity_{kind}.md", markdown_curves(summary, kind))
+    for file, text in study_tables(summary).items():
+        yield _piece(RECORDS / name / file, text)
 
 
 def _headline(page: Path) -> Generated:
     """The ledger's short table on a page of the docs."""
     text = headline().strip()
-    return Generated(page, lambda old: replaced_between(old, BEGIN, END, text))
+    return Generated(page, lambda old: replaced_part(old, "headline", text))
 
 
 def generated() -> list[Generated]:
@@ -114,14 +109,8 @@ def generated() -> list[Generated]:
 
 
 def regenerate() -> list[Path]:
-    """Writes tables, pages and figures; returns the files whose text changed.
-
-    Figures that show single photographs need a study's weights and stay as its report drew them.
-    """
+    """Writes tables and pages; returns the files whose text changed."""
     changed = []
-    write_figures()
-    for name, summary in study_records().items():
-        write_diagrams(summary, RECORDS / name)
     for file in generated():
         text = file.wanted()
         if not file.path.exists() or file.path.read_text() != text:

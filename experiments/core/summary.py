@@ -170,7 +170,7 @@ class StudySummary:
 
         def plain(value: Any) -> Any:
             if isinstance(value, Statistic):
-                return {"mean": value.mean, "std": value.std, "values": list(value.values)}
+                return list(value.values)  # mean and deviation follow
             if isinstance(value, Mapping):
                 return {str(key): plain(item) for key, item in value.items()}
             return [plain(item) for item in value] if isinstance(value, tuple) else value
@@ -179,10 +179,11 @@ class StudySummary:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
-        """The summary that `to_dict` wrote. Records of before a field came have it empty."""
+        """The summary that `to_dict` wrote, or one with mean and deviation beside the values.
+        Records of before a field came have it empty."""
 
-        def statistic(value: Mapping[str, Any]) -> Statistic:
-            return Statistic(value["mean"], value["std"], tuple(value["values"]))
+        def statistic(value: Any) -> Statistic:
+            return Statistic.of(value["values"] if isinstance(value, Mapping) else value)
 
         def statistics(values: Mapping[str, Any]) -> dict[str, Statistic]:
             return {name: statistic(value) for name, value in values.items()}

@@ -2,7 +2,7 @@
 
 A report computes the changes from trained models, once, and keeps them in the study's record
 ``pictures.json``; the picture is drawn from there. A change is kept as a step of the colour map,
-1/256 of the tokens' size, and the mean of each map beside it, because changes above 1 have one colour.
+1/256 of the tokens' size, and the mean of each map beside it: changes above 1 have one colour.
 """
 
 from __future__ import annotations

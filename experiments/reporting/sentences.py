@@ -102,9 +102,7 @@ def _crop_ranking(summary: StudySummary, others: Sequence[str]) -> str:
 def about_picture(record: Mapping[str, Any], kind: str) -> str:
     """Mean token change at one pixel, per model, from a record of pictures."""
     column = record["shifts"].index(1)
-    parts = [
-        f"{100 * own['mean'][column]:.0f} % in {name}" for name, own in record[kind].items()
-    ]
+    parts = [f"{100 * own['mean'][column]:.0f} % in {name}" for name, own in record[kind].items()]
     how = {"circular": "shifted circularly", "crop": "cropped"}[kind]
     return (
         f"One photograph, {how} one pixel further to the right: the last tokens change on average "

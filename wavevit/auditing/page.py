@@ -167,7 +167,8 @@ def render_page(report: AuditReport) -> str:
     lead = " ".join(dict.fromkeys(sections[n]["verdict"] for n in ("sensitivity", "jumps")))
     others = report.models[1:]
     beside = f", beside {', '.join(map(_name, others))}" if others else ""
-    body = "".join(_section(name, report) for name in _WORDS)
+    # Records of earlier versions lack the newest sections.
+    body = "".join(_section(name, report) for name in _WORDS if name in sections)
     return f"""<!doctype html>
 <html lang="en">
 <head>

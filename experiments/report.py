@@ -1,7 +1,8 @@
 """Writes a study's report: ``python -m experiments.report patch_vs_wavelet``.
 
 One self-contained ``report.html``, every figure as SVG and PNG, and the records behind them as
-JSON. Without a study it writes every generated table and page of the docs from ``experiments/records/``.
+JSON. Without a study it writes every generated table and page of the docs from
+``experiments/records/``.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from experiments.reporting.study_figures import study_figures
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.report import AuditReport
 
-__all__ = ["GENERATED", "Options", "Product", "build", "main", "products"]
+__all__ = ["GENERATED", "Options", "Product", "build", "explorer_products", "main", "products"]
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "_generated"
@@ -114,6 +114,10 @@ def _write_model(choice: ModelChoice, folder: Path) -> list[Path]:
     return [write_model(choice, _explorer(folder))]
 
 
+def _write_photographs(folder: Path) -> list[Path]:
+    return write_photographs(_explorer(folder))
+
+
 def products() -> Iterator[Product]:
     """Everything that the docs show and git does not hold."""
     core, data = _EXPERIMENTS / "core", _LIBRARY / "data"
@@ -129,11 +133,16 @@ def products() -> Iterator[Product]:
         yield Product(f"claim {claim.id}", inputs, partial(_write_claim, claim))
     audit = (RECORDS / "audit" / "audit.json", _LIBRARY / "auditing", data)
     yield Product("audit", audit, _write_audit)
-    explorer = _EXPERIMENTS / "explorer"
-    yield Product("photographs", (explorer, data), lambda f: write_photographs(_explorer(f)))
+    yield from explorer_products()
+
+
+def explorer_products() -> Iterator[Product]:
+    """Scripts of the Shift Explorer."""
+    own, data = _EXPERIMENTS / "explorer", _LIBRARY / "data"
+    yield Product("photographs", (own, data), _write_photographs)
     for choice in MODELS:
-        make = partial(_write_model, choice)
-        yield Product(f"model {choice.name}", (STORE, explorer, core, _LIBRARY), make, ("torch",))
+        inputs = (STORE, own, _EXPERIMENTS / "core", _LIBRARY)
+        yield Product(f"model {choice.name}", inputs, partial(_write_model, choice), ("torch",))
 
 
 def build(folder: Path = GENERATED, chosen: Iterable[Product] | None = None) -> list[str]:

@@ -13,12 +13,12 @@ import torch
 
 from experiments.core.config import Study
 from experiments.core.folder import StudyFolder, slug
-from experiments.core.markdown import markdown_curves, markdown_table
 from experiments.core.scheduler import measure_latency, plan, run_cells
 from experiments.core.summary import Statistic, StudySummary, summarize
 from experiments.report import write_report
 from experiments.reporting.page import render_page
 from experiments.reporting.sentences import headline, verdict
+from experiments.reporting.tables import markdown_curves, markdown_table
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
 from tests.html_page import Page
@@ -51,7 +51,7 @@ def test_report_is_whole_and_self_contained(runs: Path, tmp_path: Path) -> None:
         assert {p.stem for p in page.parent.glob(f"*.{suffix}")} == names
     kept = {path.name for path in (tmp_path / "record").iterdir()}
     tables = {"table.md", "sensitivity_circular.md", "sensitivity_crop.md"}
-    assert kept == {f"{name}.png" for name in names} | tables | {"summary.json"}
+    assert kept == tables | {"summary.json", "pictures.json"}
     assert text.count("<figcaption>") == len(names)
     assert all(len(caption) > 60 for caption in re.findall(r"<figcaption>(.*?)</figcaption>", text))
 

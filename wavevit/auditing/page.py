@@ -196,6 +196,8 @@ def _table(report: AuditReport) -> str:
     head = "".join(f'<th class="model">{_name(name)}</th>' for name in report.models)
     rows = []
     for name, metric in METRICS.items():
+        if name not in entries[0]["metrics"]:  # a record of an earlier version
+            continue
         values = [entry["metrics"][name] for entry in entries]
         known = [value for value in values if value is not None]
         best = {"high": max, "low": min, "": None}[metric.better]
@@ -237,7 +239,7 @@ def _notes(record: Mapping[str, Any]) -> str:
     if troubles:
         notes.append(f'<b class="failed">Failed:</b> {"; ".join(troubles)}.')
     for entry in record["models"]:
-        notes += [f"{html.escape(entry['name'])}: {html.escape(note)}." for note in entry["notes"]]
+        notes += [f"{html.escape(entry['name'])}: {html.escape(note)}." for note in entry.get("notes", ())]
     skipped = record["images"]["skipped"]
     if skipped:
         listed = html.escape("; ".join(f"{s['name']} ({s['reason']})" for s in skipped))

@@ -40,6 +40,9 @@ GENERATED = ROOT / "docs" / "_generated"
 _EXPERIMENTS, _LIBRARY = ROOT / "experiments", ROOT / "wavevit"
 _PACKAGES = ("matplotlib", "numpy", "scikit-image", "pillow")
 
+# What an audit's record says of a model since it was extended; an older record lacks it.
+_SINCE = {"notes": [], "precision": "float32", "normalization_source": "not recorded"}
+
 
 @dataclass(frozen=True)
 class Product:
@@ -98,6 +101,7 @@ def _write_claim(claim: Claim, folder: Path) -> list[Path]:
 def _write_audit(folder: Path) -> list[Path]:
     """The page of the recorded audit; its pictures are the bundled ones, cut as they were."""
     record = json.loads((RECORDS / "audit" / "audit.json").read_text())
+    record["models"] = [{**_SINCE, **entry} for entry in record["models"]]
     size = max(entry["size"] for entry in record["models"])
     pictures = load_pictures(None, record["samples"]["pictures"], window_side(size))
     page = folder / "static" / "reports" / "audit.html"

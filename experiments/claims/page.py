@@ -14,12 +14,12 @@ from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, larger_records_of, records_of
 from experiments.claims.verdict import Judged, headline_effect, judged
-from experiments.core.markdown import replaced_between
+from experiments.core.markdown import replaced_part
 from experiments.core.summary import StudySummary
+from experiments.core.table import Table
 
 __all__ = [
     "DOCS",
-    "begin",
     "claim_figure",
     "claim_page",
     "headline",
@@ -29,11 +29,6 @@ __all__ = [
 ]
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def begin(name: str) -> tuple[str, str]:
-    """The two marks around a generated part."""
-    return f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
 
 
 def page_of(claim: Claim) -> Path:
@@ -53,11 +48,9 @@ def _effects(effects: Sequence[Effect]) -> str:
     if not effects:
         return ""
     tested = {id(one.effect): one for one in judged(effects)}
-    lines = [
-        "| comparison | metric | effect [interval] | p, adjusted | d | minimum detectable effect "
-        "| pairs | predicted | found |",
-        "|" + "---|" * 9,
-    ]
+    head = ("comparison", "metric", "effect [interval]", "p, adjusted", "d")
+    head += ("minimum detectable effect", "pairs", "predicted", "found")
+    rows = []
     for effect in effects:
         one, size = tested.get(id(effect)), effect.difference.effect_size()
         least = effect.difference.detectable() if one is None else one.detectable()
@@ -72,14 +65,14 @@ def _effects(effects: Sequence[Effect]) -> str:
             effect.predicted or "–",
             "–" if one is None else one.outcome,
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        rows.append(cells)
     note = (
         "Rows with a prediction decide the verdict. They are tested together (Holm, 5 %), and each "
         "interval has the level of its test: it leaves out 0, or the threshold, exactly when the "
         "adjusted p is at most 0.05. The other rows have 95 % intervals of their own. The minimum "
         "detectable effect is the true difference that the test finds with 80 % power."
     )
-    return "\n".join(lines) + f"\n\n{note}"
+    return f"{Table(head, rows).markdown()}\n\n{note}"
 
 
 def _provenance(records: Mapping[str, Any], command: str) -> str:
@@ -145,8 +138,8 @@ def claim_page(claim: Claim, page: str) -> str:
     """A claim's page with its generated parts replaced."""
     records = records_of(claim)
     finding = finding_of(claim, records)
-    page = replaced_between(page, *begin("claim"), _claim_part(claim, finding))
-    return replaced_between(page, *begin("measured"), _measured_part(claim, finding, records))
+    page = replaced_part(page, "claim", _claim_part(claim, finding))
+    return replaced_part(page, "measured", _measured_part(claim, finding, records))
 
 
 def _headline(finding: Finding) -> str:
@@ -162,47 +155,29 @@ def _headline(finding: Finding) -> str:
     return f"{effect.metric}, {effect.label}: {one.amount()}{test}, {effect.count}"
 
 
-def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
-    """The ledger: claim, verdict, effect size, figure, command.
-
-    Args:
-        pages: path from the reader's page to ``docs/claims``.
-        figures: path from there to the figures.
-        thumbnails: show the figures small (an attribute that MyST knows), or only lead to them.
-    """
-    lines = [
-        "| claim | verdict | effect [interval] | figure | command |",
-        "|" + "---|" * 5,
-    ]
+def ledger_table() -> str:
+    """The ledger: claim, verdict, effect size, small figure, command."""
+    rows = []
     for claim in CLAIMS:
         finding = finding_of(claim, records_of(claim))
         picture = "–"
         if _has_figure(claim, finding) and finding.verdict.word != "not measured":
-            path = f"{figures}/{claim.name}.png"
-            picture = (
-                f"![{claim.alt}]({path}){{width=160px .ledger-figure}}"
-                if thumbnails
-                else f"[figure]({path})"
-            )
-        cells = [
-            f"[{claim.id}]({pages}/{claim.name}.md) {claim.sentence}",
-            _verdicts(claim, finding),
-            _headline(finding),
-            picture,
-            f"`{claim.command}`",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            path = f"_generated/figures/claims/{claim.name}.png"
+            picture = f"![{claim.alt}]({path}){{width=160px .ledger-figure}}"
+        rows.append([*_row(claim, finding), picture, f"`{claim.command}`"])
+    return Table(("claim", "verdict", "effect [interval]", "figure", "command"), rows).markdown()
 
 
 def headline() -> str:
     """The short ledger of the home page: claim, verdict, effect."""
-    lines = ["| claim | verdict | effect [interval] |", "|" + "---|" * 3]
-    for claim in CLAIMS:
-        finding = finding_of(claim, records_of(claim))
-        cells = [f"[{claim.id}](claims/{claim.name}.md) {claim.sentence}"]
-        lines.append(f"| {' | '.join([*cells, _verdicts(claim, finding), _headline(finding)])} |")
-    return "\n".join(lines) + "\n"
+    rows = [_row(claim, finding_of(claim, records_of(claim))) for claim in CLAIMS]
+    return Table(("claim", "verdict", "effect [interval]"), rows).markdown()
+
+
+def _row(claim: Claim, finding: Finding) -> list[str]:
+    """The cells that both ledgers have."""
+    name = f"[{claim.id}](claims/{claim.name}.md) {claim.sentence}"
+    return [name, _verdicts(claim, finding), _headline(finding)]
 
 
 def claim_figure(claim: Claim) -> Figure | None:
@@ -216,5 +191,4 @@ def claim_figure(claim: Claim) -> Figure | None:
 
 def ledger_page(page: str) -> str:
     """The ledger's page with its table replaced."""
-    table = ledger_table("claims", "_generated/figures/claims", thumbnails=True)
-    return replaced_between(page, *begin("ledger"), table)
+    return replaced_part(page, "ledger", ledger_table())

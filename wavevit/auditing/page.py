@@ -239,9 +239,7 @@ def _notes(record: Mapping[str, Any]) -> str:
     if troubles:
         notes.append(f'<b class="failed">Failed:</b> {"; ".join(troubles)}.')
     for entry in record["models"]:
-        notes += [
-            f"{html.escape(entry['name'])}: {html.escape(note)}." for note in entry.get("notes", ())
-        ]
+        notes += [f"{html.escape(entry['name'])}: {html.escape(note)}." for note in entry["notes"]]
     skipped = record["images"]["skipped"]
     if skipped:
         listed = html.escape("; ".join(f"{s['name']} ({s['reason']})" for s in skipped))

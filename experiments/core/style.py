@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -19,7 +20,7 @@ from wavevit.auditing.style import FIGURE_STYLE
 
 __all__ = ["bare", "figure_style", "save_figure", "svg_of"]
 
-_OPTIONS = {".png": {"dpi": 160}, ".svg": {"metadata": {"Date": None}}}
+_OPTIONS: dict[str, dict[str, Any]] = {".png": {"dpi": 160}, ".svg": {"metadata": {"Date": None}}}
 
 
 @contextmanager

@@ -125,8 +125,8 @@ def _write_photographs(folder: Path) -> list[Path]:
 def products() -> Iterator[Product]:
     """Everything that the docs show and git does not hold."""
     core, data = _EXPERIMENTS / "core", _LIBRARY / "data"
-    drawing = (core, _EXPERIMENTS / "reporting", _EXPERIMENTS / "templates", data)
-    drawing += (_LIBRARY / "auditing" / "style.py", _LIBRARY / "measure")
+    drawing = [core, _EXPERIMENTS / "reporting", _EXPERIMENTS / "templates", data]
+    drawing += [_LIBRARY / "auditing" / "style.py", _LIBRARY / "measure"]
     for path in sorted(RECORDS.glob("*/summary.json")):
         name, pictures = path.parent.name, path.with_name("pictures.json")
         inputs = [path, *([pictures] if pictures.exists() else []), *drawing]

@@ -48,8 +48,8 @@ def _effects(effects: Sequence[Effect]) -> str:
     if not effects:
         return ""
     tested = {id(one.effect): one for one in judged(effects)}
-    head = ("comparison", "metric", "effect [interval]", "p, adjusted", "d")
-    head += ("minimum detectable effect", "pairs", "predicted", "found")
+    head = ["comparison", "metric", "effect [interval]", "p, adjusted", "d"]
+    head += ["minimum detectable effect", "pairs", "predicted", "found"]
     rows = []
     for effect in effects:
         one, size = tested.get(id(effect)), effect.difference.effect_size()

@@ -43,8 +43,10 @@ lint: $(VENV)/.developer
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The site, in docs/_build: offline, warnings are errors.
+# The site, in docs/_build: offline, warnings are errors. Figures, reports and the explorer's models
+# are built from the records first, into docs/_generated.
 docs: $(VENV)/.documented
+	$(BIN)/python -m experiments.reporting.site
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 	$(BIN)/python docs/check_site.py docs/_build
 	@echo "open docs/_build/index.html"
@@ -54,4 +56,4 @@ $(VENV)/.documented: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs docs/_build docs/_generated build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

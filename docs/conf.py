@@ -22,7 +22,7 @@ extensions = [
     "mathml",
 ]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_generated"]
 # attrs_inline: the sizes of the small figures in the claims ledger.
 myst_enable_extensions = ["attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -39,7 +39,8 @@ default_role = "code"
 
 html_theme = "furo"
 html_title = "wavevit"
-html_static_path = ["_static"]
+# What `make docs` builds from the records comes beside what is in git.
+html_static_path = ["_static", "_generated/static"]
 html_css_files = ["tables.css", "site.css"]
 html_show_sourcelink = False
 html_math_renderer = "mathml"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.core.folder import StudyFolder
 from experiments.core.markdown import markdown_table
-from experiments.core.summary import summarize
+from experiments.core.summarize import summarize
 from experiments.run import Options, run_study
 from experiments.studies import get_study
 

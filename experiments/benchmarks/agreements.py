@@ -349,7 +349,7 @@ def render(record: dict[str, Any]) -> str:
         cells += [f"{entry['certified']:.3g}", f"{entry['measured']:.3g}", f"{ratio:.0f}"]
         certified.append(cells)
     proved = Table(["model", "pixels", "certified", "measured", "ratio"], certified)
-    return f"{Table(head, rows).markdown()}\n{proved.markdown()}".rstrip()
+    return f"{Table(head, rows).markdown()}\n\n{proved.markdown()}".rstrip()
 
 
 BENCHMARK = Benchmark(

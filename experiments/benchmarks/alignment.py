@@ -235,7 +235,7 @@ def render(record: dict[str, Any]) -> str:
             rows.append([method, *cells])
         table = Table(["method", *COLUMNS], rows).markdown()
         parts.append(f"**{name}**, period: {entry['period']}\n\n{table}")
-    return "\n".join(parts).strip()
+    return "\n\n".join(parts).strip()
 
 
 @dataclass

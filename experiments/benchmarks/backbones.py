@@ -235,7 +235,7 @@ def tables(record: Mapping[str, Any]) -> str:
             else ["", ""]
         )
         rows.append(row + [f"{entry['ratio'][name]:.2f}" for entry in latency["ratios"]])
-    first = f"Batch {latency['batch']}, {latency['side']} px.\n\n{Table(head, rows).markdown()}"
+    first = f"Batch {latency['batch']}, {latency['side']} px.\n\n{Table(head, rows).markdown()}\n"
     sides = list(next(iter(growth.values()))["macs"]["by_side"])
     head = ["model"]
     for quantity, unit in _UNITS.items():
@@ -248,7 +248,7 @@ def tables(record: Mapping[str, Any]) -> str:
             row += [f"{found['by_side'][side] / scale:.3g}" for side in sides]
             row.append(f"{found['exponent']:.3f}")
         rows.append(row)
-    return f"{first}\nOne image.\n\n{Table(head, rows).markdown()}"
+    return f"{first}\nOne image.\n\n{Table(head, rows).markdown()}\n"
 
 
 def _throughput_table(found: Sequence[Mapping[str, Any]]) -> str:
@@ -261,7 +261,7 @@ def _throughput_table(found: Sequence[Mapping[str, Any]]) -> str:
         ratio = f"{row['times_reference']:.2f}" if "times_reference" in row else "–"
         peak = f"{row['peak_bytes'] / 2**30:.2f}"
         rows.append([*cells, f"{row['images_per_second']:.0f}", ratio, peak])
-    return Table(head, rows).markdown()
+    return Table(head, rows).markdown() + "\n"
 
 
 _UNITS = {"macs": ("GMAC", 1e9), "seconds": ("s", 1.0), "peak_bytes": ("peak MiB", 2**20)}

@@ -149,7 +149,7 @@ def render(record: dict[str, Any]) -> str:
     ]
     about = f"{len(record['seeds'])} seeds a choice, mean ± standard deviation."
     found = f"Found better than the studies' own: {', '.join(overruled(record)) or 'none'}."
-    return f"{about}\n\n{Table(head, rows).markdown()}\n{found}"
+    return f"{about}\n\n{Table(head, rows).markdown()}\n\n{found}"
 
 
 BENCHMARK = Benchmark(

@@ -156,7 +156,7 @@ def render(record: dict[str, Any]) -> str:
             for name, redundancy in record["redundancy"].items()
         ],
     )
-    return f"{errors.markdown()}\n{costs.markdown()}".rstrip()
+    return f"{errors.markdown()}\n\n{costs.markdown()}".rstrip()
 
 
 BENCHMARK = Benchmark(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from experiments.claims.effect import Effect
 from experiments.core.statistic import Statistic
+from experiments.core.table import Table
 
 __all__ = ["above", "between", "by_seed", "subjects_of", "text_of", "values_table"]
 
@@ -98,8 +99,8 @@ def values_table(
     title: str, columns: Sequence[str], rows: Mapping[str, Sequence[Sequence[float]]], digits: int
 ) -> str:
     """Mean [95 % interval] over photographs: a row a name, a cell a list of values."""
-    lines = [f"| {' | '.join([title, *columns])} |", "|" + "---|" * (1 + len(columns))]
-    for name, cells in rows.items():
-        texts = [text_of(values, digits) for values in cells]
-        lines.append(f"| {' | '.join([f'`{name}`', *texts])} |")
-    return "\n".join(lines)
+    texts = [
+        [f"`{name}`", *(text_of(values, digits) for values in cells)]
+        for name, cells in rows.items()
+    ]
+    return Table([title, *columns], texts).markdown()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect, number
@@ -17,25 +15,20 @@ from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, larger_records_of, records_of
 from experiments.claims.verdict import Judged, headline_effect, judged
 from experiments.core.marked import marked
-from experiments.core.records import RECORDS, write_bytes
-from experiments.core.style import figure_style
 from experiments.core.summary import StudySummary
+from experiments.core.table import Table
 
 __all__ = [
     "DOCS",
-    "FIGURES",
+    "claim_figure",
     "claim_page",
-    "digest",
     "headline",
     "ledger_page",
     "ledger_table",
     "page_of",
-    "write_figure",
-    "write_figures",
 ]
 
 DOCS = Path(__file__).parents[2] / "docs"
-FIGURES = RECORDS / "claims"
 
 
 def page_of(claim: Claim) -> Path:
@@ -55,11 +48,9 @@ def _effects(effects: Sequence[Effect]) -> str:
     if not effects:
         return ""
     tested = {id(one.effect): one for one in judged(effects)}
-    lines = [
-        "| comparison | metric | effect [interval] | p, adjusted | d | minimum detectable effect "
-        "| pairs | predicted | found |",
-        "|" + "---|" * 9,
-    ]
+    head = ["comparison", "metric", "effect [interval]", "p, adjusted", "d"]
+    head += ["minimum detectable effect", "pairs", "predicted", "found"]
+    rows = []
     for effect in effects:
         one, size = tested.get(id(effect)), effect.difference.effect_size()
         least = effect.difference.detectable() if one is None else one.detectable()
@@ -74,14 +65,14 @@ def _effects(effects: Sequence[Effect]) -> str:
             effect.predicted or "–",
             "–" if one is None else one.outcome,
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        rows.append(cells)
     note = (
         "Rows with a prediction decide the verdict. They are tested together (Holm, 5 %), and each "
         "interval has the level of its test: it leaves out 0, or the threshold, exactly when the "
         "adjusted p is at most 0.05. The other rows have 95 % intervals of their own. The minimum "
         "detectable effect is the true difference that the test finds with 80 % power."
     )
-    return "\n".join(lines) + f"\n\n{note}"
+    return f"{Table(head, rows).markdown()}\n\n{note}"
 
 
 def _provenance(records: Mapping[str, Any], command: str) -> str:
@@ -115,7 +106,7 @@ def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | 
         return f"Not measured: {finding.verdict.detail}."
     parts = [_provenance(records, claim.command), finding.body, _effects(finding.effects)]
     if _has_figure(claim, finding):
-        parts.append(f"![{claim.alt}](../../experiments/records/claims/{claim.name}.png)")
+        parts.append(f"![{claim.alt}](../_generated/figures/claims/{claim.name}.png)")
     larger = larger_records_of(claim)
     if larger is not None:
         found = claim.find(larger)
@@ -164,76 +155,40 @@ def _headline(finding: Finding) -> str:
     return f"{effect.metric}, {effect.label}: {one.amount()}{test}, {effect.count}"
 
 
-def ledger_table(pages: str, figures: str, thumbnails: bool) -> str:
-    """The ledger: claim, verdict, effect size, figure, command.
-
-    Args:
-        pages: path from the reader's page to ``docs/claims``.
-        figures: path from there to the figures.
-        thumbnails: show the figures small (an attribute that MyST knows), or only lead to them.
-    """
-    lines = [
-        "| claim | verdict | effect [interval] | figure | command |",
-        "|" + "---|" * 5,
-    ]
+def ledger_table() -> str:
+    """The ledger: claim, verdict, effect size, small figure, command."""
+    rows = []
     for claim in CLAIMS:
         finding = finding_of(claim, records_of(claim))
         picture = "–"
         if _has_figure(claim, finding) and finding.verdict.word != "not measured":
-            path = f"{figures}/{claim.name}.png"
-            picture = (
-                f"![{claim.alt}]({path}){{width=160px .ledger-figure}}"
-                if thumbnails
-                else f"[figure]({path})"
-            )
-        cells = [
-            f"[{claim.id}]({pages}/{claim.name}.md) {claim.sentence}",
-            _verdicts(claim, finding),
-            _headline(finding),
-            picture,
-            f"`{claim.command}`",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            path = f"_generated/figures/claims/{claim.name}.png"
+            picture = f"![{claim.alt}]({path}){{width=160px .ledger-figure}}"
+        rows.append([*_row(claim, finding), picture, f"`{claim.command}`"])
+    return Table(("claim", "verdict", "effect [interval]", "figure", "command"), rows).markdown()
 
 
 def headline() -> str:
     """The short ledger of the home page: claim, verdict, effect."""
-    lines = ["| claim | verdict | effect [interval] |", "|" + "---|" * 3]
-    for claim in CLAIMS:
-        finding = finding_of(claim, records_of(claim))
-        cells = [f"[{claim.id}](claims/{claim.name}.md) {claim.sentence}"]
-        lines.append(f"| {' | '.join([*cells, _verdicts(claim, finding), _headline(finding)])} |")
-    return "\n".join(lines) + "\n"
+    rows = [_row(claim, finding_of(claim, records_of(claim))) for claim in CLAIMS]
+    return Table(("claim", "verdict", "effect [interval]"), rows).markdown()
 
 
-def digest(claim: Claim) -> str:
-    """Of the records that a claim's figure shows; the figure's file holds it."""
-    texts = [(RECORDS / name).read_bytes() for name in claim.records]
-    return hashlib.sha256(b"\n".join(texts)).hexdigest()[:16]
+def _row(claim: Claim, finding: Finding) -> list[str]:
+    """The cells that both ledgers have."""
+    name = f"[{claim.id}](claims/{claim.name}.md) {claim.sentence}"
+    return [name, _verdicts(claim, finding), _headline(finding)]
 
 
-def write_figure(claim: Claim, records: Mapping[str, Any], finding: Finding) -> None:
-    """Draws a claim's figure into the records; its file says which records it shows."""
-    with figure_style():
-        figure = forest(finding) if claim.draw is None else claim.draw(records, finding)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160, metadata={"Comment": digest(claim)})
-    plt.close(figure)
-    write_bytes(FIGURES / f"{claim.name}.png", buffer.getvalue())
-
-
-def write_figures() -> None:
-    """Draws the figures of all claims that have their records."""
-    for claim in CLAIMS:
-        records = records_of(claim)
-        if records is not None and claim.records:
-            finding = claim.find(records)
-            if _has_figure(claim, finding):
-                write_figure(claim, records, finding)
+def claim_figure(claim: Claim) -> Figure | None:
+    """A claim's figure; None where there is no record or nothing to draw."""
+    records = records_of(claim)
+    finding = finding_of(claim, records)
+    if records is None or not _has_figure(claim, finding):
+        return None
+    return forest(finding) if claim.draw is None else claim.draw(records, finding)
 
 
 def ledger_page(page: str) -> str:
     """The ledger's page with its table replaced."""
-    table = ledger_table("claims", "../experiments/records/claims", thumbnails=True)
-    return marked(page, "ledger", table)
+    return marked(page, "ledger", ledger_table())

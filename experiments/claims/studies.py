@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from experiments.claims.effect import Effect
 from experiments.core.statistic import Statistic
 from experiments.core.summary import METRICS, StudySummary
+from experiments.core.table import Table
 from wavevit.checks import fail
 
 __all__ = ["metric_effect", "sensitivity_effect", "variants_table"]
@@ -70,12 +71,12 @@ def variants_table(
     head = ["variant", *(f"{c.title}{f', {c.unit}' if c.unit else ''}" for c in columns)]
     head += [f"R({'½' if s == 0.5 else f'{s:g}'} px) crop" for s in shifts]
     head += ["MMAC", "seeds"]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    rows = []
     for name in variants or summary.variants:
         own = summary.metrics[name]
         cells = [f"`{name}`"]
         cells += [own[key].text(c.digits) for key, c in zip(metrics, columns, strict=True)]
         cells += [summary.sensitivity[name]["crop"][shift].text(3) for shift in shifts]
         cells += [f"{own['macs'].mean / 1e6:.2f}", str(len(summary.seeds[name]))]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return Table(head, rows).markdown()

@@ -40,7 +40,7 @@ def markdown_table(summary: StudySummary) -> str:
         ratio = summary.latency.get(name)
         cells.append(f"{ratio:.2f}" if ratio is not None else "not timed")
         rows.append(cells)
-    return Table(head, rows).markdown()
+    return Table(head, rows).markdown() + "\n"
 
 
 def markdown_curves(summary: StudySummary, kind: str) -> str:
@@ -51,7 +51,7 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
     for name in summary.variants:
         curve = summary.sensitivity[name][kind]
         rows.append([_label(summary, name), *(curve[shift].text(3) for shift in shifts)])
-    return Table(head, rows).markdown()
+    return Table(head, rows).markdown() + "\n"
 
 
 def study_views(folder: Path, summary: StudySummary) -> tuple[View, ...]:

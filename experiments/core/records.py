@@ -23,6 +23,7 @@ __all__ = [
     "NOT_INSTALLED",
     "RECORDS",
     "environment",
+    "json_text",
     "load_record",
     "noted",
     "read_json",
@@ -56,10 +57,30 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+def json_text(data: Any, width: int = 160) -> str:
+    """JSON with what fits into `width` characters on one line; refuses NaN, which JSON does not
+    have. A quarter smaller than a line for each number, and a change still shows as a few lines."""
+
+    def text(value: Any, indent: str) -> str:
+        flat = json.dumps(value, allow_nan=False)
+        if not value or not isinstance(value, (dict, list, tuple)):
+            return flat
+        if len(indent) + len(flat) <= width:
+            return flat
+        inner = f"{indent} "
+        if isinstance(value, dict):
+            lines = [f"{json.dumps(str(key))}: {text(item, inner)}" for key, item in value.items()]
+        else:
+            lines = [text(item, inner) for item in value]
+        first, last = "{}" if isinstance(value, dict) else "[]"
+        return f"{first}\n{inner}" + f",\n{inner}".join(lines) + f"\n{indent}{last}"
+
+    return text(data, "") + "\n"
+
+
 def write_json(path: Path, data: Any) -> None:
-    """`write_bytes` of indented JSON; refuses NaN, which JSON does not have."""
-    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-    write_bytes(path, text.encode())
+    """`write_bytes` of `json_text`."""
+    write_bytes(path, json_text(data).encode())
 
 
 def noted(data: Mapping[str, Any], command: str, seconds: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import tyro
@@ -127,15 +127,17 @@ class Study(Experiment):
         return f"python -m experiments report {self.words}"
 
     def commands(self) -> dict[str, str]:
-        """One record a scale."""
-        scaled = [at_scale(self, name) for name in SCALES]
+        """At each scale the summary, and what the models see, which the report draws."""
         return {
-            f"{study.name}/summary.json": f"{study.command()} && {study.report_command()} --record"
-            for study in scaled
+            f"{study.name}/{file}": f"{study.command()} && {study.report_command()} --record"
+            for study in (at_scale(self, name) for name in SCALES)
+            for file in ("summary.json", "pictures.json")
         }
 
-    def views(self, record: str, data: StudySummary) -> tuple[View, ...]:
+    def views(self, record: str, data: StudySummary | Mapping[str, Any]) -> tuple[View, ...]:
         """The table, and for alignments after training the sensitivity by shift."""
+        if not isinstance(data, StudySummary):
+            return ()
         return study_views(RECORDS / Path(record).parent, data)
 
     def run(self, options: StudyOptions) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -17,7 +18,9 @@ from matplotlib.figure import Figure
 from experiments.core.records import write_bytes
 from wavevit.auditing.style import FIGURE_STYLE
 
-__all__ = ["bare", "figure_style", "save_figure"]
+__all__ = ["bare", "figure_style", "save_figure", "svg_of"]
+
+_OPTIONS: dict[str, dict[str, Any]] = {".png": {"dpi": 160}, ".svg": {"metadata": {"Date": None}}}
 
 
 @contextmanager
@@ -37,12 +40,18 @@ def bare(axes: np.ndarray) -> None:
             spine.set_visible(False)
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> str:
-    """Writes ``name.svg`` and ``name.png``, closes the figure and returns the SVG's text."""
-    for suffix, options in (("png", {"dpi": 160}), ("svg", {"metadata": {"Date": None}})):
+def save_figure(
+    figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = (".png", ".svg")
+) -> None:
+    """Writes ``name.png`` and ``name.svg`` and closes the figure."""
+    for suffix in suffixes:
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix, **options)
-        write_bytes(folder / f"{name}.{suffix}", buffer.getvalue())
+        figure.savefig(buffer, format=suffix[1:], **_OPTIONS[suffix])
+        write_bytes(folder / f"{name}{suffix}", buffer.getvalue())
     plt.close(figure)
-    text = buffer.getvalue().decode()
+
+
+def svg_of(path: Path) -> str:
+    """The drawing in an SVG file, to be put into a page."""
+    text = path.read_text()
     return text[text.index("<svg") :]

@@ -191,6 +191,13 @@ def _curves(data: Mapping[str, Any], _: object) -> dict[str, dict[str, dict[floa
     return {name: {kind: curve(own[kind]) for kind in own} for name, own in data.items()}
 
 
+def _statistic(data: Any, _: object) -> Statistic:
+    """From the values; records of before have mean and deviation beside them."""
+    return Statistic.of(data["values"] if isinstance(data, Mapping) else data)
+
+
+converter.register_unstructure_hook(Statistic, lambda statistic: list(statistic.values))
+converter.register_structure_hook(Statistic, _statistic)
 converter.register_structure_hook(
     StudySummary,
     make_dict_structure_fn(StudySummary, converter, sensitivity=override(struct_hook=_curves)),

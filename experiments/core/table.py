@@ -19,7 +19,7 @@ class Table:
 
     Example:
         >>> table = Table(["model", "time"], [["vit", "1.0"], ["swin", "1.24"]])
-        >>> print(table.markdown(), end="")
+        >>> print(table.markdown())
         | model | time |
         |---|---|
         | vit | 1.0 |
@@ -39,13 +39,13 @@ class Table:
                 raise ValueError(f"rows: expected {len(self.head)} cells in each, got {list(row)}")
 
     def markdown(self) -> str:
-        """Lines of Markdown, each with its end."""
+        """Lines of Markdown, without a line end behind the last."""
 
         def line(cells: Sequence[str]) -> str:
-            return f"| {' | '.join(cells)} |\n"
+            return f"| {' | '.join(cells)} |"
 
-        rule = "|" + "---|" * len(self.head) + "\n"
-        return line(self.head) + rule + "".join(map(line, self.rows))
+        rule = "|" + "---|" * len(self.head)
+        return "\n".join([line(self.head), rule, *map(line, self.rows)])
 
     def text(self, least: int = 0, header: bool = True) -> str:
         """Lines of plain text, columns aligned at their right.

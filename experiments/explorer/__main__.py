@@ -1,7 +1,8 @@
-"""Writes the Shift Explorer's assets from trained runs: ``python -m experiments explorer``.
+"""Store trained runs for the Shift Explorer: ``python -m experiments explorer``.
 
 The runs are those of ``python -m experiments run crop_shift`` and ``… backbones``; seed 0 and the
-variants that `experiments.explorer.choice` names are enough. The page is ``docs/explorer.md``.
+variants that `experiments.explorer.choice` names are enough. ``make docs`` makes the page's scripts
+from the file that this writes. The page is ``docs/explorer.md``.
 """
 
 from __future__ import annotations
@@ -15,45 +16,34 @@ import tyro
 
 from experiments.core.folder import StudyFolder
 from experiments.core.usage import old_command, wrong_usage
-from experiments.explorer.assets import make_model_asset, make_photograph_asset, write_script
-from experiments.explorer.choice import MODELS, PHOTOGRAPHS, SEED
-from wavevit.files import check_output_folder
+from experiments.explorer.assets import trained
+from experiments.explorer.choice import MODELS, SEED
+from experiments.explorer.store import STORE, write_models
+from wavevit.files import check_output_file
 
-__all__ = ["Options", "main", "write_assets"]
-
-ASSETS = Path(__file__).parents[2] / "docs" / "_static" / "explorer"
+__all__ = ["Options", "main", "store_models"]
 
 
 @dataclass
 class Options:
-    """Turn trained runs into what the page of the Shift Explorer loads."""
+    """Store trained runs in the one file that the page of the Shift Explorer is built from."""
 
     runs: Path = Path("runs")
     """Folder of the studies' folders."""
-    out: Path = ASSETS
+    out: Path = STORE
 
 
-def write_assets(options: Options) -> None:
-    """Writes a script a model and one a photograph, and says how large they are."""
-    check_output_folder("out", options.out)
-    choice_of_all = {
-        "models": [[choice.name, choice.title] for choice in MODELS],
-        "photographs": [place.photograph for place in PHOTOGRAPHS],
-    }
-    write_script(options.out / "choice.js", "shiftExplorer.choose", choice_of_all)
+def store_models(options: Options) -> None:
+    """Writes the file, and prints what it holds."""
+    check_output_file("out", options.out, make_folder=True)
+    models = {}
     for choice in MODELS:
         run = StudyFolder(options.runs / choice.study, choice.study).run(choice.variant, SEED)
-        asset = make_model_asset(choice, run)
-        path = options.out / "models" / f"{choice.name}.js"
-        write_script(path, "shiftExplorer.addModel", asset)
-        print(
-            f"{choice.name}: {path.stat().st_size / 1e3:.0f} kB, top-1 {asset['top1']:.1f} %, "
-            f"unit {asset['unit']:.3f}"
-        )
-    for place in PHOTOGRAPHS:
-        path = options.out / "photographs" / f"{place.photograph}.js"
-        write_script(path, "shiftExplorer.addPhotograph", make_photograph_asset(place))
-        print(f"{place.photograph}: {path.stat().st_size / 1e3:.0f} kB")
+        models[choice.name] = trained(choice, run)
+        facts = models[choice.name][1]
+        print(f"{choice.name}: top-1 {facts['top1']:.1f} %, unit {facts['unit']:.3f}")
+    write_models(options.out, models)
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
 
 
 def main() -> None:
@@ -61,7 +51,7 @@ def main() -> None:
     torch.set_grad_enabled(False)
     options = tyro.cli(Options, prog="python -m experiments explorer", description=Options.__doc__)
     try:
-        write_assets(options)
+        store_models(options)
     except ValueError as error:
         wrong_usage("experiments explorer", error)
 

@@ -1,7 +1,7 @@
-"""What the page loads: one script a model, one for all photographs.
+"""What the page loads: one script a model, one a photograph, and one that names them all.
 
 Scripts and not JSON, because a page that is opened as a file may load scripts and nothing else.
-Weights are rounded to half precision, two bytes each; filters stay in single precision.
+Weights have half precision, two bytes each; filters stay in single precision.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from experiments.core.config import RunConfig
 from experiments.core.evaluation import embed, held_out
 from experiments.core.folder import RunFolder
 from experiments.core.records import write_bytes
-from experiments.explorer.choice import CROP, WINDOW, ModelChoice, Place
+from experiments.explorer.choice import CROP, MODELS, PHOTOGRAPHS, WINDOW, ModelChoice, Place
 from experiments.explorer.graph import trace
+from experiments.explorer.store import STORE, read_models, rounded
 from wavevit.alignment import PhaseLock
 from wavevit.checks import fail
 from wavevit.data import load_photograph
@@ -36,9 +38,13 @@ from wavevit.models import Backbone, BackboneConfig
 __all__ = [
     "make_model_asset",
     "make_photograph_asset",
+    "measured",
     "model_of",
     "read_script",
+    "trained",
     "window_of",
+    "write_model",
+    "write_photographs",
     "write_script",
 ]
 
@@ -79,70 +85,92 @@ def _lock(model: Backbone) -> dict[str, Any] | None:
     return {"boundary": config.alignment_boundary, "period": lock.period or CROP}
 
 
-def _halved(model: Backbone) -> None:
-    """Rounds all weights to half precision, in place."""
+def measured(config: RunConfig, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Top-1 and the unit of distances of these weights, as they are.
+
+    ``unit`` is the mean distance between the embeddings of the study's measured held-out crops, as
+    in `wavevit.measure.shift_sensitivity`.
+    """
+    model = Backbone(config.model).eval()
+    model.load_state_dict(dict(weights))
+    scenes, batch = held_out(config.data, torch.device("cpu"))
+    crops = scenes.center(batch.images)
+    few = crops[: config.data.measured_crops]
     with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.copy_(tensor.half())
+        right = in_batches(model, crops, 128).argmax(1) == batch.labels
+        embeddings = in_batches(lambda x: embed(model, x), few, 128).double()
+    return {
+        "top1": 100 * float(right.double().mean()),
+        "test_crops": len(crops),
+        "unit": float(torch.pdist(embeddings).mean()),
+        "unit_crops": len(few),
+    }
 
 
-@torch.no_grad()
-def make_model_asset(choice: ModelChoice, run: RunFolder) -> dict[str, Any]:
-    """A trained run as the page loads it.
+def trained(choice: ModelChoice, run: RunFolder) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights of a trained run, rounded as they are stored, and the facts of the run.
 
     Args:
         choice: which one it is.
-        run: its folder, trained.
-
-    Returns:
-        Plain data. ``unit`` is the mean distance between the embeddings of the study's measured
-        held-out crops, as in `wavevit.measure.shift_sensitivity`. It, ``top1`` and ``macs`` are
-        those of the weights as they are written here.
+        run: its folder.
     """
     if not run.weights.exists():
         fail("runs", f"a trained run of {choice.variant!r}", f"{run.path}")
     config = run.load_config()
     model = Backbone(config.model)
     load_weights(run.weights, model)
-    _halved(model.eval())
-    plain = Backbone(_without_alignment(config.model)).eval()
-    plain.load_state_dict(model.state_dict())
-    graph = trace(plain, CROP)
-    scenes, batch = held_out(config.data, torch.device("cpu"))
-    crops = scenes.center(batch.images)
-    logits = in_batches(model, crops, 128)
-    few = crops[: config.data.measured_crops]
-    embeddings = in_batches(lambda x: embed(model, x), few, 128).double()
-    weights = list(graph.weights.items())
-    if {name for name, _ in weights} != set(model.state_dict()):
-        fail("model", "a graph that reads every weight", f"{len(weights)} of them")
-    return {
-        "name": choice.name,
-        "title": choice.title,
-        "about": choice.about,
+    weights = rounded(model.state_dict())
+    facts = {
         "study": choice.study,
         "variant": choice.variant,
         "seed": config.seed,
         "weights_sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
         "code": json.loads(run.environment.read_text())["code"],
-        "parameters": sum(tensor.numel() for _, tensor in weights),
-        "macs": cost(model, crops[:1]).macs,
-        "top1": 100 * float((logits.argmax(1) == batch.labels).double().mean()),
-        "test_crops": len(crops),
-        "unit": float(torch.pdist(embeddings).mean()),
-        "unit_crops": len(few),
+        **measured(config, weights),
+        "config": config.to_dict(),
+    }
+    return weights, facts
+
+
+@torch.no_grad()
+def make_model_asset(
+    choice: ModelChoice, weights: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A model as the page loads it: plain data.
+
+    Args:
+        choice: which one it is.
+        weights: by name, of values that half precision has.
+        facts: of `trained`.
+    """
+    config = RunConfig.from_dict(facts["config"])
+    model = Backbone(config.model).eval()
+    model.load_state_dict(dict(weights))
+    plain = Backbone(_without_alignment(config.model)).eval()
+    plain.load_state_dict(dict(weights))
+    graph = trace(plain, CROP)
+    scenes, _ = held_out(config.data, torch.device("cpu"))
+    shapes = [[name, list(tensor.shape)] for name, tensor in graph.weights.items()]
+    if set(graph.weights) != set(weights):
+        fail("model", "a graph that reads every weight", f"{len(graph.weights)} of them")
+    return {
+        "name": choice.name,
+        "title": choice.title,
+        "about": choice.about,
+        **facts,
+        "parameters": sum(tensor.numel() for tensor in weights.values()),
+        "macs": cost(model, torch.zeros(1, config.model.in_chans, CROP, CROP)).macs,
         "lock": _lock(model),
         "classes": list(scenes.classes),
-        "config": config.to_dict(),
         "graph": {
             "input": [1, config.model.in_chans, CROP, CROP],
-            "weights": [[name, list(tensor.shape)] for name, tensor in weights],
+            "weights": shapes,
             "constants": [[name, list(t.shape)] for name, t in graph.constants.items()],
             "nodes": graph.nodes,
             "outputs": graph.outputs,
         },
         "constants": _base64(_joined(list(graph.constants.values())).numpy().astype("<f4")),
-        "weights": _base64(_joined([t for _, t in weights]).numpy().astype("<f2")),
+        "weights": _base64(_joined(list(graph.weights.values())).numpy().astype("<f2")),
     }
 
 
@@ -191,3 +219,25 @@ def window_of(asset: dict[str, Any]) -> Tensor:
     data = np.frombuffer(base64.b64decode(asset["grey"]), np.uint8)
     side = asset["side"]
     return torch.from_numpy(data.astype(np.float32) / 255).reshape(1, 1, side, side)
+
+
+def write_model(choice: ModelChoice, folder: Path) -> Path:
+    """Writes the script of a stored model; returns its path."""
+    weights, facts = read_models(STORE)[choice.name]
+    path = folder / "models" / f"{choice.name}.js"
+    write_script(path, "shiftExplorer.addModel", make_model_asset(choice, weights, facts))
+    return path
+
+
+def write_photographs(folder: Path) -> list[Path]:
+    """Writes the script of each photograph and the one that names all there is."""
+    chosen = {
+        "models": [[choice.name, choice.title] for choice in MODELS],
+        "photographs": [place.photograph for place in PHOTOGRAPHS],
+    }
+    paths = [folder / "choice.js"]
+    write_script(paths[0], "shiftExplorer.choose", chosen)
+    for place in PHOTOGRAPHS:
+        paths.append(folder / "photographs" / f"{place.photograph}.js")
+        write_script(paths[-1], "shiftExplorer.addPhotograph", make_photograph_asset(place))
+    return paths

@@ -1,4 +1,4 @@
-"""Every generated part of the docs, made anew from the records."""
+"""Every generated text of the docs, made anew from the records."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.page import claim_page, headline, ledger_page, page_of, write_figures
+from experiments.claims.page import claim_page, headline, ledger_page, page_of
 from experiments.core.experiment import DOCS, Experiment
 from experiments.core.marked import marked
 from experiments.core.records import RECORDS, load_record, write_bytes
 from experiments.core.registry import all_experiments
 from experiments.core.summary import StudySummary
 from experiments.reporting import citations, comparison, reproduce
-from experiments.reporting.diagrams import write_diagrams
 
 __all__ = ["Generated", "generated", "regenerate", "study_records"]
 
@@ -77,14 +76,8 @@ def generated() -> list[Generated]:
 
 
 def regenerate() -> list[Path]:
-    """Writes tables, pages and figures; returns the files whose text changed.
-
-    Figures that show single photographs need a study's weights and stay as its report drew them.
-    """
+    """Writes tables and pages; returns the files whose text changed."""
     changed = []
-    write_figures()
-    for name, summary in study_records().items():
-        write_diagrams(summary, RECORDS / name)
     for file in generated():
         text = file.wanted()
         if not file.path.exists() or file.path.read_text() != text:

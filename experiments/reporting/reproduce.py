@@ -8,13 +8,15 @@ Commands come from the experiments; hardware and versions are read from each rec
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.claims.ledger import CLAIMS
 from experiments.core.marked import marked
 from experiments.core.registry import all_experiments
+from experiments.core.table import Table
+from experiments.core.templates import render
 
 __all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "made_by", "minutes_of", "page_with"]
 
@@ -89,32 +91,19 @@ def minutes_of(name: str, record: Mapping[str, Any]) -> float | None:
     return float(made.minutes) if made is not None and made.minutes.isdigit() else None
 
 
-def _together(records: Path) -> str:
-    """How long everything takes that the ledger rests on."""
-    names = sorted({name for claim in CLAIMS for name in claim.records})
-    taken = {name: minutes_of(name, json.loads((records / name).read_text())) for name in names}
-    unknown = [name for name, minutes in taken.items() if minutes is None]
-    total = sum(minutes for minutes in taken.values() if minutes is not None)
-    rest = f", and {', '.join(f'`{name}`' for name in unknown)} not noted" if unknown else ""
-    each = (
-        f"What the [claims](claims.md) rest on is {len(names)} of these lines, together "
-        f"{total:.0f} minutes on two cores{rest}."
-    )
-    whole, how = records / "claims" / "run.json", "(`python -m experiments claims --run`)"
-    if not whole.exists():
-        return (
-            f"{each} In one go {how} it is less: a study takes the equal runs of those before it."
-        )
-    minutes = json.loads(whole.read_text())["seconds"] / 60
-    return (
-        f"{each} In one go, from nothing {how}, it took **{minutes:.0f} minutes**: a study takes "
-        "the equal runs of those before it."
-    )
+def _minutes(name: str, record: Mapping[str, Any], made: Made) -> str:
+    """The cell of the table."""
+    taken = minutes_of(name, record)
+    if taken is not None and "seconds" in record:
+        return f"{max(taken, 0.1):.1f}"
+    if taken is not None and record.get("core_minutes"):
+        return f"{taken:.0f} on two cores"
+    return made.minutes or "not noted"
 
 
-def _lines(records: Path) -> Iterator[str]:
-    yield "| record | command | minutes | hardware | software |"
-    yield "|---|---|---|---|---|"
+def _table(records: Path) -> str:
+    """A row for each record that names its machine."""
+    rows = []
     for path in sorted(records.glob("*/*.json")):
         record = json.loads(path.read_text())
         environment = record.get("environment") if isinstance(record, dict) else None
@@ -122,21 +111,26 @@ def _lines(records: Path) -> Iterator[str]:
             continue
         name = path.relative_to(records).as_posix()
         made = command_of(name) or Made("?")
-        taken, minutes = minutes_of(name, record), made.minutes or "not noted"
-        if taken is not None and "seconds" in record:
-            minutes = f"{max(taken, 0.1):.1f}"
-        elif taken is not None and record.get("core_minutes"):
-            minutes = f"{taken:.0f} on two cores"
-        yield (
-            f"| `{name}` | `{made.command}` | {minutes} | "
-            f"{_hardware(environment)} | {_versions(environment)} |"
-        )
+        where = (_hardware(environment), _versions(environment))
+        rows.append((f"`{name}`", f"`{made.command}`", _minutes(name, record, made), *where))
+    return Table(("record", "command", "minutes", "hardware", "software"), rows).markdown()
 
 
 def page_with(page: str, records: Path = RECORDS) -> str:
     """The page with its table from the records."""
-    lines = [*_lines(records), "", _together(records)]
-    return marked(page, "reproduce", "\n".join(lines))
+    names = sorted({name for claim in CLAIMS for name in claim.records})
+    taken = {name: minutes_of(name, json.loads((records / name).read_text())) for name in names}
+    run = records / "claims" / "run.json"
+    whole = f"{json.loads(run.read_text())['seconds'] / 60:.0f}" if run.exists() else None
+    text = render(
+        "reproduce.md.j2",
+        table=_table(records),
+        rests_on=len(names),
+        minutes=f"{sum(minutes for minutes in taken.values() if minutes is not None):.0f}",
+        unknown=[f"`{name}`" for name, minutes in taken.items() if minutes is None],
+        whole=whole,
+    )
+    return marked(page, "reproduce", text)
 
 
 def main() -> None:

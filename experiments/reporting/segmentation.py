@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,12 +13,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.core.config import DataConfig
+from experiments.core.levels import decode_levels, encode_levels
 from experiments.core.segmentation.composites import held_out_composites
 from experiments.core.segmentation.measures import answers_of
 from experiments.core.segmentation.segmenter import Segmenter
 from experiments.core.style import bare
 
-__all__ = ["ABOUT_COMPOSITES", "segmentation_picture"]
+__all__ = ["ABOUT_COMPOSITES", "record_answers", "segmentation_picture"]
 
 ABOUT_COMPOSITES = (
     "Held-out composites, the same for all models, which are those of the first seed. Blue and "
@@ -25,38 +27,55 @@ ABOUT_COMPOSITES = (
     "photograph's class; black: the class of a photograph that is not in the picture."
 )
 _COLUMNS = 6
-_FIRST, _SECOND, _SWAPPED, _OTHER = (to_rgb(c) for c in ("#4c78a8", "#eeca3b", "#d62728", "#111"))
+# Right for the first and the second photograph; the other one's class; a third class.
+_COLOURS = np.array([to_rgb(c) for c in ("#4c78a8", "#eeca3b", "#d62728", "#111")])
 
 
-def _painted(answers: Tensor, labels: Tensor) -> np.ndarray:
-    """Colours (S, S, 3) of one image's answers."""
-    both = labels.unique()
-    first = labels == both[0]
-    right = answers == labels
-    picture = np.empty((*labels.shape, 3))
-    picture[:] = _OTHER
-    picture[(~right & torch.isin(answers, both)).numpy()] = _SWAPPED
-    picture[(right & first).numpy()] = _FIRST
-    picture[(right & ~first).numpy()] = _SECOND
-    return picture
+def _composites(data: DataConfig) -> tuple[Tensor, Tensor]:
+    """Images and labels of the picture."""
+    scenes, batch = held_out_composites(data, torch.device("cpu"))
+    return scenes.center(batch.images[:_COLUMNS]), scenes.center(batch.labels[:_COLUMNS])
 
 
-def segmentation_picture(models: Mapping[str, Segmenter], data: DataConfig) -> Figure:
-    """Composites on top, the truth below, then a row of answers per model.
+def _outcomes(answers: Tensor, labels: Tensor) -> np.ndarray:
+    """Which of the colours each pixel has, (N, S, S) uint8."""
+    found = []
+    for answer, label in zip(answers, labels, strict=True):
+        both = label.unique()
+        wrong = torch.where(torch.isin(answer, both), 2, 3)
+        found.append(torch.where(answer == label, (label != both[0]).long(), wrong))
+    return torch.stack(found).byte().numpy()
+
+
+def record_answers(models: Mapping[str, Segmenter], data: DataConfig) -> dict[str, Any]:
+    """Where each model is right on the first composites: plain data, levels 0 to 3 as in the
+    legend of the picture.
 
     Args:
         models: trained, by name.
         data: of the study.
     """
-    scenes, batch = held_out_composites(data, torch.device("cpu"))
-    images = scenes.center(batch.images[:_COLUMNS])
-    labels = scenes.center(batch.labels[:_COLUMNS])
-    answers = {name: answers_of(model, images) for name, model in models.items()}
+    images, labels = _composites(data)
+    return {
+        "composites": {
+            name: encode_levels(_outcomes(answers_of(model, images), labels))
+            for name, model in models.items()
+        }
+    }
+
+
+def segmentation_picture(record: Mapping[str, Any], data: DataConfig) -> Figure:
+    """Composites on top, the truth below, then a row of answers per model.
+
+    Args:
+        record: from `record_answers`.
+        data: of the study.
+    """
+    images, labels = _composites(data)
+    outcomes = {"truth": _outcomes(labels, labels)}
+    outcomes |= {name: decode_levels(own) for name, own in record["composites"].items()}
     rows = [("composite", [image[0].numpy() for image in images])]
-    rows += [
-        (name, [_painted(*pair) for pair in zip(found, labels, strict=True)])
-        for name, found in {"truth": labels, **answers}.items()
-    ]
+    rows += [(name, list(_COLOURS[found])) for name, found in outcomes.items()]
     figure, axes = plt.subplots(
         len(rows), _COLUMNS, figsize=(1.5 * _COLUMNS + 1.2, 1.5 * len(rows)), squeeze=False
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from torch import Tensor
+from typing import Any
 
 from experiments.core.summary import DECIDING, METRICS, Statistic, StudySummary
 
@@ -95,16 +94,14 @@ def _crop_ranking(summary: StudySummary, others: Sequence[str]) -> str:
     return text + (f"; {', '.join(livelier)} moves more. " if livelier else ". ")
 
 
-def about_picture(changes: Mapping[str, Sequence[Tensor]], shifts: Sequence[int], kind: str) -> str:
-    """Mean token change at one pixel, per model."""
-    column = list(shifts).index(1)
-    parts = [
-        f"{100 * float(maps[column].mean()):.0f} % in {name}" for name, maps in changes.items()
-    ]
+def about_picture(record: Mapping[str, Any], kind: str) -> str:
+    """Mean token change at one pixel, per model, from a record of pictures."""
+    column = record["shifts"].index(1)
+    parts = [f"{100 * own['mean'][column]:.0f} % in {name}" for name, own in record[kind].items()]
     how = {"circular": "shifted circularly", "crop": "cropped"}[kind]
     return (
         f"One photograph, {how} one pixel further to the right: the last tokens change on average "
-        f"by {', '.join(parts)}. Maps are laid over each other by the best whole-token roll first, "
+        f"by {', '.join(parts)}. Maps are compared after the best circular shift by whole tokens, "
         "so a mere permutation of tokens counts as no change."
     )
 

@@ -1,4 +1,4 @@
-"""The report of a study: one self-contained page, the summary, and every figure."""
+"""The report of a study: one self-contained page, the records behind it, and every figure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,14 @@ from experiments.core.folder import StudyFolder
 from experiments.core.markdown import study_views
 from experiments.core.records import write_bytes, write_json
 from experiments.core.study import Study
-from experiments.core.style import figure_style, save_figure
+from experiments.core.style import figure_style, save_figure, svg_of
 from experiments.core.summarize import summarize
 from experiments.core.summary import StudySummary
 from experiments.core.tasks import make_model
-from experiments.reporting.diagrams import study_diagrams
-from experiments.reporting.page import ReportFigure, render_page
-from experiments.reporting.pictures import (
-    PICTURE_SHIFTS,
-    scene_window,
-    token_change_maps,
-    token_change_picture,
-)
-from experiments.reporting.segmentation import ABOUT_COMPOSITES, segmentation_picture
-from experiments.reporting.sentences import about_picture
+from experiments.reporting.page import render_page
+from experiments.reporting.pictures import record_changes
+from experiments.reporting.segmentation import record_answers
+from experiments.reporting.study_figures import study_figures
 
 __all__ = ["write_report"]
 
@@ -39,49 +33,19 @@ def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Any, RunConf
     return model, config
 
 
-def _pictures(summary: StudySummary, folder: StudyFolder, target: Path) -> list[ReportFigure]:
-    """What trained models see; none where weights did not come along from another machine."""
-    away = [
-        name
-        for name in summary.pictured
-        if not folder.run(name, summary.seeds[name][0]).weights.exists()
-    ]
+def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | None:
+    """What trained models see, as a record; None where weights did not come along from another
+    machine."""
+    runs = {name: folder.run(name, summary.seeds[name][0]) for name in summary.pictured}
+    away = [name for name, run in runs.items() if not run.weights.exists()]
     if away:
         print(f"No pictures: no weights in {folder.path} of {', '.join(away)}")
-        return []
+        return None
     models: dict[str, Any] = {}
-    data = None
-    for name in summary.pictured:
+    for name in runs:
         models[name], config = _trained(folder, name, summary.seeds[name][0])
-        data = config.data
-    assert data is not None
-    if summary.task == "segmentation":
-        svg = save_figure(segmentation_picture(models, data), target, "composites")
-        return [ReportFigure("What is seen of a composite", svg, ABOUT_COMPOSITES, "picture")]
-    shifts = [shift for shift in PICTURE_SHIFTS if shift <= data.margin]
-    window = scene_window(data)
-    titles = {
-        "circular": "What one pixel of circular shift does to the tokens",
-        "crop": "What one pixel of crop shift does to the tokens, as when a camera moves",
-    }
-    follows = ""
-    if any(model.alignment is not None for model in models.values()):
-        follows = (
-            " Maps of an aligned model follow the image: a circular shift by part of a token "
-            "interpolates between equal tokens."
-        )
-    figures = []
-    for kind, title in titles.items():
-        changes = {
-            name: token_change_maps(model, window, data, kind, shifts)
-            for name, model in models.items()
-        }
-        svg = save_figure(
-            token_change_picture(changes, window, data, kind, shifts), target, f"tokens_{kind}"
-        )
-        caption = about_picture(changes, shifts, kind) + follows
-        figures.append(ReportFigure(title, svg, caption, "picture"))
-    return figures
+    record = record_answers if summary.task == "segmentation" else record_changes
+    return record(models, config.data)
 
 
 def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
@@ -90,7 +54,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     Args:
         study: which one.
         path: its folder of runs.
-        record: a folder that gets the summary, the table and the figures as well.
+        record: a folder that gets the records (JSON) and the tables as well.
 
     Raises:
         ValueError: `path` holds no complete run of this study.
@@ -99,17 +63,20 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     folder = StudyFolder(path, study.name)
     summary = summarize(study, folder)
     target = path / "report"
+    pictures = _pictures(summary, folder)
+    drawn = []
     with figure_style():
-        pictures = _pictures(summary, folder, target)
-        diagrams = study_diagrams(summary, target)
-    figures = [*pictures[:1], diagrams[0], *pictures[1:], *diagrams[1:]]
-    page = render_page(summary, figures, f"{study.command()} && {study.report_command()}")
-    write_json(target / "summary.json", summary.to_dict())
+        for figure in study_figures(summary, pictures):
+            save_figure(figure.draw(), target, figure.name)
+            drawn.append((figure, svg_of(target / f"{figure.name}.svg")))
+    page = render_page(summary, drawn, f"{study.command()} && {study.report_command()}")
     write_bytes(target / "report.html", page.encode())
+    for place in (target, record):
+        if place is not None:
+            write_json(place / "summary.json", summary.to_dict())
+            if pictures is not None:
+                write_json(place / "pictures.json", pictures)
     if record is not None:
-        for file in sorted(target.iterdir()):
-            if file.suffix == ".png" or file.name == "summary.json":
-                write_bytes(record / file.name, file.read_bytes())
         for view in study_views(record, summary):
             write_bytes(view.path, view.render(summary).encode())
     return target / "report.html"

@@ -7,14 +7,16 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
-from PIL import Image
 
 from experiments.claims import page as pages
+from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.page import FIGURES, claim_page, digest, page_of
+from experiments.claims.page import claim_figure, claim_page, page_of
 from experiments.claims.records import records_of
 from experiments.core.records import RECORDS
+from experiments.core.style import figure_style
 from experiments.reporting.citations import prose_of
 from experiments.reporting.regenerate import Generated, generated
 
@@ -62,13 +64,34 @@ def test_other_records_make_every_page_stale(
     assert not [c.id for c, page in pages_of_claims.items() if claim_page(c, page) == page]
 
 
-def test_figures_show_the_records() -> None:
+def drawing(claim: Claim) -> bytes:
+    """The figure's pixels, small."""
+    with figure_style():
+        figure = claim_figure(claim)
+    assert figure is not None
+    figure.set_dpi(30)
+    figure.canvas.draw()
+    pixels = bytes(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+    plt.close(figure)
+    return pixels
+
+
+@pytest.mark.parametrize("claim", [RECORDED[0], RECORDED[4]], ids=lambda claim: claim.id)
+def test_figures_follow_from_the_records(
+    claim: Claim,
+    monkeypatch: pytest.MonkeyPatch,
+    other_records: Callable[[Iterable[str]], Path],
+) -> None:
+    """Drawn twice they are equal; other records give other figures. Own drawing and forest."""
+    first = drawing(claim)
+    assert drawing(claim) == first
+    monkeypatch.setattr("experiments.core.records.RECORDS", other_records(claim.records))
+    assert drawing(claim) != first
+
+
+def test_pages_show_their_figures() -> None:
     for claim in RECORDED:
-        path = FIGURES / f"{claim.name}.png"
-        with Image.open(path) as image:
-            assert image.info["Comment"] == digest(claim), claim.id
-            assert min(image.size) > 100, claim.id
-        assert path.name in page_of(claim).read_text(), claim.id
+        assert f"figures/claims/{claim.name}.png" in page_of(claim).read_text(), claim.id
 
 
 def test_claims_are_told_apart_and_have_pages() -> None:

@@ -19,12 +19,14 @@ from torch import Tensor
 from experiments.core.evaluation import embed
 from experiments.explorer.assets import model_of, read_script, window_of
 from experiments.explorer.choice import CROP, MARGIN, MODELS
+from experiments.reporting.site import GENERATED, build, explorer_products
 from tests.browser import contrast, requested_addresses, start_browser
 from wavevit.data import Scenes
 from wavevit.measure import token_change
 from wavevit.measure.shifting import shifted
 
-STATIC = Path(__file__).parents[2] / "docs" / "_static"
+STATIC = Path(__file__).parents[2] / "docs" / "_static" / "explorer"
+BUILT = GENERATED / "static" / "explorer"
 SCENES = Scenes("test", CROP, MARGIN)
 NAMES = [choice.name for choice in MODELS]
 SHIFTS = (("crop", (0, 3)), ("crop", (-2.5, 1.125)), ("roll", (5, -3)), ("roll", (0, 0.5)))
@@ -42,11 +44,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page as a file, in a site of its own."""
+    build(chosen=explorer_products())
     site = tmp_path_factory.mktemp("site")
-    (site / "_static").symlink_to(STATIC)
+    folder = site / "_static" / "explorer"
+    folder.mkdir(parents=True)
+    for path in (*STATIC.iterdir(), *BUILT.iterdir()):
+        (folder / path.name).symlink_to(path)
     head = '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     head += '<meta name="viewport" content="width=device-width,initial-scale=1"></head>'
-    body = (STATIC / "explorer" / "page.html").read_text()
+    body = (STATIC / "page.html").read_text()
     page = site / "explorer.html"
     page.write_text(f'{head}<body><div class="content">{body}</div></body></html>')
     return page.as_uri()
@@ -54,14 +60,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def asset_of(name: str) -> dict[str, Any]:
     """The asset of a model."""
-    (asset,) = read_script(STATIC / "explorer" / "models" / f"{name}.js")
+    (asset,) = read_script(BUILT / "models" / f"{name}.js")
     return asset
 
 
 @pytest.fixture(scope="module")
-def window() -> Tensor:
+def window(address: str) -> Tensor:
     """The cat as the studies would cut it: (1, 1, 96, 96)."""
-    (photograph,) = read_script(STATIC / "explorer" / "photographs" / "cat.js")
+    (photograph,) = read_script(BUILT / "photographs" / "cat.js")
     inset = (photograph["side"] - CROP - 2 * MARGIN) // 2
     return SCENES.normalized(window_of(photograph)[..., inset:-inset, inset:-inset])
 

@@ -198,7 +198,7 @@ def test_the_study_runs_is_timed_and_reported(tmp_path: Path) -> None:
     assert "mIoU, paired" in page
     assert "C-Cons" not in page
     kept = {path.name for path in (tmp_path / "record").iterdir()}
-    assert kept == {"summary.json", "table.md", "composites.png", "cost.png"}
+    assert kept == {"summary.json", "pictures.json", "table.md"}
     table = (tmp_path / "record" / "table.md").read_text()
     assert table.startswith("| variant | mIoU, % | pixels right, % | right near borders, %")
     held = json.loads((tmp_path / "record" / "summary.json").read_text())

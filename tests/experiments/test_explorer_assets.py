@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,28 @@ from experiments.explorer.assets import (
     make_photograph_asset,
     model_of,
     read_script,
+    trained,
+    window_of,
+    write_photographs,
     write_script,
 )
-from experiments.explorer.choice import CROP, MODELS, PHOTOGRAPHS, Place
+from experiments.explorer.choice import CROP, MODELS, PHOTOGRAPHS, WINDOW, Place
 from experiments.explorer.graph import OPERATIONS, Graph, trace
+from experiments.explorer.store import STORE, read_models, rounded, write_models
 from experiments.studies import get_study
+from wavevit.data import load_photograph
 from wavevit.models import Backbone
 
 ASSETS = Path(__file__).parents[2] / "docs" / "_static" / "explorer"
 MODEL_NAMES = [choice.name for choice in MODELS]
 
 
+@cache
 def asset_of(name: str) -> dict[str, Any]:
-    (asset,) = read_script(ASSETS / "models" / f"{name}.js")
-    return asset
+    """What `make docs` makes of a stored model, as the page would read it."""
+    weights, facts = read_models()[name]
+    choice = next(choice for choice in MODELS if choice.name == name)
+    return json.loads(json.dumps(make_model_asset(choice, weights, facts)))
 
 
 def run(graph: Graph, x: Tensor) -> list[Tensor]:
@@ -117,16 +127,45 @@ def test_an_asset_is_its_model(name: str) -> None:
         assert (got - want).norm() < 1e-5 * want.norm()
 
 
-def test_the_page_chooses_among_what_is_there() -> None:
-    (choice,) = read_script(ASSETS / "choice.js")
-    assert choice["models"] == [[c.name, c.title] for c in MODELS]
-    assert choice["photographs"] == [place.photograph for place in PHOTOGRAPHS]
-    assert sorted(p.stem for p in (ASSETS / "models").iterdir()) == sorted(MODEL_NAMES)
+def test_the_page_chooses_among_what_is_there(tmp_path: Path) -> None:
+    paths = write_photographs(tmp_path)
+    (chosen,) = read_script(tmp_path / "choice.js")
+    assert chosen["models"] == [[c.name, c.title] for c in MODELS]
+    assert sorted(read_models()) == sorted(c.name for c in MODELS)
+    assert {f"{name}.js" for name in chosen["photographs"]} == {path.name for path in paths[1:]}
 
 
-def test_all_of_it_is_small() -> None:
-    total = sum(path.stat().st_size for path in ASSETS.rglob("*") if path.is_file())
-    assert total < 5e6, f"{total / 1e6:.2f} MB"
+def test_stored_weights_come_back_as_rounded(tmp_path: Path) -> None:
+    """Six bits a weight: within half a step of the row's scale; stored again they stay equal."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        "matrix": torch.randn(5, 7, generator=generator),
+        "kernel": torch.randn(3, 2, 5, 5, generator=generator),
+        "zeros": torch.zeros(2, 3),
+        "bias": torch.randn(5, generator=generator),
+        "scalar": torch.tensor(2.5),
+    }
+    write_models(tmp_path / "m.safetensors", {"one": (weights, {"seed": 3})})
+    found, facts = read_models(tmp_path / "m.safetensors")["one"]
+    assert facts == {"seed": 3}
+    assert list(found) == list(weights)
+    for name, tensor in rounded(weights).items():
+        assert torch.equal(found[name], tensor), name
+        assert torch.equal(tensor.half().float(), tensor), "the page has half precision"
+    step = weights["matrix"].abs().amax(dim=1, keepdim=True) / 31
+    assert ((found["matrix"] - weights["matrix"]).abs() <= 0.505 * step).all()
+    write_models(tmp_path / "again.safetensors", {"one": (found, facts)})
+    again, _ = read_models(tmp_path / "again.safetensors")["one"]
+    assert all(torch.equal(again[name], tensor) for name, tensor in found.items())
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="path: expected a file of models"):
+        read_models(tmp_path / "none.safetensors")
+
+
+def test_the_stored_models_are_small() -> None:
+    assert STORE.stat().st_size < 1.25e6
 
 
 def test_the_runner_has_every_operation() -> None:
@@ -137,10 +176,11 @@ def test_the_runner_has_every_operation() -> None:
 
 @pytest.mark.parametrize("place", PHOTOGRAPHS, ids=lambda place: place.photograph)
 def test_a_photograph_is_the_bundled_one(place: Place) -> None:
-    (held,) = read_script(ASSETS / "photographs" / f"{place.photograph}.js")
     made = make_photograph_asset(place)
-    assert {**held, "picture": ""} == {**made, "picture": ""}  # a JPEG is its encoder's
-    assert held["picture"].startswith("data:image/jpeg;base64,")
+    rows, columns = (slice(start, start + WINDOW) for start in (place.row, place.column))
+    grey = load_photograph(place.photograph)[rows, columns]
+    assert (window_of(made)[0, 0] - grey).abs().max() <= 0.5 / 255 + 1e-6
+    assert made["picture"].startswith("data:image/jpeg;base64,")
 
 
 def test_a_window_of_the_training_half_is_refused() -> None:
@@ -165,7 +205,7 @@ def test_a_model_with_an_alignment_is_refused() -> None:
 
 def test_a_run_that_is_not_trained_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="runs: expected a trained run of 'vit'"):
-        make_model_asset(MODELS[0], RunFolder(tmp_path / "seed0"))
+        trained(MODELS[0], RunFolder(tmp_path / "seed0"))
 
 
 def test_scripts_are_read_as_they_were_written(tmp_path: Path) -> None:

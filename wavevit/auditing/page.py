@@ -167,7 +167,8 @@ def render_page(report: AuditReport) -> str:
     lead = " ".join(dict.fromkeys(sections[n]["verdict"] for n in ("sensitivity", "jumps")))
     others = report.models[1:]
     beside = f", beside {', '.join(map(_name, others))}" if others else ""
-    body = "".join(_section(name, report) for name in _WORDS)
+    # Records of earlier versions lack the newest sections.
+    body = "".join(_section(name, report) for name in _WORDS if name in sections)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -195,6 +196,8 @@ def _table(report: AuditReport) -> str:
     head = "".join(f'<th class="model">{_name(name)}</th>' for name in report.models)
     rows = []
     for name, metric in METRICS.items():
+        if name not in entries[0]["metrics"]:  # a record of an earlier version
+            continue
         values = [entry["metrics"][name] for entry in entries]
         known = [value for value in values if value is not None]
         best = {"high": max, "low": min, "": None}[metric.better]

@@ -1,0 +1,192 @@
+"""Build what the docs show from the records: ``python -m experiments.reporting.site``.
+
+Figures, reports of studies, the page of the audit, and the models and photographs of the Shift
+Explorer, all in ``docs/_generated``. None of it is in git. ``make docs`` runs this before Sphinx.
+What has the same records and sources as before is not made again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import tyro
+
+from experiments.claims.claim import Claim
+from experiments.claims.ledger import CLAIMS
+from experiments.claims.page import claim_figure
+from experiments.core.records import RECORDS, load_record, write_bytes, write_json
+from experiments.core.style import figure_style, save_figure, svg_of
+from experiments.explorer.assets import write_model, write_photographs
+from experiments.explorer.choice import MODELS, ModelChoice
+from experiments.explorer.store import STORE
+from experiments.reporting.page import render_page
+from experiments.reporting.reproduce import command_of
+from experiments.reporting.study_figures import study_figures
+from wavevit.auditing.images import load_pictures, window_side
+from wavevit.auditing.report import AuditReport
+
+__all__ = ["GENERATED", "Options", "Product", "build", "explorer_products", "main", "products"]
+
+ROOT = Path(__file__).parents[2]
+GENERATED = ROOT / "docs" / "_generated"
+_EXPERIMENTS, _LIBRARY = ROOT / "experiments", ROOT / "wavevit"
+_PACKAGES = ("matplotlib", "numpy", "scikit-image", "pillow")
+
+# What an audit's record says of a model since it was extended; an older record lacks it.
+_SINCE = {"notes": [], "precision": "float32", "normalization_source": "not recorded"}
+
+
+@dataclass(frozen=True)
+class Product:
+    """Files that follow from records and sources.
+
+    Attributes:
+        name: of the product.
+        inputs: files and folders of Python sources that it depends on.
+        make: writes the files into a folder and returns their paths.
+        packages: that it depends on as well.
+    """
+
+    name: str
+    inputs: Sequence[Path]
+    make: Callable[[Path], Sequence[Path]]
+    packages: Sequence[str] = _PACKAGES
+
+    def digest(self) -> str:
+        """Of everything that the files depend on."""
+        digest = hashlib.sha256()
+        for package in self.packages:
+            digest.update(f"{package} {version(package)}\n".encode())
+        for path in self.inputs:
+            for file in sorted(path.rglob("*.*")) if path.is_dir() else [path]:
+                if file.suffix in (".py", ".j2") or file == path:
+                    digest.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
+        return digest.hexdigest()
+
+
+def _write_study(name: str, folder: Path) -> list[Path]:
+    """Every figure of a recorded study, and its report as one page."""
+    summary = load_record(f"{name}/summary.json")
+    seen = RECORDS / name / "pictures.json"
+    pictures = json.loads(seen.read_text()) if seen.exists() else None
+    target, drawn = folder / "figures" / name, []
+    with figure_style():
+        for figure in study_figures(summary, pictures):
+            save_figure(figure.draw(), target, figure.name)
+            drawn.append((figure, svg_of(target / f"{figure.name}.svg")))
+    made = command_of(f"{name}/summary.json")
+    assert made is not None, name
+    page = folder / "static" / "reports" / f"{name}.html"
+    write_bytes(page, render_page(summary, drawn, made.command).encode())
+    return [page, *(target / f"{figure.name}.png" for figure, _ in drawn)]
+
+
+def _write_claim(claim: Claim, folder: Path) -> list[Path]:
+    with figure_style():
+        figure = claim_figure(claim)
+        if figure is None:
+            return []
+        save_figure(figure, folder / "figures" / "claims", claim.name, (".png",))
+    return [folder / "figures" / "claims" / f"{claim.name}.png"]
+
+
+def _write_audit(folder: Path) -> list[Path]:
+    """The page of the recorded audit; its pictures are the bundled ones, cut as they were."""
+    record = json.loads((RECORDS / "audit" / "audit.json").read_text())
+    record["models"] = [{**_SINCE, **entry} for entry in record["models"]]
+    size = max(entry["size"] for entry in record["models"])
+    pictures = load_pictures(None, record["samples"]["pictures"], window_side(size))
+    page = folder / "static" / "reports" / "audit.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    AuditReport(record, pictures.windows(size)[0]).to_html(page)
+    return [page]
+
+
+def _explorer(folder: Path) -> Path:
+    return folder / "static" / "explorer"
+
+
+def _write_model(choice: ModelChoice, folder: Path) -> list[Path]:
+    return [write_model(choice, _explorer(folder))]
+
+
+def _write_photographs(folder: Path) -> list[Path]:
+    return write_photographs(_explorer(folder))
+
+
+def products() -> Iterator[Product]:
+    """Everything that the docs show and git does not hold."""
+    core, data = _EXPERIMENTS / "core", _LIBRARY / "data"
+    drawing = [core, _EXPERIMENTS / "reporting", _EXPERIMENTS / "templates", data]
+    drawing += [_LIBRARY / "auditing" / "style.py", _LIBRARY / "measure"]
+    for path in sorted(RECORDS.glob("*/summary.json")):
+        name, pictures = path.parent.name, path.with_name("pictures.json")
+        inputs = [path, *([pictures] if pictures.exists() else []), *drawing]
+        yield Product(f"study {name}", inputs, partial(_write_study, name))
+    for claim in CLAIMS:
+        held = [RECORDS / name for name in claim.records if (RECORDS / name).exists()]
+        inputs = [*held, core, _EXPERIMENTS / "claims"]
+        yield Product(f"claim {claim.id}", inputs, partial(_write_claim, claim))
+    audit = (RECORDS / "audit" / "audit.json", _LIBRARY / "auditing", data)
+    yield Product("audit", audit, _write_audit)
+    yield from explorer_products()
+
+
+def explorer_products() -> Iterator[Product]:
+    """Scripts of the Shift Explorer."""
+    own, data = _EXPERIMENTS / "explorer", _LIBRARY / "data"
+    yield Product("photographs", (own, data), _write_photographs)
+    for choice in MODELS:
+        inputs = (STORE, own, _EXPERIMENTS / "core", _LIBRARY)
+        yield Product(f"model {choice.name}", inputs, partial(_write_model, choice), ("torch",))
+
+
+def build(folder: Path = GENERATED, chosen: Iterable[Product] | None = None) -> list[str]:
+    """Makes what is not there or not up to date; returns the names of what was made.
+
+    Args:
+        folder: where the files are.
+        chosen: all products by default.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two processes would do the same work twice
+        listed = folder / "products.json"
+        known = json.loads(listed.read_text()) if listed.exists() else {}
+        for product in products() if chosen is None else chosen:
+            digest = product.digest()
+            held = known.get(product.name, {"digest": "", "files": []})
+            there = all((folder / name).exists() for name in held["files"])
+            if held["digest"] == digest and there:
+                continue
+            files = [path.relative_to(folder).as_posix() for path in product.make(folder)]
+            known[product.name] = {"digest": digest, "files": files}
+            write_json(listed, known)
+            made.append(product.name)
+    return made
+
+
+@dataclass
+class Options:
+    """Build figures, reports and the explorer's models from the records."""
+
+    out: Path = GENERATED
+
+
+def main() -> None:
+    """The command line."""
+    options = tyro.cli(Options, prog="python -m experiments.reporting.site")
+    made = build(options.out)
+    print(f"{options.out}: made {', '.join(made) if made else 'nothing, all is up to date'}")
+
+
+if __name__ == "__main__":
+    main()

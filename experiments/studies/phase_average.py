@@ -6,7 +6,7 @@ image. The ViT that keeps shifts by a patch (positions from the neighbours, bord
 trained without, with a lock, with a weighted frame and with the average; the last two are put on
 the plain one's weights as well.
 
-Command: ``python -m experiments run phase_average --jobs 2 && python -m experiments.report
+Command: ``python -m experiments run phase_average --jobs 2 && python -m experiments report
 phase_average``. On a CPU one run with the average takes an hour of two cores (a training step runs
 the model 4,096 times: seven seconds, 7 GB; 0.3 to 0.6 on an H100 that other runs share), of which
 measuring takes half an hour of a core. Record: ``experiments/records/phase_average/``; all runs of

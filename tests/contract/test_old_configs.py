@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from wavevit.layers.mixers import WaveletConvOptions, WindowOptions
 from wavevit.layers.tokenizers import AliasFreeOptions
 
 OLD = Path(__file__).parent / "old"
-CONFIGS = json.loads((OLD / "configs.json").read_text())
+CONFIGS = json.loads(gzip.decompress((OLD / "configs.json.gz").read_bytes()))
 MOVED = {
     "tokenizer": ("alias_free", {n: n for n in ("stem_depth", "stem_width", "scales")}),
     "alignment": ("phase_lock", {"alignment_shift": "shift", "alignment_gate": "gate"}),

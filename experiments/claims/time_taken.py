@@ -22,8 +22,8 @@ class TimeTaken:
 
     Args:
         runs: the folder. Where it holds runs but no times, what was there before is said to be.
-        every: seconds after which the time of a command that still runs is kept: whoever is killed
-            loses no more.
+        every: seconds after which the time of a command that still runs is written. A killed
+            command loses no more than this.
     """
 
     def __init__(self, runs: Path, every: float = 10.0) -> None:

@@ -142,7 +142,7 @@ def forward_step(x: Tensor, bank: FilterBank, mode: str) -> Tensor:
 
 def forward_apart(x: Tensor, bank: FilterBank, mode: str) -> tuple[Tensor, Tensor]:
     """`dwt2` as approximation (B, C, h, w) and details (B, C, 3, h, w)."""
-    if has_torch_function((x,)):  # whoever listens for `dwt2` hears this one too
+    if has_torch_function((x,)):  # calls dwt2, so that its `__torch_function__` overrides see it
         bands = dwt2(x, bank, mode)
     else:
         check_image(x)

@@ -19,7 +19,7 @@ compiler fuses, and what keeps float32 exact on GPUs whose convolutions round to
 tests/properties/test_dtcwt_laws.py holds them equal.
 
 `analyse`, `approximate` and `synthesise` are overridable like torch's own functions
-(`torch.overrides`): `wavevit.measure.cost` sees every level, whoever asked for it.
+(`torch.overrides`), so that `wavevit.measure.cost` sees every level.
 """
 
 from __future__ import annotations

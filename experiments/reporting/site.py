@@ -1,6 +1,6 @@
 """Build what the docs show from the records: ``python -m experiments.reporting.site``.
 
-Figures, reports of studies, the page of the audit, and the models and photographs of the Shift
+The figures that pages show, the page of the audit, and the models and photographs of the Shift
 Explorer, all in ``docs/_generated``. None of it is in git. ``make docs`` runs this before Sphinx.
 What has the same records and sources as before is not made again.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -21,16 +22,15 @@ import tyro
 from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_figure
-from experiments.core.records import RECORDS, load_record, write_bytes, write_json
-from experiments.core.style import figure_style, save_figure, svg_of
+from experiments.core.records import RECORDS, load_record, write_json
+from experiments.core.style import figure_style, save_figure
 from experiments.explorer.assets import write_model, write_photographs
 from experiments.explorer.choice import MODELS, ModelChoice
 from experiments.explorer.store import STORE
-from experiments.reporting.page import render_page
-from experiments.reporting.reproduce import command_of
 from experiments.reporting.study_figures import study_figures
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.report import AuditReport
+from wavevit.checks import fail
 
 __all__ = ["GENERATED", "Options", "Product", "build", "explorer_products", "main", "products"]
 
@@ -71,21 +71,30 @@ class Product:
         return digest.hexdigest()
 
 
-def _write_study(name: str, folder: Path) -> list[Path]:
-    """Every figure of a recorded study, and its report as one page."""
+def shown_figures() -> dict[str, set[str]]:
+    """The studies' figures that a page of the docs refers to, by the study's record."""
+    found: dict[str, set[str]] = {}
+    for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*/*.md")]:
+        for record, name in re.findall(r"_generated/figures/(\w+)/(\w+)\.png", page.read_text()):
+            found.setdefault(record, set()).add(name)
+    found.pop("claims", None)
+    return found
+
+
+def _write_study(name: str, wanted: Collection[str], folder: Path) -> list[Path]:
+    """The figures of a recorded study that pages show; its report has the others."""
     summary = load_record(f"{name}/summary.json")
     seen = RECORDS / name / "pictures.json"
     pictures = json.loads(seen.read_text()) if seen.exists() else None
-    target, drawn = folder / "figures" / name, []
+    target = folder / "figures" / name
     with figure_style():
-        for figure in study_figures(summary, pictures):
-            save_figure(figure.draw(), target, figure.name)
-            drawn.append((figure, svg_of(target / f"{figure.name}.svg")))
-    made = command_of(f"{name}/summary.json")
-    assert made is not None, name
-    page = folder / "static" / "reports" / f"{name}.html"
-    write_bytes(page, render_page(summary, drawn, made.command).encode())
-    return [page, *(target / f"{figure.name}.png" for figure, _ in drawn)]
+        drawn = [one for one in study_figures(summary, pictures) if one.name in wanted]
+        for figure in drawn:
+            save_figure(figure.draw(), target, figure.name, (".png",))
+    missing = set(wanted) - {figure.name for figure in drawn}
+    if missing:
+        fail("pages", f"figures of the record {name}", ", ".join(sorted(missing)))
+    return [target / f"{figure.name}.png" for figure in drawn]
 
 
 def _write_claim(claim: Claim, folder: Path) -> list[Path]:
@@ -126,10 +135,11 @@ def products() -> Iterator[Product]:
     core, data = _EXPERIMENTS / "core", _LIBRARY / "data"
     drawing = [core, _EXPERIMENTS / "reporting", _EXPERIMENTS / "templates", data]
     drawing += [_LIBRARY / "auditing" / "style.py", _LIBRARY / "measure"]
-    for path in sorted(RECORDS.glob("*/summary.json")):
-        name, pictures = path.parent.name, path.with_name("pictures.json")
-        inputs = [path, *([pictures] if pictures.exists() else []), *drawing]
-        yield Product(f"study {name}", inputs, partial(_write_study, name))
+    for name, wanted in sorted(shown_figures().items()):
+        record = [RECORDS / name / file for file in ("summary.json", "pictures.json")]
+        inputs = [*(path for path in record if path.exists()), *drawing]
+        made = partial(_write_study, name, wanted)
+        yield Product(f"study {name}: {', '.join(sorted(wanted))}", inputs, made)
     for claim in CLAIMS:
         held = [RECORDS / name for name in claim.records if (RECORDS / name).exists()]
         inputs = [*held, core, _EXPERIMENTS / "claims"]

@@ -32,7 +32,7 @@ from experiments.core.experiment import View
 from experiments.core.records import RECORDS, environment
 from experiments.core.table import Table
 from experiments.core.timm_models import timm_model
-from experiments.core.usage import old_command
+from experiments.core.usage import old_command, printed_only
 from wavevit.checks import check_at_least
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
 from wavevit.models import Backbone, create_model, model_config
@@ -284,4 +284,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "backbones", *sys.argv[1:]])
+    old_command(["bench", "backbones", *printed_only(sys.argv[1:])])

@@ -42,7 +42,7 @@ from experiments.benchmarks.interleaved import (
 )
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
-from experiments.core.usage import old_command
+from experiments.core.usage import old_command, printed_only
 from wavevit.checks import check_at_least, fail
 from wavevit.wavelets import dtcwt2, dwt_max_level, swt2, wavedec2
 
@@ -335,4 +335,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "filters", *sys.argv[1:]])
+    old_command(["bench", "filters", *printed_only(sys.argv[1:])])

@@ -32,7 +32,7 @@ from experiments.core.device import pick_device
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import NOT_INSTALLED, environment
 from experiments.core.table import Table
-from experiments.core.usage import old_command
+from experiments.core.usage import old_command, printed_only
 from wavevit.checks import check_at_least, fail
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import dwt2, idwt2, kernels, wavedec2, waverec2
@@ -343,4 +343,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "transforms_cuda", *sys.argv[1:]])
+    old_command(["bench", "transforms_cuda", *printed_only(sys.argv[1:])])

@@ -217,6 +217,7 @@ def run(session: runtime.InferenceSession, x: torch.Tensor) -> list[torch.Tensor
     return [torch.from_numpy(output) for output in outputs]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("wavelet", "mode"), CASES)
 def test_runs_in_onnxruntime(wavelet: str, mode: str, tmp_path) -> None:
     session = session_of(_RoundTrip(wavelet, mode).eval(), 3, tmp_path)
@@ -224,7 +225,15 @@ def test_runs_in_onnxruntime(wavelet: str, mode: str, tmp_path) -> None:
     check(run(session, x), x, wavelet, mode)
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+# The ONNX exporter takes 10 to 30 seconds for a transform. Haar, the undecimated one and longer
+# filters see it in every run, the others at night.
+EVERY_RUN = ("swt2", "wavepacket2", "wavedec2 db2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.nightly] * (n not in EVERY_RUN)) for n in TRANSFORMS],
+)
 def test_every_transform_runs_in_onnxruntime(name: str, tmp_path) -> None:
     session = session_of(_Call(TRANSFORMS[name]), 1, tmp_path)
     for batch, size in enumerate(SIZES, start=1):

@@ -58,6 +58,12 @@ CHECKS = [
     if n in FEW.get(check, SMALL)
 ]
 FAMILIES = [pytest.param(n, marks=[] if n in DAILY else [pytest.mark.nightly]) for n in SMALL]
+# `test_contract` sees the shapes of every family's small member, `test_values_of_full_size_models`
+# each large one in its own way; all shapes of all sizes take three minutes.
+LARGE_DAILY = ("vit_tiny_patch16", "haar_pyramid_nano", "pvt_v2_b0", "swin_tiny")
+FULL_SIZE = [
+    pytest.param(n, marks=[] if n in LARGE_DAILY else [pytest.mark.nightly]) for n in LARGE
+]
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS)
@@ -74,7 +80,7 @@ def test_any_size(name: str, height: int, width: int) -> None:
         CONTRACT["feature_info"](subject)
 
 
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", FULL_SIZE)
 def test_shapes_of_full_size_models(name: str) -> None:
     sizes = ((224, 224), (97, 130))
     assert_backbone_contract(factory(name), sizes=sizes, checks=SHAPES, device="meta")

@@ -42,26 +42,28 @@ AXES = {
 
 def pairs() -> list[dict[str, object]]:
     """Configurations that together hold every pair of values; greedy and deterministic."""
-    missing = {
+    every = [
         ((a, x), (b, y))
         for a, b in itertools.combinations(AXES, 2)
         for x in AXES[a]
         for y in AXES[b]
-    }
-    found = []
+    ]
+    every.sort(key=repr)
+    missing, found = set(every), []
     while missing:
-        first = dict(min(missing, key=repr))
+        first = dict(next(pair for pair in every if pair in missing))
         for axis, values in AXES.items():
             if axis not in first:
-                gains = [_gain(first | {axis: value}, missing) for value in values]
+                gains = [_gain((axis, value), first, missing) for value in values]
                 first[axis] = values[gains.index(max(gains))]
         found.append({axis: first[axis] for axis in AXES})
-        missing -= {p for p in missing if all(first[axis] == value for axis, value in p)}
+        missing.difference_update(itertools.combinations(found[-1].items(), 2))
     return found
 
 
-def _gain(chosen: dict[str, object], missing: set) -> int:
-    return sum(all(axis in chosen and chosen[axis] == v for axis, v in pair) for pair in missing)
+def _gain(value: tuple[str, object], chosen: dict[str, object], missing: set) -> int:
+    """Missing pairs of one more value with those that are chosen."""
+    return sum((value, other) in missing or (other, value) in missing for other in chosen.items())
 
 
 def config_of(values: dict[str, object]) -> BackboneConfig:

@@ -181,7 +181,15 @@ def test_compiles_forward_and_backward(function: Transform, dynamic: bool) -> No
         )
 
 
-@pytest.mark.parametrize("function", [one, undecimated_two, lambda x: tuple(dtcwt2(x, 1).details)])
+@pytest.mark.parametrize(
+    "function",
+    [
+        one,
+        undecimated_two,
+        pytest.param(lambda x: tuple(dtcwt2(x, 1).details), marks=pytest.mark.nightly),
+    ],
+    ids=["decimated", "undecimated", "dual tree"],
+)
 def test_func_transforms_inside_the_compiler(function: Transform) -> None:
     """The bare operator gives `jvp` zeros without a word, so it must not be what is traced."""
     x = noise(2, 4, 4, 8)

@@ -24,7 +24,7 @@ from wavevit.wavelets import (
     idtcwt2,
     level_one_frame_bounds,
 )
-from wavevit.wavelets import dtcwt_levels as levels
+from wavevit.wavelets._engine import dtcwt_levels as levels
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources

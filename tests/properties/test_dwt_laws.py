@@ -12,11 +12,9 @@ from wavevit.testing import assert_close_relative
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import (
     MODES,
-    bank_pieces,
     dwt2,
     dwt_max_level,
     filter_bank,
-    filtering,
     idwt2,
     iwavepacket2,
     kernels,
@@ -25,6 +23,7 @@ from wavevit.wavelets import (
     wavepacket2,
     waverec2,
 )
+from wavevit.wavelets._engine import bank_pieces, filtering
 from wavevit.wavelets._engine.modes import COMPUTED
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]

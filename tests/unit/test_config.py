@@ -192,6 +192,16 @@ def test_configurations_of_earlier_versions_are_read() -> None:
         BackboneConfig.from_dict(data)
 
 
+def test_another_part_of_a_named_model_has_its_own_defaults() -> None:
+    name = "test_alias_free_pyramid"
+    assert wavevit.model_config(name).tokenizer_options is not None
+    assert wavevit.create_model(name, tokenizer="patch").config.tokenizer_options is None
+    same = wavevit.create_model(name, tokenizer="alias_free").config
+    assert same == wavevit.model_config(name)
+    with pytest.raises(ValueError, match="tokenizer_options: expected no options"):
+        wavevit.create_model(name, tokenizer="patch", tokenizer_options={"stem_width": 4})
+
+
 def test_unknown_names_offer_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"name: .*nearest: vit_tiny_patch16.*'vit_tiny_patch6'"):
         wavevit.create_model("vit_tiny_patch6")

@@ -44,7 +44,7 @@ def test_dir_has_every_public_name() -> None:
 
 def test_deprecated_switch_of_kernels_names_its_successor() -> None:
     with pytest.warns(DeprecationWarning, match=r"use wavevit\.wavelets\.kernels"):
-        from wavevit.wavelets._engine.haar_maps import kernels
+        from wavevit.wavelets.haar_maps import kernels
     assert kernels is wavevit.wavelets.kernels
     with pytest.raises(AttributeError, match="no attribute 'HaarMap'"):
-        _ = wavevit.wavelets._engine.haar_maps.HaarMap
+        _ = wavevit.wavelets.haar_maps.HaarMap

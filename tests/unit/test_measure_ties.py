@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 import wavevit
+from wavevit.alignment import PhaseLockOptions, WeightedFrameOptions
 from wavevit.alignment.statistics import energy, laplacian_energy, sum_by_phase
 from wavevit.data.photographs import load_photograph
+from wavevit.layers import PartOptions
 from wavevit.measure import center_crop, tie_slope
 
 LEVELS = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).double()
@@ -62,10 +64,15 @@ def test_the_tie_of_given_scores_is_found() -> None:
 
 
 @functools.cache
-def pyramid(alignment: str, **changes: object) -> wavevit.Backbone:
+def pyramid(alignment: str, options: PartOptions | None = None) -> wavevit.Backbone:
     torch.manual_seed(0)
     model = wavevit.create_model(
-        "test_haar_pyramid", in_chans=1, img_size=32, num_classes=0, alignment=alignment, **changes
+        "test_haar_pyramid",
+        in_chans=1,
+        img_size=32,
+        num_classes=0,
+        alignment=alignment,
+        alignment_options=options,
     )
     return model.double().eval()
 
@@ -84,15 +91,15 @@ def strengths(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("alignment", "changes", "scores"),
+    ("alignment", "options", "scores"),
     [
-        ("weighted_frame", {"alignment_options": {"threshold": 0.05}}, strengths),
-        ("phase_lock", {"alignment_options": {"shift": "fractional"}}, None),
-        ("none", {}, None),
+        ("weighted_frame", WeightedFrameOptions(threshold=0.05), strengths),
+        ("phase_lock", PhaseLockOptions(shift="fractional"), None),
+        ("none", None, None),
     ],
 )
-def test_what_is_continuous_saturates(alignment: str, changes: dict, scores) -> None:
-    found = tie_slope(pyramid(alignment, **changes), photographs(), scores=scores)
+def test_what_is_continuous_saturates(alignment: str, options, scores) -> None:
+    found = tie_slope(pyramid(alignment, options), photographs(), scores=scores)
     assert all(found.saturates()), found
 
 

@@ -65,7 +65,8 @@ def create_model(
             ``load_state_dict(…, assign=True)`` or ``to_empty``.
         dtype: of its weights.
         **changes: fields of `BackboneConfig` to change: ``num_classes``, ``in_chans``,
-            ``img_size``, ``drop_rate``, ``drop_path_rate``, ``alignment``, …
+            ``img_size``, ``drop_rate``, ``drop_path_rate``, ``alignment``, … Another part (such as
+            ``tokenizer``) has its own default options unless ``tokenizer_options`` is given too.
 
     Returns:
         A `Backbone`, or a `FeatureBackbone` with `features_only`.
@@ -85,6 +86,9 @@ def create_model(
         check_field("argument", field)
     if out_indices is not None and not features_only:
         raise ValueError("out_indices: expected with features_only=True only, got it without")
+    for axis in ("tokenizer", "position", "alignment"):
+        if changes.get(axis, getattr(config, axis)) != getattr(config, axis):
+            changes.setdefault(f"{axis}_options", None)  # those of the other part mean nothing here
     backbone = Backbone(dataclasses.replace(config, **changes), device=device, dtype=dtype)
     if features_only:
         return FeatureBackbone(backbone, out_indices)

@@ -40,6 +40,9 @@ class Made(NamedTuple):
 # Records that no experiment makes.
 MADE_BY = {
     "audit/audit.json": Made("wavevit audit MODEL --against MODELS (audit.md names them)", "6"),
+    "tokenizers_drawn_start/summary.json": Made(
+        "git checkout 2e1618a && make ablation STUDY=tokenizers", "17"
+    ),
     "claims/run.json": Made("python -m experiments claims --run"),
     "comparison/facts.json": Made(
         "by hand; python -m experiments.reporting.comparison writes the page"

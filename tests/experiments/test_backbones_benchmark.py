@@ -65,7 +65,6 @@ def test_throughput_names_what_fails_and_measures_the_rest() -> None:
     models = {
         "vit": partial(create_model, "test_vit"),  # the side comes as the first argument
         "pyramid": _pyramid,
-        "again": _pyramid,
     }
     saved: list[list[dict[str, Any]]] = []
     rows = throughput(models, 1, (32, 64), saved.append, device="cpu", compiled=False, rounds=1)

@@ -266,7 +266,7 @@ def test_where_there_is_no_bound_a_part_is_named_and_no_number_given() -> None:
     cases = {
         r"stages\.0\.blocks\.0\.mixer \(GlobalAttention\) multiplies queries": build("test_vit"),
         r"stages\.0\.blocks\.0\.mixer \(WindowAttention\) multiplies": build("test_swin"),
-        r"stages\.0\.blocks\.0\.mixer \(CrossCovarianceAttention\) multiplies channels": build(
+        r"stages\.0\.blocks\.0\.mixer \(CovarianceAttention\) multiplies channels": build(
             "test_alias_free_pyramid"
         ),
         r"Backbone is aligned \(phase_lock\)": build(

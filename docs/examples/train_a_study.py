@@ -8,14 +8,15 @@ from pathlib import Path
 
 from experiments.core.folder import StudyFolder
 from experiments.core.markdown import markdown_table
+from experiments.core.study import StudyOptions
 from experiments.core.summarize import summarize
-from experiments.run import Options, run_study
 from experiments.studies import get_study
 
 with tempfile.TemporaryDirectory() as folder:
-    options = Options(study="smoke", seeds=(0,), out=Path(folder), device="cpu", jobs=1)
-    failed = run_study(options)  # killed, the same call goes on where it was
-    summary = summarize(get_study("smoke"), StudyFolder(Path(folder), "smoke"))
+    study = get_study("smoke")
+    options = StudyOptions(seeds=(0,), out=Path(folder), device="cpu", jobs=1)
+    failed = study.run(options)  # after a kill, the same call resumes
+    summary = summarize(study, StudyFolder(Path(folder), "smoke"))
 
 print(f"{failed} runs failed")
 print(markdown_table(summary), end="")

@@ -46,7 +46,7 @@ def columns() -> set[str]:
 
 def plain(title: str) -> str:
     """Without unit behind, without the number that says which of several."""
-    title = re.sub(r"^[MG] (?=parameters)|, (?:%|M|px)$", "", title)
+    title = re.sub(r"^[MG] (?=parameters)|, (?:%|M|px|GiB)$", "", title)
     return re.sub(r" / .*|: .*", "", title)
 
 

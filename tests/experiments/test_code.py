@@ -34,7 +34,8 @@ def digest(text: str) -> str:
     return digest_of([ast.parse(text)])
 
 
-def test_the_key_holds_what_a_run_uses_and_nothing_else() -> None:
+def test_the_key_holds_what_a_run_uses_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_FILES", {})  # files of users that other tests have loaded
     closure = import_closure()
     assert set(USED) <= set(closure)
     assert not set(UNUSED) & set(closure)

@@ -39,9 +39,9 @@ ROOT = Path(__file__).parents[2]
         ("bench", "axes mixer --out DIR.json", "out: expected a file, got the folder"),
         ("bench", "nope", "name: expected one of"),
         ("bench", "", "name: expected the name of an experiment first"),
-        ("run", "smoke --module nothing.py", "module: expected a Python file"),
+        ("run", "smoke --module nothing.py", "module: expected an existing Python file"),
         ("", "nope", "command: expected one of"),
-        ("explorer", "--out FILE", "out: expected a folder, got"),
+        ("explorer", "--out DIR.json", "out: expected a file, got the folder"),
         ("bench", "backbones --out FILE", "out: expected a folder, got"),
     ],
 )

@@ -37,7 +37,7 @@ CASES += [
 
 
 def run(haar_map: HaarMap, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-    from wavevit.wavelets import haar_triton
+    from wavevit.wavelets._kernels import haar_triton
 
     shapes = haar_map.shapes(*inputs[0].shape[:2])
     # What no thread writes stays NaN.
@@ -94,7 +94,7 @@ def test_compiles_for_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import triton
     from triton.backends.compiler import GPUTarget
 
-    from wavevit.wavelets import haar_triton
+    from wavevit.wavelets._kernels import haar_triton
 
     kernel = getattr(haar_triton, name)
     pointers = ["image", "approx", "fine", "middle", "coarse", "packets"]

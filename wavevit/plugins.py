@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -50,7 +51,8 @@ def import_files(sources: Iterable[str | Path]) -> None:
         try:
             _FILES[key] = _run_file(path.resolve()) if is_file else _import(str(source))
         except Exception as error:
-            got = f"{type(error).__name__}: {error}"
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            got = f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})"
             raise ValueError(f"module: expected {source} to run, got {got}") from error
 
 

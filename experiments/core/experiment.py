@@ -52,7 +52,7 @@ class Experiment(ABC):
     Attributes:
         name: on the command line, and of its record's folder.
         question: one sentence.
-        minutes: by record, how long it took where nothing in the record says so.
+        minutes: run time by record, for records that do not hold their own.
     """
 
     kind: ClassVar[str]

@@ -51,7 +51,7 @@ class RunFolder:
         return all(name in result for name in measures)
 
     def take_weights(self, source: RunFolder) -> None:
-        """Copies the weights that another run trained, and says so."""
+        """Copies the weights that another run trained; ``origin.json`` names the run."""
         if not source.weights.exists():
             fail("weights", f"those of {source.path}", "a run that is not trained")
         write_json(self.origin, {"weights_of": str(source.path)})

@@ -131,8 +131,8 @@ def serve_jobs(
     that failed it ends, so that nothing is computed in what the failure left behind.
 
     Args:
-        asked: gives (path, label, measures, folder of lent weights or None), or None for the end;
-            gets True for a job that is complete.
+        asked: gives (path, label, measures, folder whose weights the job takes or None), or None
+            for the end; gets True for a job that is complete.
         device: where to compute.
         threads: of this process.
         position: line of its progress bars.

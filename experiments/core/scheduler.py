@@ -141,9 +141,9 @@ def run_jobs(
             path, label = job.folder.path, job.label
             run_job(path, str(device), threads, label, 0, job.measures, source)
             clock.tell(job)
-    else:  # weights are there before they are lent
-        for lent in (False, True):
-            part = [job for job in pending if (job.weights_of is not None) == lent]
+    else:  # jobs that train come before jobs that take their weights
+        for takes in (False, True):
+            part = [job for job in pending if (job.weights_of is not None) == takes]
             _run_side_by_side(part, device, workers, threads, clock)
     return [job for job in pending if not job.complete]
 

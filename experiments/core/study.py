@@ -176,8 +176,8 @@ class Study(Experiment):
         return len(failed)
 
     def configs(self) -> dict[str, RunConfig]:
-        """The variants, checked: all names are of variants, all learn one task, and weights fit
-        where they are lent."""
+        """The variants, checked: every name is that of a variant, all learn one task, and a variant
+        that takes another one's weights has the same ones."""
         configs = self.variants()
         if len(tasks := {run.task for run in configs.values()}) != 1:
             fail("variants", "one task for all of them", sorted(tasks))

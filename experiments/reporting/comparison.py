@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.core.marked import marked
+from experiments.core.page_templates import render
 from experiments.core.table import Table
-from experiments.core.templates import render
 
 __all__ = ["CLAIMS", "GROUPS", "PAGE", "RECORD", "page_with"]
 

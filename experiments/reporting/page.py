@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.core.page_templates import render
 from experiments.core.summary import DECIDING, METRICS, StudySummary
-from experiments.core.templates import render
 from experiments.reporting.sentences import about_contrasts, headline
 from experiments.reporting.study_figures import StudyFigure
 from wavevit.auditing.style import PAGE_STYLE

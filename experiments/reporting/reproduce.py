@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from experiments.claims.ledger import CLAIMS
 from experiments.core.marked import marked
+from experiments.core.page_templates import render
 from experiments.core.registry import all_experiments
 from experiments.core.table import Table
-from experiments.core.templates import render
 
 __all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "made_by", "minutes_of", "page_with"]
 

@@ -11,6 +11,7 @@ import torch
 import wavevit
 from wavevit import Backbone, BackboneConfig, StageConfig, make_stages
 from wavevit.alignment import PhaseLock, align, phase_of
+from wavevit.layers import MIXERS, Part, Symmetry, register_mixer
 from wavevit.layers.tokenizers import AliasFreeOptions
 from wavevit.wavelets import FilterBank, filter_bank
 
@@ -238,3 +239,12 @@ def test_alignment_refuses() -> None:
         phase_of(torch.zeros(1, 1, 8, 8), 8, "hann")
     with pytest.raises(ValueError, match=r"method: expected one of 'blur', .*, got 'none'"):
         align(torch.nn.Identity(), "none")
+
+
+def test_a_part_without_build_is_refused_when_it_registers() -> None:
+    class NoBuild(Part):
+        symmetry = Symmetry(1)
+
+    with pytest.raises(ValueError, match=r"mixer 'no_build': .*a classmethod build, got .*NoBuild"):
+        register_mixer("no_build")(NoBuild)
+    assert "no_build" not in MIXERS

@@ -24,7 +24,7 @@ from wavevit.interop.card import model_card
 from wavevit.layers import NotRegistered
 from wavevit.models import Backbone, BackboneConfig, FeatureBackbone
 from wavevit.models.checkpoints import adapted_from
-from wavevit.models.config import check_field
+from wavevit.models.stage_config import check_field
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
 
@@ -113,7 +113,7 @@ def from_pretrained(
             do not fit.
     """
     for field in changes:
-        check_field("argument", field)
+        check_field("argument", field, BackboneConfig)
     folder = _folder(str(source), revision=revision, cache_dir=cache_dir, token=token)
     record = _read_record(folder / _CONFIG)
     try:

@@ -94,7 +94,8 @@ class Registry(Generic[Base]):
         if not isinstance(cls, type) or not issubclass(cls, self.base):
             expected = f"a class that inherits from {self.base.__module__}.{self.base.__qualname__}"
             fail(f"{self.kind} {name!r}", expected, repr(cls))
-        if not callable(getattr(cls, "build", None)):
+        build = getattr(getattr(cls, "build", None), "__func__", None)
+        if build is None or build is Part.build.__func__:  # type: ignore[attr-defined]
             fail(f"{self.kind} {name!r}", "a class with a classmethod build", cls.__qualname__)
         check_options_class(cls.__qualname__, getattr(cls, "Options", NoOptions))
 

@@ -7,19 +7,27 @@ ablation: ``dataclasses.replace(config, one_field=…)``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from wavevit.alignment import ALIGNMENTS, BOUNDARIES
-from wavevit.checks import check_at_least, check_choice, check_multiple, check_size, fail
+from wavevit.checks import check_at_least, check_choice, check_size, fail
 from wavevit.deprecated import deprecated_names
-from wavevit.layers import Part, PartOptions, Registry
+from wavevit.layers import Registry
 from wavevit.layers import registry as parts
 from wavevit.layers.band_limit import LOW_PASSES
 from wavevit.layers.padding import PADDINGS
 from wavevit.layers.pooling import POOLS
-from wavevit.models.old_fields import OLD_FIELDS, accept_old_fields, translated
+from wavevit.models.old_fields import accept_old_fields, translated
+from wavevit.models.stage_config import (
+    Options,
+    StageConfig,
+    check_field,
+    make_stages,
+    read_options_of,
+    settle,
+)
 from wavevit.wavelets import filter_bank
 
 __all__ = [
@@ -29,99 +37,6 @@ __all__ = [
     "check_field",
     "make_stages",
 ]
-
-Options = PartOptions | Mapping[str, Any] | None
-
-
-def _settle(config: StageConfig | BackboneConfig, axis: str, registry: Registry[Any]) -> None:
-    """Checks a part's name and its options; defaults are held as None, so that equal is equal."""
-    registry.check(axis, getattr(config, axis))
-    options = _read(config, axis, registry)
-    object.__setattr__(config, f"{axis}_options", None if options == type(options)() else options)
-
-
-def _read(config: StageConfig | BackboneConfig, axis: str, registry: Registry[Any]) -> PartOptions:
-    field = f"{axis}_options"
-    return registry.options(field, getattr(config, axis), getattr(config, field))
-
-
-@accept_old_fields
-@dataclass(frozen=True, kw_only=True)
-class StageConfig:
-    """Blocks that share one grid.
-
-    Attributes:
-        depth: number of blocks.
-        embed_dim: channels of a token.
-        num_heads: attention heads, a divisor of `embed_dim`; read by attention mixers.
-        mixer: how tokens exchange information, a name of `wavevit.layers.MIXERS`: ``"global"``
-            (ViT), ``"window"`` (Swin; every second block's windows are shifted),
-            ``"spatial_reduction"`` (PVT),
-            ``"pooled"`` (MViT), ``"wavelet_kv"`` (Wave-ViT), ``"lowpass_kv"`` (ours),
-            ``"cross_covariance"`` (XCiT), ``"covariance"`` (the same without dividing by each
-            channel's size: smooth), ``"lipschitz"`` (LipsFormer), ``"wavelet_conv"`` (WTConv).
-        mixer_options: what that mixer alone reads (`WindowOptions`, `WaveletConvOptions`, …), or a
-            mapping of it; None for its defaults, which is how defaults are held.
-        downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
-            stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
-            ``"pool"`` (MViT), ``"attention"`` (MViT v2: a block of its own, before the `depth`
-            others), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the approximation
-            alone), ``"lifting"`` (all bands of a wavelet that learns), ``"band_limited"`` (an ideal
-            low-pass) halve both sides.
-        downsample_options: what that downsampling alone reads, as `mixer_options`.
-        mlp_ratio: hidden channels of the MLP per channel.
-        mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
-        inject: add the image's own wavelet details of this stage's stride to its tokens.
-        reduction: stride of what makes the map of keys and values smaller; read by
-            ``"spatial_reduction"``, ``"pooled"`` and ``"attention"``, and by ``"wavelet_kv"``,
-            which halves the map besides.
-    """
-
-    depth: int
-    embed_dim: int
-    num_heads: int = 1
-    mixer: str = "global"
-    mixer_options: Options = None
-    downsample: str = "none"
-    downsample_options: Options = None
-    mlp_ratio: float = 4.0
-    mlp: str = "plain"
-    inject: bool = False
-    reduction: int = 1
-
-    def __post_init__(self) -> None:
-        check_at_least("depth", self.depth, 1)
-        check_at_least("embed_dim", self.embed_dim, 1)
-        check_at_least("num_heads", self.num_heads, 1)
-        _settle(self, "mixer", parts.MIXERS)
-        _settle(self, "downsample", parts.DOWNSAMPLES)
-        parts.MLPS.check("mlp", self.mlp)
-        check_at_least("reduction", self.reduction, 1)
-        if self.mlp_ratio <= 0:
-            fail("mlp_ratio", "a positive number", self.mlp_ratio)
-        if any(part.reads_heads for part in self.parts):
-            check_multiple("embed_dim", self.embed_dim, self.num_heads)
-
-    @property
-    def parts(self) -> list[type[Part]]:
-        """The classes of the mixer and, where there is one, the downsampling."""
-        downsample = (
-            [parts.DOWNSAMPLES.get(self.downsample)] if self.downsample in parts.DOWNSAMPLES else []
-        )
-        return [parts.MIXERS.get(self.mixer), *downsample]
-
-    def options(self, axis: str) -> Any:
-        """The options of the part of an axis, ``"mixer"`` or ``"downsample"``, defaults filled in.
-
-        Example:
-            >>> StageConfig(depth=1, embed_dim=8, mixer="window").options("mixer").window_size
-            7
-        """
-        registries: dict[str, Registry[Any]] = {
-            "mixer": parts.MIXERS,
-            "downsample": parts.DOWNSAMPLES,
-        }
-        return _read(self, check_choice("axis", axis, registries), registries[axis])
 
 
 @accept_old_fields
@@ -222,7 +137,7 @@ class BackboneConfig:
         check_at_least("in_chans", self.in_chans, 1)
         check_at_least("num_classes", self.num_classes, 0)
         for axis, registry in _BACKBONE_AXES.items():
-            _settle(self, axis, registry)
+            settle(self, axis, registry)
         check_choice("padding", self.padding, PADDINGS)
         check_choice("alignment_boundary", self.alignment_boundary, BOUNDARIES)
         check_choice("pool", self.pool, POOLS)
@@ -328,7 +243,9 @@ class BackboneConfig:
             >>> wavevit.model_config("test_alias_free_pyramid").options("tokenizer").stem_width
             4
         """
-        return _read(self, check_choice("axis", axis, _BACKBONE_AXES), _BACKBONE_AXES[axis])
+        return read_options_of(
+            self, check_choice("axis", axis, _BACKBONE_AXES), _BACKBONE_AXES[axis]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; `from_dict` reads it back."""
@@ -359,21 +276,6 @@ _BACKBONE_AXES: dict[str, Registry[Any]] = {
 }
 
 
-def check_field(argument: str, name: str, of: type = BackboneConfig) -> None:
-    """Refuses what is no field of a configuration.
-
-    Args:
-        argument: what the message calls it.
-        name: of the field.
-        of: `BackboneConfig` or `StageConfig`.
-
-    Raises:
-        ValueError: the nearest fields are offered.
-    """
-    if name not in OLD_FIELDS[of.__name__]:
-        check_choice(argument, name, [field.name for field in dataclasses.fields(of)])
-
-
 def _name_of(wavelet: Any) -> str:
     """PyWavelets' spelling of a wavelet's name: what is written to JSON and compared."""
     name = str(getattr(wavelet, "name", wavelet)).lower()
@@ -382,45 +284,6 @@ def _name_of(wavelet: Any) -> str:
         if not isinstance(wavelet, str) and filter_bank(wavelet).filters != bank.filters:
             fail("wavelet", f"a wavelet of PyWavelets (not other filters named {name!r})", wavelet)
     return name
-
-
-def make_stages(
-    *,
-    depths: Sequence[int],
-    embed_dims: Sequence[int],
-    downsample: str = "dwt",
-    **fields: Any,
-) -> tuple[StageConfig, ...]:
-    """Stages from parallel sequences, as the papers' tables give them.
-
-    Args:
-        depths: blocks of each stage; its length is the number of stages.
-        embed_dims: channels of each stage.
-        downsample: how every stage after the first gets its grid.
-        **fields: any other field of `StageConfig`: one value for all stages, or a sequence with
-            one for each.
-
-    Raises:
-        ValueError: an unknown field (with the nearest names), or sequences of different lengths.
-
-    Example:
-        >>> [stage.downsample for stage in make_stages(depths=(1, 2), embed_dims=(8, 16))]
-        ['none', 'dwt']
-    """
-    rows: list[dict[str, Any]] = [{"depth": depth} for depth in depths]
-    for name, value in {"embed_dim": embed_dims, **fields}.items():
-        check_field("field", name, StageConfig)
-        values = value if isinstance(value, Sequence) and not isinstance(value, str) else None
-        if values is not None and len(values) != len(rows):
-            argument = "embed_dims" if name == "embed_dim" else name
-            expected = f"{len(rows)} values, one per entry of depths"
-            fail(argument, expected, f"{len(values)}: {values!r}")
-        for index, row in enumerate(rows):
-            row[name] = value if values is None else values[index]
-    return tuple(
-        StageConfig(**row, downsample="none" if index == 0 else downsample)
-        for index, row in enumerate(rows)
-    )
 
 
 def _tuple_of(registry: Registry[Any]) -> tuple[str, Any]:

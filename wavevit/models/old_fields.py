@@ -73,8 +73,7 @@ def translated(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         registry, field = _REGISTRIES[moved.axis], f"{moved.axis}_options"
         change = {moved.option: new.pop(name)}
         registry.options(field, moved.part, change)
-        default = cls.__dataclass_fields__[moved.axis].default  # type: ignore[attr-defined]
-        if new.get(moved.axis, default) == moved.part:
+        if new.get(moved.axis, getattr(cls, moved.axis)) == moved.part:
             held = registry.options(field, moved.part, new.get(field))
             new[field] = {**dataclasses.asdict(held), **change}
     return new

@@ -12,8 +12,9 @@ from torch import nn
 
 from wavevit.checks import check_choice
 from wavevit.models.backbone import Backbone
-from wavevit.models.config import BackboneConfig, check_field
+from wavevit.models.config import BackboneConfig
 from wavevit.models.features import FeatureBackbone
+from wavevit.models.stage_config import check_field
 
 __all__ = ["create_model", "list_models", "model_config", "register_model"]
 
@@ -83,7 +84,7 @@ def create_model(
     """
     config = model_config(name)
     for field in changes:
-        check_field("argument", field)
+        check_field("argument", field, BackboneConfig)
     if out_indices is not None and not features_only:
         raise ValueError("out_indices: expected with features_only=True only, got it without")
     for axis in ("tokenizer", "position", "alignment"):

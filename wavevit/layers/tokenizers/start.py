@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wavevit.layers.symmetry import Part
+
 __all__ = ["reference_crops", "start_at_pixel_size", "start_projection"]
 
 # As `Scenes` normalises crops: the contrast that is added before dividing by a crop's own.
@@ -26,7 +28,7 @@ def start_projection(proj: nn.Conv2d | nn.Linear) -> None:
         nn.init.zeros_(proj.bias)
 
 
-def start_at_pixel_size(tokenizer: nn.Module, last: nn.Linear | nn.Conv2d, in_chans: int) -> None:
+def start_at_pixel_size(tokenizer: Part, last: nn.Linear | nn.Conv2d, in_chans: int) -> None:
     """Scales the weights of a tokenizer's last linear map, so that tokens are as large as pixels.
 
     On photographs the root mean square of the tokens is then that of the normalised pixels.
@@ -52,9 +54,8 @@ def start_at_pixel_size(tokenizer: nn.Module, last: nn.Linear | nn.Conv2d, in_ch
     """
     if last.weight.is_meta:
         return
-    stride: int = tokenizer.stride  # type: ignore[assignment]
     with torch.device("cpu"), torch.no_grad():  # the same factor wherever the model is built
-        images = _whole_patches(reference_crops(), stride).expand(-1, in_chans, -1, -1)
+        images = _whole_patches(reference_crops(), tokenizer.stride).expand(-1, in_chans, -1, -1)
         single = copy.deepcopy(tokenizer).float().cpu()
         factor = _size(images) / _size(single(images))
         factor = torch.exp2(torch.round(torch.log2(factor) * _STEPS) / _STEPS)

@@ -15,6 +15,7 @@ __all__ = [
     "about_sensitivity",
     "about_trade_off",
     "headline",
+    "points",
     "verdict",
 ]
 
@@ -24,10 +25,13 @@ def verdict(difference: Statistic) -> str:
     return difference.direction()
 
 
-def _points(difference: Statistic) -> str:
+def points(difference: Statistic) -> str:
+    """A paired difference in points with its interval and what it allows to say."""
     interval, count = difference.interval(), len(difference.values)
     if interval is None:
         return f"{difference.mean:+.1f} points ({verdict(difference)})"
+    if difference.std == 0:  # no spread: an interval of no width would claim too much
+        return f"{difference.mean:+.1f} points (exact: equal in {count} seeds)"
     low, high = interval
     words = f"{verdict(difference)}, {count} seeds"
     return f"{difference.mean:+.1f} [{low:+.1f}, {high:+.1f}] points ({words})"
@@ -130,7 +134,7 @@ def about_consistency(summary: StudySummary) -> str:
         if difference is not None:
             text += (
                 f"{variant}: {summary.metrics[variant]['circular'].mean:.1f} % for circular "
-                f"shifts; for crops S-Cons changes by {_points(difference)} against {baseline}. "
+                f"shifts; for crops S-Cons changes by {points(difference)} against {baseline}. "
             )
     return text.strip()
 
@@ -143,7 +147,7 @@ def about_trade_off(summary: StudySummary) -> str:
         difference = summary.paired_difference(name, base, "crop")
         if name != base and difference is not None:
             ratio = f", {summary.latency[name]:.2f}x the time" if name in summary.latency else ""
-            parts.append(f"{name} {_points(difference)} against {base}{ratio}")
+            parts.append(f"{name} {points(difference)} against {base}{ratio}")
     return f"S-Cons of real crops: {'; '.join(parts)}. Hollow: after training."
 
 
@@ -154,7 +158,7 @@ def about_cost(summary: StudySummary) -> str:
         if name == base:
             continue
         difference = summary.paired_difference(name, base, score)
-        words = _points(difference) if difference is not None else "no common seeds"
+        words = points(difference) if difference is not None else "no common seeds"
         ratio = f", {summary.latency[name]:.2f}x the time" if summary.latency else ""
         parts.append(f"{name} {words}{ratio}")
     macs = [summary.metrics[name]["macs"].mean for name in summary.trained]
@@ -175,6 +179,6 @@ def about_contrasts(summary: StudySummary) -> list[tuple[str, str, str, str, str
             summary.paired_difference(variant, baseline, metric)
             for metric in DECIDING[summary.task]
         ]
-        texts = [_points(d) if d is not None else "no common seeds" for d in differences]
+        texts = [points(d) if d is not None else "no common seeds" for d in differences]
         rows.append((variant, baseline, field, texts[0], texts[1]))
     return rows

@@ -18,7 +18,7 @@ from experiments.core.study import Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import Statistic, StudySummary
 from experiments.reporting.page import render_page
-from experiments.reporting.sentences import headline, verdict
+from experiments.reporting.sentences import headline, points, verdict
 from experiments.reporting.study_report import write_report
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
@@ -151,6 +151,11 @@ def test_verdicts() -> None:
     assert verdict(Statistic.of([-2.0, -2.1, -1.9])) == "lower"
     assert verdict(Statistic.of([2.0, -2.1, 0.3])) == "inconclusive"
     assert verdict(Statistic.of([2.0])) == "one seed: no statement"
+
+
+def test_equal_differences_are_called_exact_and_have_no_interval() -> None:
+    assert points(Statistic.of([-1.4, -1.4])) == "-1.4 points (exact: equal in 2 seeds)"
+    assert points(Statistic.of([-1.5, -1.4])) == "-1.4 [-2.1, -0.8] points (lower, 2 seeds)"
 
 
 def test_names_are_escaped(runs: Path) -> None:

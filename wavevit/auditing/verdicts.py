@@ -144,7 +144,7 @@ def _tokens(f: Mapping[str, Any]) -> Verdict:
     words = {
         "good": "The tokens follow the picture",
         "fair": "Part of the tokens follow the picture",
-        "poor": "Most tokens are other ones after a shift",
+        "poor": "A shift changes most tokens",
     }[grade]
     return Verdict(
         grade,
@@ -224,9 +224,9 @@ def _scale(f: Mapping[str, Any]) -> Verdict:
     value = f["values"][f["zooms"].index(1.41)]
     grade = _graded(value, "zoom_still", "zoom_moves")
     words = {
-        "good": "Hardly minds scale",
-        "fair": "Minds scale",
-        "poor": "Sees another picture at another scale",
+        "good": "Insensitive to scale",
+        "fair": "Sensitive to scale",
+        "poor": "Very sensitive to scale",
     }[grade]
     return Verdict(
         grade,

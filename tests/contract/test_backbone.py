@@ -102,7 +102,7 @@ def test_every_family_has_a_small_member(name: str) -> None:
     assert sum(p.numel() for p in build(name, num_classes=1000).parameters()) < 300_000
 
 
-@pytest.mark.parametrize("name", ["test_vit", HYBRID])
+@pytest.mark.parametrize("name", [pytest.param("test_vit", marks=pytest.mark.nightly), HYBRID])
 def test_compiles_with_inductor(name: str) -> None:
     compiles(Subject(factory(name, img_size=64), [(64, 64)]), backend="inductor")
 
@@ -131,7 +131,7 @@ def shallow(name: str) -> functools.partial:
 def test_exports_and_runs_in_onnxruntime(name: str, tmp_path) -> None:
     """With a free batch and, where a graph can have them, free sides."""
     free_sides = name not in CUT_TO_THE_GRID
-    subject = Subject(factory(name, img_size=64) if name == HYBRID else shallow(name), SIZES)
+    subject = Subject(shallow(name), SIZES)
     program = exports(subject, free_sides=free_sides)
     model = subject.new()
     example, _ = export_options(subject, model, free_sides=free_sides)

@@ -40,6 +40,12 @@ from wavevit.wavelets import (
 )
 
 EVERY = pytest.mark.parametrize(("name", "way"), CALLS)
+SLOW_TO_COMPILE = (
+    ("dtcwt2 periodic", "forth"),
+    ("dtcwt2 periodic", "back"),
+    ("lifting", "forth"),
+    ("scattering2", "forth"),
+)
 
 # A module, and what it is given.
 MODULES = {
@@ -147,7 +153,13 @@ def test_shapes_on_the_meta_device(name: str, way: str) -> None:
     assert [part.shape for part in function(*(x.to("meta") for x in inputs))] == shapes
 
 
-@EVERY
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [  # the compiler takes 10 to 20 seconds for some: their like is compiled in every run
+        pytest.param(n, w, marks=[pytest.mark.nightly] * ((n, w) in SLOW_TO_COMPILE))
+        for n, w in CALLS
+    ],
+)
 def test_compiles_in_one_graph_with_free_sizes(name: str, way: str) -> None:
     torch.compiler.reset()
     function, _ = call(name, way)

@@ -68,6 +68,7 @@ def test_measures_and_records(
     ]
 
 
+@pytest.mark.nightly
 def test_every_contender_has_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: CONTENDERS[name] for name in ("clone", "wavevit", "wavevit compiled", "ptwt")}
     monkeypatch.setattr(filters, "CONTENDERS", few)

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
         ("report", "smoke --out FILE", "out: expected a study's folder"),
         ("report", "nope", "name: expected one of"),
         ("run", "nope", "name: expected one of"),
+        ("run", "patch_vs_wavelt", "name: expected one of"),
         ("run", "noise --out FILE", "out: expected a folder, got"),
         ("bench", "transforms --out FILE", "out: expected a folder, got"),
         ("bench", "filters --out FILE", "out: expected a folder, got"),
@@ -107,6 +108,7 @@ def test_help_lists_every_experiment(
         assert one.question in text
 
 
+@pytest.mark.nightly  # every run trains the study of docs/examples/add_a_tokenizer.py
 def test_a_users_file_adds_a_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

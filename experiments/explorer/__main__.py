@@ -48,10 +48,10 @@ def store_models(options: Options) -> None:
 
 def main() -> None:
     """The command line; complaints about arguments come without a traceback."""
-    torch.set_grad_enabled(False)
     options = tyro.cli(Options, prog="python -m experiments explorer", description=Options.__doc__)
     try:
-        store_models(options)
+        with torch.no_grad():
+            store_models(options)
     except ValueError as error:
         wrong_usage("experiments explorer", error)
 

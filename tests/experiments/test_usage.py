@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from experiments.__main__ import main
 from experiments.core import scheduler
@@ -63,6 +64,7 @@ def test_wrong_usage_is_told_first(
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2
+    assert torch.is_grad_enabled()  # a command leaves nothing behind in its process
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith(f"experiments {program}".rstrip() + f": {message}")
 

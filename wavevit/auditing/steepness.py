@@ -21,6 +21,8 @@ from wavevit.measure.evaluation import evaluation_mode
 
 __all__ = ["continuity", "jumps"]
 
+_CONVERGED = 0.01  # growth of the slopes in two steps that is far below their spread over pictures
+
 
 def continuity(scene: Scene) -> dict[str, Any]:
     target, samples = scene.target, scene.samples
@@ -50,7 +52,9 @@ def _slopes(
     view: Pictured, images: Tensor, scene: Scene
 ) -> tuple[LocalLipschitz, JacobianSpectrum]:
     samples, seed = scene.samples, scene.seed
-    result = local_lipschitz(view, images, iterations=samples.jacobian_iterations, seed=seed)
+    result = local_lipschitz(
+        view, images, iterations=samples.jacobian_iterations, tolerance=_CONVERGED, seed=seed
+    )
     return result, jacobian_spectrum(view, images[:1], samples.singular_values, seed=seed)
 
 

@@ -106,7 +106,11 @@ def _repeated(size: tuple[int, int], padded: tuple[int, int]) -> float:
 
 
 def pool_constant(how: str, places: int) -> float:
-    """Lipschitz constant of `pool_tokens` over a map of that many places, exact.
+    """Lipschitz constant of `pool_tokens`, exact.
+
+    Args:
+        how: see `pool_tokens`.
+        places: tokens of the map.
 
     A mean over N places is 1/√N long; a standard deviation sees what the mean does not, with the
     same factor.

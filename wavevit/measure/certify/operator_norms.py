@@ -29,10 +29,15 @@ def wavelet_norm(
 ) -> float:
     """What no decimated transform of a map with these sides exceeds, periodization at the borders.
 
-    The way back, ``"synthesis"``, to an odd side drops the last row and lengthens nothing by it.
-
     Axis by axis, level by level: exact for orthogonal filters on even sides, which keep every
     length. An odd side repeats its last row, which counts twice then.
+
+    Args:
+        wavelet: name of the filter.
+        sides: rows and columns of the map.
+        level: how often the transform is repeated.
+        way: ``"analysis"``, or ``"synthesis"`` for the way back, which to an odd side drops the
+            last row and lengthens nothing by it.
     """
     norm, along = 1.0, _bank_norm(wavelet, way)
     for _ in range(level):

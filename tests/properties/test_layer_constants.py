@@ -1,4 +1,4 @@
-"""Rules for downsampling layers and activations, held against the Jacobian at drawn maps."""
+"""Rules for downsampling layers, activations and MLPs, held against the Jacobian at drawn maps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from wavevit.layers.activations import Gelu, OversampledGelu
+from wavevit.layers.blocks import ConvMlp, Mlp
 from wavevit.layers.downsample import (
     BandLimitedDownsample,
     BlurPoolDownsample,
@@ -45,13 +46,16 @@ MADE = {
     "merged": lambda: MergedDownsample(DWTDownsample(2, 3, norm="center")),
     "gelu": Gelu,
     "gelu_2x": OversampledGelu,
+    "mlp": lambda: Mlp(2, 3),
+    **{f"conv mlp, {p}": lambda p=p: ConvMlp(2, 3, p) for p in PADDINGS},
 }
 # How much larger than the steepest slope that was found the constant may be.
 SLACK = {
     "DWTDownsample": 2,
     "pool": 2,
     "blur": 4,
-    "conv": 3,
+    "conv": 5,
+    "mlp": 3,
     "band-limited": 2,
     "LowPassDownsample": 3,
 }

@@ -102,7 +102,7 @@ def test_every_family_has_a_small_member(name: str) -> None:
     assert sum(p.numel() for p in build(name, num_classes=1000).parameters()) < 300_000
 
 
-@pytest.mark.nightly  # a minute each; every run has a transform in tests/unit/test_wavelet_graphs.py
+@pytest.mark.nightly  # a minute each; tests/unit/test_wavelet_graphs.py compiles a transform
 @pytest.mark.parametrize("name", ["test_vit", HYBRID])
 def test_compiles_with_inductor(name: str) -> None:
     compiles(Subject(factory(name, img_size=64), [(64, 64)]), backend="inductor")

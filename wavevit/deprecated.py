@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["deprecated_names", "warn_deprecated"]
+__all__ = ["deprecated_names", "moved_names", "successor", "warn_deprecated"]
 
 
 def warn_deprecated(old: str, new: str) -> None:
@@ -45,3 +46,28 @@ def deprecated_names(
         return value()
 
     return attribute
+
+
+def successor(place: str, name: str) -> Any:
+    """What is called `name` in the module `place`, which is imported now.
+
+    Only old names look upward like this: what was moved to a higher layer is found by its name, so
+    that no file of a lower layer imports it.
+    """
+    return getattr(importlib.import_module(place), name)
+
+
+def moved_names(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """``__getattr__`` of a module whose names have moved to others.
+
+    Args:
+        module: its ``__name__``.
+        places: for each old name the module that has it now.
+    """
+
+    def value(name: str) -> Callable[[], Any]:
+        return lambda: successor(places[name], name)
+
+    return deprecated_names(
+        module, {name: (f"{place}.{name}", value(name)) for name, place in places.items()}
+    )

@@ -45,9 +45,9 @@ def image(size: tuple[int, int] = (64, 64), batch: int = 2, channels: int = 3) -
     return torch.randn(batch, channels, *size, generator=torch.Generator().manual_seed(0))
 
 
-# Compilers and exporters take seconds for a model. Three families, one of them with windows, see
-# them in every run; the others at night.
-DAILY = ("test_vit", HYBRID, "test_swin")
+# Compilers and exporters take 10 to 30 s for a model. In every run the compiler sees two families,
+# one of them with windows, and onnxruntime one; the others at night.
+DAILY = (HYBRID, "test_swin")
 # That every family exports is `test_exports_and_runs_in_onnxruntime`, which asks for more. What
 # `recompiles` changes is the same code in every family.
 FEW = {"exports": (HYBRID,), "recompiles": ("test_vit",)}
@@ -57,7 +57,7 @@ CHECKS = [
     for n in SMALL
     if n in FEW.get(check, SMALL)
 ]
-FAMILIES = [pytest.param(n, marks=[] if n in DAILY else [pytest.mark.nightly]) for n in SMALL]
+FAMILIES = [pytest.param(n, marks=[pytest.mark.nightly] * (n != HYBRID)) for n in SMALL]
 # `test_contract` sees the shapes of every family's small member, `test_values_of_full_size_models`
 # each large one in its own way; all shapes of all sizes take three minutes.
 LARGE_DAILY = ("vit_tiny_patch16", "haar_pyramid_nano", "pvt_v2_b0", "swin_tiny")
@@ -102,7 +102,8 @@ def test_every_family_has_a_small_member(name: str) -> None:
     assert sum(p.numel() for p in build(name, num_classes=1000).parameters()) < 300_000
 
 
-@pytest.mark.parametrize("name", [pytest.param("test_vit", marks=pytest.mark.nightly), HYBRID])
+@pytest.mark.nightly  # a minute each; tests/unit/test_wavelet_graphs.py compiles a transform
+@pytest.mark.parametrize("name", ["test_vit", HYBRID])
 def test_compiles_with_inductor(name: str) -> None:
     compiles(Subject(factory(name, img_size=64), [(64, 64)]), backend="inductor")
 

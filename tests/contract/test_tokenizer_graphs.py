@@ -36,8 +36,14 @@ def image(batch: int = 2, height: int = 32, width: int = 48) -> torch.Tensor:
     return torch.randn(batch, 3, height, width, generator=generator)
 
 
-@pytest.mark.parametrize("tokenizer", TOKENIZERS)
-@pytest.mark.parametrize("padding", ["circular", "zeros"])
+@pytest.mark.parametrize(
+    ("tokenizer", "padding"),
+    [  # 5 s each: every tokenizer and either border in every run, all pairs at night
+        pytest.param(name, padding, marks=[pytest.mark.nightly] * (padding != daily))
+        for name, daily in zip(TOKENIZERS, ("circular", "zeros", "zeros"), strict=True)
+        for padding in ("circular", "zeros")
+    ],
+)
 def test_compiles_without_a_graph_break(tokenizer: str, padding: str) -> None:
     torch.compiler.reset()
     model = build(tokenizer, padding)
@@ -46,13 +52,8 @@ def test_compiles_without_a_graph_break(tokenizer: str, padding: str) -> None:
         assert_close_relative(compiled(image()), model(image()), depth=10)
 
 
-@pytest.mark.parametrize(
-    "tokenizer",
-    [  # scattering is a dual tree twice; the undecimated transform alone is exported in tests/unit
-        pytest.param(name, marks=[pytest.mark.nightly] * (name in ("swt", "dtcwt")))
-        for name in TOKENIZERS
-    ],
-)
+@pytest.mark.nightly  # each of these transforms is exported in tests/unit/test_wavelet_graphs.py
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_exports_and_runs_in_onnxruntime(tokenizer: str, tmp_path) -> None:
     model, batch = build(tokenizer), {"x": {0: Dim("batch", max=64)}}
     program = torch.export.export(model, (image(),), dynamic_shapes=batch)

@@ -24,6 +24,7 @@ MODULES = (
     "wavevit.alignment",
     "wavevit.models",
     "wavevit.measure",
+    "wavevit.measure.certify",
     "wavevit.testing",
     "wavevit.testing.strategies",
     "wavevit.interop.timm",

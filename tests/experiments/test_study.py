@@ -130,47 +130,32 @@ def test_a_failed_job_does_not_end_the_study(tmp_path: Path) -> None:
     assert "vit + phase_lock, seed 0 failed: NonFiniteLossError" in page
 
 
-def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
-    """Processes change nothing in the bits, nor do the jobs that a process ran before."""
-    study = quick()
-    weights = {}
-    for workers in (1, 2):
-        folder = StudyFolder(tmp_path / f"workers{workers}", study.name)
-        jobs = plan(study, folder, (0,))
-        assert run_jobs(jobs, torch.device("cpu"), workers=workers, threads=1) == []
-        weights[workers] = [job.folder.weights.read_bytes() for job in jobs]
-        results = [json.loads(job.folder.result.read_text()) for job in jobs]
-        assert results[1]["consistency"]["circular"]["percent"] == 100
-    assert weights[1] == weights[2]
-
-
-def test_a_process_that_dies_is_recorded_and_the_next_goes_on(tmp_path: Path) -> None:
-    """The first job's folder is taken away under it: a file stands where its lock should be."""
-    study = quick()
-    folder = StudyFolder(tmp_path / "runs", study.name)
-    jobs = plan(study, folder, (0, 1), ["vit"])
-    (jobs[0].folder.path / ".lock").mkdir()
-    failed = run_jobs(jobs, torch.device("cpu"), workers=2, threads=1)
-    assert failed == jobs[:1]
-    failure = json.loads(jobs[0].folder.failed.read_text())
+def test_worker_processes_share_nothing_but_the_folder(tmp_path: Path) -> None:
+    """One job's process dies, one job fails; the others have the bits that they have alone."""
+    study = quick(lr=1e30)
+    variants = ["vit", "vit + phase_lock"]
+    folder = StudyFolder(tmp_path / "two", study.name)
+    jobs = {job.label: job for job in plan(study, folder, (0, 1, 2), variants)}
+    del jobs["vit + phase_lock, seed 2"], jobs["vit + phase_lock, seed 1"]
+    spoiled = jobs["vit + phase_lock, seed 0"]
+    dying = jobs["vit, seed 1"]
+    (dying.folder.path / ".lock").mkdir()  # a folder where its lock file should be
+    failed = run_jobs(list(jobs.values()), torch.device("cpu"), workers=2, threads=1)
+    assert sorted(job.label for job in failed) == [spoiled.label, dying.label]
+    assert json.loads(spoiled.folder.failed.read_text())["error"] == "NonFiniteLossError"
+    failure = json.loads(dying.folder.failed.read_text())
     assert failure["error"] == "ProcessDied"
     assert failure["message"] == "its process ended with exit code 1"
-    assert jobs[1].complete
-
-
-def test_a_failed_job_ends_its_process_and_no_other_job(tmp_path: Path) -> None:
-    """Two processes for four jobs, two of which fail: another takes their place."""
-    study = quick(lr=1e30)
-    folder = StudyFolder(tmp_path / "runs", study.name)
-    jobs = plan(study, folder, (0, 1), ["vit + phase_lock", "vit"])
-    failed = run_jobs(jobs, torch.device("cpu"), workers=2, threads=1)
-    assert [job.label for job in failed] == [
-        "vit + phase_lock, seed 0",
-        "vit + phase_lock, seed 1",
-    ]
-    for job in failed:
-        assert json.loads(job.folder.failed.read_text())["error"] == "NonFiniteLossError"
-    assert len([job for job in jobs if job.complete]) == 2
+    complete = ["vit, seed 0", "vit, seed 2"]
+    assert all(jobs[label].complete for label in complete)
+    alone = StudyFolder(tmp_path / "one", study.name)
+    again = {job.label: job for job in plan(study, alone, (0, 2), ["vit"])}
+    assert run_jobs(list(again.values()), torch.device("cpu"), workers=1, threads=1) == []
+    for label in complete:
+        here, there = again[label].folder, jobs[label].folder
+        assert here.weights.read_bytes() == there.weights.read_bytes()
+        result = json.loads(there.result.read_text())
+        assert result | {"seconds": 0} == json.loads(here.result.read_text()) | {"seconds": 0}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import wavevit
-from wavevit.layers.circulant import circle_norm
-from wavevit.layers.lipschitz import NoLipschitzBound, lipschitz_at, lipschitz_of
 from wavevit.layers.mixers import WaveletConv
 from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers import (
@@ -28,7 +26,9 @@ from wavevit.layers.tokenizers import (
     ScatteringTokenizer,
     SWTTokenizer,
 )
-from wavevit.measure import certified_lipschitz, tokenizer_bounds
+from wavevit.measure import NoLipschitzBound, certified_lipschitz, tokenizer_bounds
+from wavevit.measure.certify import lipschitz_at, lipschitz_of
+from wavevit.measure.circulant import circle_norm
 from wavevit.testing import steepest_pair
 from wavevit.wavelets import iwavepacket2
 

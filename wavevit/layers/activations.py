@@ -16,7 +16,6 @@ from torch import Tensor
 from wavevit.deprecated import deprecated_names
 from wavevit.layers.band_limit import dirichlet
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import GELU_CONSTANT
 from wavevit.layers.registry import ACTIVATIONS as _REGISTRY
 from wavevit.layers.registry import register_activation
 from wavevit.layers.symmetry import Part, Symmetry
@@ -55,10 +54,6 @@ class Gelu(Activation):
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return F.gelu(x)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """The largest derivative, at √2."""
-        return GELU_CONSTANT
 
 
 class _Dealiased(Activation):
@@ -129,7 +124,6 @@ class Gate(_Dealiased):
     inputs = 2
     multiplies = True
     symmetry = Symmetry(1, alias_free=True)
-    unbounded = "multiplies tokens with tokens: its slope grows with their size"
 
     def finer(self, side: int) -> int:
         return larger(3 * ((side - 1) // 2) + 1, side)

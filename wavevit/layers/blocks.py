@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from wavevit.layers.activations import make_activation
+from wavevit.layers.branch_gain import BranchGain
 from wavevit.layers.context import PartContext
 from wavevit.layers.fx_leaf import FxLeaf
-from wavevit.layers.lipschitz import BranchGain, lipschitz_of
 from wavevit.layers.norms import make_norm
+from wavevit.layers.old_bounds import OldBounds
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.registry import MLPS, register_mlp
@@ -61,10 +61,6 @@ class Mlp(Part):
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, D) to the same shape."""
         return self.fc2(self.act(self.fc1(x), grid))
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """The product of the three."""
-        return math.prod(lipschitz_of(part) for part in (self.fc1, self.act, self.fc2))
 
 
 @register_mlp("conv")
@@ -121,7 +117,7 @@ def init_gated(mlp: Mlp | ConvMlp) -> None:
             nn.init.trunc_normal_(weight, std=weight[0].numel() ** -0.5)
 
 
-class Block(nn.Module):
+class Block(nn.Module, OldBounds):
     """``x + mixer(norm(x))``, then ``x + mlp(norm(x))``.
 
     Args:
@@ -158,8 +154,3 @@ class Block(nn.Module):
         mask = () if attn_mask is None else (attn_mask,)
         x = x + self.drop_path(self.gain1(self.mixer(self.norm1(x), grid, *mask)))
         return x + self.drop_path(self.gain2(self.mlp(self.norm2(x), grid)))
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """``(1 + branch) (1 + branch)``, each branch the product of its parts."""
-        branches = (self.norm1, self.mixer, self.gain1), (self.norm2, self.mlp, self.gain2)
-        return math.prod(1 + math.prod(lipschitz_of(p, tokens) for p in b) for b in branches)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import Self
 
@@ -13,9 +12,9 @@ from wavevit.checks import fail
 from wavevit.layers.band_limit import decimate
 from wavevit.layers.context import PartContext
 from wavevit.layers.decimation import Decimation
-from wavevit.layers.lipschitz import NoLipschitzBound, lipschitz_of, wavelet_norm
 from wavevit.layers.merged_downsample import MergedDownsample
 from wavevit.layers.norms import make_norm, norm_symmetry
+from wavevit.layers.old_bounds import OldGrowth
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
 from wavevit.layers.registry import register_downsample
@@ -35,7 +34,7 @@ __all__ = [
 ]
 
 
-class Downsample(Part, ABC):
+class Downsample(Part, OldGrowth, ABC):
     """Halves both sides: `halve` makes the smaller map, the rest is the same for all.
 
     Attributes:
@@ -56,10 +55,6 @@ class Downsample(Part, ABC):
     @abstractmethod
     def project(self, x: Tensor) -> Tensor:
         """Tokens (B, N, D') to (B, N, out_dim)."""
-
-    def growth(self, grid: tuple[int, int]) -> float:
-        """What `halve` of a map with these sides lengthens by, over `lipschitz_bound`."""
-        return 1.0
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         """Tokens (B, h·w, D) on grid (h, w) to the smaller ones and their grid."""
@@ -263,14 +258,6 @@ class _SubbandDownsample(Downsample):
         """Maps (B, D, H, W) to their subbands (B, D, 4, h, w)."""
         return dwt2(image, self.wavelet)
 
-    def growth(self, grid: tuple[int, int]) -> float:
-        """Of the wavelet step: it repeats the last row of an odd side."""
-        return wavelet_norm(self.wavelet, grid)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Norm and projection; the wavelet step between them is `growth`."""
-        return math.prod(lipschitz_of(part) for part in (self.low_pass, self.norm, self.proj))
-
     def halve(self, image: Tensor) -> Tensor:
         normed = self.norm(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         # Bands before channels: the order that channels-last coefficients have in memory.
@@ -329,7 +316,6 @@ class LiftingDownsample(_SubbandDownsample):
     """
 
     kept = 4
-    unbounded = "learns its wavelet and declares no norm of it"
 
     def __init__(
         self,
@@ -346,9 +332,6 @@ class LiftingDownsample(_SubbandDownsample):
 
     def transform(self, image: Tensor) -> Tensor:
         return self.lifting(image)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        raise NoLipschitzBound(self, self.unbounded)
 
 
 @register_downsample("dwt_ll")

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from wavevit.layers.channels import Source, fit_subbands
 from wavevit.layers.fx_leaf import FxLeaf
-from wavevit.layers.lipschitz import GELU_CONSTANT, lipschitz_of
+from wavevit.layers.old_bounds import OldBounds
 from wavevit.layers.tokenizers import SubbandNorm
 
 __all__ = ["DetailInjection"]
 
 
-class DetailInjection(FxLeaf):
+class DetailInjection(FxLeaf, OldBounds):
     """Details ``cH, cV, cD`` of one level, normalised, passed through GELU, mapped and added.
 
     Args:
@@ -42,9 +42,3 @@ class DetailInjection(FxLeaf):
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Channels fitted by `fit_subbands`."""
         return fit_subbands(state, self.in_chans, 3, source, linear=False)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Of what is added, over the details; the tokens themselves pass with 1."""
-        return (
-            lipschitz_of(self.proj) * GELU_CONSTANT * float(self.norm.weight.detach().abs().max())
-        )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.layers.lipschitz import lipschitz_of, matrix_of, spectral_norm, wavelet_norm
+from wavevit.layers.bounded_linear import matrix_of
+from wavevit.layers.old_bounds import OldGrowth
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.symmetry import Part
 from wavevit.wavelets import iwavepacket2
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MergedDownsample"]
 
 
-class MergedDownsample(Part):
+class MergedDownsample(Part, OldGrowth):
     """Norm, then one linear map of 2 x 2 tokens side by side: a Haar downsampling, merged.
 
     Args:
@@ -42,11 +43,3 @@ class MergedDownsample(Part):
         blocks = rows.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3)
         grid = (blocks.shape[1], blocks.shape[2])
         return F.linear(blocks.flatten(3).flatten(1, 2), self.weight, self.bias), grid
-
-    def growth(self, grid: tuple[int, int]) -> float:
-        """Of a map with odd sides, whose last rows are repeated."""
-        return wavelet_norm("haar", grid)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Norm and matrix; blocks share no token."""
-        return lipschitz_of(self.norm) * spectral_norm(self.weight)

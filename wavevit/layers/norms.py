@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Self
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from wavevit.deprecated import deprecated_names
 from wavevit.layers.fx_leaf import FxLeaf
+from wavevit.layers.old_bounds import OldBounds
 from wavevit.layers.registry import NORMS as _REGISTRY
 from wavevit.layers.registry import register_norm
 from wavevit.layers.symmetry import Symmetry
@@ -29,7 +29,7 @@ class TokenNorm(nn.LayerNorm):
 
 
 @register_norm("map")
-class MapNorm(FxLeaf):
+class MapNorm(FxLeaf, OldBounds):
     """Divides a map by its root mean square over all tokens and channels; a gain per channel.
 
     One number per image: the map from tokens to tokens is linear but for that number, and the
@@ -61,13 +61,9 @@ class MapNorm(FxLeaf):
         scale = (wide.square().mean(dim=dims, keepdim=True) + self.eps).rsqrt()
         return torch.addcmul(self.bias, x * scale.to(x.dtype), self.weight)
 
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """``max |gain| / √eps``: what a flat map is met with."""
-        return float(self.weight.detach().abs().max()) / math.sqrt(self.eps)
-
 
 @register_norm("center")
-class CenterNorm(nn.Module):
+class CenterNorm(nn.Module, OldBounds):
     """Subtracts each token's mean over its channels and divides by nothing; a gain per channel.
 
     Dividing by a token's own size is what makes a LayerNorm steep: its slope at a flat token is
@@ -94,10 +90,6 @@ class CenterNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (B, …, D) to the same shape."""
         return torch.addcmul(self.bias, x - x.mean(dim=-1, keepdim=True), self.weight)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """The largest gain."""
-        return float(self.weight.detach().abs().max())
 
 
 def make_norm(kind: str, dim: int, eps: float) -> nn.Module:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_choice
-from wavevit.layers.lipschitz import convolution_norm
+from wavevit.layers.old_bounds import OldBounds
 
 __all__ = ["PADDINGS", "DepthwiseConv", "pad_map", "pad_to_least", "pad_to_multiple"]
 
@@ -56,7 +56,7 @@ def pad_to_least(x: Tensor, side: int) -> Tensor:
     return F.pad(x, (0, missing[0], 0, missing[1]), mode="replicate")
 
 
-class DepthwiseConv(nn.Conv2d):
+class DepthwiseConv(nn.Conv2d, OldBounds):
     """A depthwise convolution of odd kernel, (h, w) to (⌈h/stride⌉, ⌈w/stride⌉), both paddings."""
 
     def __init__(
@@ -75,7 +75,3 @@ class DepthwiseConv(nn.Conv2d):
         # map of tokens has it already.
         x = x.contiguous(memory_format=torch.channels_last)
         return super().forward(pad_map(x, self.reach, self.map_padding))
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """See `convolution_norm`."""
-        return convolution_norm(self)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-__all__ = ["POOLS", "pool_constant", "pool_tokens"]
+from wavevit.deprecated import moved_names
+
+__all__ = ["POOLS", "pool_tokens"]
 
 POOLS = ("token", "avg", "power")
 
@@ -35,10 +35,4 @@ def pool_tokens(x: Tensor, how: str, prefix: int, eps: float) -> Tensor:
     return torch.cat([mean, (variance + eps).sqrt()], dim=1)
 
 
-def pool_constant(how: str, places: int) -> float:
-    """Lipschitz constant of `pool_tokens` over a map of that many places, exact.
-
-    A mean over N places is 1/√N long; a standard deviation sees what the mean does not, with the
-    same factor.
-    """
-    return 1 / math.sqrt(places) if how in ("avg", "power") else 1.0
+__getattr__ = moved_names(__name__, {"pool_constant": "wavevit.measure.certify"})

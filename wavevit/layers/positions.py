@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from wavevit.checks import check_multiple, fail
 from wavevit.layers.channels import Source
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.registry import register_position
@@ -58,10 +57,6 @@ class LearnedPosition(Part):
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, T + h·w, D) to the same shape."""
         return x + self._resampled(grid).to(x.dtype)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Adding what does not depend on the tokens changes no difference."""
-        return 1.0
 
     def _resampled(self, grid: tuple[int, int]) -> Tensor:
         # In a graph with free sizes the grid is a symbol: the resampling stays in, and is exact.
@@ -149,10 +144,6 @@ class SinCosPosition(Part):
         places = torch.cat([columns, rows], dim=2).flatten(0, 1).to(x.dtype)
         return x + F.pad(places, (0, 0, x.shape[1] - places.shape[0], 0))
 
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Adding what does not depend on the tokens changes no difference."""
-        return 1.0
-
 
 @register_position("conv")
 class ConvPosition(Part):
@@ -179,10 +170,6 @@ class ConvPosition(Part):
         places = places + self.conv(image).flatten(2).transpose(1, 2)
         return torch.cat([prefix, places], dim=1) if prefix.shape[1] else places
 
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """The tokens, and the convolution of them."""
-        return 1 + lipschitz_of(self.conv)
-
 
 @register_position("none")
 class NoPosition(Part):
@@ -196,10 +183,6 @@ class NoPosition(Part):
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return x
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Nothing is done."""
-        return 1.0
 
 
 @register_position("relative_bias")

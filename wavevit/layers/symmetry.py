@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from wavevit.layers.channels import Source
 from wavevit.layers.context import PartContext
 from wavevit.layers.fx_leaf import FxLeaf
-from wavevit.layers.lipschitz import LipschitzConstant, NoLipschitzBound
+from wavevit.layers.old_bounds import OldBounds
 from wavevit.layers.options import NoOptions, PartOptions
 
 __all__ = ["Part", "Symmetry"]
@@ -61,7 +61,7 @@ class Symmetry:
         return Symmetry(math.lcm(*[period for period in periods if period is not None]), circular)
 
 
-class Part(FxLeaf):
+class Part(FxLeaf, OldBounds):
     """A module that a configuration names; it declares what the rest of a model has to know of it.
 
     A registered part (`wavevit.layers.register_tokenizer` and its like) has at least `build`,
@@ -78,7 +78,8 @@ class Part(FxLeaf):
         takes_mask: of a mixer: its `forward` takes ``attn_mask`` over all tokens.
         hosts: of a mixer or downsampling: positions that it computes inside its attention.
         inside_mixers: of a position: it is added to no token but lives in mixers that host it.
-        unbounded: why there is no Lipschitz constant, to be read after the part's name.
+        unbounded: why there is no Lipschitz constant, to be read after the part's name. Rules for
+            constants are in `wavevit.measure.certify`; parts there need not say it here.
     """
 
     symmetry: Symmetry
@@ -126,28 +127,6 @@ class Part(FxLeaf):
     def stride(self) -> int:
         """Of a tokenizer: pixels per token."""
         return self.symmetry.period or 1
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """What no difference of outputs divided by that of inputs exceeds (Euclidean norms).
-
-        Args:
-            tokens: length of the sequence, for what depends on it; None for any length.
-
-        Raises:
-            NoLipschitzBound: the part has no such constant.
-        """
-        raise NoLipschitzBound(self, self.unbounded)
-
-    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
-        """Of a tokenizer: the same for images of one size, and whether it is exact.
-
-        Args:
-            size: rows and columns in pixels, which the stride divides.
-
-        Raises:
-            NoLipschitzBound: the part has no such constant.
-        """
-        return LipschitzConstant(self.lipschitz_bound(), exact=False)
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Tensors of a checkpoint for other images, fitted to this part.

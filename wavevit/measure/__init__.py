@@ -1,7 +1,6 @@
 """Instruments: callables and images in, figures with units out. They know no model class."""
 
-from wavevit.layers.lipschitz import NoLipschitzBound
-from wavevit.measure.certified import CertifiedLipschitz, certified_lipschitz
+from wavevit.measure.certify import CertifiedLipschitz, NoLipschitzBound, certified_lipschitz
 from wavevit.measure.continuity import LocalLipschitz, local_lipschitz
 from wavevit.measure.cost import Cost, cost, latency_ratios
 from wavevit.measure.depth import (

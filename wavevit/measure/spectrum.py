@@ -1,7 +1,7 @@
 """Figures of linear tokenizers: frame bounds, operator norm, and what a 1-px shift aliases.
 
 On a circle a linear map that commutes with shifts by its stride `P` is one matrix `M_ν` for each
-token frequency (`wavevit.layers.circulant`), so that its figures are exact. With other borders it
+token frequency (`wavevit.measure.circulant`), so that its figures are exact. With other borders it
 is a matrix of the whole image (`wavevit.measure.extremes`).
 
 A shift by one pixel moves the polyphase components by a matrix `S_ν`; a map without aliasing would
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, fail
-from wavevit.layers.circulant import circle_bounds, polyphase_matrices
+from wavevit.measure.circulant import circle_bounds, polyphase_matrices
 from wavevit.measure.evaluation import evaluation_mode
 from wavevit.measure.extremes import Extremes, extreme_squares
 

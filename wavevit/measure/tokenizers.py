@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from wavevit.checks import check_image, fail
-from wavevit.layers.lipschitz import lipschitz_at
 from wavevit.layers.symmetry import Part
+from wavevit.measure.certify.rules import lipschitz_at
 from wavevit.measure.spectrum import FrameBounds, frame_bounds
 
 __all__ = ["TokenizerBounds", "tokenizer_bounds"]
@@ -59,7 +59,7 @@ def tokenizer_bounds(tokenizer: nn.Module, images: Tensor) -> TokenizerBounds:
 
     Source:
         Frames and magnitudes: Mallat 2012; zeros as a part of a larger circle, and the rest:
-        derived where each tokenizer declares it (``constant_at``).
+        derived beside each tokenizer's rule (`wavevit.measure.certify`).
 
     Example:
         >>> import torch, wavevit

@@ -14,12 +14,14 @@ from torch.fx import Proxy
 from wavevit.alignment import blur_strides, place_map
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.layers.norms import make_norm
+from wavevit.layers.old_bounds import OldSteps
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.pooling import pool_tokens
 from wavevit.layers.symmetry import Symmetry
 from wavevit.models.checkpoints import load_or_explain
 from wavevit.models.config import BackboneConfig
 from wavevit.models.data_config import pretrained_cfg
+from wavevit.models.forward_steps import forward_steps
 from wavevit.models.grouping import layer_patterns, undecayed
 from wavevit.models.init import init_weights
 from wavevit.models.input_size import set_input_size
@@ -29,7 +31,6 @@ from wavevit.models.intermediates import (
     prune_intermediate_layers,
     taken_indices,
 )
-from wavevit.models.lipschitz import lipschitz_steps
 from wavevit.models.masking import attention_mask, refuse_mask
 from wavevit.models.merge import merged
 from wavevit.models.parts import make_backbone_alignment, make_position, make_tokenizer
@@ -69,7 +70,7 @@ for _name in ("_checked", "_image_details", "_unmasked", "pad_to_multiple", "poo
     torch.fx.wrap(_name)
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, OldSteps):
     """Tokenizer, positions, stages, norm, pooling, head.
 
     Args:
@@ -240,25 +241,66 @@ class Backbone(nn.Module):
                 return place_map(output, offset, size, stride, seen)
         return place_map(output, offset, size, None, seen)  # odd grids, rounded stage by stage
 
+    def _normed(self, tokens: Tensor, index: int) -> Tensor:
+        """Tokens behind an entry of `feature_info`, normalised where the final norm fits it."""
+        fits = self._columnar or index == len(self.feature_info) - 1
+        return self.norm(tokens) if fits else tokens
+
     def split_tokens(
-        self, tokens: Tensor, grid: tuple[int, int], norm: bool, index: int
+        self,
+        tokens: Tensor,
+        grid: tuple[int, int],
+        norm: bool,
+        index: int,
+        output_fmt: str = "NCHW",
     ) -> tuple[Tensor, Tensor]:
-        """Tokens behind an entry of `feature_info` as (B, T, D) without a place and a map.
+        """Tokens behind an entry of `feature_info`: those without a place, and the others.
 
         Args:
             tokens: (B, T + h·w, D).
             grid: (h, w).
             norm: apply the final norm, where it fits that entry.
             index: the entry.
-        """
-        if norm and (self._columnar or index == len(self.feature_info) - 1):
-            tokens = self.norm(tokens)
-        count = self.num_prefix_tokens
-        return tokens[:, :count], as_map(tokens[:, count:], grid)
+            output_fmt: ``"NCHW"`` for a map of the others, ``"NLC"`` for a sequence.
 
-    def joined(self, prefix: Tensor, features: Tensor) -> Tensor:
-        """What `forward_features` returns: tokens of a columnar model, the map of another."""
-        return torch.cat([prefix, as_tokens(features)], dim=1) if self._columnar else features
+        Returns:
+            (B, T, D) and (B, D, h, w) or (B, h·w, D).
+        """
+        if norm:
+            tokens = self._normed(tokens, index)
+        prefix, places = tokens[:, : self.num_prefix_tokens], tokens[:, self.num_prefix_tokens :]
+        return prefix, as_map(places, grid) if output_fmt == "NCHW" else places
+
+    def final_features(
+        self, tokens: Tensor, grid: tuple[int, int], index: int, placed: bool
+    ) -> list[Tensor]:
+        """Tokens behind the last entry of one view in the form that `joined` takes.
+
+        Tokens of a columnar model stay tokens, unless an alignment has to move them as a map.
+
+        Args:
+            tokens: (B, T + h·w, D).
+            grid: (h, w).
+            index: the entry.
+            placed: whether an alignment moves maps back.
+
+        Returns:
+            Features, or with such an alignment, the tokens without a place and a map.
+        """
+        if placed and self.alignment is not None:
+            return list(self.split_tokens(tokens, grid, True, index))
+        tokens = self._normed(tokens, index)
+        return [tokens if self._columnar else as_map(tokens, grid)]
+
+    def joined(self, *features: Tensor) -> Tensor:
+        """What `forward_features` returns: tokens of a columnar model, the map of another.
+
+        Args:
+            features: what `final_features` gave.
+        """
+        if self._columnar and len(features) == 2:
+            return torch.cat([features[0], as_tokens(features[1])], dim=1)
+        return features[-1]
 
     def _last(self, x: Tensor, placed: bool, mask: Tensor | None, causal: bool) -> Any:
         if isinstance(x, Proxy) and isinstance(causal, Proxy):  # placeholders of a traced graph
@@ -269,10 +311,8 @@ class Backbone(nn.Module):
 
         def run(view: Tensor) -> Any:
             ((tokens, grid),) = self.entries(view, [last], mask, causal).values()
-            prefix, features = self.split_tokens(tokens, grid, True, last)
-            if placed:
-                return prefix, features
-            return self.forward_head(self.joined(prefix, features))
+            features = self.final_features(tokens, grid, last, placed)
+            return features if placed else self.forward_head(self.joined(*features))
 
         found = self.aligned(run, x, placed)
         return self.joined(*found) if placed else found
@@ -387,7 +427,7 @@ class Backbone(nn.Module):
 
     set_input_size = set_input_size
     _load_from_state_dict = load_or_explain
-    lipschitz_steps = lipschitz_steps  # what `wavevit.measure.certified_lipschitz` asks for
+    forward_steps = forward_steps
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone, beside biases and norms."""

@@ -95,16 +95,18 @@ def forward_intermediates(
     end = chosen[-1] if early else len(self.feature_info) - 1
 
     has_prefix = return_prefix_tokens and self.num_prefix_tokens > 0
+    # An alignment moves maps; without one, what is asked for as a sequence stays one.
+    form = output_fmt if self.alignment is None else "NCHW"
 
     def of_view(view: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         entries = self.entries(view, [*chosen, end], attn_mask, is_causal)
-        kept = [self.split_tokens(*entries[index], norm, index) for index in chosen]
+        kept = [self.split_tokens(*entries[index], norm, index, form) for index in chosen]
         prefixes = [pair[0] for pair in kept] if has_prefix else []
-        final = [] if intermediates_only else self.split_tokens(*entries[end], True, end)
-        return [pair[1] for pair in kept], prefixes, list(final)
+        final = [] if intermediates_only else self.final_features(*entries[end], end, placed=True)
+        return [pair[1] for pair in kept], prefixes, final
 
     maps, prefixes, final = self.aligned(of_view, x, placed=True)
-    if output_fmt == "NLC":
+    if output_fmt != form:
         maps = [as_tokens(item) for item in maps]
     if output_dict:
         found = {"image_intermediates": maps}

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from wavevit.layers.blocks import Block
+from wavevit.layers.bounded_linear import bound_linear_maps
 from wavevit.layers.inject import DetailInjection
-from wavevit.layers.lipschitz import bound_linear_maps
 from wavevit.layers.norms import make_norm, norm_symmetry
 from wavevit.layers.symmetry import Symmetry
 from wavevit.models.config import BackboneConfig

@@ -38,8 +38,6 @@ class CrossCovarianceAttention(Part):
         El-Nouby et al. 2021 (XCiT), section 3.2; without the division ours.
     """
 
-    unbounded = "multiplies channels with channels, all over the map: its slope has no limit"
-
     reads_heads = holds_token = True
 
     def __init__(

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_mixer
 from wavevit.layers.rotary import Rotary, rotary_of
@@ -34,8 +33,6 @@ class GlobalAttention(Part):
     Source:
         Vaswani et al. 2017; Dosovitskiy et al. 2021.
     """
-
-    unbounded = DOT_PRODUCTS
 
     reads_heads = holds_token = takes_mask = True
     hosts = ("rope",)

@@ -8,9 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import lipschitz_of, matrix_of
 from wavevit.layers.mixers.global_attention import GlobalAttention
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_mixer
@@ -46,7 +44,8 @@ class LipschitzAttention(GlobalAttention):
             times the mixer at 1 of its input over l (biases likewise), so the bound is the same.
 
     Guarantees:
-        `lipschitz_bound` (tests/properties/test_lipschitz_laws.py).
+        The bound of `wavevit.measure.certify.lipschitz_of`
+        (tests/properties/test_lipschitz_laws.py).
 
     Source:
         Qi et al. 2023 (LipsFormer), who add a small number where we add 1 and start from τ = 12;
@@ -87,42 +86,3 @@ class LipschitzAttention(GlobalAttention):
         scale = self.log_scale.exp() / self.length**2
         x = F.scaled_dot_product_attention(q * scale, k, v, attn_mask, scale=1.0)
         return self.proj(x.transpose(1, 2).flatten(2))
-
-    @torch.no_grad()
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """What no difference of outputs divided by that of inputs exceeds (Frobenius norms).
-
-        For one head with attention matrix P, a change of the inputs changes row i of ``P v̂`` by
-        ``Σ P_ij δv_j + Σ P_ij (v_j − v̄_i) τ (δq_i·k_j + q_i·δk_j)``, at length 1. All vectors are
-        shorter than 1, so by Cauchy-Schwarz the three terms are at most ``√c ‖δv‖``, ``τ ‖δq‖``
-        and ``τ √c ‖δk‖`` over all rows, `c` the largest column sum of P. Scores lie within ±τ, so
-        ``c ≤ n e^{2τ} / (n − 1 + e^{2τ})``, which is below n and below ``e^{2τ}``. Heads are put
-        together in both ways there are: the three terms of each head first (a root of squares
-        over heads), or each term over all heads first (the norm of all heads' rows as one matrix).
-
-        Args:
-            tokens: length n of the sequence, class token included; None for any length.
-
-        Returns:
-            ``‖W_O‖`` times the smaller of ``√Σ_h (√c (‖W_V‖ + τ ‖W_K‖) + τ ‖W_Q‖)²`` and
-            ``‖√c W_V‖ + ‖τ √c W_K‖ + ‖τ W_Q‖`` with all heads' rows, spectral norms.
-
-        Near what is reached for small τ and loose for large: the steepest derivative found is
-        0.5 of it at τ = 0.1, 0.13 at 1 and 0.02 at 10 (16 channels, 9 random tokens).
-
-        Guarantees:
-            Holds on all inputs, for this module in evaluation, for float64 to rounding. It says
-            nothing about the norm and the residual around it.
-        """
-        weights = matrix_of(self.qkv).double().unflatten(0, (3, self.num_heads, -1))
-        scale = self.log_scale.double().exp().flatten()
-        if tokens is None:
-            root = scale.exp()
-        else:
-            count = check_at_least("tokens", tokens, 1)
-            root = (count / (1 + (count - 1) * (-2 * scale).exp())).sqrt()
-        # The terms of queries, keys and values, each with its factor, head by head.
-        terms = weights * torch.stack([scale, scale * root, root])[:, :, None, None]
-        by_head = torch.linalg.matrix_norm(terms, ord=2).sum(dim=0).norm()
-        by_term = torch.linalg.matrix_norm(terms.flatten(1, 2), ord=2).sum()
-        return lipschitz_of(self.proj) * float(torch.minimum(by_head, by_term))

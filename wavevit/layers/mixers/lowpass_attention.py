@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.registry import register_mixer
@@ -43,8 +42,6 @@ class LowPassAttention(Part):
         convolution (2.3 times the multiply-accumulates of this one's linear maps), and HiLo
         (Pan et al. 2022), whose fine half are windows.
     """
-
-    unbounded = DOT_PRODUCTS
 
     reads_heads = True
 

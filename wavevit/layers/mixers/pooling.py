@@ -14,7 +14,6 @@ from wavevit.checks import check_multiple
 from wavevit.layers.channels import Source
 from wavevit.layers.context import PartContext
 from wavevit.layers.heads import merge_heads
-from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.registry import register_mixer
@@ -51,7 +50,6 @@ class PoolingAttention(Part):
 
     reads_heads = True
     hosts = ("relative_bias",)
-    unbounded = DOT_PRODUCTS
 
     def __init__(
         self,

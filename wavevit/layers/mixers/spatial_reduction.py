@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_to_least
 from wavevit.layers.registry import register_mixer
@@ -33,8 +32,6 @@ class SpatialReductionAttention(Part):
     Source:
         Wang et al. 2021 (PVT), section 3.3; PVT v2 without its linear variant.
     """
-
-    unbounded = DOT_PRODUCTS
 
     reads_heads = True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, fail
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import lipschitz_of, wavelet_norm
 from wavevit.layers.options import PartOptions
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.registry import register_mixer
@@ -101,24 +99,3 @@ class WaveletConv(Part):
         image = x.transpose(1, 2).unflatten(2, grid)
         mixed = self.base(image) + self._branch(image, 0)
         return mixed.flatten(2).transpose(1, 2)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Base and branch added; a branch is transform, convolutions and inverse, level by level.
-
-        The grid is not known here, only how many tokens it has: the worst of its shapes counts,
-        because an odd side repeats its last row.
-        """
-        if tokens is None:
-            grids = [(1, 1)]  # odd at every level
-        else:
-            grids = [(h, tokens // h) for h in range(1, tokens + 1) if tokens % h == 0]
-        return lipschitz_of(self.base) + max(self._branch_bound(grid, 0) for grid in grids)
-
-    def _branch_bound(self, grid: tuple[int, int], level: int) -> float:
-        """What `_branch` of a map with these sides lengthens by, at most."""
-        inner = lipschitz_of(self.bands[level])
-        rows, columns = grid
-        if level + 1 < len(self.bands):
-            inner += self._branch_bound((-(-rows // 2), -(-columns // 2)), level + 1)
-        ways = (wavelet_norm(self.wavelet, grid, way=way) for way in ("analysis", "synthesis"))
-        return math.prod(ways) * inner

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map, pad_to_multiple
 from wavevit.layers.registry import register_mixer
@@ -44,8 +43,6 @@ class WaveletAttention(Part):
         Yao et al., ECCV 2022 (Wave-ViT), section 3.3. The batch norms of their code are
         LayerNorms over channels here, so that images of a batch do not meet.
     """
-
-    unbounded = DOT_PRODUCTS
 
     reads_heads = True
 

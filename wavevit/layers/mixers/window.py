@@ -16,7 +16,6 @@ from wavevit.checks import check_multiple, check_size
 from wavevit.layers.channels import Source
 from wavevit.layers.context import PartContext
 from wavevit.layers.heads import merge_heads
-from wavevit.layers.lipschitz import DOT_PRODUCTS
 from wavevit.layers.options import PartOptions
 from wavevit.layers.registry import register_mixer
 from wavevit.layers.rotary import Rotary, rotary_of
@@ -87,7 +86,6 @@ class WindowAttention(Part):
     Options = WindowOptions
     reads_heads = True
     hosts = ("relative_bias", "rope")
-    unbounded = DOT_PRODUCTS
 
     def __init__(
         self,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -17,13 +15,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least
 from wavevit.layers.band_limit import decimate
 from wavevit.layers.channels import Source, fit_first, fit_subbands
-from wavevit.layers.circulant import circle_norm
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import (
-    GELU_CONSTANT,
-    LipschitzConstant,
-    spectral_norm,
-)
 from wavevit.layers.options import PartOptions
 from wavevit.layers.padding import pad_map
 from wavevit.layers.registry import register_tokenizer
@@ -166,13 +158,13 @@ class AliasFreeTokenizer(Part):
         """Maps (…, H, W) on the pixels to (…, ⌈H/P⌉, ⌈W/P⌉)."""
         return decimate(x, self.patch_size, self.low_pass, self.padding == "circular")
 
-    def _details(self, x: Tensor) -> Tensor:
+    def details(self, x: Tensor) -> Tensor:
         """(B, C, scales, 3, H, W), coarse to fine."""
         return swt2(x, self.wavelet, level=self.scales)[:, :, :, 1:]
 
     def _bands(self, x: Tensor) -> Tensor:
         """(B, C, 1 + 3 * scales, ⌈H/P⌉, ⌈W/P⌉): the map and its details, without what aliases."""
-        details = self._details(x)
+        details = self.details(x)
         if self.modulus:
             details = details.abs()
         return torch.cat([self.decimate(x)[:, :, None], self.decimate(details.flatten(2, 3))], 2)
@@ -194,35 +186,5 @@ class AliasFreeTokenizer(Part):
         """The first convolution; without a stem the map and its details before magnitudes."""
         if len(self.stem):
             return F.pixel_unshuffle(self.stem[0](pad_map(x, 1, self.padding)), self.patch_size)
-        details = F.pixel_unshuffle(self._details(x).flatten(1, 3), self.patch_size)
+        details = F.pixel_unshuffle(self.details(x).flatten(1, 3), self.patch_size)
         return torch.cat([self.decimate(x), details], dim=1)
-
-    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
-        """An upper bound: the stem's steps, undecimated details, the low-pass, one matrix.
-
-        A convolution has its norm on a circle, one pixel larger where zeros are around it.
-        Details are convolutions on a circle, so their norm together is the largest of the sum of
-        their filters' power spectra; the low-pass is one matrix for each axis.
-        """
-        wide = self.in_float64()
-        around = (size[0] + 1, size[1] + 1) if self.padding == "zeros" else size
-        stem = 1.0
-        for conv in wide.stem:
-            assert isinstance(conv, nn.Conv2d)
-            linear = functools.partial(_circular, conv)
-            stem *= GELU_CONSTANT * circle_norm(linear, 1, conv.in_channels, around)
-        impulse = torch.zeros(1, 1, *size, dtype=torch.float64)
-        impulse[..., 0, 0] = 1
-        spectra = torch.fft.fft2(self._details(impulse)).abs().square()
-        details = math.sqrt(float(spectra.sum((2, 3)).max()))
-        low_pass = 1.0
-        for side in size:
-            lines = torch.eye(side, dtype=torch.float64)[:, None, :, None]
-            low_pass *= spectral_norm(self.decimate(lines)[:, 0, :, 0])
-        weight = self.proj.weight.detach().double()
-        if isinstance(self.norm, SubbandNorm):
-            weight = weight * self.norm.weight.detach().double()
-        bands = weight.unflatten(1, (-1, 1 + 3 * self.scales))
-        apart = spectral_norm(bands[:, :, 0]) + details * spectral_norm(bands[:, :, 1:].flatten(1))
-        together = math.hypot(1.0, details) * spectral_norm(weight)
-        return LipschitzConstant(stem * low_pass * min(apart, together), exact=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from typing import Self
 
@@ -12,9 +11,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_first
-from wavevit.layers.circulant import circle_norm
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import GELU_CONSTANT, LipschitzConstant, lipschitz_of
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
 from wavevit.layers.registry import register_tokenizer
@@ -70,23 +67,6 @@ class OverlapTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
         return self.linear_part(x).permute(0, 2, 3, 1)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """A pixel is in four patches at most, with either border."""
-        return lipschitz_of(self.proj)
-
-    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
-        """Exact on a circle. Between zeros at most that of a circle of one patch more.
-
-        On that circle the image with zeros behind it meets no pixel twice: the convolution
-        between zeros is a part of what the circle's does to a part of its images.
-        """
-        stride, circular = self.reach + 1, self.padding == "circular"
-        rows, columns = (side + (0 if circular else stride) for side in size)
-        around = self.in_float64()
-        around.padding = "circular"
-        norm = circle_norm(around.linear_part, stride, self.proj.in_channels, (rows, columns))
-        return LipschitzConstant(norm, exact=circular)
 
 
 @register_tokenizer("conv_stem")
@@ -147,9 +127,9 @@ class ConvStemTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the stride, to tokens (B, H/P, W/P, D)."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = conv(pad_map(x, 1, self.padding)).permute(0, 2, 3, 1)
-            x = F.gelu(norm(x)).permute(0, 3, 1, 2)
-        return self.proj(x.permute(0, 2, 3, 1))
+            tokens = F.gelu(norm(conv(pad_map(x, 1, self.padding)).permute(0, 2, 3, 1)))
+            x = tokens.permute(0, 3, 1, 2)  # what the next convolution reads
+        return self.proj(tokens)
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Channels fitted by `fit_channels`."""
@@ -159,8 +139,3 @@ class ConvStemTokenizer(Part):
         """The first convolution."""
         stride = 1 << len(self.convs)
         return F.pixel_unshuffle(self.convs[0](pad_map(x, 1, self.padding)), stride // 2)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """The product of all steps; each LayerNorm is as steep as its epsilon lets it."""
-        steps = [*self.convs, *self.norms, self.proj]
-        return GELU_CONSTANT ** len(self.convs) * math.prod(lipschitz_of(step) for step in steps)

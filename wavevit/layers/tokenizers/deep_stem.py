@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Self
 
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_first
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import lipschitz_of
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
 from wavevit.layers.registry import register_tokenizer
@@ -90,7 +88,3 @@ class DeepStemTokenizer(Part):
     def linear_part(self, x: Tensor) -> Tensor:
         """The first convolution."""
         return F.pixel_unshuffle(self.convs[0](pad_map(x, 3, self.padding)), 2)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """The product of all steps; each LayerNorm is as steep as its epsilon lets it."""
-        return math.prod(lipschitz_of(step) for step in (*self.convs, *self.norms, self.proj))

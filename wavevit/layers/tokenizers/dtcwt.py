@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Self
 
 import torch
@@ -11,24 +10,21 @@ from torch import Tensor
 
 from wavevit.layers.context import PartContext
 from wavevit.layers.decimation import Decimation
-from wavevit.layers.lipschitz import spectral_norm
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
-from wavevit.wavelets import dtcwt2, level_one_frame_bounds, scattering2, smooth_magnitude
+from wavevit.wavelets import dtcwt2, scattering2, smooth_magnitude
 
-__all__ = ["DTCWTTokenizer", "ScatteringTokenizer"]
+__all__ = ["BIORT", "DTCWTTokenizer", "ScatteringTokenizer"]
 
 
-_BIORT = "near_sym_a"  # what both transforms have at level 1 by default
-# Of images whose sides the patch divides, with either border: all levels and the approximation.
-_FRAME = level_one_frame_bounds(_BIORT)[1]
+BIORT = "near_sym_a"  # what both transforms have at level 1 by default
 
 
 def _dual_tree(x: Tensor, level: int, mode: str) -> Tensor:
     """All that is linear in both tokenizers, (B, D, h, w): real, imaginary and approximation."""
-    pyramid = dtcwt2(x, level, _BIORT, mode=mode)
+    pyramid = dtcwt2(x, level, BIORT, mode=mode)
     maps = [F.pixel_unshuffle(pyramid.approx, 2)]
     for steps, details in enumerate(pyramid.details):
         maps.append(F.pixel_unshuffle(details.flatten(1, 3), 1 << steps))
@@ -109,15 +105,6 @@ class DTCWTTokenizer(SubbandTokenizer):
         """The dual tree before its magnitudes."""
         return _dual_tree(x, self.level, self.mode)
 
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """The dual tree's frame bound; magnitudes lengthen nothing; then one matrix.
-
-        What stands between magnitudes and projection is put into the matrix: the mean of four
-        trees and every low-pass with its stride have norm 1/2, with either border.
-        """
-        factors = [0.5] + [0.5**steps for steps in range(self.level) for _ in range(6)]
-        return math.sqrt(_FRAME) * spectral_norm(self.projection(factors))
-
 
 @register_tokenizer("scattering")
 class ScatteringTokenizer(SubbandTokenizer):
@@ -177,23 +164,6 @@ class ScatteringTokenizer(SubbandTokenizer):
     def linear_part(self, x: Tensor) -> Tensor:
         """The first dual tree before its magnitudes."""
         return _dual_tree(x, self.scales, self.mode)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Two dual trees' frame bounds, magnitudes that lengthen nothing, one matrix.
-
-        A magnitude of the last scale is a coefficient itself; every other path ends in the mean
-        of four trees (1/2), behind another dual tree where it has two magnitudes already.
-        """
-        last, low = self.scales, 0.5
-        first = [1.0 if scale == last else low for scale in range(1, last + 1) for _ in range(6)]
-        second = [
-            1.0 if two == last else low * math.sqrt(_FRAME)
-            for one in range(1, last)
-            for two in range(one + 1, last + 1)
-            for _ in range(36)
-        ]
-        trees = math.sqrt(_FRAME * max(_FRAME, 1.0))
-        return trees * spectral_norm(self.projection([low, *first, *second]))
 
 
 def scattering_octaves(scales: int) -> list[int]:

@@ -11,21 +11,13 @@ from torch import Tensor, nn
 
 from wavevit.checks import fail
 from wavevit.layers.channels import Source
-from wavevit.layers.circulant import circle_norm
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import (
-    GELU_CONSTANT,
-    LipschitzConstant,
-    lipschitz_of,
-    spectral_norm,
-    wavelet_norm,
-)
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.patch import PatchTokenizer
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, levels_of
-from wavevit.wavelets import filter_bank, iwavepacket2, wavepacket2
+from wavevit.wavelets import iwavepacket2, wavepacket2
 
 __all__ = ["PacketTokenizer", "packet_octaves"]
 
@@ -131,32 +123,6 @@ class PacketTokenizer(SubbandTokenizer):
 
     def activate(self, bands: Tensor) -> Tensor:
         return F.gelu(bands) if self.act else bands
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """Packet, gains and projection as one matrix; exact without GELU for orthogonal filters."""
-        side = 1 << self.level
-        packet = wavelet_norm(self.wavelet, (side, side), self.level)
-        # Gains and a pointwise slope commute.
-        return spectral_norm(self.projection()) * self._slope * packet * lipschitz_of(self.low_pass)
-
-    @property
-    def _slope(self) -> float:
-        return GELU_CONSTANT if self.act else 1.0
-
-    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
-        """Exact, but for a blur in front.
-
-        With GELU too: a packet can be inverted, so some image has all its coefficients where GELU
-        is steepest, and moves from there as the linear map does.
-        """
-        if not isinstance(self.low_pass, nn.Identity):
-            return LipschitzConstant(self.lipschitz_bound(), exact=False)
-        if filter_bank(self.wavelet).orthogonal:
-            return LipschitzConstant(self.lipschitz_bound(), exact=True)
-        linear = self.in_float64()
-        linear.act = False
-        norm = circle_norm(linear.linear_part, self.decimation, self.in_chans, size)
-        return LipschitzConstant(self._slope * norm, exact=True)
 
     def linear_part(self, x: Tensor) -> Tensor:
         """Packet and gains, and the projection where no GELU comes before it."""

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from wavevit.layers.channels import Source, fit_channels
 from wavevit.layers.context import PartContext
-from wavevit.layers.lipschitz import LipschitzConstant, lipschitz_of
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Part, Symmetry
@@ -77,14 +76,6 @@ class PatchTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""
         return self.proj(x).permute(0, 2, 3, 1)
-
-    def lipschitz_bound(self, tokens: int | None = None) -> float:
-        """The kernel's norm as a matrix: exact, because patches share no pixel."""
-        return lipschitz_of(self.proj)
-
-    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
-        """The same at every size."""
-        return LipschitzConstant(self.lipschitz_bound(), exact=True)
 
     def linear_part(self, x: Tensor) -> Tensor:
         """All of it, (B, D, h, w)."""

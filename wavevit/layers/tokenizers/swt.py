@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.layers.circulant import circle_norm
 from wavevit.layers.context import PartContext
 from wavevit.layers.decimation import Decimation
-from wavevit.layers.lipschitz import LipschitzConstant, spectral_norm
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
 from wavevit.layers.registry import register_tokenizer
@@ -96,7 +93,7 @@ class SWTTokenizer(SubbandTokenizer):
             x = 2 * self.later(x)  # a low-pass of an orthonormal transform doubles a constant
         return torch.cat([x[:, :, None], *bands], dim=2).flatten(1, 2)
 
-    def _bands(self, x: Tensor) -> Tensor:
+    def extended_bands(self, x: Tensor) -> Tensor:
         """Undecimated bands (B, C, 4, H + 4, W + 4): of the image and two samples around it."""
         extended = pad_map(x, 2 + self.margin, self.padding)
         # Where `swt2` itself goes round its circle is cut off.
@@ -104,7 +101,7 @@ class SWTTokenizer(SubbandTokenizer):
         return swt2(extended, self.wavelet)[:, :, 0, :, inside, inside]
 
     def _details(self, x: Tensor) -> Tensor:
-        return self._bands(x)[:, :, 1:]
+        return self.extended_bands(x)[:, :, 1:]
 
     def linear_part(self, x: Tensor) -> Tensor:
         """Details of every scale before their magnitudes, and the low-pass."""
@@ -114,40 +111,3 @@ class SWTTokenizer(SubbandTokenizer):
             maps.append(F.pixel_unshuffle(details, 1 << (self.level - scale)))
             x = 2 * self.later(x)
         return torch.cat([x, *maps], dim=1)
-
-    def constant_at(self, size: tuple[int, int]) -> LipschitzConstant:
-        """An upper bound: details, magnitudes that lengthen nothing, low-passes, one matrix.
-
-        Every low-pass with its stride has norm 1/2 on a circle and between repeated borders (which
-        are a mirror here, one sample wide), and so has the low-pass of the first, whose filter's
-        squares are weights that sum to it. On a circle the norm of all details together is exact;
-        between borders each scale's is bounded axis by axis and scales are added.
-        """
-        steps = [self.level - scale for scale in range(self.level)]
-        if self.padding == "circular":
-            factors = [1.0] + [0.5**step for step in steps for _ in range(3)]
-            frame = circle_norm(self.in_float64().linear_part, 1 << self.level, 1, size)
-            bound = frame * spectral_norm(self.projection(factors))
-            return LipschitzConstant(bound, exact=False)
-        matrix = self.projection().unflatten(1, (self.in_chans, -1))
-        bound = spectral_norm(matrix[:, :, 0])
-        for scale, step in enumerate(steps):
-            details = 0.5 ** (step - 1) * math.prod(
-                self._scale_norms(side >> scale) for side in size
-            )
-            ours = matrix[:, :, 1 + 3 * scale : 4 + 3 * scale].flatten(1)
-            bound += details * spectral_norm(ours)
-        return LipschitzConstant(bound, exact=False)
-
-    def _scale_norms(self, side: int) -> float:
-        """Norm of all bands along one axis, each sample with its weight in the first low-pass."""
-        wide = self.in_float64()
-        # An image that is constant along the other axis: there the bands are its low-pass.
-        lines = torch.eye(side, dtype=torch.float64)[:, None, :, None].expand(-1, 1, -1, 4)
-        bands = wide._bands(lines)[:, 0, :, :, 2] / sum(filter_bank(self.wavelet).dec_lo)
-        low, high = bands[:, 0], bands[:, 1]
-        taps = wide.first.kernel(torch.float64, lines.device).sum(0)
-        weights = torch.zeros(side + 4, dtype=torch.float64)
-        for token in range(side // 2):
-            weights[2 * token : 2 * token + 5] += taps
-        return spectral_norm(torch.cat([low, high], dim=1) * weights.sqrt().repeat(2))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from wavevit.wavelets._engine.torch_private import exporting_flag, jit_tracing, untraced
 
@@ -41,7 +40,7 @@ def certainly(condition: bool) -> bool:
     """
     if isinstance(condition, Tensor):  # a size of torch.jit.trace: known for the example alone
         return False
-    return statically_known_true(condition) if exporting() else condition
+    return _true_for_every_size(condition) if exporting() else condition
 
 
 def known_equal(one: int, two: int) -> bool:
@@ -50,7 +49,20 @@ def known_equal(one: int, two: int) -> bool:
     `torch.jit.trace` has tensors for sizes, and a graph of theirs is for one size in any case.
     """
     equal = one == two
-    return bool(equal) if isinstance(equal, Tensor) else statically_known_true(equal)
+    if isinstance(equal, Tensor):
+        return bool(equal)
+    return _true_for_every_size(equal)
+
+
+def _true_for_every_size(condition: bool) -> bool:
+    """`condition`; of symbols True only if no size makes it False."""
+    # The compiler shows symbols as if they were plain numbers. Outside it a plain answer needs no
+    # sympy, which takes a fifth of the time of `import wavevit`.
+    if type(condition) is bool and not torch.compiler.is_compiling():
+        return condition
+    from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+    return statically_known_true(condition)
 
 
 def larger(one: int, two: int) -> int:

@@ -304,3 +304,15 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 def test_samples_have_a_least() -> None:
     with pytest.raises(ValueError, match="pictures: expected an integer of at least 4"):
         Samples(pictures=3)
+
+
+def test_the_quick_audit_measures_the_main_figures_and_says_what_it_left_out() -> None:
+    report = audited("test_vit", quick=True)
+    measured = {name for name, status in statuses(report).items() if status == "measured"}
+    assert measured == {"consistency", "sensitivity", "tokens", "cost"}
+    whole = audited("test_vit")
+    for name in measured:
+        assert report.sections()[name] == whole.sections()[name]
+    words = report.table()
+    assert "left out of the quick audit" in words
+    assert report.record["quick"]

@@ -106,3 +106,18 @@ def test_huge_outputs_have_a_derivative_and_infinite_slopes_are_named() -> None:
     for measure in (local_lipschitz, lambda m, x: jacobian_spectrum(m, x[:1], 2)):
         with pytest.raises(ValueError, match="model: expected finite derivatives, got NaN or inf"):
             measure(lambda x: (x * 0).sqrt(), images)
+
+
+def test_the_steps_end_when_two_of_them_change_little() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(40, 200, dtype=torch.float64, generator=generator)
+    images = torch.randn(2, 2, 10, 10, dtype=torch.float64, generator=generator)
+    model = lambda x: x.flatten(1) @ matrix.T  # noqa: E731
+    norm = float(torch.linalg.matrix_norm(matrix, 2))
+    early = local_lipschitz(model, images, iterations=60, tolerance=0.02)
+    assert early.iterations < 15
+    assert early.absolute == pytest.approx((norm,) * 2, rel=0.02)
+    assert max(early.absolute) <= norm * (1 + 1e-12)
+    whole = local_lipschitz(model, images, iterations=60)
+    assert whole.absolute == pytest.approx((norm,) * 2, rel=1e-9)
+    assert whole.iterations <= 40  # nothing is left to look for

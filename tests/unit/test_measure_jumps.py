@@ -42,6 +42,34 @@ def test_a_step_function_jumps_by_its_height_where_it_steps() -> None:
     assert all(scan.jumps())
 
 
+def test_a_coarse_model_finds_the_same_jump_where_its_rounding_moves_it() -> None:
+    """The step is at the middle of the path, where float32 sees it a little too early or late."""
+    x = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).double()
+
+    def step(at: float):
+        def model(x: torch.Tensor) -> torch.Tensor:
+            mean = x.mean(dim=(1, 2, 3))
+            return torch.stack([2 + mean, 3.0 * (mean > at)], dim=1)
+
+        return model
+
+    for moved in (-1e-6, 0.0, 1e-6):
+        seen: list[torch.dtype] = []
+
+        def fine(x: torch.Tensor, seen: list[torch.dtype] = seen) -> torch.Tensor:
+            seen.append(x.dtype)
+            return step(0.5)(x)
+
+        scan = jump_scan(fine, x, path="line", candidates=1, coarse=step(0.5 + moved))
+        assert scan.jump[0] == pytest.approx(3 / 2)
+        assert scan.place[0] == pytest.approx(0.5, abs=1e-8)
+        assert set(seen) == {torch.float64}
+        assert len(seen) < 30  # 17 points and 26 halvings without it
+    smooth = jump_scan(lambda x: x.flatten(1), x, path="line", coarse=lambda x: x.flatten(1))
+    assert not any(smooth.jumps())
+    assert smooth.dt < 1e-9
+
+
 def test_a_small_step_hides_behind_no_steeper_slope_than_the_candidates_see() -> None:
     x = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).double()
 

@@ -147,3 +147,38 @@ def test_token_change_finds_the_roll() -> None:
     before = noise(2, 5, 4, 4)
     after = torch.stack([torch.roll(before[0], (1, 2), (1, 2)), before[1]])
     torch.testing.assert_close(token_change(before, after), torch.zeros(2, 4, 4).double())
+
+
+def test_crossed_pairs_take_fewer_passes_and_are_worth_fewer_trials() -> None:
+    seen: list[int] = []
+
+    def counted(x: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x))
+        return corner_pixels(x)
+
+    images = noise(200, 2, 28, 28)
+    found = shift_consistency(counted, images, kind="circular", pairs_per_image=9, crossed=True)
+    assert sum(seen) == 200 * 2 * 3
+    assert found.pairs == 200 * 9
+    assert found.trials <= found.pairs
+    expected = 100 * (1 / 81 + 80 / 81 / 2)
+    low, high = found.interval
+    assert low - 2 < expected < high + 2
+    with pytest.raises(ValueError, match="pairs_per_image: expected a square number"):
+        shift_consistency(counted, images, kind="circular", pairs_per_image=3, crossed=True)
+
+
+def test_sensitivity_to_some_shifts_may_use_fewer_images() -> None:
+    x = noise(12, 3, 16, 16)
+    every = shift_sensitivity(corner_pixels, x, (1, 4), kind="circular")
+    some = shift_sensitivity(corner_pixels, x, (1, 4), kind="circular", counts=(12, 5))
+    assert every.counts == (12, 12)
+    assert some.counts == (12, 5)
+    assert some.values[0] == every.values[0]  # the unit is still of all images
+    assert some.values[1] != every.values[1]
+    widths = [high - low for low, high in some.interval]
+    assert widths[1] > every.interval[1][1] - every.interval[1][0]
+    with pytest.raises(ValueError, match="counts: expected one for each of 2 shifts"):
+        shift_sensitivity(corner_pixels, x, (1, 4), kind="circular", counts=(12,))
+    with pytest.raises(ValueError, match="counts: expected numbers from 1 to 12"):
+        shift_sensitivity(corner_pixels, x, (1, 4), kind="circular", counts=(12, 13))

@@ -15,18 +15,20 @@ from wavevit.auditing.health import examined_health
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.metrics import METRICS, value_of
 from wavevit.auditing.report import AuditReport
-from wavevit.auditing.samples import Samples
+from wavevit.auditing.samples import QUICK_SAMPLES, Samples
 from wavevit.auditing.scene import BATCH, Scene
-from wavevit.auditing.sections import SECTIONS, run_section
+from wavevit.auditing.sections import QUICK, SECTIONS, WORK, run_section
 from wavevit.auditing.targets import Target, make_target
 from wavevit.auditing.verdicts import THRESHOLDS, verdict_of
 from wavevit.checks import check_at_least, check_device, fail, require_extra
 from wavevit.measure import center_crop, latency_ratios
 from wavevit.measure.evaluation import evaluation_mode
+from wavevit.progress import Progress
 
 __all__ = ["FORMAT", "audit"]
 
 FORMAT = 1  # of the JSON; a reader of another one should complain
+_LEFT_OUT = "left out of the quick audit"
 _SHIFT_MODELS = {
     "circular": "torch.roll by whole pixels",
     "crop": "two windows of one larger picture; half pixels by a Fourier shift of the window",
@@ -46,6 +48,7 @@ def audit(
     std: Sequence[float] | float | None = None,
     pretrained: bool = False,
     samples: Samples | None = None,
+    quick: bool = False,
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: bool = False,
@@ -72,9 +75,11 @@ def audit(
         std: standard deviation, see `mean`.
         pretrained: timm's weights (downloaded) instead of random ones.
         samples: how much to look at.
+        quick: consistency, sensitivity, tokens and cost only, on fewer pictures where `samples`
+            says nothing else; the report names what was left out.
         seed: of random weights, shifts and directions.
         device: where to measure; by default where each model is.
-        progress: show a bar.
+        progress: show a bar on a terminal, and a line for each section elsewhere.
 
     Returns:
         An `AuditReport`: ``.table()``, ``.to_json(path)``, ``.to_html(path)``.
@@ -98,7 +103,8 @@ def audit(
     """
     for module in ("tqdm", "scipy", "PIL"):  # said before anything is computed
         require_extra(module, "audit")
-    samples = samples or Samples()
+    samples = samples or (QUICK_SAMPLES if quick else Samples())
+    sections = QUICK if quick else tuple(SECTIONS)
     check_at_least("seed", seed, 0)
     if seed >= 2**63:
         fail("seed", "an integer below 2**63", seed)
@@ -109,16 +115,18 @@ def audit(
     sizes = [target.size for target in targets]
     pictures = load_pictures(images, samples.pictures, window_side(max(sizes)))
     entries, seconds = [], {}
-    with _bar(len(targets) * len(SECTIONS), progress) as bar:
+    work = [WORK[name] for name in sections]
+    with Progress(work * len(targets), shown=progress) as shown:
         for target in targets:
             windows = pictures.windows(target.size, target.channels)
             scene = Scene(target, windows.to(target.device, target.dtype), samples, seed)
-            entry, seconds[target.name] = _examined(scene, bar)
+            entry, seconds[target.name] = _examined(scene, sections, shown)
             entries.append(entry)
     record = {
         "format": FORMAT,
         "environment": _environment(targets[0]),
         "seed": seed,
+        "quick": quick,
         "samples": {name: getattr(samples, name) for name in samples.__dataclass_fields__},
         "shift_models": _SHIFT_MODELS,
         "thresholds": {name: value for name, (value, _) in THRESHOLDS.items()},
@@ -158,21 +166,19 @@ def _targets(
     return targets
 
 
-def _bar(total: int, progress: bool) -> Any:
-    require_extra("tqdm", "audit")
-    from tqdm import tqdm
-
-    return tqdm(total=total, disable=not progress, unit="section", leave=False, dynamic_ncols=True)
-
-
-def _examined(scene: Scene, bar: Any) -> tuple[dict[str, Any], dict[str, float]]:
+def _examined(
+    scene: Scene, names: Sequence[str], progress: Progress
+) -> tuple[dict[str, Any], dict[str, float]]:
     """All sections of one model, and their seconds."""
     sections: dict[str, Any] = {}
     seconds = {}
     health = examined_health(scene)
     for name in SECTIONS:
-        bar.set_description(f"{scene.target.name}: {name}")
-        if name in health.failed:
+        if name in names:
+            progress.begin(f"{scene.target.name}: {name}")
+        if name not in names:
+            entry, taken = {"status": "not applicable", "reason": _LEFT_OUT}, 0.0
+        elif name in health.failed:
             entry, taken = {"status": "failed", "error": health.failed[name]}, 0.0
         elif name in health.idle:
             entry, taken = {"status": "not applicable", "reason": health.idle[name]}, 0.0
@@ -181,7 +187,8 @@ def _examined(scene: Scene, bar: Any) -> tuple[dict[str, Any], dict[str, float]]
         verdict = verdict_of(name, entry)
         sections[name] = entry | {"grade": verdict.grade, "verdict": verdict.words}
         seconds[name] = round(taken, 2)
-        bar.update()
+        if name in names:
+            progress.end()
     metrics = {name: value_of(name, sections) for name in METRICS}
     facts = {"name": scene.target.name, **scene.target.facts}
     facts["notes"] = [*facts["notes"], *health.notes]

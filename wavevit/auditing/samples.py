@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from wavevit.checks import check_at_least
 
-__all__ = ["Samples"]
+__all__ = ["QUICK_SAMPLES", "Samples"]
 
 # What a section needs at least: distances between images take two, a rank four.
 _LEAST = {"pictures": 4, "sensitivity_pictures": 2, "attention_pictures": 2}
@@ -19,9 +19,12 @@ class Samples:
     pictures: int = 18
     """Pictures that are read; consistency, scale and rank use all of them."""
     sensitivity_pictures: int = 12
-    """Pictures of the sensitivity curves (two directions a shift)."""
+    """Pictures of the sensitivity to the smallest shifts (two directions a shift) and of zooms."""
+    curve_pictures: int = 6
+    """Pictures of the sensitivity to larger shifts; at most those of the smallest ones count."""
     pairs_per_picture: int = 4
-    """Pairs of shifts of each picture, for each consistency."""
+    """Pairs of shifts of each picture, for each consistency; a square number k² takes 2k
+    forward passes."""
     worst_pictures: int = 8
     """Pictures whose whole square of shifts is tried."""
     worst_radius: int = 2
@@ -44,3 +47,6 @@ class Samples:
     def __post_init__(self) -> None:
         for field in fields(self):
             check_at_least(field.name, getattr(self, field.name), _LEAST.get(field.name, 1))
+
+
+QUICK_SAMPLES = Samples(pictures=10, sensitivity_pictures=6, curve_pictures=2)

@@ -30,7 +30,9 @@ from wavevit.measure.evaluation import in_batches
 
 __all__ = [
     "HEAT_KINDS",
+    "QUICK",
     "SECTIONS",
+    "WORK",
     "NotApplicable",
     "Scene",
     "curve_shifts",
@@ -66,6 +68,7 @@ def _consistency(scene: Scene) -> dict[str, Any]:
     if target.unclassed:
         raise NotApplicable(target.unclassed)
     classes = in_batches(target.logits, scene.crops, BATCH).argmax(dim=1).unique()
+    pairs = scene.samples.pairs_per_picture
     found: dict[str, Any] = {"classes_seen": len(classes), "pictures": len(scene.windows)}
     for name, kind in CONSISTENCIES.items():
         result = shift_consistency(
@@ -73,7 +76,8 @@ def _consistency(scene: Scene) -> dict[str, Any]:
             scene.pictures(kind),
             kind=kind,
             crop_size=target.size,
-            pairs_per_image=scene.samples.pairs_per_picture,
+            pairs_per_image=pairs,
+            crossed=math.isqrt(pairs) ** 2 == pairs,
             seed=scene.seed,
             batch_size=BATCH,
         )
@@ -105,20 +109,24 @@ def _worst_shift(scene: Scene) -> dict[str, Any]:
 
 
 def _sensitivity(scene: Scene) -> dict[str, Any]:
-    target, count = scene.target, scene.samples.sensitivity_pictures
-    return {
-        kind: fields_of(
-            shift_sensitivity(
-                target.embed,
-                scene.pictures(kind)[:count],
-                curve_shifts(target.size, kind),
-                kind=kind,
-                crop_size=target.size,
-                batch_size=BATCH,
-            )
+    target, samples = scene.target, scene.samples
+    found: dict[str, Any] = {}
+    for kind in ("circular", "crop", "subpixel"):
+        pictures = scene.pictures(kind)[: samples.sensitivity_pictures]
+        shifts = curve_shifts(target.size, kind)
+        # The verdict is about the smallest shifts; the curve's other points come with error bars.
+        curve = min(samples.curve_pictures, len(pictures))
+        result = shift_sensitivity(
+            target.embed,
+            pictures,
+            shifts,
+            kind=kind,
+            crop_size=target.size,
+            counts=[len(pictures) if shift <= 1 else curve for shift in shifts],
+            batch_size=BATCH,
         )
-        for kind in ("circular", "crop", "subpixel")
-    }
+        found[kind] = fields_of(result)
+    return found
 
 
 def _tokens(scene: Scene) -> dict[str, Any]:
@@ -197,10 +205,10 @@ def _attention(scene: Scene) -> dict[str, Any]:
 
 
 def _scale(scene: Scene) -> dict[str, Any]:
-    size = scene.target.size
+    size, count = scene.target.size, scene.samples.sensitivity_pictures
     return fields_of(
         scale_sensitivity(
-            scene.target.embed, scene.windows, ZOOMS, crop_size=size, batch_size=BATCH
+            scene.target.embed, scene.windows[:count], ZOOMS, crop_size=size, batch_size=BATCH
         )
     )
 
@@ -246,6 +254,23 @@ SECTIONS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "rank": _rank,
     "cost": _cost,
 }
+
+# Typical shares of the time of a ViT, for the estimate of what is left.
+WORK: dict[str, float] = {
+    "consistency": 17,
+    "worst_shift": 25,
+    "sensitivity": 20,
+    "tokens": 5,
+    "map": 3,
+    "attention": 0.5,
+    "continuity": 30,
+    "jumps": 18,
+    "scale": 6,
+    "rank": 7,
+    "cost": 0.5,
+}
+
+QUICK = ("consistency", "sensitivity", "tokens", "cost")
 
 
 def run_section(name: str, scene: Scene) -> tuple[dict[str, Any], float]:

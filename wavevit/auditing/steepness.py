@@ -21,7 +21,7 @@ from wavevit.measure.evaluation import evaluation_mode
 
 __all__ = ["continuity", "jumps"]
 
-_CONVERGED = 0.01  # growth of the slopes in two steps that is far below their spread over pictures
+_CONVERGED = 0.02  # growth of the slopes in two steps that is far below their spread over pictures
 
 
 def continuity(scene: Scene) -> dict[str, Any]:
@@ -97,6 +97,7 @@ def jumps(scene: Scene) -> dict[str, Any]:
         steps=samples.jump_steps,
         candidates=1,
         precision=precision,
+        coarse=target.embed if precision is torch.float64 and view is not target.embed else None,
         batch_size=BATCH,
     )
     return fields_of(result) | {"jumps": list(result.jumps()), "largest_jump": result.largest_jump}

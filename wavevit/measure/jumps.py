@@ -19,6 +19,8 @@ PATHS = ("subpixel", "line")
 # Float32 pixels do not resolve a shorter step; its outputs carry the rounding of a whole network.
 _FINEST = {torch.float64: (1e-9, 1e-12), torch.float32: (1e-5, 1e-4)}
 
+_COARSEST = 1e-3  # share of a path down to which float32 tells the steeper half of a step
+
 
 @dataclass(frozen=True)
 class JumpScan:
@@ -71,6 +73,7 @@ def jump_scan(
     candidates: int = 2,
     dt: float | None = None,
     precision: torch.dtype = torch.float64,
+    coarse: Model | None = None,
     batch_size: int = 128,
 ) -> JumpScan:
     """Walks a path, then halves the steepest steps, keeping the half that changes more.
@@ -89,6 +92,9 @@ def jump_scan(
         precision: what the model gets and computes in: `torch.float64`, or `torch.float32` for
             one that takes nothing wider. A scan in float32 sees only jumps that are larger than a
             tenth of the whole variation.
+        coarse: the same model in float32, which is faster: it walks the first steps and the
+            halvings down to a thousandth of the path, where outputs still differ by far more than
+            its rounding. By default `model` does.
         batch_size: images at a time.
 
     Returns:
@@ -116,7 +122,7 @@ def jump_scan(
     candidates = min(check_at_least("candidates", candidates, 1), steps)
     ends, pace = torch.roll(images, -1, 0), torch.tensor(shift, dtype=torch.float64)
 
-    def at(times: Tensor) -> Tensor:
+    def at(times: Tensor, computed: Model, kind: torch.dtype) -> Tensor:
         """Outputs at times (N, T) of each image's path: (N, T, D)."""
         where = times.unsqueeze(2).to(images.device)
         repeated = images[:, None].expand(-1, times.shape[1], -1, -1, -1)
@@ -125,11 +131,12 @@ def jump_scan(
         else:
             share = where[..., None, None]
             x = (repeated + share * (ends[:, None] - repeated)).flatten(0, 1)
-        outputs = in_batches(model, x.to(precision), batch_size).double().flatten(1)
+        outputs = in_batches(computed, x.to(kind), batch_size).double().flatten(1)
         return outputs.unflatten(0, times.shape)
 
+    rough, kind = (model, precision) if coarse is None else (coarse, torch.float32)
     grid = torch.linspace(0, 1, steps + 1, dtype=torch.float64).expand(len(images), -1)
-    outputs = at(grid)
+    outputs = at(grid, rough, kind)
     unit = outputs[:, 0].norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
     changes = outputs.diff(dim=1).norm(dim=2)
     steepest = changes.topk(candidates, dim=1).indices.cpu()
@@ -138,12 +145,20 @@ def jump_scan(
     before, after = outputs.gather(1, pick), outputs.gather(1, pick + 1)
     width = 1 / steps
     while width > dt:
+        if rough is not model and width <= _COARSEST:
+            rough, kind = model, precision
+            # Float32 may see a jump on the other side of a middle that is close to it.
+            slack = _FINEST[torch.float32][0]
+            low, high, width = low - slack, high + slack, width + 2 * slack
+            before, after = at(low, rough, kind), at(high, rough, kind)
         middle, width = (low + high) / 2, width / 2
-        between = at(middle)
+        between = at(middle, rough, kind)
         left = (between - before).norm(dim=2) >= (after - between).norm(dim=2)
         here, wide = left.cpu(), left.unsqueeze(2)
         low, high = torch.where(here, low, middle), torch.where(here, middle, high)
         before, after = torch.where(wide, before, between), torch.where(wide, between, after)
+    if rough is not model:  # halving ended before the fine part began
+        before, after = at(low, model, precision), at(high, model, precision)
     last, best = (after - before).norm(dim=2).div(unit[:, None]).max(dim=1)
     place = low.gather(1, best.cpu()[:, None]).squeeze(1)
     variation = changes.sum(dim=1) / unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ def shift_consistency(
     kind: str,
     crop_size: int | None = None,
     pairs_per_image: int = 4,
+    crossed: bool = False,
     seed: int = 0,
     batch_size: int = 128,
 ) -> ShiftConsistency:
@@ -75,6 +77,9 @@ def shift_consistency(
             that the pair differs by a fraction that no roll undoes.
         crop_size: side of the crop in pixels, for ``"crop"``.
         pairs_per_image: pairs of shifts drawn for each image.
+        crossed: pair each of k first shifts with each of k second ones, where `pairs_per_image`
+            is a square k²: 2k forward passes in place of 2k². The pairs are less independent,
+            which `trials` says.
         seed: of the offsets.
         batch_size: images at a time.
 
@@ -82,7 +87,8 @@ def shift_consistency(
         A `ShiftConsistency`, in percent.
 
     Raises:
-        ValueError: an unknown shift model, no pair, or windows too small for the shifts.
+        ValueError: an unknown shift model, no pair, a number of crossed pairs that is no square, or
+            windows too small for the shifts.
 
     Source:
         Zhang 2019 (S-Cons), Chaman & Dokmanic 2021 (C-Cons), Michaeli et al. 2023 (half-pixel).
@@ -96,17 +102,21 @@ def shift_consistency(
     spread = side // 7
     low, high = (-(spread // 2), spread - spread // 2) if kind == "crop" else (-spread, spread)
     fraction = 0.5 if kind == "subpixel" else 0.0
-    agreements = []
-    for _ in range(pairs_per_image):
-        answers = []
-        for extra in (0.0, fraction):
+    draws = math.isqrt(pairs_per_image) if crossed else pairs_per_image
+    if crossed and draws**2 != pairs_per_image:
+        fail("pairs_per_image", "a square number for crossed pairs", pairs_per_image)
+    first: list[Tensor] = []
+    second: list[Tensor] = []
+    for _ in range(draws):
+        for extra, answers in ((0.0, first), (fraction, second)):
             offsets = torch.randint(low, high + 1, (len(images), 2), generator=generator)
             moved = [
                 shifted(image[None], (dy + extra, dx + extra), kind, size)
                 for image, (dy, dx) in zip(images, offsets.tolist(), strict=True)
             ]
             answers.append(in_batches(model, torch.cat(moved), batch_size).argmax(dim=1))
-        agreements.append(answers[0] == answers[1])
+    pairs_of = itertools.product(first, second) if crossed else zip(first, second, strict=True)
+    agreements = [one == other for one, other in pairs_of]
     hits = torch.stack(agreements, dim=1)
     pairs, share = hits.numel(), float(hits.double().mean())
     stderr = 100 * math.sqrt(share * (1 - share) / pairs)
@@ -123,7 +133,8 @@ class ShiftSensitivity:
         values: one per shift; 0 = invariant, 1 = as different as another image.
         stderr: standard error of each value over images.
         kind: shift model.
-        images: number of images.
+        images: number of images, whose distances are the unit.
+        counts: number of images that were shifted, for each shift.
     """
 
     shifts: tuple[float, ...]
@@ -131,12 +142,13 @@ class ShiftSensitivity:
     stderr: tuple[float, ...]
     kind: str
     images: int
+    counts: tuple[int, ...]
 
     @property
     def interval(self) -> tuple[Interval, ...]:
         """95 % interval of each value (Student), the distance between images taken as given."""
-        pairs = zip(self.values, self.stderr, strict=True)
-        return tuple(mean_interval(value, stderr, self.images) for value, stderr in pairs)
+        figures = zip(self.values, self.stderr, self.counts, strict=True)
+        return tuple(mean_interval(value, stderr, count) for value, stderr, count in figures)
 
 
 def shift_sensitivity(
@@ -146,6 +158,7 @@ def shift_sensitivity(
     *,
     kind: str,
     crop_size: int | None = None,
+    counts: Sequence[int] | None = None,
     batch_size: int = 128,
 ) -> ShiftSensitivity:
     """``‖f(T_s x) − f(x)‖`` over the mean distance between different images' embeddings.
@@ -159,13 +172,15 @@ def shift_sensitivity(
         shifts: in pixels. For ``"circular"`` a fraction of a pixel uses the Fourier shift.
         kind: shift model.
         crop_size: side of the crop in pixels, for ``"crop"``.
+        counts: how many images to shift, for each shift: the first ones; all by default.
         batch_size: images at a time.
 
     Returns:
         A `ShiftSensitivity`, without unit.
 
     Raises:
-        ValueError: fewer than two images, or embeddings that do not tell any images apart.
+        ValueError: fewer than two images, other counts than shifts, a count below 1 or above the
+            number of images, or embeddings that do not tell any images apart.
     """
     check_choice("kind", kind, SHIFT_MODELS)
     if len(images) < 2:
@@ -175,16 +190,21 @@ def shift_sensitivity(
     unit = torch.pdist(base).mean()
     if unit <= 0:
         fail("embed", "embeddings that differ between images", "equal ones for all images")
+    numbers = tuple(counts) if counts is not None else (len(images),) * len(shifts)
+    if len(numbers) != len(shifts):
+        fail("counts", f"one for each of {len(shifts)} shifts", f"{len(numbers)} counts")
     values, errors = [], []
-    for shift in shifts:
+    for shift, count in zip(shifts, numbers, strict=True):
+        if not 1 <= count <= len(images):
+            fail("counts", f"numbers from 1 to {len(images)}, the images", count)
         how = "subpixel" if kind == "circular" and shift != int(shift) else kind
-        change = torch.zeros(len(images), dtype=torch.float64, device=base.device)
+        change = torch.zeros(count, dtype=torch.float64, device=base.device)
         for direction in ((shift, 0.0), (0.0, shift)):
-            moved = in_batches(embed, shifted(images, direction, how, size), batch_size)
-            change += (moved.flatten(1).double() - base).norm(dim=1) / 2
+            moved = in_batches(embed, shifted(images[:count], direction, how, size), batch_size)
+            change += (moved.flatten(1).double() - base[:count]).norm(dim=1) / 2
         values.append(float(change.mean() / unit))
         errors.append(standard_error(change / unit))
-    return ShiftSensitivity(tuple(shifts), tuple(values), tuple(errors), kind, len(images))
+    return ShiftSensitivity(tuple(shifts), tuple(values), tuple(errors), kind, len(images), numbers)
 
 
 def token_change(before: Tensor, after: Tensor) -> Tensor:

@@ -1,0 +1,101 @@
+"""Progress of a long computation: a bar on a terminal, one plain line per step elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, TextIO
+
+from wavevit.checks import require_extra
+
+__all__ = ["Progress", "duration"]
+
+_SILENT = 5.0  # seconds: what is over by then needs no line
+
+
+def duration(seconds: float) -> str:
+    """A time that a person reads: ``8 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class Progress:
+    """Steps of unequal length, and an estimate of the time left.
+
+    On a terminal it draws tqdm's bar. In a log file it writes a line before each step, once five
+    seconds have passed: ``[3/22, about 2 min 5 s left] dtcwt_vit_tiny: sensitivity``.
+
+    Args:
+        work: of each step, in any unit; only the ratios count.
+        shown: whether to show anything.
+        stream: where to; standard error by default.
+
+    Example:
+        >>> import sys
+        >>> with Progress([1, 3], stream=sys.stdout, shown=False) as progress:
+        ...     for name in ("load", "train"):
+        ...         progress.begin(name)
+        ...         progress.end()
+        >>> progress.done
+        2
+    """
+
+    def __init__(
+        self, work: list[float], *, shown: bool = True, stream: TextIO | None = None
+    ) -> None:
+        self.work, self.shown = work, shown
+        self.stream = sys.stderr if stream is None else stream
+        self.done = 0
+        self.started = time.monotonic()
+        self.bar: Any = None
+        if shown and self.stream.isatty():
+            require_extra("tqdm", "audit")
+            from tqdm import tqdm
+
+            self.bar = tqdm(
+                total=sum(work),
+                file=self.stream,
+                leave=False,
+                dynamic_ncols=True,
+                bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+            )
+
+    @property
+    def left(self) -> float | None:
+        """Estimated seconds that are left; None before the first step has ended."""
+        finished = sum(self.work[: self.done])
+        if not finished:
+            return None
+        return (time.monotonic() - self.started) * (sum(self.work) - finished) / finished
+
+    def begin(self, step: str) -> None:
+        """Names the step that begins now."""
+        if self.bar is not None:
+            self.bar.set_description_str(step)
+        elif self.shown and time.monotonic() - self.started >= _SILENT:
+            left = "" if self.left is None else f", about {duration(self.left)} left"
+            words = f"[{self.done + 1}/{len(self.work)}{left}] {step}"
+            print(words, file=self.stream, flush=True)
+
+    def end(self) -> None:
+        """The step is over."""
+        if self.bar is not None:
+            self.bar.update(self.work[self.done])
+        self.done += 1
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()

@@ -73,8 +73,8 @@ def results() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_every_way_back_leads_back(library: str, results) -> None:
-    for task in ("back", "back again"):
+def test_inverse_restores_the_image(library: str, results) -> None:
+    for task in ("inverse", "inverse again"):
         torch.testing.assert_close(torch.as_tensor(results[library][task]), IMAGE)
 
 

@@ -157,7 +157,7 @@ def uncited(page: str) -> list[str]:
 def unnamed_passages(page: str) -> list[str]:
     """Passages without a record whose reader is not told so; their first lines."""
     words = {
-        "looks": r"\blooks?\b|prototype|single measurement",
+        "looks": r"\blooks?\b|prototype|single\s+measurement",
         "sourced": r"\b(19|20)\d\d\b|arxiv",
     }
     return [

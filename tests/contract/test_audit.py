@@ -84,10 +84,10 @@ def test_every_section_of_ours_is_measured(report: AuditReport) -> None:
 def test_a_lock_is_told_from_a_vit(report: AuditReport) -> None:
     """The verdicts' control: exact where it is, and only there."""
     locked, plain = report.sections("test_haar_pyramid+phase_lock"), report.sections("test_vit")
-    assert locked["sensitivity"]["verdict"].startswith("Exactly invariant to rolls")
+    assert locked["sensitivity"]["verdict"].startswith("Exactly invariant to circular shifts")
     assert locked["consistency"]["figures"]["c_cons"]["percent"] == 100
     assert locked["tokens"]["figures"]["circular"]["percent"] < 50
-    assert plain["sensitivity"]["verdict"].startswith("A roll by 1 px moves")
+    assert plain["sensitivity"]["verdict"].startswith("A circular shift by 1 px changes")
     assert plain["sensitivity"]["grade"] == "poor"
     assert plain["tokens"]["figures"]["circular"]["percent"] > 90
 
@@ -102,7 +102,7 @@ def test_a_jump_is_told(report: AuditReport) -> None:
 def test_a_model_of_single_pixels_is_told_so() -> None:
     report = audited(Histogram())
     found = report.sections()
-    assert found["sensitivity"]["verdict"].startswith("Exactly invariant to rolls")
+    assert found["sensitivity"]["verdict"].startswith("Exactly invariant to circular shifts")
     assert found["sensitivity"]["grade"] != "poor"  # a crop of 32 px brings 3 % of new content
     assert statuses(report)["tokens"] == statuses(report)["attention"] == "not applicable"
     assert "without any" in found["attention"]["reason"]
@@ -172,7 +172,7 @@ def test_an_output_without_a_matrix_is_refused_by_what_came(output: Any, message
 
 @pytest.mark.parametrize(
     ("output", "reason"),
-    [(lambda x: x[:, :, None], "no class scores"), (lambda x: x[:, :1], "single number")],
+    [(lambda x: x[:, :, None], "not class scores"), (lambda x: x[:, :1], "one number")],
 )
 def test_what_is_no_classifier_has_no_consistency(output: Any, reason: str) -> None:
     report = audited(Other(output))
@@ -186,7 +186,7 @@ def test_one_answer_to_everything_is_no_consistency() -> None:
     entry = audited(constant).sections()["consistency"]
     assert entry["figures"]["s_cons"]["percent"] == 100
     assert entry["grade"] == "note"
-    assert entry["verdict"].startswith("Says nothing here")
+    assert entry["verdict"].startswith("Means nothing here")
 
 
 def test_a_fixed_size_is_found_and_another_refused() -> None:

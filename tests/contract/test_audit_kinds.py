@@ -120,7 +120,7 @@ def test_only_moved_pictures_may_break_a_model() -> None:
         return net(x).masked_fill((x[:, 0, 0, 0] == edge)[:, None], NAN) + 0
 
     found = reasons(audited(Calls(what)))
-    expected = "the model gives NaN or infinity for 1 of 4 pictures that are moved by 1 px"
+    expected = "the model gives NaN or infinity for 1 of 4 pictures after a shift by 1 px"
     assert found["consistency"].startswith(expected)
 
 
@@ -138,7 +138,7 @@ def test_a_zero_classifier_is_explained_and_its_features_are_used() -> None:
     model, plain = Net(), Net()
     nn.init.zeros_(model.head.weight)
     report, before = audited(model), audited(plain)
-    why = "the weights of head, the layer that makes it, are all zero"
+    why = "the weights of its last layer, head, are all zero"
     found = reasons(report)
     assert f"the same output for all 4 pictures ({why})" in found["consistency"]
     assert found["worst_shift"] == found["consistency"]
@@ -197,7 +197,7 @@ def test_a_model_that_is_called_in_another_way_has_the_same_figures(model: Any) 
         (Calls(lambda n, x: 1 / 0), r"^model: .*\(2, 3, 32, 32\), got ZeroDivisionError"),
         (nn.Bilinear(3, 3, 2), "^model: .*missing 1 required positional argument"),
         (nn.Linear(7, 3), "^model: expected one that takes images of shape"),
-        (Net, "^model: expected a model that was built, .* got the class Net"),
+        (Net, "^model: expected a model, such as .* got the class Net"),
         (Net().to("meta"), "^model: expected weights, got tensors on the meta device"),
     ],
 )
@@ -209,7 +209,7 @@ def test_what_cannot_be_audited_is_called_what_it_is(model: Any, message: str) -
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_model_without_gradients_has_no_derivative(mode: Any) -> None:
     found = reasons(audited(Calls(mode()(lambda n, x: n(x)))))
-    assert "there is no derivative: the model detaches" in found.pop("continuity")
+    assert "it has no derivative: the model detaches" in found.pop("continuity")
     assert set(found) == {"tokens", "map", "attention"}
 
 
@@ -351,7 +351,9 @@ def test_a_map_that_follows_every_roll_is_exact() -> None:
     """A dense output of a circular convolution, at full size: too many cells for tokens."""
     model = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")
     report = audited(model, size=16)
-    assert report.sections()["map"]["verdict"].startswith("The output's map follows a roll by 1 px")
+    assert report.sections()["map"]["verdict"].startswith(
+        "The output's map follows a circular shift by 1 px"
+    )
     assert report.record["models"][0]["metrics"]["map_roll"] < 1e-5
     large = audited(model, size=40)
     assert "no map of tokens" in large.record["models"][0]["tokens"]

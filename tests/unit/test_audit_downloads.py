@@ -97,7 +97,7 @@ def test_a_repository_of_the_hub_is_audited_from_the_cache(cache: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["timm:test_vit", "--pretrained"], "pretrained: expected weights that timm can fetch"),
+        (["timm:test_vit", "--pretrained"], "pretrained: expected weights that timm can download"),
         (["timm:vit_little_patch16_reg1_gap_256", "--pretrained"], "pretrained: expected weights"),
         (["timm:hf-hub:somebody/nothing"], "model: expected a configuration that timm can read or"),
         (["timm:local-dir:/no/where"], "model: expected a configuration that timm can read or"),

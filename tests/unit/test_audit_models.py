@@ -78,7 +78,7 @@ def test_timm_by_its_names_sizes_and_normalization() -> None:
     convolutions = make_target("timm:test_convnext", size=64)  # it takes no img_size
     assert convolutions.size == 64
     assert make_target("timm:test_vit").size == 160
-    with pytest.raises(ValueError, match=r"a model of timm's \(nearest: .*resnet18"):
+    with pytest.raises(ValueError, match=r"a model of timm \(nearest: .*resnet18"):
         model_of("timm:resnet8", pretrained=False, size=None, seed=0)
 
 

@@ -79,7 +79,7 @@ def test_pooling() -> None:
     assert pyramid(images()).shape == (2, pyramid.num_features, 4, 4)
     average = created("test_vit", num_classes=0, global_pool="avg")
     assert_close_relative(average(images()), average.forward_features(images())[:, 1:].mean(dim=1))
-    with pytest.raises(ValueError, match="num_classes: expected 0 where global_pool is ''"):
+    with pytest.raises(ValueError, match="num_classes: expected 0 with global_pool=''"):
         created("test_vit", global_pool="")
     with pytest.raises(ValueError, match="global_pool: expected one of 'avg', 'power', ''"):
         created("test_swin", global_pool="token")

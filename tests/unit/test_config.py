@@ -210,7 +210,7 @@ def test_unknown_names_offer_the_nearest() -> None:
         wavevit.create_model("test_vit", n_classes=3)
     with pytest.raises(ValueError, match=r"field: .*nearest: stages"):
         BackboneConfig.from_dict({"stage": []})
-    with pytest.raises(ValueError, match="out_indices: expected with features_only=True only"):
+    with pytest.raises(ValueError, match="out_indices: expected None without features_only=True"):
         wavevit.create_model("test_vit", out_indices=(0,))
 
 

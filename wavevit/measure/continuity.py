@@ -1,4 +1,4 @@
-"""How much the output moves when every pixel moves a little."""
+"""Local Lipschitz constant: how much small changes of the pixels change the output."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class LocalLipschitz:
 def local_lipschitz(
     model: Model, images: Tensor, *, iterations: int = 10, seed: int = 0, batch_size: int = 64
 ) -> LocalLipschitz:
-    """Power iteration on ``JᵀJ`` by forward- and reverse-mode products.
+    """Largest singular value of the Jacobian at each image, by power iteration.
 
     Args:
-        model: images to (B, …); a row may depend on its own image only.
+        model: images to (B, …); each row depends on its own image only.
         images: (N, C, H, W).
-        iterations: steps; ten are within a few percent for networks.
-        seed: of the start directions.
+        iterations: steps of power iteration; ten are within a few percent for networks.
+        seed: seed of the start directions.
         batch_size: images at a time.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Leading singular values of a Jacobian: the worst direction, and how many are nearly as bad."""
+"""Leading singular values of the Jacobian of a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class JacobianSpectrum:
 
     Attributes:
         values: largest first, output change per unit of input change, Euclidean norms.
-        rounds: of the iteration; the values are lower bounds that grow with it.
+        rounds: rounds of the iteration; the values are lower bounds that grow with them.
     """
 
     values: tuple[float, ...]
@@ -31,15 +31,15 @@ class JacobianSpectrum:
 def jacobian_spectrum(
     model: Model, image: Tensor, count: int, *, rounds: int = 3, seed: int = 0
 ) -> JacobianSpectrum:
-    """Subspace iteration on ``JᵀJ`` by forward- and reverse-mode products.
+    """Leading singular values of the Jacobian at an image, by subspace iteration on ``JᵀJ``.
 
     Args:
-        model: images to (B, …); a row may depend on its own image only.
+        model: images to (B, …); each row depends on its own image only.
         image: (1, C, H, W).
-        count: how many; fewer where the output is smaller.
-        rounds: of the iteration. The values are lower bounds that grow with it; two directions
-            beyond `count` are carried along, so that the last ones converge too.
-        seed: of the start.
+        count: number of values; fewer if the output is smaller.
+        rounds: rounds of the iteration. The values are lower bounds that grow with them. Two more
+            directions than `count` are iterated, so that the last values converge too.
+        seed: seed of the start.
 
     Returns:
         A `JacobianSpectrum`.

@@ -128,8 +128,8 @@ def _cut(folder: Path) -> None:
         ),
         (_field, "nearest: tokenizer"),
         (_shape, r"head.weight of shape \(5, 64\) for \(6, 64\)"),
-        (_pickled, "expected a whole safetensors file"),
-        (_cut, "expected a whole safetensors file"),
+        (_pickled, "expected a complete safetensors file"),
+        (_cut, "expected a complete safetensors file"),
     ],
 )
 def test_broken_folders_are_refused(spoil, message: str, tmp_path: Path) -> None:

@@ -148,8 +148,8 @@ def _assert_follows(
             example = _example(worst, small, images)
             raise AssertionError(
                 f"not {law}: a circular shift by {shift} (rows, columns) changes image {worst} of "
-                f"{len(images)}{_cut(small, images)} by {error:.3e}, allowed {allowed:.1e}. See it "
-                f"again: model(torch.roll({example}, {shift}, (-2, -1))) beside model({example})"
+                f"{len(images)}{_cut(small, images)} by {error:.3e}, allowed {allowed:.1e}. To "
+                f"reproduce: model(torch.roll({example}, {shift}, (-2, -1))) and model({example})"
             )
 
 
@@ -229,8 +229,9 @@ def assert_perfect_reconstruction(
             error, difference = float(errors_of(small)), (rebuilt[0] - small[0]).abs()
         place = tuple(int(i) for i in torch.unravel_index(difference.argmax(), difference.shape))
         raise AssertionError(
-            f"not reconstructed: image {worst} of {len(images)}{_cut(small, images)} comes back "
-            f"with a relative error of {error:.3e}, allowed {bound:.1e}; the worst pixel is "
-            f"{place} (channel, row, column), off by {float(difference[place]):.3e}. "
-            f"See it again: synthesise(analyse({_example(worst, small, images)}))"
+            f"not reconstructed: image {worst} of {len(images)}{_cut(small, images)} has "
+            f"a relative error of {error:.3e}, allowed {bound:.1e}; the worst pixel is "
+            f"{place} (channel, row, column), with an error of "
+            f"{float(difference[place]):.3e}. To reproduce: "
+            f"synthesise(analyse({_example(worst, small, images)}))"
         )

@@ -102,9 +102,9 @@ def assert_lipschitz(
     worst = int(slopes.nan_to_num(torch.inf).argmax())
     if not slopes[worst] <= constant * (1 + tolerance):
         raise AssertionError(
-            f"not Lipschitz with constant {constant:g}: image {worst} of {len(images)} has a "
-            f"partner at distance {float(distances[worst]):.3g} whose output is "
-            f"{float(slopes[worst]):.6g} times as far away. See it again: "
+            f"not Lipschitz with constant {constant:g}: image {worst} of {len(images)} and "
+            f"an image at distance {float(distances[worst]):.3g} have outputs "
+            f"{float(slopes[worst]):.6g} times as far apart. To reproduce: "
             f"wavevit.testing.steepest_pair(model, images, iterations={iterations}, seed={seed})"
             f"[0][{worst}]"
         )
@@ -141,6 +141,6 @@ def assert_continuous(
             raise AssertionError(
                 f"not continuous: at {scan.place[index]:.9f} of the {path} path of image {index} "
                 f"of {len(images)} the output changes by {scan.jump[index]:.3e} of its norm within "
-                f"{scan.dt:.1e} of the path. See it again: "
+                f"{scan.dt:.1e} of the path. To reproduce: "
                 f"wavevit.measure.jump_scan(model, images.double(), path={path!r}, steps={steps})"
             )

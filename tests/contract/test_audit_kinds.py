@@ -134,7 +134,7 @@ def test_a_classifier_that_overflows_leaves_its_features() -> None:
     assert not set(EMBED) & set(reasons(report))
 
 
-def test_a_zero_classifier_is_explained_and_its_features_are_used() -> None:
+def test_classifier_with_zero_weights_is_reported_and_features_are_measured() -> None:
     model, plain = Net(), Net()
     nn.init.zeros_(model.head.weight)
     report, before = audited(model), audited(plain)
@@ -146,12 +146,12 @@ def test_a_zero_classifier_is_explained_and_its_features_are_used() -> None:
         assert report.sections()[name] == before.sections()[name], name
 
 
-def test_a_model_that_ignores_its_pictures_is_told_so() -> None:
+def test_constant_output_is_reported() -> None:
     found = reasons(audited(Calls(lambda n, x: n(x * 0))))
     assert all("the same features for all 4 pictures" in found[name] for name in EMBED)
 
 
-def test_a_model_that_draws_is_told_so() -> None:
+def test_random_model_gets_a_note() -> None:
     report = audited(Calls(lambda n, x: F.dropout(n(x), 0.5, training=True)))
     (note,) = report.record["models"][0]["notes"]
     assert note.startswith("gives another output for the same pictures each time")
@@ -201,7 +201,7 @@ def test_a_model_that_is_called_in_another_way_has_the_same_figures(model: Any) 
         (Net().to("meta"), "^model: expected weights, got tensors on the meta device"),
     ],
 )
-def test_what_cannot_be_audited_is_called_what_it_is(model: Any, message: str) -> None:
+def test_unsupported_models_are_refused_with_a_reason(model: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_target(model, size=32)
 

@@ -50,7 +50,7 @@ def test_listed() -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_same_model(name: str) -> None:
+def test_timm_builds_the_same_model(name: str) -> None:
     theirs = created(name, num_classes=5, in_chans=4, drop_path_rate=0.1, drop_rate=0.2)
     ours = wavevit.create_model(name, num_classes=5, in_chans=4, drop_path_rate=0.1, img_size=64)
     ours.load_state_dict(theirs.state_dict())
@@ -97,7 +97,7 @@ def test_pooling() -> None:
         ({"features_only": True, "out_indices": (0, 9)}, "indices: expected numbers from"),
     ],
 )
-def test_what_no_model_has_is_refused(arguments: dict[str, object], message: str) -> None:
+def test_unknown_arguments_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         created("test_haar_pyramid", **arguments)
 

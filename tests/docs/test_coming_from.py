@@ -90,7 +90,7 @@ def test_undecimated_levels_agree(results) -> None:
         torch.testing.assert_close(ours[:, :, index, 0], torch.from_numpy(approx))
 
 
-def test_the_import_is_the_one_change() -> None:
+def test_only_the_import_changes() -> None:
     for name in re.findall(r"from wavevit.wavelets.compat import (.*?)  #", PAGE)[0].split(", "):
         assert hasattr(compat, name)
         assert hasattr(pytorch_wavelets, name)

@@ -114,7 +114,7 @@ def test_attention_in_words(first: float, last: float, words: str) -> None:
     assert words in verdict_of("attention", entry).words
 
 
-def test_what_was_not_measured_gets_no_grade() -> None:
+def test_unmeasured_sections_get_no_grade() -> None:
     assert verdict_of("scale", SECTIONS["scale"]).words == "Could not be measured: out of luck"
     assert verdict_of("tokens", SECTIONS["tokens"]).grade == "note"
 

@@ -75,7 +75,7 @@ def views(target: Target) -> list[Tensor]:
 
 @pytest.mark.parametrize("build", [ours, timms, aligned])
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_a_wrapped_model_is_looked_at_like_the_bare_one(
+def test_wrapped_model_has_the_figures_of_the_bare_model(
     wrapper: str, build: Callable[[], nn.Module]
 ) -> None:
     model = build()
@@ -200,7 +200,7 @@ def test_a_given_normalisation_counts(build: Callable[[], nn.Module]) -> None:
         ({"channels": 0}, "channels: expected an integer of at least 1"),
     ],
 )
-def test_what_is_no_normalisation_is_refused(arguments: dict[str, Any], message: str) -> None:
+def test_bad_mean_and_std_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_target(ours(), **arguments)
 

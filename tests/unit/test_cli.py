@@ -361,7 +361,7 @@ def test_the_installed_command_answers() -> None:
     assert "models" in done.stdout
 
 
-def test_the_reader_of_the_output_may_go_away() -> None:
+def test_closed_output_pipe_ends_the_command_quietly() -> None:
     """As in ``wavevit --help | head -1``: no traceback, and not the status of a broken bound."""
     command = [sys.executable, "-m", "wavevit", "--help"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

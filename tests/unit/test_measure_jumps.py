@@ -42,7 +42,7 @@ def test_a_step_function_jumps_by_its_height_where_it_steps() -> None:
     assert all(scan.jumps())
 
 
-def test_a_small_step_hides_behind_no_steeper_slope_than_the_candidates_see() -> None:
+def test_small_step_is_found_if_candidates_include_it() -> None:
     x = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).double()
 
     def model(x: torch.Tensor) -> torch.Tensor:

@@ -98,7 +98,7 @@ def strengths(x: Tensor) -> Tensor:
         ("none", None, None),
     ],
 )
-def test_what_is_continuous_saturates(alignment: str, options, scores) -> None:
+def test_slope_of_a_continuous_map_is_bounded(alignment: str, options, scores) -> None:
     found = tie_slope(pyramid(alignment, options), photographs(), scores=scores)
     assert all(found.saturates()), found
 

@@ -1,4 +1,4 @@
-"""Multi-level decomposition: each level transforms the approximation of the level before."""
+"""Multi-level decomposition: the approximation of a level is the image of the next."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Pyramid(NamedTuple):
 
 
 def dwt_max_level(height: int, width: int, filter_length: int = 2) -> int:
-    """Largest useful level of an image.
+    """The deepest useful level of an image.
 
-    At higher levels every coefficient depends on the border. As in PyWavelets it is the largest
-    level for which ``(filter_length − 1) · 2**level`` is at most the shorter side; for Haar, how
-    often the shorter side can be halved.
+    Beyond it every coefficient touches the border. PyWavelets' rule: the largest level for which
+    ``(filter_length − 1) · 2**level`` is at most the shorter side; for Haar, as often as the
+    shorter side halves.
 
     Args:
         height: of the image in pixels.
@@ -60,19 +60,19 @@ def dwt_max_level(height: int, width: int, filter_length: int = 2) -> int:
 
 
 def check_level(level: int | None, height: int, width: int, length: int) -> int:
-    """Checks a level; None gives the largest useful level.
+    """The level asked for, or the deepest useful one.
 
-    Higher levels are allowed, with every coefficient depending on the border, as long as a side
-    has two pixels to halve; PyWavelets warns in this case.
+    More than that is allowed, with every coefficient at the border, as long as a side has two
+    pixels to halve; PyWavelets warns there.
 
     Raises:
-        ValueError: a level below 0, or above what halving allows; or no level in a graph with
-            symbolic sides, which cannot set the number of results.
+        ValueError: a level below 0 or above what halving allows; no level in a graph whose sides
+            are free, for they can't choose how many results it has.
     """
     if level is None:
         height, width = fixed(height), fixed(width)
         if exporting() and not (isinstance(height, int) and isinstance(width, int)):
-            fail("level", "a number in an exported graph with symbolic sides", "None")
+            fail("level", "a number in an exported graph with free sizes", "None")
         return dwt_max_level(height, width, length)
     check_at_least("level", level, 0)
     if certainly(height < 2**level) or certainly(width < 2**level):
@@ -155,25 +155,25 @@ def wavedec2(
     mode: str | int = "periodization",
     level: int | None = None,
 ) -> Pyramid:
-    """Multi-level decomposition: `dwt2` repeated on the approximation.
+    """Multi-level decomposition: `dwt2` again and again on the approximation.
 
     Args:
         x: images (B, C, H, W).
         wavelet: see `dwt2`.
         mode: see `dwt2`.
-        level: number of levels, by default the largest useful level (`dwt_max_level`); 0 returns
-            the image as `approx`.
+        level: number of levels, by default as many as are useful (`dwt_max_level`); 0 gives the
+            image itself as `approx`.
 
     Returns:
         A `Pyramid`; its details come coarse to fine.
 
     Raises:
-        ValueError: more levels than the shorter side can be halved, or errors of `dwt2`.
+        ValueError: more levels than the shorter side can be halved, or what `dwt2` refuses.
 
     Guarantees:
-        Equal to ``pywt.wavedec2``, inverted by `waverec2` (tests/properties/test_dwt_laws.py).
-        Orthogonal banks keep the energy if every level is even
-        (tests/properties/test_haar_laws.py). Memory is that of `dwt2` for the first level
+        Equal to ``pywt.wavedec2``, inverted by `waverec2` (tests/properties/test_dwt_laws.py);
+        energy kept by orthogonal banks where every level is even
+        (tests/properties/test_haar_laws.py); memory as `dwt2`'s of the first level
         (tests/unit/test_wavelet_memory.py).
     """
     if is_symbolic(x):
@@ -211,10 +211,10 @@ def waverec2(
     """Inverse of `wavedec2`.
 
     Args:
-        pyramid: result of `wavedec2`, or any ``(approx, details)`` of fitting shapes.
+        pyramid: what `wavedec2` gave, or any ``(approx, details)`` of fitting shapes.
         wavelet: see `dwt2`.
         mode: see `dwt2`.
-        output_size: (H, W) of the original image; needed only if a side was odd.
+        output_size: (H, W) of the original image; needed only where a side was odd.
 
     Returns:
         Images (B, C, H, W).
@@ -225,8 +225,8 @@ def waverec2(
     Guarantees:
         ``waverec2(wavedec2(x), output_size=x.shape[-2:])`` is `x` to the dtype's rounding
         (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py). Haar's kernel
-        allocates its output only, other filters a quarter more; Haar without the kernel, which
-        joins the bands of a level, 2.25 times the output (tests/unit/test_wavelet_memory.py).
+        allocates its output alone, other filters a quarter more; plain Haar, which joins the bands
+        of a level, 2.25 times that (tests/unit/test_wavelet_memory.py).
     """
     parts = pyramid if isinstance(pyramid, tuple) else (pyramid,)
     if is_symbolic(*parts):

@@ -1,6 +1,7 @@
 """Train a study: two variants that differ in one field are trained, measured and compared.
 
-Run it in the repository's root. The models are tiny and trained for forty steps: the figures mean nothing.
+Run it in the repository's root. The models are tiny and have forty training steps, so the figures
+mean nothing.
 """
 
 import tempfile

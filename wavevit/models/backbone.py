@@ -71,7 +71,7 @@ for _name in ("_checked", "_image_details", "_unmasked", "pad_to_multiple", "poo
 
 
 class Backbone(nn.Module, OldSteps):
-    """Tokenizer, positions, stages, norm, pooling, head.
+    """Vision backbone: tokenizer, positions, stages, norm, pooling and head.
 
     Args:
         config: see `BackboneConfig`.

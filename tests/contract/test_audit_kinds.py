@@ -278,8 +278,8 @@ def test_an_exported_program_is_audited_as_it_is(rows: int, free: bool) -> None:
         report = audited(model, size=None)
         entry = report.record["models"][0]
         assert (entry["size"], entry["channels"]) == (32, 3)
-        assert any("the mode that it was exported in" in note for note in entry["notes"])
-        assert any(f"batches of {rows} only" in note for note in entry["notes"]) != free
+        assert any("measured in its exported mode" in note for note in entry["notes"])
+        assert any(f"batches of {rows} images only" in note for note in entry["notes"]) != free
         assert set(reasons(report)) == {"tokens", "map", "attention"}
     with pytest.raises(ValueError, match=r"size: .*\(32 is one\), got 48 pixels"):
         make_target(program, size=48)
@@ -368,7 +368,7 @@ def test_attention_of_nn_multihead_attention_is_found() -> None:
     report = audited(model, size=None)
     assert len(report.sections()["attention"]["figures"]["by_layer"]) == 2
     found = reasons(report)
-    assert "the weights of heads.head" in found["consistency"]
+    assert "the weights of its last layer, heads.head" in found["consistency"]
     assert set(found) == {"consistency", "worst_shift", "tokens", "map"}
     assert torch.backends.mha.get_fastpath_enabled()
     assert report.sections()["cost"]["figures"]["macs"] > 16 * 17 * 16 * 4 * 2  # projections alone

@@ -77,7 +77,7 @@ def test_imports_go_downward() -> None:
     assert not wrong, f"imports from a higher layer: {wrong}"
 
 
-def test_an_upward_import_is_seen() -> None:
+def test_negative_control_upward_import_is_detected() -> None:
     """Negative control of the rule itself."""
     table = layers()
     assert upward_imports("wavevit.wavelets.dwt", {"wavevit.models.config"}, table)
@@ -187,7 +187,7 @@ def test_a_circle_of_packages_is_seen() -> None:
     assert circles(between_packages(imports)) == [["experiments.claims", "experiments.core"]]
 
 
-def test_a_circle_is_seen(tmp_path: Path) -> None:
+def test_circular_import_is_detected(tmp_path: Path) -> None:
     """Negative control, with an import inside a function; one for types makes no circle."""
     (tmp_path / "a.py").write_text("from b import x\n")
     (tmp_path / "b.py").write_text("def f():\n    import c\n")

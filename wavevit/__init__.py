@@ -1,7 +1,7 @@
 """wavevit: is cutting an image into fixed patches a bad idea, and do wavelets fix it?
 
-Importing this imports torch and nothing heavier. Its packages (``wavevit.measure``,
-``wavevit.testing``, …) are imported when they are asked for.
+``import wavevit`` imports torch and nothing heavier. Its packages (``wavevit.measure``,
+``wavevit.testing``, …) are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Runs the command line; says which extra brings what it needs where that is missing."""
+    """Runs the command line; if a package is missing, prints which extra to install."""
     try:
         from wavevit.cli import main as run
     except ImportError as error:

@@ -1,13 +1,13 @@
 """The command line: ``wavevit audit MODEL``, ``wavevit transform IMAGE`` and ``wavevit models``.
 
-What an argument can say wrong is checked before anything is computed. Exit status:
+Arguments are checked before anything is computed. Exit status:
 
 * 0: done.
-* 1: a bound of ``wavevit audit`` is broken, and nothing else.
+* 1: a bound of ``wavevit audit`` is broken.
 * 2: wrong usage: an argument, a picture or a model that cannot be used, a missing package.
-* 70: an error inside, with its traceback.
-* 74: a file could not be read or written, such as on a full disk.
-* 130: interrupted. 141: the reader of the output went away, as in ``wavevit models | head``.
+* 70: an error inside wavevit, with its traceback.
+* 74: a file could not be read or written, for example because the disk is full.
+* 130: interrupted. 141: output pipe closed, as in ``wavevit models | head``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _WRONG_USAGE, _INTERNAL, _FILE_ERROR, _INTERRUPTED, _NO_READER = 2, 70, 74, 130,
 
 @dataclass
 class Transform:
-    """Draw the subbands of a picture, labelled."""
+    """Draw the wavelet subbands of a picture, with labels."""
 
     image: Annotated[str, tyro.conf.Positional]
     """A picture file of any mode and bit depth, or the name of a bundled photograph such as
@@ -51,10 +51,10 @@ class Transform:
     level: int = 3
     """Number of levels."""
     mode: str | None = None
-    """Border mode, by PyWavelets' names; periodization by default, and symmetric for dtcwt."""
+    """Border mode, as in PyWavelets; periodization by default, symmetric for dtcwt."""
     out: Path | None = None
-    """Where to write (.png, .svg, .pdf, .jpg), in an existing folder; by default IMAGE-WAVELET.png
-    in this one."""
+    """Output file (.png, .svg, .pdf, .jpg) in an existing folder; by default IMAGE-WAVELET.png
+    in the current folder."""
 
     def run(self) -> int:
         """Draws and writes."""
@@ -91,17 +91,17 @@ class Transform:
 
 @dataclass
 class Models:
-    """List the backbones: size, cost at 224 pixels, strides, and the shifts they keep."""
+    """List the backbones: parameters, cost at 224 pixels, strides and shift period."""
 
     pattern: Annotated[str, tyro.conf.Positional] = "*"
     """A shell-style pattern, such as 'haar*'."""
     module: tuple[str, ...] = ()
-    """Python files (or module names) to run first: they register parts and models."""
+    """Python files (or module names) to run first; they register your layers and models."""
 
     def run(self) -> int:
         """Prints the table."""
         import_files(self.module)
-        head = ("model", "parameters", "GMAC", "strides", "tokenizer", "mixers", "keeps shifts by")
+        head = ("model", "parameters", "GMAC", "strides", "tokenizer", "mixers", "shift period")
         rows = [head, *(_model_row(name) for name in list_models(self.pattern))]
         if len(rows) == 1:
             check_choice("pattern", self.pattern, list_models())
@@ -131,50 +131,50 @@ def _model_row(name: str) -> tuple[str, ...]:
 
 @dataclass
 class Audit:
-    """Examine a model: shifts, continuity, scale, depth, vocabulary, cost. Writes a page and JSON.
+    """Audit a model: shifts, continuity, scale, depth, vocabulary, cost. Writes a page and JSON.
 
     Exit status: 0 done; 1 a --fail-under or --fail-over bound is broken; 2 wrong usage; 70 an
-    error inside; 74 a file could not be read or written; 130 interrupted.
+    error inside wavevit; 74 a file could not be read or written; 130 interrupted.
     """
 
     model: Annotated[str, tyro.conf.Positional]
-    """A name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory (which is run) or
-    path/to/model.onnx; with +METHOD, such as haar_pyramid_tiny+phase_lock, aligned."""
+    """A name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory (the file is run) or
+    path/to/model.onnx. Add +METHOD to align the model, as in haar_pyramid_tiny+phase_lock."""
     against: tuple[str, ...] = ()
-    """Other models, side by side."""
+    """Other models to compare with."""
     images: Path | None = None
-    """A folder of pictures, or one picture; the bundled photographs by default. Fewer than four
+    """A folder of pictures, or one picture; by default the bundled photographs. Fewer than four
     pictures are cut into windows."""
     pretrained: bool = False
-    """timm's weights (downloaded) instead of random ones."""
+    """Use timm's weights (downloaded) instead of random ones."""
     size: int | None = None
-    """Side of the input in pixels; by default what each model declares."""
+    """Side of the input in pixels; by default each model's own."""
     channels: int | None = None
-    """Channels of the input, of all models; by default what each declares or takes."""
+    """Channels of the input, for all models; by default each model's own."""
     mean: tuple[float, ...] = ()
-    """Of each channel of pictures in [0, 1], or one number; by default what each declares."""
+    """Mean of each channel of pictures in [0, 1], or one number; by default each model's own."""
     std: tuple[float, ...] = ()
-    """Standard deviation of each channel, or one number; by default what each declares."""
+    """Standard deviation of each channel, or one number; by default each model's own."""
     out: Path = Path()
-    """Folder of audit.html and audit.json, made where it is missing; this one by default."""
+    """Folder for audit.html and audit.json, created if missing; by default the current folder."""
     fail_under: tuple[str, ...] = ()
-    """Lower limits of the model, such as s_cons=80 c_cons=99, for somebody's CI."""
+    """Lower limits for MODEL, such as s_cons=80 c_cons=99, to use in CI."""
     fail_over: tuple[str, ...] = ()
-    """Upper limits, such as r_crop=0.1 condition=50."""
+    """Upper limits for MODEL, such as r_crop=0.1 condition=50."""
     quick: bool = False
-    """Only consistency, sensitivity, tokens and cost, on fewer pictures: under a minute for a
-    ViT-S on two cores."""
+    """Measure consistency, sensitivity, tokens and cost only, on fewer pictures. Takes about a
+    minute for a ViT-S on two cores."""
     seed: int = 0
-    """Of random weights, shifts and directions."""
+    """Seed of random weights, shifts and directions."""
     device: str | None = None
-    """Such as cuda; by default where each model is."""
+    """Device, such as cuda; by default the device of each model."""
     module: tuple[str, ...] = ()
-    """Python files (or module names) to run first: they register parts and models."""
+    """Python files (or module names) to run first; they register your layers and models."""
     samples: Samples = field(default_factory=Samples)
-    """How much to look at."""
+    """Numbers of pictures, pairs and steps."""
 
     def run(self) -> int:
-        """Measures, prints, writes; the exit code."""
+        """Measures, prints and writes; returns the exit status."""
         import_files(self.module)
         bounds = parse_bounds("fail-under", self.fail_under, "high")
         bounds += parse_bounds("fail-over", self.fail_over, "low")
@@ -210,7 +210,7 @@ class Audit:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point of ``wavevit``; complaints about arguments come without a traceback."""
+    """Entry point of ``wavevit``; errors in arguments are printed without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # tables hold signs that not every terminal has
@@ -249,7 +249,7 @@ def _status(arguments: list[str] | None) -> int:
         return _FILE_ERROR
     except Exception:
         traceback.print_exc()
-        print("wavevit: an error inside; please report it with the lines above", file=sys.stderr)
+        print("wavevit: internal error; please report it with the lines above", file=sys.stderr)
         return _INTERNAL
     return status
 

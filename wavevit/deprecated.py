@@ -1,4 +1,4 @@
-"""Deprecated names: a warning that names the successor, pointing at the caller's line."""
+"""Deprecated names: warnings that name the successor and point at the caller's line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["deprecated_names", "moved_names", "successor", "warn_deprecated"]
 
 
 def warn_deprecated(old: str, new: str) -> None:
-    """Warns of `old` and names `new`, at the first line outside of wavevit.
+    """Warns that `old` is deprecated and names `new`, at the first line outside wavevit.
 
     Args:
-        old: what was used.
-        new: what to use instead.
+        old: the deprecated name.
+        new: the name to use instead.
     """
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):

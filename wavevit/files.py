@@ -1,4 +1,4 @@
-"""Output files: checked before the work begins, written whole or not at all."""
+"""Output files: checks before the work begins, and atomic writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["check_output_file", "check_output_folder", "write_whole"]
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file atomically: under another name first, then renamed. Makes its folder."""
+    """Writes a file atomically (under another name, then renamed) and creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -1,4 +1,4 @@
-"""Submodules that are imported when they are asked for (PEP 562)."""
+"""Lazy imports of submodules (PEP 562)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of transforms: the subband pyramid of any image, labelled."""
+"""Draw wavelet transforms: the labelled subbands of any image."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _SHOWN = "antialiased"
 
 
 def load_image(source: str | Path) -> Tensor:
-    """A picture file, or one of the bundled photographs by name, in grey.
+    """Loads a picture file, or a bundled photograph by name, in grey.
 
     Args:
         source: path of a picture, of any mode and bit depth (`wavevit.data.read_picture`), or a
-            name such as ``"astronaut"``. A file comes before a photograph of its name.
+            name such as ``"astronaut"``. If a file has that name, the file is loaded.
 
     Returns:
         (1, 1, H, W) float32 in [0, 1].
@@ -41,17 +41,17 @@ def load_image(source: str | Path) -> Tensor:
 
 
 def open_image(source: str | Path) -> tuple[Tensor, str]:
-    """`load_image`, and a note on the file's values.
+    """Loads a picture as `load_image`, with a note on the scaling of its values.
 
     Args:
         source: as of `load_image`.
 
     Returns:
-        (1, 1, H, W) float32 in [0, 1]; how the values were scaled, where the format does not say
-        what is white, otherwise an empty string.
+        (1, 1, H, W) float32 in [0, 1]; and how the values were scaled if the format does not define
+        white, otherwise an empty string.
 
     Raises:
-        ValueError: as of `load_image`.
+        ValueError: as `load_image`.
     """
     if not Path(source).is_file():
         if source in NAMES:
@@ -109,11 +109,11 @@ def pyramid_mosaic(
 
 
 def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
-    """Mosaic of a decimated transform with the name of each band.
+    """Draws the mosaic of a decimated transform with the name of each band.
 
     Args:
-        pyramid: of one grey image.
-        title: above the picture.
+        pyramid: transform of one grey image.
+        title: title of the figure.
     """
     require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
@@ -145,11 +145,11 @@ def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
 
 
 def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
-    """Magnitudes of the six orientations, a row per level, fine to coarse, and the low band.
+    """Draws the dual-tree magnitudes of six orientations, a row for each level, and the low band.
 
     Args:
-        tree: of one grey image.
-        title: above the picture.
+        tree: transform of one grey image.
+        title: title of the figure.
     """
     require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure

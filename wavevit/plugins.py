@@ -1,4 +1,4 @@
-"""Files of yours that register parts, models or studies, run by name from a command line."""
+"""Import users' Python files that register layers, models or studies (option ``--module``)."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _FILES: dict[str, str] = {}  # as given, absolute where it is a file -> name of 
 
 
 def imported() -> tuple[str, ...]:
-    """What `import_files` has run in this process, for another process to run too."""
+    """Files that `import_files` has run in this process, so that another process can run them."""
     return tuple(_FILES)
 
 
 def imported_modules() -> tuple[ModuleType, ...]:
-    """The same as modules, in the order in which they were run."""
+    """The modules that `import_files` has run, in this order."""
     return tuple(sys.modules[name] for name in _FILES.values())
 
 
 def import_files(sources: Iterable[str | Path]) -> None:
-    """Runs Python files, each once, so that what they register is known.
+    """Runs Python files that register layers, models or studies, each file once.
 
     Args:
-        sources: paths of Python files, or names of modules. The folder of a file becomes
-            importable, and the current folder for a file below it.
+        sources: paths of Python files, or names of modules. Afterwards Python can import from the
+            folder of each file, and from the current folder if the file is below it.
 
     Raises:
-        ValueError: no such file or module, or an error inside of it.
+        ValueError: no such file or module, or an error in it.
 
     Example:
         >>> import_files(["wavevit.layers"])

@@ -1,4 +1,4 @@
-"""A tokenizer and a mixer of your own, a model and a study of them; no other file names them."""
+"""Your own tokenizer and mixer, and a model and a study that use them, in one file."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ class SmoothPatch(Part):  # images (B, C, H, W) to tokens (B, h, w, D)
         super().__init__()
         self.smooth = nn.AvgPool2d(2 * reach + 1, stride=1, padding=reach)
         self.proj = nn.Conv2d(channels, dim, patch, stride=patch)
-        self.symmetry = Symmetry(patch, circular=False)  # the shifts it keeps; borders break them
+        self.symmetry = Symmetry(patch, circular=False)  # zero padding breaks these shifts
 
     @classmethod
     def build(cls, context, options):

@@ -1,4 +1,4 @@
-"""A timm model that gives the same logits wherever a rolled image starts."""
+"""Align a timm model: it gives the same logits for every circular shift of an image."""
 
 import timm
 import torch
@@ -16,6 +16,6 @@ with torch.no_grad():
     for name, model in (("plain", vit), ("aligned", locked)):
         logits, moved = model(photograph), model(rolled)
         change = (moved - logits).norm() / logits.norm()
-        print(f"{name:8} changes by {change:.1%} under a roll by (5, -3) px")
+        print(f"{name:8} changes by {change:.1%} after a circular shift by (5, -3) px")
     print(f"exact to 1e-5: {bool(change < 1e-5)}")
-print(f"grid: {locked.period_source}; its period is {locked.period or 'the whole image'}")
+print(f"shift period: {locked.period or 'the whole image'} ({locked.period_source})")

@@ -1,4 +1,4 @@
-"""One field of a ViT changed: what its tokens are made of. Same stages, same head, untrained."""
+"""Change one field of a ViT: the tokenizer. All models are untrained and have the same stages."""
 
 import dataclasses
 

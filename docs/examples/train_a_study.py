@@ -1,6 +1,7 @@
-"""A study from nothing: two variants that differ in one field, trained, measured, compared.
+"""Train a study: two variants that differ in one field are trained, measured and compared.
 
-Run it in the repository's root. The models are tiny and see forty steps: the figures mean nothing.
+Run it in the repository's root. The models are tiny and have forty training steps, so the figures
+mean nothing.
 """
 
 import tempfile
@@ -15,7 +16,7 @@ from experiments.studies import get_study
 with tempfile.TemporaryDirectory() as folder:
     study = get_study("smoke")
     options = StudyOptions(seeds=(0,), out=Path(folder), device="cpu", jobs=1)
-    failed = study.run(options)  # after a kill, the same call resumes
+    failed = study.run(options)  # after a stop, the same call resumes
     summary = summarize(study, StudyFolder(Path(folder), "smoke"))
 
 print(f"{failed} runs failed")

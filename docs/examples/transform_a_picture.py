@@ -1,4 +1,4 @@
-"""Where is a photograph's energy? A Haar pyramid, what is left of it, and the way back."""
+"""Haar pyramid of a photograph: energy of the bands, reconstruction, and compression."""
 
 from wavevit.data import load_photograph
 from wavevit.wavelets import wavedec2, waverec2

@@ -17,7 +17,7 @@ the end is a hundred times as much. `page_with` writes the figures anew, to as m
 have, so a page is stale where a figure is. `uncited` finds figures that no line accounts for. What
 has no record is named as such: words that are no results (sizes, versions, targets) by ``<!--
 without a record: 0.5, 2.13 -->``, passages by ``<!-- begin: looks -->`` and ``<!-- begin: sourced
--->``, to the matching end, where the reader must be told so as well: by "look" or "prototype", or
+-->``, to the matching end. The reader must be told too: by "single measurement" or "prototype", or
 by the source's year.
 """
 
@@ -156,7 +156,10 @@ def uncited(page: str) -> list[str]:
 
 def unnamed_passages(page: str) -> list[str]:
     """Passages without a record whose reader is not told so; their first lines."""
-    words = {"looks": r"\blooks?\b|prototype", "sourced": r"\b(19|20)\d\d\b|arxiv"}
+    words = {
+        "looks": r"\blooks?\b|prototype|single\s+measurement",
+        "sourced": r"\b(19|20)\d\d\b|arxiv",
+    }
     return [
         passage.strip().splitlines()[0]
         for kind, passage in _PASSAGE.findall(page)

@@ -81,36 +81,36 @@ def test_every_section_of_ours_is_measured(report: AuditReport) -> None:
         assert None not in entry["metrics"].values()
 
 
-def test_a_lock_is_told_from_a_vit(report: AuditReport) -> None:
+def test_audit_distinguishes_a_phase_lock_from_a_vit(report: AuditReport) -> None:
     """The verdicts' control: exact where it is, and only there."""
     locked, plain = report.sections("test_haar_pyramid+phase_lock"), report.sections("test_vit")
-    assert locked["sensitivity"]["verdict"].startswith("Exactly invariant to rolls")
+    assert locked["sensitivity"]["verdict"].startswith("Exactly invariant to circular shifts")
     assert locked["consistency"]["figures"]["c_cons"]["percent"] == 100
     assert locked["tokens"]["figures"]["circular"]["percent"] < 50
-    assert plain["sensitivity"]["verdict"].startswith("A roll by 1 px moves")
+    assert plain["sensitivity"]["verdict"].startswith("A circular shift by 1 px changes")
     assert plain["sensitivity"]["grade"] == "poor"
     assert plain["tokens"]["figures"]["circular"]["percent"] > 90
 
 
-def test_a_jump_is_told(report: AuditReport) -> None:
+def test_jump_is_reported(report: AuditReport) -> None:
     """A lock that rounds its phase jumps, and the pyramid inside it does not."""
     locked, plain = (report.sections(f"test_haar_pyramid{lock}") for lock in ("+phase_lock", ""))
     assert locked["jumps"]["grade"] == "poor"
     assert plain["jumps"]["grade"] == "good"
 
 
-def test_a_model_of_single_pixels_is_told_so() -> None:
+def test_histogram_model_is_exactly_invariant() -> None:
     report = audited(Histogram())
     found = report.sections()
-    assert found["sensitivity"]["verdict"].startswith("Exactly invariant to rolls")
+    assert found["sensitivity"]["verdict"].startswith("Exactly invariant to circular shifts")
     assert found["sensitivity"]["grade"] != "poor"  # a crop of 32 px brings 3 % of new content
     assert statuses(report)["tokens"] == statuses(report)["attention"] == "not applicable"
-    assert "without any" in found["attention"]["reason"]
+    assert "without attention" in found["attention"]["reason"]
     others = [name for name in SECTIONS if name not in ("tokens", "map", "attention")]
     assert {statuses(report)[name] for name in others} == {"measured"}
 
 
-def test_a_broken_measure_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_in_one_section_does_not_stop_others(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = audited(Histogram())
 
     def broken(scene: Any) -> dict[str, Any]:
@@ -172,24 +172,24 @@ def test_an_output_without_a_matrix_is_refused_by_what_came(output: Any, message
 
 @pytest.mark.parametrize(
     ("output", "reason"),
-    [(lambda x: x[:, :, None], "no class scores"), (lambda x: x[:, :1], "single number")],
+    [(lambda x: x[:, :, None], "not class scores"), (lambda x: x[:, :1], "one number")],
 )
-def test_what_is_no_classifier_has_no_consistency(output: Any, reason: str) -> None:
+def test_models_without_class_scores_have_no_consistency(output: Any, reason: str) -> None:
     report = audited(Other(output))
     assert statuses(report)["consistency"] == statuses(report)["worst_shift"] == "not applicable"
     assert reason in report.sections()["consistency"]["reason"]
     assert statuses(report)["sensitivity"] == "measured"
 
 
-def test_one_answer_to_everything_is_no_consistency() -> None:
+def test_constant_answer_gets_no_consistency_grade() -> None:
     constant = Other(lambda x: x * 1e-6 + torch.tensor([0.0, 0.0, 1.0, 0.0]))
     entry = audited(constant).sections()["consistency"]
     assert entry["figures"]["s_cons"]["percent"] == 100
     assert entry["grade"] == "note"
-    assert entry["verdict"].startswith("Says nothing here")
+    assert entry["verdict"].startswith("Means nothing here")
 
 
-def test_a_fixed_size_is_found_and_another_refused() -> None:
+def test_fixed_input_size_is_found_and_other_sizes_are_refused() -> None:
     class Fixed(Histogram):
         pretrained_cfg = {"input_size": (3, 48, 48), "mean": (0.5,), "std": (0.5,)}  # noqa: RUF012
 
@@ -206,7 +206,7 @@ def test_a_fixed_size_is_found_and_another_refused() -> None:
         audited(Histogram(), size=None)
 
 
-def test_a_callable_will_do() -> None:
+def test_audit_takes_any_callable() -> None:
     report = audited(Histogram().forward, against={"again": Histogram()})
     assert report.models == ("method", "again")
     assert report.sections("again")["sensitivity"] == report.sections()["sensitivity"]
@@ -265,7 +265,7 @@ def test_the_json_says_how_it_was_made(report: AuditReport, tmp_path: Path) -> N
     assert list(tmp_path.glob("**/.*")) == []
 
 
-def test_the_page_needs_nothing_beside_itself(report: AuditReport) -> None:
+def test_audit_page_is_self_contained(report: AuditReport) -> None:
     text = report.to_html().replace("&nbsp;", " ")
     page = Page()
     page.feed(text)
@@ -301,7 +301,7 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
         audited(**{"model": Histogram()} | arguments)
 
 
-def test_samples_have_a_least() -> None:
+def test_samples_have_minimum_values() -> None:
     with pytest.raises(ValueError, match="pictures: expected an integer of at least 4"):
         Samples(pictures=3)
 

@@ -120,7 +120,7 @@ def test_only_moved_pictures_may_break_a_model() -> None:
         return net(x).masked_fill((x[:, 0, 0, 0] == edge)[:, None], NAN) + 0
 
     found = reasons(audited(Calls(what)))
-    expected = "the model gives NaN or infinity for 1 of 4 pictures that are moved by 1 px"
+    expected = "the model gives NaN or infinity for 1 of 4 pictures after a shift by 1 px"
     assert found["consistency"].startswith(expected)
 
 
@@ -134,11 +134,11 @@ def test_a_classifier_that_overflows_leaves_its_features() -> None:
     assert not set(EMBED) & set(reasons(report))
 
 
-def test_a_zero_classifier_is_explained_and_its_features_are_used() -> None:
+def test_classifier_with_zero_weights_is_reported_and_features_are_measured() -> None:
     model, plain = Net(), Net()
     nn.init.zeros_(model.head.weight)
     report, before = audited(model), audited(plain)
-    why = "the weights of head, the layer that makes it, are all zero"
+    why = "the weights of its last layer, head, are all zero"
     found = reasons(report)
     assert f"the same output for all 4 pictures ({why})" in found["consistency"]
     assert found["worst_shift"] == found["consistency"]
@@ -146,12 +146,12 @@ def test_a_zero_classifier_is_explained_and_its_features_are_used() -> None:
         assert report.sections()[name] == before.sections()[name], name
 
 
-def test_a_model_that_ignores_its_pictures_is_told_so() -> None:
+def test_constant_output_is_reported() -> None:
     found = reasons(audited(Calls(lambda n, x: n(x * 0))))
     assert all("the same features for all 4 pictures" in found[name] for name in EMBED)
 
 
-def test_a_model_that_draws_is_told_so() -> None:
+def test_random_model_gets_a_note() -> None:
     report = audited(Calls(lambda n, x: F.dropout(n(x), 0.5, training=True)))
     (note,) = report.record["models"][0]["notes"]
     assert note.startswith("gives another output for the same pictures each time")
@@ -197,11 +197,11 @@ def test_a_model_that_is_called_in_another_way_has_the_same_figures(model: Any) 
         (Calls(lambda n, x: 1 / 0), r"^model: .*\(2, 3, 32, 32\), got ZeroDivisionError"),
         (nn.Bilinear(3, 3, 2), "^model: .*missing 1 required positional argument"),
         (nn.Linear(7, 3), "^model: expected one that takes images of shape"),
-        (Net, "^model: expected a model that was built, .* got the class Net"),
+        (Net, "^model: expected a model, such as .* got the class Net"),
         (Net().to("meta"), "^model: expected weights, got tensors on the meta device"),
     ],
 )
-def test_what_cannot_be_audited_is_called_what_it_is(model: Any, message: str) -> None:
+def test_unsupported_models_are_refused_with_a_reason(model: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_target(model, size=32)
 
@@ -209,7 +209,7 @@ def test_what_cannot_be_audited_is_called_what_it_is(model: Any, message: str) -
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_model_without_gradients_has_no_derivative(mode: Any) -> None:
     found = reasons(audited(Calls(mode()(lambda n, x: n(x)))))
-    assert "there is no derivative: the model detaches" in found.pop("continuity")
+    assert "it has no derivative: the model detaches" in found.pop("continuity")
     assert set(found) == {"tokens", "map", "attention"}
 
 
@@ -259,7 +259,7 @@ def test_a_quantized_model_is_a_step_function() -> None:
     layers = nn.Sequential(nn.Flatten(), nn.Linear(3072, 16), nn.ReLU(), nn.Linear(16, 4))
     report = audited(torch.ao.quantization.quantize_dynamic(layers, {nn.Linear}, torch.qint8))
     found = reasons(report)
-    assert "there is no derivative" in found.pop("continuity")
+    assert "it has no derivative" in found.pop("continuity")
     assert set(found) == {"tokens", "map", "attention"}
     assert report.sections()["jumps"]["figures"]["precision"] == "float32"
     assert "quantized layers are not counted" in report.sections()["cost"]["verdict"]
@@ -278,8 +278,8 @@ def test_an_exported_program_is_audited_as_it_is(rows: int, free: bool) -> None:
         report = audited(model, size=None)
         entry = report.record["models"][0]
         assert (entry["size"], entry["channels"]) == (32, 3)
-        assert any("the mode that it was exported in" in note for note in entry["notes"])
-        assert any(f"batches of {rows} only" in note for note in entry["notes"]) != free
+        assert any("measured in its exported mode" in note for note in entry["notes"])
+        assert any(f"batches of {rows} images only" in note for note in entry["notes"]) != free
         assert set(reasons(report)) == {"tokens", "map", "attention"}
     with pytest.raises(ValueError, match=r"size: .*\(32 is one\), got 48 pixels"):
         make_target(program, size=48)
@@ -351,7 +351,9 @@ def test_a_map_that_follows_every_roll_is_exact() -> None:
     """A dense output of a circular convolution, at full size: too many cells for tokens."""
     model = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")
     report = audited(model, size=16)
-    assert report.sections()["map"]["verdict"].startswith("The output's map follows a roll by 1 px")
+    assert report.sections()["map"]["verdict"].startswith(
+        "The output's map follows a circular shift by 1 px"
+    )
     assert report.record["models"][0]["metrics"]["map_roll"] < 1e-5
     large = audited(model, size=40)
     assert "no map of tokens" in large.record["models"][0]["tokens"]
@@ -366,7 +368,7 @@ def test_attention_of_nn_multihead_attention_is_found() -> None:
     report = audited(model, size=None)
     assert len(report.sections()["attention"]["figures"]["by_layer"]) == 2
     found = reasons(report)
-    assert "the weights of heads.head" in found["consistency"]
+    assert "the weights of its last layer, heads.head" in found["consistency"]
     assert set(found) == {"consistency", "worst_shift", "tokens", "map"}
     assert torch.backends.mha.get_fastpath_enabled()
     assert report.sections()["cost"]["figures"]["macs"] > 16 * 17 * 16 * 4 * 2  # projections alone

@@ -266,7 +266,7 @@ def test_pooling_can_be_changed() -> None:
     assert_close_relative(model(x), features[:, 1:].mean(dim=1))
     model.reset_classifier(0, "")
     assert_close_relative(model(x), features)
-    with pytest.raises(ValueError, match="num_classes: expected 0 where global_pool is ''"):
+    with pytest.raises(ValueError, match="num_classes: expected 0 with global_pool=''"):
         model.reset_classifier(3)
     model.reset_classifier(3, "token")
     assert_close_relative(model.forward_head(features, pre_logits=True), features[:, 0])

@@ -175,7 +175,7 @@ def test_windows_of_another_side() -> None:
     assert small.adapt_state({"bias_table": torch.zeros(15, 2)}, Source()) == {}
 
 
-def test_a_grid_that_cannot_be_guessed_is_asked_for() -> None:
+def test_unknown_grid_of_a_checkpoint_needs_img_size() -> None:
     saved, model = build("test_vit", img_size=(32, 96)), build("test_vit", img_size=64)
     with pytest.raises(ValueError, match=r"img_size: expected the training size .* 12 positions"):
         wavevit.adapt_state_dict(saved.state_dict(), model)
@@ -200,7 +200,7 @@ def test_channels_or_patches_are_told_apart() -> None:
     model.load_state_dict(wavevit.adapt_state_dict(twelve.state_dict(), model, in_chans=12))
 
 
-def test_around_a_backbone_too() -> None:
+def test_align_works_on_a_backbone() -> None:
     """Wrappers hold its tensors behind a prefix."""
     saved, wide = build("test_mvitv2"), build("test_mvitv2", seed=1, img_size=WIDE)
     whole, other = (wavevit.align(model, period=4) for model in (saved, wide))

@@ -183,7 +183,7 @@ def _assert_same(found: Any, expected: Any) -> None:
         ("test_haar_vit", {"alignment": "phase_lock"}, "alignment='phase_lock' moves"),
     ],
 )
-def test_masks_that_no_mixer_can_use_are_refused(
+def test_masks_for_unsupported_models_are_refused(
     name: str, changes: dict[str, Any], reason: str
 ) -> None:
     model = build(name, **changes)

@@ -53,7 +53,7 @@ def test_pooling_dtype_and_alignment_are_kept(tmp_path: Path) -> None:
     assert read.alignment is not None
 
 
-def test_what_is_written(tmp_path: Path) -> None:
+def test_written_files(tmp_path: Path) -> None:
     save_pretrained(build("test_haar_pyramid"), tmp_path, name="me/haar")
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["README.md", "config.json", "model.safetensors"]
@@ -128,8 +128,8 @@ def _cut(folder: Path) -> None:
         ),
         (_field, "nearest: tokenizer"),
         (_shape, r"head.weight of shape \(5, 64\) for \(6, 64\)"),
-        (_pickled, "expected a whole safetensors file"),
-        (_cut, "expected a whole safetensors file"),
+        (_pickled, "expected a complete safetensors file"),
+        (_cut, "expected a complete safetensors file"),
     ],
 )
 def test_broken_folders_are_refused(spoil, message: str, tmp_path: Path) -> None:

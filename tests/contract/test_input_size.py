@@ -93,7 +93,7 @@ def test_windows_that_are_given() -> None:
         model.set_input_size(window_ratio=[2, 2])
 
 
-def test_another_patch() -> None:
+def test_patch_size_can_be_changed() -> None:
     model, x = build("test_vit", alignment="group_average", position="none"), images()
     kernel = model.tokenizer.proj.weight.detach().clone()
     model.set_input_size(patch_size=32)

@@ -174,7 +174,7 @@ MEASURES = {
         seeded("local_lipschitz", iterations=3),
         "output change per unit of input change",
         "unit/test_measure_continuity.py::test_linear_map_has_its_spectral_norm",
-        "unit/test_measure_continuity.py::test_a_steeper_model_is_seen_to_be_steeper",
+        "unit/test_measure_continuity.py::test_steeper_model_has_a_larger_local_lipschitz_constant",
     ),
     "jump_scan": Entry(
         lambda s: measure.jump_scan(_wide(s), noise(2, dtype=torch.float64), steps=4, dt=1e-3),
@@ -213,7 +213,7 @@ MEASURES = {
         lambda s: measure.receptive_field(maps(s), noise()),
         "pixels",
         DEPTH + "test_a_box_filter_sees_its_box",
-        DEPTH + "test_stacked_convolutions_reach_further_than_they_look",
+        DEPTH + "test_effective_receptive_field_is_smaller_than_the_theoretical_one",
     ),
     "attention_distance": Entry(
         lambda s: measure.attention_distance(attends(s), noise()),
@@ -319,7 +319,7 @@ def test_units_are_said_for_every_field(name: str) -> None:
 BATCHED = [n for n in MEASURES if "batch_size" in signature(getattr(measure, n)).parameters]
 
 
-def test_what_looks_at_many_images_does_so_in_batches() -> None:
+def test_measures_run_in_batches() -> None:
     """The others look at one image or at none, or at all coefficients of each (`n_term_error`)."""
     assert set(MEASURES) - set(BATCHED) == {
         "certified_lipschitz",

@@ -61,7 +61,7 @@ def test_an_old_configuration_means_what_it_meant(name: str) -> None:
         assert config == wavevit.model_config(name.removeprefix("model "))
 
 
-def test_another_value_is_seen() -> None:
+def test_negative_control_changed_value_is_detected() -> None:
     """Negative control of the comparison."""
     old = CONFIGS["alignment phase_lock, set"]
     assert same_values(BackboneConfig.from_dict(old | {"alignment_gate": 0.5}), old)

@@ -50,7 +50,7 @@ def test_listed() -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_same_model(name: str) -> None:
+def test_timm_builds_the_same_model(name: str) -> None:
     theirs = created(name, num_classes=5, in_chans=4, drop_path_rate=0.1, drop_rate=0.2)
     ours = wavevit.create_model(name, num_classes=5, in_chans=4, drop_path_rate=0.1, img_size=64)
     ours.load_state_dict(theirs.state_dict())
@@ -79,7 +79,7 @@ def test_pooling() -> None:
     assert pyramid(images()).shape == (2, pyramid.num_features, 4, 4)
     average = created("test_vit", num_classes=0, global_pool="avg")
     assert_close_relative(average(images()), average.forward_features(images())[:, 1:].mean(dim=1))
-    with pytest.raises(ValueError, match="num_classes: expected 0 where global_pool is ''"):
+    with pytest.raises(ValueError, match="num_classes: expected 0 with global_pool=''"):
         created("test_vit", global_pool="")
     with pytest.raises(ValueError, match="global_pool: expected one of 'avg', 'power', ''"):
         created("test_swin", global_pool="token")
@@ -97,7 +97,7 @@ def test_pooling() -> None:
         ({"features_only": True, "out_indices": (0, 9)}, "indices: expected numbers from"),
     ],
 )
-def test_what_no_model_has_is_refused(arguments: dict[str, object], message: str) -> None:
+def test_unknown_arguments_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         created("test_haar_pyramid", **arguments)
 

@@ -82,7 +82,7 @@ def test_copies_pickles_and_files(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_detour_over_other_dtypes(name: str) -> None:
+def test_casts_to_other_dtypes_and_back_change_nothing(name: str) -> None:
     """Nothing but the weights is rounded on the way to half precision and back."""
     model, x = build(name), images()
     with torch.no_grad():

@@ -141,7 +141,7 @@ def test_every_dataclass_describes_its_fields() -> None:
     assert not complaints
 
 
-def test_missing_arguments_are_seen() -> None:
+def test_negative_control_undocumented_arguments_are_detected() -> None:
     """Negative control."""
 
     def undocumented(image: int, size: int) -> None:

@@ -129,7 +129,7 @@ def test_figures_are_written_from_the_record() -> None:
         ("It is 0.147 (0.1 to 0.2, 5).", f"0.147 (0.1 to 0.2, 5) = {A}", "its interval"),
     ],
 )
-def test_a_citation_that_leads_nowhere(prose: str, line: str, message: str) -> None:
+def test_citation_without_a_record_value_is_refused(prose: str, line: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         page_with(page_of(prose, line))
 

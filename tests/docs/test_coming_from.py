@@ -73,8 +73,8 @@ def results() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_every_way_back_leads_back(library: str, results) -> None:
-    for task in ("back", "back again"):
+def test_inverse_restores_the_image(library: str, results) -> None:
+    for task in ("inverse", "inverse again"):
         torch.testing.assert_close(torch.as_tensor(results[library][task]), IMAGE)
 
 
@@ -90,7 +90,7 @@ def test_undecimated_levels_agree(results) -> None:
         torch.testing.assert_close(ours[:, :, index, 0], torch.from_numpy(approx))
 
 
-def test_the_import_is_the_one_change() -> None:
+def test_only_the_import_changes() -> None:
     for name in re.findall(r"from wavevit.wavelets.compat import (.*?)  #", PAGE)[0].split(", "):
         assert hasattr(compat, name)
         assert hasattr(pytorch_wavelets, name)

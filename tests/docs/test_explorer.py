@@ -178,7 +178,7 @@ def test_the_page_shows_what_pytorch_computes(
         assert explorer.distances[0] == pytest.approx(distance, abs=6e-4)
 
 
-def test_the_drag_of_a_patch_leaves_the_locked_vit_where_it_was(explorer: Explorer) -> None:
+def test_circular_drag_by_a_patch_does_not_change_the_locked_vit(explorer: Explorer) -> None:
     explorer.open(photo="cat", left="vit", right="vit-phase_lock", move="roll")
     before = explorer.top_classes
     assert explorer.distances == [0, 0]
@@ -231,7 +231,7 @@ def test_keys_do_what_a_drag_does(explorer: Explorer) -> None:
     explorer.wait_for("cat vit dtcwt_tokens crop first -2 -1")
 
 
-def test_everything_is_reached_by_the_tab_key(explorer: Explorer) -> None:
+def test_every_control_is_reached_with_the_tab_key(explorer: Explorer) -> None:
     explorer.open(photo="cat", left="vit", right="haar_vit", move="crop")
     explorer.browser.find_element(By.CSS_SELECTOR, "#ex-photographs input:checked").send_keys("")
     reached = set()

@@ -73,6 +73,6 @@ def test_every_entry_has_a_unit() -> None:
     assert all(len(row) == 4 and row[1] and row[2] for row in ROWS)
 
 
-def test_an_unknown_column_is_missed() -> None:
+def test_negative_control_unknown_column_is_detected() -> None:
     assert not has("luck, %")
     assert has("top-1, %")

@@ -13,7 +13,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if BLOCK.search(page.read_text())]
 
 
-def test_there_are_pages_with_code() -> None:
+def test_some_pages_have_code() -> None:
     assert DOCS / "quickstart.md" in PAGES
 
 

@@ -71,7 +71,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("fast", [True, False])
-def test_the_same_layout_in_memory(layout: str, fast: bool) -> None:
+def test_memory_layout_equals_pytorch_wavelets(layout: str, fast: bool) -> None:
     """Users call ``view`` on what they get."""
     x = LAYOUTS[layout](noise(2, 8, 16, 24))
     calls: list[tuple[str, dict[str, Any]]] = [
@@ -169,7 +169,7 @@ def close(ours: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize("size", [(24, 32), (13, 18)])
 @pytest.mark.parametrize(("name", "args", "kwargs"), FORWARD)
-def test_the_same_from_the_same_image(name: str, args, kwargs, size: tuple[int, int]) -> None:
+def test_forward_equals_pytorch_wavelets(name: str, args, kwargs, size: tuple[int, int]) -> None:
     x = noise(2, 3, *size)
     expected = their(name)(*args, **kwargs)(x)
     if name == "SWTForward":  # it leaves bands and channels on one axis
@@ -207,7 +207,7 @@ BACK = [
 
 @pytest.mark.parametrize("size", [(24, 32), (14, 20)])
 @pytest.mark.parametrize(("name", "both", "forth", "back"), BACK)
-def test_the_same_from_the_same_coefficients(name: str, both, forth, back, size) -> None:
+def test_inverse_equals_pytorch_wavelets(name: str, both, forth, back, size) -> None:
     coefficients = their(f"{name}Forward")(**both, **forth)(noise(2, 3, *size))
     ours = getattr(compat, f"{name}Inverse")(**both, **back)(coefficients)
     close(ours, their(f"{name}Inverse")(**both, **back)(coefficients))
@@ -255,7 +255,7 @@ def test_taps_in_a_compiled_graph_and_under_vmap() -> None:
         (lambda package: package.DWTForward(1, taps(2, 5))(noise(1, 1, 8, 8)), "dec_lo"),
     ],
 )
-def test_refused_here_alone(call, message: str) -> None:
+def test_arguments_refused_only_by_wavevit(call, message: str) -> None:
     call(theirs)
     with pytest.raises(ValueError, match=message):
         call(compat)

@@ -163,7 +163,7 @@ def test_gradients_of_two_scales() -> None:
         (lambda: DTCWTForward(o_dim=2, ri_dim=-4), "o_dim: expected another axis than ri_dim"),
         (lambda: DTCWTForward(biort="near_sym_c"), "biort: expected one of"),
         (lambda: DTCWTForward(mode="mirror"), "mode: expected one of"),
-        (lambda: DTCWTForward(J=2, skip_hps=[True]), "skip_hps: expected one truth value or 2"),
+        (lambda: DTCWTForward(J=2, skip_hps=[True]), "skip_hps: expected one boolean or 2"),
         (
             lambda: DTCWTForward(biort=([1.0],)),
             "biort: expected a name or 2 filters, got 1 filters",

@@ -57,7 +57,7 @@ def test_undecimated_values(wave: str, mode: str) -> None:
         x = expected[:, :, 0]
 
 
-def test_their_undecimated_class_fails_where_ours_does_what_it_documents() -> None:
+def test_pytorch_wavelets_swt_raises_where_ours_works() -> None:
     x = noise(1, 2, 8, 8)
     with pytest.raises(ValueError, match="periodization"):
         TheirSWTForward(J=1, wave="db2")(x)  # its own default

@@ -81,7 +81,7 @@ def test_maps_follow(x: Tensor, shift: tuple[int, int]) -> None:
     ],
     ids=["strides", "short", "norm per token", "gelu", "gelu 2x", "zeros", "softmax", "patches"],
 )
-def test_each_part_is_needed(changes: dict[str, object]) -> None:
+def test_negative_control_each_choice_is_needed(changes: dict[str, object]) -> None:
     """Negative controls, one field each; the declaration knows."""
     model = model_of(**changes)
     x = noise(2, 1, 32, 32)

@@ -69,7 +69,7 @@ def test_mirror_images_are_no_tie_for_the_lock(name: str, kind: str) -> None:
     assert_shift_invariant(aligned(name), SPECIAL[kind], everywhere)
 
 
-def test_stripes_are_no_phase_and_the_lock_says_so() -> None:
+def test_stripes_have_margin_zero() -> None:
     """Period 2 in a grid of 4: no harmonic. The margin is 0, the offset 0, the output moves."""
     x = SPECIAL["stripes of period 2"]
     phase = phase_of(x, PERIOD)

@@ -38,7 +38,7 @@ def test_exact_methods_are_invariant(name: str, x: Tensor, shift: tuple[int, int
 
 
 @pytest.mark.parametrize("model", ["none", "blur"])
-def test_without_a_phase_it_is_seen_to_fail(model: str) -> None:
+def test_negative_control_lock_fails_without_a_phase(model: str) -> None:
     """Negative control, and what blur is: better, not exact."""
     x = torch.randn(2, 2, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     tried = Patches() if model == "none" else wavevit.align(Patches(), "blur")
@@ -206,7 +206,7 @@ def test_continuous_methods_pass_the_jump_scan(name: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["polyphase", "phase_tree", "phase_lock"])
-def test_choices_are_seen_to_jump(name: str) -> None:
+def test_negative_control_hard_choices_jump(name: str) -> None:
     """Argmax, bits and rounding: each steps somewhere between two images."""
     scan = jump_scan(aligned(name), path_images(), path="line", steps=64, candidates=8)
     assert any(scan.jumps()), scan

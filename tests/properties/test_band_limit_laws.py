@@ -78,7 +78,7 @@ def test_resampling_keeps_sums_of_products_and_undoes_itself(
     torch.testing.assert_close(resample(finer, x.shape[-2:]), x, rtol=1e-10, atol=1e-12)
 
 
-def test_decimation_without_a_low_pass_is_seen_to_fail() -> None:
+def test_negative_control_decimation_without_low_pass_fails() -> None:
     """Negative control: every second sample of a map with all its harmonics."""
     x = torch.randn(1, 2, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     moved = fourier_shift(x, (0.0, 1.0))[..., ::2, ::2]
@@ -193,7 +193,7 @@ def test_alias_free_parts_keep_fractions_of_a_step(
 
 
 @pytest.mark.parametrize("name", ALIASING)
-def test_other_parts_are_seen_to_break_them(name: str) -> None:
+def test_negative_control_other_layers_break_fractions(name: str) -> None:
     """Negative control: what declares whole steps only does keep those, and no fraction."""
     x = torch.randn(2, 4, 8, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     commutes(LAYERS[name][0], x, (2.0, -3.0))

@@ -114,7 +114,7 @@ def test_a_bound_that_is_too_small_is_broken(name: str) -> None:
         *PRESETS,
     ],
 )
-def test_the_bound_is_of_use(name: str) -> None:
+def test_bound_is_not_too_loose(name: str) -> None:
     """Within a hundred times what random images reach; plain ViT's product is beyond 1e20."""
     model, images = build(name, img_size=64).float(), noise(1, 1, 64, 64).float()
     bound = certified_lipschitz(model, images).bound
@@ -122,7 +122,7 @@ def test_the_bound_is_of_use(name: str) -> None:
     assert measured <= bound <= 100 * measured
 
 
-def test_the_steps_say_what_the_bound_is_made_of() -> None:
+def test_steps_list_the_factors_of_the_bound() -> None:
     found = certified_lipschitz(build("test_lipschitz_pyramid"), torch.zeros(1, 1, 32, 32))
     bound = 1.0
     for step in found.steps:
@@ -258,7 +258,7 @@ def hunted_once(net: nn.Module) -> float:
     return float(steepest_pair(net, noise(4, 1, 4, 4), iterations=50)[1].max())
 
 
-def test_where_there_is_no_bound_a_part_is_named_and_no_number_given() -> None:
+def test_error_names_the_layer_without_a_bound() -> None:
     from timm.models import create_model
 
     def aligned(x: Tensor) -> Tensor:
@@ -286,7 +286,7 @@ def test_where_there_is_no_bound_a_part_is_named_and_no_number_given() -> None:
             certified_lipschitz(model, torch.zeros(1, 1, 32, 32))
 
 
-def test_a_hook_or_a_subclass_voids_what_is_known() -> None:
+def test_hooked_or_subclassed_layers_have_no_bound() -> None:
     class Doubled(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
             return 2 * super().forward(x)

@@ -222,7 +222,7 @@ def test_models(name: str) -> None:
         assert_same([model.float().cuda()(x.cuda())], [expected], depth=100)
 
 
-def test_another_gpu_result_is_seen_to_differ() -> None:
+def test_negative_control_wrong_gpu_result_is_detected() -> None:
     """Negative control: the comparison that all of the above rests on can fail."""
     x = noise(1, 1, 8, 8).float()
     with pytest.raises(AssertionError, match="relative error"):

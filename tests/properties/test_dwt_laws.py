@@ -169,7 +169,7 @@ def test_commutes_with_even_shifts(wavelet: str, x, shift: tuple[int, int]) -> N
 
 
 @pytest.mark.parametrize("wavelet", SOME)
-def test_odd_shifts_are_seen_to_fail(wavelet: str) -> None:
+def test_negative_control_odd_shifts_fail(wavelet: str) -> None:
     x = noise(1, 1, 16, 16)
     before, after = dwt2(x, wavelet), dwt2(torch.roll(x, 1, -1), wavelet)
     rolls = [torch.roll(after, (i, j), (-2, -1)) for i in range(8) for j in range(8)]

@@ -69,7 +69,7 @@ def test_unfold_keeps_head_device_and_mode() -> None:
     torch.testing.assert_close(hybrid(x), vit(x), rtol=1e-4, atol=1e-5)
 
 
-def test_only_what_can_be_converted_is() -> None:
+def test_only_convertible_models_are_accepted() -> None:
     with pytest.raises(ValueError, match="tokenizer"):
         unfold(create_model("test_haar_vit", img_size=32))
     odd = small_vit(6, 1, 0)

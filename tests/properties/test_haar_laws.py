@@ -128,7 +128,7 @@ def test_commutes_with_even_shifts(x: torch.Tensor, shift: tuple[int, int]) -> N
     torch.testing.assert_close(moved, torch.roll(dwt2(x), shift, (-2, -1)), rtol=0, atol=1e-12)
 
 
-def test_odd_shifts_are_seen_to_fail() -> None:
+def test_negative_control_odd_shifts_fail() -> None:
     """Negative control: a critically sampled transform is not shift-invariant."""
     x = torch.randn(1, 1, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     before, after = dwt2(x), dwt2(torch.roll(x, 1, -1))

@@ -62,7 +62,7 @@ def test_the_interior_needs_two_periods(side: int) -> None:
         PhaseLock(None, "interior")(torch.ones(1, 1, 32, 32))
 
 
-def test_maps_of_an_interior_stand_where_the_image_has_them() -> None:
+def test_maps_of_the_interior_are_at_image_coordinates() -> None:
     """A map that is linear in the place comes back at its place, and repeats its border."""
     x = torch.zeros(2, 2, 64, 64, dtype=torch.float64)
     x += torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype) * 1e-3
@@ -124,7 +124,7 @@ def test_a_gate_is_continuous_where_an_image_has_no_phase() -> None:
 
 
 @given(x=images(sizes(32, 40, multiple=8), sizes(32, 40, multiple=8), channels=1), shift=shifts())
-def test_what_is_locked_whole_is_invariant(x: Tensor, shift: tuple[int, int]) -> None:
+def test_lock_with_whole_image_period_is_invariant(x: Tensor, shift: tuple[int, int]) -> None:
     weakest = float(phase_of(x, PERIOD).margin.min())
     model = align(small_vit(patch_size=PERIOD), period=PERIOD, gate=min(weakest * 0.999, 1.0))
     assert model.alignment is not None

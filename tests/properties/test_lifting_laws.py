@@ -46,7 +46,7 @@ def test_starts_as_a_wavelet(start: str, wavelet: str, x, steps: int, half: int)
     assert_close_relative(lifting(x), dwt2(x, wavelet))
 
 
-def test_learns() -> None:
+def test_gradients_reach_every_weight() -> None:
     """Gradients reach every weight, of further steps too."""
     lifting = Lifting(2, steps=2, kernel_size=4, dtype=torch.float64)
     x = torch.randn(1, 2, 8, 10, dtype=torch.float64)

@@ -72,7 +72,7 @@ def test_no_derivative_exceeds_the_bound(seed: int, gain: float, scale: float, s
 
 
 @pytest.mark.parametrize("tokens", [1, 6])
-def test_nothing_smaller_would_do(tokens: int) -> None:
+def test_negative_control_smaller_constant_is_exceeded(tokens: int) -> None:
     """Negative control: near zero and without a scale the mixer averages, and meets its bound."""
     made = mixer(0, 1, 1.0, 1e-6)
     with torch.no_grad():

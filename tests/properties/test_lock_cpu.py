@@ -104,7 +104,7 @@ def test_derivatives_and_compiled_graphs_take_plain_operations() -> None:
     assert torch.equal(whole(x), phase_of(x, 8).offset)
 
 
-def test_a_broken_numba_costs_speed_and_not_the_lock() -> None:
+def test_phase_lock_works_with_broken_numba() -> None:
     script = (
         "import sys; sys.modules['numba'] = None; import importlib.util as u\n"
         "f = u.find_spec; u.find_spec = lambda n, *a: True if n == 'numba' else f(n, *a)\n"

@@ -41,7 +41,7 @@ def test_outputs_are_equal(name: str, dtype: torch.dtype, seed: int, size: tuple
 
 @pytest.mark.parametrize("downsample", ["dwt", "dwt_ll"])
 @pytest.mark.parametrize("wavelet", ["haar", "db2"])
-def test_what_is_linear_is_merged(downsample: str, wavelet: str) -> None:
+def test_linear_steps_are_merged(downsample: str, wavelet: str) -> None:
     config = model_config("test_haar_pyramid")
     stages = tuple(
         dataclasses.replace(stage, downsample=downsample if index else "none")
@@ -77,7 +77,7 @@ def test_the_model_itself_stays_as_it_was() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
-def test_a_lost_norm_would_be_seen() -> None:
+def test_negative_control_wrong_merged_kernel_is_detected() -> None:
     """Negative control: the same comparison fails when one merged kernel is not the right one."""
     model = scrambled(create_model("test_haar_pyramid", num_classes=7).double(), 0)
     folded = model.fold()

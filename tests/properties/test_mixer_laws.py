@@ -100,7 +100,7 @@ def test_declared_shifts_are_kept(
 
 
 @pytest.mark.parametrize(("mixer", "position"), CASES)
-def test_other_shifts_and_borders_are_not(mixer: str, position: str) -> None:
+def test_negative_control_other_shifts_and_padding_fail(mixer: str, position: str) -> None:
     """Negative control, and the honesty of ``circular=False``."""
     grid = (2 * PERIOD, 3 * PERIOD)
     made = part(mixer, position, "circular")
@@ -151,7 +151,7 @@ def test_half_precision(mixer: str, position: str) -> None:
 
 
 @pytest.mark.parametrize("mixer", ["global", "lipschitz"])
-def test_class_tokens_are_not_turned(mixer: str) -> None:
+def test_class_tokens_are_not_rotated(mixer: str) -> None:
     made, plain = part(mixer, "rope", "zeros"), part(mixer, "none", "zeros")
     grid = (2, 3)
     x = tokens((1, 7))
@@ -182,7 +182,7 @@ def test_rotary_scores_see_offsets(rows: int, columns: int, closes: bool, seed: 
     assert torch.allclose(wrapped, scores) == closes
 
 
-def test_absolute_positions_fail_the_same_check() -> None:
+def test_negative_control_absolute_positions_are_not_equivariant() -> None:
     """Negative control: sines that are added are no rotations."""
     position = SinCosPosition(DIM)
     grid = (4, 4)

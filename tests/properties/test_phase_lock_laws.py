@@ -42,14 +42,14 @@ def test_invariant_where_the_period_divides_no_side(
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_plain_models_are_seen_to_fail(name: str) -> None:
+def test_negative_control_plain_models_are_not_invariant(name: str) -> None:
     """Negative control: the same assertion, no lock, one pixel."""
     x = torch.randn(2, 1, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with pytest.raises(AssertionError, match=r"not invariant: a circular shift by \(0, 1\)"):
         assert_shift_invariant(model_of(name), x, [(0, 1)], bound=1e-9)
 
 
-def test_the_window_is_not_exact_and_says_so() -> None:
+def test_window_boundary_is_not_exact() -> None:
     """Negative control: the tapered activity does not follow rolls exactly."""
     model = model_of("test_haar_pyramid", alignment="phase_lock", alignment_boundary="window")
     x = torch.randn(4, 1, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -72,7 +72,7 @@ def test_declared_symmetry_holds(x: torch.Tensor, steps: tuple[int, int]) -> Non
         assert_shift_invariant(model, x, [shift], bound=1e-9)
 
 
-def test_smaller_shifts_than_the_period_are_seen_to_fail() -> None:
+def test_negative_control_shifts_below_the_period_fail() -> None:
     """Negative control of the declaration: the period is not an overstatement."""
     model = model_of("test_haar_pyramid")
     x = torch.randn(1, 1, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -66,7 +66,7 @@ def test_parts_cover_the_photograph_once(parts: tuple[str, ...]) -> None:
         assert bool((seen == 1).all())
 
 
-def test_overlapping_windows_would_be_seen() -> None:
+def test_negative_control_overlapping_windows_are_detected() -> None:
     """Negative control: the same check on two draws of one split finds the overlap."""
     first, second = boxes(Scenes("train"), 0), boxes(Scenes("train"), 1)
     rightmost = {label: max(b[4] for b in first if b[0] == label) for label, *_ in first}
@@ -117,7 +117,7 @@ def test_a_window_is_cut_from_its_photograph() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_photographs(name: str) -> None:
+def test_bundled_photographs_load(name: str) -> None:
     image = load_photograph(name)
     assert image.dtype == torch.float32
     assert min(image.shape) <= 256

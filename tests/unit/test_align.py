@@ -40,14 +40,14 @@ def noise(batch: int = 2, size: tuple[int, int] = (16, 24)) -> Tensor:
 
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("stride", [1, 2, 4, 8])
-def test_the_probe_finds_the_period(stride: int, dense: bool) -> None:
+def test_shift_period_is_measured(stride: int, dense: bool) -> None:
     model = wavevit.align(Net(stride, dense), input_size=(2, 16, 24))
     assert model.period == stride
     assert model.period_source == "probed at 2x16x24"
     assert f"period={stride} (probed at 2x16x24)" in repr(model)
 
 
-def test_the_probe_finds_none_where_borders_break_it() -> None:
+def test_zero_padding_has_no_shift_period() -> None:
     model = wavevit.align(Net(4, padding_mode="zeros"), input_size=(2, 16, 16))
     assert model.period is None
     assert "period=whole image (probed at 2x16x16)" in repr(model)
@@ -67,7 +67,7 @@ def test_declared_given_and_assumed_periods() -> None:
     assert sources == ["declared", "given", "assumed", "declared"]
 
 
-def test_the_probe_leaves_the_model_as_it_was() -> None:
+def test_measuring_the_period_does_not_change_the_model() -> None:
     model = nn.Sequential(nn.BatchNorm2d(2), Net(2)).double().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert kept_period(model, (2, 16, 16)) == 2
@@ -84,7 +84,7 @@ class Structured(nn.Module):
 
 
 @pytest.mark.parametrize("method", ["phase_lock", "weighted_frame"])
-def test_structures_come_back_whole(method: str) -> None:
+def test_lists_tuples_and_dicts_of_outputs_are_kept(method: str) -> None:
     x, model = noise(), wavevit.align(Structured(), method, 4)
     still, moved = model(x), model(torch.roll(x, (8, -4), (2, 3)))
     assert_close_relative(moved["mean"], still["mean"])
@@ -254,7 +254,7 @@ def test_transformers_attributes_pass() -> None:
         _ = aligned.group_matcher  # so that timm groups the layers in its own way
 
 
-def test_what_would_bypass_the_alignment_is_refused() -> None:
+def test_methods_without_the_alignment_raise_an_error() -> None:
     model = families("test_haar_pyramid")
     aligned = wavevit.align(model)
     for name in ("forward_features", "forward_intermediates", "forward_head", "tokenizer", "fold"):

@@ -97,7 +97,7 @@ def test_a_repository_of_the_hub_is_audited_from_the_cache(cache: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["timm:test_vit", "--pretrained"], "pretrained: expected weights that timm can fetch"),
+        (["timm:test_vit", "--pretrained"], "pretrained: expected weights that timm can download"),
         (["timm:vit_little_patch16_reg1_gap_256", "--pretrained"], "pretrained: expected weights"),
         (["timm:hf-hub:somebody/nothing"], "model: expected a configuration that timm can read or"),
         (["timm:local-dir:/no/where"], "model: expected a configuration that timm can read or"),
@@ -108,7 +108,7 @@ def test_a_repository_of_the_hub_is_audited_from_the_cache(cache: Path, tmp_path
         (["hub:too/many/parts"], "source: expected a folder, or a repository"),
     ],
 )
-def test_what_cannot_be_fetched_is_told_in_a_line(
+def test_failed_download_is_one_line(
     arguments: list[str], message: str, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -118,7 +118,7 @@ def test_what_cannot_be_fetched_is_told_in_a_line(
     assert line.startswith(f"wavevit: {message}")
 
 
-def test_a_checkpoint_of_something_else_is_told(cache: Path) -> None:
+def test_checkpoint_of_another_model_is_refused(cache: Path) -> None:
     folder = snapshot(cache, "somebody/bert")
     (folder / "config.json").write_text('{"architectures": ["BertModel"]}')
     save_file({"weight": torch.zeros(1)}, folder / "model.safetensors")

@@ -107,7 +107,7 @@ def test_too_few_pictures_are_an_error_that_counts(good: int, bad: int, tmp_path
         (torch.zeros(3, 3, 32, 32), "at least 4 pictures"),
     ],
 )
-def test_what_is_no_source_is_told(images: object, message: str) -> None:
+def test_bad_sources_are_refused(images: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_pictures(images, 18, 46)
 
@@ -200,7 +200,7 @@ def test_windows_of_a_small_picture_overlap_before_they_are_enlarged(
     assert ("overlap by up to" in found.facts([32])["notes"][0]) == (overlap > 0)
 
 
-def test_a_picture_too_small_to_be_cut_is_told(tmp_path: Path) -> None:
+def test_picture_too_small_to_be_cut_is_refused(tmp_path: Path) -> None:
     assert smallest_side(46) == 35
     save(tmp_path / "p.png", noise(34, 34))
     with pytest.raises(ValueError, match="one to 3 of at least 35 x 35 pixels") as caught:

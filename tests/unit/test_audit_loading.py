@@ -116,7 +116,7 @@ def test_two_files_of_one_name_get_their_own_neighbours(file: Path, tmp_path: Pa
     assert len(report.record["timings"]["time"]) == 2
 
 
-def test_a_module_of_the_caller_with_a_neighbours_name_is_not_taken(
+def test_file_imports_its_own_neighbour_not_the_callers_module(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -190,7 +190,7 @@ def test_a_file_below_the_current_folder_imports_from_it(
         ),
     ],
 )
-def test_what_a_file_does_wrong_is_named(
+def test_error_in_a_file_names_its_line(
     source: str | None, factory: str, message: str, file: Path
 ) -> None:
     if source is not None:

@@ -62,7 +62,7 @@ def test_bounds_are_read() -> None:
         ("r_crop=1", "high", "fail-x: expected one of 'c_cons'"),
         ("s_cons=80", "low", "fail-x: expected one of 'r_circular'"),
         ("s_cons", "high", "fail-x: expected NAME=NUMBER, with one of c_cons, s_cons"),
-        ("s_cons=many", "high", "fail-x: expected a number behind s_cons="),
+        ("s_cons=many", "high", "fail-x: expected a number after s_cons="),
     ],
 )
 def test_bounds_that_name_nothing(item: str, better: str, message: str) -> None:
@@ -82,12 +82,12 @@ def test_grades_change_at_their_thresholds(value: float, grade: str) -> None:
 @pytest.mark.parametrize(
     ("percent", "grade", "words"),
     [
-        (100, "good", "The class survives real shifts: no pair of crops"),
-        (99, "good", "survives real shifts: one pair in 100 of crops gets two classes"),
-        (89, "fair", "mostly survives real shifts: one pair in 9 of crops gets two classes"),
-        (80, "fair", "mostly survives real shifts: one pair in 5 of crops"),
-        (79, "poor", "often changes under real shifts: one pair in 5 of crops"),
-        (40, "poor", "often changes under real shifts: 60 % of the pairs of crops"),
+        (100, "good", "Crop shifts rarely change the class: no pair of crops"),
+        (99, "good", "rarely change the class: one pair in 100 of crops gets two classes"),
+        (89, "fair", "sometimes change the class: one pair in 9 of crops gets two classes"),
+        (80, "fair", "sometimes change the class: one pair in 5 of crops"),
+        (79, "poor", "often change the class: one pair in 5 of crops"),
+        (40, "poor", "often change the class: 60 % of the pairs of crops"),
     ],
 )
 def test_consistency_in_words_with_how_sure_it_is(percent: float, grade: str, words: str) -> None:
@@ -103,14 +103,18 @@ def test_consistency_in_words_with_how_sure_it_is(percent: float, grade: str, wo
 
 @pytest.mark.parametrize(
     ("first", "last", "words"),
-    [(20, 110, "Starts locally and reaches"), (20, 30, "Stays local"), (113, 115, "everywhere")],
+    [
+        (20, 110, "is local in early layers and reaches"),
+        (20, 30, "is local in every layer"),
+        (113, 115, "everywhere"),
+    ],
 )
 def test_attention_in_words(first: float, last: float, words: str) -> None:
     entry = measured(by_layer=[first, last], uniform=116.8)
     assert words in verdict_of("attention", entry).words
 
 
-def test_what_was_not_measured_gets_no_grade() -> None:
+def test_unmeasured_sections_get_no_grade() -> None:
     assert verdict_of("scale", SECTIONS["scale"]).words == "Could not be measured: out of luck"
     assert verdict_of("tokens", SECTIONS["tokens"]).grade == "note"
 

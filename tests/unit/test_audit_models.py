@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
         ("c++/models.py:build+polyphase", ("c++/models.py:build", "polyphase")),
     ],
 )
-def test_the_method_is_behind_the_last_plus(name: str, parts: tuple[str, str | None]) -> None:
+def test_alignment_follows_the_last_plus(name: str, parts: tuple[str, str | None]) -> None:
     assert split_method(name) == parts
 
 
@@ -78,7 +78,7 @@ def test_timm_by_its_names_sizes_and_normalization() -> None:
     convolutions = make_target("timm:test_convnext", size=64)  # it takes no img_size
     assert convolutions.size == 64
     assert make_target("timm:test_vit").size == 160
-    with pytest.raises(ValueError, match=r"a model of timm's \(nearest: .*resnet18"):
+    with pytest.raises(ValueError, match=r"a model of timm \(nearest: .*resnet18"):
         model_of("timm:resnet8", pretrained=False, size=None, seed=0)
 
 
@@ -127,12 +127,12 @@ def test_a_factory_is_aligned(file: Path) -> None:
         ("{file}:nothing", "model: expected a module, a callable, .* got NoneType"),
     ],
 )
-def test_what_names_no_model_is_told(name: str, message: str, file: Path) -> None:
+def test_unknown_model_names_are_refused(name: str, message: str, file: Path) -> None:
     with pytest.raises(ValueError, match=message):
         make_target(name.format(file=file), size=8)
 
 
-def test_modules_are_taken_as_they_are() -> None:
+def test_modules_are_accepted() -> None:
     model = wavevit.create_model("test_haar_pyramid", img_size=32, in_chans=1).train()
     target = make_target(model)
     assert (target.name, target.size, target.channels) == ("Backbone", 32, 1)

@@ -75,7 +75,7 @@ def views(target: Target) -> list[Tensor]:
 
 @pytest.mark.parametrize("build", [ours, timms, aligned])
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_a_wrapped_model_is_looked_at_like_the_bare_one(
+def test_wrapped_model_has_the_figures_of_the_bare_model(
     wrapper: str, build: Callable[[], nn.Module]
 ) -> None:
     model = build()
@@ -129,22 +129,26 @@ def test_a_compiled_model_has_the_figures_of_the_bare_one() -> None:
     report = wavevit.audit(model, against={"compiled": compiled}, images=pictures, samples=samples)
     assert report.sections("compiled") == report.sections()
     assert report.record["models"][1]["notes"] == [
-        "measured as it was written, timed as torch.compile made it"
+        "measured uncompiled; its time is that of the compiled model"
     ]
     table = report.table()
-    assert "mean 0.5, standard deviation 0.25 (wavevit's own models (Backbone))" in table
-    assert "wavevit&#x27;s own models (Backbone)" in report.to_html()
+    assert "mean 0.5, standard deviation 0.25 (wavevit's own models: Backbone)" in table
+    assert "wavevit&#x27;s own models: Backbone" in report.to_html()
 
 
 @pytest.mark.parametrize(
     ("model", "source", "mean"),
     [
-        (lambda: nn.Sequential(Scaled(), ours()), "none used: the pictures are changed", 0.0),
-        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3072, 4)), "none declared: pictures as", 0),
+        (lambda: nn.Sequential(Scaled(), ours()), "none used: a wrapper changes the pictures", 0.0),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Linear(3072, 4)),
+            "none declared: pictures unchanged",
+            0,
+        ),
         (timms, "declared by pretrained_cfg of VisionTransformer", 0.5),
         (
             lambda: wavevit.create_model("test_vit", img_size=32, features_only=True),
-            "wavevit's own models (FeatureBackbone)",
+            "wavevit's own models: FeatureBackbone",
             0.5,
         ),
         (
@@ -152,7 +156,7 @@ def test_a_compiled_model_has_the_figures_of_the_bare_one() -> None:
             "declared by pretrained_cfg",
             0.5,
         ),
-        (lambda: ours().forward_features, "wavevit's own models (Backbone)", 0.5),
+        (lambda: ours().forward_features, "wavevit's own models: Backbone", 0.5),
     ],
 )
 def test_the_normalisation_and_its_source(
@@ -187,7 +191,7 @@ def test_a_given_normalisation_counts(build: Callable[[], nn.Module]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mean": (0.1, 0.2)}, r"mean: expected one number, or 3 \(the model's channels\)"),
+        ({"mean": (0.1, 0.2)}, r"mean: expected one number, or 3: one for each channel"),
         ({"std": 0}, "std: expected positive numbers"),
         ({"std": (0.5, -1, 0.5)}, "std: expected positive numbers"),
         ({"mean": "grey"}, "mean: expected a number, or one for each channel"),
@@ -196,7 +200,7 @@ def test_a_given_normalisation_counts(build: Callable[[], nn.Module]) -> None:
         ({"channels": 0}, "channels: expected an integer of at least 1"),
     ],
 )
-def test_what_is_no_normalisation_is_refused(arguments: dict[str, Any], message: str) -> None:
+def test_bad_mean_and_std_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_target(ours(), **arguments)
 

@@ -138,7 +138,7 @@ def test_audit_writes_its_files_and_keeps_the_bounds(
     else:
         main(arguments)
     said = capsys.readouterr()
-    assert "S-Cons: crops" in said.out
+    assert "S-Cons: crop shifts" in said.out
     assert [line.split()[1] for line in said.err.splitlines()] == ([broken] if broken else [])
     assert {path.name for path in (tmp_path / "there").iterdir()} == {"audit.html", "audit.json"}
 
@@ -193,8 +193,8 @@ def test_a_folder_of_all_sorts_is_audited_and_its_broken_files_are_listed(
     ("arguments", "message"),
     [
         ("--fail-under s_con=80", "fail-under: expected one of 'c_cons', 's_cons'"),
-        ("--fail-under s_cons=nan", "fail-under: expected a finite number behind s_cons="),
-        ("--fail-over r_crop=inf", "fail-over: expected a finite number behind r_crop="),
+        ("--fail-under s_cons=nan", "fail-under: expected a finite number after s_cons="),
+        ("--fail-over r_crop=inf", "fail-over: expected a finite number after r_crop="),
         ("--images no/such", "images: expected a folder of pictures"),
         ("--device gpu", "device: expected a device of this machine, such as cpu, got 'gpu'"),
         ("--device cuda:99", "device: expected a device of this machine"),
@@ -312,8 +312,8 @@ def test_a_large_picture_is_drawn_without_aliasing() -> None:
     [
         (ValueError("a: expected b, got c"), 2, "wavevit: a: expected b, got c"),
         (ImportError("this needs timm"), 2, "wavevit: this needs timm"),
-        (RuntimeError("inside"), 70, "wavevit: an error inside"),
-        (AssertionError("inside"), 70, "wavevit: an error inside"),
+        (RuntimeError("inside"), 70, "wavevit: internal error"),
+        (AssertionError("inside"), 70, "wavevit: internal error"),
         (OSError(28, "No space left on device"), 74, "wavevit: [Errno 28] No space left"),
         (KeyboardInterrupt(), 130, "wavevit: interrupted"),
     ],
@@ -361,7 +361,7 @@ def test_the_installed_command_answers() -> None:
     assert "models" in done.stdout
 
 
-def test_the_reader_of_the_output_may_go_away() -> None:
+def test_closed_output_pipe_ends_the_command_quietly() -> None:
     """As in ``wavevit --help | head -1``: no traceback, and not the status of a broken bound."""
     command = [sys.executable, "-m", "wavevit", "--help"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -210,7 +210,7 @@ def test_unknown_names_offer_the_nearest() -> None:
         wavevit.create_model("test_vit", n_classes=3)
     with pytest.raises(ValueError, match=r"field: .*nearest: stages"):
         BackboneConfig.from_dict({"stage": []})
-    with pytest.raises(ValueError, match="out_indices: expected with features_only=True only"):
+    with pytest.raises(ValueError, match="out_indices: expected None without features_only=True"):
         wavevit.create_model("test_vit", out_indices=(0,))
 
 
@@ -228,7 +228,7 @@ def test_backbones_refuse_bad_images() -> None:
         wavevit.create_model("test_haar_pyramid")(torch.zeros(1, 3, 8, 64))  # injects at stride 16
 
 
-def test_alignment_refuses() -> None:
+def test_bad_alignment_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="period: expected an integer of at least 1, got 0"):
         PhaseLock(0)
     with pytest.raises(ValueError, match="boundary: expected one of 'circular', 'window'"):
@@ -241,7 +241,7 @@ def test_alignment_refuses() -> None:
         align(torch.nn.Identity(), "none")
 
 
-def test_a_part_without_build_is_refused_when_it_registers() -> None:
+def test_layer_without_build_is_refused_at_registration() -> None:
     class NoBuild(Part):
         symmetry = Symmetry(1)
 

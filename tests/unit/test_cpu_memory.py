@@ -46,6 +46,6 @@ def test_large_pages_save_faults() -> None:
     assert min(_faults(lambda: like.new_empty(shape)) for _ in range(5)) > small / 2
 
 
-def test_without_madvise_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_works_without_madvise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_memory, "_advise", lambda: None)
     assert room(torch.empty(1), (1 << 21,)).shape == (1 << 21,)

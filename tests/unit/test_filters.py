@@ -64,7 +64,7 @@ def test_a_user_bank_is_used() -> None:
     assert not mine.orthogonal
 
 
-def test_a_bank_that_fails_says_by_how_much() -> None:
+def test_filters_without_perfect_reconstruction_are_refused_with_their_error() -> None:
     low, high, back, high_back = filter_bank("db3").filters
     with pytest.raises(ValueError, match=r"FilterBank: expected .* got an error of 0\.0\d+ \('mi"):
         FilterBank((low[0] + 0.05, *low[1:]), high, back, high_back, name="mine")

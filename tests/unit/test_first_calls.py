@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="contexts are forks")
-def test_a_first_call_from_anywhere() -> None:
+def test_first_call_works_in_every_context() -> None:
     command = [sys.executable, "-m", "tests.first_calls"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]

@@ -62,7 +62,7 @@ def test_negative_control_draws_taken_as_independent_cover_too_little() -> None:
     assert covered / 500 < 0.8
 
 
-def test_where_nothing_can_be_said_the_interval_is_open() -> None:
+def test_intervals_of_too_few_values_are_infinite() -> None:
     assert mean_interval(3.0, math.inf, 1) == (-math.inf, math.inf)
     assert median_interval([1.0] * 5) == (-math.inf, math.inf)
     assert median_interval([3.0, 1, 2, 6, 5, 4]) == (1, 6)

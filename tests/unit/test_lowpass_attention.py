@@ -58,7 +58,7 @@ def test_shifts_by_two_tokens_are_kept(shift: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(("padding", "shift"), [("circular", (1, 0)), ("zeros", (2, 0))])
-def test_other_shifts_are_not(padding: str, shift: tuple[int, int]) -> None:
+def test_negative_control_other_shifts_fail(padding: str, shift: tuple[int, int]) -> None:
     """Negative control: one token, or a border of zeros."""
     part, x = mixer(padding), tokens()
     with torch.no_grad():

@@ -37,14 +37,14 @@ def test_networks_have_the_norm_of_their_explicit_jacobian(name: str) -> None:
         assert value == pytest.approx(expected, rel=1e-3)
 
 
-def test_grey_images_seen_as_three_channels_and_any_batch_size() -> None:
+def test_grey_images_as_three_channels_and_any_batch_size() -> None:
     grey = torch.randn(3, 1, 4, 4, generator=torch.Generator().manual_seed(0)).expand(-1, 3, -1, -1)
     found = local_lipschitz(lambda x: x.square().flatten(1), grey)
     assert local_lipschitz(lambda x: x.square().flatten(1), grey, batch_size=2) == found
     assert found.absolute == pytest.approx((2 * grey.abs().amax((1, 2, 3))).tolist(), rel=0.1)
 
 
-def test_a_steeper_model_is_seen_to_be_steeper() -> None:
+def test_steeper_model_has_a_larger_local_lipschitz_constant() -> None:
     """Negative control: the measure is no constant."""
     images = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     calm = local_lipschitz(lambda x: x.flatten(1), images)

@@ -28,7 +28,7 @@ def test_a_box_filter_sees_its_box(kernel: int) -> None:
     assert field.half_energy <= kernel
 
 
-def test_stacked_convolutions_reach_further_than_they_look() -> None:
+def test_effective_receptive_field_is_smaller_than_the_theoretical_one() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(*[nn.Conv2d(4, 4, 3, padding=1) for _ in range(5)])
     field = receptive_field(net, noise(2, 4, 33, 33))

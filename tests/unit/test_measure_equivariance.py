@@ -64,7 +64,7 @@ def test_a_map_that_follows_the_camera_is_exact_where_both_crops_see() -> None:
         (lambda x: x, "roll", "'circular', 'crop', 'subpixel'"),
     ],
 )
-def test_what_is_no_map_is_refused(features, kind: str, message: str) -> None:
+def test_outputs_that_are_not_maps_are_refused(features, kind: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         equivariance_error(features, noise(1, 1, 16, 16), (1, 0), kind=kind)
 

@@ -70,7 +70,7 @@ def test_a_coarse_model_finds_the_same_jump_where_its_rounding_moves_it() -> Non
     assert smooth.dt < 1e-9
 
 
-def test_a_small_step_hides_behind_no_steeper_slope_than_the_candidates_see() -> None:
+def test_small_step_is_found_if_candidates_include_it() -> None:
     x = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).double()
 
     def model(x: torch.Tensor) -> torch.Tensor:

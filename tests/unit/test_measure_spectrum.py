@@ -99,7 +99,7 @@ def test_no_stride_no_aliasing_and_fewer_channels_than_pixels_no_lower_bound() -
         (lambda x: x, r"maps \(B, D, 8, 8\)"),
     ],
 )
-def test_what_has_no_such_figures_is_refused(tokenize, message: str) -> None:
+def test_maps_without_frame_bounds_are_refused(tokenize, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         frame_bounds(tokenize, stride=2, in_chans=1)
 

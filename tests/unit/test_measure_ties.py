@@ -98,7 +98,7 @@ def strengths(x: Tensor) -> Tensor:
         ("none", None, None),
     ],
 )
-def test_what_is_continuous_saturates(alignment: str, options, scores) -> None:
+def test_slope_of_a_continuous_map_is_bounded(alignment: str, options, scores) -> None:
     found = tie_slope(pyramid(alignment, options), photographs(), scores=scores)
     assert all(found.saturates()), found
 
@@ -115,7 +115,7 @@ def test_polyphase_grows_without_end(scores) -> None:
     ("changes", "message"),
     [
         ({"images": LEVELS.float()}, "images: expected float64"),
-        ({"gaps": (1e-3, 1e-2)}, "gaps: expected at least two positive shares, falling"),
+        ({"gaps": (1e-3, 1e-2)}, "gaps: expected at least two positive shares, decreasing"),
         ({"gaps": (1e-3,)}, "gaps: expected at least two"),
         ({"ends": LEVELS[:1]}, "ends: expected shape"),
         ({"steps": 0}, "steps: expected an integer of at least 1"),

@@ -384,7 +384,9 @@ def damaged(name: str, folder: Path) -> Path:
         ("cut.ppm", ""),
     ],
 )
-def test_what_cannot_be_read_is_told(name: str, reason: str, tmp_path: Path) -> None:
+def test_unreadable_pictures_are_refused_with_a_reason(
+    name: str, reason: str, tmp_path: Path
+) -> None:
     path = damaged(name, tmp_path)
     with pytest.raises(UnreadablePictureError, match="path: expected a picture") as caught:
         read_picture(path)

@@ -46,7 +46,7 @@ def test_equivariance_by_whole_and_by_fractional_cells() -> None:
     assert_shift_equivariant(blurred(4), IMAGES, shifts)
 
 
-def test_a_stride_with_aliases_is_seen_to_fail_at_its_smallest_shift() -> None:
+def test_negative_control_stride_fails_at_its_smallest_shift() -> None:
     def strided(x: Tensor) -> Tensor:
         return x[..., ::2, ::2]
 
@@ -54,7 +54,7 @@ def test_a_stride_with_aliases_is_seen_to_fail_at_its_smallest_shift() -> None:
     with pytest.raises(
         AssertionError,
         match=r"not equivariant: a circular shift by \(0, 1\) .* image 0 of 3, cut to 2 x 2 "
-        r"pixels, by \d\.\d+e.\d+, allowed 1\.0e-09\. See it again: .*images\[0:1, :, :2, :2\]",
+        r"pixels, by \d\.\d+e.\d+, allowed 1\.0e-09\. To reproduce: .*images\[0:1, :, :2, :2\]",
     ):
         assert_shift_equivariant(strided, IMAGES, [(3, 5), (0, 1), (2, 2)])
     with pytest.raises(AssertionError, match="expected maps"):
@@ -91,11 +91,11 @@ def test_the_constant_of_a_linear_map_holds_and_a_smaller_one_is_broken() -> Non
     assert_lipschitz(linear, IMAGES, constant, iterations=30)
     _, slopes, _ = steepest_pair(linear, IMAGES, iterations=30)
     torch.testing.assert_close(slopes, torch.full_like(slopes, constant), rtol=1e-3, atol=0)
-    with pytest.raises(AssertionError, match=r"not Lipschitz with constant .* See it again"):
+    with pytest.raises(AssertionError, match=r"not Lipschitz with constant .* To reproduce"):
         assert_lipschitz(linear, IMAGES, 0.98 * constant, iterations=30)
 
 
-def test_what_grows_faster_than_any_line_is_caught_far_away() -> None:
+def test_superlinear_function_breaks_a_lipschitz_bound() -> None:
     small = IMAGES / IMAGES.flatten(1).norm(dim=1)[:, None, None, None]
     with pytest.raises(AssertionError, match="distance 1"):
         assert_lipschitz(
@@ -109,7 +109,7 @@ def test_a_constant_must_be_a_number(constant: float) -> None:
         assert_lipschitz(lambda x: x, IMAGES, constant)
 
 
-def test_what_moves_smoothly_passes_and_a_choice_is_caught_where_it_jumps() -> None:
+def test_assert_continuous_passes_smooth_models_and_finds_jumps() -> None:
     assert_continuous(blurred(2), IMAGES)
 
     def chooses(x: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ def test_drawn_backbones_run(model: torch.nn.Module) -> None:
         assert model(noise(1, 1, 32, 32)).shape == (1, 3)
 
 
-def test_the_smallest_image_found_is_told_and_shows_it_again() -> None:
+def test_message_has_the_smallest_failing_image() -> None:
     """Cut down to the smallest that fails; a model of one size keeps the whole one."""
 
     def corner(x: Tensor) -> Tensor:

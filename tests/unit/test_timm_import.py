@@ -25,7 +25,7 @@ def test_a_process_of_its_own_gets_timm() -> None:
 
 
 @pytest.mark.parametrize("error", ["operator torchvision::nms does not exist", "out of luck"])
-def test_only_that_error_is_mended_and_it_is_told(
+def test_only_the_torchvision_error_is_fixed_with_a_warning(
     error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = ModuleType("timm")

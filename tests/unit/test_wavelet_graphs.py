@@ -193,7 +193,7 @@ def test_every_transform_exports_with_free_sizes(name: str) -> None:
             )
 
 
-def test_a_free_side_keeps_two_pixels_to_the_coarsest_level() -> None:
+def test_symbolic_side_has_two_pixels_at_the_coarsest_level() -> None:
     """A limit of torch: a side that may become 1 is not free. Three levels take 8 pixels to 1."""
     with pytest.raises(torch._dynamo.exc.UserError, match="Constraints violated"):
         torch.export.export(

@@ -47,7 +47,7 @@ def peak(function) -> float:
     return round(most / IMAGES.nbytes, 2)  # scalars and filters left out
 
 
-def test_the_measure_sees_what_is_freed_again() -> None:
+def test_freed_memory_is_subtracted() -> None:
     assert peak(lambda: IMAGES + 1) == 1
     assert peak(lambda: (IMAGES + 1).sum()) == 1
     assert peak(lambda: (IMAGES + 1) + (IMAGES + 2)) == 3

@@ -1,4 +1,4 @@
-"""Ways to make a model's output follow the image instead of the frame."""
+"""Alignments: make a model invariant or equivariant to circular shifts."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`METHODS`, the names of all methods, those registered since included."""
+    """`METHODS`: the names of all methods, also of those that you register."""
     if name == "METHODS":
         return ALIGNMENTS.values()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What all alignments share: views of an image, a model of them, and the way back."""
+"""Base class of alignments: shifted views of an image, the model on them, and maps moved back."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Restore = Callable[[Tensor, Tensor], Tensor]
 
 
 class Views(NamedTuple):
-    """The shifted copies that an alignment asks a model about.
+    """Shifted copies of images that an alignment gives to the model.
 
     Attributes:
         offset: (N, 2) pixels, rows and columns: view `n` is its image moved by ``-offset[n]``.
-        image: (N,) which image it is of; None where there is one view of each image, in order.
-        weight: (N,) share of the output, the shares of an image sum to 1; None for one view.
+        image: (N,) index of the image; None if there is one view of each image, in order.
+        weight: (N,) weights of the outputs, which sum to 1 for each image; None for one view.
     """
 
     offset: Tensor
@@ -54,20 +54,21 @@ def tensors_of(output: Any) -> list[Tensor]:
 
 
 class Alignment(nn.Module, ABC):
-    """Chooses the phases at which a grid of this period is laid on each image.
+    """Base class of alignments that choose grid offsets (phases) for each image.
 
     Args:
-        period: the shift in pixels that the model behind it keeps; None for a model that keeps
-            none (absolute positions, zero padding): every phase of the whole image counts then.
-        boundary: ``"circular"`` weighs every pixel alike and is exact for circular shifts;
-            ``"window"`` tapers with a Hann window what the choice is made by, so that what
-            enters and leaves at the border hardly counts and the grid follows the content of a
-            real crop. ``"mirror"`` chooses like that and lays the grid without a circle: the image
-            moves to its phase by half a period at most, and what enters is its own border,
-            mirrored, and not its other side. ``"interior"`` chooses like that and lays the grid on
-            whole periods inside the image: the model sees one period less on each axis, and
-            nothing that was not there; cells of a map beyond it repeat the last. It takes sides of
-            two or more whole periods. None of the three is exact.
+        period: shift period of the model in pixels; None for a model that keeps no shift (absolute
+            positions, zero padding): then every phase of the whole image counts.
+        boundary: how pixels near the border count. ``"circular"`` weights every pixel alike and is
+            exact for circular shifts; the other three are not exact for any shift.
+            ``"window"`` weights the image with a Hann window, so that pixels entering and leaving
+            at the border count little and the grid follows the content of a real crop.
+            ``"mirror"`` chooses the phase like ``"window"`` and does not wrap: the image moves by
+            at most half a period, and its mirrored border fills the gap.
+            ``"interior"`` chooses the phase like ``"window"`` and places the grid on whole periods
+            inside the image: the model reads one period less on each axis and no invented pixels.
+            Positions of a map outside that area repeat the nearest value. It needs sides of two or
+            more whole periods.
     """
 
     Options: ClassVar[type[PartOptions]] = NoOptions
@@ -95,7 +96,7 @@ class Alignment(nn.Module, ABC):
         """The views of images (B, C, H, W)."""
 
     def calls(self, x: Tensor) -> Tensor:
-        """How many times the model runs for each image: (B,)."""
+        """Number of model calls for each image: (B,)."""
         views = self.views(x)
         if views.image is None:
             return torch.ones(x.shape[0], dtype=torch.long, device=x.device)
@@ -124,7 +125,7 @@ class Alignment(nn.Module, ABC):
         return moved[..., :height, :width]
 
     def seen(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(H, W) of what the model is shown of images of this size.
+        """Size (H, W) of the images that the model gets.
 
         Raises:
             ValueError: sides that have no interior, with ``boundary="interior"``.
@@ -140,18 +141,17 @@ class Alignment(nn.Module, ABC):
     def through(
         self, model: Callable[[Tensor], Any], x: Tensor, restore: Restore | None = None
     ) -> Any:
-        """The aligned model of images.
+        """Runs a model on the views of images and returns the aligned output.
 
-        Views go through the model at most B at a time, those of different images together. With
-        gradients, which keep everything anyway, all go at once where that is no slower: on a GPU
-        and in a compiled graph. A CPU takes half the time for what stays in its caches. A batch
-        norm in training sees what goes together.
+        The model gets at most B views in one batch, from different images. With gradients on a GPU
+        and in a compiled graph all views are one batch. (On a CPU smaller batches take half the
+        time, because they stay in the caches.) In training, a batch norm sees these batches.
 
         Args:
             model: images to an output of tensors that have a row for each image.
             x: images (B, C, H, W).
-            restore: output tensor and offsets (B, 2) to the tensor in the image's own
-                coordinates; None for outputs without a place.
+            restore: function of an output tensor and offsets (B, 2) that moves the tensor to the
+                image's coordinates; None for outputs without positions.
 
         Returns:
             What the model returns, in its structure and dtype.

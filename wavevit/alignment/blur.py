@@ -1,4 +1,4 @@
-"""A low-pass before every stride: nothing is chosen; what would alias is damped instead."""
+"""Blur: a low-pass filter before every stride of a model, which reduces aliasing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class LowPass(nn.Module):
-    """Two running means of `stride` pixels per axis: a triangle of ``2 * stride - 1`` taps.
+    """Low-pass filter: two running means of `stride` pixels on each axis, ``2 * stride - 1`` taps.
 
-    For stride 2 these are the taps (1, 2, 1) / 4. The filter is zero at every multiple of the
-    new sampling frequency, which is what would alias to a constant.
+    For stride 2 the taps are (1, 2, 1) / 4. The filter is zero at every multiple of the
+    new sampling frequency, that is, at the frequencies that would alias to a constant.
 
     Args:
-        stride: of the decimation that follows, (rows, columns).
-        boundary: ``"circular"``; any other is for real crops, whose edge pixels are repeated.
+        stride: stride of the decimation that follows, (rows, columns).
+        boundary: ``"circular"``; all other values repeat the edge pixels, for real crops.
 
     Source:
         Zhang 2019 (BlurPool) for the taps of stride 2; wider strides ours.
@@ -80,24 +80,24 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
-    """Puts a low-pass before every decimation of a model that it can find, in place.
+    """Adds a low-pass before every stride of a model, in place.
 
-    * Strided `nn.Conv2d` and `nn.AvgPool2d`: the input is low-passed. As both commute with the
-      filter, this *is* the layer at stride 1, low-passed and decimated, at the cost of the strided
-      one.
-    * Strided `nn.MaxPool2d`: the maximum is taken at stride 1, low-passed, then decimated.
-    * A module with a slot `low_pass` and its stride in `decimation` (our wavelet tokenizer and
-      downsamplers): the slot is filled.
+    * Strided `nn.Conv2d` and `nn.AvgPool2d`: the input is low-passed. Both commute with the
+      filter, so this equals the layer at stride 1, low-passed and decimated, at the cost of the
+      strided layer.
+    * Strided `nn.MaxPool2d`: the maximum is computed at stride 1, low-passed, then decimated.
+    * Modules with an attribute `low_pass` and their stride in `decimation` (our wavelet tokenizer
+      and downsamplers): the attribute is set.
 
-    Parameters and their names stay what they were.
+    Parameters and their names do not change.
 
     Args:
         model: any module; changed in place.
-        boundary: of the low-pass, see `LowPass`.
+        boundary: boundary of the low-pass, see `LowPass`.
 
     Returns:
-        The names of the modules reached. Decimations by slicing and reshaping (Swin's merging in
-        timm) cannot be seen from outside.
+        The names of the changed modules. Decimation by slicing and reshaping (patch merging of
+        timm's Swin) cannot be found.
 
     Raises:
         ValueError: an unknown boundary, or a bare `nn.MaxPool2d`, which has no parent.
@@ -128,6 +128,6 @@ def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
 
 
 def copy_sharing_weights(model: Module) -> Module:
-    """A copy whose modules are its own and whose parameters and buffers are the model's."""
+    """Copies the modules of a model; parameters and buffers are shared with it."""
     shared = [*model.parameters(), *model.buffers()]
     return copy.deepcopy(model, {id(tensor): tensor for tensor in shared})

@@ -1,4 +1,4 @@
-"""Averages over phases: nothing is chosen hard, so nothing jumps."""
+"""Weighted averages over phases: alignments without a hard choice, so without jumps."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class WeightedFrameOptions(PartOptions):
     """Options of the alignment ``"weighted_frame"``.
 
     Attributes:
-        threshold: share below the best at which a phase stops counting, in (0, 1].
-        max_phases: at most so many phases of an image; None for no limit.
+        threshold: in (0, 1]: phases weaker than the strongest by at least this share get no weight.
+        max_phases: largest number of phases for an image; None for no limit.
     """
 
     threshold: float = 0.05
@@ -38,21 +38,23 @@ class WeightedFrameOptions(PartOptions):
 
 @register_alignment("weighted_frame")
 class WeightedFrame(Alignment):
-    """``Σ_k w_k(x) g(T_{-k} x)`` over the phases that come close to the best one.
+    """Weighted average ``Σ_k w_k(x) g(T_{-k} x)`` over the strongest phases.
 
-    The strength `S_k` of a phase is the energy of the image's Laplacian on it (ten times clearer
-    than the energy of the pixels); ``w_k ∝ max(S_k - θ, 0)`` with ``θ = (1 - threshold) max S``.
+    The strength `S_k` of a phase is the energy of the image's Laplacian at that phase (it differs
+    ten times more between phases than the energy of the pixels); ``w_k ∝ max(S_k - θ, 0)`` with
+    ``θ = (1 - threshold) max S``.
 
     Args:
         period: see `Alignment`.
         boundary: see `Alignment`.
-        threshold: in (0, 1]: the share below the best at which a phase stops counting. Small
-            means few calls and a steep change of hands, 1 a weight for every phase. The slope of
-            the weights, and so of the model, grows like ``1 / threshold``.
-        max_phases: at most so many calls for an image: θ rises to the strength of the next phase
-            after the first `max_phases`. Still exact, and continuous but where as many phases
-            *and one more* tie for the best. With it, and only then, `torch.compile` makes one
-            graph (all `max_phases` views of each image are run then, whatever their weights).
+        threshold: in (0, 1]: phases weaker than the strongest by at least this share get no
+            weight. A small threshold means few model calls and weights that change quickly; 1
+            gives every phase a weight. The slope of the weights, and so of the model, grows like
+            ``1 / threshold``.
+        max_phases: largest number of model calls for an image: θ rises to the strength of phase
+            ``max_phases + 1``. The result is still exact, and continuous except for images where
+            ``max_phases + 1`` phases tie for the strongest. `torch.compile` needs it to make one
+            graph, in which all `max_phases` views of each image are run.
 
     Raises:
         ValueError: a threshold outside (0, 1] or `max_phases` below 1.
@@ -119,12 +121,12 @@ class WeightedFrame(Alignment):
 
 @register_alignment("group_average")
 class GroupAverage(Alignment):
-    """The mean over all P² phases: the oracle of the others, at P² calls.
+    """Average of the model over all P² phases, with P² calls: the reference for other methods.
 
     Guarantees:
-        Exact for integer circular shifts and continuous for every image, with the model's own
-        gradient averaged (tests/properties/test_alignment_laws.py). The boundary does not
-        matter: nothing is chosen.
+        Exact for integer circular shifts and continuous for every image; gradients are averages
+        too (tests/properties/test_alignment_laws.py). The boundary does not
+        matter, because no phase is chosen.
     """
 
     def __init__(self, period: int | None) -> None:

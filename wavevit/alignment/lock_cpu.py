@@ -1,4 +1,4 @@
-"""What a lock needs of images on the CPU, in one pass each: loops that numba compiles.
+"""Phase lock on the CPU: loops compiled by numba that need one pass over the image.
 
 With torch's operations the local activity is ten passes over memory that is fresh at every call,
 and a roll by a shift of its own for each image is a gather of single numbers. Beside a small model

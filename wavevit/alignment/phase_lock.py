@@ -1,4 +1,4 @@
-"""Phase locking: lay the patch grid where the image says, not where the frame happens to be.
+"""Phase lock: move each image so that the patch grid follows its content.
 
 Write `T_s` for a shift by `s` pixels and let a model `g` keep shifts by whole multiples of a
 period `P`. From the local wavelet activity `a(x)[n]` (sum over channels of the squared
@@ -8,9 +8,9 @@ undecimated Haar details) take one Fourier coefficient along each axis,
 
 Shifting the image turns the coefficient, `c(T_s x) = c(x) e^{-2πi s / P}`, hence
 `k(T_s x) = k(x) + s (mod P)`, and `f(x) = g(T_{-k(x)} x)` is the same for every shift of `x`.
-The argument jumps nowhere but at `|c| = 0`: there is no tie of near-equal candidates to flip, as
-there is when a grid is chosen by argmax of an energy. What is left to jump is the rounding of `k`
-to whole pixels (``shift="integer"``); ``shift="fractional"`` does without.
+The argument jumps only at `|c| = 0`. There are no ties of nearly equal candidates, as with an
+argmax of energies. Only the rounding of `k` to whole pixels jumps (``shift="integer"``);
+``shift="fractional"`` does not round.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _STEP = 0.25
 
 
 class Phase(NamedTuple):
-    """Where the grid of each image is laid.
+    """Grid offset of each image, and its margin.
 
     Attributes:
         offset: (B, 2), rows and columns, in ``[0, period)`` pixels; integers or, for fractional
             shifts, float64.
         margin: (B, 2) in [0, 1]: ``|c|`` as a share of the total activity. Near 0 the image has
-            no phase at this period and the lock falls back to offset 0.
+            no phase at this period, and the lock uses offset 0.
     """
 
     offset: Tensor
@@ -55,12 +55,12 @@ class Phase(NamedTuple):
 def phase_of(
     x: Tensor, period: int | None, boundary: str = "circular", shift: str = "integer"
 ) -> Phase:
-    """The grid offset that each image asks for.
+    """Computes the grid offset (phase) of each image.
 
     Args:
         x: images (B, C, H, W).
-        period: P in pixels, or None for the whole image; see `spans` for sides that it does not
-            divide.
+        period: P in pixels, or None for the whole image; a side that P does not divide has the
+            side as its period.
         boundary: see `Alignment`.
         shift: ``"integer"`` rounds the offset, ``"fractional"`` does not.
 
@@ -97,7 +97,7 @@ class PhaseLockOptions(PartOptions):
 
     Attributes:
         shift: ``"integer"`` or ``"fractional"``.
-        gate: margin below which the lock fades out, 0 for never.
+        gate: margin below which the lock fades out; 0 means never.
     """
 
     shift: str = "integer"
@@ -111,36 +111,35 @@ class PhaseLockOptions(PartOptions):
 
 @register_alignment("phase_lock")
 class PhaseLock(Alignment):
-    """Moves each image to its own phase: put before a model that keeps shifts by `period`.
+    """Phase lock: moves each image to its phase, before a model that keeps shifts by `period`.
 
     Args:
         period: see `Alignment`.
         boundary: see `Alignment`.
-        shift: ``"integer"`` rolls by whole pixels; ``"fractional"`` shifts by a Fourier ramp.
-        gate: margin below which the lock fades out: with ``m`` the smaller margin of the two axes
+        shift: ``"integer"`` shifts by whole pixels, ``"fractional"`` by a Fourier shift.
+        gate: margin below which the lock fades out. With ``m`` the smaller margin of the two axes
             and ``t = min(m / gate, 1)`` the output is ``w f(locked) + (1 - w) f(x)``, where
-            ``w = t² (3 - 2t)``. An image near none, or right at it, costs one call of the model as
-            before, one in between two. 0 locks whatever has a phase.
+            ``w = t² (3 - 2t)``. An image with ``0 < m < gate`` needs two model calls, all others
+            one. 0 locks every image that has a phase.
 
     Raises:
         ValueError: a period below 1, an unknown boundary or shift, a gate outside [0, 1], or
-            ``"fractional"`` with ``"mirror"`` or ``"interior"`` (a Fourier ramp goes round the
-            circle).
+            ``"fractional"`` with ``"mirror"`` or ``"interior"`` (a Fourier shift wraps around).
 
     Guarantees:
-        With ``boundary="circular"`` a model behind the lock that keeps the declared period is
+        With ``boundary="circular"`` and a model that keeps the declared period, the output is
         invariant to every integer circular shift, to the rounding of its dtype, for images that
-        have a phase at this period; dense outputs move with the image. Fractional: also to
-        sub-pixel (Fourier) shifts of images without frequencies above ``1/2 - 1/P`` cycles per
-        pixel, and continuous, with a gradient, wherever both margins are above 0 (jump scan).
-        Integer: continuous but for steps of one pixel where `k` crosses ``n + 1/4``. With a gate
-        all this holds for images whose margins are at least the gate; below it the output is less
-        and less invariant, and ``"fractional"`` is continuous everywhere, at margin 0 too.
-        tests/properties/test_phase_lock_laws.py and test_alignment_laws.py. *Not* guaranteed:
-        crop shifts; images whose `Phase.margin` is 0 (constants, stripes whose period divides P),
-        where the offset falls back to 0, finite and deterministic, but neither invariant nor
-        continuous there; and ``boundary="window"`` or ``"mirror"`` is not exact for
-        any kind of shift.
+        have a phase at this period; dense outputs move with the image.
+        ``"fractional"``: also for sub-pixel (Fourier) shifts of images without frequencies above
+        ``1/2 - 1/P`` cycles per pixel; and continuous, with a gradient, if both margins are
+        above 0 (jump scan).
+        ``"integer"``: continuous except for steps of one pixel where `k` crosses ``n + 1/4``.
+        With a gate all this holds for images whose margins are at least the gate. Below it the
+        output becomes less invariant, and ``"fractional"`` is continuous everywhere, also at
+        margin 0. Tests: tests/properties/test_phase_lock_laws.py and test_alignment_laws.py.
+        *Not* guaranteed: crop shifts. Images with `Phase.margin` 0 (constants, stripes whose
+        period divides P) get offset 0: finite and deterministic, but neither invariant nor
+        continuous. Any boundary other than ``"circular"`` is not exact for any kind of shift.
 
     Source:
         Ours; the idea of choosing the grid from the image is Chaman & Dokmanic 2021 (CVPR), who
@@ -160,7 +159,7 @@ class PhaseLock(Alignment):
         options = PhaseLockOptions(shift, gate)
         self.shift = options.shift
         if shift == "fractional" and boundary in ("mirror", "interior"):
-            fail("shift", f"'integer' with boundary={boundary!r} (a ramp goes round)", repr(shift))
+            fail("shift", f"'integer' with boundary={boundary!r}, which does not wrap", repr(shift))
         self.gate = float(options.gate)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Grids chosen by argmax: of all phases at once, or bit by bit down the wavelet tree."""
+"""Polyphase and phase tree: choose the grid by an argmax over phases, at once or level by level."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def _strongest(strength: Tensor) -> Tensor:
 
 @register_alignment("polyphase")
 class Polyphase(Alignment):
-    """Lays the grid on the phase that holds the most energy.
+    """Polyphase anchoring: places the grid at the phase with the most energy.
 
     Args:
         period: see `Alignment`.
         boundary: see `Alignment`.
 
     Guarantees:
-        Exact as `PhaseLock`, while the largest energy is unique: in float32 two phases closer
-        than about 3e-7 of each other are told apart by rounding (tests in float64,
+        Exact as `PhaseLock` if the largest energy is unique: in float32 rounding decides between
+        two phases closer than about 3e-7 (tests in float64,
         tests/properties/test_alignment_laws.py and, for ties, test_alignment_edge_cases.py).
-        *Not* continuous: the output jumps where the two largest energies meet, and a jump scan is
-        seen to find it.
+        *Not* continuous: the output jumps where the two largest energies are equal; a jump scan
+        finds this.
 
     Source:
         Chaman & Dokmanic 2021 (adaptive polyphase sampling, l2 norm), on the pixels of the
@@ -48,12 +48,12 @@ class Polyphase(Alignment):
 
 @register_alignment("phase_tree")
 class PhaseTree(Alignment):
-    """One decision per level of a Haar pyramid: which of four phases to decimate at.
+    """Phase tree: chooses one of four phases at each level of a Haar pyramid.
 
-    At each level the phase whose details are strongest is kept, its approximation is decimated
-    there, and the next level decides on that. The bits make up one offset, so that the model sees
-    one rolled image and every stage of it finds its own stride aligned. What is left of a period
-    when no factor of two is (224 = 32 · 7) is decided at once.
+    At each level the phase with the strongest details is chosen, the approximation is decimated
+    at that phase, and the next level continues with it. The choices add up to one offset, so the
+    model gets one shifted image and every stage has its own stride aligned. The odd factor of a
+    period (7 in 224 = 32 · 7) is chosen in one step.
 
     Args:
         period: see `Alignment`.

@@ -1,4 +1,4 @@
-"""Finding out which shifts a model keeps that declares nothing."""
+"""Measure the shift period of a model that does not declare it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kept_period(
 
     Args:
         model: images to outputs. A copy of it runs, in float64 and eval mode.
-        input_size: (C, H, W) of the images it takes.
+        input_size: (C, H, W) of its images.
         restore: how outputs move, see `Alignment.through`.
 
     Returns:

@@ -1,6 +1,6 @@
-"""Moving images by a shift of their own, and laying maps back where the image was.
+"""Shift each image of a batch by its own offset, and move maps back.
 
-Shifts are circular where nothing else is said, and given in pixels, (B, 2) of rows and columns,
+Shifts are circular unless stated otherwise. They are in pixels, (B, 2) of rows and columns,
 positive downwards and to the right: `T_s x [n] = x[n - s]`.
 """
 
@@ -20,7 +20,7 @@ def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
     Args:
         x: images (B, C, H, W).
         shift: (B, 2) whole pixels, rows and columns.
-        mirror: what enters is the image's own border, mirrored, and not its other side.
+        mirror: fill the gap with the mirrored border instead of the other side.
     """
     batch, channels, height, width = x.shape
     if not mirror and (loops := loops_for(x, shift)) is not None:
@@ -102,22 +102,22 @@ def place_map(
     stride: int | None = None,
     seen: tuple[int, int] | None = None,
 ) -> Tensor:
-    """The map of an image that was moved by minus `offset`, in the image's own coordinates.
+    """Moves the map of an aligned image back to the coordinates of the image.
 
-    The map `m` of the moved image, read as a function on the circle of `side` pixels that is
-    linear between the centres of its cells, is moved back by `offset` and read at the centres
-    again. Where the offset is a whole number of cells this is a roll, and nothing is lost.
+    The map of the image moved by ``-offset`` is moved back by `offset`, with linear interpolation
+    on a circle between the centres of its positions. If the offset is a whole number of positions
+    this is a circular shift, and nothing is lost.
 
     Args:
-        x: map (B, D, h, w); integer dtypes are allowed where it has a cell for each pixel.
+        x: map (B, D, h, w); integer dtypes are allowed if it has a value for each pixel.
         offset: (B, 2) pixels.
         size: (H, W) of the image in pixels.
-        stride: of the map in pixels, see `cell_centres`.
-        seen: (H, W) of the part from `offset` on that the map is of, where it is not the whole
-            image. Cells beyond it repeat the last, and nothing goes round.
+        stride: stride of the map in pixels, see `cell_centres`.
+        seen: (H, W) of the area, starting at `offset`, that the map is of, if it is not the whole
+            image. Positions outside repeat the nearest value, and nothing wraps around.
 
     Returns:
-        (B, D, h, w), of the whole image in cells of the same size.
+        (B, D, h, w), a map of the whole image with the same stride.
     """
     if seen is not None and seen != size:
         return _place_part(x, offset, size, seen)

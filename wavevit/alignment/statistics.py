@@ -1,4 +1,4 @@
-"""What the grid is chosen by: local strengths of an image, and their sums over the phases.
+"""Image statistics that alignments choose the grid by: local strengths and sums over phases.
 
 Each strength maps (B, C, H, W) to (B, H, W), commutes with every circular shift, and is computed
 in float32 at least, because squares of half-precision numbers underflow.

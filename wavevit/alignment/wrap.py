@@ -1,4 +1,4 @@
-"""`align`: a shift-robust model around any `nn.Module`."""
+"""`align`: wrap any `nn.Module` so that it is invariant to circular shifts."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LAYOUTS = ("NCHW", "NHWC", "none")
 
 
 def make_alignment(method: str, period: int | None, **options: Any) -> Alignment | None:
-    """The alignment of a model of the given period; None for those that choose no phase.
+    """Builds an alignment for a shift period; None for a method that chooses no phase.
 
     Args:
         method: one of `wavevit.alignment.METHODS`.
         period: see `Alignment`.
-        **options: what the class of the method takes (`PhaseLock`, …).
+        **options: arguments of the method's class (`PhaseLock`, …).
 
     Raises:
         ValueError: an unknown method, or an option that it does not take.
@@ -51,23 +51,23 @@ _OWN = ("symmetry", "alignment", "call_super_init", "dump_patches")
 
 
 class AlignedModel(nn.Module):
-    """`model` behind an alignment.
+    """Model with an alignment, made by `align`.
 
-    What describes the model passes through: ``pretrained_cfg``, ``feature_info``, ``config``,
-    ``num_classes`` and every other public attribute that is no module, no tensor and no method; so
-    do timm's methods for the head, for checkpointing and for optimisers. Methods that compute
-    features past the alignment (``forward_features``, ``forward_intermediates``, …) do not: the
-    error says what to do instead. With ``"blur"`` the model itself is the aligned one, and
-    everything passes. Names of modules (``feature_info``, ``first_conv``) are those inside the
-    model; `get_submodule` finds both.
+    It has the attributes that describe the model: ``pretrained_cfg``, ``feature_info``,
+    ``config``, ``num_classes`` and every other public attribute that is no module, tensor or
+    method; also timm's methods for the head, for checkpointing and for optimisers. Methods that
+    would compute features without the alignment (``forward_features``,
+    ``forward_intermediates``, …) raise an error that says what to do instead. With ``"blur"`` the
+    model itself is aligned, and all its attributes are available. Names of modules
+    (``feature_info``, ``first_conv``) are those inside the model; `get_submodule` finds both.
 
     Attributes:
         model: the model; for ``"blur"`` a copy that shares its weights.
         alignment: an `Alignment`, or None for ``"blur"``.
         period_source: where the period comes from: ``"given"``, ``"declared"``, ``"probed at …"``
-            or ``"assumed"`` (nothing was known: the whole image, which is exact for any model).
-        blurred: names of the modules that got a low-pass.
-        layout: of maps, see `align`.
+            or ``"assumed"`` (not known: the whole image, which is exact for any model).
+        blurred: names of the modules that have a low-pass.
+        layout: layout of maps, see `align`.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class AlignedModel(nn.Module):
         if callable(found) or isinstance(found, nn.Module | Tensor):
             raise AttributeError(
                 f"{type(self).__name__} has no {name!r}: it would not be aligned. Call the model "
-                "itself; for maps align a model that returns them (features_only=True); "
-                f"`.model.{name}` is that of the model without alignment."
+                "itself; to get maps, align a model that returns them (features_only=True); "
+                f"`.model.{name}` is the method without alignment."
             )
         return found
 
@@ -115,7 +115,7 @@ class AlignedModel(nn.Module):
 
     @property
     def period(self) -> int | None:
-        """The period in pixels that the alignment relies on; None for the whole image."""
+        """Shift period in pixels; None for the whole image."""
         return None if self.alignment is None else self.alignment.period
 
     def forward(self, x: Tensor) -> Any:
@@ -210,25 +210,27 @@ def align(
     layout: str = "NCHW",
     **options: Any,
 ) -> AlignedModel:
-    """Wraps a model so that its output follows the image and not the frame.
+    """Makes a model invariant to circular shifts: wraps it in an alignment.
 
     Args:
-        model: images (B, C, H, W) to a tensor with a row for each image, or lists, tuples and
-            dicts of such. Outputs of rank 2 are taken as pooled (invariance), of rank 4 as maps
-            (equivariance: they come back in the image's own coordinates, see `place_map`).
+        model: images (B, C, H, W) to a tensor with a row for each image, or to lists, tuples and
+            dicts of such tensors. Outputs of rank 2 are pooled features or logits (invariant),
+            outputs of rank 4 are maps (equivariant: in the coordinates of the image, see
+            `place_map`).
         method: ``"phase_lock"``, ``"polyphase"``, ``"phase_tree"``, ``"weighted_frame"``,
-            ``"group_average"``, or ``"blur"``, which chooses no phase but low-passes before every
-            stride and is not exact.
-        period: the shift in pixels that `model` keeps. By default what it declares in
-            ``model.symmetry``; a model that declares nothing is probed at `input_size`, here and
-            now, in some ten passes of three images. `AlignedModel.period_source` says which.
-            The period of a model that keeps none is the whole image: exact for any model.
-        input_size: (C, H, W) for the probe; by default ``model.pretrained_cfg["input_size"]``,
-            timm's. Without either the whole image is assumed. A period found at one size need
-            not hold at another.
-        layout: of maps: ``"NCHW"``, ``"NHWC"``, or ``"none"``: no output has a place.
-        **options: of the method: ``boundary`` for all but ``"group_average"``; ``shift`` for
-            ``"phase_lock"``; ``threshold`` and ``max_phases`` for ``"weighted_frame"``.
+            ``"group_average"``, or ``"blur"``, which chooses no phase, adds a low-pass before
+            every stride and is not exact.
+        period: shift period of `model` in pixels. By default the one in ``model.symmetry``. If the
+            model declares none, `align` measures it at `input_size`, in about ten passes of three
+            images; `AlignedModel.period_source` states this. For a model that keeps no smaller
+            shift the period is the whole image, which is exact for any model.
+        input_size: (C, H, W) for that measurement; by default
+            ``model.pretrained_cfg["input_size"]`` (timm). Without either the period is the whole
+            image. A period measured at one size may not hold at another.
+        layout: layout of maps: ``"NCHW"``, ``"NHWC"``, or ``"none"`` if no output is a map.
+        **options: options of the method: ``boundary`` for all except ``"group_average"``;
+            ``shift`` and ``gate`` for ``"phase_lock"``; ``threshold`` and ``max_phases`` for
+            ``"weighted_frame"``.
 
     Returns:
         A module of the same signature.
@@ -238,10 +240,10 @@ def align(
             without a stride that ``"blur"`` can find.
 
     Guarantees:
-        Those of the method's class (tests/properties/test_alignment_laws.py), if the period is
-        true: a period that the model does not keep makes the promise empty. A map with a cell for
-        each pixel moves exactly; one of stride `s` moves exactly by multiples of `s`, and else by
-        interpolation between its cells.
+        Those of the method's class (tests/properties/test_alignment_laws.py), if the model keeps
+        the period; with a wrong period nothing is guaranteed. A map with a value for
+        each pixel moves exactly; a map of stride `s` moves exactly by multiples of `s`, and by
+        interpolation for other shifts.
     """
     check_choice("method", method, [name for name in ALIGNMENTS.values() if name != "none"])
     check_choice("layout", layout, LAYOUTS)

@@ -1,4 +1,4 @@
-"""`audit`: every section of every model, on the same pictures."""
+"""`audit`: measures models on the same pictures, section by section."""
 
 from __future__ import annotations
 
@@ -53,46 +53,46 @@ def audit(
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> AuditReport:
-    """Examines a model: shifts, continuity, scale, depth, vocabulary and cost.
+    """Audits a model: shifts, continuity, scale, depth, vocabulary and cost.
 
     Args:
-        model: a module (a `wavevit.align` one included; compiled or wrapped ones are seen
-            through), a program of `torch.export`, an onnxruntime session, any callable from images
-            to outputs, or a string: a name of `wavevit.list_models`, ``"timm:NAME"``,
-            ``"hub:ID"``, ``"path/to/file.py:factory"`` or ``"path/to/model.onnx"``, all but the
-            last with ``"+METHOD"`` for an aligned one. Where it returns a tuple, list, dict or
-            dataclass, its first matrix (B, classes) is looked at, else a map in it.
-        against: more of them, side by side; a mapping names them.
+        model: a module (also an aligned, compiled or wrapped one), a program of `torch.export`, an
+            onnxruntime session, any callable from images to outputs, or a string. The string is a
+            name of `wavevit.list_models`, ``"timm:NAME"``, ``"hub:ID"``,
+            ``"path/to/file.py:factory"`` or ``"path/to/model.onnx"``; except for ONNX it may end
+            with ``"+METHOD"``, which aligns the model. If a model returns a tuple, list, dict or
+            dataclass, the audit uses the first matrix (B, classes) in it, else a map.
+        against: other models to compare with; a mapping gives them names.
         images: a folder, a file or several; a tensor (N, 1 or 3, H, W) in [0, 1]; by default the
-            bundled photographs. All models see the same pictures, each normalised as it wants.
-        size: side of the input in pixels, of all models; by default what each declares.
-        channels: of the input, of all models; by default what each declares or takes.
-        mean: of each channel of pictures in [0, 1] (or one number), for all models; by default
-            what each declares: timm's in ``pretrained_cfg``, ours ½ with a standard deviation
-            of ¼. A declaration counts inside a wrapper too, if the wrapper hands the pictures on
-            unchanged. A model that declares nothing gets the pictures as they are. The report
-            says which was used and where it comes from.
-        std: standard deviation, see `mean`.
-        pretrained: timm's weights (downloaded) instead of random ones.
-        samples: how much to look at.
-        quick: consistency, sensitivity, tokens and cost only, on fewer pictures where `samples`
-            says nothing else; the report names what was left out.
-        seed: of random weights, shifts and directions.
-        device: where to measure; by default where each model is.
-        progress: show a bar on a terminal, and a line for each section elsewhere.
+            bundled photographs. All models see the same pictures, each with its own normalisation.
+        size: side of the input in pixels, for all models; by default each model's own.
+        channels: channels of the input, for all models; by default each model's own.
+        mean: mean of each channel of pictures in [0, 1] (or one number), for all models. By
+            default each model's own: timm's in ``pretrained_cfg``; for our models ½ with a
+            standard deviation of ¼. The audit also finds it inside a wrapper, if the wrapper
+            passes the pictures on unchanged. If there is none, pictures stay in [0, 1]. The report
+            states the normalisation and where it comes from.
+        std: standard deviation of each channel, see `mean`.
+        pretrained: use timm's weights (downloaded) instead of random ones.
+        samples: numbers of pictures, pairs and steps.
+        quick: measure consistency, sensitivity, tokens and cost only, on fewer pictures unless
+            `samples` is given; the report names the sections that were left out.
+        seed: seed of random weights, shifts and directions.
+        device: device to measure on; by default the device of each model.
+        progress: show a progress bar on a terminal, and one line for each section elsewhere.
 
     Returns:
         An `AuditReport`: ``.table()``, ``.to_json(path)``, ``.to_html(path)``.
 
     Raises:
-        ImportError: timm or the Hub is asked for and not installed.
-        ValueError: a model or pictures that cannot be looked at, before anything is measured. A
-            section that breaks on the way is reported as failed, and the others are measured.
+        ImportError: timm, the Hub's client or onnxruntime is needed and not installed.
+        ValueError: a model or pictures that cannot be used, before anything is measured. An error
+            in a section is reported as failed, and the other sections are measured.
 
     Guarantees:
-        The same JSON from the same seed, ``"timings"`` left aside; a failing measure leaves the
-        others as they are; a model that ignores shifts is told so and a ViT is not
-        (tests/contract/test_audit.py).
+        The same seed gives the same JSON, except for ``"timings"``. An error in one section does
+        not change the others. The verdict calls an aligned model exactly invariant, and a plain
+        ViT not (tests/contract/test_audit.py).
 
     Example:
         >>> from wavevit.auditing import Samples

@@ -1,4 +1,4 @@
-"""Calling somebody's model with pictures: its keyword, its precision, its batch, its folder."""
+"""Call a model with pictures: keyword, precision, batch size and import folder."""
 
 from __future__ import annotations
 

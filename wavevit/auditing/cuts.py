@@ -1,4 +1,4 @@
-"""Windows cut from one, two or three pictures, where an audit needs at least four pictures."""
+"""Cut one, two or three pictures into at least four windows for an audit."""
 
 from __future__ import annotations
 

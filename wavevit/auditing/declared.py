@@ -1,4 +1,4 @@
-"""What a model says about its input: side, channels, and the normalisation of its pictures."""
+"""Input that a model declares: image size, channels, and normalisation of pictures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Normalization:
         return Normalization(mean, std, self.source)
 
 
-UNCHANGED = Normalization((0.0,), (1.0,), "none declared: pictures as they are, in [0, 1]")
+UNCHANGED = Normalization((0.0,), (1.0,), "none declared: pictures unchanged, in [0, 1]")
 
 
 def given_normalization(
@@ -84,7 +84,7 @@ def declared_normalization(module: Any) -> Normalization | None:
     inner = inner_of(module)
     name = type(inner).__name__
     if isinstance(inner, Backbone | FeatureBackbone):
-        return Normalization((MEAN,), (STD,), f"wavevit's own models ({name})")
+        return Normalization((MEAN,), (STD,), f"wavevit's own models: {name}")
     for holder, where in _declarations(inner):
         mean, std = holder.get("mean"), holder.get("std")
         if mean is not None and std is not None:

@@ -1,4 +1,4 @@
-"""One model looked at: what it declares, what one watched run shows, the views that follow."""
+"""Examination of one model: its declarations, one observed run, and the views for measures."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Examination:
         else:
             tried = (3, first_convolution(modules), 1)
             counts = list(dict.fromkeys(count for count in tried if count is not None))
-            self.channels_source = "none declared: found by trying"
+            self.channels_source = "not declared: found by trying"
         shape = getattr(self.inner, "input_shape", None)
         self.probe: Probe = probed(
             self.called(self.inner),
@@ -86,7 +86,7 @@ class Examination:
         found = normalization or self.probe.trace.normalization
         for argument, values in (("mean", found.mean), ("std", found.std)):
             if found is normalization and len(values) not in (1, self.channels):
-                fail(argument, f"one number, or {self.channels} (the model's channels)", values)
+                fail(argument, f"one number, or {self.channels}: one for each channel", values)
         self.normalization = found.of(self.channels)
 
     def _check_alignment(self) -> None:
@@ -180,29 +180,31 @@ class Examination:
         """What a reader of the figures has to know about how the model was called."""
         notes = []
         if "torch.compile" in self.wrappers or "OptimizedModule" in self.wrappers:
-            notes.append("measured as it was written, timed as torch.compile made it")
+            notes.append("measured uncompiled; its time is that of the compiled model")
         if any(isinstance(module, ProgramModel) for module in self.modules):
-            notes.append("a program of torch.export: measured in the mode that it was exported in")
+            notes.append("a program of torch.export: measured in its exported mode")
         if self.probe.batch is not None:
-            notes.append(f"takes images in batches of {self.probe.batch} only: measured in them")
+            notes.append(f"takes batches of {self.probe.batch} images only: measured with these")
         if self.channels not in (1, 3):
             notes.append(f"each of its {self.channels} channels gets the pictures' luminance")
         if self.images.dtype in (torch.float16, torch.bfloat16):
             kind = str(self.images.dtype).removeprefix("torch.")
-            notes.append(f"computes in {kind}: figures hold the rounding of that precision")
+            notes.append(f"computes in {kind}: figures include the rounding of that precision")
         return notes
 
     def unclassed(self, output: Tensor) -> str:
         """Why the output holds no class scores; empty if it does."""
         path = self.probe.trace.path
         if output.ndim != 2:
-            return f"outputs of shape {tuple(output.shape[1:])} for each image are no class scores"
+            return (
+                f"an output of shape {tuple(output.shape[1:])} for each image is not class scores"
+            )
         if getattr(self.inner, "num_classes", None) == 0:
             return "the model has no classifier"
         if _is_features(path):
-            return f"the output{place_of(path)} holds features, no class scores"
+            return f"the output{place_of(path)} has features, not class scores"
         if output.shape[1] < 2:
-            return "a single number for each image is no choice among classes"
+            return "the output has one number for each image, so there is only one class"
         return ""
 
 
@@ -211,10 +213,10 @@ def _size(objects: Any, size: int | None) -> tuple[int, str]:
         return size, "given"
     found = declared_size(objects)
     if found is None:
-        fail("size", "the side of the model's input in pixels (it declares none)", None)
+        fail("size", "the side of the model's input in pixels (the model declares none)", None)
     side, source = found
     if not isinstance(side, int):
-        fail("size", "one side for a square input (the model declares another)", side)
+        fail("size", "one side for a square input (the model declares two different sides)", side)
     return check_at_least("size", side, 8), f"declared by {source}"
 
 

@@ -1,4 +1,4 @@
-"""The page's diagrams, one panel each, so that a narrow screen shows them one below the other."""
+"""Diagrams of the audit page, one panel each; a narrow screen shows them below each other."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["attention_panel", "scale_panel", "sensitivity_panels", "spectrum_pan
 
 Found = Mapping[str, Mapping[str, Any]]  # model name to figures of one section
 _KINDS = {
-    "circular": "Rolled (circular)",
-    "crop": "Cropped (what a camera does)",
-    "subpixel": "Rolled by half pixels (sub-pixel)",
+    "circular": "Circular shift",
+    "crop": "Crop shift (as from a moving camera)",
+    "subpixel": "Circular shift by half pixels (sub-pixel)",
 }
 
 
@@ -74,7 +74,7 @@ def _shift_label(shift: float) -> str:
 
 
 def sensitivity_panels(found: Found) -> list[tuple[str, str]]:
-    """Title and SVG for each shift model; all have the same vertical axis."""
+    """Title and SVG for each kind of shift; all have the same vertical axis."""
     every = [
         value + 1.96 * error  # with the bands
         for f in found.values()
@@ -98,7 +98,7 @@ def sensitivity_panels(found: Found) -> list[tuple[str, str]]:
 
 
 def scale_panel(found: Found) -> str:
-    """Change under zoom; zoom 1 changes nothing."""
+    """SVG of the change under zoom; it is 0 at zoom 1."""
     with _panel(found, "zoom", "change of the embedding") as panel:
         zooms: list[float] = []
         for name, f in found.items():
@@ -114,7 +114,7 @@ def scale_panel(found: Found) -> str:
 
 
 def attention_panel(found: Found) -> str:
-    """Mean over heads as a line, each head as a dot, against depth from first to last layer."""
+    """SVG of the attention distance by depth: a dot for each head, a line for their mean."""
     with _panel(found, "depth (first to last attention)", "mean distance in pixels") as panel:
         for name, f in found.items():
             count = len(f["pixels"])
@@ -128,7 +128,7 @@ def attention_panel(found: Found) -> str:
         uniform = max(f["uniform"] for f in found.values())
         panel.axes.axhline(uniform, color="#5b6775", linewidth=1, linestyle=(0, (1, 2)))
         panel.axes.annotate(
-            "everything alike",
+            "uniform attention",
             (0.0, uniform),
             (0, 3),
             textcoords="offset points",
@@ -141,7 +141,7 @@ def attention_panel(found: Found) -> str:
 
 
 def spectrum_panel(found: Found) -> str:
-    """Leading singular values of the Jacobian at the first picture."""
+    """SVG of the leading singular values of the Jacobian at the first picture."""
     with _panel(found, "singular value", "‖J v‖ for ‖v‖ = 1 (0 to 1 pixels)") as panel:
         most = 1
         for name, f in found.items():

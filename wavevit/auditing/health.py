@@ -1,4 +1,4 @@
-"""What is checked before the sections: outputs that are finite, that differ, and that repeat."""
+"""Checks before the sections: outputs are finite, differ between pictures, and repeat."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def examined_health(scene: Scene) -> Health:
         spread = float((logits - logits.roll(1, 0)).double().norm())
         share = f"{100 * change / spread:.2g} % of" if spread else "more than"
         reason = (
-            "gives another output for the same pictures each time (dropout or another draw that "
-            f"eval() does not switch off): it changes by {share} what another picture changes"
+            "gives another output for the same pictures each time (dropout or other randomness "
+            f"that eval() does not switch off): the change is {share} that between two pictures"
         )
-        health.notes.append(f"{reason}, and all figures hold that noise")
+        health.notes.append(f"{reason}, and all figures include this noise")
         health.idle |= dict.fromkeys(("continuity", "jumps"), f"the model {reason}")
     return health
 
@@ -88,7 +88,7 @@ def _broken(view: Callable[[Tensor], Tensor], scene: Scene) -> str:
     sets = {"": scene.crops}
     for kind, shift in (("circular", 1.0), ("crop", 1.0), ("subpixel", 0.5)):
         moved = shifted(scene.pictures(kind), (shift, shift), kind, size)
-        sets[f" that are moved by {shift:g} px ({kind})"] = moved
+        sets[f" after a shift by {shift:g} px ({kind})"] = moved
     for words, pictures in sets.items():
         outputs = _outputs(view, pictures)
         wrong = int((~torch.isfinite(outputs)).flatten(1).any(dim=1).sum())
@@ -105,4 +105,4 @@ def _why(target: Target) -> str:
     """A classifier that was never trained starts from zero."""
     if target.last is None or bool(target.last.layer.weight.any()):
         return ""
-    return f" (the weights of {target.last.name}, the layer that makes it, are all zero)"
+    return f" (the weights of its last layer, {target.last.name}, are all zero)"

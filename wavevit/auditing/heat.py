@@ -1,4 +1,4 @@
-"""Token-change maps for the page: one pixel a token, under the picture that moved."""
+"""Maps of token change for the audit page: one pixel for each token, below the moved picture."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from wavevit.measure import shifted
 __all__ = ["heat_table"]
 
 _TITLES = {
-    "circular": "The picture rolls to the right",
-    "crop": "The camera moves: another crop of a larger picture",
+    "circular": "Circular shift to the right",
+    "crop": "Crop shift: another crop of a larger picture",
 }
 _THUMBNAIL = 128  # pixels a side
 
@@ -54,7 +54,7 @@ def _heat(tokens: list[list[float]]) -> tuple[str, float]:
 def heat_table(
     kind: str, found: Mapping[str, Mapping[str, Any]], picture: Tensor, size: int
 ) -> str:
-    """HTML of the pictures and maps of one shift model.
+    """HTML of the pictures and maps of one kind of shift.
 
     Args:
         kind: ``"circular"`` or ``"crop"``.

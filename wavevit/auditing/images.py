@@ -1,4 +1,4 @@
-"""The pictures that all models of an audit see: found, read, and cut to each model's size."""
+"""Pictures of an audit: finds and reads files, and cuts them to each model's size."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Pictures:
     """Pictures of mixed sizes.
 
     Attributes:
-        names: file names, or those of the bundled photographs; of windows, with their place.
+        names: file names, or names of the bundled photographs; for windows with their position.
         pixels: (3, H, W) float32 in [0, 1] each.
         source: where they come from, in words.
-        skipped: file name and reason of each that could not be read.
-        left_out: readable candidates that were not needed.
-        notes: file name and how its values were scaled, where the format does not say.
-        cut: the grid of windows on each picture, where there were fewer than four pictures.
+        skipped: file name and reason for each file that could not be read.
+        left_out: number of readable files that were not needed.
+        notes: file name and how its values were scaled, if the format does not define it.
+        cut: the grid of windows on each picture, if there were fewer than four pictures.
     """
 
     names: tuple[str, ...]
@@ -98,9 +98,9 @@ class Pictures:
         source = "1 picture" if count == 1 else f"{count} pictures"
         return [
             f"{len(self.names)} windows were cut from {source}, of {side} pixels a side or more; "
-            f"they {apart}. Places of one picture are more alike than different pictures are: R, "
-            "the change under zoom and the rank do not compare with those of an audit of "
-            "different pictures, and standard errors are too small."
+            f"they {apart}. Windows of one picture are more alike than different pictures. So do "
+            "not compare R, the change under zoom and the rank with an audit of different "
+            "pictures; standard errors are too small."
         ]
 
 
@@ -121,20 +121,20 @@ def load_pictures(source: Any, count: int, short_side: int) -> Pictures:
     """Reads up to `count` pictures.
 
     Args:
-        source: None for the bundled photographs; a folder (searched to its depth; more pictures
-            than `count` are thinned out evenly), a file, or a sequence of files; or a tensor
-            (N, C, H, W) in [0, 1] with one or three channels.
-        count: how many are wanted.
-        short_side: in pixels; larger pictures are reduced to it.
+        source: None for the bundled photographs; a folder, searched recursively (if it has more
+            pictures than `count`, an evenly spaced subset), a file, or a sequence of files; or a
+            tensor (N, C, H, W) in [0, 1] with one or three channels.
+        count: number of pictures.
+        short_side: short side in pixels; larger pictures are reduced to it.
 
     Returns:
-        `Pictures`, in the order of their names. Fewer than four pictures are cut into windows,
-        as many as `count` asks for where they fit without a common pixel, at least four.
+        `Pictures`, ordered by name. Fewer than four pictures are cut into at least four windows,
+        up to `count` if they do not overlap.
 
     Raises:
-        ValueError: no such folder, a tensor of another shape or range, no picture that can be
-            read, or fewer than four that are too small to be cut; the message lists what was
-            skipped.
+        ValueError: no such folder, a tensor of another shape or range, no readable picture, or
+            fewer than four pictures that are too small to be cut. The message lists the skipped
+            files.
     """
     if source is None:
         return _bundled(count, short_side)
@@ -180,7 +180,7 @@ def load_pictures(source: Any, count: int, short_side: int) -> Pictures:
 def _bundled(count: int, short_side: int) -> Pictures:
     names = NAMES[:count]
     pixels = tuple(load_photograph(name, short_side, color=True) for name in names)
-    source = "bundled photographs (scikit-image's)"
+    source = "bundled photographs (from scikit-image)"
     return Pictures(names, pixels, source, (), len(NAMES) - len(names))
 
 
@@ -211,7 +211,7 @@ def _cut(
         least = smallest_side(short_side)
         expected = (
             f"at least {_FEWEST} {wanted}, or one to {_FEWEST - 1} of at least "
-            f"{least} x {least} pixels, from which windows are cut"
+            f"{least} x {least} pixels to cut into windows"
         )
         sizes = ", ".join(f"{picture.shape[-1]} x {picture.shape[-2]}" for picture in pixels)
         fail("images", expected, f"{got} of {sizes} pixels" if sizes else got)

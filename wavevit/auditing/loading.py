@@ -1,4 +1,4 @@
-"""Models from a Python file: run as Python runs it, with its folder importable."""
+"""Load a model from a Python file, with imports from the file's folder."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def _reported(name: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         got = f"{type(error).__name__}: {error}"
         if isinstance(error, SystemExit):
-            got += " (it ends Python, by sys.exit or argparse)"
+            got += " (it ends Python with sys.exit or argparse)"
         raise ValueError(f"model: expected {name} to build a model, got {got}") from error
 
 

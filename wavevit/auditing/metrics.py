@@ -1,4 +1,4 @@
-"""The main table: one figure of each kind that can be set side by side, and bounds on them."""
+"""Rows of the main table of an audit, and bounds on them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Metric:
     """A row of the main table.
 
     Attributes:
-        title: of the row.
-        unit: in a few characters.
-        better: ``"high"``, ``"low"``, or ``""`` where neither is.
-        section: that it comes from.
-        read: the section's figures to the value.
-        digits: behind the point.
+        title: title of the row.
+        unit: unit in a few characters.
+        better: ``"high"``, ``"low"``, or ``""`` if neither is better.
+        section: name of the section that measures it.
+        read: function from the section's figures to the value.
+        digits: digits after the decimal point.
     """
 
     title: str
@@ -55,28 +55,42 @@ def _zoom(figures: Figures) -> float:
     return figures["values"][figures["zooms"].index(1.41)]
 
 
-# name: title, unit, better, section, how it is read, digits
+# name: title, unit, better, section, read, digits
 METRICS: dict[str, Metric] = {
     name: Metric(*row)
     for name, row in {
-        "c_cons": ("C-Cons: rolls", "%", "high", "consistency", _percent("c_cons"), 1),
-        "s_cons": ("S-Cons: crops", "%", "high", "consistency", _percent("s_cons"), 1),
-        "hp_cons": ("HP-Cons: half pixels", "%", "high", "consistency", _percent("hp_cons"), 1),
+        "c_cons": ("C-Cons: circular shifts", "%", "high", "consistency", _percent("c_cons"), 1),
+        "s_cons": ("S-Cons: crop shifts", "%", "high", "consistency", _percent("s_cons"), 1),
+        "hp_cons": (
+            "HP-Cons: half-pixel shifts",
+            "%",
+            "high",
+            "consistency",
+            _percent("hp_cons"),
+            1,
+        ),
         "worst_circular": (
-            "worst roll keeps class",
+            "class kept under all circular shifts",
             "%",
             "high",
             "worst_shift",
             _percent("circular"),
             1,
         ),
-        "worst_crop": ("worst crop keeps class", "%", "high", "worst_shift", _percent("crop"), 1),
-        "r_circular": ("R(1 px), roll", "", "low", "sensitivity", _at("circular", 1.0), 4),
+        "worst_crop": (
+            "class kept under all crop shifts",
+            "%",
+            "high",
+            "worst_shift",
+            _percent("crop"),
+            1,
+        ),
+        "r_circular": ("R(1 px), circular", "", "low", "sensitivity", _at("circular", 1.0), 4),
         "r_crop": ("R(1 px), crop", "", "low", "sensitivity", _at("crop", 1.0), 4),
         "r_subpixel": ("R(½ px), sub-pixel", "", "low", "sensitivity", _at("subpixel", 0.5), 4),
         "turnover": ("tokens changed by 1 px of crop", "%", "low", "tokens", _percent("crop"), 1),
         "map_roll": (
-            "map off after a 1 px roll",
+            "map error after a 1 px circular shift",
             "of its size",
             "low",
             "map",
@@ -84,7 +98,7 @@ METRICS: dict[str, Metric] = {
             4,
         ),
         "map_crop": (
-            "map off after a 1 px crop",
+            "map error after a 1 px crop shift",
             "of its size",
             "low",
             "map",
@@ -110,25 +124,25 @@ METRICS: dict[str, Metric] = {
 
 
 def value_of(metric: str, sections: Mapping[str, Any]) -> float | None:
-    """The metric of a model's sections; None where its section was not measured."""
+    """The value of a metric; None if its section was not measured."""
     entry = sections[METRICS[metric].section]
     return METRICS[metric].read(entry["figures"]) if entry["status"] == "measured" else None
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A metric that has to hold in somebody's CI.
+    """A bound on a metric, for CI.
 
     Attributes:
-        metric: of `METRICS`.
-        limit: the metric must not be below it (where high is better) or above it.
+        metric: a key of `METRICS`.
+        limit: lower limit of a metric that is better when high, upper limit of the others.
     """
 
     metric: str
     limit: float
 
     def broken(self, sections: Mapping[str, Any]) -> str:
-        """What is wrong, in words; empty if the bound holds. What was not measured breaks it."""
+        """Why the bound is broken; empty if it holds. An unmeasured metric breaks its bound."""
         metric, value = METRICS[self.metric], value_of(self.metric, sections)
         if value is None:
             entry = sections[metric.section]
@@ -140,16 +154,16 @@ class Bound:
 
 
 def parse_bounds(argument: str, items: Sequence[str], better: str) -> tuple[Bound, ...]:
-    """Bounds such as ``s_cons=80``.
+    """Parses bounds such as ``s_cons=80``.
 
     Args:
-        argument: its name, for complaints.
-        items: ``NAME=NUMBER`` each.
-        better: ``"high"`` for lower limits, ``"low"`` for upper ones.
+        argument: name of the argument, for error messages.
+        items: strings of the form ``NAME=NUMBER``.
+        better: ``"high"`` for lower limits, ``"low"`` for upper limits.
 
     Raises:
-        ValueError: another form, a name that has no such limit (the names are listed), or a
-            value that is no finite number.
+        ValueError: another form, a name that has no such limit (the message lists the names), or a
+            value that is not a finite number.
     """
     names = [name for name, metric in METRICS.items() if metric.better == better]
     bounds = []
@@ -162,8 +176,8 @@ def parse_bounds(argument: str, items: Sequence[str], better: str) -> tuple[Boun
         try:
             limit = float(text)
         except ValueError:
-            fail(argument, f"a number behind {name}=", repr(text))
+            fail(argument, f"a number after {name}=", repr(text))
         if not math.isfinite(limit):  # nothing is below NaN: such a bound would never break
-            fail(argument, f"a finite number behind {name}=", repr(text))
+            fail(argument, f"a finite number after {name}=", repr(text))
         bounds.append(Bound(name, limit))
     return tuple(bounds)

@@ -1,4 +1,4 @@
-"""MODEL on the command line: ours, timm's, the Hub's, or a factory in a file; and an alignment."""
+"""Build the model that a MODEL string names: ours, timm's, the Hub's, or a factory in a file."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
     elsewhere = name.startswith(_OF_TIMMS_HUB)
     if not elsewhere and not timm.is_model(name.partition(".")[0]):
         close = nearest(name, timm.list_models())
-        fail("model", f"a model of timm's (nearest: {', '.join(close) or 'none'})", repr(name))
+        fail("model", f"a model of timm (nearest: {', '.join(close) or 'none'})", repr(name))
     arguments: dict[str, Any] = {} if size is None else {"img_size": size}
     try:
         try:
@@ -114,8 +114,8 @@ def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
         # No network, nothing there, or of another shape: one line is enough to see which.
         got = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         if elsewhere:
-            fail("model", f"a configuration that timm can read or fetch for {name}", got)
+            fail("model", f"a configuration that timm can read or download for {name}", got)
         if pretrained and isinstance(error, OSError | RuntimeError):
-            fail("pretrained", f"weights that timm can fetch for {name}", got)
-        fail("model", f"a name, tag and size of which timm can build a model, for {name}", got)
+            fail("pretrained", f"weights that timm can download for {name}", got)
+        fail("model", f"a name, tag and size that timm can build, for {name}", got)
     return model

@@ -1,4 +1,4 @@
-"""Which tensor of a model's output an audit looks at."""
+"""Choose the tensor of a model's output that an audit uses."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def choose_output(output: Any, rows: int) -> tuple[Any, ...]:
         return tokens[0]
     expected = (
         f"a floating tensor with a row for each of {rows} images, or a tuple, list, dict or "
-        "dataclass that holds one"
+        "dataclass that contains one"
     )
     fail("model", expected, what_came(output))
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of an audit: no script, no network, readable at any width."""
+"""HTML page of an audit: self-contained, without scripts or network, for any screen width."""
 
 from __future__ import annotations
 
@@ -83,80 +83,80 @@ _GRADES = {"good": "good", "fair": "fair", "poor": "poor", "note": ""}
 # Section: heading, what it shows, what it does not mean.
 _WORDS = {
     "sensitivity": (
-        "How far the embedding moves",
-        "The change of the pooled features under a shift, as a share of the mean distance between "
+        "Sensitivity: how much a shift changes the embedding",
+        "The change of the pooled features under a shift, divided by the mean distance between "
         "two different pictures: 0 is invariant, 1 is as different as another picture.",
-        "Invariance to rolls is not invariance to a moving camera: a roll brings back on one side "
-        "what it takes from the other. Bands are 95 % intervals over pictures.",
+        "Invariance to circular shifts is not invariance to a moving camera: in a circular shift, "
+        "what leaves on one side enters on the other. Bands are 95 % intervals over pictures.",
     ),
     "consistency": (
-        "Does the class survive a shift?",
+        "Consistency: does a shift change the class?",
         "The share of pairs of random shifts of one picture that get the same top-1 class.",
-        "Nothing here is an accuracy: a model that answers the same to everything is consistent.",
+        "This is not accuracy: a model with one constant answer is consistent.",
     ),
     "worst_shift": (
-        "Does it survive every shift of a small square?",
-        "The share of pictures that keep their class wherever in a square of shifts they are.",
-        "The class that has to be kept is the model's own for the unmoved picture, right or wrong.",
+        "Worst shift: does any shift in a small square change the class?",
+        "The share of pictures that keep their class under every shift in a square.",
+        "The class is the model's own class of the unmoved picture, right or wrong.",
     ),
     "tokens": (
-        "Which tokens change",
-        "How much each of the last tokens changes when the picture moves, as a share of the "
-        "tokens' size. Maps are laid over each other by the best roll by whole tokens first, so a "
-        "mere permutation counts as no change.",
-        "One picture is shown; the verdict counts tokens over several.",
+        "Tokens: which tokens change",
+        "The change of each of the last tokens when the picture moves, as a share of the "
+        "tokens' size, after the best circular shift by whole tokens. So if tokens only change "
+        "places, this counts as no change.",
+        "The maps show one picture; the verdict counts tokens over several pictures.",
     ),
     "map": (
-        "Does the map follow the picture?",
-        "The map of a moved picture beside the moved map of the picture: their difference, as a "
-        "share of the map's size. The map is the output where that is one, else the last tokens.",
-        "Where one pixel is less than a cell, the map is moved by interpolation, which a coarse "
-        "map cannot follow exactly.",
+        "Map: does the map follow the picture?",
+        "The difference between the map of a moved picture and the moved map of the picture, as a "
+        "share of the map's size. The map is the output if that is a map, else the last tokens.",
+        "A shift by less than one position of the map is interpolated, so a coarse map cannot be "
+        "exact.",
     ),
     "attention": (
-        "How far attention reaches",
-        "The mean distance between a token and what it attends to, in pixels: each dot a head, "
-        "the line their mean.",
-        "Distance is not importance: a layer may look far and change little.",
+        "Attention distance: how far attention reaches",
+        "The mean distance in pixels between a token and the tokens that it attends to. Each dot "
+        "is a head, the line is the mean.",
+        "Distance is not importance: a layer may attend far away and change little.",
     ),
     "continuity": (
-        "How steep it is",
-        "The leading singular values of the Jacobian of the embedding at one picture: how fast "
-        "its steepest directions are, and how many there are.",
-        "These are slopes at pictures, not a bound between them.",
+        "Continuity: how steep the model is",
+        "The leading singular values of the Jacobian of the embedding at one picture: the slopes "
+        "in the steepest directions.",
+        "These are slopes at pictures; they bound nothing between pictures.",
     ),
     "jumps": (
-        "Does it jump?",
-        "The picture moves by one pixel in ever smaller steps; a change that no smaller step "
-        "makes smaller is a discontinuity.",
-        "A scan that finds nothing has looked along a few paths only.",
+        "Jumps: is the model discontinuous?",
+        "The picture moves by one pixel in smaller and smaller steps. A change of the output that "
+        "does not shrink with the step is a discontinuity.",
+        "The scan covers a few paths only.",
     ),
     "scale": (
-        "What zoom changes",
-        "The change of the embedding when the camera comes closer or goes away, in the same unit "
+        "Scale: how much zoom changes the embedding",
+        "The change of the embedding when the picture is zoomed in or out, in the same unit "
         "as for shifts.",
-        "A closer camera also shows less: some change is right.",
+        "A zoomed picture also shows less, so some change is right.",
     ),
     "rank": (
-        "How many directions it uses",
+        "Rank: how many dimensions the embedding uses",
         "The effective rank of the embeddings of several crops of each picture.",
-        "Few pictures bound it from above: compare models, not papers.",
+        "The number of pictures limits the rank: compare models of one audit only.",
     ),
     "cost": (
-        "What it costs",
-        "One forward pass of one picture, with attention products, wavelets and FFTs counted.",
-        "Multiply-accumulates are not time; the table has the time beside the first model.",
+        "Cost",
+        "One forward pass of one picture, with attention products, wavelets and FFTs.",
+        "Multiply-accumulates are not time; the table has the time relative to the first model.",
     ),
 }
 
 
 def _name(model: str) -> str:
-    """A model's name that may break where a reader would break it."""
+    """A model's name as HTML, with places for line breaks."""
     return re.sub(r"(?<=[_+/:])", "<wbr>", html.escape(model))
 
 
 def _unbroken(words: str) -> str:
-    """A sentence whose units stay with their numbers."""
+    """A sentence as HTML, without line breaks between numbers and units."""
     return re.sub(r" (?=(%|px|G|M|MB)\b|%)", "&nbsp;", html.escape(words))
 
 
@@ -166,7 +166,7 @@ def render_page(report: AuditReport) -> str:
     sections = first["sections"]
     lead = " ".join(dict.fromkeys(sections[n]["verdict"] for n in ("sensitivity", "jumps")))
     others = report.models[1:]
-    beside = f", beside {', '.join(map(_name, others))}" if others else ""
+    beside = f", against {', '.join(map(_name, others))}" if others else ""
     # Records of earlier versions lack the newest sections.
     body = "".join(_section(name, report) for name in _WORDS if name in sections)
     return f"""<!doctype html>
@@ -181,7 +181,7 @@ def render_page(report: AuditReport) -> str:
 <p class="kicker">wavevit audit{beside}</p>
 <h1>{_name(first["name"])}</h1>
 <p class="answer">{_unbroken(lead)}</p>
-<h2>The table</h2>
+<h2>Main table</h2>
 {_table(report)}
 {_notes(record)}
 {body}
@@ -221,14 +221,14 @@ def _table(report: AuditReport) -> str:
 
 
 def _notes(record: Mapping[str, Any]) -> str:
-    """What a reader of the table has to know first."""
+    """Notes above the sections: random weights, failures, skipped pictures."""
     notes = []
     random = [entry["name"] for entry in record["models"] if entry["weights"] == "random"]
     if random:
         names = html.escape(", ".join(random))
         notes.append(
-            f"<b>Random weights</b> (seed {record['seed']}): {names}. The figures are those of the "
-            "architecture before training, not of a trained network."
+            f"<b>Random weights</b> (seed {record['seed']}): {names}. The figures describe the "
+            "architecture before training, not a trained network."
         )
     troubles = [
         f"{html.escape(entry['name'])}: {name}"
@@ -311,8 +311,8 @@ def _heat(found: Found, report: AuditReport) -> str:
         f"<div>{heat_table(kind, same, report.picture, size)}</div>" for kind in HEAT_KINDS
     )
     return (
-        f'<div class="maps">{maps}</div><p class="aside">From black, no change, to white, a change '
-        'as large as a token; below each map its mean.</p><div class="scale"></div>'
+        f'<div class="maps">{maps}</div><p class="aside">Black: no change. White: a change '
+        'as large as a token. Below each map: its mean.</p><div class="scale"></div>'
     )
 
 
@@ -336,8 +336,8 @@ def _making(record: Mapping[str, Any]) -> str:
         used += f". Enlarged, because smaller than the window: {', '.join(sorted(enlarged))}"
     lines = {
         "Pictures": used,
-        "Window": "10/7 of the model's input, the short side of each picture; the crop is its "
-        "middle. What a camera does is a crop elsewhere in that window.",
+        "Window": "10/7 of the model's input, scaled to the short side of each picture. The crop "
+        "is its middle; a crop shift is a crop at another place in the window.",
         "Samples": counts,
         "Seed": str(record["seed"]),
         "Versions": ", ".join(f"{k} {v}" for k, v in environment["packages"].items())

@@ -1,4 +1,4 @@
-"""Trying a model: the channels, precision and number of images that it takes, or why it refuses."""
+"""Try a model on noise: find the channels, precision and batch size that it takes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def probed(
         return Probe(images, output, trace, None if rows == _ROWS and batch is None else rows)
     assert first is not None
     reason = " ".join(f"{type(first).__name__}: {first}".split())[:300]
-    words = f"{size} pixels with {channels[0]} channel(s), to which it says {reason}"
+    words = f"{size} pixels with {channels[0]} channel(s), which gives {reason}"
 
     def takes(side: int, count: int) -> bool:
         numbers = (_ROWS, 1) if batch is None else (batch,)

@@ -1,4 +1,4 @@
-"""`AuditReport`: what an audit found, as a table, as JSON, as a page."""
+"""`AuditReport`: result of an audit as a table, as JSON and as an HTML page."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["AuditReport"]
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What an audit found.
+    """Result of an audit: table, JSON and HTML page.
 
     Attributes:
-        record: everything, of JSON's types; docs/audit.md describes the keys.
+        record: all results, in JSON types; the page "Audit your model" describes the keys.
         picture: (C, W, W) the picture whose tokens the page shows.
     """
 
@@ -33,7 +33,7 @@ class AuditReport:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names, the audited one first."""
+        """Names of the models, the audited one first."""
         return tuple(entry["name"] for entry in self.record["models"])
 
     def sections(self, model: str | None = None) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class AuditReport:
         return found[check_choice("section", section, found)]["status"]
 
     def broken(self, bounds: Sequence[Bound]) -> list[str]:
-        """Which bounds the audited model does not keep, in words (see `parse_bounds`)."""
+        """One sentence for each bound that the audited model breaks (see `parse_bounds`)."""
         return [words for bound in bounds if (words := bound.broken(self.sections()))]
 
     def table(self) -> str:
@@ -89,14 +89,14 @@ class AuditReport:
         return "\n".join(lines)
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """The record as JSON; written to `path`, atomically, where one is given."""
+        """The record as JSON text; also written to `path`, atomically, if it is given."""
         text = json.dumps(self.record, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
         if path is not None:
             write_whole(Path(path), text.encode())
         return text
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """One page that needs nothing beside itself; written like `to_json`."""
+        """A self-contained HTML page as text; also written to `path`, as in `to_json`."""
         from wavevit.auditing.page import render_page
 
         text = render_page(self)

@@ -1,4 +1,4 @@
-"""Models that are no modules of their own: programs of `torch.export`, and ONNX files."""
+"""Wrap programs of `torch.export` and ONNX files as modules."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ProgramModel(nn.Module):
             if node.op == "placeholder" and isinstance(node.meta.get("val"), Tensor)
         ]
         if len(shapes) != 1:
-            fail("model", "an exported program of one tensor", f"one of {len(shapes)}")
+            fail("model", "an exported program with one input tensor", f"{len(shapes)} inputs")
         sides = tuple(side if isinstance(side, int) else None for side in shapes[0])
         self.input_shape: tuple[int | None, ...] = sides
 
@@ -67,7 +67,7 @@ class OnnxModel(nn.Module):
         opaque: why torch cannot see what it does.
     """
 
-    opaque = "onnxruntime runs the graph outside of torch"
+    opaque = "onnxruntime runs the graph outside torch"
 
     def __init__(self, session: Any) -> None:
         super().__init__()
@@ -109,8 +109,8 @@ def read_model_file(path: str | Path) -> nn.Module:
     path = Path(path)
     loader = _PICKLED.get(path.suffix.lower())
     if loader is not None:
-        expected = "an .onnx file (other formats are unpickled, which runs what is in them: load "
-        expected += f"one that you trust by {loader} and call wavevit.audit with the module)"
+        expected = "an .onnx file (other formats are unpickled, which can run code in them: load "
+        expected += f"a file that you trust with {loader} and pass the module to wavevit.audit)"
         fail("model", expected, repr(str(path)))
     if not path.is_file():
         fail("model", "an existing file", repr(str(path)))

@@ -1,4 +1,4 @@
-"""How much an audit looks at. The defaults aim at under two minutes for a ViT-Ti."""
+"""Sample sizes of an audit. With the defaults an audit of ViT-Ti takes under two minutes."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ _LEAST = {"pictures": 4, "sensitivity_pictures": 2, "attention_pictures": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Numbers of pictures, pairs and steps; each section takes the first pictures of the list."""
+    """Numbers of pictures, pairs and steps; each section uses the first pictures of the list."""
 
     pictures: int = 18
-    """Pictures that are read; consistency, scale and rank use all of them."""
+    """Pictures to read; consistency, scale and rank use all of them."""
     sensitivity_pictures: int = 12
-    """Pictures of the sensitivity to the smallest shifts (two directions a shift) and of zooms."""
+    """Pictures for the sensitivity to the smallest shifts (two directions for each shift) and to
+    zooms."""
     curve_pictures: int = 6
-    """Pictures of the sensitivity to larger shifts; at most those of the smallest ones count."""
+    """Pictures for the sensitivity to larger shifts, at most `sensitivity_pictures`."""
     pairs_per_picture: int = 4
     """Pairs of shifts of each picture, for each consistency; a square number k² takes 2k
     forward passes."""
     worst_pictures: int = 8
-    """Pictures whose whole square of shifts is tried."""
+    """Pictures for the worst shift; all shifts of a square are tried."""
     worst_radius: int = 2
     """Half the side of that square, in pixels."""
     attention_pictures: int = 4
-    """Pictures of the attention distance."""
+    """Pictures for the attention distance."""
     jacobian_pictures: int = 4
-    """Pictures at which the Jacobian is examined."""
+    """Pictures for the Jacobian."""
     jacobian_iterations: int = 10
-    """Steps of its power iteration."""
+    """Steps of the power iteration for the Jacobian."""
     singular_values: int = 10
-    """Leading singular values of the Jacobian, at the first picture."""
+    """Number of leading singular values of the Jacobian, at the first picture."""
     jump_pictures: int = 2
     """Pictures whose path of one pixel is scanned for jumps, in float64."""
     jump_steps: int = 16
-    """Steps of that path before the steepest are halved."""
+    """Steps of that path before the steepest steps are halved."""
     timing_rounds: int = 5
-    """Rounds of the interleaved timing, where there is another model to compare with."""
+    """Rounds of interleaved timing, if there are other models to compare with."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,4 +1,4 @@
-"""What a section of an audit works with."""
+"""Input of a section of an audit: the model and the pictures."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class NotApplicable(Exception):
 
 @dataclass(frozen=True)
 class Scene:
-    """What a section works with.
+    """Input of a section.
 
     Attributes:
         target: the model.
         windows: (N, C, W, W) pictures with a margin around the crop, see `Pictures.windows`.
-        samples: how much to look at.
-        seed: of everything drawn.
+        samples: numbers of pictures, pairs and steps.
+        seed: seed of all random numbers.
     """
 
     target: Target

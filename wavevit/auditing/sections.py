@@ -1,4 +1,4 @@
-"""The sections of an audit. Each measures one thing; one that breaks never hides the others."""
+"""Sections of an audit. Each measures one thing; an error in one does not stop the others."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ ZOOMS = (0.71, 0.84, 1.19, 1.41, 2.0)  # the first is as far out as the windows 
 def curve_shifts(size: int, kind: str) -> tuple[float, ...]:
     """Shifts of a sensitivity curve: powers of two up to 1/7 of the side (32 px at 224).
 
-    A roll moves by whole pixels, a crop by half a pixel too. Sub-pixel shifts end on half a
-    pixel: at whole ones the Fourier shift *is* the roll.
+    Circular shifts are by whole pixels, crop shifts also by half a pixel. Sub-pixel shifts end on
+    half a pixel: for whole pixels the Fourier shift equals `torch.roll`.
     """
     whole = [float(2**k) for k in range(6) if 2**k <= max(size // 7, 1)]
     if kind == "circular":
@@ -133,8 +133,8 @@ def _tokens(scene: Scene) -> dict[str, Any]:
     target, size = scene.target, scene.target.size
     if target.tokens is None:
         raise NotApplicable(
-            "the model offers no map of tokens: no forward_intermediates, no hidden states on a "
-            "square grid, and its output is none"
+            "the model has no map of tokens: no forward_intermediates, no hidden states on a "
+            "square grid, and its output is no map"
         )
     found: dict[str, Any] = {}
     for kind in HEAT_KINDS:
@@ -158,14 +158,14 @@ def _tokens(scene: Scene) -> dict[str, Any]:
 
 
 def _map(scene: Scene) -> dict[str, Any]:
-    """A roll, and a real crop, by 1 px to the right."""
+    """A circular shift, and a crop shift, by 1 px to the right."""
     target = scene.target
     if target.dense is None:
-        raise NotApplicable("the model gives no map: neither its output nor its tokens are one")
+        raise NotApplicable("the model has no map: neither its output nor its tokens are a map")
     found: dict[str, Any] = {"of": "output" if target.outputs_map else "tokens"}
     cells = in_batches(target.dense, scene.crops[:1], BATCH).shape[-2:]
     if min(cells) < 2:
-        raise NotApplicable(f"the map has {cells[0]} × {cells[1]} cells: nothing can move in it")
+        raise NotApplicable(f"the map has {cells[0]} × {cells[1]} positions: too few for a shift")
     for kind in HEAT_KINDS:
         pictures = scene.pictures(kind)[: scene.samples.sensitivity_pictures]
         try:
@@ -193,7 +193,9 @@ def _attention(scene: Scene) -> dict[str, Any]:
     if target.batch is not None:
         count = target.batch
         if len(scene.crops) < count:
-            raise NotApplicable(f"the model takes {count} pictures at a time, more than there are")
+            raise NotApplicable(
+                f"the model takes batches of {count} pictures only, and there are fewer"
+            )
     images = target.seen(scene.crops[:count]).to(target.seen.takes)
     try:
         result = attention_distance(target.attending, images)
@@ -228,7 +230,7 @@ def _rank(scene: Scene) -> dict[str, Any]:
 def _cost(scene: Scene) -> dict[str, Any]:
     target = scene.target
     if target.opaque:
-        raise NotApplicable(f"{target.opaque}, where its operations cannot be counted")
+        raise NotApplicable(f"{target.opaque}, so its operations cannot be counted")
     images = scene.crops[:1].expand(target.batch or 1, -1, -1, -1)
     found = cost(target.logits, images)
     # Of a function those of the modules that it calls.
@@ -274,15 +276,15 @@ QUICK = ("consistency", "sensitivity", "tokens", "cost")
 
 
 def run_section(name: str, scene: Scene) -> tuple[dict[str, Any], float]:
-    """One section of one model.
+    """Runs one section for one model.
 
     Args:
-        name: of `SECTIONS`.
+        name: a key of `SECTIONS`.
         scene: see `Scene`.
 
     Returns:
         ``{"status": "measured", "figures": …}``, ``{"status": "not applicable", "reason": …}`` or
-        ``{"status": "failed", "error": …}``; and the seconds that it took.
+        ``{"status": "failed", "error": …}``; and its time in seconds.
     """
     started = time.perf_counter()
     entry: dict[str, Any]

@@ -29,13 +29,13 @@ def continuity(scene: Scene) -> dict[str, Any]:
     images = scene.crops[: samples.jacobian_pictures]
     missing = target.opaque or _underivable(target.embed, images[:1])
     if missing:
-        raise NotApplicable(f"there is no derivative: {missing}")
+        raise NotApplicable(f"it has no derivative: {missing}")
     try:
         result, spectrum = _slopes(target.embed, images, scene)
     except (NotImplementedError, RuntimeError) as error:
         if "forward AD" in str(error):
             reason = " ".join(str(error).split())
-            raise NotApplicable(f"there is no forward-mode derivative: {reason[:200]}") from error
+            raise NotApplicable(f"it has no forward-mode derivative: {reason[:200]}") from error
         # Operations that torch.autocast narrows may lack one; float64 it leaves alone.
         wide = _widened(target.embed, images[:1])
         if wide is None:
@@ -66,7 +66,7 @@ def _underivable(view: Pictured, image: Tensor) -> str:
             output = view(wanted)
     except Exception as error:  # of somebody's model
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return f"the model refuses a picture that asks for one ({reason[:200]})"
+        return f"the model fails for a picture that requires a gradient ({reason[:200]})"
     if not output.requires_grad:
         return "the model detaches its output from the picture, or computes without gradients"
     try:
@@ -77,7 +77,7 @@ def _underivable(view: Pictured, image: Tensor) -> str:
     except RuntimeError as error:
         return f"an operation of the model has none ({' '.join(str(error).split())[:200]})"
     if slope is None or not bool(slope.any()):
-        return "it is 0, though outputs differ: the output moves in steps, as quantized values do"
+        return "it is 0, although outputs differ: the output is a step function (quantized?)"
     return ""
 
 
@@ -90,7 +90,7 @@ def jumps(scene: Scene) -> dict[str, Any]:
         view, precision = wide, torch.float64
     elif view.takes in (torch.float16, torch.bfloat16):
         kind = str(view.takes).removeprefix("torch.")
-        raise NotApplicable(f"the model computes in {kind} only, whose rounding hides a jump")
+        raise NotApplicable(f"the model computes in {kind} only, and its rounding hides jumps")
     result = jump_scan(
         view,
         images.double(),

@@ -55,9 +55,9 @@ _ADDED = "s^vDPX"  # six markers for seven colours: pairs of them come round aft
 
 
 def line_styles(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Dashes for what was added to a backbone (behind a ``+``), dots for what was put on after
-    training (behind ``then``). The colour is the backbone's; what is added to it second, third, …
-    has its own, and its marker, in both cases.
+    """Line styles: dashes for additions to a backbone (after ``+``), dots for additions after
+    training (after ``then``). The colour is that of the backbone. A second, third, … addition to
+    the same backbone has its own colour and marker.
     """
     parts = {name: re.split(r" *(\+|\bthen\b) *", name, maxsplit=1) for name in variants}
     bases = list(dict.fromkeys(part[0] for part in parts.values()))

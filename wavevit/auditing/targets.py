@@ -1,4 +1,4 @@
-"""What an audit examines: one model, and every view of it that a measure needs."""
+"""Target of an audit: one model, and every view of it that a measure needs."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def make_target(
         named = Named(named.model, model, named.weights, named.around)
     if isinstance(named.model, type):
         kind = named.model.__name__
-        fail("model", f"a model that was built, such as {kind}(…)", f"the class {kind}")
+        fail("model", f"a model, such as {kind}(…)", f"the class {kind}")
     name = name or type(model).__name__
     model = as_callable(named.model)
     if not callable(model):

@@ -1,4 +1,4 @@
-"""One run of a model that is watched: who gets the pictures unchanged, who makes the output."""
+"""Observe one run of a model: which modules get the pictures, which layer makes the output."""
 
 from __future__ import annotations
 
@@ -222,12 +222,12 @@ def _normalization(modules: list[nn.Module], unchanged: dict[nn.Module, None]) -
         if _reached(module, unchanged):
             return declared
         changed = changed or (
-            f"none used: the pictures are changed before they reach {type(module).__name__}, "
+            f"none used: a wrapper changes the pictures before {type(module).__name__}, "
             f"which declares mean {list(declared.mean)} and std {list(declared.std)}"
         )
     if changed:
         return Normalization(UNCHANGED.mean, UNCHANGED.std, changed)
     if any(type(module).__module__.startswith("transformers.") for module in modules):
-        words = "none declared (transformers keeps it in the image processor): pictures as they are"
+        words = "none declared (in transformers the image processor has it): pictures unchanged"
         return Normalization(UNCHANGED.mean, UNCHANGED.std, words)
     return UNCHANGED

@@ -1,4 +1,4 @@
-"""What the figures of a section mean, in plain words. Every threshold is in `THRESHOLDS`."""
+"""Verdicts: sentences and grades from the figures of a section. Thresholds: `THRESHOLDS`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ __all__ = ["GRADES", "THRESHOLDS", "Verdict", "pictures", "verdict_of"]
 
 GRADES = ("good", "fair", "poor", "note")
 
-# (value, why) each; docs/audit.md holds the same list, and a test that it does.
+# (value, reason) each; a test checks that docs/audit.md has the same list.
 THRESHOLDS: dict[str, tuple[float, str]] = {
-    "exact": (1e-4, "R up to which rounding in float32 explains a change"),
+    "exact": (1e-4, "R that rounding in float32 can cause"),
     "still": (
         0.02,
-        "R(1 px): the stillest of the studies have 0.03 to 0.06 (crops), exact ones 0 (rolls)",
+        "R(1 px): the best models of the studies have 0.03 to 0.06 for crops, exact models 0 for "
+        "circular shifts",
     ),
-    "moves": (0.10, "R(1 px); plain ViTs of the studies have 0.13 to 0.15 under crops"),
+    "moves": (0.10, "R(1 px): plain ViTs of the studies have 0.13 to 0.15 for crops"),
     "consistent": (99.0, "% of pairs: at most one in a hundred differs"),
     "mostly": (
         80.0,
         "% of pairs: at most one in five differs; plain ImageNet networks have 78 to 89",
     ),
-    "classes": (3.0, "distinct answers to the pictures that a consistency needs to mean anything"),
+    "classes": (3.0, "different classes of the pictures: with fewer, consistency means nothing"),
     "tokens_few": (10.0, "% of tokens that change"),
     "tokens_half": (50.0, "% of tokens that change"),
-    "smooth": (10.0, "condition number: 1 % of noise moves the embedding by at most 10 %"),
-    "steep": (100.0, "condition number: 1 % of noise may replace the embedding"),
-    "zoom_still": (0.2, "change under zoom 1.41, of the distance to another picture"),
+    "smooth": (10.0, "condition number: 1 % of noise changes the embedding by at most 10 %"),
+    "steep": (100.0, "condition number: 1 % of noise may change the whole embedding"),
+    "zoom_still": (0.2, "change under zoom 1.41, as a share of the distance to another picture"),
     "zoom_moves": (0.5, "the same"),
-    "local": (0.6, "share of the distance of uniform attention below which a layer is local"),
-    "reaches": (0.9, "the same, from which on a layer looks everywhere"),
+    "local": (0.6, "attention distance over that of uniform attention: below it a layer is local"),
+    "reaches": (0.9, "the same: from this value on a layer attends everywhere"),
 }
 
 
@@ -40,7 +41,7 @@ class Verdict:
     """A grade and a sentence or two.
 
     Attributes:
-        grade: of `GRADES`; ``"note"`` where nothing is better or worse.
+        grade: one of `GRADES`; ``"note"`` if there is no better or worse.
         words: the sentence, without the model's name.
     """
 
@@ -61,19 +62,19 @@ def _graded(value: float, good: str, fair: str, *, high: bool = False) -> str:
 
 
 def _percent(value: float) -> str:
-    """A share with the digits that it needs."""
+    """A percentage with enough digits."""
     return f"{value:.2g} %" if value < 10 else f"{value:.0f} %"
 
 
 def _one_in(percent: float) -> str:
-    """A share of pairs as somebody would say it."""
+    """A share of pairs in words."""
     if percent == 0:
         return "no pair"
     return f"{percent:.0f} % of the pairs" if percent > 40 else f"one pair in {100 / percent:.0f}"
 
 
 def pictures(count: int) -> str:
-    """The word for so many."""
+    """ "picture" or "pictures"."""
     return "picture" if count == 1 else "pictures"
 
 
@@ -82,16 +83,16 @@ def _sensitivity(f: Mapping[str, Any]) -> Verdict:
     worst = max(f["circular"]["values"])
     exact = worst <= _limit("exact")
     rolls = (
-        "Exactly invariant to rolls, to rounding"
+        "Exactly invariant to circular shifts, to rounding"
         if exact
-        else f"A roll by 1 px moves the embedding by {_percent(100 * roll)} of the distance to "
-        f"another picture"
+        else f"A circular shift by 1 px changes the embedding by {_percent(100 * roll)} of the "
+        f"distance to another picture"
     )
     grade = _graded(crop, "still", "moves")
     crops = {
-        "good": "a real crop moved by 1 px hardly changes it",
-        "fair": "a real crop moved by 1 px changes it a little",
-        "poor": "a real crop moved by 1 px changes it a lot",
+        "good": "a crop shift by 1 px changes the embedding very little",
+        "fair": "a crop shift by 1 px changes the embedding a little",
+        "poor": "a crop shift by 1 px changes the embedding a lot",
     }[grade]
     joined = "but" if exact and grade == "poor" else "and"
     return Verdict(grade, f"{rolls}, {joined} {crops} ({_percent(100 * crop)}).")
@@ -101,28 +102,32 @@ def _consistency(f: Mapping[str, Any]) -> Verdict:
     values = {name: f[name]["percent"] for name in ("c_cons", "s_cons", "hp_cons")}
     listed = "; ".join(
         f"{what} {values[name]:.0f} %"
-        for name, what in (("c_cons", "rolls"), ("s_cons", "crops"), ("hp_cons", "half pixels"))
+        for name, what in (
+            ("c_cons", "circular shifts"),
+            ("s_cons", "crop shifts"),
+            ("hp_cons", "half-pixel shifts"),
+        )
     )
     if f["classes_seen"] < _limit("classes"):
         count = f["classes_seen"]
         answers = "one class" if count == 1 else f"{count} classes"
         return Verdict(
             "note",
-            f"Says nothing here: the {f['pictures']} pictures get {answers} between them, so pairs "
-            f"agree whatever moves ({listed}).",
+            f"Means nothing here: all {f['pictures']} pictures together get only {answers}, so "
+            f"pairs agree under any shift ({listed}).",
         )
     grade = _graded(values["s_cons"], "consistent", "mostly", high=True)
     words = {
-        "good": "The class survives real shifts",
-        "fair": "The class mostly survives real shifts",
-        "poor": "The class often changes under real shifts",
+        "good": "Crop shifts rarely change the class",
+        "fair": "Crop shifts sometimes change the class",
+        "poor": "Crop shifts often change the class",
     }[grade]
     crops = f["s_cons"]
     sure = f"95 % interval {crops['low']:.0f} to {crops['high']:.0f}"
     return Verdict(
         grade,
-        f"{words}: {_one_in(100 - crops['percent'])} of crops gets two classes. Same class "
-        f"for two shifts of a picture: {listed} (of crops, {sure}).",
+        f"{words}: {_one_in(100 - crops['percent'])} of crops gets two classes. Two shifts of a "
+        f"picture get one class: {listed} ({sure} for crop shifts).",
     )
 
 
@@ -133,8 +138,8 @@ def _worst_shift(f: Mapping[str, Any]) -> Verdict:
     return Verdict(
         grade,
         f"{crop['percent']:.0f} % of the pictures keep their class for all {side} × {side} crop "
-        f"positions (95 % interval {crop['low']:.0f} to {crop['high']:.0f}), "
-        f"{roll['percent']:.0f} % for all rolls.",
+        f"shifts (95 % interval {crop['low']:.0f} to {crop['high']:.0f}), "
+        f"{roll['percent']:.0f} % for all circular shifts.",
     )
 
 
@@ -143,13 +148,13 @@ def _tokens(f: Mapping[str, Any]) -> Verdict:
     grade = _graded(crop, "tokens_few", "tokens_half")
     words = {
         "good": "The tokens follow the picture",
-        "fair": "Part of the tokens follow the picture",
+        "fair": "Some of the tokens follow the picture",
         "poor": "A shift changes most tokens",
     }[grade]
     return Verdict(
         grade,
-        f"{words}: 1 px of crop changes {crop:.0f} % of the last tokens by more than a tenth, a "
-        f"roll {roll:.0f} %, after the best realignment by whole tokens.",
+        f"{words}: a crop shift by 1 px changes {crop:.0f} % of the last tokens by more than a "
+        f"tenth, a circular shift {roll:.0f} %, after the best shift by whole tokens.",
     )
 
 
@@ -158,30 +163,30 @@ def _map(f: Mapping[str, Any]) -> Verdict:
     exact = roll <= _limit("exact")
     what = {"output": "The output's map", "tokens": "The map of tokens"}[f["of"]]
     rolls = (
-        f"{what} follows a roll by 1 px exactly, to rounding"
+        f"{what} follows a circular shift by 1 px exactly, to rounding"
         if exact
-        else f"{what} is off by {_percent(100 * roll)} of its size after a roll by 1 px"
+        else f"{what} has an error of {_percent(100 * roll)} after a circular shift by 1 px"
     )
-    return Verdict("note", f"{rolls}; after a real crop moved by 1 px, by {_percent(100 * crop)}.")
+    return Verdict("note", f"{rolls}; after a crop shift by 1 px: {_percent(100 * crop)}.")
 
 
 def _attention(f: Mapping[str, Any]) -> Verdict:
     layers, uniform = f["by_layer"], f["uniform"]
     first, last = layers[0] / uniform, layers[-1] / uniform
     if first < _limit("local") <= last:
-        words = "Starts locally and reaches further with depth"
+        words = "Attention is local in early layers and reaches further in later layers"
     elif max(layers) / uniform < _limit("local"):
-        words = "Stays local in every layer"
+        words = "Attention is local in every layer"
     elif min(layers) / uniform >= _limit("reaches"):
-        words = "Looks everywhere in every layer"
+        words = "Attention reaches everywhere in every layer"
     elif last < _limit("local") <= first:
-        words = "Starts far and ends locally"
+        words = "Attention reaches far in early layers and is local in later layers"
     else:
-        words = "Looks far, though not everywhere alike"
+        words = "Attention reaches far, but is not uniform"
     return Verdict(
         "note",
         f"{words}: {layers[0]:.0f} px in the first of {len(layers)} attention layers, "
-        f"{layers[-1]:.0f} px in the last (attention to everything alike: {uniform:.0f} px).",
+        f"{layers[-1]:.0f} px in the last (uniform attention: {uniform:.0f} px).",
     )
 
 
@@ -191,10 +196,10 @@ def _continuity(f: Mapping[str, Any]) -> Verdict:
     words = {"good": "Smooth", "fair": "Moderately steep", "poor": "Steep"}[grade]
     lead = f["singular_values"][0] / max(f["singular_values"][-1], 1e-300)
     width = len(f["singular_values"])
-    shape = f"the first {width} singular values span a factor of {lead:.1f}"
+    shape = f"the first of {width} singular values is {lead:.1f} times the last"
     return Verdict(
         grade,
-        f"{words} around pictures: noise of 1 % can move the embedding by {value:.3g} % "
+        f"{words} near the pictures: 1 % of noise can change the embedding by {value:.3g} % "
         f"(worst direction, median picture); {shape}.",
     )
 
@@ -205,15 +210,15 @@ def _jumps(f: Mapping[str, Any]) -> Verdict:
     if hit:
         return Verdict(
             "poor",
-            f"Discontinuous: on the way to a shift of 1 px{where} it jumps in {hit} of {count} "
+            f"Discontinuous: during a shift by 1 px{where} the output jumps for {hit} of {count} "
             f"{pictures(count)}, by up to {_percent(100 * f['largest_jump'])} of the embedding.",
         )
     return Verdict(
         "good",
-        f"No jump found on the way to a shift of 1 px{where} in {count} {pictures(count)}. "
-        "That is no proof: other paths may hold one."
+        f"No jump found during a shift by 1 px{where} for {count} {pictures(count)}. "
+        "This is no proof: other paths may have jumps."
         + (
-            " In this precision, one below a tenth of the whole change is not seen."
+            " In this precision, jumps below a tenth of the whole change cannot be found."
             if where
             else ""
         ),
@@ -230,8 +235,8 @@ def _scale(f: Mapping[str, Any]) -> Verdict:
     }[grade]
     return Verdict(
         grade,
-        f"{words}: zoom by 1.41 moves the embedding by {_percent(100 * value)} of the distance to "
-        "another picture.",
+        f"{words}: zoom by 1.41 changes the embedding by {_percent(100 * value)} of the distance "
+        "to another picture.",
     )
 
 
@@ -239,7 +244,7 @@ def _rank(f: Mapping[str, Any]) -> Verdict:
     most = min(f["dim"], f["samples"] - 1)
     return Verdict(
         "note",
-        f"{f['samples']} crops use {f['rank']:.0f} of the {most} dimensions that they could "
+        f"{f['samples']} crops use {f['rank']:.0f} of at most {most} dimensions "
         f"({f['low']:.0f} to {f['high']:.0f}); features have {f['dim']}.",
     )
 
@@ -247,10 +252,10 @@ def _rank(f: Mapping[str, Any]) -> Verdict:
 def _cost(f: Mapping[str, Any]) -> Verdict:
     kinds = ", ".join(f"{value / 1e9:.2g} G {kind}" for kind, value in f["macs_by_kind"].items())
     count = f["parameters"]
-    parameters = f"{count / 1e6:.1f} M parameters" if count else "No parameters in sight"
+    parameters = f"{count / 1e6:.1f} M parameters" if count else "No parameters found"
     return Verdict(
         "note",
-        f"{parameters}, {f['macs'] / 1e9:.2f} G multiply-accumulates a "
+        f"{parameters}, {f['macs'] / 1e9:.2f} G multiply-accumulates for a "
         f"picture ({kinds}), {f['peak_bytes'] / 1e6:.0f} MB of activations at the peak."
         + (f" Its {f['quantized']} quantized layers are not counted." if f["quantized"] else ""),
     )
@@ -275,8 +280,8 @@ def verdict_of(section: str, entry: Mapping[str, Any]) -> Verdict:
     """The verdict of one section of one model.
 
     Args:
-        section: its name.
-        entry: what `run_section` gave.
+        section: name of the section.
+        entry: result of `run_section`.
     """
     if entry["status"] == "measured":
         return _JUDGES[section](entry["figures"])

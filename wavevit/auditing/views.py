@@ -1,4 +1,4 @@
-"""Views of a model: pooled features, a map of tokens, whatever the model is."""
+"""Views of any model: pooled features and a map of tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is inside a callable: wrappers that change nothing, and the modules that it reaches."""
+"""Find the model inside wrappers, and the modules that a callable uses."""
 
 from __future__ import annotations
 

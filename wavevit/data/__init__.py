@@ -1,4 +1,4 @@
-"""Bundled real images and picture files; nothing is downloaded."""
+"""Image data without downloads: bundled photographs, the task `scenes`, picture files."""
 
 from wavevit.data.photographs import load_photograph
 from wavevit.data.picture_files import (

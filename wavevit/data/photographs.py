@@ -1,7 +1,7 @@
-"""The real photographs that scikit-image ships in its wheel: no download, no licence question.
+"""Photographs that scikit-image contains, with free licences and without a download.
 
-Chosen: everything photographic that comes with the package itself (`astronaut` to `text`). Left
-out: drawings and test patterns, the second view of the stereo pair, pictures under 150 pixels.
+These are all photographs in the package itself (`astronaut` to `text`), without
+drawings and test patterns, the second view of the stereo pair, and pictures under 150 pixels.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ NAMES = tuple(_SOURCES)
 
 @functools.lru_cache(maxsize=64)
 def load_photograph(name: str, max_short_side: int = 256, *, color: bool = False) -> Tensor:
-    """One photograph in grey, or in colour.
+    """Loads a bundled photograph in grey or in colour.
 
     Args:
         name: one of `NAMES`.
-        max_short_side: larger photographs are reduced until their shorter side has this many
-            pixels; smaller ones stay as they are. scikit-image's Gaussian comes first; below a
-            factor of 2 it is weak. Of what the smaller grid cannot hold, it leaves 0.3 to 13 % of
-            the contrast of these photographs as aliases at 256 pixels (Pillow's bicubic reduction
-            0.1 to 9 %). All models see the same photographs, and the records rest on them.
+        max_short_side: larger photographs are reduced to this shorter side in pixels; smaller ones
+            do not change. scikit-image applies a Gaussian first, which is weak for factors below
+            2: at 256 pixels, 0.3 to 13 % of the contrast of these photographs is aliasing (with
+            Pillow's bicubic reduction 0.1 to 9 %). All records use these photographs, so this does
+            not change.
         color: keep the colours; ten of the photographs are grey and have three equal channels.
 
     Returns:

@@ -1,19 +1,19 @@
-"""Read a picture file: any mode and bit depth, upright, in [0, 1].
+"""Read a picture file of any mode and bit depth as values in [0, 1].
 
-Every part of the project that reads a user's picture reads it here. Pillow decodes; tifffile
+All of wavevit reads users' pictures with this module. Pillow decodes files; tifffile
 decodes the TIFF files that Pillow refuses or would reduce to 8 bits.
 
-What the values mean:
+How values are read:
 
-* 1, 8 and 16 bits without sign: 0 is black, the largest value of the format is white (of a TIFF
-  or PNM file, of the bits that it declares).
-* Floating point with all values in [0, 1]: as they are.
-* Other floating point, signed integers, integers of 32 and 64 bits: no convention says what is
-  white. The smallest value of the picture becomes 0 and its largest 1, and a note says so.
+* Unsigned 1, 8 and 16 bits: 0 is black, the largest value of the format is white (TIFF and PNM
+  files declare their bits).
+* Floating point with all values in [0, 1]: unchanged.
+* Other floating point, signed integers, integers of 32 and 64 bits: there is no convention for
+  white. The smallest value of the picture becomes 0 and its largest 1, with a note.
 * NaN and infinite values are refused.
-* What is transparent shows a white page.
-* Colours are taken as sRGB; ICC profiles and gamma entries are ignored.
-* Of several frames the first is read; EXIF's orientation is applied.
+* Transparent pixels are shown on white.
+* Colours are read as sRGB; ICC profiles and gamma entries are ignored.
+* The first of several frames is read; EXIF's orientation is applied.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ _UPRIGHT: dict[int, Callable[[Array], Array]] = {
 
 
 class UnreadablePictureError(ValueError):
-    """A file that is no picture, or one that cannot be read.
+    """Error for a file that is no picture or that cannot be read.
 
     Attributes:
-        reason: why, without the path.
+        reason: the reason, without the path.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -68,12 +68,12 @@ class UnreadablePictureError(ValueError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture.
+    """A picture, and a note on the scaling of its values.
 
     Attributes:
         pixels: (3, H, W) float32 in [0, 1]; a grey picture has three equal channels.
-        note: how the file's values were scaled, where the format does not say what is white;
-            otherwise empty.
+        note: how the file's values were scaled if the format does not define white; otherwise
+            empty.
     """
 
     pixels: Tensor
@@ -81,10 +81,10 @@ class Picture:
 
 
 def read_picture(path: str | Path) -> Picture:
-    """Reads a picture file; the module's docstring says what its values mean.
+    """Reads a picture file; the module's docstring says how its values are read.
 
     Args:
-        path: of the file. Its content decides what it is, not its name.
+        path: path of the file. Its content decides the format, not its name.
 
     Returns:
         A `Picture`.
@@ -95,9 +95,10 @@ def read_picture(path: str | Path) -> Picture:
             twice ``PIL.Image.MAX_IMAGE_PIXELS``.
 
     Guarantees:
-        No value of a grey or RGB picture of 8 or 16 bits is lost in PNG, TIFF and PNM files; equal
-        pixels in every mode and orientation (tests/unit/test_picture_files.py). Pillow reduces
-        these to 8 bits: colours of more than 8 bits in JPEG 2000, AVIF and SGI files, CMYK of 16.
+        All values of a grey or RGB picture of 8 or 16 bits are kept in PNG, TIFF and PNM files;
+        pixels are equal in every mode and orientation (tests/unit/test_picture_files.py). Pillow
+        reduces colours of more than 8 bits in JPEG 2000, AVIF and SGI files, and CMYK of 16 bits,
+        to 8 bits.
     """
     for module in ("PIL", "tifffile"):
         require_extra(module, "data")
@@ -118,16 +119,16 @@ def read_picture(path: str | Path) -> Picture:
 
 
 def luminance(pixels: Tensor) -> Tensor:
-    """Grey (…, 1, H, W) of colours (…, 3, H, W), by the weights of ITU-R BT.709."""
+    """Converts colours (…, 3, H, W) to grey (…, 1, H, W) with the weights of ITU-R BT.709."""
     weights = pixels.new_tensor([0.2125, 0.7154, 0.0721])[:, None, None]
     return (pixels * weights).sum(dim=-3, keepdim=True)
 
 
 def find_pictures(folder: str | Path) -> list[Path]:
-    """The files below a folder whose suffix is a picture's, sorted; linked folders included.
+    """Finds the files in a folder with the suffix of a picture, sorted; also in linked folders.
 
     Args:
-        folder: is searched to its depth.
+        folder: folder, searched recursively.
 
     Raises:
         ValueError: no such folder, or one that cannot be listed.

@@ -1,11 +1,11 @@
 """`scenes`: which photograph is this crop from? A real-image task that needs no download.
 
 Each photograph is one class. Training crops come from its left half and test crops from its
-right half, so a crop is never recognised by having been seen. Crops are grey and normalised one
-by one, so that colour and brightness do not give the answer away.
+right half, so test crops have no training pixels. Crops are grey and normalised one
+by one, so that colour and brightness do not give the class.
 
-Whoever chooses between designs does so without the test half: ``"fit"`` and ``"validation"`` are
-the upper and lower part of the training half. What was chosen is then trained on all of it.
+To choose between designs, do not use the test half: ``"fit"`` and ``"validation"`` are
+the upper and lower part of the training half. Then train the chosen design on the whole half.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CONTRAST_FLOOR = 0.02
 
 
 class SceneBatch(NamedTuple):
-    """Crops with their origin.
+    """Crops with their labels and positions.
 
     Attributes:
         images: (N, 1, S, S) with ``S = crop_size + 2 * margin``.
@@ -54,19 +54,19 @@ class Scenes:
         split: ``"train"`` (left halves) or ``"test"`` (right halves); ``"fit"`` and
             ``"validation"`` divide the left halves into an upper and a lower part.
         crop_size: side of a crop in pixels.
-        margin: pixels of the same photograph kept around each crop on every side, for `crop`
-            shifts; the larger window stays inside the split's part as well.
+        margin: pixels of the same photograph around each crop on every side, for crop
+            shifts; the larger window is inside the split's part too.
         classes: names of photographs, one class each.
         max_short_side: photographs are reduced to at most this shorter side.
-        places: windows come from `places` x `places` fixed places of each part, evenly spread; with
-            0 they come from anywhere.
+        places: windows come from `places` x `places` fixed positions in each part, evenly spaced;
+            0 means random positions.
 
     Raises:
         ValueError: an unknown split or photograph, or windows that do not fit a part.
 
     Guarantees:
-        No pixel of a photograph lies in a train and a test window, nor in a fit and a validation
-        window, which lie in train; equal arguments and seed give equal crops
+        No pixel of a photograph is in both a train and a test window, or in both a fit and a
+        validation window (both are inside train). Equal arguments and seed give equal crops
         (tests/properties/test_scenes_laws.py).
     """
 
@@ -118,22 +118,22 @@ class Scenes:
         return 0, height, 0, width // 2
 
     def sample(self, count: int, generator: torch.Generator) -> SceneBatch:
-        """Draws crops: classes in equal shares, places uniform; normalised.
+        """Random crops, normalised: classes in equal shares, positions uniform.
 
         Args:
-            count: number of crops; where the number of classes does not divide it, the classes
-                that get one more are drawn too.
-            generator: its state alone decides what is drawn.
+            count: number of crops; if the number of classes does not divide it, some random
+                classes get one crop more.
+            generator: random generator; the crops depend on its state only.
         """
         batch = self.draw(count, generator)
         return batch._replace(images=self.normalized(batch.images))
 
     def draw(self, count: int, generator: torch.Generator) -> SceneBatch:
-        """`sample` without the normalisation, for what must come before it: luminance in [0, 1].
+        """Random crops as in `sample` without normalisation: luminance in [0, 1].
 
         Args:
-            count: as of `sample`.
-            generator: as of `sample`.
+            count: as in `sample`.
+            generator: as in `sample`.
         """
         check_at_least("count", count, 1)
         rounds = -(-count // len(self.classes))
@@ -153,10 +153,10 @@ class Scenes:
         return SceneBatch(torch.stack(images)[:, None], labels, torch.tensor(corners))
 
     def normalized(self, windows: Tensor) -> Tensor:
-        """Windows with mean 0 and contrast about 1, measured on the crop in the middle.
+        """Normalises windows to mean 0 and contrast about 1, measured on the crop in the middle.
 
-        One offset and one gain for the whole window: two crops of it differ by their place and
-        not by a second normalisation.
+        The whole window has one offset and one gain, so two crops of it differ by their position
+        only.
         """
         side = slice(self.margin, self.margin + self.crop_size)
         crop = windows[..., side, side]

@@ -1,4 +1,4 @@
-"""Bridges to other packages; each needs its extra."""
+"""Interfaces to other packages (timm, Hugging Face Hub); each needs its extra."""
 
 from wavevit.lazy import lazy_submodules
 

@@ -1,4 +1,4 @@
-"""The model card of a backbone, from what the model itself declares."""
+"""Model card of a backbone, for the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ tags:
 
 
 def model_card(model: Backbone, name: str) -> str:
-    """A README in Markdown, with the header that the Hub reads.
+    """Model card (README in Markdown), with the header that the Hub reads.
 
     Args:
-        model: a whole backbone.
-        name: the title, and what the loading example loads: a repository ``"owner/name"`` or a
-            folder.
+        model: a complete backbone.
+        name: title of the card, and name in the loading example: a repository ``"owner/name"`` or
+            a folder.
     """
     config = model.config
     with torch.device("meta"):  # shapes are enough to count

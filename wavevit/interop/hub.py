@@ -1,7 +1,7 @@
-"""Backbones as folders, and on the Hugging Face Hub: safetensors, JSON and a model card.
+"""Save and load backbones as folders or on the Hugging Face Hub (safetensors, JSON, model card).
 
-Folders need nothing beyond the package; the Hub needs the extra ``hub``. Nothing is pickled, and
-nothing of a folder is executed.
+Folders need no extra; the Hub needs the extra ``hub``. Nothing is pickled, and no code from a
+folder is executed.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _VERSION = importlib.metadata.version("wavevit")
 
 
 def save_pretrained(model: Backbone, folder: str | Path, name: str | None = None) -> Path:
-    """Writes ``model.safetensors``, ``config.json`` and a model card, each atomically.
+    """Saves a backbone: ``model.safetensors``, ``config.json`` and a model card, each atomically.
 
     Args:
-        model: a whole `Backbone`. One that lost blocks (`features_only`) or whose steps were
-            merged for inference is not what its configuration builds, and is refused.
-        folder: made if it does not exist.
-        name: title of the card; the folder's name by default.
+        model: a complete `Backbone`. A model without some blocks (`features_only`) or with steps
+            merged for inference differs from its configuration and is refused.
+        folder: output folder, created if it does not exist.
+        name: title of the card; by default the folder's name.
 
     Returns:
         The folder.
@@ -49,7 +49,7 @@ def save_pretrained(model: Backbone, folder: str | Path, name: str | None = None
         ValueError: another kind of model, or one that its configuration does not describe.
 
     Guarantees:
-        `from_pretrained` gives a model with bit-equal weights, and a reader never sees half a
+        `from_pretrained` returns a model with bit-equal weights, and no reader gets an incomplete
         file (tests/contract/test_hub.py).
     """
     if not isinstance(model, Backbone):
@@ -88,29 +88,28 @@ def from_pretrained(
     token: str | bool | None = None,
     **changes: Any,
 ) -> nn.Module:
-    """Reads what `save_pretrained` wrote, from a folder or from the Hub.
+    """Loads a backbone that `save_pretrained` wrote, from a folder or from the Hub.
 
     Args:
         source: a folder, or a repository ``"owner/name"`` of the Hub.
         features_only: see `wavevit.create_model`.
         out_indices: see `wavevit.create_model`.
-        num_classes: another number of classes than saved: a fresh head on the saved weights.
-        revision: of the repository: a branch, tag or commit.
-        cache_dir: where the Hub's files are kept.
-        token: for private repositories.
-        **changes: fields of `BackboneConfig` to change: ``img_size`` and ``in_chans``, to which
-            the weights are fitted (`wavevit.adapt_state_dict`), ``drop_rate``,
-            ``drop_path_rate``, ``alignment``, …
+        num_classes: another number of classes: a new head on the saved weights.
+        revision: branch, tag or commit of the repository.
+        cache_dir: folder for the Hub's files.
+        token: access token for private repositories.
+        **changes: fields of `BackboneConfig` to change: ``img_size`` and ``in_chans`` (the weights
+            are adapted, see `wavevit.adapt_state_dict`), ``drop_rate``, ``drop_path_rate``,
+            ``alignment``, …
 
     Returns:
-        A `Backbone` in eval mode, or a `FeatureBackbone`, in the dtype that was saved.
+        A `Backbone` in eval mode, or a `FeatureBackbone`, in the saved dtype.
 
     Raises:
-        ImportError: the Hub is asked for and huggingface_hub is not installed.
-        NotRegistered: a part that nothing has registered; the message says what to import.
-        ValueError: no such folder, a file that is missing, broken or another library's, or
-            tensors that are not those of the configuration, or a change that the saved weights
-            do not fit.
+        ImportError: the Hub is needed and huggingface_hub is not installed.
+        NotRegistered: a name that is not registered; the message says what to import.
+        ValueError: no such folder; a file that is missing, broken or from another library; tensors
+            that do not fit the configuration; or a change that does not fit the saved weights.
     """
     for field in changes:
         check_field("argument", field, BackboneConfig)
@@ -132,7 +131,7 @@ def from_pretrained(
     except FileNotFoundError:
         fail("source", f"a folder with {_WEIGHTS}", folder)
     except SafetensorError as error:
-        fail(str(weights), "a whole safetensors file", error)
+        fail(str(weights), "a complete safetensors file", error)
     differs = _differences(whole, state)
     if differs:
         fail(str(weights), f"the tensors of {_CONFIG}", differs)
@@ -141,7 +140,7 @@ def from_pretrained(
     state = adapted_from(state, model, config)
     differs = _differences(model, state)
     if differs:
-        fail(", ".join(changes), "values that the saved weights can be fitted to", differs)
+        fail(", ".join(changes), "values that the saved weights can be adapted to", differs)
     model.load_state_dict(state)
     if num_classes is not None and num_classes != model.num_classes:
         model.reset_classifier(num_classes)
@@ -156,17 +155,17 @@ def push_to_hub(
     commit_message: str = "Upload with wavevit",
     token: str | bool | None = None,
 ) -> str:
-    """Creates the repository where it does not exist and uploads in one commit.
+    """Uploads a backbone to the Hub in one commit; creates the repository if necessary.
 
     Args:
         model: see `save_pretrained`.
         repo_id: ``"owner/name"``.
-        private: of a new repository; the account's default if None.
-        commit_message: of the upload.
-        token: one with the right to write; by default the one that is logged in.
+        private: whether a new repository is private; the account's default if None.
+        commit_message: message of the commit.
+        token: access token with write permission; by default that of the logged-in user.
 
     Returns:
-        The address of the commit.
+        The URL of the commit.
 
     Raises:
         ImportError: huggingface_hub is not installed; the message names the extra.

@@ -1,4 +1,4 @@
-"""timm's weights in our models, our models in timm's registry. Needs the extra ``timm``."""
+"""timm: load timm's weights, register our models. Needs the extra ``timm``."""
 
 from __future__ import annotations
 
@@ -73,11 +73,10 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
     """Copies the weights of a timm model of the same architecture into `model`.
 
     Args:
-        model: a `vit_*`, `swin_*`, `pvt_v2_*` or `mvitv2_*` of ours, or a configuration equal
-            to one. timm's ViT with average pooling and no class token is ``pool="avg"`` with
-            ``fc_norm=True``.
-            Positions of another image size are resampled, windows and channels fitted
-            (`wavevit.adapt_state_dict`).
+        model: our `vit_*`, `swin_*`, `pvt_v2_*` or `mvitv2_*`, or a model with an equal
+            configuration. timm's ViT with average pooling and no class token is ``pool="avg"``
+            with ``fc_norm=True``. Weights are adapted to another image size, window or number of
+            channels (`wavevit.adapt_state_dict`).
         timm_model: a timm VisionTransformer, SwinTransformer, PyramidVisionTransformerV2 or
             MultiScaleVit, or a name that timm creates with pretrained weights.
 
@@ -86,7 +85,7 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
 
     Raises:
         ImportError: timm is not installed; the message names the extra.
-        ValueError: an architecture that differs; the first tensors that do not fit are named.
+        ValueError: another architecture; the message names the first tensors that do not fit.
 
     Guarantees:
         Equal outputs to 1e-4 for ``vit_*_patch16``, ``swin_*``, ``pvt_v2_*`` and

@@ -1,4 +1,4 @@
-"""timm's wrappers for `features_only` around our models."""
+"""timm's `features_only` wrappers for our models."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["feature_class", "name_modules"]
 
 
 def feature_class(wanted: Any) -> Any:
-    """timm's ``feature_cls``, with what cannot hold our models replaced by what gives the same.
+    """timm's ``feature_cls`` for our models.
 
-    timm's ``"list"`` and ``"dict"`` rebuild a model as a chain of its children. A class token, an
-    alignment or injected details have no place in such a chain, so maps are asked of the model
-    itself: ``"list"`` becomes ``"getter"``, and ``"dict"`` the same with names.
+    timm's ``"list"`` and ``"dict"`` rebuild a model as a chain of its children. This does not work
+    with a class token, an alignment or injected details, so the model itself returns the maps:
+    ``"list"`` becomes ``"getter"``, and ``"dict"`` the same with names.
     """
     features = require_extra("timm.models._features", "timm")
     if wanted in ("list", features.FeatureListNet):
@@ -49,10 +49,9 @@ def _named_getter() -> type[nn.Module]:
 
 
 def name_modules(wrapper: Any) -> None:
-    """Makes the names in ``feature_info`` those of modules inside the wrapper.
+    """Changes the names in ``feature_info`` to names of modules inside the wrapper.
 
-    timm leaves them as they were inside the model. A graph (``"fx"``) has no such modules: its
-    names stay.
+    timm does not change them. A graph (``"fx"``) has no such modules, so its names do not change.
     """
     for child, module in wrapper.named_children():
         if isinstance(module, Backbone):

@@ -1,4 +1,4 @@
-"""Importing timm, beside a torchvision that was built for another torch too."""
+"""Import timm, even with a torchvision that was built for another torch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _declared: list[torch.library.Library] = []
 
 
 def import_timm() -> ModuleType:
-    """timm, which imports torchvision, which may not fit.
+    """Imports timm, even if torchvision, which timm imports, does not fit torch.
 
-    PyPI's torchvision is built for CUDA and asks a CPU build of torch for operators that it lacks.
-    Their schemas are enough for torchvision, and so for timm, to import; no model of timm calls
-    them. A `RuntimeWarning` says so, and what would be better.
+    PyPI's torchvision is built for CUDA and needs operators that a CPU build of torch does not
+    have. Their schemas are enough to import torchvision and timm; no model of timm calls them. A
+    `RuntimeWarning` says this, and how to install a torchvision that fits.
 
     Raises:
         ImportError: timm is not installed; the message names the extra.

@@ -1,7 +1,7 @@
-"""Our backbones in timm's registry. Needs the extra ``timm``.
+"""Register our backbones in timm. Needs the extra ``timm``.
 
-This module is to timm what its own model modules are: it has an entry point per model and their
-`default_cfgs`, and timm's own builder attaches configurations, loads weights and wraps features.
+For timm this module is like its own model modules: it has an entry point for each model and
+`default_cfgs`, and timm's builder attaches configurations, loads weights and wraps features.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _OURS: dict[str, str] = {}  # our name -> the one in timm's registry
 
 
 def register() -> dict[str, str]:
-    """Puts every model of `wavevit.list_models` into timm's registry.
+    """Registers every model of `wavevit.list_models` in timm.
 
-    timm's own models are never replaced: a name that timm has already (``pvt_v2_b0``, …) becomes
-    ``wavevit_pvt_v2_b0``; every other model keeps its name. Calling this again adds what has been
-    registered with wavevit since.
+    timm's own models are never replaced: a name that timm already has (``pvt_v2_b0``, …) becomes
+    ``wavevit_pvt_v2_b0``; every other model keeps its name. Call it again after you register more
+    models in wavevit.
 
     Returns:
-        The name in timm's registry for each of ours.
+        For each of our names, the name in timm's registry.
 
     Raises:
         ImportError: timm is not installed; the message names the extra.
 
     Guarantees:
-        ``timm.create_model`` gives models with the weights, outputs and features of
-        `wavevit.create_model`, and timm's own entries stay as they are
+        Models of ``timm.create_model`` have the weights, outputs and features of
+        `wavevit.create_model`, and timm's own entries do not change
         (tests/contract/test_timm_registry.py).
 
     Example:

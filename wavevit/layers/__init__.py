@@ -1,7 +1,7 @@
-"""The parts of a backbone; each declares the shifts it keeps and registers its name.
+"""Layers of a backbone; each declares the shifts that it keeps and registers its name.
 
-Importing this package registers all parts of wavevit; yours register themselves the same way
-(`register_tokenizer` and its like).
+Importing this package registers all layers of wavevit. Register your own layers in the same way
+(`register_tokenizer`, `register_mixer`, …).
 """
 
 from wavevit.layers import activations as _activations

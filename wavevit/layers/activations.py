@@ -1,8 +1,8 @@
-"""What makes an MLP more than a matrix, pointwise on the token grid or without aliasing.
+"""Activations of MLPs, pointwise on the token grid or without aliasing.
 
-A pointwise function creates harmonics that the grid cannot hold; they alias, and the result
-depends on where between the samples the content lies. Three answers: accept it, push the aliases
-out by evaluating on a finer grid, or use a function whose harmonics are known.
+A pointwise function creates harmonics above the Nyquist frequency of the grid. They alias, and the
+result depends on the position of the content between the samples. There are three options: accept
+this, evaluate on a finer grid, or use a function whose harmonics are known.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Activation(Part, ABC):
     """A non-linearity of tokens.
 
     Attributes:
-        inputs: channels that it takes for one that it gives.
-        needs_map: it reads the tokens as a map, which has no room for a class token.
-        multiplies: it multiplies tokens with tokens: what feeds it starts at their own size.
+        inputs: number of input channels for each output channel.
+        needs_map: it reads the tokens as a map, so there cannot be a class token.
+        multiplies: it multiplies tokens with tokens, so the weights before it start larger.
     """
 
     inputs = 1
@@ -48,7 +48,7 @@ class Activation(Part, ABC):
 
 @register_activation("gelu")
 class Gelu(Activation):
-    """GELU of every number, on the grid as it is: it aliases."""
+    """GELU of every number on the token grid; it aliases."""
 
     symmetry = Symmetry(1)
 

@@ -1,4 +1,4 @@
-"""MViT's way to the next grid: a block whose queries are pooled."""
+"""Downsampling by attention (MViT v2): a block with pooled queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resampling that does not alias: what a coarser grid cannot hold is removed before it is laid.
+"""Resampling without aliasing: an ideal or a short low-pass before a coarser grid.
 
 A map of n samples on a circle is a trigonometric polynomial. `resample` keeps its harmonics below
 both grids' Nyquist frequency and evaluates them on the new grid. A shift of the finer map by any

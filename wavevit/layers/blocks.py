@@ -1,4 +1,4 @@
-"""The pre-norm block that every mixer sits in."""
+"""Pre-norm block around a mixer, and MLPs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DropPath(FxLeaf):
 
 @register_mlp("plain")
 class Mlp(Part):
-    """Two linear maps with a non-linearity between them, on each token alone."""
+    """MLP: two linear maps with an activation between them, for each token."""
 
     def __init__(self, dim: int, hidden_dim: int, activation: str = "gelu") -> None:
         super().__init__()
@@ -100,13 +100,13 @@ def make_mlp(context: PartContext) -> Part:
 
 
 def init_gated(mlp: Mlp | ConvMlp) -> None:
-    """Weights before a gate that keep the size of what they get; other activations stay as is.
+    """Initialises the weights before a gate so that they keep the variance; others do not change.
 
-    A product of two halves of size s has size s². Weights of 0.02 make s about 0.2: the branch
-    would start at a third of one with GELU. With s = 1 the product has size 1.
+    A product of two halves of size s has size s². Weights of 0.02 make s about 0.2, and the branch
+    would start at a third of the size of one with GELU. With s = 1 the product has size 1.
 
     Guarantees:
-        The size before and behind a fresh gate (tests/properties/test_alias_free_laws.py).
+        The size before and after a new gate (tests/properties/test_alias_free_laws.py).
 
     Source:
         The variance of a sum of independent terms (LeCun et al. 1998, "Efficient BackProp").

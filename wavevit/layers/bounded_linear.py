@@ -12,7 +12,7 @@ __all__ = ["BoundedLinear", "bound_linear_maps", "matrix_of"]
 
 
 class BoundedLinear(nn.Linear, OldBounds):
-    """A linear map that never lengthens: its matrix divided by a bound of its spectral norm.
+    """Linear layer with a spectral norm of at most 1: its matrix divided by a bound of its norm.
 
     The bound is that of Gram matrices, squared three times: ``‖W‖ ≤ ‖(W Wᵀ)⁸‖_F^{1/16}``, at most
     the 16th root of the smaller side too large (1.4 for 192 channels) and 1.1 for random weights.

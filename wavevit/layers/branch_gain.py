@@ -1,4 +1,4 @@
-"""A learned gain per channel of a residual branch."""
+"""Learned gain for each channel of a residual branch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["BranchGain"]
 
 
 class BranchGain(nn.Module, OldBounds):
-    """A learned factor per channel of a residual branch, small at the start.
+    """Learned factor for each channel of a residual branch, small at the start.
 
     With ``1 / branches`` the product of all ``1 + gain · L`` stays below ``e^L``, however deep the
     network is.

@@ -1,4 +1,4 @@
-"""Weights of a layer that reads images, fitted to images of another number of channels.
+"""Adapt weights of a layer that reads images to another number of channels.
 
 timm's rule (`adapt_input_conv`): one channel gets the sum of the old channels' weights, so that a
 grey image gives what the colour model gives of three equal channels; more channels take the old

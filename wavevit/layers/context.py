@@ -1,4 +1,4 @@
-"""What a part may read of the configuration that it is built for."""
+"""`PartContext`: values of the configuration that every layer may read when it is built."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["PartContext"]
 
 @dataclass(frozen=True, kw_only=True)
 class PartContext:
-    """Facts that every part is built from; what a single part reads are its own options.
+    """Values that every layer is built from; options of a single layer are in its `Options`.
 
     Attributes:
         in_chans: channels of the image.

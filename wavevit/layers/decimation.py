@@ -1,4 +1,4 @@
-"""Every second sample, after a low-pass that damps what would alias."""
+"""Decimation by two with a binomial low-pass against aliasing."""
 
 from __future__ import annotations
 

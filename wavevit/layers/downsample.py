@@ -1,4 +1,4 @@
-"""From the grid of one stage to that of the next: tokens on (h, w) to (⌈h/2⌉, ⌈w/2⌉)."""
+"""Downsampling layers between stages: tokens on (h, w) to (⌈h/2⌉, ⌈w/2⌉)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ __all__ = [
 
 
 class Downsample(Part, OldGrowth, ABC):
-    """Halves both sides: `halve` makes the smaller map, the rest is the same for all.
+    """Base class of downsampling layers: halves both sides; `halve` makes the smaller map.
 
     Attributes:
-        decimation: stride of a `halve` that does not low-pass by itself, for `blur_strides`.
-        low_pass: what a map goes through before such a `halve`.
+        decimation: stride of a `halve` without its own low-pass, for `blur_strides`.
+        low_pass: module that a map passes before such a `halve`.
     """
 
     decimation = 2
@@ -155,7 +155,7 @@ class PoolDownsample(_PooledDownsample):
 
 @register_downsample("blur_pool")
 class BlurPoolDownsample(_PooledDownsample):
-    """A binomial low-pass of five taps, then every second token: what aliases is damped first.
+    """Blur pooling: a binomial low-pass of five taps against aliasing, then every second token.
 
     Source:
         Zhang 2019 ("Making convolutional networks shift-invariant again").
@@ -180,7 +180,7 @@ class BlurPoolDownsample(_PooledDownsample):
 
 @register_downsample("band_limited")
 class BandLimitedDownsample(Downsample):
-    """What the smaller grid can hold of each channel (`decimate`), then norm and linear map.
+    """Low-pass to the Nyquist frequency of the smaller grid (`decimate`), then norm and linear map.
 
     Args:
         dim: channels coming in.
@@ -269,7 +269,7 @@ class _SubbandDownsample(Downsample):
 
 @register_downsample("dwt")
 class DWTDownsample(_SubbandDownsample):
-    """All four subbands of the normalised map, mapped linearly: nothing is thrown away.
+    """All four wavelet subbands of the normalised map, then a linear map: nothing is dropped.
 
     For Haar this is Swin's patch merging in rotated coordinates with the norm before it; other
     filters overlap and do more.
@@ -295,15 +295,15 @@ _LIFTING_STARTS = {"haar": "haar", "db1": "haar", "bior2.2": "cdf5/3"}
 
 @register_downsample("lifting")
 class LiftingDownsample(_SubbandDownsample):
-    """`DWTDownsample` whose wavelet learns: lifting steps, one filter for each channel.
+    """`DWTDownsample` with a learned wavelet: lifting steps, one filter for each channel.
 
-    However it is trained, the four bands determine the normalised map (on even sides): the linear
-    map decides what is forgotten, the wavelet never does.
+    For all weights the four bands determine the normalised map (on even sides), so only the linear
+    map can lose information.
 
     Args:
         dim: channels coming in.
         out_dim: channels going out.
-        wavelet: what it is before training: ``"haar"`` or ``"bior2.2"`` (CDF 5/3).
+        wavelet: initial wavelet: ``"haar"`` or ``"bior2.2"`` (CDF 5/3).
         eps: of the norm.
         norm: of `NORMS`.
 

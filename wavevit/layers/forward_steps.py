@@ -1,8 +1,8 @@
 """Description of a network's forward pass: its steps, for images of one size.
 
-A network that gives such a list (``forward_steps(size)``, as `wavevit.Backbone` does) can be
-followed by a measure that does not know its class. The steps say what runs on what; they say
-nothing about any measure.
+If a network returns such a list (``forward_steps(size)``, like `wavevit.Backbone`), a measure can
+follow its forward pass without knowing its class. The steps state which module runs on which
+input; they do not depend on any measure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attention's heads side by side."""
+"""Merge the heads of attention."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["merge_heads"]
 
 
 def merge_heads(x: Tensor) -> Tensor:
-    """What the heads found, (B, heads, N, d), as tokens (B, N, heads · d).
+    """Merges the outputs of heads (B, heads, N, d) to tokens (B, N, heads · d).
 
     Torch picks one of several kernels for `scaled_dot_product_attention`, and another one where a
     mask has a gradient. They lay out their result differently, so that the same reshape is a view

@@ -1,4 +1,4 @@
-"""The image's own details, added to the tokens of the stage that has their stride."""
+"""Inject wavelet details of the image into the tokens of a stage of the same stride."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DetailInjection(FxLeaf, OldBounds):
     Args:
         in_chans: channels of the image.
         dim: channels of a token.
-        level: of the details, 1 for the finest.
+        level: level of the details, 1 for the finest.
     """
 
     def __init__(self, in_chans: int, dim: int, level: int) -> None:

@@ -1,4 +1,4 @@
-"""What a token's size is measured against: its own channels, the whole map, or nothing."""
+"""Normalisation layers: LayerNorm, RMS norm of the whole map, mean-centring."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TokenNorm(nn.LayerNorm):
 
 @register_norm("map")
 class MapNorm(FxLeaf, OldBounds):
-    """Divides a map by its root mean square over all tokens and channels; a gain per channel.
+    """RMS norm of a whole map, over all tokens and channels, with a gain for each channel.
 
     One number per image: the map from tokens to tokens is linear but for that number, and the
     number is the same wherever between the samples the content lies (Parseval's theorem). A
@@ -64,7 +64,7 @@ class MapNorm(FxLeaf, OldBounds):
 
 @register_norm("center")
 class CenterNorm(nn.Module, OldBounds):
-    """Subtracts each token's mean over its channels and divides by nothing; a gain per channel.
+    """Mean-centring: subtracts each token's mean over its channels; a gain for each channel.
 
     Dividing by a token's own size is what makes a LayerNorm steep: its slope at a flat token is
     ``1/√eps``. This is linear, and a projection before the gain.

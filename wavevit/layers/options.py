@@ -1,4 +1,4 @@
-"""Options of parts: small frozen dataclasses, converted from and to plain data."""
+"""Options of layers: small frozen dataclasses, converted from and to plain data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["NoOptions", "PartOptions", "check_options_class", "read_options"]
 
 @dataclasses.dataclass(frozen=True)
 class PartOptions:
-    """Base of the options that one part reads; a frozen dataclass in which all have defaults.
+    """Base class of the options of one layer: a frozen dataclass; all fields have defaults.
 
     Values are plain data (numbers, strings, booleans, None, tuples of them), so that a
     configuration can be hashed, compared and written to JSON. Check them in ``__post_init__``.
@@ -26,13 +26,13 @@ class PartOptions:
     """
 
     def scaled(self, width: int, pixels: Fraction) -> Self:
-        """The options for a model `width` times as wide, on images `pixels` times as large."""
+        """Options for a model `width` times as wide, for images `pixels` times as large."""
         return self
 
 
 @dataclasses.dataclass(frozen=True)
 class NoOptions(PartOptions):
-    """Options of a part that reads none."""
+    """Options of a layer without options."""
 
 
 def check_options_class(part: str, options: Any) -> None:
@@ -54,11 +54,11 @@ def check_options_class(part: str, options: Any) -> None:
     missing = (dataclasses.MISSING,) * 2
     for field in dataclasses.fields(options):
         if (field.default, field.default_factory) == missing:
-            fail(f"{part}.Options.{field.name}", "a field with a default", "one without")
+            fail(f"{part}.Options.{field.name}", "a field with a default", "no default")
 
 
 def read_options(argument: str, part: str, known: type[PartOptions], value: Any) -> PartOptions:
-    """The options of a part from what a configuration holds.
+    """Reads the options of a layer from a configuration.
 
     Args:
         argument: name of the configuration's field, for messages.

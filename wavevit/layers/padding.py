@@ -1,4 +1,4 @@
-"""Borders of convolutions and of images whose sides no patch divides."""
+"""Padding of convolutions, and of images whose sides the patch does not divide."""
 
 from __future__ import annotations
 

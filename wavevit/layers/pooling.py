@@ -1,4 +1,4 @@
-"""From the tokens of an image to one vector."""
+"""Pooling: tokens or a map to one vector."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ POOLS = ("token", "avg", "power")
 
 
 def pool_tokens(x: Tensor, how: str, prefix: int, eps: float) -> Tensor:
-    """Pools a map (B, D, h, w), or tokens (B, T + N, D) of which the first T are no places.
+    """Pools a map (B, D, h, w), or tokens (B, T + N, D) with T prefix tokens.
 
     Args:
         x: features.
-        how: ``"token"`` takes the first token; ``"avg"`` the mean over places; ``"power"`` mean
-            and standard deviation of every channel, side by side; ``""`` leaves features alone.
+        how: ``"token"``: the first token; ``"avg"``: the mean over the grid; ``"power"``: mean
+            and standard deviation of every channel, concatenated; ``""``: no pooling.
         prefix: T.
         eps: added to the variance, so that a flat channel has a derivative.
     """

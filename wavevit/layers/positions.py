@@ -1,4 +1,4 @@
-"""How a token learns where it is."""
+"""Position encodings."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ __all__ = [
 
 @register_position("learned")
 class LearnedPosition(Part):
-    """One learned vector per place, resampled to other grids; no shift survives it.
+    """Learned absolute positions: one vector for each position, resampled to other grids.
 
     Args:
         dim: channels of a token.
         grid: (h, w) of the training size.
-        prefix: number of tokens in front that have no place; they get vectors too.
+        prefix: number of prefix tokens (class token); they get vectors too.
 
     Source:
         Dosovitskiy et al. 2021; bicubic resampling as in timm.
@@ -110,7 +110,7 @@ class LearnedPosition(Part):
 
 @register_position("sincos")
 class SinCosPosition(Part):
-    """Fixed sines and cosines of row and column: addresses that need no training.
+    """Fixed absolute positions: sines and cosines of row and column.
 
     Args:
         dim: channels of a token, a multiple of 4 (sine and cosine of rows and of columns).
@@ -147,11 +147,11 @@ class SinCosPosition(Part):
 
 @register_position("conv")
 class ConvPosition(Part):
-    """A depthwise 3 x 3 convolution added to the tokens: neighbours instead of addresses.
+    """Convolutional positions: a depthwise 3 x 3 convolution added to the tokens.
 
     Source:
         Chu et al. 2021 (CPVT). With ``"circular"`` padding it keeps every shift of the grid;
-        with zeros the border tells the network where it is.
+        with zeros the network can find the border.
     """
 
     def __init__(self, dim: int, padding: str) -> None:
@@ -173,7 +173,7 @@ class ConvPosition(Part):
 
 @register_position("none")
 class NoPosition(Part):
-    """Nothing added: the network sees a set of tokens."""
+    """No positions: the network gets a set of tokens."""
 
     symmetry = Symmetry(1, alias_free=True)
 
@@ -187,13 +187,13 @@ class NoPosition(Part):
 
 @register_position("relative_bias")
 class RelativeBiasPosition(NoPosition):
-    """Learned biases of offsets, inside the mixers that host them; nothing is added to tokens."""
+    """Relative position biases, inside the mixers that support them."""
 
     inside_mixers = True
 
 
 @register_position("rope")
 class RotaryPosition(NoPosition):
-    """Rotations of queries and keys (`Rotary`), inside the mixers that host them."""
+    """Rotary positions (`Rotary`), inside the mixers that support them."""
 
     inside_mixers = True

@@ -1,8 +1,8 @@
-"""Registries of parts: a name in a configuration, and the class that it stands for.
+"""Registries of layers: the class for each name in a configuration.
 
-A part is one class in one file. It registers its name with a decorator, and then works wherever a
-configuration is read: `wavevit.create_model`, checkpoints, the audit, studies, the contract tests.
-Importing `wavevit.layers` registers the parts of this package.
+A layer is one class in one file. It registers its name with a decorator, and then works everywhere
+a configuration is read: `wavevit.create_model`, checkpoints, the audit, studies, contract tests.
+Importing `wavevit.layers` registers the layers of this package.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ Registered = TypeVar("Registered", bound=type)
 
 
 class NotRegistered(ValueError):
-    """A configuration names a part that nothing has registered in this process."""
+    """Error: a configuration names a layer that is not registered in this process."""
 
 
 class Registry(Generic[Base]):
-    """Classes of one kind of part by name.
+    """Registry of the classes of one kind of layer by name.
 
     Args:
-        kind: the axis, such as ``"tokenizer"``; the decorator's name is ``register_KIND``.
-        base: what every class inherits from.
-        without: values of the axis that stand for no part, such as ``"none"``.
+        kind: kind of layer, such as ``"tokenizer"``; the decorator's name is ``register_KIND``.
+        base: base class of every class.
+        without: values that mean no layer, such as ``"none"``.
 
     Example:
         >>> TOKENIZERS.get("patch").__name__
@@ -65,14 +65,14 @@ class Registry(Generic[Base]):
         self._origins: dict[str, tuple[str, str]] = {}
 
     def register(self, name: str) -> Callable[[Registered], Registered]:
-        """Decorator of a class: gives it its name in configurations.
+        """Decorator: registers a class under a name for configurations.
 
-        A file that runs twice (a notebook's cell, a module that is reloaded) replaces its own
-        class; nobody else's.
+        A file that runs twice (a notebook cell, a reloaded module) replaces its own
+        class, but no class of another file.
 
         Raises:
-            ValueError: a name that is taken or no string, a class of another kind, or one whose
-                `Options` a configuration cannot hold.
+            ValueError: a name that is taken or not a string, a class of another kind, or a class
+                with `Options` that a configuration cannot contain.
         """
         if not isinstance(name, str) or not name:
             fail("name", f"a name for a {self.kind}, such as @register_{self.kind}('mine')", name)
@@ -107,14 +107,14 @@ class Registry(Generic[Base]):
         return tuple(sorted(self._classes))
 
     def values(self) -> tuple[str, ...]:
-        """All values of the axis: those without a part, then the names."""
+        """All allowed values: those that mean no layer, then the registered names."""
         return self.without + self.names()
 
     def check(self, argument: str, name: str) -> str:
-        """Returns `name` if it is a value of the axis.
+        """Returns `name` if it is an allowed value.
 
         Raises:
-            NotRegistered: it is none; the message offers the nearest and says how to register.
+            NotRegistered: another name; the message lists the nearest and says how to register.
         """
         if isinstance(name, str) and (name in self.without or name in self._classes):
             return name
@@ -131,15 +131,15 @@ class Registry(Generic[Base]):
         """The class of that name.
 
         Raises:
-            NotRegistered: an unknown name, or one that stands for no part.
+            NotRegistered: an unknown name, or a value that means no layer.
         """
         if name not in self._classes:
             self.check(self.kind, name)
-            raise NotRegistered(f"{self.kind}: expected the name of a part, got {name!r}")
+            raise NotRegistered(f"{self.kind}: expected the name of a layer, got {name!r}")
         return self._classes[name]
 
     def options(self, argument: str, name: str, value: Any) -> PartOptions:
-        """The options of the part `name` from an instance, a mapping, or None for its defaults.
+        """Options of the layer `name` from an instance, a mapping, or None for its defaults.
 
         Raises:
             ValueError: the options of another part, an unknown field or a bad value.

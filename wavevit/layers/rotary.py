@@ -1,4 +1,4 @@
-"""Rotary positions: queries and keys turned by their places, so that scores see offsets."""
+"""Rotary positions: queries and keys rotated by position, so that scores depend on offsets."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _BASE = 100.0  # longest over shortest wave: a grid of tokens is short beside a 
 
 
 class Rotary(Part):
-    """Turns pairs of channels, half of them by the row and half by the column of a token.
+    """Rotates pairs of channels, half of them by the row and half by the column of a token.
 
-    Two turned vectors have a dot product that depends on their offset alone, on a plane. A map
-    that is a circle closes up only if every wave fits it a whole number of times: with
-    ``"circular"`` each rate is rounded to such a wave, and every shift is kept exactly.
+    The dot product of two rotated vectors depends only on their offset on a plane. On a circular
+    map this works only if every wavelength fits the side a whole number of times: with
+    ``"circular"`` each rate is rounded so that it fits, and every circular shift is kept exactly.
 
     Args:
         head_dim: channels of a query, a multiple of 4 (a pair for rows, a pair for columns).
-        padding: ``"zeros"`` for the plain rotation, ``"circular"`` for waves that close.
+        padding: ``"zeros"`` for the plain rotation, ``"circular"`` for rounded wavelengths.
 
     Raises:
         ValueError: another number of channels.
 
     Source:
         Su et al. 2021 (RoFormer); axial in two dimensions with base 100 as in Heo et al., ECCV
-        2024. Waves that close are ours.
+        2024. Rounded wavelengths are ours.
     """
 
     def __init__(self, head_dim: int, padding: str) -> None:

@@ -1,7 +1,7 @@
-"""What a part of a network declares about shifts.
+"""`Symmetry` of a layer (the circular shifts that it keeps), and `Part`, the base of layers.
 
-One declaration drives the alignment, the tests, the tables of the docs and the ablations, so a
-part says it once, where the part is defined.
+The alignment, the tests, the tables of the docs and the ablations use this declaration, so a
+layer declares it once, in its own file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ __all__ = ["Part", "Symmetry"]
 
 @dataclass(frozen=True)
 class Symmetry:
-    """The shifts of its input grid that a part turns into shifts of its output grid.
+    """Circular shifts of the input grid that become shifts of the output grid of a layer.
 
     Attributes:
-        period: the smallest such shift, in steps of the part's input grid; None if there is
-            none but 0 (absolute positions).
-        circular: True if this is exact on a circle, False if borders break it (zero padding).
-        alias_free: True if fractions of a step are kept too, on maps without a harmonic at or
-            above the grid's Nyquist frequency. Such a part keeps whole pixels at any stride.
+        period: the smallest such shift, in steps of the layer's input grid; None if there is
+            none except 0 (absolute positions).
+        circular: True if this is exact for circular shifts, False if the border breaks it (zero
+            padding).
+        alias_free: True if shifts by fractions of a step are kept too, on maps without a harmonic
+            at or above the grid's Nyquist frequency. Such a layer keeps whole pixels at any stride.
     """
 
     period: int | None
@@ -41,18 +42,18 @@ class Symmetry:
 
     @property
     def lockable_period(self) -> int | None:
-        """The period an exact alignment may rely on, None where there is none."""
+        """Shift period for an exact alignment; None if there is none."""
         return self.period if self.circular else None
 
     def at_stride(self, stride: int) -> Symmetry:
-        """The same symmetry in pixels, for a part whose input grid has this stride."""
+        """The same symmetry in pixels, for a layer whose input grid has this stride."""
         if self.period is None or self.alias_free:
             return self
         return Symmetry(self.period * stride, self.circular)
 
     @staticmethod
     def combine(parts: Iterable[Symmetry]) -> Symmetry:
-        """What a chain of parts keeps, all periods given in pixels: the common multiple."""
+        """Symmetry of a chain of layers, with all periods in pixels: the common multiple."""
         parts = list(parts)
         circular = all(part.circular for part in parts)
         periods = [part.period for part in parts]
@@ -62,22 +63,22 @@ class Symmetry:
 
 
 class Part(FxLeaf, OldBounds):
-    """A module that a configuration names; it declares what the rest of a model has to know of it.
+    """Base class of the layers that a configuration names (tokenizer, mixer, downsampling, …).
 
-    A registered part (`wavevit.layers.register_tokenizer` and its like) has at least `build`,
+    A registered layer (`wavevit.layers.register_tokenizer`, …) needs `build`,
     `forward` and `symmetry`; the other declarations have defaults.
 
     Attributes:
-        symmetry: the shifts that it keeps.
-        Options: the options that it alone reads, a frozen dataclass.
+        symmetry: the circular shifts that it keeps.
+        Options: its own options, a frozen dataclass.
         any_size: of a tokenizer: it takes images whose sides its stride does not divide.
         any_patch: of a tokenizer: its stride need not be a power of two.
         resizes_patch: of a tokenizer: `resize_to` changes its stride too.
         reads_heads: of a mixer or downsampling: channels are divided among `num_heads`.
-        holds_token: of a mixer: it takes tokens without a place on the grid (a class token).
+        holds_token: of a mixer: it takes prefix tokens (a class token).
         takes_mask: of a mixer: its `forward` takes ``attn_mask`` over all tokens.
         hosts: of a mixer or downsampling: positions that it computes inside its attention.
-        inside_mixers: of a position: it is added to no token but lives in mixers that host it.
+        inside_mixers: of a position: it is computed inside mixers, not added to tokens.
         unbounded: why there is no Lipschitz constant, to be read after the part's name. Rules for
             constants are in `wavevit.measure.certify`; parts there need not say it here.
     """
@@ -96,11 +97,11 @@ class Part(FxLeaf, OldBounds):
 
     @classmethod
     def build(cls, context: PartContext, options: Any) -> Self:
-        """The part for a place in a backbone.
+        """Builds the layer for a place in a backbone.
 
         Args:
-            context: what every part may read.
-            options: an instance of the part's `Options`.
+            context: values that every layer may read.
+            options: an instance of the layer's `Options`.
         """
         raise NotImplementedError(f"{cls.__name__} has no classmethod build")
 
@@ -110,10 +111,10 @@ class Part(FxLeaf, OldBounds):
         return ()
 
     def reset_parameters(self) -> None:
-        """Starts the part's weights anew where they differ from how its layers start themselves.
+        """Initialises weights that need other values than the default initialisation.
 
-        A backbone calls it once, after its linear layers have been started (truncated normal,
-        0.02) and after the parts inside. By default nothing differs.
+        A backbone calls it once, after its linear layers are initialised (truncated normal,
+        0.02) and after the layers inside. By default it does nothing.
         """
 
     def resize_to(self, context: PartContext, options: Any) -> None:
@@ -129,16 +130,16 @@ class Part(FxLeaf, OldBounds):
         return self.symmetry.period or 1
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
-        """Tensors of a checkpoint for other images, fitted to this part.
+        """Adapts tensors of a checkpoint for other images to this layer.
 
         Called by `wavevit.adapt_state_dict`, for images of another size or number of channels.
 
         Args:
-            state: the checkpoint's tensors of this part, by their names in it.
-            source: what is known of the checkpoint's images.
+            state: the checkpoint's tensors of this layer, by their names in it.
+            source: grid and channels of the checkpoint's images, if known.
 
         Returns:
-            Those that have to change, by the same names.
+            The tensors that change, by the same names.
         """
         return {}
 

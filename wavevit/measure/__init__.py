@@ -1,4 +1,4 @@
-"""Instruments: callables and images in, figures with units out. They know no model class."""
+"""Measures of any callable on images: shift, continuity, scale, depth, rank and cost."""
 
 from wavevit.measure.certify import CertifiedLipschitz, NoLipschitzBound, certified_lipschitz
 from wavevit.measure.continuity import LocalLipschitz, local_lipschitz

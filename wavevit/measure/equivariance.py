@@ -1,4 +1,4 @@
-"""Whether a dense map moves with the image, and whether a class survives every shift."""
+"""Equivariance error of maps, and accuracy under the worst shift."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EquivarianceError:
             for an exact map.
         stderr: standard error of `relative` over images.
         shift: in pixels, rows and columns.
-        kind: shift model.
+        kind: kind of shift.
         images: number of images.
     """
 
@@ -58,12 +58,12 @@ def equivariance_error(
     crop_size: int | None = None,
     batch_size: int = 64,
 ) -> EquivarianceError:
-    """How far a dense map is from moving with the image.
+    """Equivariance error: distance between the map of a shifted image and the shifted map.
 
-    The map is moved by `shift` over its stride in cells. Under rolls a fraction of a cell is moved
-    by the Fourier shift, which is what a band-limited map would do. Two crops of one window differ
-    at their borders: there a fraction is linear interpolation between neighbouring cells, which
-    brings nothing in from the other side, and only the cells that both crops see are compared.
+    The map is moved by `shift` divided by its stride. For circular shifts a fraction of a position
+    uses the Fourier shift, which is exact for a band-limited map. Two crops of one window differ
+    at their borders: for them a fraction uses linear interpolation between neighbours, without
+    wrapping, and only positions that both crops see are compared.
 
     Args:
         features: images to maps (B, D, h, w) whose sides divide the image's.
@@ -78,7 +78,7 @@ def equivariance_error(
 
     Raises:
         ValueError: another kind, an output that is no map, sides that it does not divide, or two
-            crops that have no cell in common.
+            crops that have no position in common.
 
     Guarantees:
         0 for a circular convolution; positive for one whose stride the shift does not keep
@@ -136,11 +136,11 @@ def _interpolated(maps: Tensor, cells: float, axis: int) -> Tensor:
 
 @dataclass(frozen=True)
 class AdversarialShiftAccuracy:
-    """Share of images that are classified rightly wherever in a square they are shifted.
+    """Share of images that are classified correctly under every shift in a square.
 
     Attributes:
-        percent: right for all shifts, in [0, 100].
-        plain_percent: right without a shift.
+        percent: correct for all shifts, in [0, 100].
+        plain_percent: correct without a shift.
         low: lower end of a 95 % interval of `percent` (Wilson).
         high: its upper end.
         radius: half the side of the square in pixels.
@@ -175,7 +175,7 @@ def adversarial_shift_accuracy(
     crop_size: int | None = None,
     batch_size: int = 128,
 ) -> AdversarialShiftAccuracy:
-    """Accuracy against the worst shift of a grid.
+    """Accuracy under the worst shift of a grid of shifts.
 
     Args:
         model: images to logits (B, classes).

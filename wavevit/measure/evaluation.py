@@ -1,4 +1,4 @@
-"""Running somebody's callable over many images: batches, eval mode, no gradients."""
+"""Run a callable on many images: in batches, in eval mode, without gradients."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Model = Callable[[Tensor], Tensor]
 
 @contextmanager
 def evaluation_mode(model: Model) -> Iterator[None]:
-    """Switches a module (and each part of it) to eval mode and back to what it was.
+    """Switches a module and its submodules to eval mode, and afterwards back.
 
-    A graph of `torch.export` has no modes but the one that it was exported in, and refuses
-    ``eval()``: it stays as it is, and the modules around it are switched.
+    A graph of `torch.export` has only the mode that it was exported in and raises an error for
+    ``eval()``: it is not switched, the modules around it are.
     """
     if not isinstance(model, nn.Module):
         yield

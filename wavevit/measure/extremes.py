@@ -1,4 +1,4 @@
-"""Extreme singular values of a linear map of images that no circle makes simple."""
+"""Extreme singular values of a linear map of images, without circular padding."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How sure a figure is: 95 % intervals, all of them made here.
+"""95 % intervals of means, shares and medians, and effective sample size.
 
-A mean over images gets Student's interval, a share Wilson's, a median the order statistics that
-enclose it. Images are taken as independent draws; what is drawn several times from one image is
-not, and counts for less (`worth`).
+A mean over images gets Student's interval, a share Wilson's, a median the order statistics around
+it. Images count as independent samples. Several samples of one image are not independent and
+count for less (`worth`).
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def wilson(percent: float, trials: float) -> Interval:
 
 
 def worth(hits: Tensor) -> float:
-    """How many independent trials the draws (images, draws) are worth, from images to all draws.
+    """Effective sample size (Kish) of samples (images, samples), from images to all samples.
 
-    The number of draws over the design effect: the variance of the mean between images over what
-    it would be for independent draws. Where all draws agree nothing is known about that, and they
-    count as one per image.
+    This is the number of samples divided by the design effect: the variance of the mean between
+    images over its value for independent samples. If all samples agree, the design effect is not
+    known, and they count as one for each image.
 
     Source:
         Kish 1965.

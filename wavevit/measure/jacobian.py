@@ -1,4 +1,4 @@
-"""Leading singular values of a Jacobian: the worst direction, and how many are nearly as bad."""
+"""Leading singular values of the Jacobian of a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class JacobianSpectrum:
 
     Attributes:
         values: largest first, output change per unit of input change, Euclidean norms.
-        rounds: of the iteration; the values are lower bounds that grow with it.
+        rounds: rounds of the iteration; the values are lower bounds that grow with them.
     """
 
     values: tuple[float, ...]
@@ -31,15 +31,15 @@ class JacobianSpectrum:
 def jacobian_spectrum(
     model: Model, image: Tensor, count: int, *, rounds: int = 2, seed: int = 0
 ) -> JacobianSpectrum:
-    """Block Krylov iteration on ``JᵀJ`` by forward- and reverse-mode products.
+    """Leading singular values of the Jacobian at an image, by block Krylov iteration on ``JᵀJ``.
 
     Args:
-        model: images to (B, …); a row may depend on its own image only.
+        model: images to (B, …); each row depends on its own image only.
         image: (1, C, H, W).
-        count: how many; fewer where the output is smaller.
-        rounds: of the iteration, each with ``count + 2`` products of either kind. The values are
-            lower bounds that grow with it, since the directions of all rounds are kept.
-        seed: of the start.
+        count: number of values; fewer if the output is smaller.
+        rounds: rounds of the iteration, each with ``count + 2`` products of either kind. The
+            values are lower bounds that grow with them: the directions of all rounds are kept.
+        seed: seed of the start.
 
     Returns:
         A `JacobianSpectrum`.

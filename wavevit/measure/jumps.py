@@ -1,4 +1,4 @@
-"""Does an output move smoothly when the image does, or does it jump?"""
+"""Jump scan: find discontinuities of a model while the image moves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COARSEST = 1e-3  # share of a path down to which float32 tells the steeper half
 
 @dataclass(frozen=True)
 class JumpScan:
-    """What an output does along a path of images, one value per image.
+    """Result of a jump scan: changes of the output along a path, one value for each image.
 
     Attributes:
         variation: total variation ``Σ ‖f(x_{i+1}) - f(x_i)‖`` over the path's steps, in units of
@@ -35,7 +35,7 @@ class JumpScan:
         dt: length of the last interval, as a share of the path.
         steps: of the first pass.
         path: ``"subpixel"`` or ``"line"``.
-        precision: that the model computed in, ``"float64"`` or ``"float32"``.
+        precision: precision of the computation, ``"float64"`` or ``"float32"``.
     """
 
     variation: tuple[float, ...]
@@ -52,11 +52,11 @@ class JumpScan:
         return max(self.jump)
 
     def jumps(self, slope: float = 1e4) -> tuple[bool, ...]:
-        """Which images jump: `jump` is more than a map as steep as `slope` could change in `dt`.
+        """Which images jump: those whose `jump` is larger than a map of this `slope` allows.
 
         Args:
-            slope: in units of the total variation per path; a map that goes all its way within a
-                ten-thousandth of the path is called a jump by default.
+            slope: in units of the total variation over the path; by default a map that makes its
+                whole change within a ten-thousandth of the path counts as a jump.
         """
         floor = _FINEST[getattr(torch, self.precision)][1]
         pairs = zip(self.jump, self.variation, strict=True)
@@ -76,7 +76,7 @@ def jump_scan(
     coarse: Model | None = None,
     batch_size: int = 128,
 ) -> JumpScan:
-    """Walks a path, then halves the steepest steps, keeping the half that changes more.
+    """Scans a path of images for jumps: halves the steepest steps, keeping the steeper half.
 
     Args:
         model: images to (B, …), flattened.
@@ -85,12 +85,12 @@ def jump_scan(
             line from each image to the next of the batch (the last to the first), which crosses
             more decisions than a shift does.
         shift: rows and columns in pixels, of the whole ``"subpixel"`` path.
-        steps: of the first pass; a jump smaller than the steepest steps' smooth change can hide.
-        candidates: how many of the steepest steps of each image are halved.
-        dt: where halving ends, as a share of the path; by default 1e-9 in float64 and 1e-5 in
-            float32.
-        precision: what the model gets and computes in: `torch.float64`, or `torch.float32` for
-            one that takes nothing wider. A scan in float32 sees only jumps that are larger than a
+        steps: steps of the first pass; jumps smaller than the steepest smooth step may be missed.
+        candidates: number of steepest steps of each image that are halved.
+        dt: length at which halving ends, as a share of the path; by default 1e-9 in float64 and
+            1e-5 in float32.
+        precision: precision of the model: `torch.float64`, or `torch.float32` for a model that
+            takes only this. A scan in float32 finds only jumps larger than a
             tenth of the whole variation.
         coarse: the same model in float32, which is faster: it walks the first steps and the
             halvings down to a thousandth of the path, where outputs still differ by far more than
@@ -106,8 +106,8 @@ def jump_scan(
 
     Guarantees:
         The height of a step function, and a jump that falls like `dt` for a smooth map
-        (tests/unit/test_measure_jumps.py). A scan that finds nothing proves nothing: it looked at
-        these paths only.
+        (tests/unit/test_measure_jumps.py). If no jump is found, this proves nothing about other
+        paths.
     """
     check_image(images, "images")
     check_choice("path", path, PATHS)

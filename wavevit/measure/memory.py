@@ -1,4 +1,4 @@
-"""How much memory a forward pass holds at once, and how a cost grows with the image."""
+"""Peak memory of activations, and growth of a cost with the image size."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ class _LiveStorages(TorchDispatchMode):
 
 
 def peak_activation_bytes(model: Callable[[Tensor], Any], images: Tensor) -> int:
-    """The most that intermediate results of one forward pass occupy at the same moment.
+    """Peak memory of the intermediate results of one forward pass.
 
     Args:
         model: any callable.
         images: one batch (B, C, H, W); neither it nor the weights are counted.
 
     Returns:
-        Bytes. On the CPU what torch's operations returned is counted, which does not depend on
-        the allocator; scratch memory inside one operation is not seen. On CUDA it is the
-        allocator's own peak, scratch memory included.
+        Bytes. On the CPU the results of torch's operations count, independent of
+        the allocator, without scratch memory inside an operation. On CUDA it is the
+        allocator's peak, with scratch memory.
 
     Guarantees:
         Equal to a hand count for a chain of operations (tests/unit/test_measure_memory.py).
@@ -74,10 +74,10 @@ def peak_activation_bytes(model: Callable[[Tensor], Any], images: Tensor) -> int
 
 
 def growth_exponent(costs: Mapping[int, float]) -> float:
-    """The power of the number of pixels with which a cost grew, from the smallest to the largest.
+    """Exponent b of a cost that grows as (number of pixels)ᵇ.
 
     Args:
-        costs: cost by side of a square image in pixels; sizes between the ends are not read.
+        costs: cost by side of a square image in pixels; only the smallest and the largest are used.
 
     Returns:
         1 for a cost in proportion to the pixels, 2 for one in proportion to their square.

@@ -1,4 +1,4 @@
-"""How much an embedding changes when the camera comes closer."""
+"""Scale sensitivity: how much zoom changes an embedding."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class ScaleSensitivity:
 
 
 def zoomed(windows: Tensor, zoom: float, crop_size: int) -> Tensor:
-    """The middle of each window as a camera with another focal length sees it.
+    """Zooms into the middle of each window.
 
     Args:
         windows: (N, C, H, W), at least ``crop_size / zoom`` a side.
-        zoom: above 1 shows less, larger; below 1 shows more, smaller (with antialiasing).
+        zoom: above 1 magnifies; below 1 shows a larger area (with antialiasing).
         crop_size: side of the result in pixels.
 
     Returns:
         (N, C, crop_size, crop_size).
 
     Raises:
-        ValueError: a zoom that is not positive, or that would show what lies outside the window.
+        ValueError: a zoom that is not positive, or that needs pixels outside the window.
     """
     check_image(windows, "windows")
     if not zoom > 0:
@@ -92,8 +92,8 @@ def scale_sensitivity(
         A `ScaleSensitivity`, without unit.
 
     Raises:
-        ValueError: windows too small for a zoom, fewer than two images, or embeddings that do not
-            tell any images apart.
+        ValueError: windows too small for a zoom, fewer than two images, or embeddings that are
+            equal for all images.
 
     Guarantees:
         0 at zoom 1, and for the mean of an image of constant patches

@@ -1,4 +1,4 @@
-"""How a model's answer and features change when the image moves."""
+"""Shift consistency, shift sensitivity and token turnover."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class ShiftConsistency:
         percent: in [0, 100].
         stderr: binomial standard error of `percent`, pairs taken as independent.
         pairs: number of pairs.
-        trials: independent pairs that these are worth, from the number of images to `pairs`; the
-            pairs of one image are alike.
-        max_shift: largest offset in pixels that was drawn.
+        trials: effective number of independent pairs, from the number of images to `pairs`,
+            because pairs of one image are alike.
+        max_shift: largest random offset in pixels.
         kind: shift model.
         seed: of the offsets.
     """
@@ -73,8 +73,8 @@ def shift_consistency(
         images: (N, C, H, W); for ``"crop"`` windows of at least 8/7 of the crop's side.
         kind: ``"circular"``: offsets uniform in ±1/7 of the side (±32 px at 224).
             ``"crop"``: two crops of a window 8/7 as large as the crop, offsets uniform.
-            ``"subpixel"``: circular, and one of the two half a pixel further on both axes, so
-            that the pair differs by a fraction that no roll undoes.
+            ``"subpixel"``: circular, with one of the two shifted by half a pixel more on both
+            axes, so the two differ by a fraction of a pixel.
         crop_size: side of the crop in pixels, for ``"crop"``.
         pairs_per_image: pairs of shifts drawn for each image.
         crossed: pair each of k first shifts with each of k second ones, where `pairs_per_image`
@@ -180,7 +180,7 @@ def shift_sensitivity(
 
     Raises:
         ValueError: fewer than two images, other counts than shifts, a count below 1 or above the
-            number of images, or embeddings that do not tell any images apart.
+            number of images, or embeddings that are equal for all images.
     """
     check_choice("kind", kind, SHIFT_MODELS)
     if len(images) < 2:
@@ -208,10 +208,9 @@ def shift_sensitivity(
 
 
 def token_change(before: Tensor, after: Tensor) -> Tensor:
-    """Relative change of each token.
+    """Relative change of each token, after the best circular shift by whole tokens.
 
-    The maps are first laid over each other by the whole-token roll that fits best: a shift that
-    merely permutes the tokens counts as no change at all.
+    So if tokens only move to other places of the grid, this counts as no change.
 
     Args:
         before: maps (B, D, h, w).
@@ -239,7 +238,7 @@ class TokenTurnover:
         mean_change: mean relative change of a token, without unit.
         shift: in pixels, rows and columns.
         kind: shift model.
-        tokens: number of tokens looked at.
+        tokens: number of tokens.
         images: number of images.
     """
 
@@ -268,7 +267,7 @@ def token_turnover(
     threshold: float = 0.1,
     batch_size: int = 64,
 ) -> TokenTurnover:
-    """How many tokens a shift replaces, after the best whole-token realignment (`token_change`).
+    """Share of tokens that a shift changes, after the best shift by whole tokens (`token_change`).
 
     Args:
         tokenize: images to maps (B, D, h, w).

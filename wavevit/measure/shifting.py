@@ -1,8 +1,8 @@
-"""The three shift models. Every figure about shifts names the one it used.
+"""Three kinds of shift. Every figure about shifts states its kind.
 
 * ``circular``: `torch.roll`; what leaves on one side enters on the other.
-* ``crop``: two windows of one larger image; what a camera does.
-* ``subpixel``: the Fourier shift theorem, circular as well, for fractions of a pixel.
+* ``crop``: two windows of one larger image, as from a moving camera.
+* ``subpixel``: circular shift by fractions of a pixel, by the Fourier shift theorem.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def center_crop(windows: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def input_sides(images: Tensor, crop_size: int | None, kind: str) -> tuple[int, int]:
-    """Height and width of what the model sees under a shift model.
+    """Height and width of the model's input for a kind of shift.
 
     Args:
         images: (B, C, H, W); for ``"crop"`` windows larger than the crop.
@@ -64,12 +64,12 @@ def shifted(
     kind: str,
     crop_size: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Images as they look after the content moved down and right by `shift` pixels.
+    """Shifts the content of images down and right by `shift` pixels.
 
     Args:
         images: (B, C, H, W); for ``"crop"`` windows larger than the crop.
-        shift: rows and columns. Fractions are allowed for ``"subpixel"``, and for ``"crop"``,
-            where the larger window is shifted by the fraction before it is cut.
+        shift: rows and columns. Fractions are allowed for ``"subpixel"`` and ``"crop"``; for
+            ``"crop"`` the larger window is shifted by the fraction and then cropped.
         kind: one of `SHIFT_MODELS`.
         crop_size: (H, W) of the crop, for ``"crop"`` only.
 

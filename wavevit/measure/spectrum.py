@@ -1,12 +1,12 @@
-"""Figures of linear tokenizers: frame bounds, operator norm, and what a 1-px shift aliases.
+"""Frame bounds, operator norm and aliasing norm of linear tokenizers.
 
-On a circle a linear map that commutes with shifts by its stride `P` is one matrix `M_ν` for each
-token frequency (`wavevit.measure.circulant`), so that its figures are exact. With other borders it
-is a matrix of the whole image (`wavevit.measure.extremes`).
+With circular padding, a linear map that commutes with shifts by its stride `P` is one matrix `M_ν`
+for each token frequency (`wavevit.measure.circulant`), so the results are exact. With other padding
+it is one matrix of the whole image (`wavevit.measure.extremes`).
 
-A shift by one pixel moves the polyphase components by a matrix `S_ν`; a map without aliasing would
-answer with the phase ``e^{-iν/P}`` of a shift by ``1/P`` token. What is left,
-``M_ν (S_ν − e^{-iν/P})``, is aliasing.
+A shift by one pixel changes the polyphase components by a matrix `S_ν`; a map without aliasing
+changes by the phase ``e^{-iν/P}`` of a shift by ``1/P`` token. The difference
+``M_ν (S_ν − e^{-iν/P})`` is aliasing.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ __all__ = ["AliasingNorm", "FrameBounds", "aliasing_norm", "frame_bounds"]
 
 @dataclass(frozen=True)
 class FrameBounds:
-    """``lower ‖x‖² ≤ ‖f(x) − f(0)‖² ≤ upper ‖x‖²`` for every image of the size, both reached.
+    """Frame bounds: ``lower ‖x‖² ≤ ‖f(x) − f(0)‖² ≤ upper ‖x‖²`` for every image of the size.
 
     Attributes:
-        lower: 0 where some image is mapped to nothing, as with fewer channels than pixels.
+        lower: 0 if some image is mapped to zero, as with fewer channels than pixels.
         upper: the square of `operator_norm`.
-        redundancy: numbers out per number in.
-        tokens: rows and columns of the grid; on a circle its frequencies are those looked at.
-        method: ``"circle"`` and ``"dense"``: exact to rounding. ``"lanczos"``: found by iteration;
-            images that reach the bounds (to `residuals`) were found, so `lower` may be too large
-            and `upper` too small, and nothing proves that they are not. No certificate then.
-        residuals: of the iteration at `lower` and at `upper`: an eigenvalue of ``fᵀf`` lies
-            within that of each; 0 where exact.
+        redundancy: number of outputs for each input number.
+        tokens: rows and columns of the grid (with circular padding: the frequencies that are used).
+        method: ``"circle"`` and ``"dense"``: exact to rounding. ``"lanczos"``: found by iteration.
+            Some image reaches each bound (to `residuals`), but `lower` may be too large and
+            `upper` too small, so they are not a certificate.
+        residuals: residuals of the iteration at `lower` and at `upper`: an eigenvalue of ``fᵀf``
+            is within this distance of each; 0 if exact.
     """
 
     lower: float
@@ -51,21 +51,21 @@ class FrameBounds:
 
     @property
     def operator_norm(self) -> float:
-        """Largest factor by which the map lengthens a difference of two images."""
+        """Largest factor by which the map changes the norm of a difference of two images."""
         return math.sqrt(self.upper)
 
     @property
     def exact(self) -> bool:
-        """Whether the bounds are those of the map to rounding, and not of an iteration."""
+        """Whether the bounds are exact to rounding, not from an iteration."""
         return self.method != "lanczos"
 
 
 @dataclass(frozen=True)
 class AliasingNorm:
-    """Largest change that a 1-px circular shift makes beyond a shift of the tokens.
+    """Largest change under a 1-px circular shift that is no shift of the tokens.
 
     Attributes:
-        norm: for an image of norm 1; the worse of the two axes.
+        norm: value for an image of norm 1, for the worse of the two axes.
         relative: `norm` over the operator norm: 0 without aliasing, at most 2.
         tokens: side of the circle in tokens.
     """
@@ -84,26 +84,27 @@ def frame_bounds(
     circular: bool = True,
     device: str | torch.device = "cpu",
 ) -> FrameBounds:
-    """Extreme singular values of a linear tokenizer.
+    """Frame bounds of a linear tokenizer, from its extreme singular values.
 
     Args:
-        tokenize: images (B, in_chans, H, W) to maps (B, D, H/stride, W/stride); affine, and on a
-            circle: shifts of the image by `stride` must roll the map. A constant is subtracted.
+        tokenize: images (B, in_chans, H, W) to maps (B, D, H/stride, W/stride); affine. With
+            circular padding, circular shifts of the image by `stride` must shift the map. A
+            constant is subtracted.
         stride: pixels per token.
         in_chans: channels of the image.
-        tokens: side of the circle, or its rows and columns; take them at least as long as the
-            filters. Bounds over a finer set of frequencies can only be wider.
-        circular: False for zeros, mirrors or anything else at the borders. The matrix of the whole
-            image is looked at then, exactly up to 4096 numbers and by Lanczos iteration beyond
+        tokens: side of the grid, or its rows and columns; at least as long as the filters. With
+            more tokens the bounds can only get wider.
+        circular: False for zeros, mirrors or other padding. Then the matrix of the whole
+            image is used, exactly up to 4096 numbers and by Lanczos iteration above
             (see `FrameBounds.method`); `tokenize` must be differentiable for that.
-        device: where `tokenize` computes; it must know float64.
+        device: device of `tokenize`; it must support float64.
 
     Raises:
         ValueError: a map that is not affine, has another stride, or is said to be circular and
             does not commute with shifts by its stride.
 
     Guarantees:
-        Equal to the singular values of the whole dense matrix, with circles and with borders; 1
+        Equal to the singular values of the whole dense matrix, for every padding; 1
         and 1 for orthonormal transforms (tests/unit/test_measure_spectrum.py).
 
     Source:
@@ -142,14 +143,14 @@ def aliasing_norm(
     tokens: int = 8,
     device: str | torch.device = "cpu",
 ) -> AliasingNorm:
-    """How far a 1-px shift of the image is from a shift of the tokens, at worst.
+    """Aliasing norm: largest change under a 1-px shift that is no shift of the tokens.
 
     Args:
         tokenize: as for `frame_bounds`.
         stride: pixels per token.
         in_chans: channels of the image.
-        tokens: side of the circle.
-        device: where `tokenize` computes; it must know float64.
+        tokens: side of the grid.
+        device: device of `tokenize`; it must support float64.
 
     Raises:
         ValueError: as `frame_bounds`.

@@ -1,4 +1,4 @@
-"""How steep an output is where a choice tips over."""
+"""Slope of a model across a tie: where an argmax inside the model changes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["TieSlope", "tie_slope"]
 
 @dataclass(frozen=True)
 class TieSlope:
-    """Slopes across a tie, one tuple per image, over ever smaller gaps.
+    """Slopes across a tie for smaller and smaller gaps, one tuple for each image.
 
     Attributes:
-        gaps: distance of the two images on both sides of the tie, as shares of the path.
-        slopes: for each image, one per gap: output change over pixel change, Euclidean norms.
-        place: where on its path each image's tie is, in [0, 1].
-        exponents: for each image, the power of ``1 / gap`` with which the slope still grew over
-            the last two gaps: 0 where it saturates, 1 where the output jumps.
+        gaps: distances of the two images on both sides of the tie, as shares of the path.
+        slopes: for each image, one for each gap: output change over pixel change, Euclidean norms.
+        place: position of the tie on the path of each image, in [0, 1].
+        exponents: for each image, the power of ``1 / gap`` with which the slope grows over
+            the last two gaps: 0 if the slope is bounded, 1 if the output jumps.
     """
 
     gaps: tuple[float, ...]
@@ -33,10 +33,10 @@ class TieSlope:
     exponents: tuple[float, ...]
 
     def saturates(self, below: float = 0.1) -> tuple[bool, ...]:
-        """Which images' slopes have stopped to grow.
+        """Images whose slopes do not grow any more.
 
         Args:
-            below: largest exponent that counts as an end; a kink like a square root has 0.5.
+            below: largest exponent that counts as not growing; a kink like a square root has 0.5.
         """
         return tuple(exponent < below for exponent in self.exponents)
 
@@ -51,19 +51,19 @@ def tie_slope(
     steps: int = 32,
     batch_size: int = 128,
 ) -> TieSlope:
-    """Walks to the tie on a straight line between two images, then measures across it.
+    """Slope across a tie on the straight line between two images.
 
     Args:
         model: images to (B, …), flattened.
-        images: (N, C, H, W) in float64: nothing narrower resolves the gaps.
-        scores: images to (B, K): what an argmax is taken of inside the model, such as the energies
-            of the phases. The tie is where it changes. None looks for the steepest place instead:
-            the step of a first walk that changes most, halved, the half kept that changes more.
-            A jump smaller than the steepest smooth steps hides there.
-        ends: where each image's path leads, (N, C, H, W); by default the image rolled by a pixel,
-            on the way to which every choice that follows the image has to change.
-        gaps: shares of the path, falling.
-        steps: of the first walk, without `scores`.
+        images: (N, C, H, W) in float64, because a narrower dtype cannot resolve the gaps.
+        scores: images to (B, K): the values whose argmax the model uses, such as the energies
+            of the phases. The tie is where the argmax changes. With None the steepest place is
+            used instead: the steepest step of a first pass is halved again and again, keeping the
+            steeper half. Jumps smaller than the steepest smooth step may be missed.
+        ends: end of each image's path, (N, C, H, W); by default the image after a circular shift
+            by one pixel, because every choice that follows the image changes on this path.
+        gaps: shares of the path, decreasing.
+        steps: steps of the first pass, without `scores`.
         batch_size: images at a time.
 
     Returns:
@@ -74,15 +74,15 @@ def tie_slope(
             scores with the same argmax at both ends of a path.
 
     Guarantees:
-        For a step the exponent is 1, for a root ½, for a linear map 0 and the slope its own
-        (tests/unit/test_measure_ties.py). It looks at one tie of each path: a slope that saturates
-        there says nothing about others.
+        The exponent is 1 for a step, ½ for a square root and 0 for a linear map, whose slope is
+        exact (tests/unit/test_measure_ties.py). It measures one tie of each path; other ties may
+        be steeper.
     """
     check_image(images, "images")
     if images.dtype != torch.float64:
         fail("images", "float64 (and a model in float64)", images.dtype)
     if len(gaps) < 2 or any(a <= b for a, b in itertools.pairwise(gaps)) or gaps[-1] <= 0:
-        fail("gaps", "at least two positive shares, falling", gaps)
+        fail("gaps", "at least two positive shares, decreasing", gaps)
     ends = torch.roll(images, 1, -1) if ends is None else ends
     if ends.shape != images.shape:
         fail("ends", f"shape {tuple(images.shape)}", tuple(ends.shape))
@@ -102,7 +102,7 @@ def tie_slope(
         high = low + 1 / steps
     first, last = at(followed, low), at(followed, high)
     if scores is not None and (first.argmax(dim=1) == last.argmax(dim=1)).any():
-        fail("scores", "another argmax at the end of every path", "the same one")
+        fail("scores", "another argmax at the end of every path", "the same argmax")
     for _ in range(math.ceil(-math.log2(gaps[-1])) + 8):  # far finer than the last gap
         middle = (low + high) / 2
         between = at(followed, middle)

@@ -1,4 +1,4 @@
-"""Both constants of a tokenizer: of its linear part in both directions, of the whole from above."""
+"""Frame bounds and Lipschitz constant of a tokenizer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ __all__ = ["TokenizerBounds", "tokenizer_bounds"]
 
 @dataclass(frozen=True)
 class TokenizerBounds:
-    """How much of an image a tokenizer keeps, and how far it drives two images apart.
+    """Frame bounds of a tokenizer's linear part, and Lipschitz constant of the tokenizer.
 
     Attributes:
-        frame: ``A ‖x‖² ≤ ‖Φ x‖² ≤ B ‖x‖²`` of its linear part Φ, without unit: all of a patch,
-            overlap or packet tokenizer without GELU; packet and gains before a GELU; the wavelet
-            frame before its magnitudes of the others; the first convolution of a stem.
-        lipschitz: change of the tokens per unit of pixel change that no pair exceeds, of the whole
-            tokenizer.
-        lipschitz_exact: True if no smaller number would do (patches, packets of any wavelet,
-            overlapping patches on a circle), False if `lipschitz` is an upper bound.
+        frame: ``A ‖x‖² ≤ ‖Φ x‖² ≤ B ‖x‖²`` for its linear part Φ, without unit. Φ is the whole
+            tokenizer for patch, overlap and packet without GELU; packet and gains before a GELU;
+            the wavelet frame before magnitudes; the first convolution of a stem.
+        lipschitz: upper bound of the change of the tokens for a unit of pixel change.
+        lipschitz_exact: True if the bound is the smallest possible (patches, packets of any
+            wavelet, overlapping patches with circular padding), else False.
         size: rows and columns of the images in pixels.
     """
 
@@ -36,14 +35,14 @@ class TokenizerBounds:
 
 
 def tokenizer_bounds(tokenizer: nn.Module, images: Tensor) -> TokenizerBounds:
-    """Frame bounds of a tokenizer's linear part, and the Lipschitz constant of all of it.
+    """Frame bounds of a tokenizer's linear part, and Lipschitz constant of the tokenizer.
 
-    Both in float64 on the CPU, for the weights as they are. With a circle as border the frame
-    bounds are exact. With others they are exact up to 4096 numbers in an image and found by
-    iteration beyond, which proves nothing; the Lipschitz constant is proved for every border.
+    Both are computed in float64 on the CPU for the present weights. With circular padding the
+    frame bounds are exact. With other padding they are exact up to 4096 numbers in an image; above,
+    they are found by iteration and not proved. The Lipschitz constant is proved for every padding.
 
     Args:
-        tokenizer: of `wavevit.layers.tokenizers`, such as ``model.tokenizer``.
+        tokenizer: a tokenizer of `wavevit.layers.tokenizers`, such as ``model.tokenizer``.
         images: (N, C, H, W): the bounds are for images of that size. Their values are not used.
 
     Returns:
@@ -53,8 +52,8 @@ def tokenizer_bounds(tokenizer: nn.Module, images: Tensor) -> TokenizerBounds:
         ValueError: another module, or sides that its stride does not divide.
 
     Guarantees:
-        Frame bounds equal those of a dense SVD, with circles and other borders; a constant that
-        is exact does too; no pair that a search finds exceeds the others
+        Frame bounds and exact constants equal those of a dense SVD, for every padding. No
+        pair of images found by a search exceeds the other constants
         (tests/properties/test_tokenizer_constants.py).
 
     Source:

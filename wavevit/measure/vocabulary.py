@@ -1,4 +1,4 @@
-"""How rich a representation is: dimensions it uses, and how few coefficients carry an image."""
+"""Effective rank of features, and n-term approximation error of transforms."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["EffectiveRank", "NTermError", "effective_rank", "n_term_error"]
 
 @dataclass(frozen=True)
 class EffectiveRank:
-    """The number of equally strong dimensions that would be as diverse as the features are.
+    """Effective rank: number of equally strong dimensions with the same entropy as the features.
 
     Attributes:
         rank: exponential of the entropy of the normalised singular values.
-        low: lower end of a 95 % interval of `rank`, from halves of the images (see `samples`).
+        low: lower end of a 95 % interval of `rank`, from random halves of the images.
         high: its upper end.
-        dim: of the features, the most that `rank` could be.
+        dim: dimension of the features, the largest possible `rank`.
         samples: number of images; with fewer than a few times `dim`, the rank is too low.
     """
 

@@ -1,4 +1,4 @@
-"""Backbones: one configuration space, one class, many names."""
+"""Backbones: configuration, the `Backbone` class, and models by name."""
 
 from wavevit.models import zoo as _zoo  # registers the names
 from wavevit.models.backbone import Backbone

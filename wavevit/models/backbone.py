@@ -1,4 +1,4 @@
-"""The backbone that every configuration builds, with timm's verbs."""
+"""`Backbone`: the model that a BackboneConfig describes, with timm's methods."""
 
 from __future__ import annotations
 
@@ -71,23 +71,23 @@ for _name in ("_checked", "_image_details", "_unmasked", "pad_to_multiple", "poo
 
 
 class Backbone(nn.Module, OldSteps):
-    """Tokenizer, positions, stages, norm, pooling, head.
+    """Vision backbone: tokenizer, positions, stages, norm, pooling and head.
 
     Args:
         config: see `BackboneConfig`.
-        device, dtype: of its weights; where they are made.
+        device, dtype: device and dtype of its weights.
 
-    Images are (B, in_chans, H, W) of any size from `config.min_size` pixels a side. Where the
+    Images are (B, in_chans, H, W) of any size from `config.min_size` pixels a side. If the
     patch does not divide a side, the bottom and right edge are repeated up to the next multiple;
-    nothing is cropped. With an alignment, maps and tokens come back in the image's own coordinates
+    nothing is cropped. With an alignment, maps and tokens are in the coordinates of the image
     (`wavevit.alignment.place_map`).
 
     Attributes:
-        symmetry: the shifts in pixels that pooled features keep, alignment left aside; combined
-            from what the parts declare.
-        feature_info: for each intermediate that `forward_intermediates` can give, a dict with
+        symmetry: circular shifts in pixels that pooled features keep without the alignment;
+            combined from the declarations of the layers.
+        feature_info: for each intermediate of `forward_intermediates` a dict with
             ``num_chs``, ``reduction`` (stride in pixels) and ``module``. A columnar model (one
-            stage) has one per block, a hierarchical one has one per stage.
+            stage) has one for each block, a hierarchical model has one for each stage.
 
     Guarantees:
         The declared symmetry, aligned invariance and equivariance, and equal weights from equal
@@ -163,7 +163,7 @@ class Backbone(nn.Module, OldSteps):
         ]
 
     def tokenize(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """The first tokens of images (B, C, H, W) as given, before positions: (B, h·w, D), grid."""
+        """First tokens (B, h·w, D) of images (B, C, H, W), before positions; and their grid."""
         if not self.tokenizer.any_size:
             x = pad_to_multiple(x, self.config.patch_size)
         tokens = self.token_norm(self.tokenizer(x))
@@ -174,11 +174,11 @@ class Backbone(nn.Module, OldSteps):
     def entries(
         self, x: Tensor, wanted: Iterable[int], mask: Tensor | None = None, causal: bool = False
     ) -> dict[int, tuple[Tensor, tuple[int, int]]]:
-        """Tokens of one view and their grid behind some entries of `feature_info`.
+        """Tokens of one view, and their grid, after some entries of `feature_info`.
 
         Args:
-            x: images (B, C, H, W) as the model behind an alignment sees them.
-            wanted: entries of `feature_info`; what lies behind the last of them does not run.
+            x: images (B, C, H, W), already moved by the alignment.
+            wanted: entries of `feature_info`; layers after the last of them do not run.
             mask: see `forward_features`.
             causal: see there.
 
@@ -221,12 +221,12 @@ class Backbone(nn.Module, OldSteps):
         return [found[level] if level else None for level in levels]
 
     def aligned(self, function: Callable[[Tensor], Any], x: Tensor, placed: bool) -> Any:
-        """`function` of the views of images; with `placed`, its maps follow the image."""
+        """Applies `function` to the views of images; with `placed`, its maps follow the image."""
         x = _checked(x, self.config.in_chans, self.config.min_size)
         if self.alignment is None:
             return function(x)
         if isinstance(x, Proxy):
-            fail("x", "images (an aligned model chooses by pixels: export it, see docs)", "a Proxy")
+            fail("x", "images (an alignment needs pixel values: use torch.export)", "a Proxy")
         size = (x.shape[-2], x.shape[-1])
         place = partial(self._place, size, self.alignment.seen(size))
         return self.alignment.through(function, x, place if placed else None)
@@ -259,7 +259,7 @@ class Backbone(nn.Module, OldSteps):
         Args:
             tokens: (B, T + h·w, D).
             grid: (h, w).
-            norm: apply the final norm, where it fits that entry.
+            norm: apply the final norm, if it fits that entry.
             index: the entry.
             output_fmt: ``"NCHW"`` for a map of the others, ``"NLC"`` for a sequence.
 
@@ -320,27 +320,28 @@ class Backbone(nn.Module, OldSteps):
     def forward_features(
         self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
     ) -> Tensor:
-        """Last features, normalised unless the norm sits behind the pooling (``fc_norm``).
+        """Features before pooling, normalised unless the norm is after the pooling (``fc_norm``).
 
         Args:
             x: images (B, C, H, W).
-            attn_mask: of a columnar model with global attention: (N, N) or (B, heads, N, N) over
-                its N tokens, class token included; sides of 1 are spread out. Booleans, True
-                where a token (row) attends to another (column), or numbers added to the scores.
-            is_causal: no token attends to those behind it, class token first, then row by row.
+            attn_mask: mask for a columnar model with global attention: (N, N) or (B, heads, N, N)
+                over its N tokens, with the class token; axes of size 1 are broadcast. Booleans
+                (True: the row's token attends to the column's token), or numbers added to the
+                scores.
+            is_causal: no token attends to later tokens; the class token is first, then row by row.
 
         Returns:
             Tokens (B, T + h·w, D), class token first, for a columnar model; a map
             (B, D, h, w) for a hierarchical one.
 
         Raises:
-            ValueError: images that the model cannot read, or a mask that it cannot use.
+            ValueError: images of a wrong shape or size, or a mask that the model cannot use.
         """
         features: Tensor = self._last(x, True, attn_mask, is_causal)
         return features
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pools what `forward_features` gave and classifies: (B, num_classes).
+        """Pools features and classifies them: (B, num_classes).
 
         Args:
             x: features as `forward_features` returns them.
@@ -369,24 +370,24 @@ class Backbone(nn.Module, OldSteps):
     prune_intermediate_layers = prune_intermediate_layers
 
     def feature_indices(self, indices: int | Sequence[int] | None) -> list[int]:
-        """Resolves what `forward_intermediates` and ``out_indices`` take, in the order given.
+        """Resolves indices of `forward_intermediates` and ``out_indices``, in the given order.
 
         Raises:
-            ValueError: an index outside `feature_info`, or none at all.
+            ValueError: an index outside `feature_info`, or no index.
         """
         return taken_indices(len(self.feature_info), indices)
 
     def get_classifier(self) -> nn.Module:
-        """The head."""
+        """Returns the head."""
         return self.head
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """A fresh head.
+        """Replaces the head by a new one.
 
         Args:
-            num_classes: its outputs; 0 for none at all.
-            global_pool: ``"avg"``, ``"power"``, ``"token"`` (where there is a class token), ``""``
-                for features that are not pooled (where there is no head); None leaves it as it is.
+            num_classes: number of outputs; 0 for no head.
+            global_pool: ``"avg"``, ``"power"``, ``"token"`` (if there is a class token), ``""``
+                for features without pooling (if there is no head); None does not change it.
 
         Raises:
             ValueError: a pooling that this model or this head cannot have.
@@ -398,7 +399,7 @@ class Backbone(nn.Module, OldSteps):
             self.global_pool = check_choice("global_pool", global_pool, known)
         self.head_hidden_size = self.num_features * (2 if self.global_pool == "power" else 1)
         if num_classes and not self.global_pool:
-            fail("num_classes", "0 where global_pool is '' (nothing is pooled)", num_classes)
+            fail("num_classes", "0 with global_pool='' (no pooling)", num_classes)
         self.num_classes = num_classes
         if num_classes == 0:
             self.head = nn.Identity()
@@ -413,12 +414,12 @@ class Backbone(nn.Module, OldSteps):
             stage.grad_checkpointing = enable
 
     def fold(self) -> Backbone:
-        """A copy for inference in which linear wavelet steps are part of what follows them.
+        """Copies the model for inference and merges linear wavelet steps into the next layer.
 
         Returns:
-            A copy in eval mode without gradients; its state_dict has other names. `wavevit.fold`
-            converts the tokenizer alone and gives a model that trains. Where nothing can be
-            merged the copy computes the same steps.
+            A copy in eval mode without gradients; its state_dict has other names. If nothing can
+            be merged the copy computes the same steps. (`wavevit.fold` converts the tokenizer
+            only and returns a model that can be trained.)
 
         Guarantees:
             Outputs equal to rounding (tests/properties/test_merge_laws.py).
@@ -430,9 +431,9 @@ class Backbone(nn.Module, OldSteps):
     forward_steps = forward_steps
 
     def no_weight_decay(self) -> set[str]:
-        """Parameters that weight decay should leave alone, beside biases and norms."""
+        """Names of parameters without weight decay, in addition to biases and norms."""
         return undecayed(self)
 
     def group_matcher(self, coarse: bool = False, prefix: str = "") -> dict[str, Any]:
-        """timm's patterns for layer-wise learning rates; `prefix` begins every name."""
+        """timm's patterns for layer-wise learning rates; every name starts with `prefix`."""
         return layer_patterns(coarse, prefix)

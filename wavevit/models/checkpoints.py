@@ -1,8 +1,8 @@
-"""Weights of a backbone for images of one size and number of channels, loaded into another's.
+"""Adapt checkpoints of a backbone to another image size or number of channels.
 
-`torch.nn.Module.load_state_dict` keeps its strict meaning: tensors of other shapes are an error,
-which names `adapt_state_dict`. What loads pretrained weights by name (`wavevit.interop.hub`, timm's
-``pretrained=True``, `load_timm_weights`) adapts them by itself, as timm does.
+`torch.nn.Module.load_state_dict` stays strict: tensors of other shapes are an error, which names
+`adapt_state_dict`. Functions that load pretrained weights by name (`wavevit.interop.hub`, timm's
+``pretrained=True``, `load_timm_weights`) adapt them automatically, as timm does.
 """
 
 from __future__ import annotations
@@ -31,37 +31,38 @@ def adapt_state_dict(
     img_size: int | tuple[int, int] | None = None,
     in_chans: int | None = None,
 ) -> dict[str, Tensor]:
-    """A checkpoint of the same architecture, fitted to a model for other images.
+    """Adapts a checkpoint of the same architecture to a model for other images.
 
     * learned positions are resampled to the model's grid (bicubic, antialiased), tables of
       relative positions to its length (linear), tables of window biases to its window (bicubic);
-    * what reads the image's channels is summed for one channel, repeated and rescaled for more
-      (`wavevit.layers.channels`), in every tokenizer and where details are injected;
+    * kernels that read the image's channels are summed for one channel, repeated and rescaled for
+      more (`wavevit.layers.channels`), in every tokenizer and for injected details;
     * kernels of the ``"patch"`` tokenizer are resized to another patch (`resize_patch`).
 
-    Other tensors are passed on; a head for another number of classes is one of them.
+    Other tensors do not change, for example a head for another number of classes.
 
     Args:
-        state_dict: of a backbone, or of what holds one.
-        model: what it is for: a `Backbone`, or a module that holds one.
-        img_size: the training size of the checkpoint in pixels. Needed where its positions were
-            learned on a grid that is neither square nor the model's.
-        in_chans: channels of the checkpoint's images; by default what its tensors have. Needed
-            where the ``"dwt"`` tokenizer's could belong to another patch.
+        state_dict: checkpoint of a backbone, or of a module that contains one.
+        model: the target: a `Backbone`, or a module that contains one.
+        img_size: training size of the checkpoint in pixels. Needed if its learned positions are
+            on a grid that is neither square nor the model's.
+        in_chans: channels of the checkpoint's images; by default read from its tensors. Needed
+            if those of the ``"dwt"`` tokenizer could also belong to another patch size.
 
     Returns:
         A new dict for ``model.load_state_dict``.
 
     Raises:
-        ValueError: an `img_size` that is not the checkpoint's, or one of both is needed and
-            missing.
+        ValueError: an `img_size` that is not the checkpoint's, or a missing `img_size` or
+            `in_chans` that is needed.
 
     Guarantees:
-        At another size the loaded model equals the one that was saved, which resamples as it
-        runs. A grey image gives what the colour model gives of three equal channels; behind gains
-        with a GELU (``"dwt"`` with `subband_act`, injected details) if all channels have the same
-        gains, as at the start (tests/contract/test_checkpoints.py). *Not* guaranteed for details
-        that a `BoundedLinear` reads: it keeps the direction of the sum and not its size.
+        At another size the loaded model equals the saved model, which resamples in each forward
+        pass. For a grey image the result equals that of the colour model for three equal
+        channels; after gains with a GELU (``"dwt"`` with `subband_act`, injected details) only if
+        all channels have the same gains, as initially (tests/contract/test_checkpoints.py). *Not*
+        guaranteed for details that a `BoundedLinear` reads: it keeps the direction of the sum but
+        not its size.
 
     Example:
         >>> import wavevit

@@ -1,6 +1,6 @@
-"""One configuration space: every backbone of this package is a point of it.
+"""`BackboneConfig`: configuration of every backbone in this package.
 
-The classes are frozen, so a configuration can be a key, a record and the definition of an
+The classes are frozen, so a configuration can be a key, a record, or the start of an
 ablation: ``dataclasses.replace(config, one_field=…)``.
 """
 
@@ -42,65 +42,63 @@ __all__ = [
 @accept_old_fields
 @dataclass(frozen=True, kw_only=True)
 class BackboneConfig:
-    """Everything that defines a backbone.
+    """Configuration of a backbone.
 
     Attributes:
-        stages: one `StageConfig` per grid, fine to coarse.
+        stages: one `StageConfig` for each grid, fine to coarse.
         in_chans: channels of the image.
-        img_size: training size in pixels, one side or (H, W); other sizes work too. It decides
-            the size of learned positions and of the ``"pooled"`` mixer's relative ones, and
-            nothing else.
+        img_size: training size in pixels, one side or (H, W); other sizes work too. It only sets
+            the size of learned positions and of the relative positions of the ``"pooled"`` mixer.
         tokenizer: a name of `wavevit.layers.TOKENIZERS`: ``"patch"`` (a strided convolution),
             ``"overlap"`` (a wider one, PVT v2),
             ``"conv_stem"`` (small convolutions), ``"deep_stem"`` (more and larger ones,
-            Wave-ViT), ``"dwt"`` (a wavelet packet), magnitudes, which drop where in the patch an
-            edge is and hardly move with it: ``"swt"`` (undecimated wavelets), ``"dtcwt"`` (dual
-            tree), ``"scattering"`` (of second order); or ``"alias_free"`` (small convolutions and
-            wavelet moduli on the pixels, then an ideal low-pass).
-        tokenizer_options: what that tokenizer alone reads (`AliasFreeOptions`, …), or a mapping of
-            it; None for its defaults, which is how defaults are held.
+            Wave-ViT), ``"dwt"`` (a wavelet packet), ``"alias_free"`` (small convolutions and
+            wavelet magnitudes on the pixels, then an ideal low-pass); or wavelet magnitudes, which
+            change little when an edge moves within the patch: ``"swt"`` (undecimated wavelets),
+            ``"dtcwt"`` (dual tree), ``"scattering"`` (second order).
+        tokenizer_options: options of this tokenizer alone (`AliasFreeOptions`, …), or a mapping of
+            them; None for the defaults (default options are stored as None).
         token_norm: LayerNorm on the first tokens, before positions (Swin, PVT v2).
         patch_size: stride of the first grid in pixels.
         wavelet: filter of every wavelet step in the model.
         subband_norm: a learned gain for each subband of a wavelet tokenizer.
         subband_act: a pointwise function of each coefficient: GELU in the ``"dwt"`` tokenizer, the
             magnitude of details in ``"alias_free"``.
-        low_pass: what removes that which would alias, in the ``"alias_free"`` tokenizer and the
-            ``"band_limited"`` downsampling: ``"ideal"``, ``"short"`` (a few taps, open borders
-            where `padding` is not circular) or ``"none"``, which strides plainly.
-        norm: of tokens in blocks, in downsampling and after stages: ``"token"`` (LayerNorm),
-            ``"map"`` (one size for the whole map) or ``"center"`` (the mean is subtracted, nothing
-            is divided by).
-        spectral_control: no linear map of the stages lengthens a vector (`BoundedLinear`), and
+        low_pass: low-pass against aliasing in the ``"alias_free"`` tokenizer and the
+            ``"band_limited"`` downsampling: ``"ideal"``, ``"short"`` (a few taps, without wrapping
+            if `padding` is not circular) or ``"none"`` (plain striding).
+        norm: norm of tokens in blocks, in downsampling and after stages: ``"token"`` (LayerNorm),
+            ``"map"`` (RMS norm over the whole map) or ``"center"`` (subtracts the mean only).
+        spectral_control: linear maps of the stages have a norm of at most 1 (`BoundedLinear`), and
             residual branches have a learned gain that starts at one over their number. With
-            ``"center"`` norms and ``"lipschitz"`` mixers the whole backbone then has a Lipschitz
-            constant that is proved (`wavevit.measure.certified_lipschitz`).
-        activation: of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or ``"gate"``
-            (a product, without aliasing).
+            ``"center"`` norms and ``"lipschitz"`` mixers the whole backbone then has a proved
+            Lipschitz constant (`wavevit.measure.certified_lipschitz`).
+        activation: activation of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or
+            ``"gate"`` (a product, without aliasing).
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
             ``"window"`` and ``"pooled"`` attention), ``"rope"`` (rotations, inside ``"global"``,
             ``"window"`` and ``"lipschitz"`` attention) or ``"none"``.
-        position_options: what that position alone reads, as `tokenizer_options`.
-        stage_norm: a norm at the end of every stage (PVT v2): maps of all strides come normalised.
-            Without it the last tokens are normalised alone, before the head.
-        padding: borders of convolutions on token maps: ``"zeros"`` or ``"circular"``. With zeros,
-            tokenizers that reach beyond the image repeat or mirror its border instead.
+        position_options: options of this position alone, as `tokenizer_options`.
+        stage_norm: a norm at the end of every stage (PVT v2), so maps of all strides are
+            normalised. Without it only the last tokens are normalised, before the head.
+        padding: padding of convolutions on token maps: ``"zeros"`` or ``"circular"``. With
+            ``"zeros"``, tokenizers that read beyond the image repeat or mirror its border.
         alignment: ``"none"``, ``"blur"``, ``"polyphase"``, ``"phase_lock"``, ``"phase_tree"``,
             ``"weighted_frame"`` or ``"group_average"``; the period follows from the other fields.
-        alignment_boundary: ``"circular"`` (exact for rolls), ``"window"`` (follows crops),
-            ``"mirror"`` (follows crops and does not wrap) or ``"interior"`` (follows crops and
-            sees one period less on each axis).
-        alignment_options: what that alignment alone reads (`wavevit.alignment.PhaseLockOptions`,
+        alignment_boundary: ``"circular"`` (exact for circular shifts), ``"window"`` (follows
+            crops), ``"mirror"`` (follows crops and does not wrap) or ``"interior"`` (follows crops
+            and reads one period less on each axis).
+        alignment_options: options of this alignment alone (`wavevit.alignment.PhaseLockOptions`,
             `WeightedFrameOptions`), as `tokenizer_options`.
         pool: ``"token"`` (class token), ``"avg"``, or ``"power"`` (mean and standard deviation of
-            every channel over the map, side by side).
-        fc_norm: put the final norm behind the pooling, not before it, as timm's ViT with average
-            pooling has it; `forward_features` is not normalised then.
+            every channel over the map, concatenated).
+        fc_norm: apply the final norm after the pooling instead of before, as in timm's ViT with
+            average pooling; then `forward_features` is not normalised.
         num_classes: outputs of the head, 0 for pooled features.
         qkv_bias: bias of queries, keys and values.
         drop_rate: dropout of the pooled features, before the head, in training.
         drop_path_rate: stochastic depth of the last block; it grows linearly from 0.
-        norm_eps: of every LayerNorm.
+        norm_eps: epsilon of every LayerNorm.
     """
 
     stages: tuple[StageConfig, ...]
@@ -211,7 +209,7 @@ class BackboneConfig:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Pixels per token step of each stage."""
+        """Stride of each stage in pixels."""
         return tuple(self.patch_size << index for index in range(len(self.stages)))
 
     def grid(self, stride: int) -> tuple[int, int]:
@@ -228,12 +226,12 @@ class BackboneConfig:
 
     @property
     def min_size(self) -> int:
-        """Shortest side in pixels that the model can read."""
+        """Smallest side of an image in pixels."""
         injected = [s for s, stage in zip(self.strides, self.stages, strict=True) if stage.inject]
         return max([self.patch_size, *injected])
 
     def options(self, axis: str) -> Any:
-        """The options of the part of an axis, defaults filled in.
+        """Options of the tokenizer, position or alignment, with defaults filled in.
 
         Args:
             axis: ``"tokenizer"``, ``"position"`` or ``"alignment"``.
@@ -253,10 +251,10 @@ class BackboneConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> BackboneConfig:
-        """The configuration that `to_dict` wrote, of this version or an earlier one.
+        """Reads a configuration that `to_dict` wrote, of this version or an earlier one.
 
         Raises:
-            NotRegistered: a part that nothing has registered; the message says what to import.
+            NotRegistered: a name that is not registered; the message says what to import.
             ValueError: an unknown field (with the nearest names) or a bad value.
         """
         for name in data:

@@ -1,4 +1,4 @@
-"""What timm's data functions and its builder read off a model, in timm's format."""
+"""`pretrained_cfg`: data configuration of a model in timm's format."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ MEAN, STD = 0.5, 0.25
 
 
 def pretrained_cfg(config: BackboneConfig) -> dict[str, Any]:
-    """Size and normalisation of images, and the names of the model's ends.
+    """Image size, normalisation, and names of the first convolution and the classifier.
 
-    ``pool_size`` is the last map's, for a hierarchical model; a columnar one returns tokens and has
-    none, as timm's ViT. ``first_conv`` is ``()`` where no convolution reads the image.
+    ``pool_size`` is the size of the last map of a hierarchical model; a columnar model returns
+    tokens and has none, like timm's ViT. ``first_conv`` is ``()`` if no convolution reads the
+    image.
     """
     tokenizer = TOKENIZERS.get(config.tokenizer)
     first = tokenizer.first_conv(config.options("tokenizer"))

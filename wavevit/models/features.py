@@ -15,12 +15,12 @@ __all__ = ["FeatureBackbone", "FeatureInfo"]
 
 
 class FeatureInfo:
-    """What is known of each feature of a model, with timm's accessors.
+    """Channels, stride and module of each feature of a model, with timm's accessors.
 
     Args:
-        info: a dict for each feature that the model can give, fine to coarse, with ``num_chs``,
+        info: a dict for each feature of the model, fine to coarse, with ``num_chs``,
             ``reduction`` (stride in pixels) and ``module`` (its name inside the model).
-        out_indices: the features that are given, in the order in which they were asked for.
+        out_indices: the chosen features, in the given order.
     """
 
     def __init__(self, info: Sequence[dict[str, Any]], out_indices: Sequence[int]) -> None:
@@ -28,13 +28,13 @@ class FeatureInfo:
         self.out_indices = tuple(out_indices)
 
     def from_other(self, out_indices: int | Sequence[int]) -> FeatureInfo:
-        """A copy for other features; a number means the last so many."""
+        """A copy for other features; a number ``n`` means the last ``n``."""
         if isinstance(out_indices, int):
             out_indices = range(-out_indices, 0)
         return FeatureInfo(copy.deepcopy(self.info), out_indices)
 
     def get(self, key: str, idx: int | Sequence[int] | None = None) -> Any:
-        """A value of the features given; with `idx` of any one, or of a list of any."""
+        """A value of the chosen features; with `idx` of one feature, or of a list of features."""
         return self._each(lambda entry: entry[key], idx)
 
     def get_dicts(
@@ -59,7 +59,7 @@ class FeatureInfo:
         return self.get("reduction", idx)
 
     def module_name(self, idx: int | Sequence[int] | None = None) -> Any:
-        """Module that each map comes out of."""
+        """Name of the module that returns each map."""
         return self.get("module", idx)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -70,19 +70,19 @@ class FeatureInfo:
 
 
 class FeatureBackbone(nn.Module):
-    """Images to a list of maps (B, C_i, h_i, w_i), fine to coarse.
+    """Backbone that returns a list of maps (B, C_i, h_i, w_i), fine to coarse.
 
     Args:
-        backbone: loses its head, and what lies behind the last chosen entry.
+        backbone: the model; its head and the layers after the last chosen entry are removed.
         out_indices: entries of the backbone's `feature_info`; all by default. The list of maps
-            goes from fine to coarse and has each map once, in whatever order they are named here,
-            while `feature_info` keeps the order given: so does timm's own wrapper.
-        norm: keep the final norm and apply it as `forward_intermediates` does.
+            is always ordered from fine to coarse with each map once, while `feature_info` keeps
+            the given order. timm's own wrapper does the same.
+        norm: keep the final norm and apply it as in `forward_intermediates`.
         output_fmt: ``"NCHW"`` maps or ``"NLC"`` sequences.
 
     Attributes:
         feature_info: see `FeatureInfo`; its names of modules are those inside this wrapper.
-        out_indices: the chosen entries, negatives resolved.
+        out_indices: the chosen entries; negative numbers are resolved.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Patch convolution and linear block-Haar tokenizer are one function class; here is the map.
+"""Convert a patch tokenizer to a linear block-Haar tokenizer and back (`unfold`, `fold`).
 
 The packet transform `T` of a patch is orthonormal, so for a kernel `w` and a patch `p`
 ``<w, p> = <T w, T p>``: transforming the kernels turns one tokenizer into the other with equal
-outputs. This is why "replace patchify by Haar" changes nothing by itself (claim C17).
+outputs. So replacing patches by Haar coefficients alone changes nothing (claim C17).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _rebuilt(model: Backbone, weight: torch.Tensor, **changes: object) -> Backbo
 
 
 def unfold(model: Backbone) -> Backbone:
-    """A patch tokenizer rewritten as a linear block-Haar tokenizer; the same function.
+    """Converts a patch tokenizer to a linear block-Haar tokenizer with equal outputs.
 
     Args:
         model: a backbone with ``tokenizer="patch"`` and a patch size that is a power of two.
@@ -58,16 +58,16 @@ def unfold(model: Backbone) -> Backbone:
 
 
 def fold(model: Backbone) -> Backbone:
-    """Inverse of `unfold`: a linear block-Haar tokenizer merged into one patch convolution.
+    """Converts a linear block-Haar tokenizer to a patch convolution (inverse of `unfold`).
 
     Args:
         model: a backbone with ``tokenizer="dwt"``, Haar, no subband normalisation or activation.
 
     Returns:
-        A new backbone with ``tokenizer="patch"``; faster, because the transform is gone.
+        A new backbone with ``tokenizer="patch"``; it is faster, without the transform.
 
     Raises:
-        ValueError: a tokenizer that is not linear in one block; it has no such twin.
+        ValueError: a tokenizer that is not a linear map of each block.
 
     Guarantees:
         Outputs equal to rounding (tests/properties/test_fold_laws.py).

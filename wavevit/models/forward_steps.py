@@ -23,7 +23,7 @@ __all__ = ["forward_steps"]
 
 
 def forward_steps(self: Backbone, size: tuple[int, int]) -> list[ForwardStep]:
-    """The steps from images of `size` to what the backbone returns, in evaluation.
+    """The steps of a backbone's forward pass in eval mode, for images of `size`.
 
     Args:
         size: rows and columns in pixels.

@@ -1,4 +1,4 @@
-"""What optimisers ask of a backbone: which parameters decay, and which layer each belongs to."""
+"""Parameter groups for optimisers: weight decay and layer-wise learning rates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DECAYING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 
 
 def undecayed(model: nn.Module) -> set[str]:
-    """Parameters of several dimensions that weight decay should leave alone.
+    """Parameters of several dimensions without weight decay.
 
-    What multiplies features (matrices and kernels) decays; tokens, positions, tables of biases,
+    Matrices and kernels have weight decay; tokens, positions, tables of biases,
     temperatures and gains do not.
     """
     decays = {id(module.weight) for module in model.modules() if isinstance(module, _DECAYING)}

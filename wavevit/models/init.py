@@ -1,4 +1,4 @@
-"""Start weights of a backbone."""
+"""Initial weights of a backbone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["init_weights"]
 
 
 def init_weights(module: nn.Module) -> None:
-    """For `nn.Module.apply`: linear layers start alike, then each part as it says itself."""
+    """Initialises a module (for `nn.Module.apply`): linear layers, then each layer's own method."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""`set_input_size`: another training size for a backbone that is there already, as timm has it."""
+"""`set_input_size`: change the training size of an existing backbone, as in timm."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def set_input_size(
     window_size: Size | Sequence[Size] | None = None,
     window_ratio: int | Sequence[int] | None = None,
 ) -> None:
-    """Changes the training size, the patch or the windows, in place.
+    """Changes the training size, the patch size or the windows, in place.
 
-    A backbone takes images of any size without it, and resamples its learned positions at each
-    pass. This resamples them once, so that they learn at the new size. New parameters take the
-    place of those that are resampled: an optimiser has to be made again.
+    A backbone takes images of any size without this call, and resamples its learned positions in
+    each forward pass. This call resamples them once, so that they are trained at the new size.
+    Resampled parameters are new objects: create the optimiser again.
 
     Args:
         model: the backbone.
         img_size: training size in pixels, one side or (height, width); None keeps it.
         patch_size: stride of the first grid in pixels; None keeps it. Kernels of the ``"patch"``
-            tokenizer are resized; others have no other patch.
+            tokenizer are resized; other tokenizers cannot change their patch size.
         window_size: of stages with the ``"window"`` mixer, in tokens: one for all, an (h, w), or
             one for each stage.
         window_ratio: windows as a share of the first grid: its sides divided by this, one number
@@ -52,9 +52,9 @@ def set_input_size(
             none, or a wrong number of windows.
 
     Guarantees:
-        The outputs at the new size stay what they were, if neither patch nor windows change; the
-        windows are those that timm's Swin then has (tests/contract/test_input_size.py). *Not*
-        guaranteed: timm's biases of resized windows, whose offsets it spaces by powers.
+        The outputs at the new size do not change if neither patch nor windows change. The
+        windows are those of timm's Swin (tests/contract/test_input_size.py). *Not*
+        guaranteed: timm's biases of resized windows, because timm spaces their offsets by powers.
     """
     old = model.config
     # timm's reference: repeated calls round the windows of the first configuration.

@@ -1,4 +1,4 @@
-"""Features along the way through a backbone, in the words of timm."""
+"""Intermediate features of a backbone, with timm's interface."""
 
 from __future__ import annotations
 
@@ -59,29 +59,29 @@ def forward_intermediates(
     attn_mask: Tensor | None = None,
     is_causal: bool = False,
 ) -> Any:
-    """Features along the way: what the modules that `feature_info` names return.
+    """Intermediate features: outputs of the modules that `feature_info` names.
 
     Args:
         x: images (B, C, H, W).
         indices: entries of `feature_info`; a number ``n`` means the last ``n``, None all.
-        return_prefix_tokens: give pairs of a map and the tokens without a place (B, T, D); a model
-            without such tokens gives maps all the same.
+        return_prefix_tokens: return pairs of a map and the prefix tokens (B, T, D); a model
+            without prefix tokens returns maps.
         norm: apply the final norm: to every intermediate of a columnar model, to the last entry of
-            a hierarchical one. The last is then the map of `forward_features`. With ``fc_norm`` or
-            ``stage_norm`` there is no such norm.
-        stop_early: end at the last chosen entry; the final features are then its own, normalised
-            where the norm fits them.
+            a hierarchical model. The last is then the map of `forward_features`. With ``fc_norm``
+            or ``stage_norm`` there is no such norm.
+        stop_early: stop after the last chosen entry; the final features are then those of this
+            entry, normalised if the norm fits them.
         output_fmt: ``"NCHW"`` maps or ``"NLC"`` sequences (without the class token).
-        intermediates_only: leave out the final features; nothing behind the last chosen
-            entry is computed.
-        output_dict: give a dict with ``image_intermediates``, ``image_intermediates_prefix`` (where
-            prefix tokens are asked for and there are any) and ``image_features``.
+        intermediates_only: do not return the final features; layers after the last chosen
+            entry do not run.
+        output_dict: return a dict with ``image_intermediates``, ``image_intermediates_prefix`` (if
+            prefix tokens are requested and exist) and ``image_features``.
         attn_mask: see `Backbone.forward_features`.
         is_causal: see there.
 
     Returns:
-        A list of intermediates, or ``(final features, list)``, or a dict. The list goes from the
-        first entry to the last, each once, in whatever order `indices` names them, as in timm.
+        A list of intermediates, or ``(final features, list)``, or a dict. The list is always
+        ordered from the first entry to the last, each once, as in timm.
 
     Raises:
         ValueError: an index outside `feature_info`, another format, or a mask that this model
@@ -130,12 +130,12 @@ def get_intermediate_layers(
     attn_mask: Tensor | None = None,
     is_causal: bool = False,
 ) -> list[Any]:
-    """DINO's interface to the same features: `forward_intermediates` with sequences by default.
+    """Intermediate features with DINO's interface: sequences by default.
 
     Args:
         x: images (B, C, H, W).
         n: entries of `feature_info`, as `indices` of `forward_intermediates`.
-        reshape: maps (B, D, h, w) in place of sequences (B, h·w, D).
+        reshape: return maps (B, D, h, w) instead of sequences (B, h·w, D).
         return_prefix_tokens: see `forward_intermediates`.
         norm: see there.
         attn_mask: see there.
@@ -161,16 +161,16 @@ def prune_intermediate_layers(
     prune_norm: bool = False,
     prune_head: bool = True,
 ) -> list[int]:
-    """Drops, in place, what the chosen intermediates do not need.
+    """Removes, in place, the layers that the chosen intermediates do not need.
 
     Args:
         indices: entries of `feature_info` to keep, as in `forward_intermediates`.
-        prune_norm: drop the final norm. A hierarchical model whose last entry goes has none in any
-            case, because it fits that entry only.
-        prune_head: drop the head even where the last entry stays.
+        prune_norm: remove the final norm. If a hierarchical model loses its last entry, the norm is
+            removed in any case, because it fits that entry only.
+        prune_head: remove the head even if the last entry is kept.
 
     Returns:
-        The indices, from 0 on and in the order given, that `forward_intermediates` now takes.
+        The indices of the kept entries for `forward_intermediates`, in the given order.
     """
     chosen = self.feature_indices(indices)
     kept = max(chosen) + 1

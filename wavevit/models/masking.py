@@ -1,4 +1,4 @@
-"""Masks of attention: which tokens a token may attend to."""
+"""Attention masks: which tokens a token may attend to."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["attention_mask", "refuse_mask"]
 
 
 def refuse_mask(config: BackboneConfig) -> None:
-    """Complains about a model that cannot use a mask over all tokens.
+    """Raises an error if a model cannot use a mask over all tokens.
 
     Raises:
-        ValueError: an alignment, which moves the image below the mask; more than one stage, whose
-            tokens are not the same; or a mixer without scores between all tokens.
+        ValueError: the model has an alignment, which moves the image but not the mask; more than
+            one stage, which have different tokens; or a mixer without scores between all tokens.
     """
     if config.alignment != "none":
         reason = f"alignment={config.alignment!r} moves the tokens to other places"
@@ -35,11 +35,11 @@ def refuse_mask(config: BackboneConfig) -> None:
 
 
 def attention_mask(mask: Tensor | None, causal: bool, tokens: Tensor) -> Tensor | None:
-    """The mask that a block gets: what the caller brought, and no later token if `causal`.
+    """The mask for a block: the caller's mask, without later tokens if `causal`.
 
     Args:
-        mask: of rank 2 or 4, see `Backbone.forward_features`.
-        causal: also exclude tokens behind the own one, in their order.
+        mask: mask of rank 2 or 4, see `Backbone.forward_features`.
+        causal: also exclude later tokens.
         tokens: (B, N, D).
 
     Raises:

@@ -1,4 +1,4 @@
-"""A copy of a model for inference in which linear wavelet steps are part of what follows them.
+"""Merge linear wavelet steps into the next layer, for inference (`Backbone.fold`).
 
 What is linear between two non-linearities can be one map. Here that is a block-Haar tokenizer
 without normalisation and activation (a patch convolution), and the wavelet step of a downsampling

@@ -1,6 +1,6 @@
-"""Configuration fields that moved to the options of one part; delete after one version.
+"""Deprecated configuration fields, which are now options of one layer; delete after one version.
 
-Configurations written before still load (`BackboneConfig.from_dict`, without a warning); the old
+Older configurations still load (`BackboneConfig.from_dict`, without a warning); the old
 keyword arguments and attributes work and warn.
 """
 

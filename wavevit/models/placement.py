@@ -1,4 +1,4 @@
-"""``device`` and ``dtype`` for a module that is made of others, as torch's modules take them."""
+"""Arguments ``device`` and ``dtype`` for modules that contain other modules."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["placed"]
 
 
 def placed(build: Callable[[Any, BackboneConfig], None]) -> Callable[..., None]:
-    """An ``__init__(self, config)`` that also takes ``device`` and ``dtype``.
+    """Decorator: an ``__init__(self, config)`` also takes ``device`` and ``dtype``.
 
-    Everything that it builds is built there: on ``"meta"`` a model of any size costs nothing, and
-    `torch.nn.utils.skip_init` leaves its memory unfilled for a checkpoint.
+    The whole model is built on that device: on ``"meta"`` a model of any size needs no memory, and
+    `torch.nn.utils.skip_init` leaves its weights uninitialised for a checkpoint.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Names of backbones, as timm gives them."""
+"""Registry of backbones by name: `create_model`, `list_models`, `model_config`."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def model_config(name: str) -> BackboneConfig:
-    """The configuration behind a name: the start of an ablation.
+    """The configuration of a named model, as the start of an ablation.
 
     Raises:
-        ValueError: an unknown name; the nearest ones are offered.
+        ValueError: an unknown name; the message lists the nearest names.
     """
     check_choice("name", name, list_models())
     return _MODELS[name]()
@@ -62,12 +62,13 @@ def create_model(
         name: one of `list_models`.
         features_only: return maps of several strides instead of logits.
         out_indices: which maps, as indices into ``feature_info``; with `features_only` only.
-        device: where it is built; ``"meta"`` gives shapes without memory, for
+        device: device of the weights; ``"meta"`` needs no memory and is for
             ``load_state_dict(…, assign=True)`` or ``to_empty``.
-        dtype: of its weights.
+        dtype: dtype of the weights.
         **changes: fields of `BackboneConfig` to change: ``num_classes``, ``in_chans``,
-            ``img_size``, ``drop_rate``, ``drop_path_rate``, ``alignment``, … Another part (such as
-            ``tokenizer``) has its own default options unless ``tokenizer_options`` is given too.
+            ``img_size``, ``drop_rate``, ``drop_path_rate``, ``alignment``, … If you change a layer
+            (such as ``tokenizer``), it gets its own default options unless you also pass its
+            options (such as ``tokenizer_options``).
 
     Returns:
         A `Backbone`, or a `FeatureBackbone` with `features_only`.
@@ -86,7 +87,7 @@ def create_model(
     for field in changes:
         check_field("argument", field, BackboneConfig)
     if out_indices is not None and not features_only:
-        raise ValueError("out_indices: expected with features_only=True only, got it without")
+        raise ValueError("out_indices: expected None without features_only=True, got a value")
     for axis in ("tokenizer", "position", "alignment"):
         if changes.get(axis, getattr(config, axis)) != getattr(config, axis):
             changes.setdefault(f"{axis}_options", None)  # those of the other part mean nothing here

@@ -1,4 +1,4 @@
-"""Stages of a backbone: a grid, what is injected into it, and its blocks."""
+"""Stages of a backbone: downsampling, injected details and blocks on one grid."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def as_tokens(image: Tensor) -> Tensor:
 
 
 class Stage(nn.Module):
-    """Downsampling, injection, blocks and norm of one `StageConfig`.
+    """Stage of a backbone: downsampling, injection, blocks and norm of one `StageConfig`.
 
-    Everything that a stage owns is used inside its own call, so that hooks, `fully_shard` and
-    activation loggers see it.
+    A stage uses its modules inside its own call only, so that hooks, `fully_shard` and
+    activation loggers work.
 
     Args:
         config: the whole backbone's configuration.

@@ -45,21 +45,21 @@ class StageConfig:
             ``"pooled"`` (MViT), ``"wavelet_kv"`` (Wave-ViT), ``"lowpass_kv"`` (ours),
             ``"cross_covariance"`` (XCiT), ``"covariance"`` (the same without dividing by each
             channel's size: smooth), ``"lipschitz"`` (LipsFormer), ``"wavelet_conv"`` (WTConv).
-        mixer_options: what that mixer alone reads (`WindowOptions`, `WaveletConvOptions`, …), or a
-            mapping of it; None for its defaults, which is how defaults are held.
-        downsample: how the previous stage's grid becomes this one's: ``"none"`` for the first
-            stage (the tokenizer made its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
+        mixer_options: options of this mixer alone (`WindowOptions`, `WaveletConvOptions`, …), or a
+            mapping of them; None for the defaults (default options are stored as None).
+        downsample: how the stage halves the grid of the previous stage: ``"none"`` for the first
+            stage (the tokenizer makes its grid); ``"patch_merging"`` (Swin), ``"conv"`` (PVT v2),
             ``"pool"`` (MViT), ``"attention"`` (MViT v2: a block of its own, before the `depth`
             others), ``"blur_pool"``, ``"dwt"`` (all bands), ``"dwt_ll"`` (the approximation
-            alone), ``"lifting"`` (all bands of a wavelet that learns), ``"band_limited"`` (an ideal
-            low-pass) halve both sides.
-        downsample_options: what that downsampling alone reads, as `mixer_options`.
+            alone), ``"lifting"`` (all bands of a learned wavelet), ``"band_limited"`` (an ideal
+            low-pass).
+        downsample_options: options of this downsampling alone, as `mixer_options`.
         mlp_ratio: hidden channels of the MLP per channel.
         mlp: ``"plain"``, or ``"conv"`` with a depthwise 3 x 3 convolution in it (PVT v2).
-        inject: add the image's own wavelet details of this stage's stride to its tokens.
-        reduction: stride of what makes the map of keys and values smaller; read by
-            ``"spatial_reduction"``, ``"pooled"`` and ``"attention"``, and by ``"wavelet_kv"``,
-            which halves the map besides.
+        inject: add the wavelet details of the image at this stage's stride to its tokens.
+        reduction: stride that makes the map of keys and values smaller; used by
+            ``"spatial_reduction"``, ``"pooled"``, ``"attention"`` and ``"wavelet_kv"``, which also
+            halves the map.
     """
 
     depth: int
@@ -96,7 +96,7 @@ class StageConfig:
         return [parts.MIXERS.get(self.mixer), *downsample]
 
     def options(self, axis: str) -> Any:
-        """The options of the part of an axis, ``"mixer"`` or ``"downsample"``, defaults filled in.
+        """Options of the ``"mixer"`` or the ``"downsample"``, with defaults filled in.
 
         Example:
             >>> StageConfig(depth=1, embed_dim=8, mixer="window").options("mixer").window_size
@@ -131,7 +131,7 @@ def make_stages(
     downsample: str = "dwt",
     **fields: Any,
 ) -> tuple[StageConfig, ...]:
-    """Stages from parallel sequences, as the papers' tables give them.
+    """Makes the stages of a backbone from sequences, one entry for each stage, as in papers.
 
     Args:
         depths: blocks of each stage; its length is the number of stages.

@@ -1,4 +1,4 @@
-"""Public testing kit: assertions for laws of transforms and models, with tolerances by dtype.
+"""Testing kit: assertions for laws of transforms and models, with tolerances for each dtype.
 
 The Hypothesis strategies are in `wavevit.testing.strategies` (extra ``test``).
 """

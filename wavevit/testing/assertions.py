@@ -1,4 +1,4 @@
-"""Assertions that say how far a law was missed and how to see it again."""
+"""Assertions of laws; messages have the error, the bound and code to reproduce the failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:
-    """``‖actual − expected‖ / ‖expected‖``, computed in float64; absolute where that is 0."""
+    """Relative error ``‖actual − expected‖ / ‖expected‖`` in float64; absolute if that is 0/0."""
     actual, expected = actual.detach().double(), expected.detach().double()
     return float((actual - expected).norm() / (expected.norm() or torch.tensor(1.0)))
 
@@ -33,12 +33,12 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
 def assert_close_relative(
     actual: Tensor, expected: Tensor, *, depth: int = 1, bound: float | None = None
 ) -> None:
-    """Compares two tensors by the norm of their difference.
+    """Asserts that two tensors are close: compares the norm of their difference with a tolerance.
 
     Args:
-        actual: whose dtype sets the tolerance.
-        expected: same shape, any dtype.
-        depth: steps of computation behind `actual`; the tolerance grows with it.
+        actual: tensor; its dtype sets the tolerance.
+        expected: tensor of the same shape, any dtype.
+        depth: number of computation steps that gave `actual`; the tolerance grows with it.
         bound: a relative bound instead of the dtype's tolerance.
 
     Raises:
@@ -60,19 +60,19 @@ def assert_close_relative(
 def assert_shift_invariant(
     model: Model, images: Tensor, shifts: Iterable[tuple[int, int]], *, bound: float | None = None
 ) -> None:
-    """Every circular shift of every image must give the same output.
+    """Asserts that a model is invariant to circular shifts.
 
     Args:
         model: images to (B, …).
         images: (B, C, H, W).
         shifts: rows and columns in pixels.
-        bound: on ``‖f(T_s x) − f(x)‖ / ‖f(x)‖`` of each image; by default what suits the
+        bound: bound of ``‖f(T_s x) − f(x)‖ / ‖f(x)‖`` for each image; the default depends on the
             dtype of the images (`wavevit.testing.NETWORK_TOLERANCES`).
 
     Raises:
-        AssertionError: names the smallest shift that fails and the smallest image found (of those
-            given, cut down as far as the law still fails), the error, the bound, and how to see it
-            again.
+        AssertionError: the message has the smallest shift that fails, the smallest image found
+            (one of yours, cropped as far as the law still fails), the error, the bound, and code
+            to reproduce it.
 
     Example:
         >>> import torch
@@ -85,20 +85,20 @@ def assert_shift_invariant(
 def assert_shift_equivariant(
     model: Model, images: Tensor, shifts: Iterable[tuple[int, int]], *, bound: float | None = None
 ) -> None:
-    """Every circular shift of every image must shift its map by as many pixels.
+    """Asserts that maps of a model move with the image under circular shifts.
 
     Args:
-        model: images to maps (B, D, h, w) whose sides divide the image's. A shift that is no
-            multiple of the map's stride moves the map by a fraction of a cell: the Fourier shift.
+        model: images to maps (B, D, h, w) whose sides divide the image's. If a shift is not a
+            multiple of the map's stride, the map is moved by a Fourier shift.
         images: (B, C, H, W).
         shifts: rows and columns in pixels.
-        bound: on ``‖f(T_s x) − T_s f(x)‖ / ‖f(x)‖`` of each image; by default what suits the
-            dtype of the images (`wavevit.testing.NETWORK_TOLERANCES`).
+        bound: bound of ``‖f(T_s x) − T_s f(x)‖ / ‖f(x)‖`` for each image; the default depends on
+            the dtype of the images (`wavevit.testing.NETWORK_TOLERANCES`).
 
     Raises:
-        AssertionError: names the smallest shift that fails and the smallest image found (of those
-            given, cut down as far as the law still fails), the error, the bound, and how to see it
-            again.
+        AssertionError: the message has the smallest shift that fails, the smallest image found
+            (one of yours, cropped as far as the law still fails), the error, the bound, and code
+            to reproduce it.
 
     Example:
         >>> import torch
@@ -148,15 +148,15 @@ def _assert_follows(
             example = _example(worst, small, images)
             raise AssertionError(
                 f"not {law}: a circular shift by {shift} (rows, columns) changes image {worst} of "
-                f"{len(images)}{_cut(small, images)} by {error:.3e}, allowed {allowed:.1e}. See it "
-                f"again: model(torch.roll({example}, {shift}, (-2, -1))) beside model({example})"
+                f"{len(images)}{_cut(small, images)} by {error:.3e}, allowed {allowed:.1e}. To "
+                f"reproduce: model(torch.roll({example}, {shift}, (-2, -1))) and model({example})"
             )
 
 
 def smallest(image: Tensor, errors_of: Callable[[Tensor], Tensor], allowed: float) -> Tensor:
-    """The image cut to its upper left as often as the law still fails there.
+    """Crops the image to its upper left as long as the law still fails.
 
-    A model of one size throws at any other, whatever it throws: then the image stays as it is.
+    If the model raises any error at another size, the image is not cropped.
     """
     while min(image.shape[-2:]) >= 2:
         half = image[..., : image.shape[-2] // 2, : image.shape[-1] // 2]
@@ -190,7 +190,7 @@ def assert_perfect_reconstruction(
     depth: int = 1,
     bound: float | None = None,
 ) -> None:
-    """A transform and its inverse must bring every image back.
+    """Asserts perfect reconstruction: a transform and its inverse give the image again.
 
     Args:
         analyse: images (B, C, H, W) to coefficients of any kind.
@@ -200,8 +200,8 @@ def assert_perfect_reconstruction(
         bound: a relative bound instead of the dtype's tolerance.
 
     Raises:
-        AssertionError: names the worst image, cut down as far as it still fails, its error, the
-            bound, the worst pixel, and how to see it again.
+        AssertionError: the message has the worst image, cropped as far as it still fails, its
+            error, the bound, the worst pixel, and code to reproduce it.
 
     Example:
         >>> import torch
@@ -229,8 +229,9 @@ def assert_perfect_reconstruction(
             error, difference = float(errors_of(small)), (rebuilt[0] - small[0]).abs()
         place = tuple(int(i) for i in torch.unravel_index(difference.argmax(), difference.shape))
         raise AssertionError(
-            f"not reconstructed: image {worst} of {len(images)}{_cut(small, images)} comes back "
-            f"with a relative error of {error:.3e}, allowed {bound:.1e}; the worst pixel is "
-            f"{place} (channel, row, column), off by {float(difference[place]):.3e}. "
-            f"See it again: synthesise(analyse({_example(worst, small, images)}))"
+            f"not reconstructed: image {worst} of {len(images)}{_cut(small, images)} has "
+            f"a relative error of {error:.3e}, allowed {bound:.1e}; the worst pixel is "
+            f"{place} (channel, row, column), with an error of "
+            f"{float(difference[place]):.3e}. To reproduce: "
+            f"synthesise(analyse({_example(worst, small, images)}))"
         )

@@ -1,4 +1,4 @@
-"""Continuity claimed, and somebody who tries to break it."""
+"""Assertions of continuity and Lipschitz bounds, by a search for counterexamples."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ _RADII = (1e-3, 1e-1, 1.0)  # of the image's own norm
 def steepest_pair(
     model: Model, images: Tensor, *, iterations: int = 10, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """For each image, the partner that was found to change the output most for its distance.
+    """Searches, for each image x, an image y with the largest slope ``‖f(y) − f(x)‖ / ‖y − x‖``.
 
-    Directions are drawn at random and turned towards the largest singular vector of the Jacobian
-    by power iteration; steps of several lengths are taken along both.
+    It tries random directions, and those turned towards the largest singular vector of the
+    Jacobian by power iteration, with steps of several lengths along both.
 
     Args:
-        model: images to (B, …); a row may depend on its own image only.
+        model: images to (B, …); each row depends on its own image only.
         images: (B, C, H, W).
-        iterations: of the power iteration.
-        seed: of the directions.
+        iterations: steps of the power iteration.
+        seed: seed of the directions.
 
     Returns:
-        Partners (B, C, H, W), and the slopes ``‖f(y) − f(x)‖ / ‖y − x‖`` (B,) in float64, and the
-        distances (B,).
+        Images y (B, C, H, W), their slopes (B,) in float64, and their distances ``‖y − x‖`` (B,).
 
     Raises:
         ValueError: a negative number of iterations.
@@ -74,23 +73,23 @@ def assert_lipschitz(
     seed: int = 0,
     tolerance: float = 1e-6,
 ) -> None:
-    """No pair that is found may lie further apart behind the model than `constant` allows.
+    """Asserts a Lipschitz bound: no pair of images found may exceed `constant`.
 
-    A search, not a proof: it looks along random directions and along the steepest one, at
+    This is a search, not a proof. It tries random directions and the steepest direction, at
     distances of a thousandth, a tenth and one norm of the image.
 
     Args:
-        model: images to (B, …); a row may depend on its own image only. Differentiable forward
+        model: images to (B, …); each row depends on its own image only. Differentiable forward
             and backward.
         images: (B, C, H, W).
         constant: ``‖f(y) − f(x)‖ ≤ constant · ‖y − x‖``, Euclidean norms.
-        iterations: of the power iteration that finds the steepest direction.
-        seed: of the directions.
-        tolerance: relative slack for rounding.
+        iterations: steps of the power iteration that finds the steepest direction.
+        seed: seed of the directions.
+        tolerance: relative tolerance for rounding.
 
     Raises:
-        AssertionError: names the image, the slope, the constant and the distance of the pair.
-        ValueError: a constant that is no positive finite number.
+        AssertionError: the message has the image, the slope, the constant and the distance.
+        ValueError: a constant that is not a positive finite number.
 
     Example:
         >>> import torch
@@ -103,9 +102,9 @@ def assert_lipschitz(
     worst = int(slopes.nan_to_num(torch.inf).argmax())
     if not slopes[worst] <= constant * (1 + tolerance):
         raise AssertionError(
-            f"not Lipschitz with constant {constant:g}: image {worst} of {len(images)} has a "
-            f"partner at distance {float(distances[worst]):.3g} whose output is "
-            f"{float(slopes[worst]):.6g} times as far away. See it again: "
+            f"not Lipschitz with constant {constant:g}: image {worst} of {len(images)} and "
+            f"an image at distance {float(distances[worst]):.3g} have outputs "
+            f"{float(slopes[worst]):.6g} times as far apart. To reproduce: "
             f"wavevit.testing.steepest_pair(model, images, iterations={iterations}, seed={seed})"
             f"[0][{worst}]"
         )
@@ -114,21 +113,22 @@ def assert_lipschitz(
 def assert_continuous(
     model: Model, images: Tensor, *, path: str = "subpixel", slope: float = 1e4, steps: int = 32
 ) -> None:
-    """The output must not jump while the image moves.
+    """Asserts that the output does not jump while the image moves.
 
-    A search, not a proof: it walks one path per image and halves the steepest steps until they are
-    a billionth of it (`wavevit.measure.jump_scan`).
+    This is a search, not a proof. It scans one path for each image and halves the steepest steps
+    down to a billionth of the path (`wavevit.measure.jump_scan`).
 
     Args:
         model: images to (B, …) in float64.
-        images: (B, C, H, W), converted to float64: nothing narrower resolves a jump.
-        path: ``"subpixel"`` shifts by one pixel, ``"line"`` goes straight to the next image.
-        slope: from which steepness a change counts as a jump, in units of the whole variation over
+        images: (B, C, H, W), converted to float64, because a narrower dtype cannot resolve jumps.
+        path: ``"subpixel"`` shifts by one pixel, ``"line"`` is the straight line to the next image.
+        slope: slope from which a change counts as a jump, in units of the whole variation over
             the whole path.
-        steps: of the first walk; a jump smaller than its steepest smooth steps can hide.
+        steps: steps of the first pass; jumps smaller than the steepest smooth step may be missed.
 
     Raises:
-        AssertionError: names the image, the jump, its place on the path and how to see it again.
+        AssertionError: the message has the image, the jump, its place on the path and code to
+            reproduce it.
 
     Example:
         >>> import torch
@@ -141,6 +141,6 @@ def assert_continuous(
             raise AssertionError(
                 f"not continuous: at {scan.place[index]:.9f} of the {path} path of image {index} "
                 f"of {len(images)} the output changes by {scan.jump[index]:.3e} of its norm within "
-                f"{scan.dt:.1e} of the path. See it again: "
+                f"{scan.dt:.1e} of the path. To reproduce: "
                 f"wavevit.measure.jump_scan(model, images.double(), path={path!r}, steps={steps})"
             )

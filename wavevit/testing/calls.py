@@ -1,4 +1,4 @@
-"""What hooks, loggers and wrappers around a backbone rely on."""
+"""Contract checks of hooks, copies, parallel training and gradients of a backbone."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def _as_map(output: Tensor, like: Tensor) -> Tensor:
 
 
 def hooks(subject: Subject) -> None:
-    """Each module of `feature_info` is called once a pass and returns its feature.
+    """Each module of `feature_info` is called once in a forward pass and returns its feature.
 
-    So are all modules that own parameters: what is used past its module is seen by no hook, not
-    gathered by `fully_shard`, not adapted by LoRA and not quantised.
+    All modules that own parameters are called too: a parameter that is used outside its module's
+    call is missed by hooks, `fully_shard`, LoRA and quantisation.
     """
     model, x = subject.new(), subject.images(batch=1)
     calls: Counter[str] = Counter()
@@ -86,7 +86,7 @@ def _backward_hooks(subject: Subject, features: list[str]) -> None:
 
 
 def empty_batch(subject: Subject) -> None:
-    """No images in, none out, forward and backward: a rank without work stays in step."""
+    """An empty batch works, forward and backward (for a rank without images)."""
     for size in subject.sizes:
         model, x = subject.new().train(), subject.images(size, batch=0)
         logits = model(x)
@@ -97,7 +97,7 @@ def empty_batch(subject: Subject) -> None:
 
 
 def copies(subject: Subject) -> None:
-    """A deep copy computes the same and shares nothing; so does what pickle brings back."""
+    """A deep copy and a pickled copy compute the same and share no tensors."""
     model, x = subject.new(), subject.images()
     expected = model(x)
     pickled = pickle.loads(pickle.dumps(model))  # our own bytes of a moment ago
@@ -142,5 +142,5 @@ def parallel(subject: Subject) -> None:
 
 
 def without_gradient(model: nn.Module) -> list[str]:
-    """Names of the parameters that a backward pass has not reached."""
+    """Names of the parameters without a gradient after a backward pass."""
     return [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]

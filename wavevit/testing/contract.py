@@ -1,7 +1,7 @@
-"""timm's contract of a backbone, as checks that anybody can run on their own.
+"""Contract of a backbone: checks of timm's interface for any model.
 
-`CONTRACT` has every check by name. Those of `SHAPES` look at shapes, names and order only and run
-on the ``meta`` device too, where a model of any size costs nothing.
+`CONTRACT` has every check by name. The checks in `SHAPES` need shapes, names and order only and
+also run on the ``meta`` device, where a model of any size needs no memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["CONTRACT", "SHAPES", "assert_backbone_contract"]
 
 
 def arguments(subject: Subject) -> None:
-    """1, 3 and 4 channels; any number of classes; none for pooled features."""
+    """Works with 1, 3 and 4 channels, any number of classes, and no classes (pooled features)."""
     for channels in (1, 3, 4):
         logits = subject.new(in_chans=channels)(subject.images(channels=channels))
         require(logits.shape == (2, 7), f"in_chans={channels}: {tuple(logits.shape)}, not (2, 7)")
@@ -36,7 +36,7 @@ def arguments(subject: Subject) -> None:
 
 
 def feature_info(subject: Subject) -> None:
-    """Channels, strides and modules are what `feature_info` says, at every size."""
+    """Channels, strides and modules agree with `feature_info` at every size."""
     model = subject.new()
     entries: list[dict[str, Any]] = list(model.feature_info)
     for size in subject.sizes:
@@ -53,7 +53,7 @@ def feature_info(subject: Subject) -> None:
 
 
 def head(subject: Subject) -> None:
-    """`forward` is `forward_head` of `forward_features`; `head_hidden_size` is what goes in."""
+    """`forward` is `forward_head` of `forward_features`; `head_hidden_size` is the input size."""
     model, x = subject.new(), subject.images()
     features = model.forward_features(x)
     pooled = model.forward_head(features, pre_logits=True).shape
@@ -65,7 +65,7 @@ def head(subject: Subject) -> None:
 
 
 def classifier(subject: Subject) -> None:
-    """`reset_classifier` to none, to another number, in the model's own dtype."""
+    """`reset_classifier` removes the head or changes its outputs, in the model's dtype."""
     model, x = subject.new(), subject.images()
     model.reset_classifier(0)
     require(model(x).shape == (2, model.head_hidden_size), "reset_classifier(0) leaves a head")
@@ -78,7 +78,7 @@ def classifier(subject: Subject) -> None:
 
 
 def layer_groups(subject: Subject) -> None:
-    """timm's own grouping of the parameters by `group_matcher` follows the order of execution."""
+    """timm's grouping of parameters by `group_matcher` follows the order of execution."""
     timm_models = require_extra("timm.models", "timm")
     timm_optim = require_extra("timm.optim", "timm")
     model = subject.new()
@@ -118,7 +118,7 @@ def weight_decay(subject: Subject) -> None:
 
 
 def learned_state(subject: Subject) -> None:
-    """The state_dict holds the parameters and nothing else, and carries the whole model."""
+    """The state_dict has all parameters and nothing else, and restores the model."""
     model, other = subject.new(), subject.new(seed=1)
     state = model.state_dict()
     extra = set(state) ^ {name for name, _ in model.named_parameters()}
@@ -129,9 +129,9 @@ def learned_state(subject: Subject) -> None:
 
 
 def intermediates(subject: Subject) -> None:
-    """The last is `forward_features`; `indices`, formats and early stops change nothing else.
+    """The last intermediate is `forward_features`; indices, formats and early stops are consistent.
 
-    The list goes from the first entry to the last and has each once, as in timm.
+    The list is ordered from the first entry to the last, each once, as in timm.
     """
     model, x = subject.new(), subject.images(subject.sizes[-1])
     final, maps = model.forward_intermediates(x, norm=True)
@@ -169,7 +169,7 @@ def _same(got: Sequence[Tensor], maps: Sequence[Tensor], chosen: Iterable[int]) 
 
 
 def features_only(subject: Subject) -> None:
-    """`features_only` gives the intermediates asked for, and owns nothing that they do not need."""
+    """`features_only` returns the chosen intermediates and keeps only the layers they need."""
     x, whole = subject.images(), subject.new()
     maps = whole.forward_intermediates(x, intermediates_only=True)
     for chosen in ([0], [0, len(maps) - 1]):
@@ -255,13 +255,13 @@ def memory_format(subject: Subject) -> None:
 
 
 def batches(subject: Subject) -> None:
-    """Images of a batch do not meet."""
+    """Images of a batch do not affect each other."""
     model, x = subject.new(), subject.images()
     assert_close_relative(model(x[1:]), model(x)[1:], depth=10)
 
 
 def modes(subject: Subject) -> None:
-    """Stochastic depth acts in training only, and eval mode repeats itself."""
+    """Stochastic depth is active in training only, and eval mode is deterministic."""
     model, x = subject.new(drop_path_rate=0.5), subject.images(batch=8)
     require(torch.equal(model(x), model(x)), "eval mode is not deterministic")
     assert_close_relative(model(x), subject.new()(x))
@@ -272,7 +272,7 @@ def modes(subject: Subject) -> None:
 
 
 def meta(subject: Subject) -> None:
-    """Built without memory, made real, filled from a state_dict: the same model."""
+    """A model built on the meta device and filled from a state_dict equals the original."""
     model = subject.new()
     empty = Subject(subject.source, subject.sizes, "meta").new().to_empty(device=subject.device)
     empty.load_state_dict(model.state_dict())
@@ -306,14 +306,14 @@ def assert_backbone_contract(
     checks: Iterable[str] | None = None,
     device: str = "cpu",
 ) -> None:
-    """Checks that a backbone keeps timm's contract. Needs the extra ``timm``, as oracle.
+    """Asserts that a backbone has timm's interface. Needs the extra ``timm`` for comparison.
 
     Args:
         source: a callable that builds it from timm's arguments (``num_classes``, ``in_chans``,
-            ``features_only``, ``out_indices``, ``drop_path_rate``), or a ready module, of which
-            copies are examined; then what takes other arguments is left out.
-        sizes: (H, W) in pixels that it must take, odd ones too where it says so.
-        checks: names out of `CONTRACT`; all by default (on ``"meta"``, those of `SHAPES`).
+            ``features_only``, ``out_indices``, ``drop_path_rate``), or a module; checks of a module
+            run on copies, without those that need other arguments.
+        sizes: (H, W) in pixels that it must accept; include odd sides if it should accept them.
+        checks: names from `CONTRACT`; all by default (on ``"meta"``, those in `SHAPES`).
         device: ``"meta"`` for models that are too large to run.
 
     Raises:

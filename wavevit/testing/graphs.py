@@ -1,4 +1,4 @@
-"""One graph of a whole model: compiled without a break, exported with what is free left free."""
+"""Contract checks of graphs: compile without breaks, export with symbolic shapes, trace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["compiles", "export_options", "exports", "recompiles", "symbolic", "t
 
 
 def compiles(subject: Subject, backend: str = "aot_eager") -> None:
-    """One graph, forward and backward, with the values of the plain model."""
+    """Compiles to one graph, forward and backward, with the values of the plain model."""
     torch.compiler.reset()  # many models are compiled in one process: no limit on recompilations
     model, x = subject.new(), subject.images()
     with warnings.catch_warnings():
@@ -38,7 +38,8 @@ def compiles(subject: Subject, backend: str = "aot_eager") -> None:
 def export_options(
     subject: Subject, model: Any, free_sides: bool, smallest: int = 64
 ) -> tuple[Tensor, dict[str, dict[int, Any]]]:
-    """An example, and ``dynamic_shapes``: free batch, sides in steps of the coarsest stride."""
+    """Example and ``dynamic_shapes`` for export: symbolic batch, symbolic sides in steps of the
+    coarsest stride."""
     step = max(entry["reduction"] for entry in model.feature_info)
     low = -(-smallest // step)
     example = subject.images((step * (low + 2), step * (low + 1)))
@@ -51,12 +52,12 @@ def export_options(
 def exports(
     subject: Subject, free_sides: bool = False, smallest: int = 64
 ) -> torch.export.ExportedProgram:
-    """Exported with a free batch; the graph, which is returned, computes what the model does.
+    """Exports with a symbolic batch; the returned graph computes the values of the model.
 
     Args:
         subject: the model.
-        free_sides: leave the sides free too.
-        smallest: side in pixels from which on they are.
+        free_sides: make the sides symbolic too.
+        smallest: smallest symbolic side in pixels.
     """
     model = subject.new()
     example, free = export_options(subject, model, free_sides, smallest)
@@ -93,7 +94,7 @@ def symbolic(subject: Subject) -> None:
 
 
 def recompiles(subject: Subject) -> None:
-    """A compiled model follows changes: another head, fewer layers, recomputing, mode, dtype."""
+    """A compiled model follows changes of head, layers, checkpointing, mode and dtype."""
     torch.compiler.reset()
     model, x = subject.new(), subject.images()
     compiled = torch.compile(model, fullgraph=True, backend="eager")

@@ -1,7 +1,7 @@
 """Hypothesis strategies for images, shifts, wavelets and small backbones.
 
-Hypothesis does not seed torch: a drawn integer seeds a `torch.Generator`, so that an example is
-reproduced and shrunk by its seed and sizes.
+Hypothesis does not seed torch. So each strategy draws an integer as the seed of a
+`torch.Generator`, and Hypothesis can reproduce and shrink an example.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["images", "shifts", "sizes", "small_backbones", "wavelets"]
 
 
 def sizes(minimum: int = 1, maximum: int = 17, multiple: int = 1) -> st.SearchStrategy[int]:
-    """Sides in pixels from `minimum` to `maximum` that `multiple` divides."""
+    """Sides in pixels from `minimum` to `maximum`, multiples of `multiple`."""
     return st.integers(-(-minimum // multiple), maximum // multiple).map(lambda n: n * multiple)
 
 
@@ -48,8 +48,7 @@ def images(
 ) -> Tensor:
     """White noise (batch, channels, H, W): it has energy in every band and no symmetry.
 
-    A test that fails prints the line that makes the same images, the smallest that Hypothesis
-    found.
+    A test that fails prints a line of code that makes the smallest failing images again.
     """
     sides = [sizes() if side is None else side for side in (height, width)]
     shape = (batch, channels, draw(sides[0]), draw(sides[1]))
@@ -75,12 +74,12 @@ def wavelets(*, orthogonal: bool | None = None) -> st.SearchStrategy[str]:
 def small_backbones(
     draw: st.DrawFn, pattern: str = "test_*", dtype: torch.dtype = torch.float64, **changes: Any
 ) -> Backbone:
-    """A registered small backbone with weights of its own, in eval mode.
+    """A small registered backbone with random weights, in eval mode.
 
     Args:
-        draw: Hypothesis' own.
-        pattern: of names, see `wavevit.list_models`.
-        dtype: of weights and images.
+        draw: passed by Hypothesis.
+        pattern: pattern of names, see `wavevit.list_models`.
+        dtype: dtype of weights and images.
         **changes: fields of `BackboneConfig`, such as ``in_chans`` or ``alignment``.
     """
     name = draw(st.sampled_from(list_models(pattern)))

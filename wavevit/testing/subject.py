@@ -1,4 +1,4 @@
-"""What the checks of a backbone work with: models of one name, and images."""
+"""Subject of contract checks: builds models and images."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Size = tuple[int, int]
 
 
 def require(condition: object, message: str) -> None:
-    """An assertion that ``python -O`` keeps."""
+    """Assertion that also works under ``python -O``."""
     if not condition:
         raise AssertionError(message)
 
 
 class Subject:
-    """A backbone under examination.
+    """A backbone under test.
 
     Args:
-        source: a callable that takes timm's arguments (``num_classes``, ``in_chans``,
-            ``features_only``, ``out_indices``, ``drop_path_rate``) and builds, or a module, of
-            which copies are made: what needs other arguments cannot be checked then.
-        sizes: (H, W) of images to try; the first one is used wherever size does not matter.
+        source: a callable that builds it from timm's arguments (``num_classes``, ``in_chans``,
+            ``features_only``, ``out_indices``, ``drop_path_rate``), or a module, which is copied;
+            checks that need other arguments cannot run then.
+        sizes: (H, W) of images to try; the first is used if the size does not matter.
         device: ``"meta"`` checks shapes and names only, at no cost.
     """
 
@@ -45,7 +45,7 @@ class Subject:
         return not isinstance(self.source, nn.Module)
 
     def new(self, seed: int = 0, **arguments: Any) -> Any:
-        """A model in eval mode with 7 classes, its weights drawn from `seed`."""
+        """A model in eval mode with 7 classes and random weights from `seed`."""
         with torch.random.fork_rng(devices=[]), torch.device(self.device):
             torch.manual_seed(seed)
             if isinstance(self.source, nn.Module):

@@ -1,4 +1,4 @@
-"""How exact a law must hold in each dtype."""
+"""Tolerances of laws for each dtype."""
 
 from __future__ import annotations
 

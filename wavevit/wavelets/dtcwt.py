@@ -1,9 +1,9 @@
-"""The dual-tree complex wavelet transform of Kingsbury in two dimensions.
+"""Dual-tree complex wavelet transform (Kingsbury) in two dimensions.
 
-Two wavelet trees whose filters lie half a sample apart are read as the real and the imaginary part
-of one complex wavelet. What that buys, for four times the numbers: six orientations instead of
-three, and magnitudes that hardly move when the image shifts by a pixel, because a shift turns the
-phase. The levels themselves are in `_engine.dtcwt_levels`, the filters in
+Two wavelet trees, whose filters are half a sample apart, are the real and the imaginary part
+of one complex wavelet. With four times the numbers of a DWT it has six orientations instead of
+three, and magnitudes that change little when the image shifts by a pixel, because a shift changes
+mostly the phase. The levels are computed in `_engine.dtcwt_levels`, the filters are in
 `_engine.dtcwt_filters`.
 """
 
@@ -43,11 +43,11 @@ class DualTreePyramid(NamedTuple):
     """A dual-tree decomposition.
 
     Attributes:
-        approx: the four trees' approximations, interleaved, (B, C, 2h, 2w) beside coarsest
-            details of (h, w).
+        approx: the four trees' approximations, interleaved, (B, C, 2h, 2w); the coarsest
+            details have (h, w).
         details: one tensor per level, coarse to fine as in `wavevit.wavelets.Pyramid`, each
-            (B, C, 6, 2, h_l, w_l): the six `ORIENTATIONS`, then real and imaginary part. Two
-            planes rather than a complex dtype, because bfloat16, float16 and ONNX have none;
+            (B, C, 6, 2, h_l, w_l): the six `ORIENTATIONS`, then real and imaginary part. There is
+            no complex dtype, because bfloat16, float16 and ONNX have none;
             ``details[l].flatten(1, 3)`` are feature channels, and
             ``torch.view_as_complex(d.movedim(3, -1).contiguous())`` is the complex tensor.
     """
@@ -57,7 +57,7 @@ class DualTreePyramid(NamedTuple):
 
 
 def dtcwt_max_level(height: int, width: int) -> int:
-    """The deepest useful level: the shorter side halves, rounded up, to 1 that often.
+    """Largest useful level: how often the shorter side can be halved, rounded up, down to 1.
 
     Args:
         height: of the image, in pixels.
@@ -67,14 +67,14 @@ def dtcwt_max_level(height: int, width: int) -> int:
 
 
 def check_banks(biort: str, qshift: str, mode: str) -> None:
-    """Complains about unknown names, each with the nearest known ones."""
+    """Raises an error for unknown names, with the nearest known names."""
     check_choice("biort", biort, BIORTS)
     check_choice("qshift", qshift, QSHIFTS)
     check_choice("mode", mode, DTCWT_MODES)
 
 
 def check_dtcwt_level(level: int, height: int, width: int, argument: str = "level") -> None:
-    """Complains about no level, or about more than the shorter side has."""
+    """Raises an error for a level below 1 or above the largest useful level."""
     check_at_least(argument, level, 1)
     least = 2 ** (level - 1) + 1 if level > 1 else 1
     if certainly(height < least) or certainly(width < least):
@@ -98,16 +98,16 @@ def dtcwt2(
 
     Args:
         x: images (B, C, H, W), any floating dtype, any size from 1 pixel. An odd side is first
-            extended by repeating its last row or column; from level 2 on, an approximation side
-            that is no multiple of 4 is extended by one sample at either end. Both are what
-            Kingsbury's toolbox and its ports do.
+            extended by repeating its last row or column. From level 2 on, an approximation side
+            that is not a multiple of 4 is extended by one sample at either end. Kingsbury's
+            toolbox and its ports do the same.
         level: number of levels, at most `dtcwt_max_level`.
         biort: filters of level 1: ``"near_sym_a"`` (5/7 taps), ``"near_sym_b"`` (13/19),
             ``"legall"`` (5/3) or ``"antonini"`` (9/7).
         qshift: filters from level 2 on: ``"qshift_06"`` (6 taps in 10), ``"qshift_a"`` (10),
             ``"qshift_b"`` (14), ``"qshift_c"`` (16) or ``"qshift_d"`` (18).
-        mode: ``"symmetric"`` extends the image as in a mirror that repeats the border pixel;
-            ``"periodic"`` wraps it, which commutes with circular shifts by ``2**level``.
+        mode: ``"symmetric"`` mirrors the image and repeats the border pixel;
+            ``"periodic"`` wraps it, and commutes with circular shifts by ``2**level``.
 
     Returns:
         A `DualTreePyramid`. Level l counted from 1 has details of ⌈H / 2**l⌉ by ⌈W / 2**l⌉.
@@ -116,17 +116,17 @@ def dtcwt2(
         ValueError: wrong rank, integer images, an unknown name, too many levels.
 
     Guarantees:
-        Equal to pytorch-wavelets' ``DTCWTForward`` (its real and imaginary parts are on the last
-        axis, its levels fine to coarse), with equal taps to 1e-12 in float64, with its own, whose
-        8 printed decimals are the same, to 1e-7; inverted by `idtcwt2`; linear;
-        energy within `level_one_frame_bounds`; constants live in the approximation (level 1: to
-        rounding; later levels: to the 1e-5 to which the published Q-shift taps cancel); under a
-        1-pixel circular shift, magnitudes move less than those of Haar details on every bundled
-        photograph, by 1.05 at level 1, 1.75 at level 2, 1.85 at level 3 (medians 1.9, 2.5, 3.0)
+        Equal to pytorch-wavelets' ``DTCWTForward`` (which has real and imaginary parts on the last
+        axis, and levels fine to coarse): to 1e-12 in float64 with equal taps, to 1e-7 with its own
+        taps, which have 8 decimals. Inverted by `idtcwt2`. Linear. Energy within
+        `level_one_frame_bounds`. Details of constants are zero (level 1: to rounding; later
+        levels: to 1e-5, because of the published Q-shift taps). Under a 1-pixel circular shift,
+        magnitudes change less than those of Haar details on every bundled photograph, by factors
+        of at least 1.05 at level 1, 1.75 at level 2, 1.85 at level 3 (medians 1.9, 2.5, 3.0)
         (tests/properties/test_dtcwt_laws.py). In eager mode on the CPU three levels allocate 5.25
         images at the peak, 4 of them the output (tests/unit/test_wavelet_memory.py). *Not*
-        guaranteed: shift invariance. Magnitudes move, and real and imaginary parts by themselves
-        move as much as any decimated coefficient.
+        guaranteed: shift invariance. Magnitudes change a little, and real and imaginary parts
+        change as much as any decimated coefficient.
 
     Source:
         Kingsbury, Appl. Comput. Harmonic Analysis 10(3), 2001; Selesnick, Baraniuk & Kingsbury,
@@ -160,19 +160,19 @@ def idtcwt2(
     """Inverse of `dtcwt2`.
 
     Args:
-        pyramid: what `dtcwt2` gave, or any ``(approx, details)`` of fitting shapes; the number of
-            levels is read off.
-        biort: as given to `dtcwt2`.
-        qshift: as given to `dtcwt2`.
-        mode: as given to `dtcwt2`.
-        output_size: (H, W) of the original image; needed only where a side was odd.
+        pyramid: result of `dtcwt2`, or any ``(approx, details)`` of fitting shapes, which set the
+            number of levels.
+        biort: as in `dtcwt2`.
+        qshift: as in `dtcwt2`.
+        mode: as in `dtcwt2`.
+        output_size: (H, W) of the original image; needed only if a side was odd.
 
     Returns:
         Images (B, C, H, W).
 
     Raises:
-        ValueError: details that do not fit the approximation of their level, no level at all, an
-            `output_size` that `dtcwt2` could not have started from.
+        ValueError: details that do not fit the approximation of their level, no level, or an
+            `output_size` that does not fit the coefficients.
 
     Guarantees:
         ``idtcwt2(dtcwt2(x), output_size=x.shape[-2:])`` is `x` to the dtype's rounding

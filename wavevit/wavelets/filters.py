@@ -1,4 +1,4 @@
-"""Filter banks: the four filters of a wavelet, by PyWavelets' name or by the user's hand.
+"""Filter banks: the four filters of a wavelet, by PyWavelets' name or your own.
 
 A two-channel bank reconstructs perfectly when, with ``*`` for convolution and ``(−1)^n h`` for a
 filter with alternating signs,
@@ -6,8 +6,8 @@ filter with alternating signs,
     rec_lo * dec_lo        + rec_hi * dec_hi        = 2 δ[n − (L − 1)]     nothing is distorted
     rec_lo * (−1)^n dec_lo + rec_hi * (−1)^n dec_hi = 0                    aliases cancel
 
-`FilterBank` checks both for filters that a user brings. PyWavelets is imported only when one of
-its names is looked up for the first time.
+`FilterBank` checks both for your own filters. PyWavelets is imported when one of
+its names is used for the first time.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class FilterBank:
     """The analysis and synthesis filters of a two-channel bank, in PyWavelets' conventions.
 
     Attributes:
-        dec_lo: analysis low-pass, `L` taps, `L` even; shorter filters are padded with zeros so
-            that all four are aligned as PyWavelets aligns its biorthogonal ones.
+        dec_lo: analysis low-pass, `L` taps, `L` even; pad shorter filters with zeros, so
+            that all four are aligned as in PyWavelets' biorthogonal wavelets.
         dec_hi: analysis high-pass.
         rec_lo: synthesis low-pass.
         rec_hi: synthesis high-pass.
-        name: for messages and records.
-        is_haar: the filters are Haar's, whatever the name (db1, bior1.1 and rbio1.1 are).
+        name: name for messages and records.
+        is_haar: whether the filters are Haar's, under any name (also db1, bior1.1, rbio1.1).
 
     Raises:
         ValueError: filters of different, odd or no length, a tap that is not finite, or filters
-            that do not reconstruct; the message says by how much they fail. The named banks of
-            PyWavelets are taken as they are (``"dmey"`` is off by 0.0045 and known for it).
+            without perfect reconstruction; the message has their error. The named banks of
+            PyWavelets are not checked (``"dmey"`` has a known error of 0.0045).
 
     Guarantees:
         Every name of PyWavelets gives PyWavelets' filters; a perturbed bank is refused
@@ -102,18 +102,18 @@ class FilterBank:
 
     @classmethod
     def from_name(cls, name: str) -> FilterBank:
-        """The bank that PyWavelets has under `name`.
+        """The bank of a PyWavelets name.
 
         Raises:
-            ValueError: no discrete wavelet of that name; the message offers the nearest ones.
+            ValueError: no discrete wavelet of that name; the message lists the nearest names.
         """
         return filter_bank(name)
 
     @classmethod
     def one_sided(cls, lo: Sequence[float], hi: Sequence[float]) -> FilterBank:
-        """A bank of which one direction alone is known and used; nothing can be checked.
+        """A bank for one direction only (analysis or synthesis), without a check.
 
-        Both directions get the pair that is given, in the convention of `dec_*` and `rec_*`.
+        Both directions get the given pair, in the convention of `dec_*` and `rec_*`.
 
         Raises:
             ValueError: filters of different, odd or no length.
@@ -142,9 +142,9 @@ class FilterBank:
 
     @cached_property
     def orthogonal(self) -> bool:
-        """Synthesis is the transpose of analysis, to within the tolerance of reconstruction.
+        """Whether synthesis is the transpose of analysis, to the tolerance of reconstruction.
 
-        ``"dmey"`` misses that by 0.0045 and is not orthogonal here, though it is to PyWavelets.
+        ``"dmey"`` has an error of 0.0045 and is not orthogonal here, but is in PyWavelets.
         """
         reversed_ = self.dec_lo[::-1] + self.dec_hi[::-1]
         gap = max(abs(a - b) for a, b in zip(self.rec_lo + self.rec_hi, reversed_, strict=True))
@@ -152,14 +152,14 @@ class FilterBank:
 
     @property
     def biorthogonal(self) -> bool:
-        """Reconstructs perfectly; every orthogonal bank is biorthogonal too, as in PyWavelets."""
+        """Whether it reconstructs perfectly; orthogonal banks are biorthogonal too (PyWavelets)."""
         return self.reconstruction_error <= RECONSTRUCTION_TOLERANCE
 
     @cached_property
     def vanishing_moments(self) -> int:
-        """Degree below which polynomials give no detail (moments of `dec_hi` that vanish).
+        """Number of vanishing moments of `dec_hi`: polynomials of lower degree have no details.
 
-        Counted on the filter itself: for the reverse biorthogonal names PyWavelets' attribute
+        It is counted on the filter. For the reverse biorthogonal names PyWavelets' attribute
         ``vanishing_moments_psi`` is that of the synthesis wavelet.
         """
         if self._known_moments is not None:
@@ -283,15 +283,15 @@ Wavelet = str | FilterBank | _Named | Sequence[Sequence[float]]
 
 
 def filter_bank(wavelet: Wavelet) -> FilterBank:
-    """The bank behind what a caller gave as `wavelet`.
+    """Returns the filter bank for an argument `wavelet`.
 
     Args:
-        wavelet: a name of PyWavelets, in any case; a `FilterBank`; a ``pywt.Wavelet``, also one of
-            the user's own filters; or four filters, ``(dec_lo, dec_hi, rec_lo, rec_hi)``.
+        wavelet: a name of PyWavelets, upper or lower case; a `FilterBank`; a ``pywt.Wavelet``, also
+            with your own filters; or four filters, ``(dec_lo, dec_hi, rec_lo, rec_hi)``.
 
     Raises:
-        ValueError: an unknown name (with the nearest ones), a continuous wavelet, filters that do
-            not reconstruct (see `FilterBank`), or something else altogether.
+        ValueError: an unknown name (with the nearest names), a continuous wavelet, filters without
+            perfect reconstruction (see `FilterBank`), or another type.
     """
     if isinstance(wavelet, FilterBank):
         return wavelet

@@ -1,9 +1,9 @@
-"""Learnable wavelets that stay invertible: the lifting scheme.
+"""Lifting: learnable wavelets that are invertible for all weights.
 
-A signal is split into its even and its odd samples. Steps then add to one half a filtered copy
-of the other: ``odd ← odd − P(even)`` predicts, ``even ← even + U(odd)`` updates. Each step is
-undone by subtracting what was added, whatever `P` and `U` are; so no weight, however trained,
-costs the inverse anything. A scale at the end makes the starting point orthonormal.
+A signal is split into its even and its odd samples. Each step adds a filtered copy of one half to
+the other: ``odd ← odd − P(even)`` predicts, ``even ← even + U(odd)`` updates. The inverse subtracts
+the same copy, for any `P` and `U`, so the transform is invertible for all weights. A scale at the
+end makes the initial transform orthonormal.
 
 Source: Sweldens 1996; Daubechies & Sweldens 1998 (every FIR wavelet is such a chain of steps).
 """
@@ -38,10 +38,9 @@ class Lifting(nn.Module):
 
     Args:
         channels: image channels; each learns its own filters.
-        start: what the weights are before training: ``"haar"`` or ``"cdf5/3"`` (the biorthogonal
-            spline ``bior2.2``).
-        steps: pairs of predict and update; the first is `start`, further ones begin as zero and
-            so change nothing until they learn.
+        start: initial weights: ``"haar"`` or ``"cdf5/3"`` (the biorthogonal spline ``bior2.2``).
+        steps: pairs of predict and update; the first has the weights of `start`, all others start
+            at zero and change nothing until they are trained.
         kernel_size: even number of taps of each step, around the sample that it changes.
         device: of the weights.
         dtype: of the weights.
@@ -51,8 +50,8 @@ class Lifting(nn.Module):
 
     Guarantees:
         ``inverse(forward(x), output_size=x.shape[-2:])`` is `x` for random and for very large
-        weights, every size and dtype; as built it equals `dwt2` with ``"haar"`` or ``"bior2.2"``
-        under ``"periodization"`` on even sizes (tests/properties/test_lifting_laws.py).
+        weights, every size and dtype. Before training it equals `dwt2` with ``"haar"`` or
+        ``"bior2.2"`` and ``"periodization"`` on even sizes (tests/properties/test_lifting_laws.py).
         *Not* guaranteed after training: orthogonality, or any vanishing moment.
 
     Example:

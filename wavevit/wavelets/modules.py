@@ -1,8 +1,7 @@
-"""The transforms as modules, for models that are built of modules.
+"""Wavelet transforms as `nn.Module` classes.
 
-They hold no tensor: a wavelet is configuration, not something learned, and its filters are looked
-up in the dtype and on the device of each input. So there is nothing that a cast could round, that
-a start on the meta device could leave empty, or that a checkpoint could lack.
+They have no parameters and no buffers: filters are not learned and are looked up in the dtype and
+on the device of each input. So casts, the meta device and checkpoints do not affect them.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class DWT2(_Decimated):
         mode: see `dwt2`.
 
     Guarantees:
-        Equal to `dwt2` in every dtype, also after ``.half()``, after a start on the meta device,
+        Equal to `dwt2` in every dtype, also after ``.half()``, on the meta device first,
         after a copy and after pickling (tests/unit/test_wavelet_modules.py).
     """
 

@@ -1,4 +1,4 @@
-"""The full wavelet packet: every band is split again, not the approximation alone."""
+"""Full wavelet packet: every band is split again, not only the approximation."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def wavepacket2(
         x: images (B, C, H, W).
         wavelet: see `dwt2`.
         mode: see `dwt2`.
-        level: number of levels; one packet coefficient stands for ``2**level`` pixels a side.
+        level: number of levels; a coefficient covers ``2**level`` pixels on each axis.
 
     Returns:
         (B, C, 4**level, h, w). Band ``i`` written in base 4 is PyWavelets' path from the first
         level on, with the digits 0 to 3 for ``a, h, v, d`` (natural order).
 
     Raises:
-        ValueError: more levels than the shorter side can be halved, or what `dwt2` refuses.
+        ValueError: more levels than the shorter side can be halved, or errors of `dwt2`.
 
     Guarantees:
         Equal to ``pywt.WaveletPacket2D`` and inverted by `iwavepacket2`, for every wavelet and
@@ -73,17 +73,17 @@ def iwavepacket2(
     """Inverse of `wavepacket2`.
 
     Args:
-        packets: (B, C, 4**level, h, w); the level is read off the number of bands.
+        packets: (B, C, 4**level, h, w); the number of bands sets the level.
         wavelet: see `dwt2`.
         mode: see `dwt2`.
-        output_size: (H, W) of the original image; needed where a side was odd at some level.
+        output_size: (H, W) of the original image; needed if a side was odd at some level.
 
     Returns:
         Images (B, C, H, W).
 
     Raises:
-        ValueError: a number of bands that is no power of four, or an `output_size` that does not
-            lead to these packets.
+        ValueError: a number of bands that is not a power of four, or an `output_size` that does
+            not fit the packets.
 
     Guarantees:
         ``iwavepacket2(wavepacket2(x, level=l), output_size=x.shape[-2:])`` is `x`
@@ -100,7 +100,7 @@ def iwavepacket2(
     bank, mode = filter_bank(wavelet), as_mode(mode)
     height, width = packets.shape[-2:]
     if certainly(height == 0) or certainly(width == 0):
-        fail("packets", "at least 1 coefficient a band", f"shape {tuple(packets.shape)}")
+        fail("packets", "at least 1 coefficient in each band", f"shape {tuple(packets.shape)}")
     if output_size is None:
         output_size = _grown(height, level, bank, mode), _grown(width, level, bank, mode)
     sizes = _sizes_by_level(output_size, level, bank, mode)

@@ -1,4 +1,4 @@
-"""Scattering on the dual tree: wavelet magnitudes, averaged, and magnitudes of magnitudes.
+"""Scattering transform on the dual tree: averaged wavelet magnitudes of first and second order.
 
     S₀ = φ x        S₁ = φ |W x|        S₂ = φ |W |W x||
 
@@ -34,14 +34,14 @@ def smooth_magnitude(details: Tensor, bias: float = 1e-2) -> Tensor:
 
     Args:
         details: (B, C, 6, 2, h, w), real and imaginary parts on axis 3.
-        bias: rounds the cone's tip off, so that the gradient exists at zero and small
-            coefficients, which are mostly noise, are shrunk.
+        bias: smooths the magnitude near zero, so that the gradient exists at zero and small
+            coefficients, which are mostly noise, are reduced.
 
     Returns:
         (B, C, 6, h, w), not negative, and zero where the coefficient is.
 
     Guarantees:
-        Moves by at most as much as the coefficient does
+        Changes by at most as much as the coefficient
         (tests/properties/test_scattering_laws.py).
     """
     real, imaginary = details.unbind(3)
@@ -49,7 +49,7 @@ def smooth_magnitude(details: Tensor, bias: float = 1e-2) -> Tensor:
 
 
 def scattering_paths(scales: int = 2, order: int = 2) -> tuple[str, ...]:
-    """Names of the channels that `scattering2` gives for each channel of the image, in order.
+    """Names of the output channels of `scattering2` for each channel of the image, in order.
 
     ``"low"``; then ``"1:15°"`` … ``"2:165°"`` (scale, orientation of the first magnitude); then
     ``"1:15°>2:45°"`` (a magnitude at scale 2, 45° of the magnitude at scale 1, 15°).
@@ -101,40 +101,40 @@ def scattering2(
 
     Args:
         x: images (B, C, H, W), any floating dtype, any size that has `scales` levels.
-        scales: number of dyadic scales; one output sample stands for ``2**scales`` pixels a side.
-        order: 1 or 2, the largest number of magnitudes on a path. A second magnitude is taken at
-            coarser scales than the first only: at finer ones there is next to no energy left.
+        scales: number of dyadic scales; an output sample covers ``2**scales`` pixels on each axis.
+        order: 1 or 2, the largest number of magnitudes on a path. A second magnitude is computed
+            only at coarser scales than the first, because finer scales have almost no energy.
         biort: filters of level 1, see `dtcwt2`. Every low-passed magnitude is decomposed by a
-            transform of its own, beginning with these filters again.
+            separate transform, which starts with these filters again.
         qshift: filters of the later levels, see `dtcwt2`.
-        mode: borders, see `dtcwt2`.
-        bias: of the smooth magnitude, in the image's units.
+        mode: border mode, see `dtcwt2`.
+        bias: bias of the smooth magnitude, in the image's units.
 
     Returns:
         (B, C * paths, ⌈H / 2**scales⌉, ⌈W / 2**scales⌉); the channels of one image channel are
-        side by side, in the order of `scattering_paths`. The filters keep energy, not means: a
-        constant c is ``2**(scales - 1) * c`` in ``"low"``.
+        next to each other, in the order of `scattering_paths`. The filters keep energy, not means:
+        a constant c is ``2**(scales - 1) * c`` in ``"low"``.
 
     Raises:
         ValueError: as `dtcwt2`, an order other than 1 and 2, a bias that is not positive.
 
     Guarantees:
-        First-order channels are `dtcwt2`'s smooth magnitudes low-passed; paths other than
-        ``"low"`` do not change when a constant is added to the image and are zero for constants;
-        every path but ``"low"`` whose last magnitude is at the last scale is not negative;
+        First-order channels are low-passed smooth magnitudes of `dtcwt2`. Paths other than
+        ``"low"`` do not change when a constant is added to the image and are zero for constants.
+        Every path except ``"low"`` whose last magnitude is at the last scale is not negative.
         ``‖S x - S y‖ <= B**((order + 1) / 2) ‖x - y‖`` with the upper frame bound B of
-        `level_one_frame_bounds` (1.10 for ``"near_sym_a"``) for sides that ``2**scales`` divides;
-        under a 1-pixel circular shift all magnitudes together move at most 0.62 times as far,
-        relatively, as the raw coefficients of the last scale, on every bundled photograph
-        (tests/properties/test_scattering_laws.py). In eager mode on the CPU, where no gradient is
-        asked for, a batch takes its output and less than the six images of its second magnitudes
-        (tests/unit/test_wavelet_memory.py); a gradient keeps all 15. *Not* guaranteed:
+        `level_one_frame_bounds` (1.10 for ``"near_sym_a"``) for sides that ``2**scales`` divides.
+        Under a 1-pixel circular shift the relative change of all magnitudes together is at most
+        0.62 times that of the raw coefficients of the last scale, on every bundled photograph
+        (tests/properties/test_scattering_laws.py). In eager mode on the CPU without gradients, a
+        batch needs memory for its output and less than the six images of its second magnitudes
+        (tests/unit/test_wavelet_memory.py); with gradients for all 15. *Not* guaranteed:
         invariance to more than small shifts (it is a local average over about ``2**scales``
-        pixels), or that second-order paths by themselves stand stiller than raw coefficients.
+        pixels), or that second-order paths alone change less than raw coefficients.
 
     Source:
         Cotter & Kingsbury, "Visualizing and improving scattering networks", MLSP 2017. With one
-        scale and order 1 it holds the numbers of pytorch-wavelets' ``ScatLayer``.
+        scale and order 1 the values are those of pytorch-wavelets' ``ScatLayer``.
     """
     if is_symbolic(x):
         arguments = scales, order, biort, qshift, mode, bias

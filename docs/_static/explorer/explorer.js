@@ -60,7 +60,7 @@
     const parts = [];
     if (right) parts.push(`${pixels(right)} to the ${right > 0 ? "right" : "left"}`);
     if (down) parts.push(`${pixels(down)} ${down > 0 ? "down" : "up"}`);
-    return parts.length ? `moved ${parts.join(" and ")}` : "stands where it was";
+    return parts.length ? `moved ${parts.join(" and ")}` : "has not moved";
   }
 
   function sentence(looks) {
@@ -69,10 +69,10 @@
       const model = explorer.models[state.models[side]].title;
       const tokens = Math.round(100 * look.changed);
       const { name, probability } = look.classes[0];
-      const right = name === state.photo ? "rightly" : "wrongly";
-      return `${model}: ${tokens} % of its tokens changed by more than a tenth; the embedding moved ` +
-        `by ${look.distance.toFixed(3)} of the distance between two images; it ${right} says ` +
-        `“${nameOf(name)}” (${Math.round(100 * probability)} %).`;
+      const right = name === state.photo ? "right" : "wrong";
+      return `${model}: ${tokens} % of its tokens changed by more than a tenth; the embedding changed ` +
+        `by ${look.distance.toFixed(3)} of the distance between two images; its class is ` +
+        `“${nameOf(name)}” (${Math.round(100 * probability)} %), which is ${right}.`;
     })).join(" ");
   }
 
@@ -86,7 +86,7 @@
       </label>
       <canvas class="ex-tokens" role="img"></canvas>
       <div class="ex-numbers">
-        <p class="ex-distance"><output>0.000</output><span>embedding moved;<br> 1 = another image</span></p>
+        <p class="ex-distance"><output>0.000</output><span>change of embedding;<br> 1 = another image</span></p>
         <p class="ex-changed"><output>0 %</output><span>of <b></b> tokens<br> changed</span></p>
       </div>
       <p class="ex-grid"></p>
@@ -120,8 +120,8 @@
     section.querySelector(".ex-changed b").textContent = cells;
     const [down, right] = look.offset;
     section.querySelector(".ex-grid").textContent = lock
-      ? `Grid laid by the content: ${number(right)} px right, ${number(down)} px down.`
-      : "Grid laid by the frame.";
+      ? `Grid follows the content: ${number(right)} px right, ${number(down)} px down.`
+      : "Grid fixed to the frame.";
     section.querySelector(".ex-classes").innerHTML = look.classes
       .map(({ name, probability }) => `<li class="${name === state.photo ? "right" : ""}">
         <span class="ex-name">${nameOf(name)}${name === state.photo ? " ✓" : ""}</span>

@@ -1,4 +1,4 @@
-"""How tokens exchange information, (B, N, D) on a grid (h, w) to the same shape."""
+"""Token mixers: tokens (B, N, D) on a grid (h, w) to the same shape."""
 
 from wavevit.layers.mixers.cross_covariance import (
     CovarianceAttention,

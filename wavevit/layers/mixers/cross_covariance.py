@@ -1,4 +1,4 @@
-"""XCiT's mixer: attention between channels instead of tokens."""
+"""Cross-covariance attention (XCiT): attention between channels instead of tokens."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class CrossCovarianceAttention(Part):
     """Channels attend to channels through their covariance over all places.
 
     Cost grows linearly with the number of tokens. The map from values to outputs is the same
-    linear map at every place, so it keeps every shift, fractions of a step included, and aliases
-    nothing; tokens do not meet except through that covariance.
+    linear map at every position, so it keeps every shift, also by fractions of a step, and does
+    not alias. Tokens interact only through the covariance.
 
     Args:
         dim: channels of a token.

@@ -1,4 +1,4 @@
-"""ViT's mixer: every token attends to every other."""
+"""Global attention (ViT): every token attends to every other."""
 
 from __future__ import annotations
 

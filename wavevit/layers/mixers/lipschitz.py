@@ -1,4 +1,4 @@
-"""Attention between vectors of bounded length: a mixer with a Lipschitz constant in closed form."""
+"""Lipschitz attention: attention between vectors of bounded length, with a closed-form bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our mixer of coarse grids: low frequencies meet globally, all bands mix with their neighbours."""
+"""Low-pass attention (ours): global attention to the approximation band, local mixing of bands."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["LowPassAttention"]
 class LowPassAttention(Part):
     """Attention of every token to the approximation band, beside local mixing of all bands.
 
-    One transform serves both. Its approximation, a quarter of the tokens with what is fine
-    averaged away, gives keys and values: the scores cost a quarter. Its four bands each pass a
-    depthwise 3 x 3 convolution and are transformed back: what the average has lost meets its
-    neighbours, over 6 x 6 tokens at the price of 3 x 3.
+    One transform serves both. Its approximation, with a quarter of the tokens and without fine
+    details, gives keys and values: the scores cost a quarter. Each of its four bands passes a
+    depthwise 3 x 3 convolution and is transformed back: details mix with their
+    neighbours, over 6 x 6 tokens at the cost of 3 x 3.
 
     Args:
         dim: channels of a token.

@@ -1,4 +1,4 @@
-"""MViT's mixer: queries, keys and values each pooled on the map before they meet."""
+"""Pooling attention (MViT v2): queries, keys and values are pooled before attention."""
 
 from __future__ import annotations
 

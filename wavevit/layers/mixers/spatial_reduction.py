@@ -1,4 +1,4 @@
-"""PVT's mixer: all queries, fewer keys and values."""
+"""Spatial-reduction attention (PVT): all queries, fewer keys and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WTConv: small depthwise kernels on every scale of a wavelet pyramid."""
+"""Wavelet convolution (WTConv): small depthwise kernels on every scale of a wavelet pyramid."""
 
 from __future__ import annotations
 

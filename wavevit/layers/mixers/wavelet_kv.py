@@ -1,4 +1,4 @@
-"""Wave-ViT's mixer: all queries, keys and values from the subbands of the map."""
+"""Wavelet attention (Wave-ViT): all queries, keys and values from the subbands of the map."""
 
 from __future__ import annotations
 

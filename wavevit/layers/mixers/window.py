@@ -1,4 +1,4 @@
-"""Swin's mixer: attention inside windows that shift by half a window from block to block."""
+"""Window attention (Swin): attention inside windows; every second block shifts the windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From pixels to the first grid of tokens, (B, C, H, W) to (B, h, w, D)."""
+"""Tokenizers: images (B, C, H, W) to the first grid of tokens (B, h, w, D)."""
 
 from wavevit.layers.tokenizers.alias_free import AliasFreeOptions, AliasFreeTokenizer
 from wavevit.layers.tokenizers.convolutional import ConvStemTokenizer, OverlapTokenizer

@@ -1,4 +1,4 @@
-"""Tokens that do not know where the grid lies: everything pointwise happens on the pixels."""
+"""Alias-free tokenizer: pointwise functions on the pixels only, then a low-pass."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def _circular(conv: nn.Module, x: Tensor) -> Tensor:
 class AliasFreeTokenizer(Part):
     """Small convolutions, undecimated wavelets and their modulus at full rate; then low-pass.
 
-    A pointwise function commutes with a shift if it is evaluated at every pixel. So all that is
-    non-linear happens there, with few channels: 3 x 3 convolutions with GELU, then the magnitude
-    of undecimated wavelet details, which moves the energy of an edge to low frequencies, where a
-    coarse grid can hold it. What the token grid cannot hold is removed before the grid is laid.
+    A pointwise function commutes with a shift if it is evaluated at every pixel. So all
+    non-linear functions are on the pixels, with few channels: 3 x 3 convolutions with GELU, then
+    the magnitude of undecimated wavelet details, which moves the energy of an edge to low
+    frequencies. A low-pass removes frequencies above the Nyquist frequency of the token grid.
 
     Args:
         in_chans: channels of the image.
@@ -75,7 +75,7 @@ class AliasFreeTokenizer(Part):
         wavelet: name of its filter.
         modulus: take the magnitude of the details.
         subband_norm: a learned gain for each subband (`SubbandNorm`).
-        low_pass: of `LOW_PASSES`: what removes that which would alias.
+        low_pass: low-pass against aliasing, one of `LOW_PASSES`.
         padding: borders of the convolutions and of the short low-pass; the transform is circular
             anyway.
 

@@ -1,4 +1,4 @@
-"""Tokenizers whose tokens share pixels: overlapping patches, and a stem of small convolutions."""
+"""Convolutional tokenizers: overlapping patches, and a stem of small convolutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stem of Wave-ViT and its relatives: full convolutions at half resolution."""
+"""Deep stem (Wave-ViT): convolutions at half resolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dual-tree tokens: magnitudes in six orientations, averaged once or scattered again."""
+"""Dual-tree and scattering tokenizers: averaged magnitudes of first or second order."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def _mode(padding: str) -> str:
 class DTCWTTokenizer(SubbandTokenizer):
     """Dual-tree magnitudes of six orientations at every scale, low-passed to the patch's stride.
 
-    The complex wavelets' phase takes up what a small shift does, so their magnitude stands still
-    at the critical stride of each scale already; the finer scales are then low-passed and strided
-    down to the patch. Beside the magnitudes stands the low-pass, the mean of the four trees.
+    A small shift changes mostly the phase of complex wavelets, so their magnitude changes little
+    even at the stride of each scale. The finer scales are then low-passed and strided
+    down to the patch. The low-pass band, the mean of the four trees, is added to the magnitudes.
 
     Args:
         in_chans: channels of the image.
@@ -110,8 +110,8 @@ class DTCWTTokenizer(SubbandTokenizer):
 class ScatteringTokenizer(SubbandTokenizer):
     """Scattering of second order at the scale of the patch.
 
-    First-order paths say what the dual-tree tokenizer says; second-order ones add how a magnitude
-    varies within the patch, which tells textures of equal spectra apart.
+    First-order paths contain the same as the dual-tree tokenizer. Second-order paths add how a
+    magnitude varies within the patch, which distinguishes textures with equal spectra.
 
     Args:
         in_chans: channels of the image.

@@ -1,4 +1,4 @@
-"""Wavelet-packet tokens: the same patch in a basis that knows scale and orientation."""
+"""Wavelet-packet tokenizer: each patch as wavelet coefficients, with gains and GELU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ViT's own tokenizer: one linear map of each square patch."""
+"""Patch tokenizer (ViT): one linear map of each square patch."""
 
 from __future__ import annotations
 

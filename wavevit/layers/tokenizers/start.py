@@ -1,4 +1,4 @@
-"""Start weights of tokenizers: tokens as large as the image's pixels."""
+"""Initial weights of tokenizers: tokens as large as the image's pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every wavelet tokenizer does with its subbands: a gain for each, then a linear map."""
+"""Base of wavelet tokenizers: a gain for each subband, then a linear map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Undecimated wavelet tokens: magnitudes are taken before anything is dropped."""
+"""Undecimated wavelet tokenizer: magnitudes are computed before decimation."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ __all__ = ["SWTTokenizer"]
 class SWTTokenizer(SubbandTokenizer):
     """Magnitudes of undecimated wavelet details of every scale, low-passed to the patch's stride.
 
-    For scale j of log2 P, the image low-passed to stride ``2**(j - 1)`` has its undecimated
-    details taken, which are twice as many a side as a decimated transform keeps; their magnitude,
-    and only then low-passes and strides down to P. Beside the magnitudes stands the low-pass
-    itself. A magnitude is smooth where the coefficient under it changes sign, so little of it is
-    left to alias: that is what a patch, whose every pixel has a weight of its own, can't offer.
-    What it costs is where in the patch an edge lies, and its sign.
+    For each scale j of log2 P, the image is low-passed to stride ``2**(j - 1)``. Its undecimated
+    details have twice as many samples on each axis as a decimated transform. Their magnitudes are
+    low-passed and strided down to P. The low-pass band is added to the magnitudes. A magnitude does
+    not oscillate with the sign of the coefficients, so it aliases little, unlike a patch with a
+    weight for every pixel. The position of an edge in the patch and its sign are lost.
 
     Args:
         in_chans: channels of the image.

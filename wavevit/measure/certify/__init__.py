@@ -1,7 +1,7 @@
-"""Lipschitz certificates: rules for each class of module, put together for a whole network.
+"""Lipschitz certificates: a rule for each class of module, combined for a whole network.
 
-Rules for the layers of wavevit and of torch are in the files of this package; `lipschitz_rule`
-registers yours.
+The files of this package have rules for the layers of wavevit and of torch; register your own
+with `lipschitz_rule`.
 """
 
 from wavevit.measure.certify import activations as _activations

@@ -1,4 +1,4 @@
-"""A chain of steps from the pixels on: what a network's forward pass is made of, bounded.
+"""Lipschitz bound of a chain of steps: the forward pass of a network, step by step.
 
 A network describes its forward pass as a list of `wavevit.layers.forward_steps`; each kind of step
 has a rule here. So no file of `wavevit.measure` knows a class of `wavevit.models`, and a network of
@@ -32,7 +32,7 @@ Growth = tuple[float, float, bool]  # factor, what is added, whether the factor 
 
 
 def lipschitz_steps(model: Any, size: tuple[int, int]) -> list[LipschitzStep]:
-    """The chain from pixels to what a network returns, for images of `size`.
+    """Lipschitz bounds of the steps from the pixels to the output of a network, for one image size.
 
     Args:
         model: a module with ``forward_steps(size)``, such as a `wavevit.Backbone`, in evaluation.

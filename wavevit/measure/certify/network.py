@@ -1,4 +1,4 @@
-"""A Lipschitz constant that is proved, for networks that are built to have one."""
+"""`certified_lipschitz`: proved Lipschitz bound of a network."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class _Declares(Protocol):
 
 @dataclass(frozen=True)
 class CertifiedLipschitz:
-    """What no difference of two outputs divided by that of the two images exceeds.
+    """Proved upper bound of ‖f(y) − f(x)‖ / ‖y − x‖ for all pairs of images.
 
     Attributes:
         bound: output change per unit of pixel change, Euclidean norms over all numbers of an
             output and of an image; for *all* pairs of images of this size.
-        steps: what it is made of, from the pixels on (see `LipschitzStep`).
+        steps: the bound of each step, from the pixels on (see `LipschitzStep`).
         size: rows and columns of the images in pixels.
     """
 
@@ -56,9 +56,9 @@ class CertifiedLipschitz:
 def certified_lipschitz(model: Callable[[Tensor], Any], images: Tensor) -> CertifiedLipschitz:
     """An upper bound of a network's global Lipschitz constant, in evaluation.
 
-    It is put together from the rules for its modules (`wavevit.measure.certify`), along the steps
-    of its forward pass: those that our models describe (``forward_steps(size)``), and anybody's
-    that describe theirs or declare ``lipschitz_steps(size)``; or along a chain of layers. Norms of
+    It combines the rules for the modules (`wavevit.measure.certify`) along the steps of the
+    forward pass. The steps are those that a model lists (``forward_steps(size)``, like our models,
+    or ``lipschitz_steps(size)``), or the layers of a chain. Norms of
     matrices are singular values, not power iterations, which approach them from below.
 
     Args:
@@ -69,8 +69,8 @@ def certified_lipschitz(model: Callable[[Tensor], Any], images: Tensor) -> Certi
         A `CertifiedLipschitz`.
 
     Raises:
-        NoLipschitzBound: a `ValueError` that names the part which has no global constant and says
-            why: dot-product attention, say, or a module that declares none. Never a number then.
+        NoLipschitzBound: a `ValueError` that names the layer without a global constant and the
+            reason, for example dot-product attention or a module without a rule.
 
     Guarantees:
         No pair of images that a guided search finds exceeds it, and the search does find one for a

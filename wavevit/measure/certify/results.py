@@ -8,16 +8,16 @@ __all__ = ["LipschitzConstant", "LipschitzStep", "NoLipschitzBound"]
 
 
 class NoLipschitzBound(ValueError):
-    """A part has no global Lipschitz constant, or none that anybody has declared.
+    """Error: a module has no global Lipschitz constant, or no rule for it.
 
     Attributes:
-        module: the part.
-        reason: what is in the way, to be read after the part's name.
+        module: the module.
+        reason: the reason, as the end of a sentence that starts with the module's name.
 
     Args:
-        module: the part.
-        reason: see there.
-        name: of the part inside the model, where it is known.
+        module: the module.
+        reason: see `reason`.
+        name: name of the module inside the model, if it is known.
     """
 
     def __init__(self, module: object, reason: str, name: str = "") -> None:
@@ -29,12 +29,12 @@ class NoLipschitzBound(ValueError):
 
 @dataclass(frozen=True)
 class LipschitzConstant:
-    """What no difference of outputs divided by that of inputs exceeds, for images of one size.
+    """Lipschitz constant of a module for images of one size.
 
     Attributes:
-        value: of Euclidean norms.
-        exact: True if no smaller number would do: the operator norm of what is linear. False for
-            an upper bound.
+        value: upper bound of ‖f(y) − f(x)‖ / ‖y − x‖, Euclidean norms.
+        exact: True if it is the smallest possible, such as the operator norm of a linear map.
+            False for an upper bound.
     """
 
     value: float

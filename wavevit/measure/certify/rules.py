@@ -1,4 +1,4 @@
-"""Rules for Lipschitz constants, one for each class of module, and what they find.
+"""Rules for Lipschitz constants, one for each class of module.
 
 A constant is an upper bound that is proved: for all inputs, not at an image. A rule is registered
 for the class of a module (`functools.singledispatch`) by the decorators of this file. A class can
@@ -112,14 +112,14 @@ def no_lipschitz_bound(*classes: type[nn.Module], because: str) -> None:
 
 
 def declares_constant(cls: type) -> bool:
-    """Whether a class has a rule, a method that declares its constant, or a reason for none."""
+    """Whether a class has a rule, a method with its constant, or a reason for no constant."""
     if getattr(cls, "unbounded", UNDECLARED) != UNDECLARED:
         return True
     return any(_nearest(cls, *where) is not None for where in (_BOUND, _CONSTANT))
 
 
 def lipschitz_of(module: nn.Module, tokens: int | None = None) -> float:
-    """What no difference of a module's outputs divided by that of its inputs exceeds.
+    """Lipschitz constant of a module: upper bound of ‖f(y) − f(x)‖ / ‖y − x‖.
 
     Args:
         module: one whose class has a rule (`lipschitz_rule`) or a method
@@ -127,7 +127,7 @@ def lipschitz_of(module: nn.Module, tokens: int | None = None) -> float:
         tokens: length of the sequence, for what depends on it; None for any length.
 
     Raises:
-        NoLipschitzBound: it has none, or nobody has declared one.
+        NoLipschitzBound: it has none, or there is no rule for it.
 
     Guarantees:
         Not exceeded on any pair that a search has found, reached by linear layers and by GELU
@@ -151,7 +151,7 @@ def lipschitz_at(module: nn.Module, size: tuple[int, int]) -> LipschitzConstant:
         size: rows and columns, of a tokenizer in pixels, of a downsampling in tokens.
 
     Raises:
-        NoLipschitzBound: it has none, or nobody has declared one.
+        NoLipschitzBound: it has none, or there is no rule for it.
 
     Guarantees:
         As `lipschitz_of`; where exact, the largest singular value of the whole matrix

@@ -1,4 +1,4 @@
-"""One module per family; importing this registers them all."""
+"""Model families, one file each; importing this package registers them."""
 
 from wavevit.models.zoo import (
     alias_free_pyramid,

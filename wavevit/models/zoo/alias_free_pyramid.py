@@ -1,9 +1,9 @@
-"""The backbone in which nothing aliases: it follows every shift, and nothing is chosen.
+"""Alias-free pyramid: invariant to every integer circular shift, without choosing a phase.
 
-Convolutions and wavelet moduli on the pixels with few channels, tokens that hold no more than
-their grid can, mixing and non-linearities that keep it so, sizes and pools that are sums over the
-map. Every integer circular shift leaves the pooled output as it is, at any size, and there is no
-argmax whose ties could jump.
+Convolutions and wavelet magnitudes on the pixels with few channels; tokens without frequencies
+above the Nyquist frequency of their grid; mixing and non-linearities that keep this; norms and
+pools that are sums over the map. No integer circular shift changes the pooled output, at any size,
+and there is no argmax whose ties could jump.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def alias_free_pyramid(
     patch_size: int = 8,
     stem_width: int = 12,
 ) -> BackboneConfig:
-    """A pyramid from stride `patch_size` on; the finer scales are the tokenizer's affair."""
+    """Configuration of a pyramid that starts at stride `patch_size`."""
     stages = make_stages(
         depths=depths,
         embed_dims=embed_dims,

@@ -1,8 +1,8 @@
-"""A pyramid on dual-tree magnitudes: two fields away from `haar_pyramid_*`.
+"""Pyramid on dual-tree magnitudes: two fields differ from `haar_pyramid_*`.
 
-Magnitudes say how much edge of each orientation there is, not its sign or place; what they drop
-comes back as the details that later stages are fed at their own stride. A low-pass before each
-coarser grid keeps the stillness under small shifts that the tokenizer bought.
+Magnitudes contain the strength of edges in each orientation, but not their sign or position. Later
+stages get these back as injected details at their own stride. A low-pass before each
+coarser grid keeps the robustness to small shifts.
 """
 
 from __future__ import annotations

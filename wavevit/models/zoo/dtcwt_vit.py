@@ -1,7 +1,7 @@
-"""Columnar ViT on dual-tree magnitudes: one field away from `vit_*`, at about its cost.
+"""Columnar ViT on dual-tree magnitudes: one field differs from `vit_*`, at about its cost.
 
-Of all tokens that were trained here in place of patches these learned best and stood stillest under
-a moving camera (docs/axes/tokenizers.md).
+Trained small models with these tokens were more accurate and more robust to crop shifts than with
+patches (docs/axes/tokenizers.md).
 """
 
 from __future__ import annotations

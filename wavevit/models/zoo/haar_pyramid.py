@@ -1,12 +1,12 @@
-"""The hierarchical hybrid: wavelets make the first grid, the coarser grids, and feed each stage.
+"""Haar pyramid: a hierarchical hybrid with wavelet tokens, downsampling and injected details.
 
-Where tokens are many (strides 4 and 8) they mix with their neighbours in the wavelet domain, two
-blocks a stage; at stride 16, where most blocks are, all meet through the approximation band
-(`LowPassAttention`), and at stride 32 directly. So cost grows with the pixels and hardly faster.
-From stage to stage goes the approximation alone; the details that a coarser grid can still use are
-injected from the image, at their own stride. Handing on all four bands instead learned worse
+At strides 4 and 8, with many tokens, neighbours mix in the wavelet domain, with two blocks in each
+stage. At stride 16, which has most of the blocks, tokens attend to the approximation band
+(`LowPassAttention`); at stride 32 attention is global. So the cost grows little faster than the
+number of pixels. A stage passes on the approximation only; the details of the image are injected
+into each stage at its stride. Passing on all four bands was worse after training
 (docs/axes/downsample.md) and costs more.
-Circular borders and no absolute positions, so that the model keeps shifts by its period (the last
+Circular padding and no absolute positions: the model keeps circular shifts by its period (the last
 stride, 32) and can be phase-locked. Measured: experiments/records/latency/.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["haar_pyramid"]
 def haar_pyramid(
     depths: Sequence[int], embed_dims: Sequence[int], head_dim: int = 64
 ) -> BackboneConfig:
-    """A pyramid from stride 4 on; the last two stages have attention."""
+    """Configuration of a pyramid that starts at stride 4; the last two stages have attention."""
     count = len(depths)
     stages = make_stages(
         depths=depths,

@@ -1,4 +1,4 @@
-"""Columnar ViT on Haar-packet tokens: one field away from `vit_*`."""
+"""Columnar ViT on Haar-packet tokens: one field differs from `vit_*`."""
 
 from __future__ import annotations
 

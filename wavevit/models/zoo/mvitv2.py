@@ -1,4 +1,4 @@
-"""MViT v2 (Li et al. 2022): attention that pools, and so makes the coarser grids itself."""
+"""MViT v2 (Li et al. 2022): attention with pooling, which also makes the coarser grids."""
 
 from __future__ import annotations
 

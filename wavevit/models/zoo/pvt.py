@@ -1,4 +1,4 @@
-"""PVT v2 (Wang et al. 2022): overlapping patches, reduced keys and values, convolutional MLPs."""
+"""PVT v2 (Wang et al. 2022): overlapping patches, fewer keys and values, convolutional MLPs."""
 
 from __future__ import annotations
 

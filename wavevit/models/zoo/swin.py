@@ -1,4 +1,4 @@
-"""Swin (Liu et al. 2021): windows that shift, patch merging, relative biases."""
+"""Swin (Liu et al. 2021): shifted windows, patch merging, relative position biases."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Wave-ViT (Yao et al., ECCV 2022): keys and values from wavelet coefficients.
 
-The structure of the paper's text. What differs from the authors' code: keys and values are all
-the coefficients (their further strided convolution, which the text lacks, is the field
-``reduction=(4, 2, 1, 1)``); norms over channels in place of batch norms; pooling is an average,
-since the class-attention block and the second head belong to token labelling. Filters follow the
-dtype of the tokens, any size of image works, and ``features_only`` gives maps.
+The structure follows the text of the paper. Differences from the authors' code: keys and values are
+all coefficients (the code's additional strided convolution is the field
+``reduction=(4, 2, 1, 1)``); LayerNorm instead of batch norm; average pooling, because the
+class-attention block and the second head belong to token labelling. Every image size and dtype
+works, and ``features_only`` returns maps.
 """
 
 from __future__ import annotations

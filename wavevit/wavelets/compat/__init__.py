@@ -1,16 +1,16 @@
-"""pytorch-wavelets' classes under their own names: change one import, keep the code.
+"""Drop-in classes for pytorch-wavelets: change one import, keep the code.
 
     from pytorch_wavelets import DWTForward, DWTInverse          # before
     from wavevit.wavelets.compat import DWTForward, DWTInverse   # after
 
-`SWTForward` is in ``pytorch_wavelets.dwt.transform2d`` there, and here beside the others.
+`SWTForward` is in ``pytorch_wavelets.dwt.transform2d`` in the original.
 
-Same arguments, same structure of what is returned, same values. Different are the gradients,
-which are right here in every mode and size (those of pytorch-wavelets 1.3.0 are not, beyond
-even sizes under ``"zero"`` and ``"periodization"``), and that half precision, `torch.func` and
-compilation work. For new code, the functions of `wavevit.wavelets` say more with less.
+Arguments, returned structure and values are the same. Differences: gradients are right in every
+mode and size (in pytorch-wavelets 1.3.0 they are right only on even sizes with ``"zero"`` and
+``"periodization"``), and half precision, `torch.func` and compilation work. For new code, the
+functions of `wavevit.wavelets` are shorter.
 
-The filters are no part of the state dict here; load checkpoints of models that held the old
+The filters are not in the state dict; load checkpoints of models with the old
 classes with ``strict=False``.
 """
 

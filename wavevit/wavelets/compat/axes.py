@@ -1,7 +1,7 @@
-"""One level with a bank for the rows and another for the columns, an axis at a time.
+"""One transform level with one filter bank for the rows and another for the columns.
 
-The transforms proper have one bank and faster evaluations (`_engine.filtering`); this one
-serves `wavevit.wavelets.compat`. Same formulas, same modes, same order of bands.
+This is for `wavevit.wavelets.compat` only. The main transforms have one bank for both axes and
+faster code (`_engine.filtering`), with the same formulas, modes and order of bands.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""pytorch-wavelets' dual-tree classes, same names, arguments and values, on wavevit's transform.
+"""Drop-in dual-tree classes for pytorch-wavelets, with equal names, arguments and values.
 
-Their layout is kept: levels fine to coarse, real and imaginary parts last. What differs: gradients
-are right at every size and for all filters, and half precision, ``torch.compile`` and forward-mode
-derivatives work.
+The layout is that of pytorch-wavelets: levels fine to coarse, real and imaginary parts last.
+Differences: gradients are right at every size and for all filters, and half precision,
+``torch.compile`` and forward-mode derivatives work.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _layout(o_dim: int, ri_dim: int) -> _Layout:
 def _per_level(argument: str, value: Any, levels: int) -> list[bool]:
     values = [bool(v) for v in value] if hasattr(value, "__len__") else [bool(value)] * levels
     if len(values) < levels:
-        fail(argument, f"one truth value or {levels} of them", f"{len(values)}")
+        fail(argument, f"one boolean or {levels} of them", f"{len(values)}")
     return values[:levels]  # of more the original reads the first
 
 
@@ -56,20 +56,20 @@ class DTCWTForward(nn.Module):
         biort: filters of level 1: a name, or the low-pass and the high-pass as sequences of taps.
         qshift: filters of the later levels: a name, or four sequences of taps, the low-passes of
             trees a and b and then their high-passes.
-        J: number of levels; 0 gives a copy of the images and None.
-        skip_hps: one truth value or one per level, fine to coarse: leave this level's bands out
-            (an empty tensor stands in their place).
-        include_scale: one truth value or one per level: if any is true, the first output is a list
-            of every level's approximation instead of the last one (empty tensors where false).
+        J: number of levels; 0 returns a copy of the images and None.
+        skip_hps: one boolean, or one for each level, fine to coarse: leave out the bands of this
+            level (they are an empty tensor).
+        include_scale: one boolean, or one for each level: if any is true, the first output is a
+            list of every level's approximation instead of the last one (empty tensors if false).
         o_dim: axis of the orientations in a band tensor.
         ri_dim: axis of the real and imaginary parts.
-        mode: ``"symmetric"``, or ``"zero"`` for zeros beyond the borders of level 1; the later
-            levels are symmetric all the same. The other names that pytorch-wavelets takes
-            (``"periodic"``, ``"reflect"``, …) mean zeros too, there and here; here with a warning.
+        mode: ``"symmetric"``, or ``"zero"`` for zeros beyond the borders of level 1; later
+            levels are always symmetric. As in pytorch-wavelets, its other names
+            (``"periodic"``, ``"reflect"``, …) also mean zeros; these classes give a warning.
 
     Raises:
         ValueError: unknown names, taps that make no level, both axes the same, a wrong number of
-            truth values.
+            booleans.
 
     Guarantees:
         Equal to pytorch-wavelets 1.3.0 with equal taps to 1e-12 in float64 (by name, to the 8
@@ -147,7 +147,7 @@ class DTCWTInverse(nn.Module):
         self._layout = _layout(o_dim, ri_dim)
 
     def forward(self, coeffs: tuple[Tensor | None, Sequence[Tensor | None]]) -> Tensor:
-        """``(yl, yh)`` to images. What is None or empty is zero."""
+        """``(yl, yh)`` to images. None and empty tensors count as zero."""
         given, highs = coeffs
         low = self._beside(highs) if given is None or given.ndim < 2 else given
         check_image(low, "yl")
@@ -168,7 +168,7 @@ class DTCWTInverse(nn.Module):
     def _beside(self, highs: Sequence[Tensor | None]) -> Tensor:
         """An approximation of zeros that fits the coarsest bands."""
         if not highs or highs[-1] is None or highs[-1].ndim != 6:
-            fail("yl", "an approximation where the coarsest bands are missing too", None)
+            fail("yl", "an approximation, because the coarsest bands are missing", None)
         band = self._layout.inward(highs[-1])
         return band.new_zeros(*band.shape[:2], 2 * band.shape[-2], 2 * band.shape[-1])
 

@@ -1,4 +1,4 @@
-"""pytorch-wavelets' classes of the real transforms: decimated and undecimated."""
+"""Drop-in classes for pytorch-wavelets: decimated and undecimated wavelet transforms."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def _as_banks(wave: Any) -> _Banks:
 
 
 class DWTForward(nn.Module):
-    """Decimated transform, fine to coarse.
+    """Decimated wavelet transform, fine to coarse.
 
     Args:
         J: number of levels.
         wave: name of a wavelet, a `FilterBank`, a ``pywt.Wavelet``, ``(dec_lo, dec_hi)``, or two
-            such pairs in one tuple of four: the first runs along the rows (from left to right),
-            as it does in pytorch-wavelets, which calls its filters ``h0_col`` and ``h1_col``.
+            such pairs in one tuple of four: the first pair filters along the rows (from left to
+            right), as in pytorch-wavelets, which calls its filters ``h0_col`` and ``h1_col``.
         mode: ``"zero"``, ``"symmetric"``, ``"reflect"``, ``"periodic"``, ``"periodization"`` or
             its short name ``"per"``.
 
@@ -130,7 +130,7 @@ class DWTInverse(nn.Module):
         self.mode = check_choice("mode", mode, _DECIMATED)
 
     def forward(self, coeffs: tuple[Tensor, Sequence[Tensor | None]]) -> Tensor:
-        """``(yl, yh)`` as `DWTForward` gives them to images; an entry of `yh` may be None."""
+        """``(yl, yh)`` of `DWTForward` to images; an entry of `yh` may be None."""
         low, high = coeffs
         check_image(low, "coeffs[0]")
         if not high:
@@ -151,15 +151,15 @@ class DWTInverse(nn.Module):
 
 
 class SWTForward(nn.Module):
-    """Undecimated transform, fine to coarse.
+    """Undecimated wavelet transform, fine to coarse.
 
     Args:
         J: number of levels.
-        wave: as in `DWTForward`, but of four filters the first two run along the columns, as they
-            do in pytorch-wavelets.
-        mode: borders. ``"periodization"``, ``"per"`` and ``"periodic"`` are the circle, the one
-            border on which the transform keeps shifts; pytorch-wavelets has the first as its
-            default and then fails on it. ``"zero"``, ``"constant"`` (zeros there, and here),
+        wave: as in `DWTForward`, but of four filters the first two filter along the columns, as in
+            pytorch-wavelets.
+        mode: border mode. ``"periodization"``, ``"per"`` and ``"periodic"`` wrap the image; only
+            these commute with circular shifts. (pytorch-wavelets has the first as its default, but
+            raises an error for it.) ``"zero"``, ``"constant"`` (also zeros, as in the original),
             ``"replicate"``, ``"symmetric"``, ``"reflect"``.
 
     Raises:

@@ -1,7 +1,7 @@
-"""pytorch-wavelets' scattering layers, same names, arguments and values, on wavevit's dual tree.
+"""Drop-in scattering layers for pytorch-wavelets, with equal names, arguments and values.
 
-Their order of channels is kept: a path is a block of as many channels as the image has, where
-`wavevit.wavelets.scattering2` keeps the paths of one channel side by side.
+The order of channels is that of pytorch-wavelets: each path has all channels of the image;
+`wavevit.wavelets.scattering2` has the paths of one channel next to each other.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class ScatLayer(_Scattering):
 
     Args:
         biort: filters of the one level.
-        mode: ``"symmetric"``, or ``"zero"`` and what `DTCWTForward` takes for it.
+        mode: ``"symmetric"``, ``"zero"``, or another name that `DTCWTForward` reads as zero.
         magbias: the bias of the smooth magnitude.
-        combine_colour: one magnitude over three channels per orientation; 9 output channels.
+        combine_colour: one magnitude of three channels for each orientation; 9 output channels.
 
     Raises:
         ValueError: unknown names, a bias that is not positive, colours to combine that are not 3.
@@ -94,20 +94,20 @@ class ScatLayer(_Scattering):
 class ScatLayerj2(_Scattering):
     """Two scales of second-order scattering in pytorch-wavelets' channel order.
 
-    `wavevit.wavelets.scattering2` with two scales, on images whose sides are first extended to
-    multiples of 8 as pytorch-wavelets extends them, and with the paths outside of the channels.
+    It is `wavevit.wavelets.scattering2` with two scales. Sides are first extended to
+    multiples of 8 as in pytorch-wavelets, and the axis of paths is before the channels.
 
     Args:
         biort: filters of the first level.
         qshift: filters of the second.
         mode: ``"symmetric"``.
         magbias: the bias of the smooth magnitude.
-        combine_colour: one magnitude over three channels per path; 51 output channels, the
+        combine_colour: one magnitude of three channels for each path; 51 output channels, with
             low-passes in colour.
 
     Raises:
         ValueError: unknown names, a bias that is not positive, colours to combine that are not 3, a
-            side of which too little is there to be extended.
+            side that is too short to be extended.
 
     Guarantees:
         Equal to pytorch-wavelets 1.3.0 with equal taps to 1e-12 in float64, gradients that agree

@@ -1,4 +1,4 @@
-"""Dual-tree filters that come as taps: what pytorch-wavelets takes in the place of a name.
+"""Dual-tree filters given as taps instead of a name, as in pytorch-wavelets.
 
 Named filters are symmetric at level 1 and each other's time reverse later, and then the inverse is
 an adjoint (`_engine.dtcwt_levels`). Of any taps that a caller may bring that is true away
@@ -50,7 +50,7 @@ def steps_from(biort: Filters, qshift: Filters, mode: str, way: str) -> Steps:
         ValueError: an unknown name or mode, another number of filters, lengths that do not fit.
     """
     if check_choice("mode", mode, MODES) in _ZERO:
-        warnings.warn(f"mode {mode!r} is taken for 'zero', as in pytorch-wavelets", stacklevel=3)
+        warnings.warn(f"mode {mode!r} means 'zero', as in pytorch-wavelets", stacklevel=3)
         mode = "zero"
     first: str | Level
     later: str | Level

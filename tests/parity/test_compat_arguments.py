@@ -268,7 +268,7 @@ def test_other_names_of_modes_are_zeros_there_and_here(mode: str) -> None:
     x = noise(1, 3, 12, 10)
 
     def warned(make: Any) -> Any:
-        with pytest.warns(UserWarning, match="taken for 'zero'"):
+        with pytest.warns(UserWarning, match="means 'zero'"):
             return make(mode=mode)
 
     classes = (functools.partial(compat.DTCWTForward, J=1), compat.DTCWTInverse, compat.ScatLayer)

@@ -21,11 +21,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from experiments.benchmarks.interleaved import clocked, medians, times
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
@@ -109,16 +111,10 @@ def shift_error(representation: Representation, x: Tensor) -> list[float]:
 def costs(rounds: int = 9) -> dict[str, float]:
     """Processor time of each transform as a multiple of a clone's."""
     x = torch.rand(8, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    times: dict[str, list[float]] = {name: [] for name in TIMED}
+    passes = {name: clocked(partial(run, x), time.process_time) for name, run in TIMED.items()}
     with torch.no_grad():
-        for turn in range(rounds + 1):
-            for name, function in TIMED.items():
-                begin = time.process_time()
-                function(x)
-                if turn:  # the first round warms up
-                    times[name].append(time.process_time() - begin)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    return {name: round(value / medians["clone"], 2) for name, value in medians.items()}
+        found = medians(times(passes, rounds))
+    return {name: round(value / found["clone"], 2) for name, value in found.items()}
 
 
 def measure() -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from experiments.core.benchmark import Benchmark
-from experiments.core.config import DataConfig, RunConfig
+from experiments.core.config import DataConfig, RunConfig, changed
 from experiments.core.evaluation import held_out
 from experiments.core.experiment import DOCS, View
 from experiments.core.folder import RunFolder, slug
@@ -54,15 +54,10 @@ def choices() -> dict[str, dict[str, RunConfig]]:
     """By variant of the study and by what is chosen: the plain ViT at each rate, and Haar packets
     with and without what stands behind them."""
     vit, haar = (PATCH_VS_WAVELET.configs()[name] for name in ("vit", "haar_vit"))
-    rates = {
-        f"rate {rate:g}": dataclasses.replace(
-            vit, optimizer=dataclasses.replace(vit.optimizer, lr=rate)
-        )
-        for rate in RATES
-    }
+    rates = {f"rate {rate:g}": changed(vit, {"optimizer.lr": rate}) for rate in RATES}
     behind = {
-        f"{'gains' if norm else 'no gains'}, {'GELU' if act else 'linear'}": dataclasses.replace(
-            haar, model=dataclasses.replace(haar.model, subband_norm=norm, subband_act=act)
+        f"{'gains' if norm else 'no gains'}, {'GELU' if act else 'linear'}": changed(
+            haar, {"model.subband_norm": norm, "model.subband_act": act}
         )
         for norm in (True, False)
         for act in (True, False)

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from experiments.core.folder import StudyFolder, slug
+from experiments.core.job import plan, run_jobs
+from experiments.core.latency import measure_latency
 from experiments.core.markdown import markdown_curves, markdown_table
-from experiments.core.scheduler import measure_latency, plan, run_jobs
 from experiments.core.study import Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import Statistic, StudySummary

@@ -15,10 +15,10 @@ import torch
 
 from experiments.core.config import RunConfig, differing_fields
 from experiments.core.folder import RunFolder, StudyFolder, slug
+from experiments.core.job import Job, default_workers, plan, run_jobs
 from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import SCALES, at_scale
-from experiments.core.scheduler import Job, default_workers, plan, run_jobs
 from experiments.core.study import Contrast, Study, StudyOptions
 from experiments.core.summarize import summarize
 from experiments.core.summary import Statistic

@@ -20,11 +20,11 @@ from experiments.core.checkpoint import load_checkpoint, save_checkpoint
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import RunFolder
 from experiments.core.job import run_job
-from experiments.core.tasks import make_model
 from experiments.core.training import (
     AbandonedError,
     NonFiniteLossError,
     learning_rate,
+    make_model,
     make_optimizer,
     train,
 )

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from experiments.__main__ import main
-from experiments.core import scheduler
+from experiments.core import job
 from experiments.core.registry import experiments_by_verb
 from wavevit import plugins
 
@@ -60,7 +60,7 @@ def test_wrong_usage_is_told_first(
     monkeypatch.chdir(tmp_path)
     words = arguments.replace("FILE", "file").replace("DIR.json", "folder.json")
     monkeypatch.setattr("sys.argv", ["experiments", *program.split(), *shlex.split(words)])
-    monkeypatch.setattr(scheduler, "run_job", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(job, "run_job", lambda *_: pytest.fail("computed"))
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2

@@ -36,6 +36,7 @@ from torch import Tensor
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import RECORDS
+from experiments.core.table import Table
 from experiments.core.usage import old_command
 from wavevit.checks import check_choice
 from wavevit.data.photographs import NAMES, load_photograph
@@ -181,16 +182,13 @@ def _symmetry(row: dict[str, Any]) -> str:
 
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
-    seeds = len(record["seeds"])
-    lines = [
-        f"Random weights, mean ± standard deviation over {seeds} seeds; R(1 px) on "
-        f"{record['photographs']} photographs; cost at {COST_SIZE} px.",
-        "",
-        f"| {record['axis']} | M parameters | MMAC | time | keeps shifts by | R roll, pooled "
-        "| R crop, pooled | R roll, map | R crop, map |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    refused = []
+    about = (
+        f"Random weights, mean ± standard deviation over {len(record['seeds'])} seeds; R(1 px) on "
+        f"{record['photographs']} photographs; cost at {COST_SIZE} px."
+    )
+    head = [record["axis"], "M parameters", "MMAC", "time", "keeps shifts by"]
+    head += ["R roll, pooled", "R crop, pooled", "R roll, map", "R crop, map"]
+    rows, refused = [], []
     for value, row in record["values"].items():
         if "refused" in row:
             refused.append(f"* `{value}` is refused by the reference: {row['refused']}")
@@ -204,8 +202,9 @@ def render(record: dict[str, Any]) -> str:
         ]
         for name in ("pooled_circular", "pooled_crop", "map_circular", "map_crop"):
             cells.append(f"{row['shift'][name]['mean']:.3f} ± {row['shift'][name]['std']:.3f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, *([""] if refused else []), *refused])
+        rows.append(cells)
+    parts = [about, Table(head, rows).markdown(), *(["\n".join(refused)] if refused else [])]
+    return "\n\n".join(parts)
 
 
 @dataclass

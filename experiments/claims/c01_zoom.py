@@ -8,11 +8,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, variants_table
 from experiments.claims.verdict import common_rule, judge
+from experiments.core.style import band, labelled_below, log2_axis
 from experiments.core.zoom import ZOOMS
 from wavevit.auditing.style import line_styles
 
@@ -52,19 +52,12 @@ def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
         native = values[ZOOMS.index(1.0)]
         for axis, curves in zip(axes, (values, 100 * values / native), strict=True):
             mean, std = curves.mean(axis=1), curves.std(axis=1, ddof=1)
-            axis.plot(ZOOMS, mean, label=name, markersize=4.5, **styles[name])
-            colour = styles[name]["color"]
-            axis.fill_between(ZOOMS, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
+            band(axis, ZOOMS, mean, std, {"label": name, **styles[name]})
     for axis, title in zip(axes, ("top-1, %", "share of top-1 at zoom 1, %"), strict=True):
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_locator(FixedLocator(list(ZOOMS)))
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xticklabels([f"{zoom:g}" for zoom in ZOOMS])
-        axis.set_xlabel("zoom (2: from half as far)")
+        log2_axis(axis, ZOOMS, [f"{zoom:g}" for zoom in ZOOMS], "zoom (2: from half as far)")
         axis.set_title(title, fontsize=11)
         axis.set_ylim(bottom=0)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3)
+    labelled_below(figure, axes[0], handlelength=3)
     return figure
 
 

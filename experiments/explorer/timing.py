@@ -47,6 +47,14 @@ class Options:
     out: Path = RECORDS / "explorer" / "timing.json"
 
 
+def _complete(window: Any) -> bool:
+    """Whether both curves are complete: the page has nothing else to do."""
+    drawn = "return [...document.querySelectorAll('.curve')].map("
+    drawn += "c => c.getAttribute('points').split(' ').length).join()"
+    found: str = window.execute_script(drawn)
+    return found == "65,65"
+
+
 def time_models(options: Options) -> dict[str, Any]:
     """Milliseconds by model: to load it, and for one frame.
 
@@ -56,13 +64,7 @@ def time_models(options: Options) -> dict[str, Any]:
     times = {}
     with open_explorer(options.site, options.out) as (window, show):
         for choice in MODELS:
-            # Until the curve is complete: the page has nothing else to do.
-            drawn = "return [...document.querySelectorAll('.curve')].map("
-            drawn += "c => c.getAttribute('points').split(' ').length).join()"
-            show(
-                f"photo=cat&left={choice.name}&right={choice.name}&move=crop",
-                lambda w, drawn=drawn: w.execute_script(drawn) == "65,65",
-            )
+            show(f"photo=cat&left={choice.name}&right={choice.name}&move=crop", _complete)
             measured = window.execute_script(_SCRIPT, choice.name, _SHIFTS)
             times[choice.name] = {key: round(value, 1) for key, value in measured.items()}
             print(f"{choice.name}: {times[choice.name]} ms")

@@ -17,10 +17,10 @@ from selenium.webdriver.support.ui import WebDriverWait
 from torch import Tensor
 
 from experiments.core.evaluation import embed
-from experiments.explorer.assets import model_of, read_script, window_of
 from experiments.explorer.choice import CROP, MARGIN, MODELS
 from experiments.reporting.site import GENERATED, build, explorer_products
 from tests.browser import contrast, requested_addresses, start_browser
+from tests.explorer_reader import model_of, read_script, window_of
 from wavevit.data import Scenes
 from wavevit.measure import token_change
 from wavevit.measure.shifting import shifted

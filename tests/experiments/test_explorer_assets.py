@@ -21,10 +21,7 @@ from experiments.core.folder import RunFolder
 from experiments.explorer.assets import (
     make_model_asset,
     make_photograph_asset,
-    model_of,
-    read_script,
     trained,
-    window_of,
     write_photographs,
     write_script,
 )
@@ -32,6 +29,7 @@ from experiments.explorer.choice import CROP, MODELS, PHOTOGRAPHS, WINDOW, Place
 from experiments.explorer.graph import OPERATIONS, Graph, trace
 from experiments.explorer.store import STORE, read_models, rounded, write_models
 from experiments.studies import get_study
+from tests.explorer_reader import model_of, read_script, window_of
 from wavevit.data import load_photograph
 from wavevit.models import Backbone
 

@@ -23,7 +23,6 @@ same without, interleaved, the median of 40 rounds, three times over.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,12 +34,12 @@ import torch
 from torch import Tensor, nn
 
 from experiments.benchmarks.interleaved import clocked, multiples, threads_of_torch, times
+from experiments.benchmarks.photographs import middles
 from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import RECORDS, read_json
 from experiments.core.table import Table
 from experiments.core.timm_models import timm_model
-from experiments.core.usage import old_command
 from wavevit.alignment import AlignedModel, align
 from wavevit.checks import check_choice
 from wavevit.data.photographs import NAMES, load_photograph
@@ -88,12 +87,8 @@ def build(name: str, pretrained: bool) -> nn.Module:
 
 def windows(count: int, side: int = 256) -> Tensor:
     """Middles of the first photographs that are large enough: (count, 3, side, side)."""
-    found: list[Tensor] = []
-    for name in NAMES:
-        image = load_photograph(name)
-        if min(image.shape) >= side and len(found) < count:
-            found.append(center_crop(image[None, None], (side, side)))
-    return ((torch.cat(found) - 0.5) / 0.25).expand(-1, 3, -1, -1)
+    large = [name for name in NAMES if min(load_photograph(name).shape) >= side]
+    return middles(side, large[:count], 256).expand(-1, 3, -1, -1)
 
 
 def exactness(model: Callable[[Tensor], Tensor], x: Tensor) -> float:
@@ -273,4 +268,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "alignment", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

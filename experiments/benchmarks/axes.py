@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +32,12 @@ import torch
 import tyro
 from torch import Tensor
 
+from experiments.benchmarks.photographs import middles
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import RECORDS
 from experiments.core.table import Table
-from experiments.core.usage import old_command
 from wavevit.checks import check_choice
-from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.layers import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
@@ -112,9 +110,7 @@ def _build(axis: str, value: str, img_size: int, seed: int) -> Backbone:
 
 def windows() -> Tensor:
     """The photographs' middles, (18, 3, H, W), one pixel larger than the crop on every side."""
-    size = (SHIFT_SIZE + 2,) * 2
-    views = [center_crop(load_photograph(name, 160)[None, None], size) for name in NAMES]
-    return ((torch.cat(views) - 0.5) / 0.25).expand(-1, 3, -1, -1)
+    return middles(SHIFT_SIZE + 2).expand(-1, 3, -1, -1)
 
 
 def _sensitivities(model: Backbone, images: Tensor) -> dict[str, float]:
@@ -240,4 +236,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "axes", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

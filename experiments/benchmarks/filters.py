@@ -10,7 +10,6 @@ Figures: docs/transforms-speed.md; record: experiments/records/transforms/filter
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,7 +19,6 @@ from experiments.benchmarks.libraries import OURS, Case, Shape, packages
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
-from experiments.core.usage import old_command, printed_only
 from wavevit.checks import check_at_least
 from wavevit.wavelets import dwt_max_level
 
@@ -119,4 +117,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "filters", *printed_only(sys.argv[1:])])
+    BENCHMARK.run_old_command(printed=True)

@@ -14,7 +14,6 @@ command goes on from ``runs/selection``. Time: 13 minutes on 2 logical cores of 
 from __future__ import annotations
 
 import dataclasses
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,7 +30,6 @@ from experiments.core.records import environment
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 from experiments.core.training import train
-from experiments.core.usage import old_command
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.measure.evaluation import in_batches
 
@@ -157,4 +155,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "selection", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

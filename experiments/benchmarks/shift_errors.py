@@ -18,7 +18,6 @@ median of the clone's.
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,7 +30,6 @@ from experiments.benchmarks.interleaved import clocked, medians, times
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
-from experiments.core.usage import old_command
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
 from wavevit.wavelets._engine.haar import haar_details_undecimated
@@ -164,4 +162,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "shift_errors", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

@@ -10,7 +10,6 @@ Figures and what they decided: docs/transforms-speed.md; record: experiments/rec
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,6 @@ from experiments.benchmarks.libraries import (
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
-from experiments.core.usage import old_command, printed_only
 from wavevit.checks import check_at_least
 
 __all__ = ["SHAPES", "Options", "benchmark", "table"]
@@ -155,4 +153,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "transforms", *printed_only(sys.argv[1:])])
+    BENCHMARK.run_old_command(printed=True)

@@ -11,7 +11,6 @@ Time on an H100: two minutes, most of it in compilers.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ from experiments.core.device import pick_device
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import NOT_INSTALLED, environment
 from experiments.core.table import Table
-from experiments.core.usage import old_command, printed_only
 from wavevit.checks import check_at_least, fail
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import dwt2, idwt2, kernels, wavedec2, waverec2
@@ -342,4 +340,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "transforms_cuda", *printed_only(sys.argv[1:])])
+    BENCHMARK.run_old_command(printed=True)

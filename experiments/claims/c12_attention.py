@@ -110,7 +110,6 @@ CLAIM = Claim(
         "Refuted as a whole if one of the two receptive fields is not as predicted."
     ),
     records=(_RECORD,),
-    command="python -m experiments run attention",
     find=_find,
     draw=_draw,
     alt="Attention distance by layer and receptive field by depth of six trained models",

@@ -97,7 +97,6 @@ CLAIM = Claim(
     ),
     rule=common_rule("above"),
     records=(_RECORD,),
-    command="python -m experiments run vocabulary",
     find=_find,
     draw=_draw,
     alt="Effective rank and probe accuracy of trained and untrained models, mean and spread",

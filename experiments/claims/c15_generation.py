@@ -97,7 +97,6 @@ CLAIM = Claim(
         "loss is."
     ),
     records=(_RECORD, _STUDY),
-    command="python -m experiments run decoding",
     find=_find,
     draw=_draw,
     alt="Top-1 of six ViTs against the error of pixels read from their tokens",

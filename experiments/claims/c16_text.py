@@ -66,7 +66,6 @@ CLAIM = Claim(
         "by seed; refuted if it is worse."
     ),
     records=(_RECORD,),
-    command="python -m experiments run retrieval",
     find=_find,
     alt="What supervised training adds to retrieval by photograph and by kind, with intervals",
     missing=_MISSING,

@@ -40,8 +40,8 @@ class Claim:
         test: study or measurement, contrasts and metric, in words.
         rule: how the verdict follows from the record, in words.
         records: files below ``experiments/records/``; a ``summary.json`` is given to `find` as a
-            `StudySummary`, other JSON as plain data.
-        command: that makes the record anew.
+            `StudySummary`, other JSON as plain data. The first one's folder has the name of the
+            study or measurement that makes it.
         find: applies the rule: records by name to a finding.
         draw: the page's figure; by default the effects with their intervals.
         alt: what the figure shows, for a screen reader.
@@ -55,12 +55,16 @@ class Claim:
     test: str
     rule: str
     records: tuple[str, ...]
-    command: str
     find: Callable[[Mapping[str, Any]], Finding]
     draw: Callable[[Mapping[str, Any], Finding], Figure] | None = None
     alt: str = "Each difference with its 95 % interval"
     missing: str = ""
     data: str = "crops of 18 photographs"
+
+    @property
+    def command(self) -> str:
+        """The command that makes the first record anew."""
+        return f"python -m experiments run {self.records[0].partition('/')[0]}"
 
     @property
     def name(self) -> str:

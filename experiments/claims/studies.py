@@ -157,7 +157,6 @@ def study_claim(
         **words,
         rule=common_rule("above" if deciding[0].predicted == "higher" else "below"),
         records=(record,),
-        command=f"python -m experiments run {study}",
         find=find,
         draw=draw,
     )

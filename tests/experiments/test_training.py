@@ -20,6 +20,7 @@ from experiments.core.checkpoint import load_checkpoint, save_checkpoint
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import RunFolder
 from experiments.core.job import run_job
+from experiments.core.study import StudyOptions
 from experiments.core.training import (
     AbandonedError,
     NonFiniteLossError,
@@ -28,6 +29,7 @@ from experiments.core.training import (
     make_optimizer,
     train,
 )
+from experiments.studies.smoke import SMOKE
 from wavevit.models import BackboneConfig, make_stages
 
 ROOT = Path(__file__).parents[2]
@@ -120,10 +122,11 @@ def test_training_is_deterministic_on_gpus_too(
 
 def test_kill_9_of_a_real_process_and_the_same_command_again(tmp_path: Path) -> None:
     """The study's own command line, killed with its children while it trains."""
-    command = [sys.executable, "-m", "experiments.run", "smoke", "--seeds", "0", "--jobs", "1"]
-    command += ["--variants", "vit", "--threads", "1", "--out"]
+    command = [sys.executable, "-m", "experiments", "run", "smoke", "--seeds", "0", "--jobs", "1"]
+    command += ["--variants", "vit", "--threads", "1", "--no-timing", "--out"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run([*command, str(whole)], cwd=ROOT, check=True, capture_output=True)
+    options = {"seeds": (0,), "variants": ("vit",), "jobs": 1, "threads": 1, "timing": False}
+    assert SMOKE.run(StudyOptions(out=whole, **options)) == 0
     process = subprocess.Popen(
         [*command, str(broken)],
         cwd=ROOT,

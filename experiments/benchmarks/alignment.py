@@ -162,12 +162,12 @@ def measure(
     }
 
 
-def retimed(record: dict[str, Any], name: str, size: int = 256) -> None:
+def retimed(record: dict[str, Any], name: str, size: int = 256, rounds: int = 7) -> None:
     """Times the models of one row of the record again, and nothing else of it."""
     entry = record["audit"][name]
     models, _ = _aligned(build(name, False), entry["methods"], size)
     crop = center_crop(windows(2, size), (size * 7 // 8,) * 2)
-    for label, ratio in processor_times(models, crop, rounds=7).items():
+    for label, ratio in processor_times(models, crop, rounds).items():
         entry["methods"][label]["time"] = float(f"{ratio:.4g}")
 
 

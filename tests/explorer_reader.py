@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,20 @@ import torch
 from torch import Tensor
 
 from experiments.core.config import RunConfig
+from experiments.reporting.site import GENERATED, build, explorer_products
 from wavevit.models import Backbone
 
-__all__ = ["model_of", "read_script", "window_of"]
+__all__ = ["BUILT", "built_asset", "model_of", "read_script", "window_of"]
+
+BUILT = GENERATED / "static" / "explorer"
+
+
+@cache
+def built_asset(name: str) -> dict[str, Any]:
+    """What `make docs` makes of a stored model, as the page reads it; made unless it is there."""
+    build(chosen=[one for one in explorer_products() if one.name == f"model {name}"])
+    (asset,) = read_script(BUILT / "models" / f"{name}.js")
+    return asset
 
 
 def read_script(path: Path) -> list[dict[str, Any]]:

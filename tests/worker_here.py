@@ -9,7 +9,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from experiments.benchmarks.worker import Complaint, Worker
+from experiments.core.worker import Complaint, Worker
 
 __all__ = ["WorkerHere", "echo"]
 
@@ -18,13 +18,13 @@ class WorkerHere(Worker):
     """A function in a thread: quick, for tests of what is not the isolation of processes."""
 
     def __init__(self, serve: Callable[..., None], *arguments: Any) -> None:
-        self._pipe, theirs = multiprocessing.Pipe()
+        self.pipe, theirs = multiprocessing.Pipe()
         self._thread = threading.Thread(target=serve, args=(*arguments, theirs))
         self._thread.start()
 
     def close(self) -> None:
         """Ends the thread: nobody asks any more."""
-        self._pipe.close()
+        self.pipe.close()
         self._thread.join()
 
 

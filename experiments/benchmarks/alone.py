@@ -28,7 +28,7 @@ from experiments.benchmarks.libraries import (
     serves,
     summary,
 )
-from experiments.benchmarks.worker import Complaint, Worker
+from experiments.core.worker import Complaint, Worker
 from wavevit.checks import fail
 
 __all__ = ["Alone", "Contender", "Seen", "time_cases"]

@@ -20,7 +20,7 @@ from torch import nn
 
 from experiments.benchmarks.clocks import clock_of
 from experiments.benchmarks.interleaved import times
-from experiments.benchmarks.worker import Complaint, Worker
+from experiments.core.worker import Complaint, Worker
 from wavevit.measure import peak_activation_bytes
 
 __all__ = ["Builder", "throughput"]

@@ -40,8 +40,9 @@ class Claim:
         test: study or measurement, contrasts and metric, in words.
         rule: how the verdict follows from the record, in words.
         records: files below ``experiments/records/``; a ``summary.json`` is given to `find` as a
-            `StudySummary`, other JSON as plain data. The first one's folder has the name of the
-            study or measurement that makes it.
+            `StudySummary`, other JSON as plain data.
+        command: that makes the record anew; by default it runs the study or measurement that the
+            first record's folder is named after.
         find: applies the rule: records by name to a finding.
         draw: the page's figure; by default the effects with their intervals.
         alt: what the figure shows, for a screen reader.
@@ -60,11 +61,12 @@ class Claim:
     alt: str = "Each difference with its 95 % interval"
     missing: str = ""
     data: str = "crops of 18 photographs"
+    command: str = ""
 
-    @property
-    def command(self) -> str:
-        """The command that makes the first record anew."""
-        return f"python -m experiments run {self.records[0].partition('/')[0]}"
+    def __post_init__(self) -> None:
+        if self.records and not self.command:
+            command = f"python -m experiments run {self.records[0].partition('/')[0]}"
+            object.__setattr__(self, "command", command)  # the class is frozen
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ import torch
 from tqdm import tqdm
 
 from experiments.core.records import write_json
+from experiments.core.worker import Worker
 from wavevit.plugins import import_files, imported
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Clock:
         )
 
 
-class _Worker:
+class _JobWorker(Worker):
     """A process that runs jobs, and the one that it is at."""
 
     def __init__(
@@ -73,27 +74,20 @@ class _Worker:
         position: int,
         lock: object,
     ) -> None:
-        context = multiprocessing.get_context("spawn")
+        arguments = (run, str(device), threads, position, lock, imported())
+        super().__init__(_serve, *arguments, daemon=False)  # a user's model may start processes
         self.position = position
         self.job: Job | None = None
-        self.asked, theirs = context.Pipe()
-        arguments = (theirs, run, str(device), threads, position, lock, imported())
-        self.process = context.Process(target=_serve, args=arguments)
-        self.process.start()
-        theirs.close()  # the process's own end alone is left: its death ends the pipe
 
-    def ask(self, job: Job) -> None:
+    def begin(self, job: Job) -> None:
+        """Asks for a job."""
         source = str(job.weights_of.path) if job.weights_of is not None else None
         self.job = job
-        with suppress(BrokenPipeError):  # it has died; `answer` says so
-            self.asked.send((str(job.folder.path), job.label, job.measures, source))
+        self.send((str(job.folder.path), job.label, job.measures, source))
 
-    def answer(self) -> bool:
+    def end_of_job(self) -> bool:
         """Waits until the job ended; False if the process ends with it, for whatever reason."""
-        try:
-            done: bool = self.asked.recv()
-        except (EOFError, ConnectionResetError):
-            done = False
+        done = self.answer() is True
         if not done:
             self.process.join()
         job = self.job
@@ -102,11 +96,6 @@ class _Worker:
             failure = {"error": "ProcessDied", "message": message, "traceback": ""}
             write_json(job.folder.failed, failure)
         return done
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.join()
-        self.asked.close()
 
 
 def run_side_by_side(
@@ -131,28 +120,28 @@ def run_side_by_side(
     tqdm.set_lock(lock)
     waiting = list(pending)
     places = list(range(min(count, len(pending))))
-    workers: list[_Worker] = []
+    workers: list[_JobWorker] = []
     try:
         while True:
             while waiting and places and not clock.late:
-                workers.append(_Worker(run, device, threads, places.pop(0), lock))
-                workers[-1].ask(waiting.pop(0))
+                workers.append(_JobWorker(run, device, threads, places.pop(0), lock))
+                workers[-1].begin(waiting.pop(0))
             if not workers:
                 break
-            ready = wait([worker.asked for worker in workers])
-            for worker in [worker for worker in workers if worker.asked in ready]:
-                alive = worker.answer()
+            ready = wait([worker.pipe for worker in workers])
+            for worker in [worker for worker in workers if worker.pipe in ready]:
+                alive = worker.end_of_job()
                 assert worker.job is not None
                 clock.tell(worker.job)
                 if alive and waiting and not clock.late:
-                    worker.ask(waiting.pop(0))
+                    worker.begin(waiting.pop(0))
                 else:
-                    worker.end()
+                    worker.close()
                     workers.remove(worker)
                     places.append(worker.position)
     finally:
         for worker in workers:
-            worker.end()
+            worker.close()
 
 
 def _keep_memory() -> None:
@@ -168,13 +157,13 @@ def _keep_memory() -> None:
 
 
 def _serve(
-    asked: Connection,
     run: Callable[..., bool],
     device: str,
     threads: int,
     position: int,
     lock: object,
-    modules: Sequence[str] = (),
+    modules: Sequence[str],
+    asked: Connection,
 ) -> None:
     """Runs one job after the other as it is asked for, as the target of a process.
 
@@ -182,21 +171,21 @@ def _serve(
     that failed it ends, so that nothing is computed in what the failure left behind.
 
     Args:
-        asked: gives (path, label, measures, folder whose weights the job takes or None), or None
-            for the end; gets True for a job that is complete.
         run: `experiments.core.job.run_job`.
         device: where to compute.
         threads: of this process.
         position: line of its progress bars.
         lock: of the progress bars of all processes.
         modules: files that register parts, run first (`wavevit.plugins.import_files`).
+        asked: gives (path, label, measures, folder whose weights the job takes or None); gets True
+            for a job that is complete.
     """
     import_files(modules)
     tqdm.set_lock(lock)
     _keep_memory()
     with suppress(EOFError):  # the parent process has died
-        while (job := asked.recv()) is not None:
-            path, label, measures, source = job
+        while True:
+            path, label, measures, source = asked.recv()
             weights_of = Path(source) if source is not None else None
             done = run(Path(path), device, threads, label, position, measures, weights_of)
             if torch.device(device).type == "cuda":

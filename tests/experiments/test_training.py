@@ -17,7 +17,13 @@ import pytest
 import torch
 
 from experiments.core.checkpoint import load_checkpoint, save_checkpoint
-from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.config import (
+    DataConfig,
+    OptimizerConfig,
+    RunConfig,
+    changed,
+    differing_fields,
+)
 from experiments.core.folder import RunFolder
 from experiments.core.job import run_job
 from experiments.core.study import StudyOptions
@@ -186,6 +192,23 @@ def test_weight_decay_spares_vectors_and_positions() -> None:
     spared_names = {names[id(p)] for p in spared["params"]}
     assert "position.embedding" in spared_names
     assert "norm.weight" in spared_names
+
+
+def test_fields_are_changed_at_once_by_dotted_path() -> None:
+    config = tiny()
+    wanted = dataclasses.replace(
+        config,
+        seed=3,
+        model=dataclasses.replace(config.model, tokenizer="dwt", subband_act=False),
+        optimizer=dataclasses.replace(config.optimizer, lr=0.5),
+    )
+    fields = {"seed": 3, "model.tokenizer": "dwt", "model.subband_act": False, "optimizer.lr": 0.5}
+    assert changed(config, fields) == wanted
+    assert differing_fields(config, changed(config, {"model.position": "none"})) == [
+        "model.position"
+    ]
+    with pytest.raises(TypeError, match="nope"):
+        changed(config, {"model.nope": 1})
 
 
 def test_config_survives_json() -> None:

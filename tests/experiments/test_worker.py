@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.benchmarks.worker import Complaint, Worker
+from experiments.core.worker import Complaint, Worker
 from tests.worker_here import echo
 
 
@@ -24,6 +24,6 @@ def test_a_process_answers_complains_is_late_and_dies() -> None:
 
 def test_a_process_is_ended_in_the_middle_of_its_work() -> None:
     worker = Worker(echo)
-    worker._pipe.send("be silent")
+    worker.send("be silent")
     worker.close()
-    assert not worker._process.is_alive()
+    assert not worker.process.is_alive()

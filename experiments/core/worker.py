@@ -28,14 +28,20 @@ class Worker:
         serve: picklable; gets the arguments and then its end of the pipe, where it answers until
             `EOFError` says that nobody asks any more. What goes wrong it sends as a `Complaint`.
         *arguments: picklable.
+        daemon: whether it ends with this process, and may have no processes of its own.
     """
 
-    def __init__(self, serve: Callable[..., None], *arguments: Any) -> None:
+    def __init__(self, serve: Callable[..., None], *arguments: Any, daemon: bool = True) -> None:
         context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(*arguments, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(*arguments, theirs), daemon=daemon)
+        self.process.start()
+        theirs.close()  # the process's own end alone is left: its death ends the pipe
+
+    def send(self, question: Any) -> None:
+        """Sends a question."""
+        with suppress(BrokenPipeError):  # it has died; `answer` says so
+            self.pipe.send(question)
 
     def answer(self, seconds: float | None = None) -> Any:
         """The next answer, or a `Complaint`.
@@ -43,21 +49,20 @@ class Worker:
         Args:
             seconds: to wait for it; by default for ever.
         """
-        if not self._pipe.poll(seconds if seconds is None else max(seconds, 0.0)):
+        if not self.pipe.poll(seconds if seconds is None else max(seconds, 0.0)):
             return Complaint("not ready in time")
         try:
-            return self._pipe.recv()
-        except EOFError:
+            return self.pipe.recv()
+        except (EOFError, ConnectionResetError):
             return Complaint("its process ended")
 
     def ask(self, question: Any) -> Any:
         """Sends a question; gives the answer, or a `Complaint`."""
-        with suppress(BrokenPipeError):  # it has died; `answer` says so
-            self._pipe.send(question)
+        self.send(question)
         return self.answer()
 
     def close(self) -> None:
         """Ends the process, in the middle of its work if need be."""
-        self._process.terminate()
-        self._process.join()
-        self._pipe.close()
+        self.process.terminate()
+        self.process.join()
+        self.pipe.close()

@@ -21,8 +21,8 @@ import torch
 from experiments.core.config import RunConfig
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import environment, write_json
+from experiments.core.side_by_side import Clock, run_side_by_side
 from experiments.core.training import TASKS, AbandonedError, Model, train
-from experiments.core.workers import Clock, run_side_by_side
 from wavevit.checks import check_at_least, check_choice, fail
 
 if TYPE_CHECKING:
@@ -61,9 +61,14 @@ class Job:
 
     @property
     def outcome(self) -> str:
-        """The score of a complete job."""
-        task = TASKS[self.folder.load_config().task]
-        return f"{task.title} {json.loads(self.folder.result.read_text())[task.score]:.1f} %"
+        """How it ended, for people: its score, or why there is none."""
+        if self.complete:
+            task = TASKS[self.folder.load_config().task]
+            return f"{task.title} {json.loads(self.folder.result.read_text())[task.score]:.1f} %"
+        if self.folder.failed.exists():
+            failure = json.loads(self.folder.failed.read_text())
+            return f"FAILED, {failure['error']}: {failure['message']}"
+        return "stopped"
 
 
 def plan(

@@ -9,7 +9,6 @@ and the next job gets a new process.
 from __future__ import annotations
 
 import ctypes
-import json
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
@@ -50,15 +49,8 @@ class Clock:
         self.done += 1
         elapsed = time.monotonic() - self.start
         left = elapsed / self.done * (self.total - self.done)
-        if job.complete:
-            outcome = job.outcome
-        elif job.folder.failed.exists():
-            failure = json.loads(job.folder.failed.read_text())
-            outcome = f"FAILED, {failure['error']}: {failure['message']}"
-        else:
-            outcome = "stopped"
         tqdm.write(
-            f"[{self.done}/{self.total}] {job.label}: {outcome}"
+            f"[{self.done}/{self.total}] {job.label}: {job.outcome}"
             f"  ({elapsed / 60:.1f} min, about {left / 60:.1f} min left)"
         )
 

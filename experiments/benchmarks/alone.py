@@ -10,31 +10,35 @@ second and more, which has lost every cache before it ends, is asked for one at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from experiments.benchmarks.interleaved import clocked, times
-from experiments.benchmarks.libraries import (
-    LIMIT,
-    OURS,
-    Case,
-    Transform,
-    installed,
-    serves,
-    summary,
-)
+from experiments.benchmarks.interleaved import LIMIT, OURS, Transform, clocked, times
 from experiments.core.worker import Complaint, Worker
 from wavevit.checks import fail
 
-__all__ = ["Alone", "Contender", "Seen", "time_cases"]
+__all__ = ["Alone", "Comparison", "Contender", "Seen", "installed", "same_coefficients"]
 
 _PASSES = 3
 _LONG = 0.1  # seconds
+
+
+class _Case(Protocol):
+    """What is timed: hashable, picklable, and of images, signals or volumes of one shape."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+B = TypeVar("B")
+C = TypeVar("C", bound=_Case)
 
 
 class Seen(NamedTuple):
@@ -81,19 +85,19 @@ class Contender:
         build: gives the transform for a case.
     """
 
-    def __init__(self, build: Callable[[Case], Transform]) -> None:
+    def __init__(self, build: Callable[[Any], Transform]) -> None:
         self._build = build
-        self._case: Case | None = None
+        self._case: Any = None
         self._transform: Transform | None = None
         self._run: Callable[[], object] | None = None
         self._passes = _PASSES
 
-    def prepare(self, case: Case, backward: bool) -> Seen:
-        """Builds the case unless it is the last one, makes its images, and warms up."""
+    def prepare(self, case: Any, shape: tuple[int, ...], backward: bool) -> Seen:
+        """Builds the case unless it is the last one, makes images of this shape, and warms up."""
         if self._transform is None or case != self._case:
             torch.compiler.reset()  # what was compiled for another case
             self._case, self._transform = case, self._build(case)
-        x = torch.randn(case.shape, generator=torch.Generator().manual_seed(0))
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         seen = _seen(x, self._transform(x))
         self._run = _one_pass(self._transform, x, backward)
         self._run()  # compiles
@@ -111,7 +115,7 @@ class Contender:
         return clocked(lambda: self._repeat(self._passes))() / self._passes
 
 
-def _serve(build: Callable[[Case], Transform], threads: int, pipe: Connection) -> None:
+def _serve(build: Callable[[Any], Transform], threads: int, pipe: Connection) -> None:
     """Answers until the parent hangs up: something to prepare, or None to time it."""
     torch.set_num_threads(threads)
     contender = Contender(build)
@@ -135,7 +139,7 @@ class Alone:
         threads: of torch, in that process.
     """
 
-    def __init__(self, name: str, build: Callable[[Case], Transform], threads: int) -> None:
+    def __init__(self, name: str, build: Callable[[Any], Transform], threads: int) -> None:
         self.name, self._worker = name, Worker(_serve, build, threads)
 
     def _ask(self, task: Any) -> Any:
@@ -144,9 +148,9 @@ class Alone:
             fail(self.name, "a transform that runs", answer)
         return answer
 
-    def prepare(self, case: Case, backward: bool) -> Seen:
+    def prepare(self, case: Any, shape: tuple[int, ...], backward: bool) -> Seen:
         """As `Contender.prepare`."""
-        return self._ask((case, backward))
+        return self._ask((case, shape, backward))
 
     def __call__(self) -> float:
         """Seconds of one pass."""
@@ -157,75 +161,106 @@ class Alone:
         self._worker.close()
 
 
-def _check(case: Case, name: str, seen: Seen, ours: Seen) -> None:
-    """Details are laid out differently by everyone, and Haar's first result is: energies agree."""
-    if case.haar:
-        energy = seen.approx + seen.details
-        whole = not any(side % (1 << case.level) for side in case.shape[-2:])
-        if whole and abs(energy - 1) > 1e-4:  # an odd side is extended, by each in its own way
-            fail(name, "coefficients with the image's energy", f"{energy:.6g} of it")
-        return
+def same_coefficients(case: Any, name: str, seen: Seen, ours: Seen) -> None:
+    """Refuses coefficients that are not ours. Details are laid out differently by everyone: their
+    energy must agree.
+
+    Raises:
+        ValueError: it does not.
+    """
     errors = [abs(s - o) / (abs(o) or 1) for s, o in zip(seen[:2], ours[:2], strict=True)]
     error = max(*errors, abs(seen.direction - ours.direction))
     if not error < 1e-3:
         fail(name, "our coefficients to within 0.001", f"an error of {error:.2g}")
 
 
-def _seconds(
-    case: Case, backward: bool, found: dict[str, Alone], rounds: int, budget: float
-) -> dict[str, list[float]]:
-    """By contender, round by round, of processes that are there."""
-    serving = {name: each for name, each in found.items() if serves(name, case)}
-    # The limit stays one copy: a backward pass is at best a second one.
-    seen = {name: one.prepare(case, backward and name != LIMIT) for name, one in serving.items()}
-    for name in serving:
-        if name != LIMIT:
-            _check(case, name, seen[name], seen.get(OURS[0], seen[name]))
-    return times(serving, rounds, budget)
+def installed(builders: Mapping[str, B], libraries: Iterable[str]) -> dict[str, B]:
+    """Builders by name; of these libraries, those that are not installed are said and left out."""
+    found = dict(builders)
+    for name in libraries:
+        if find_spec(name.replace("-", "_")) is None:
+            print(f"{name} is left out: it is not installed")
+            found.pop(name, None)
+    return found
 
 
-def time_cases(
-    cases: Sequence[Case],
-    threads: int,
-    rounds: int,
-    *,
-    processes: int = 1,
-    budget: float = float("inf"),
-    tell: Callable[[Case, dict[str, Any]], None] = lambda case, cell: None,
-) -> list[tuple[Case, dict[str, Any]]]:
-    """Times every contender that is installed on every case, forward and with backward.
+@dataclass(frozen=True)
+class Comparison(Generic[C]):
+    """Who is timed, and what is asked of them.
 
-    Args:
-        cases: what is timed.
-        threads: of each process.
-        rounds: in which each contender is asked once.
-        processes: how many each contender has, one after the other. Each meets the cases in another
-            order, since one process may be lucky with its allocator.
-        budget: seconds of a cell after which no new round begins, once there are three.
-        tell: called with each cell when it is complete.
-
-    Returns:
-        Each case with its `summary`, once for each pass, over all rounds of all processes.
-
-    Raises:
-        ValueError: a contender that fails, or whose coefficients are wrong.
+    Attributes:
+        builders: a picklable function by contender that gives its transform for a case. The limit
+            is one of them, and so is ours, the reference.
+        serves: whether a contender has the transform of a case.
+        check: refuses wrong coefficients, by case and contender, beside the reference's.
+        summary: the cell of a record from the seconds that `times` gave, whether with backward, and
+            the number of threads.
+        reference: the name of ours.
     """
-    builders = installed()
-    both = [(case, backward) for case in cases for backward in (False, True)]
-    seconds: dict[tuple[Case, bool], dict[str, list[float]]] = {key: {} for key in both}
-    cells: dict[tuple[Case, bool], dict[str, Any]] = {}
-    for turn in range(processes):
-        with ExitStack() as stack:
-            found = {}
-            for name, build in builders.items():
-                if any(serves(name, case) for case in cases):
-                    found[name] = Alone(name, build, threads)
-                    stack.callback(found[name].close)
-            first = 2 * (turn * len(cases) // processes)
-            for key in both[first:] + both[:first]:
-                for name, new in _seconds(*key, found, rounds, budget).items():
-                    seconds[key].setdefault(name, []).extend(new)
-                if turn == processes - 1:
-                    cells[key] = summary(seconds[key], key[1], threads)
-                    tell(key[0], cells[key])
-    return [(key[0], cells[key]) for key in both]
+
+    builders: Mapping[str, Callable[[C], Transform]]
+    serves: Callable[[str, C], bool]
+    summary: Callable[[dict[str, list[float]], bool, int], dict[str, Any]]
+    check: Callable[[C, str, Seen, Seen], None] = same_coefficients
+    reference: str = OURS[0]
+
+    def _seconds(
+        self, case: C, backward: bool, found: Mapping[str, Alone], rounds: int, budget: float
+    ) -> dict[str, list[float]]:
+        """By contender, round by round, of processes that are there."""
+        serving = {name: each for name, each in found.items() if self.serves(name, case)}
+        # The limit stays one copy: a backward pass is at best a second one.
+        seen = {
+            name: one.prepare(case, case.shape, backward and name != LIMIT)
+            for name, one in serving.items()
+        }
+        for name in serving:
+            if name != LIMIT:
+                self.check(case, name, seen[name], seen[self.reference])
+        return times(serving, rounds, budget)
+
+    def time(
+        self,
+        cases: Sequence[C],
+        threads: int,
+        rounds: int,
+        *,
+        processes: int = 1,
+        budget: float = float("inf"),
+        tell: Callable[[C, dict[str, Any]], None] = lambda case, cell: None,
+    ) -> list[tuple[C, dict[str, Any]]]:
+        """Times every contender on every case, forward and with backward.
+
+        Args:
+            cases: what is timed.
+            threads: of each process.
+            rounds: in which each contender is asked once.
+            processes: how many each contender has, one after the other. Each meets the cases in
+                another order, since one process may be lucky with its allocator.
+            budget: seconds of a cell after which no new round begins, once there are three.
+            tell: called with each cell when it is complete.
+
+        Returns:
+            Each case with its `summary`, once for each pass, over all rounds of all processes.
+
+        Raises:
+            ValueError: a contender that fails, or whose coefficients are wrong.
+        """
+        both = [(case, backward) for case in cases for backward in (False, True)]
+        seconds: dict[tuple[C, bool], dict[str, list[float]]] = {key: {} for key in both}
+        cells: dict[tuple[C, bool], dict[str, Any]] = {}
+        for turn in range(processes):
+            with ExitStack() as stack:
+                found = {}
+                for name, build in self.builders.items():
+                    if any(self.serves(name, case) for case in cases):
+                        found[name] = Alone(name, build, threads)
+                        stack.callback(found[name].close)
+                first = 2 * (turn * len(cases) // processes)
+                for key in both[first:] + both[:first]:
+                    for name, new in self._seconds(*key, found, rounds, budget).items():
+                        seconds[key].setdefault(name, []).extend(new)
+                    if turn == processes - 1:
+                        cells[key] = self.summary(seconds[key], key[1], threads)
+                        tell(key[0], cells[key])
+        return [(key[0], cells[key]) for key in both]

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from experiments.benchmarks.alone import time_cases
-from experiments.benchmarks.libraries import OURS, Case, Shape, packages
+from experiments.benchmarks.interleaved import OURS, Shape
+from experiments.benchmarks.libraries import Case, comparison, packages
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
@@ -72,7 +72,7 @@ def benchmark(options: Options, cases: Sequence[Case] = CASES) -> dict[str, Any]
         chosen = [case for case in cases if threads == options.threads[0] or case.level == 1]
         cells += [
             {**asdict(case), "shape": list(case.shape), **cell}
-            for case, cell in time_cases(chosen, threads, rounds, budget=_BUDGET, tell=_tell)
+            for case, cell in comparison().time(chosen, threads, rounds, budget=_BUDGET, tell=_tell)
         ]
     return {"environment": packages(max(options.threads)), "cells": cells}
 

@@ -1,7 +1,7 @@
 """Times contenders in turn, so that a slow moment of the machine meets all alike.
 
 Every contender runs once a round, in turning order; a figure is the median over rounds, a multiple
-the median of the ratios within a round.
+the median of the ratios within a round. The limit is ``x.clone()``, one read and one write.
 """
 
 from __future__ import annotations
@@ -13,9 +13,26 @@ from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 
-__all__ = ["clocked", "medians", "multiples", "threads_of_torch", "times"]
+__all__ = [
+    "LIBRARIES",
+    "LIMIT",
+    "OURS",
+    "Shape",
+    "Transform",
+    "clocked",
+    "medians",
+    "multiples",
+    "threads_of_torch",
+    "times",
+]
 
+Shape = tuple[int, int, int, int]
+Transform = Callable[[Tensor], Sequence[Tensor]]
+
+LIMIT, OURS = "clone", ("wavevit", "wavevit compiled")
+LIBRARIES = ("pytorch-wavelets", "ptwt")
 _FEWEST = 3  # rounds, however slow
 
 

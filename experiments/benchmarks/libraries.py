@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -21,34 +20,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.benchmarks.interleaved import clocked, medians, multiples
+from experiments.benchmarks.alone import Comparison, Seen, installed, same_coefficients
+from experiments.benchmarks.interleaved import (
+    LIBRARIES,
+    LIMIT,
+    OURS,
+    Shape,
+    Transform,
+    clocked,
+    medians,
+    multiples,
+)
 from experiments.core.records import environment
+from wavevit.checks import fail
 from wavevit.wavelets import dtcwt2, dwt2, swt2, wavedec2
 
 __all__ = [
     "CONTENDERS",
     "GROUPED",
-    "LIBRARIES",
-    "LIMIT",
-    "OURS",
     "Case",
-    "Shape",
-    "Transform",
+    "comparison",
     "grouped_haar",
     "haar_kernel",
-    "installed",
     "packages",
     "pytorch_wavelets",
     "serves",
     "summary",
 ]
 
-Shape = tuple[int, int, int, int]
-Transform = Callable[[Tensor], Sequence[Tensor]]
-
-LIMIT, OURS = "clone", ("wavevit", "wavevit compiled")
 GROUPED, DILATED = "grouped convolution", "grouped dilated convolution"
-LIBRARIES = ("pytorch-wavelets", "ptwt")
 
 
 @dataclass(frozen=True)
@@ -222,16 +222,6 @@ def serves(name: str, case: Case) -> bool:
     return True
 
 
-def installed() -> dict[str, Callable[[Case], Transform]]:
-    """Builders by name; libraries that are not installed are said and left out."""
-    found = dict(CONTENDERS)
-    for name in LIBRARIES:
-        if find_spec(name.replace("-", "_")) is None:
-            print(f"{name} is left out: it is not installed")
-            found.pop(name, None)
-    return found
-
-
 def summary(seconds: Mapping[str, Sequence[float]], backward: bool, threads: int) -> dict[str, Any]:
     """What a record says of the seconds that `times` gave.
 
@@ -253,6 +243,22 @@ def summary(seconds: Mapping[str, Sequence[float]], backward: bool, threads: int
     if best is not None:
         cell["times_faster_than_best_library"] = {name: round(best / own[name], 2) for name in OURS}
     return cell
+
+
+def _check(case: Case, name: str, seen: Seen, ours: Seen) -> None:
+    """Haar's first result is another one for everyone: the whole energy must be the image's."""
+    if not case.haar:
+        same_coefficients(case, name, seen, ours)
+        return
+    energy = seen.approx + seen.details
+    whole = not any(side % (1 << case.level) for side in case.shape[-2:])
+    if whole and abs(energy - 1) > 1e-4:  # an odd side is extended, by each in its own way
+        fail(name, "coefficients with the image's energy", f"{energy:.6g} of it")
+
+
+def comparison() -> Comparison[Case]:
+    """All contenders that are installed."""
+    return Comparison(installed(CONTENDERS, LIBRARIES), serves, summary, _check)
 
 
 def packages(threads: int) -> dict[str, Any]:

@@ -14,16 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.benchmarks.alone import time_cases
-from experiments.benchmarks.libraries import (
-    GROUPED,
-    LIBRARIES,
-    LIMIT,
-    OURS,
-    Case,
-    Shape,
-    packages,
-)
+from experiments.benchmarks.interleaved import LIBRARIES, LIMIT, OURS, Shape
+from experiments.benchmarks.libraries import GROUPED, Case, comparison, packages
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
@@ -78,7 +70,7 @@ def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[s
         for threads in options.threads:
             new = [
                 {"shape": list(case.shape), "levels": level, **cell}
-                for case, cell in time_cases(cases, threads, rounds, processes=processes)
+                for case, cell in comparison().time(cases, threads, rounds, processes=processes)
             ]
             print(table(new, header=not cells), flush=True)
             cells += new

@@ -24,11 +24,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from experiments.benchmarks.clocks import clock_of
-from experiments.benchmarks.interleaved import medians, times
+from experiments.benchmarks.interleaved import LIBRARIES, Shape, medians, times
 from experiments.benchmarks.libraries import (
     GROUPED,
-    LIBRARIES,
-    Shape,
     grouped_haar,
     haar_kernel,
     pytorch_wavelets,

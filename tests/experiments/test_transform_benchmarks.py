@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from experiments.benchmarks import alone, filters, libraries, transforms
-from experiments.benchmarks.alone import Alone, Contender, time_cases
-from experiments.benchmarks.interleaved import multiples, times
-from experiments.benchmarks.libraries import CONTENDERS, Case, Transform, installed, serves
+from experiments.benchmarks.alone import Alone, Contender, installed
+from experiments.benchmarks.interleaved import Transform, multiples, times
+from experiments.benchmarks.libraries import CONTENDERS, Case, comparison, serves
 from tests.worker_here import WorkerHere
 
 HAAR = Case("decimated", "haar", "periodization", 3, (1, 2, 16, 8))
@@ -83,7 +84,7 @@ def test_wrong_coefficients_are_refused(
         del contenders[name]
     contenders["wrong"] = wrong
     with pytest.raises(ValueError, match=message):
-        time_cases([case], 1, 3)
+        comparison().time([case], 1, 3)
 
 
 def _broken(case: Case) -> Transform:
@@ -96,7 +97,7 @@ def test_error_of_a_worker_names_the_contender(monkeypatch: pytest.MonkeyPatch) 
     try:
         message = "mine: expected a transform that runs, got RuntimeError: no such thing"
         with pytest.raises(ValueError, match=message):
-            contender.prepare(HAAR, False)
+            contender.prepare(HAAR, HAAR.shape, False)
     finally:
         contender.close()
 
@@ -107,7 +108,7 @@ def test_every_contender_has_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     few["wavevit compiled"] = CONTENDERS["wavevit"]
     monkeypatch.setattr(libraries, "CONTENDERS", few)
     case = Case("decimated", "bior4.4", "symmetric", 2, (1, 2, 16, 18))
-    found = time_cases([case], 1, 3)
+    found = comparison().time([case], 1, 3)
     assert [set(cell["milliseconds"]) for _, cell in found] == [set(few)] * 2
 
 
@@ -118,14 +119,14 @@ def test_fresh_processes_meet_cases_in_another_order(
     met: list[int] = []
     prepare = Here.prepare
 
-    def seen(self: Here, case: Case, backward: bool) -> alone.Seen:
+    def seen(self: Here, case: Case, *arguments: Any) -> alone.Seen:
         met.append(case.shape[2])
-        return prepare(self, case, backward)
+        return prepare(self, case, *arguments)
 
     monkeypatch.setattr(Here, "prepare", seen)
     for name in contenders.keys() - {"clone", "wavevit"}:
         del contenders[name]
-    found = time_cases(cases, 1, 3, processes=2)
+    found = comparison().time(cases, 1, 3, processes=2)
     assert [case.shape[2] for case, _ in found] == [8, 8, 16, 16]
     assert all(cell["rounds"] == 6 for _, cell in found)
     assert met == [8] * 4 + [16] * 4 + [16] * 4 + [8] * 4
@@ -203,8 +204,8 @@ def test_filters_are_measured_and_recorded(
 def test_missing_library_is_said_and_left_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
-    assert not {"ptwt", "pytorch-wavelets"} & set(installed())
+    monkeypatch.setattr(alone, "find_spec", lambda name: None)
+    assert set(installed({"ptwt": 1, "clone": 2}, ["ptwt", "pytorch-wavelets"])) == {"clone"}
     assert "ptwt is left out" in capsys.readouterr().out
     cell = {
         "shape": [1, 1, 2, 2],

@@ -36,14 +36,14 @@ def layer_of(module: str, table: dict[str, int]) -> tuple[str, int] | None:
 
 
 @cache
-def syntax(path: Path) -> tuple[ast.AST, ...]:
+def syntax(text: str) -> tuple[ast.AST, ...]:
     """Every node of a file's tree: several rules read the same files."""
-    return tuple(ast.walk(ast.parse(path.read_text())))
+    return tuple(ast.walk(ast.parse(text)))
 
 
 def imported_modules(path: Path) -> set[str]:
     found = set()
-    for node in syntax(path):
+    for node in syntax(path.read_text()):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -97,14 +97,15 @@ def test_negative_control_upward_import_is_detected() -> None:
 
 def runtime_imports(path: Path, modules: Collection[str]) -> set[str]:
     """Modules of ours that a file imports when it runs, at its top or inside a function."""
+    nodes = syntax(path.read_text())
     for_types = {
         inner
-        for node in syntax(path)
+        for node in nodes
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
     found = set()
-    for node in syntax(path):
+    for node in syntax(path.read_text()):
         if node in for_types:
             continue
         if isinstance(node, ast.Import):

@@ -22,7 +22,7 @@ class WorkerHere(Worker):
         self._thread = threading.Thread(target=serve, args=(*arguments, theirs))
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self, patience: float = 0.0) -> None:
         """Ends the thread: nobody asks any more."""
         self.pipe.close()
         self._thread.join()

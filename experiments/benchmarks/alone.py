@@ -158,7 +158,7 @@ class Alone:
 
     def close(self) -> None:
         """Ends the process."""
-        self._worker.close()
+        self._worker.close(patience=10.0)
 
 
 def same_coefficients(case: Any, name: str, seen: Seen, ours: Seen) -> None:

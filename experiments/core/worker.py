@@ -61,8 +61,15 @@ class Worker:
         self.send(question)
         return self.answer()
 
-    def close(self) -> None:
-        """Ends the process, in the middle of its work if need be."""
+    def close(self, patience: float = 0.0) -> None:
+        """Ends the process, in the middle of its work if need be.
+
+        Args:
+            patience: seconds in which it may end by itself, which leaves nothing behind.
+        """
+        if patience:
+            self.pipe.close()
+            self.process.join(patience)
         self.process.terminate()
         self.process.join()
         self.pipe.close()

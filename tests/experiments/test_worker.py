@@ -22,6 +22,13 @@ def test_a_process_answers_complains_is_late_and_dies() -> None:
         worker.close()
 
 
+def test_an_idle_process_ends_by_itself() -> None:
+    worker = Worker(echo)
+    assert worker.ask(1) == 1
+    worker.close(patience=60.0)
+    assert worker.process.exitcode == 0  # and not the number of a signal
+
+
 def test_a_process_is_ended_in_the_middle_of_its_work() -> None:
     worker = Worker(echo)
     worker.send("be silent")

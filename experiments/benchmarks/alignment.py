@@ -110,7 +110,7 @@ def row(model: nn.Module, x: Tensor, pairs: int) -> dict[str, float]:
     """The figures of one model, its time left out."""
     size = x.shape[-1] * 7 // 8
     crops = center_crop(x, (size, size))
-    options = {"crop_size": size, "batch_size": 4}
+    options: dict[str, Any] = {"crop_size": size, "batch_size": 4}
     found = {"exact": exactness(model, crops[:2])}
     for kind, label, images in (("circular", "roll", crops), ("crop", "crop", x)):
         sensitivity = shift_sensitivity(model, images, (1,), kind=kind, **options)

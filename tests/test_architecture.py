@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import networkx as nx
@@ -33,9 +35,15 @@ def layer_of(module: str, table: dict[str, int]) -> tuple[str, int] | None:
     return (package, table[package]) if package else None
 
 
+@cache
+def syntax(text: str) -> tuple[ast.AST, ...]:
+    """Every node of a file's tree: several rules read the same files."""
+    return tuple(ast.walk(ast.parse(text)))
+
+
 def imported_modules(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in syntax(path.read_text()):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -89,15 +97,15 @@ def test_negative_control_upward_import_is_detected() -> None:
 
 def runtime_imports(path: Path, modules: Collection[str]) -> set[str]:
     """Modules of ours that a file imports when it runs, at its top or inside a function."""
-    tree = ast.parse(path.read_text())
+    nodes = syntax(path.read_text())
     for_types = {
         inner
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
     found = set()
-    for node in ast.walk(tree):
+    for node in syntax(path.read_text()):
         if node in for_types:
             continue
         if isinstance(node, ast.Import):
@@ -141,6 +149,19 @@ def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
 def test_no_files_import_each_other_in_a_circle() -> None:
     modules = {module_name(path): path for path in SOURCES}
     assert not circles({m: runtime_imports(path, modules) for m, path in modules.items()})
+
+
+def test_one_run_is_followed_in_six_files() -> None:
+    """The list of docs/architecture.md: from the study on, each file imports the next."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    listed = re.findall(r"^\d\. `(experiments/\S+\.py)`", text, re.M)
+    assert 1 < len(listed) <= 6
+    modules = {module_name(path): path for path in SOURCES}
+    names = [module_name(ROOT / path) for path in listed]
+    assert set(names) <= set(modules)
+    for one, following in pairwise(names[1:]):
+        imported = runtime_imports(modules[one], modules)
+        assert following in imported, f"{one} does not import {following}"
 
 
 def package_of(module: str) -> str:

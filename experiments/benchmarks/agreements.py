@@ -12,7 +12,6 @@ them; `classifiers` says what is done to them), bundled photographs. A minute or
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from experiments.benchmarks.photographs import middles
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
 from experiments.core.timm_models import timm_model
-from experiments.core.usage import old_command
-from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.data.photographs import NAMES
 from wavevit.measure import (
     attention_distance,
     center_crop,
@@ -69,9 +68,8 @@ def row(measure: str, against: str, subject: str, ours: float, theirs: float) ->
 
 
 def windows(side: int = CROP * 8 // 7) -> Tensor:
-    """Middles of all photographs, (18, 3, side, side), about unit variance."""
-    views = [center_crop(load_photograph(name, 160)[None, None], (side, side)) for name in NAMES]
-    return ((torch.cat(views) - 0.5) / 0.25).expand(-1, 3, -1, -1)
+    """Middles of all photographs as three channels, (18, 3, side, side)."""
+    return middles(side).expand(-1, 3, -1, -1)
 
 
 def classifiers(images: Tensor) -> dict[str, Any]:
@@ -299,8 +297,7 @@ def certificates() -> list[Row]:
     ):
         torch.manual_seed(0)
         model = create_model(name, img_size=side, num_classes=0).eval()
-        photograph = load_photograph("astronaut")[None, None]
-        images = ((center_crop(photograph, (side, side)) - 0.5) / 0.25).expand(-1, 3, -1, -1)
+        images = middles(side, ["astronaut"], 256).expand(-1, 3, -1, -1)
         proved = certified_lipschitz(model, images).bound
         steepest = max(local_lipschitz(model, images, iterations=10).absolute)
         rows.append({"model": name, "side": side, "certified": proved, "measured": steepest})
@@ -361,4 +358,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "agreements", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

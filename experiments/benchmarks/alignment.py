@@ -23,23 +23,23 @@ same without, interleaved, the median of 40 rounds, three times over.
 
 from __future__ import annotations
 
-import statistics
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from experiments.benchmarks.interleaved import clocked, multiples, threads_of_torch, times
+from experiments.benchmarks.photographs import middles
 from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import RECORDS, read_json
 from experiments.core.table import Table
 from experiments.core.timm_models import timm_model
-from experiments.core.usage import old_command
 from wavevit.alignment import AlignedModel, align
 from wavevit.checks import check_choice
 from wavevit.data.photographs import NAMES, load_photograph
@@ -87,12 +87,8 @@ def build(name: str, pretrained: bool) -> nn.Module:
 
 def windows(count: int, side: int = 256) -> Tensor:
     """Middles of the first photographs that are large enough: (count, 3, side, side)."""
-    found: list[Tensor] = []
-    for name in NAMES:
-        image = load_photograph(name)
-        if min(image.shape) >= side and len(found) < count:
-            found.append(center_crop(image[None, None], (side, side)))
-    return ((torch.cat(found) - 0.5) / 0.25).expand(-1, 3, -1, -1)
+    large = [name for name in NAMES if min(load_photograph(name).shape) >= side]
+    return middles(side, large[:count], 256).expand(-1, 3, -1, -1)
 
 
 def exactness(model: Callable[[Tensor], Tensor], x: Tensor) -> float:
@@ -105,30 +101,16 @@ def exactness(model: Callable[[Tensor], Tensor], x: Tensor) -> float:
 
 def processor_times(models: dict[str, nn.Module], x: Tensor, rounds: int) -> dict[str, float]:
     """Processor time of each model as a multiple of that of ``"none"`` in the same round."""
-    ratios: dict[str, list[float]] = {name: [] for name in models}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for turn in range(rounds + 1):
-            seconds = {}
-            for name, model in models.items():
-                start = time.process_time()
-                with torch.no_grad():
-                    model(x)
-                seconds[name] = time.process_time() - start
-            if turn:  # the first round warms up
-                for name, value in seconds.items():
-                    ratios[name].append(value / seconds["none"])
-    finally:
-        torch.set_num_threads(threads)
-    return {name: statistics.median(values) for name, values in ratios.items()}
+    passes = {name: clocked(partial(model, x), time.process_time) for name, model in models.items()}
+    with threads_of_torch(1), torch.no_grad():
+        return multiples(times(passes, rounds), "none")
 
 
 def row(model: nn.Module, x: Tensor, pairs: int) -> dict[str, float]:
     """The figures of one model, its time left out."""
     size = x.shape[-1] * 7 // 8
     crops = center_crop(x, (size, size))
-    options = {"crop_size": size, "batch_size": 4}
+    options: dict[str, Any] = {"crop_size": size, "batch_size": 4}
     found = {"exact": exactness(model, crops[:2])}
     for kind, label, images in (("circular", "roll", crops), ("crop", "crop", x)):
         sensitivity = shift_sensitivity(model, images, (1,), kind=kind, **options)
@@ -137,6 +119,19 @@ def row(model: nn.Module, x: Tensor, pairs: int) -> dict[str, float]:
     alignment = model.alignment if isinstance(model, AlignedModel) else None
     found["calls"] = 1.0 if alignment is None else float(alignment.calls(crops).double().mean())
     return found
+
+
+def _aligned(
+    plain: nn.Module, labels: Iterable[str], size: int
+) -> tuple[dict[str, nn.Module], AlignedModel]:
+    """The model by its methods, ``"none"`` first; and the one that found the period for all."""
+    first = align(plain)
+    models: dict[str, nn.Module] = {"none": plain}
+    for label in labels:
+        if label != "none":
+            method, options = METHODS[label]
+            models[label] = align(plain, method, first.period or size, **options)
+    return models, first
 
 
 def measure(
@@ -150,12 +145,7 @@ def measure(
     x = windows(count, size)
     audit: dict[str, Any] = {}
     for name in names:
-        plain = build(name, pretrained)
-        first = align(plain)  # finds the period once for all methods
-        models: dict[str, nn.Module] = {"none": plain}
-        for label, (method, options) in METHODS.items():
-            aligned = align(plain, method, first.period or max(x.shape), **options)
-            models[label] = aligned
+        models, first = _aligned(build(name, pretrained), METHODS, max(x.shape))
         rows = {label: row(model, x, pairs) for label, model in models.items()}
         crop = center_crop(x[:2], (size * 7 // 8,) * 2)
         times = processor_times(models, crop, rounds)
@@ -172,18 +162,12 @@ def measure(
     }
 
 
-def retimed(record: dict[str, Any], name: str, size: int = 256) -> None:
+def retimed(record: dict[str, Any], name: str, size: int = 256, rounds: int = 7) -> None:
     """Times the models of one row of the record again, and nothing else of it."""
     entry = record["audit"][name]
-    plain = build(name, False)
-    first = align(plain)
-    models: dict[str, nn.Module] = {"none": plain}
-    for label in entry["methods"]:
-        if label != "none":
-            method, options = METHODS[label]
-            models[label] = align(plain, method, first.period or size, **options)
+    models, _ = _aligned(build(name, False), entry["methods"], size)
     crop = center_crop(windows(2, size), (size * 7 // 8,) * 2)
-    for label, ratio in processor_times(models, crop, rounds=7).items():
+    for label, ratio in processor_times(models, crop, rounds).items():
         entry["methods"][label]["time"] = float(f"{ratio:.4g}")
 
 
@@ -193,20 +177,16 @@ def lock_cost(rounds: int = 40, repeats: int = 3) -> dict[str, Any]:
     models: dict[str, nn.Module] = {"none": plain}
     models |= {name: align(plain, METHODS[name][0], **METHODS[name][1]) for name in LOCKS}
     cells = []
-    threads = torch.get_num_threads()
-    try:
-        for used in sorted({1, threads}):
-            torch.set_num_threads(used)
-            for batch in (1, 8):
-                x = center_crop(windows(batch), (224, 224))
+    for threads in sorted({1, torch.get_num_threads()}):
+        for batch in (1, 8):
+            x = center_crop(windows(batch), (224, 224))
+            with threads_of_torch(threads):
                 found = [latency_ratios(models, x, "none", rounds=rounds) for _ in range(repeats)]
-                added = {
-                    name: [float(f"{100 * (ratios[name] - 1):.2f}") for ratios in found]
-                    for name in LOCKS
-                }
-                cells.append({"threads": used, "batch": batch, "added_percent": added})
-    finally:
-        torch.set_num_threads(threads)
+            added = {
+                name: [float(f"{100 * (ratios[name] - 1):.2f}") for ratios in found]
+                for name in LOCKS
+            }
+            cells.append({"threads": threads, "batch": batch, "added_percent": added})
     return {"model": OURS, "pixels": 224, "rounds": rounds, "cells": cells}
 
 
@@ -288,4 +268,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "alignment", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

@@ -1,4 +1,4 @@
-"""A contender in a process of its own, as its users run it.
+"""Contenders timed in turn, each in a process of its own, as its users run it.
 
 How long a transform takes depends on whether the allocator hands it pages that it touched before,
 and in a shared process that depends on what the *other* contenders allocate: ptwt's forward pass
@@ -10,22 +10,35 @@ second and more, which has lost every cache before it ends, is asked for one at 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from multiprocessing import get_context
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from experiments.benchmarks.interleaved import Shape, Transform, one_pass
+from experiments.benchmarks.interleaved import LIMIT, OURS, Transform, clocked, times
+from experiments.core.worker import Complaint, Worker
 from wavevit.checks import fail
 
-__all__ = ["Alone", "Contender", "Seen"]
+__all__ = ["Alone", "Comparison", "Contender", "Seen", "installed", "same_coefficients"]
 
-_UNTIMED, _PASSES = 3, 3
+_PASSES = 3
 _LONG = 0.1  # seconds
+
+
+class _Case(Protocol):
+    """What is timed: hashable, picklable, and of images, signals or volumes of one shape."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+B = TypeVar("B")
+C = TypeVar("C", bound=_Case)
 
 
 class Seen(NamedTuple):
@@ -56,6 +69,15 @@ def _seen(x: Tensor, parts: Sequence[Tensor]) -> Seen:
     )
 
 
+def _one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], object]:
+    """The transform of these images as a call, with the gradient of them where `backward`."""
+    if not backward:
+        return lambda: transform(x)
+    leaf = x.clone().requires_grad_()
+    cotangents = [torch.randn_like(part) for part in transform(leaf)]
+    return lambda: torch.autograd.grad(transform(leaf), leaf, cotangents)
+
+
 class Contender:
     """A transform of this process, built for one case after the other and timed.
 
@@ -70,23 +92,27 @@ class Contender:
         self._run: Callable[[], object] | None = None
         self._passes = _PASSES
 
-    def prepare(self, case: Any, shape: Shape, backward: bool) -> Seen:
+    def prepare(self, case: Any, shape: tuple[int, ...], backward: bool) -> Seen:
         """Builds the case unless it is the last one, makes images of this shape, and warms up."""
         if self._transform is None or case != self._case:
             torch.compiler.reset()  # what was compiled for another case
             self._case, self._transform = case, self._build(case)
         x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         seen = _seen(x, self._transform(x))
-        self._run = one_pass(self._transform, x, backward)
+        self._run = _one_pass(self._transform, x, backward)
         self._run()  # compiles
-        self._passes = _PASSES if _seconds(self._run, 1) < _LONG else 1
-        _seconds(self._run, self._passes - 1)
+        self._passes = _PASSES if clocked(self._run)() < _LONG else 1
+        self._repeat(self._passes - 1)
         return seen
+
+    def _repeat(self, count: int) -> None:
+        assert self._run is not None
+        for _ in range(count):  # no result outlives its pass
+            self._run()
 
     def __call__(self) -> float:
         """Seconds of one pass."""
-        assert self._run is not None
-        return _seconds(self._run, self._passes) / self._passes
+        return clocked(lambda: self._repeat(self._passes))() / self._passes
 
 
 def _serve(build: Callable[[Any], Transform], threads: int, pipe: Connection) -> None:
@@ -101,14 +127,7 @@ def _serve(build: Callable[[Any], Transform], threads: int, pipe: Connection) ->
         try:
             pipe.send(contender() if task is None else contender.prepare(*task))
         except Exception as error:  # the parent raises it, with the contender's name
-            pipe.send(f"{type(error).__name__}: {error}")
-
-
-def _seconds(run: Callable[[], object], passes: int) -> float:
-    begin = time.perf_counter()
-    for _ in range(passes):
-        run()
-    return time.perf_counter() - begin
+            pipe.send(Complaint.of(error))
 
 
 class Alone:
@@ -121,24 +140,15 @@ class Alone:
     """
 
     def __init__(self, name: str, build: Callable[[Any], Transform], threads: int) -> None:
-        self.name = name
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(build, threads, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
+        self.name, self._worker = name, Worker(_serve, build, threads)
 
     def _ask(self, task: Any) -> Any:
-        self._pipe.send(task)
-        try:
-            answer = self._pipe.recv()
-        except EOFError:
-            answer = "its process ended"
-        if isinstance(answer, str):
+        answer = self._worker.ask(task)
+        if isinstance(answer, Complaint):
             fail(self.name, "a transform that runs", answer)
         return answer
 
-    def prepare(self, case: Any, shape: Shape, backward: bool) -> Seen:
+    def prepare(self, case: Any, shape: tuple[int, ...], backward: bool) -> Seen:
         """As `Contender.prepare`."""
         return self._ask((case, shape, backward))
 
@@ -148,5 +158,109 @@ class Alone:
 
     def close(self) -> None:
         """Ends the process."""
-        self._pipe.close()
-        self._process.join()
+        self._worker.close(patience=10.0)
+
+
+def same_coefficients(case: Any, name: str, seen: Seen, ours: Seen) -> None:
+    """Refuses coefficients that are not ours. Details are laid out differently by everyone: their
+    energy must agree.
+
+    Raises:
+        ValueError: it does not.
+    """
+    errors = [abs(s - o) / (abs(o) or 1) for s, o in zip(seen[:2], ours[:2], strict=True)]
+    error = max(*errors, abs(seen.direction - ours.direction))
+    if not error < 1e-3:
+        fail(name, "our coefficients to within 0.001", f"an error of {error:.2g}")
+
+
+def installed(builders: Mapping[str, B], libraries: Iterable[str]) -> dict[str, B]:
+    """Builders by name; of these libraries, those that are not installed are said and left out."""
+    found = dict(builders)
+    for name in libraries:
+        if find_spec(name.replace("-", "_")) is None:
+            print(f"{name} is left out: it is not installed")
+            found.pop(name, None)
+    return found
+
+
+@dataclass(frozen=True)
+class Comparison(Generic[C]):
+    """Who is timed, and what is asked of them.
+
+    Attributes:
+        builders: a picklable function by contender that gives its transform for a case. The limit
+            is one of them, and so is ours, the reference.
+        serves: whether a contender has the transform of a case.
+        check: refuses wrong coefficients, by case and contender, beside the reference's.
+        summary: the cell of a record from the seconds that `times` gave, whether with backward, and
+            the number of threads.
+        reference: the name of ours.
+    """
+
+    builders: Mapping[str, Callable[[C], Transform]]
+    serves: Callable[[str, C], bool]
+    summary: Callable[[dict[str, list[float]], bool, int], dict[str, Any]]
+    check: Callable[[C, str, Seen, Seen], None] = same_coefficients
+    reference: str = OURS[0]
+
+    def _seconds(
+        self, case: C, backward: bool, found: Mapping[str, Alone], rounds: int, budget: float
+    ) -> dict[str, list[float]]:
+        """By contender, round by round, of processes that are there."""
+        serving = {name: each for name, each in found.items() if self.serves(name, case)}
+        # The limit stays one copy: a backward pass is at best a second one.
+        seen = {
+            name: one.prepare(case, case.shape, backward and name != LIMIT)
+            for name, one in serving.items()
+        }
+        for name in serving:
+            if name != LIMIT:
+                self.check(case, name, seen[name], seen[self.reference])
+        return times(serving, rounds, budget)
+
+    def time(
+        self,
+        cases: Sequence[C],
+        threads: int,
+        rounds: int,
+        *,
+        processes: int = 1,
+        budget: float = float("inf"),
+        tell: Callable[[C, dict[str, Any]], None] = lambda case, cell: None,
+    ) -> list[tuple[C, dict[str, Any]]]:
+        """Times every contender on every case, forward and with backward.
+
+        Args:
+            cases: what is timed.
+            threads: of each process.
+            rounds: in which each contender is asked once.
+            processes: how many each contender has, one after the other. Each meets the cases in
+                another order, since one process may be lucky with its allocator.
+            budget: seconds of a cell after which no new round begins, once there are three.
+            tell: called with each cell when it is complete.
+
+        Returns:
+            Each case with its `summary`, once for each pass, over all rounds of all processes.
+
+        Raises:
+            ValueError: a contender that fails, or whose coefficients are wrong.
+        """
+        both = [(case, backward) for case in cases for backward in (False, True)]
+        seconds: dict[tuple[C, bool], dict[str, list[float]]] = {key: {} for key in both}
+        cells: dict[tuple[C, bool], dict[str, Any]] = {}
+        for turn in range(processes):
+            with ExitStack() as stack:
+                found = {}
+                for name, build in self.builders.items():
+                    if any(self.serves(name, case) for case in cases):
+                        found[name] = Alone(name, build, threads)
+                        stack.callback(found[name].close)
+                first = 2 * (turn * len(cases) // processes)
+                for key in both[first:] + both[:first]:
+                    for name, new in self._seconds(*key, found, rounds, budget).items():
+                        seconds[key].setdefault(name, []).extend(new)
+                    if turn == processes - 1:
+                        cells[key] = self.summary(seconds[key], key[1], threads)
+                        tell(key[0], cells[key])
+        return [(key[0], cells[key]) for key in both]

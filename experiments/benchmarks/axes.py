@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +32,12 @@ import torch
 import tyro
 from torch import Tensor
 
+from experiments.benchmarks.photographs import middles
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import RECORDS
-from experiments.core.usage import old_command
+from experiments.core.table import Table
 from wavevit.checks import check_choice
-from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.layers import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
@@ -111,9 +110,7 @@ def _build(axis: str, value: str, img_size: int, seed: int) -> Backbone:
 
 def windows() -> Tensor:
     """The photographs' middles, (18, 3, H, W), one pixel larger than the crop on every side."""
-    size = (SHIFT_SIZE + 2,) * 2
-    views = [center_crop(load_photograph(name, 160)[None, None], size) for name in NAMES]
-    return ((torch.cat(views) - 0.5) / 0.25).expand(-1, 3, -1, -1)
+    return middles(SHIFT_SIZE + 2).expand(-1, 3, -1, -1)
 
 
 def _sensitivities(model: Backbone, images: Tensor) -> dict[str, float]:
@@ -181,16 +178,13 @@ def _symmetry(row: dict[str, Any]) -> str:
 
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
-    seeds = len(record["seeds"])
-    lines = [
-        f"Random weights, mean ± standard deviation over {seeds} seeds; R(1 px) on "
-        f"{record['photographs']} photographs; cost at {COST_SIZE} px.",
-        "",
-        f"| {record['axis']} | M parameters | MMAC | time | keeps shifts by | R roll, pooled "
-        "| R crop, pooled | R roll, map | R crop, map |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    refused = []
+    about = (
+        f"Random weights, mean ± standard deviation over {len(record['seeds'])} seeds; R(1 px) on "
+        f"{record['photographs']} photographs; cost at {COST_SIZE} px."
+    )
+    head = [record["axis"], "M parameters", "MMAC", "time", "keeps shifts by"]
+    head += ["R roll, pooled", "R crop, pooled", "R roll, map", "R crop, map"]
+    rows, refused = [], []
     for value, row in record["values"].items():
         if "refused" in row:
             refused.append(f"* `{value}` is refused by the reference: {row['refused']}")
@@ -204,8 +198,9 @@ def render(record: dict[str, Any]) -> str:
         ]
         for name in ("pooled_circular", "pooled_crop", "map_circular", "map_crop"):
             cells.append(f"{row['shift'][name]['mean']:.3f} ± {row['shift'][name]['std']:.3f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, *([""] if refused else []), *refused])
+        rows.append(cells)
+    parts = [about, Table(head, rows).markdown(), *(["\n".join(refused)] if refused else [])]
+    return "\n\n".join(parts)
 
 
 @dataclass
@@ -241,4 +236,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "axes", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

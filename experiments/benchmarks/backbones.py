@@ -14,17 +14,15 @@ compilers.
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from statistics import median
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from experiments.benchmarks.interleaved import clocked, medians, threads_of_torch, times
 from experiments.benchmarks.throughput import Builder, throughput
 from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.device import pick_device
@@ -32,7 +30,6 @@ from experiments.core.experiment import View
 from experiments.core.records import RECORDS, environment
 from experiments.core.table import Table
 from experiments.core.timm_models import timm_model
-from experiments.core.usage import old_command, printed_only
 from wavevit.checks import check_at_least
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
 from wavevit.models import Backbone, create_model, model_config
@@ -127,14 +124,10 @@ def benchmark(
     if device.type == "cuda":
         _fill_throughput(record, options, CUDA_MODELS if models is MODELS else models, save)
         return record
-    before = torch.get_num_threads()
-    try:
-        record["latency"] = _latency(models, options)
-        torch.set_num_threads(max(options.threads))
-        sizes = (64, 128) if options.quick else (224, 448, 896)
+    record["latency"] = _latency(models, options)
+    sizes = (64, 128) if options.quick else (224, 448, 896)
+    with threads_of_torch(max(options.threads)):
         record["growth"] = _growth(models, sizes, 1 if options.quick else 3)
-    finally:
-        torch.set_num_threads(before)
     return record
 
 
@@ -164,13 +157,13 @@ def _latency(models: Mapping[str, Builder], options: Options) -> dict[str, Any]:
     costs = {name: asdict(cost(model, images[:1])) for name, model in built.items()}
     ratios = []
     for threads in options.threads:
-        torch.set_num_threads(threads)
         contenders: dict[str, Callable[[Tensor], Any]] = dict(built)
-        if not options.quick:
-            torch.compiler.reset()  # what was compiled for another number of threads
-            for name in COMPILED:
-                contenders[f"{name} compiled"] = torch.compile(built[name], dynamic=False)
-        found = latency_ratios(contenders, images, REFERENCE, rounds=1 if options.quick else 11)
+        with threads_of_torch(threads):
+            if not options.quick:
+                torch.compiler.reset()  # what was compiled for another number of threads
+                for name in COMPILED:
+                    contenders[f"{name} compiled"] = torch.compile(built[name], dynamic=False)
+            found = latency_ratios(contenders, images, REFERENCE, rounds=1 if options.quick else 11)
         ratios.append({"threads": threads, "ratio": found})
     return {"batch": batch, "side": side, "cost": costs, "ratios": ratios}
 
@@ -188,8 +181,10 @@ def _growth(
         for name, model in built.items():
             found[name]["macs"][side] = cost(model, images).macs
             found[name]["peak_bytes"][side] = peak_activation_bytes(model, images)
-        for name, seconds in _interleaved_seconds(built, images, rounds).items():
-            found[name]["seconds"][side] = seconds
+        passes = {name: clocked(partial(model, images)) for name, model in built.items()}
+        with torch.no_grad():
+            for name, seconds in medians(times(passes, rounds)).items():
+                found[name]["seconds"][side] = seconds
     return {
         name: {
             quantity: {"by_side": by_side, "exponent": growth_exponent(by_side)}
@@ -197,20 +192,6 @@ def _growth(
         }
         for name, quantities in found.items()
     }
-
-
-def _interleaved_seconds(
-    models: Mapping[str, nn.Module], images: Tensor, rounds: int
-) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in models}
-    with torch.no_grad():
-        for turn in range(rounds + 1):
-            for name, model in models.items():
-                start = time.perf_counter()
-                model(images)
-                if turn:
-                    seconds[name].append(time.perf_counter() - start)
-    return {name: median(times) for name, times in seconds.items()}
 
 
 def _images(batch: int, side: int) -> Tensor:
@@ -284,4 +265,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "backbones", *printed_only(sys.argv[1:])])
+    BENCHMARK.run_old_command(printed=True)

@@ -7,14 +7,13 @@ the median of the ratios within a round. The limit is ``x.clone()``, one read an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from experiments.core.records import environment
 
 __all__ = [
     "LIBRARIES",
@@ -22,9 +21,10 @@ __all__ = [
     "OURS",
     "Shape",
     "Transform",
-    "one_pass",
-    "packages",
-    "summary",
+    "clocked",
+    "medians",
+    "multiples",
+    "threads_of_torch",
     "times",
 ]
 
@@ -36,17 +36,26 @@ LIBRARIES = ("pytorch-wavelets", "ptwt")
 _FEWEST = 3  # rounds, however slow
 
 
-def one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], object]:
-    """The transform of these images as a call, with the gradient of them where `backward`."""
-    if not backward:
-        return lambda: transform(x)
-    leaf = x.clone().requires_grad_()
-    cotangents = [torch.randn_like(part) for part in transform(leaf)]
-    return lambda: torch.autograd.grad(transform(leaf), leaf, cotangents)
+def clocked(
+    run: Callable[[], Any], clock: Callable[[], float] = time.perf_counter
+) -> Callable[[], float]:
+    """The seconds of a call, as a call.
+
+    Args:
+        run: what is timed.
+        clock: ``time.process_time`` counts what this process alone computes.
+    """
+
+    def seconds() -> float:
+        begin = clock()
+        run()
+        return clock() - begin
+
+    return seconds
 
 
 def times(
-    passes: dict[str, Callable[[], float]], rounds: int, budget: float = float("inf")
+    passes: Mapping[str, Callable[[], float]], rounds: int, budget: float = float("inf")
 ) -> dict[str, list[float]]:
     """Seconds that each pass says it took, round by round, in turning order.
 
@@ -69,32 +78,25 @@ def times(
     return seconds
 
 
-def summary(seconds: dict[str, list[float]], backward: bool, threads: int) -> dict[str, Any]:
-    """What a record says of the seconds that `times` gave.
+def medians(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The median of the seconds that `times` gave, by contender."""
+    return {name: median(own) for name, own in seconds.items()}
 
-    Returns:
-        ``pass``, ``threads``, ``rounds``, ``milliseconds`` and ``multiple_of_clone`` by contender;
-        where a library is among them, ``times_faster_than_best_library`` of ours.
-    """
-    milliseconds = {name: 1e3 * median(times) for name, times in seconds.items()}
-    cell: dict[str, Any] = {
-        "pass": "forward+backward" if backward else "forward",
-        "threads": threads,
-        "rounds": len(seconds[LIMIT]),
-        "milliseconds": {name: round(value, 4) for name, value in milliseconds.items()},
-        "multiple_of_clone": {
-            name: round(median(a / b for a, b in zip(times, seconds[LIMIT], strict=True)), 2)
-            for name, times in seconds.items()
-        },
+
+def multiples(seconds: Mapping[str, Sequence[float]], reference: str) -> dict[str, float]:
+    """The median of the ratios within a round to the reference's seconds, by contender."""
+    return {
+        name: median(a / b for a, b in zip(own, seconds[reference], strict=True))
+        for name, own in seconds.items()
     }
-    best = min((milliseconds[name] for name in LIBRARIES if name in milliseconds), default=None)
-    if best is not None:
-        cell["times_faster_than_best_library"] = {
-            name: round(best / milliseconds[name], 2) for name in OURS
-        }
-    return cell
 
 
-def packages(threads: int) -> dict[str, Any]:
-    """`environment` with the versions of the contenders."""
-    return environment(torch.device("cpu"), threads, ["numba", *LIBRARIES])
+@contextmanager
+def threads_of_torch(count: int) -> Iterator[None]:
+    """Another number of threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -14,7 +14,6 @@ command goes on from ``runs/selection``. Time: 13 minutes on 2 logical cores of 
 from __future__ import annotations
 
 import dataclasses
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 import torch
 
 from experiments.core.benchmark import Benchmark
-from experiments.core.config import DataConfig, RunConfig
+from experiments.core.config import DataConfig, RunConfig, changed
 from experiments.core.evaluation import held_out
 from experiments.core.experiment import DOCS, View
 from experiments.core.folder import RunFolder, slug
@@ -31,7 +30,6 @@ from experiments.core.records import environment
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 from experiments.core.training import train
-from experiments.core.usage import old_command
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.measure.evaluation import in_batches
 
@@ -54,15 +52,10 @@ def choices() -> dict[str, dict[str, RunConfig]]:
     """By variant of the study and by what is chosen: the plain ViT at each rate, and Haar packets
     with and without what stands behind them."""
     vit, haar = (PATCH_VS_WAVELET.configs()[name] for name in ("vit", "haar_vit"))
-    rates = {
-        f"rate {rate:g}": dataclasses.replace(
-            vit, optimizer=dataclasses.replace(vit.optimizer, lr=rate)
-        )
-        for rate in RATES
-    }
+    rates = {f"rate {rate:g}": changed(vit, {"optimizer.lr": rate}) for rate in RATES}
     behind = {
-        f"{'gains' if norm else 'no gains'}, {'GELU' if act else 'linear'}": dataclasses.replace(
-            haar, model=dataclasses.replace(haar.model, subband_norm=norm, subband_act=act)
+        f"{'gains' if norm else 'no gains'}, {'GELU' if act else 'linear'}": changed(
+            haar, {"model.subband_norm": norm, "model.subband_act": act}
         )
         for norm in (True, False)
         for act in (True, False)
@@ -162,4 +155,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "selection", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

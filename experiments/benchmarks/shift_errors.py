@@ -18,18 +18,18 @@ median of the clone's.
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from experiments.benchmarks.interleaved import clocked, medians, times
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
-from experiments.core.usage import old_command
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
 from wavevit.wavelets._engine.haar import haar_details_undecimated
@@ -109,16 +109,10 @@ def shift_error(representation: Representation, x: Tensor) -> list[float]:
 def costs(rounds: int = 9) -> dict[str, float]:
     """Processor time of each transform as a multiple of a clone's."""
     x = torch.rand(8, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    times: dict[str, list[float]] = {name: [] for name in TIMED}
+    passes = {name: clocked(partial(run, x), time.process_time) for name, run in TIMED.items()}
     with torch.no_grad():
-        for turn in range(rounds + 1):
-            for name, function in TIMED.items():
-                begin = time.process_time()
-                function(x)
-                if turn:  # the first round warms up
-                    times[name].append(time.process_time() - begin)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    return {name: round(value / medians["clone"], 2) for name, value in medians.items()}
+        found = medians(times(passes, rounds))
+    return {name: round(value / found["clone"], 2) for name, value in found.items()}
 
 
 def measure() -> dict[str, Any]:
@@ -168,4 +162,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "shift_errors", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

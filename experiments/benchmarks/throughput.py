@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
@@ -21,6 +20,7 @@ from torch import nn
 
 from experiments.benchmarks.clocks import clock_of
 from experiments.benchmarks.interleaved import times
+from experiments.core.worker import Complaint, Worker
 from wavevit.measure import peak_activation_bytes
 
 __all__ = ["Builder", "throughput"]
@@ -50,7 +50,9 @@ def _serve(
             pipe.send(peak_activation_bytes(model, images))
             clock = clock_of(images.device, _AHEAD)
             while True:
-                _give_back(device)
+                _wait(device)
+                if device != "cpu":
+                    torch.cuda.empty_cache()
                 pipe.recv()
                 for _ in range(_UNTIMED):
                     model(images)
@@ -59,7 +61,7 @@ def _serve(
     except EOFError:
         return
     except Exception as error:
-        pipe.send(f"{type(error).__name__}: {error}".splitlines()[0])
+        pipe.send(Complaint.of(error))
 
 
 def _wait(device: str) -> None:
@@ -67,46 +69,16 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def _give_back(device: str) -> None:
-    if device != "cpu":
-        torch.cuda.synchronize(device)
-        torch.cuda.empty_cache()
+def _seconds(worker: Worker) -> Callable[[], float]:
+    """Asks a process for the seconds of one pass."""
 
-
-class _Contender:
-    """A model at one size, compiled and run in a fresh process."""
-
-    def __init__(self, build: Builder, side: int, batch: int, device: str, compiled: bool) -> None:
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(build, side, batch, device, compiled, theirs), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-
-    def ready(self, seconds: float) -> int | str:
-        """Bytes of the peak of a pass, or why there are none."""
-        if not self._pipe.poll(max(seconds, 0.0)):
-            return "not compiled in time"
-        try:
-            return self._pipe.recv()
-        except EOFError:
-            return "its process ended"
-
-    def __call__(self) -> float:
-        """Seconds of one pass."""
-        self._pipe.send(None)
-        answer = self._pipe.recv()
-        if isinstance(answer, str):
+    def ask() -> float:
+        answer = worker.ask(None)
+        if isinstance(answer, Complaint):
             raise RuntimeError(answer)
-        return answer
+        return float(answer)
 
-    def close(self) -> None:
-        """Ends the process, in the middle of its work if need be."""
-        self._process.terminate()
-        self._process.join()
-        self._pipe.close()
+    return ask
 
 
 def throughput(
@@ -142,7 +114,7 @@ def throughput(
     """
     begin = time.perf_counter()
     running = {
-        (side, name): _Contender(build, side, batch, device, compiled)
+        (side, name): Worker(_serve, build, side, batch, device, compiled)
         for side in sides
         for name, build in models.items()
     }
@@ -150,35 +122,33 @@ def throughput(
     try:
         # All of them before the first is timed: compilers would disturb.
         peaks = {
-            key: _waited(f"{key[1]} at {key[0]} px", contender, begin, limit)
-            for key, contender in running.items()
+            key: _waited(f"{key[1]} at {key[0]} px", worker, begin, limit)
+            for key, worker in running.items()
         }
-        for key, contender in running.items():
-            if isinstance(peaks[key], str):
-                contender.close()
+        for key, worker in running.items():
+            if isinstance(peaks[key], Complaint):
+                worker.close()
         print(f"{time.perf_counter() - begin:4.0f} s  all compiled or late; timing", flush=True)
         time.sleep(settle)
         for side in sides:
-            ready = {name: running[side, name] for name in models if _is_ready(peaks[side, name])}
-            seconds = times(dict(ready), rounds) if ready else {}
+            ready = [name for name in models if not isinstance(peaks[side, name], Complaint)]
+            asked = {name: _seconds(running[side, name]) for name in ready}
+            seconds = times(asked, rounds) if ready else {}
             rows += [_row(name, side, batch, peaks[side, name], seconds, models) for name in models]
             print(f"{side} px timed after {time.perf_counter() - begin:.0f} s", flush=True)
             save(rows)
-            for contender in ready.values():
-                contender.close()
+            for name in ready:
+                running[side, name].close()
     finally:
-        for contender in running.values():
-            contender.close()
+        for worker in running.values():
+            worker.close()
     return rows
 
 
-def _is_ready(peak: int | str) -> bool:
-    return not isinstance(peak, str)
-
-
-def _waited(label: str, contender: _Contender, begin: float, limit: float) -> int | str:
-    peak = contender.ready(begin + limit - time.perf_counter())
-    said = peak if isinstance(peak, str) else f"{peak / 2**30:.2f} GiB"
+def _waited(label: str, worker: Worker, begin: float, limit: float) -> int | Complaint:
+    """Bytes of the peak of a pass, once it is compiled, or why there are none."""
+    peak: int | Complaint = worker.answer(begin + limit - time.perf_counter())
+    said = peak if isinstance(peak, Complaint) else f"{peak / 2**30:.2f} GiB"
     print(f"{time.perf_counter() - begin:4.0f} s  {label}: {said}", flush=True)
     return peak
 
@@ -187,7 +157,7 @@ def _row(
     name: str,
     side: int,
     batch: int,
-    peak: int | str,
+    peak: int | Complaint,
     seconds: Mapping[str, Sequence[float]],
     models: Mapping[str, Builder],
 ) -> dict[str, Any]:

@@ -10,18 +10,16 @@ steepest slope that power iterations from photographs and noise found. Two minut
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from experiments.benchmarks.photographs import middles
 from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
-from experiments.core.usage import old_command
-from wavevit.data.photographs import load_photograph
-from wavevit.measure import center_crop, tokenizer_bounds
+from wavevit.measure import tokenizer_bounds
 from wavevit.models import Backbone, BackboneConfig
 from wavevit.models.config import make_stages
 from wavevit.testing import steepest_pair
@@ -49,9 +47,7 @@ BORDERS = ("circular", "zeros")
 
 def images() -> Tensor:
     """Photographs and noise of several sizes, (12, 1, 48, 48), about zero."""
-    names = ("astronaut", "brick", "camera", "cat")
-    views = [center_crop(load_photograph(name, 64)[None, None], (SIDE, SIDE)) for name in names]
-    photographs = (torch.cat(views).double() - 0.5) / 0.25
+    photographs = middles(SIDE, ("astronaut", "brick", "camera", "cat"), 64, torch.float64)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(4, 1, SIDE, SIDE, generator=generator, dtype=torch.float64)
     return torch.cat([photographs, noise, 10 * noise])
@@ -131,4 +127,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    old_command(["bench", "tokenizer_bounds", *sys.argv[1:]])
+    BENCHMARK.run_old_command()

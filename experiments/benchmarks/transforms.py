@@ -1,53 +1,27 @@
 """Times Haar beside other libraries: ``python -m experiments bench transforms``.
 
 Question: how far from a copy of the image is a wavelet transform, ours and theirs?
-Every contender has a process of its own (`experiments.benchmarks.alone` says why) and all are asked
-in turn; then again in fresh processes that meet the shapes in another order, since one process may
-be lucky with its allocator. The limit is ``x.clone()``. Before anything is timed, every contender's
-coefficients must have the image's energy.
+`experiments.benchmarks.libraries` says who the contenders are, `experiments.benchmarks.alone` how
+they are timed: all in turn, each in a process of its own; then again in fresh processes that meet
+the shapes in another order. Before anything is timed, every contender's coefficients must have the
+image's energy.
 Figures and what they decided: docs/transforms-speed.md; record: experiments/records/transforms/.
 """
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from experiments.benchmarks.alone import Alone
-from experiments.benchmarks.interleaved import (
-    LIBRARIES,
-    LIMIT,
-    OURS,
-    Shape,
-    Transform,
-    packages,
-    summary,
-    times,
-)
+from experiments.benchmarks.interleaved import LIBRARIES, LIMIT, OURS, Shape
+from experiments.benchmarks.libraries import GROUPED, Case, comparison, packages
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import DOCS, View
-from experiments.core.usage import old_command, printed_only
-from wavevit.checks import check_at_least, fail
-from wavevit.wavelets import dwt2, wavedec2
+from experiments.core.table import Table
+from wavevit.checks import check_at_least
 
-__all__ = [
-    "CONTENDERS",
-    "SHAPES",
-    "Options",
-    "benchmark",
-    "contenders",
-    "table",
-]
+__all__ = ["SHAPES", "Options", "benchmark", "table"]
 
 SHAPES: tuple[Shape, ...] = (
     (32, 3, 224, 224),
@@ -71,124 +45,6 @@ class Options(BenchmarkOptions):
     """Numbers of levels."""
 
 
-def _ours(level: int) -> Transform:
-    def transform(x: Tensor) -> Sequence[Tensor]:
-        if level == 1:
-            return (dwt2(x),)
-        approx, details = wavedec2(x, level=level)
-        return (approx, *details)
-
-    return transform
-
-
-def _convolution(level: int) -> Transform:
-    signs = torch.tensor([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
-    weight = (signs / 2).view(4, 1, 2, 2)
-
-    def transform(x: Tensor) -> Sequence[Tensor]:
-        channels, results = x.shape[1], []
-        grouped = weight.repeat(channels, 1, 1, 1)
-        for _ in range(level):
-            x = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
-            bands = F.conv2d(x, grouped, stride=2, groups=channels).unflatten(1, (channels, 4))
-            x = bands[:, :, 0]
-            results.append(bands[:, :, 1:])
-        return (x, *results)
-
-    return transform
-
-
-def _pytorch_wavelets(level: int) -> Transform:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it asks setuptools for what setuptools deprecates
-        library = import_module("pytorch_wavelets")
-    module = library.DWTForward(J=level, wave="haar", mode="periodization")
-
-    def transform(x: Tensor) -> Sequence[Tensor]:
-        approx, details = module(x)
-        return (approx, *details)
-
-    return transform
-
-
-def _ptwt(level: int) -> Transform:
-    library = import_module("ptwt")
-
-    def transform(x: Tensor) -> Sequence[Tensor]:
-        approx, *details = library.wavedec2(x, "haar", mode="zero", level=level)
-        return (approx, *(band for bands in details for band in bands))
-
-    return transform
-
-
-def _limit(level: int) -> Transform:
-    return lambda x: (x.clone(),)
-
-
-def _compiled(level: int) -> Transform:
-    return torch.compile(_ours(level), fullgraph=True, dynamic=False)
-
-
-CONTENDERS: dict[str, Callable[[int], Transform]] = {
-    LIMIT: _limit,
-    EAGER: _ours,
-    COMPILED: _compiled,
-    "grouped convolution": _convolution,
-    **dict(zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True)),
-}
-
-
-def contenders() -> dict[str, Callable[[int], Transform]]:
-    """Builders by name, of those that are installed; those that are not are said."""
-    found = dict(CONTENDERS)
-    for name in LIBRARIES:
-        if find_spec(name.replace("-", "_")) is None:
-            print(f"{name} is left out: it is not installed")
-            del found[name]
-    return found
-
-
-def _seconds(
-    shape: Shape, level: int, backward: bool, found: dict[str, Alone], rounds: int
-) -> dict[str, list[float]]:
-    """By contender, round by round, of processes that are there."""
-    for name, contender in found.items():
-        # The limit stays one copy: a backward pass is at best a second one.
-        seen = contender.prepare(level, shape, backward and name != LIMIT)
-        energy = seen.approx + seen.details
-        whole = not (shape[-2] % (1 << level) or shape[-1] % (1 << level))
-        if whole and abs(energy - 1) > 1e-4:  # an odd side is extended, by each in its own way
-            fail(name, "coefficients with the image's energy", f"{energy:.6g} of it")
-    return times(dict(found), rounds)
-
-
-def _cells(
-    shapes: Sequence[Shape], level: int, threads: int, processes: int, rounds: int
-) -> list[dict[str, Any]]:
-    """Both passes of every shape: all rounds of all processes together."""
-    builders = contenders()
-    seconds: dict[tuple[Shape, bool], dict[str, list[float]]] = {
-        (shape, backward): {name: [] for name in builders}
-        for shape in shapes
-        for backward in (False, True)
-    }
-    for turn in range(processes):
-        with ExitStack() as stack:
-            found = {}
-            for name, build in builders.items():
-                found[name] = Alone(name, build, threads)
-                stack.callback(found[name].close)
-            first = turn * len(shapes) // processes
-            for shape in (*shapes[first:], *shapes[:first]):
-                for backward in (False, True):
-                    for name, new in _seconds(shape, level, backward, found, rounds).items():
-                        seconds[shape, backward][name] += new
-    return [
-        {"shape": list(shape), "levels": level, **summary(taken, backward, threads)}
-        for (shape, backward), taken in seconds.items()
-    ]
-
-
 def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[str, Any]:
     """Times everything that the options name.
 
@@ -210,8 +66,12 @@ def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[s
     processes, rounds = (1, 3) if options.quick else (3, 5)
     cells: list[dict[str, Any]] = []
     for level in options.levels:
+        cases = [Case("decimated", "haar", "periodization", level, s) for s in shapes or SHAPES]
         for threads in options.threads:
-            new = _cells(tuple(shapes or SHAPES), level, threads, processes, rounds)
+            new = [
+                {"shape": list(case.shape), "levels": level, **cell}
+                for case, cell in comparison().time(cases, threads, rounds, processes=processes)
+            ]
             print(table(new, header=not cells), flush=True)
             cells += new
     return {
@@ -224,56 +84,52 @@ def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[s
 
 def table(cells: Sequence[dict[str, Any]], header: bool = True) -> str:
     """Multiples of clone in columns, and how much faster than the better library we are."""
-    names = [EAGER, COMPILED, "grouped convolution", *LIBRARIES]
-    titles = ["shape", "levels", "pass", "threads", "clone ms", *names, "eager x", "compiled x"]
-    widths = [max(len(title), 7) for title in titles]
-    widths[0], widths[2] = 18, 16
-    rows = [titles] if header else []
+    names = [EAGER, COMPILED, GROUPED, *LIBRARIES]
+    rows = []
     for cell in cells:
         multiples, faster = cell["multiple_of_clone"], cell.get("times_faster_than_best_library")
-        rows.append(
-            [
-                "x".join(map(str, cell["shape"])),
-                str(cell["levels"]),
-                cell["pass"],
-                str(cell["threads"]),
-                f"{cell['milliseconds'][LIMIT]:.2f}",
-                *(f"{multiples[name]:.2f}" if name in multiples else "-" for name in names),
-                *(f"{faster[name]:.1f}" if faster else "-" for name in (EAGER, COMPILED)),
-            ]
-        )
-    return "\n".join(
-        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+        row = ["x".join(map(str, cell["shape"])), str(cell["levels"]), cell["pass"]]
+        row += [str(cell["threads"]), f"{cell['milliseconds'][LIMIT]:.2f}"]
+        row += [f"{multiples[name]:.2f}" if name in multiples else "-" for name in names]
+        rows.append(row + [f"{faster[name]:.1f}" if faster else "-" for name in OURS])
+    head = ["shape", "levels", "pass", "threads", "clone ms", *names, "eager x", "compiled x"]
+    return Table(head, rows).text(least=7, header=header)
 
 
 def render(record: dict[str, Any]) -> str:
     """A table for each number of levels, one thread: clones, and times the better library."""
-    lines: list[str] = []
+    parts: list[str] = []
+    columns = [f"{how}{what}" for how in ("", "compiled ") for what in PASSES]
+    head = ["shape", *(title for column in columns for title in (column, "faster"))]
     for level in dict.fromkeys(cell["levels"] for cell in record["cells"]):
-        cells = [c for c in record["cells"] if (c["levels"], c["threads"]) == (level, 1)]
-        lines += ["", "One level:" if level == 1 else f"{level} levels:", ""]
-        columns = [f"{how}{what}" for how in ("", "compiled ") for what in PASSES]
-        lines.append("| shape | " + " | ".join(f"{column} | faster" for column in columns) + " |")
-        lines.append("|" + "---|" * (1 + 2 * len(columns)))
-        for shape in dict.fromkeys(tuple(cell["shape"]) for cell in cells):
-            row = [f"({','.join(map(str, shape))})"]
-            for name in (EAGER, COMPILED):
-                for what in PASSES:
-                    (cell,) = (
-                        c for c in cells if (tuple(c["shape"]), c["pass"]) == (shape, PASSES[what])
-                    )
-                    limit = 2.0 if level == 1 and what == "forward" else float("inf")
-                    clones, faster = (
-                        cell[key][name]
-                        for key in ("multiple_of_clone", "times_faster_than_best_library")
-                    )
-                    least = 5.0 if name == EAGER or what == "forward" else 4.5
-                    row.append(f"**{clones:.2f}**" if clones > limit else f"{clones:.2f}")
-                    row.append(f"**{faster:.1f}**" if faster < least else f"{faster:.1f}")
-            lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines).strip()
+        cells = {
+            (*cell["shape"], cell["pass"]): cell
+            for cell in record["cells"]
+            if (cell["levels"], cell["threads"]) == (level, 1)
+        }
+        rows = [
+            [f"({','.join(map(str, shape))})"]
+            + [
+                text
+                for name in OURS
+                for what in PASSES
+                for text in _judged(cells[(*shape, PASSES[what])], name, what, level)
+            ]
+            for shape in dict.fromkeys(key[:-1] for key in cells)
+        ]
+        parts += ["One level:" if level == 1 else f"{level} levels:", Table(head, rows).markdown()]
+    return "\n\n".join(parts)
+
+
+def _judged(cell: dict[str, Any], name: str, what: str, level: int) -> list[str]:
+    """Clones and times faster; bold where one misses its target."""
+    clones, faster = cell["multiple_of_clone"][name], cell["times_faster_than_best_library"][name]
+    least = 5.0 if name == EAGER or what == "forward" else 4.5
+    slow = level == 1 and what == "forward" and clones > 2.0
+    return [
+        f"**{clones:.2f}**" if slow else f"{clones:.2f}",
+        f"**{faster:.1f}**" if faster < least else f"{faster:.1f}",
+    ]
 
 
 BENCHMARK = Benchmark(
@@ -289,4 +145,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "transforms", *printed_only(sys.argv[1:])])
+    BENCHMARK.run_old_command(printed=True)

@@ -11,8 +11,6 @@ Time on an H100: two minutes, most of it in compilers.
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,13 +24,18 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from experiments.benchmarks.clocks import clock_of
-from experiments.benchmarks.interleaved import LIBRARIES, Shape, times
+from experiments.benchmarks.interleaved import LIBRARIES, Shape, medians, times
+from experiments.benchmarks.libraries import (
+    GROUPED,
+    grouped_haar,
+    haar_kernel,
+    pytorch_wavelets,
+)
 from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.device import pick_device
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import NOT_INSTALLED, environment
 from experiments.core.table import Table
-from experiments.core.usage import old_command, printed_only
 from wavevit.checks import check_at_least, fail
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import dwt2, idwt2, kernels, wavedec2, waverec2
@@ -41,10 +44,8 @@ __all__ = ["CONTENDERS", "Options", "benchmark", "table"]
 
 SHAPE: Shape = (64, 64, 224, 224)
 COPY, OURS, COMPILED, PLAIN = "copy", "wavevit", "wavevit compiled", "plain operations compiled"
-CONVOLUTION = "grouped convolution"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PASSES = ("forward", "backward", "inverse")
-
 
 _ROUND = 0.02  # seconds of a contender's turn, so that a launch's overhead hides behind the GPU
 _MOST = 20  # calls of a turn
@@ -102,14 +103,12 @@ def _plain(level: int) -> Contender:
 
 
 def _convolution(level: int) -> Contender:
-    signs = torch.tensor([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
-    weight = (signs / 2).view(4, 1, 2, 2)
+    kernel = haar_kernel()
 
     def forward(x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        channels, details = x.shape[1], []
-        grouped = weight.to(x).repeat(channels, 1, 1, 1)
+        details = []
         for _ in range(level):
-            bands = F.conv2d(x, grouped, stride=2, groups=channels).unflatten(1, (channels, 4))
+            bands = grouped_haar(x, kernel, stride=2)
             x = bands[:, :, 0]
             details.append(bands[:, :, 1:])
         return x, details
@@ -117,7 +116,7 @@ def _convolution(level: int) -> Contender:
     def inverse(coefficients: tuple[Tensor, list[Tensor]]) -> Tensor:
         x, details = coefficients
         channels = x.shape[1]
-        grouped = weight.to(x).repeat(channels, 1, 1, 1)
+        grouped = kernel.to(x).repeat(channels, 1, 1, 1)
         for finer in reversed(details):
             bands = torch.cat([x[:, :, None], finer], dim=2).flatten(1, 2)
             x = F.conv_transpose2d(bands, grouped, stride=2, groups=channels)
@@ -127,9 +126,7 @@ def _convolution(level: int) -> Contender:
 
 
 def _pytorch_wavelets(level: int) -> Contender:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it asks setuptools for what setuptools deprecates
-        library = import_module("pytorch_wavelets")
+    library = pytorch_wavelets()
     there = library.DWTForward(J=level, wave="haar", mode="periodization")
     back = library.DWTInverse(wave="haar", mode="periodization")
     return Contender(lambda x: there.to(x)(x), lambda c: back.to(c[0])(c))
@@ -147,7 +144,7 @@ CONTENDERS: dict[str, Callable[[int], Contender]] = {
     OURS: _wavevit,
     COMPILED: _compiled,
     PLAIN: _plain,
-    CONVOLUTION: _convolution,
+    GROUPED: _convolution,
     **dict(zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True)),
 }
 
@@ -229,17 +226,15 @@ def _cell(
             _check_values(level, what, run, given)
         add(name, run)
     seconds = times(passes, rounds)
-    size = 2 * x.numel() * x.element_size()
+    typical, size = medians(seconds), 2 * x.numel() * x.element_size()
     return {
         "shape": list(x.shape),
         "dtype": str(x.dtype).removeprefix("torch."),
         "levels": level,
         "pass": what,
         "rounds": rounds,
-        "milliseconds": {name: round(1e3 * median(all_), 4) for name, all_ in seconds.items()},
-        "gigabytes_per_second": {
-            name: round(size / median(all_) / 1e9, 1) for name, all_ in seconds.items()
-        },
+        "milliseconds": {name: round(1e3 * own, 4) for name, own in typical.items()},
+        "gigabytes_per_second": {name: round(size / own / 1e9, 1) for name, own in typical.items()},
         "share_of_copy": {
             name: round(median(b / a for a, b in zip(all_, seconds[COPY], strict=True)), 3)
             for name, all_ in seconds.items()
@@ -343,4 +338,4 @@ BENCHMARK = Benchmark(
 
 
 if __name__ == "__main__":
-    old_command(["bench", "transforms_cuda", *printed_only(sys.argv[1:])])
+    BENCHMARK.run_old_command(printed=True)

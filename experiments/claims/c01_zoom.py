@@ -8,42 +8,22 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
-from experiments.claims.claim import Claim, Finding
-from experiments.claims.studies import metric_effect, variants_table
-from experiments.claims.verdict import common_rule, judge
+from experiments.claims.claim import Finding
+from experiments.claims.studies import Compared, against, study_claim
+from experiments.core.style import band, labelled_below, log2_axis
 from experiments.core.zoom import ZOOMS
 from wavevit.auditing.style import line_styles
 
 __all__ = ["CLAIM"]
 
-_RECORD = "zoom/summary.json"
-_PYRAMIDS = ("swin", "haar_pyramid", "dtcwt_pyramid")
+_PYRAMIDS = against("vit", ("swin", "haar_pyramid", "dtcwt_pyramid"))
 _BY_ZOOM = tuple(f"zoom_{zoom:g}" for zoom in ZOOMS)
-
-
-def _find(records: Mapping[str, Any]) -> Finding:
-    summary = records[_RECORD]
-    effects = [metric_effect(summary, name, "vit", "zoom_kept", "higher") for name in _PYRAMIDS]
-    sides = [f"vit patch {side}" for side in (4, 16)]
-    patches = [name for name in sides if name in summary.metrics]
-    shown = [metric_effect(summary, name, "vit", "zoom_kept") for name in patches]
-    shown += [
-        metric_effect(summary, name, "vit", key)
-        for key in (_BY_ZOOM[0], _BY_ZOOM[-1])
-        for name in _PYRAMIDS
-    ]
-    body = variants_table(summary, ("top1", "zoom_kept", *_BY_ZOOM), ())
-    left_out = [f"`{name}`" for name in sides if name not in summary.metrics]
-    if left_out:
-        body += f"\n\nNot in this record yet: {', '.join(left_out)}."
-    return Finding(judge(effects), (*effects, *shown), body)
 
 
 def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
     """Top-1 against zoom, as it is and as a share of that at zoom 1."""
-    summary = records[_RECORD]
+    summary = records["zoom/summary.json"]
     styles = line_styles(summary.variants)
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2))
     for name in summary.variants:
@@ -52,23 +32,16 @@ def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
         native = values[ZOOMS.index(1.0)]
         for axis, curves in zip(axes, (values, 100 * values / native), strict=True):
             mean, std = curves.mean(axis=1), curves.std(axis=1, ddof=1)
-            axis.plot(ZOOMS, mean, label=name, markersize=4.5, **styles[name])
-            colour = styles[name]["color"]
-            axis.fill_between(ZOOMS, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
+            band(axis, ZOOMS, mean, std, {"label": name, **styles[name]})
     for axis, title in zip(axes, ("top-1, %", "share of top-1 at zoom 1, %"), strict=True):
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_locator(FixedLocator(list(ZOOMS)))
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xticklabels([f"{zoom:g}" for zoom in ZOOMS])
-        axis.set_xlabel("zoom (2: from half as far)")
+        log2_axis(axis, ZOOMS, [f"{zoom:g}" for zoom in ZOOMS], "zoom (2: from half as far)")
         axis.set_title(title, fontsize=11)
         axis.set_ylim(bottom=0)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3)
+    labelled_below(figure, axes[0], handlelength=3)
     return figure
 
 
-CLAIM = Claim(
+CLAIM = study_claim(
     id="C1",
     sentence=(
         "One fixed patch size gives a ViT one native resolution: accuracy falls off under zoom "
@@ -85,10 +58,14 @@ CLAIM = Claim(
         "same places, from finer photographs where there are any. ViTs with patches of 4 and 16 "
         "are shown."
     ),
-    rule=common_rule("above"),
-    records=(_RECORD,),
-    command="python -m experiments run zoom",
-    find=_find,
+    study="zoom",
+    deciding=[Compared("zoom_kept", _PYRAMIDS, "higher")],
+    shown=[
+        Compared("zoom_kept", against("vit", ["vit patch 4", "vit patch 16"])),
+        Compared(_BY_ZOOM[0], _PYRAMIDS),
+        Compared(_BY_ZOOM[-1], _PYRAMIDS),
+    ],
+    columns=("top1", "zoom_kept", *_BY_ZOOM),
     draw=_draw,
     alt="Top-1 against zoom for plain ViTs and three pyramids, absolute and as a share",
 )

@@ -90,7 +90,6 @@ CLAIM = Claim(
         "difference is significant."
     ),
     records=(_RECORD,),
-    command="python -m experiments run turnover",
     find=_find,
     alt="Share of tokens that one pixel of shift changes, by tokenizer",
 )

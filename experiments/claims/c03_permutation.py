@@ -90,7 +90,6 @@ CLAIM = Claim(
         "residual of a circular shift by a patch without positions is above 1e-9 at any depth."
     ),
     records=(_RECORD,),
-    command="python -m experiments run permutation",
     find=_find,
     draw=_draw,
     alt="Residual after the best permutation of tokens, by depth, for four kinds of positions",

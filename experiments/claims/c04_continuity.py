@@ -93,7 +93,6 @@ CLAIM = Claim(
         "scan that finds nothing has looked at its paths only."
     ),
     records=(_RECORD,),
-    command="python -m experiments run continuity",
     find=_find,
     alt="Largest jumps of the control over the plain ViT, and condition numbers of the hybrids",
 )

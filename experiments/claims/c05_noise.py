@@ -53,7 +53,6 @@ CLAIM = Claim(
     ),
     rule=common_rule("below"),
     records=(_RECORD,),
-    command="python -m experiments run noise",
     find=_find,
     alt="Differences between photographs, their phase-randomised twins and white noise",
 )

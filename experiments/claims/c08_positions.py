@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from experiments.claims.claim import Claim, Finding
-from experiments.claims.studies import metric_effect, sensitivity_effect, variants_table
-from experiments.claims.verdict import common_rule, judge
+from experiments.claims.studies import Compared, against, study_claim
 
 __all__ = ["CLAIM"]
 
-_RECORD = "positions/summary.json"
 _FRIENDLIER = ("relative_bias", "rope", "conv")
+_ALL = against("learned", ("sincos", *_FRIENDLIER, "none"))
 
-
-def _find(records: Mapping[str, Any]) -> Finding:
-    summary = records[_RECORD]
-    effects = [metric_effect(summary, name, "learned", "crop", "higher") for name in _FRIENDLIER]
-    names = ("sincos", *_FRIENDLIER, "none")
-    shown = [metric_effect(summary, name, "learned", "crop") for name in ("sincos", "none")]
-    shown += [metric_effect(summary, name, "learned", "circular") for name in names]
-    shown += [
-        sensitivity_effect(summary, name, "learned", "crop", shift)
-        for shift in (1, 8)
-        for name in names
-    ]
-    shown += [metric_effect(summary, name, "learned", "top1") for name in names]
-    body = variants_table(summary, ("top1", "circular", "crop"), (1, 8))
-    return Finding(judge(effects), (*effects, *shown), body)
-
-
-CLAIM = Claim(
+CLAIM = study_claim(
     id="C8",
     sentence="Absolute positions are worst; relative, rotary and offset biases are friendlier.",
     hypothesis=(
@@ -42,9 +20,13 @@ CLAIM = Claim(
         "Study `positions`, each of the three − `learned`, in S-Cons, paired by seed; `sincos` and "
         "`none`, C-Cons, R by one pixel and by one patch (8 px), and top-1 are shown."
     ),
-    rule=common_rule("above"),
-    records=(_RECORD,),
-    command="python -m experiments run positions",
-    find=_find,
+    study="positions",
+    deciding=[Compared("crop", against("learned", _FRIENDLIER), "higher")],
+    shown=[
+        Compared("crop", against("learned", ["sincos", "none"])),
+        *(Compared(metric, _ALL) for metric in ("circular", ("crop", 1), ("crop", 8), "top1")),
+    ],
+    columns=("top1", "circular", "crop"),
+    shifts=(1, 8),
     alt="Differences of each position to learned ones in S-Cons, C-Cons, sensitivity and top-1",
 )

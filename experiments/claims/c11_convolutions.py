@@ -71,7 +71,6 @@ CLAIM = Claim(
         "together, 5 %)."
     ),
     records=(_RECORD,),
-    command="python -m experiments run convolutions",
     find=_find,
     alt="Equivariance errors of convolutional networks under a circular shift by one pixel",
 )

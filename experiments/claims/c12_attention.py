@@ -12,6 +12,7 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import above, between
 from experiments.claims.verdict import Verdict, judge
 from experiments.core.statistic import Statistic
+from experiments.core.table import Table
 
 __all__ = ["CLAIM"]
 
@@ -51,32 +52,22 @@ def _find(records: Mapping[str, Any]) -> Finding:
     if not (one_hop and grows):
         verdict = Verdict("refuted", "the receptive fields are not as predicted")
     depth = max(len(own["distance"]) for own in found.values())
-    rows: dict[str, list[float | None]] = {}
+    distances, fields = [], []
     for name, own in found.items():
-        cells = [Statistic.of(layer) for layer in own["distance"]]
-        rows[name] = [*(cell.mean for cell in cells), *[None] * (depth - len(cells))]
-    lines = [
-        "| model | " + " | ".join(f"layer {i + 1}, px" for i in range(depth)) + " |",
-        "|" + "---|" * (1 + depth),
-    ]
-    for name, means in rows.items():
-        texts = ["–" if mean is None else f"{mean:.1f}" for mean in means]
-        lines.append(f"| `{name}` | " + " | ".join(texts) + " |")
-    fields = [
-        "| model | extent of the receptive field by depth, px | its radius, px |",
-        "|---|---|---|",
-    ]
-    for name, own in found.items():
+        means = [f"{Statistic.of(layer).mean:.1f}" for layer in own["distance"]]
+        distances.append([f"`{name}`", *means, *["–"] * (depth - len(means))])
         extent = ", ".join(str(value) for value in own["extent"])
         radius = ", ".join(f"{value:.1f}" for value in own["radius"])
-        fields.append(f"| `{name}` | {extent} | {radius} |")
+        fields.append([f"`{name}`", extent, radius])
+    layers = ["model", *(f"layer {i + 1}, px" for i in range(depth))]
+    head = ["model", "extent of the receptive field by depth, px", "its radius, px"]
     body = "\n\n".join(
         (
             "Mean attention distance of a layer's heads (attention to all alike on a grid of "
             f"stride 8 would show {record['uniform']:.1f} px):",
-            "\n".join(lines),
+            Table(layers, distances).markdown(),
             f"Receptive fields behind the tokenizer and each block or stage, of {side} px:",
-            "\n".join(fields),
+            Table(head, fields).markdown(),
         )
     )
     return Finding(verdict, tuple(effects), body)
@@ -119,7 +110,6 @@ CLAIM = Claim(
         "Refuted as a whole if one of the two receptive fields is not as predicted."
     ),
     records=(_RECORD,),
-    command="python -m experiments run attention",
     find=_find,
     draw=_draw,
     alt="Attention distance by layer and receptive field by depth of six trained models",

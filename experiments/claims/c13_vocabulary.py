@@ -13,6 +13,7 @@ from experiments.claims.effect import Effect
 from experiments.claims.measured import between, by_seed, values_table
 from experiments.claims.verdict import common_rule, judge
 from experiments.core.statistic import Statistic
+from experiments.core.table import Table
 
 __all__ = ["CLAIM"]
 
@@ -40,10 +41,10 @@ def _find(records: Mapping[str, Any]) -> Finding:
         between(name, n_term[name], "pixels", n_term["pixels"], f"n-term error at {percent}")
         for name in ("haar", "db4")
     ]
-    lines = ["| model | effective rank | of features | probe, % |", "|---|---|---|---|"]
+    rows = []
     for name, own in models.items():
-        cells = [Statistic.of(own[key]).text(1) for key in _MEASURES]
-        lines.append(f"| `{name}` | {cells[0]} | {own['dim'][0]:.0f} | {cells[1]} |")
+        rank, probe = (Statistic.of(own[key]).text(1) for key in _MEASURES)
+        rows.append([f"`{name}`", rank, f"{own['dim'][0]:.0f}", probe])
     crops = record["crops"]
     body = "\n\n".join(
         (
@@ -51,7 +52,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
             f"{crops['ranked']} held-out crops; the probe names quarter turns (chance 25 %), "
             f"fitted on {crops['fitted']} crops of training halves, judged on {crops['judged']} "
             "of test halves:",
-            "\n".join(lines),
+            Table(["model", "effective rank", "of features", "probe, %"], rows).markdown(),
             f"Error of the best approximation by {percent} of the coefficients, relative to the "
             "crop, by photograph:",
             values_table(
@@ -96,7 +97,6 @@ CLAIM = Claim(
     ),
     rule=common_rule("above"),
     records=(_RECORD,),
-    command="python -m experiments run vocabulary",
     find=_find,
     draw=_draw,
     alt="Effective rank and probe accuracy of trained and untrained models, mean and spread",

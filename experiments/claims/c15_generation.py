@@ -12,6 +12,8 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import by_seed, subjects_of
 from experiments.claims.verdict import Verdict
 from experiments.core.statistic import Statistic
+from experiments.core.style import labelled_below
+from experiments.core.table import Table
 
 __all__ = ["CLAIM"]
 
@@ -26,16 +28,15 @@ def _find(records: Mapping[str, Any]) -> Finding:
     models = record["models"]
     names = subjects_of(models)
     errors = [f"error, {title}, {how}" for title in _PLACES.values() for how in _HOW]
-    head = ["tokens", "top-1, %", *errors]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for name in names:
-        cells = [f"`{name}`", study.metrics[name]["top1"].text(1)]
-        cells += [
+    rows = [
+        [f"`{name}`", study.metrics[name]["top1"].text(1)]
+        + [
             Statistic.of(models[f"{name}, {how}"][place]).text(1)
             for place in _PLACES
             for how in _HOW
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        for name in names
+    ]
     crops = record["crops"]
     body = "\n\n".join(
         (
@@ -44,7 +45,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
             "regression, in % of what a constant leaves; mean ± standard deviation over "
             f"{len(record['seeds'])} seeds, fitted on {crops['fitted']} crops of training halves, "
             f"judged on {crops['judged']} of test halves. Top-1 is that of study `tokenizers`.",
-            "\n".join(lines),
+            Table(["tokens", "top-1, %", *errors], rows).markdown(),
         )
     )
     pairs = [
@@ -72,8 +73,7 @@ def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
         axis.set_xlabel(f"error of pixels from {title}, trained, %")
         axis.set_xlim(left=0)
     axes[0].set_ylabel("top-1, %")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+    labelled_below(figure, axes[0], columns=6)
     return figure
 
 
@@ -97,7 +97,6 @@ CLAIM = Claim(
         "loss is."
     ),
     records=(_RECORD, _STUDY),
-    command="python -m experiments run decoding",
     find=_find,
     draw=_draw,
     alt="Top-1 of six ViTs against the error of pixels read from their tokens",

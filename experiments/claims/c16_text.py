@@ -9,6 +9,7 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import by_seed, subjects_of
 from experiments.claims.verdict import Verdict
 from experiments.core.statistic import Statistic
+from experiments.core.table import Table
 
 __all__ = ["CLAIM"]
 
@@ -23,14 +24,11 @@ _KEYS = {"photograph": "same photograph", "kind": "same kind"}
 def _find(records: Mapping[str, Any]) -> Finding:
     record = records[_RECORD]
     models, chance = record["models"], record["chance"]
-    lines = [
-        f"| model | {' | '.join(f'{title}, %' for title in _KEYS.values())} |",
-        "|---|---|---|",
+    rows = [
+        [f"`{name}`", *(Statistic.of(own[key]).text(1) for key in _KEYS)]
+        for name, own in models.items()
     ]
-    for name, own in models.items():
-        cells = [Statistic.of(own[key]).text(1) for key in _KEYS]
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    lines.append(f"| drawn answers | {' | '.join(f'{chance[key]:.1f}' for key in _KEYS)} |")
+    rows.append(["drawn answers", *(f"{chance[key]:.1f}" for key in _KEYS)])
     crops = record["crops"]
     kinds = "; ".join(f"{name}: {', '.join(of)}" for name, of in record["kinds"].items())
     body = "\n\n".join(
@@ -40,7 +38,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
             "test halves (cosine of centred embeddings) is of the same photograph; and, that "
             f"photograph left out, of one of the same kind ({kinds}). Mean ± standard deviation "
             f"over {len(record['seeds'])} seeds:",
-            "\n".join(lines),
+            Table(["model", *(f"{title}, %" for title in _KEYS.values())], rows).markdown(),
         )
     )
     shown = [
@@ -68,7 +66,6 @@ CLAIM = Claim(
         "by seed; refuted if it is worse."
     ),
     records=(_RECORD,),
-    command="python -m experiments run retrieval",
     find=_find,
     alt="What supervised training adds to retrieval by photograph and by kind, with intervals",
     missing=_MISSING,

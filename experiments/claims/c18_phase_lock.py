@@ -67,7 +67,6 @@ CLAIM = Claim(
         "interval; three seeds cannot show that it is 0."
     ),
     records=(_PATCH, _CROP),
-    command="python -m experiments run patch_vs_wavelet",
     find=_find,
     alt="Differences that the lock makes in sensitivity, top-1 and S-Cons of ViT and pyramid",
 )

@@ -41,7 +41,8 @@ class Claim:
         rule: how the verdict follows from the record, in words.
         records: files below ``experiments/records/``; a ``summary.json`` is given to `find` as a
             `StudySummary`, other JSON as plain data.
-        command: that makes the record anew.
+        command: that makes the record anew; by default it runs the study or measurement that the
+            first record's folder is named after.
         find: applies the rule: records by name to a finding.
         draw: the page's figure; by default the effects with their intervals.
         alt: what the figure shows, for a screen reader.
@@ -55,12 +56,17 @@ class Claim:
     test: str
     rule: str
     records: tuple[str, ...]
-    command: str
     find: Callable[[Mapping[str, Any]], Finding]
     draw: Callable[[Mapping[str, Any], Finding], Figure] | None = None
     alt: str = "Each difference with its 95 % interval"
     missing: str = ""
     data: str = "crops of 18 photographs"
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.records and not self.command:
+            command = f"python -m experiments run {self.records[0].partition('/')[0]}"
+            object.__setattr__(self, "command", command)  # the class is frozen
 
     @property
     def name(self) -> str:

@@ -21,18 +21,18 @@ def between(
     unit: str = "",
     digits: int = 3,
     predicted: str = "",
+    over: str = "photographs",
 ) -> Effect:
-    """Variant minus baseline, photograph by photograph."""
-    difference = Statistic.of([a - b for a, b in zip(values, others, strict=True)])
+    """Variant minus baseline, photograph by photograph or seed by seed."""
     return Effect(
         variant=variant,
         baseline=baseline,
         metric=metric,
         unit=unit,
         digits=digits,
-        difference=difference,
+        difference=Statistic.of([a - b for a, b in zip(values, others, strict=True)]),
         predicted=predicted,
-        over="photographs",
+        over=over,
     )
 
 
@@ -70,15 +70,8 @@ def by_seed(
 ) -> Effect:
     """Variant minus baseline, seed by seed, out of lists by model and key."""
     own, other = models[variant][key], models[baseline][key]
-    return Effect(
-        variant=variant,
-        baseline=baseline,
-        metric=metric,
-        unit=unit,
-        digits=1,
-        difference=Statistic.of([a - b for a, b in zip(own, other, strict=True)]),
-        predicted=predicted,
-    )
+    how = {"unit": unit, "predicted": predicted, "over": "seeds"}
+    return between(variant, own, baseline, other, metric, digits=1, **how)
 
 
 def subjects_of(models: Mapping[str, object]) -> list[str]:

@@ -1,16 +1,29 @@
-"""Effects and tables out of a study's summary."""
+"""Claims that a study decides: effects and tables out of its summary."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from matplotlib.figure import Figure
+
+from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect
+from experiments.claims.verdict import common_rule, judge
 from experiments.core.statistic import Statistic
 from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 from wavevit.checks import fail
 
-__all__ = ["metric_effect", "sensitivity_effect", "variants_table"]
+__all__ = [
+    "Compared",
+    "against",
+    "metric_effect",
+    "sensitivity_effect",
+    "study_claim",
+    "variants_table",
+]
 
 _POINTS = {"%": "points"}
 
@@ -80,3 +93,70 @@ def variants_table(
         cells += [f"{own['macs'].mean / 1e6:.2f}", str(len(summary.seeds[name]))]
         rows.append(cells)
     return Table(head, rows).markdown()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Pairs of variants, compared in one metric.
+
+    Attributes:
+        metric: one of `METRICS`, or a shift model and pixels: ``("crop", 1)`` is R(1 px) of crops.
+        pairs: (variant, baseline).
+        predicted: the sign that the claim predicts; empty where the effects are only shown.
+    """
+
+    metric: str | tuple[str, float]
+    pairs: Sequence[tuple[str, str]]
+    predicted: str = ""
+
+    def effects(self, summary: StudySummary) -> list[Effect]:
+        """One for each pair."""
+        if isinstance(self.metric, str):
+            return [metric_effect(summary, *p, self.metric, self.predicted) for p in self.pairs]
+        return [sensitivity_effect(summary, *p, *self.metric, self.predicted) for p in self.pairs]
+
+
+def against(baseline: str, variants: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Pairs of several variants with one baseline."""
+    return tuple((variant, baseline) for variant in variants)
+
+
+def study_claim(
+    *,
+    study: str,
+    deciding: Sequence[Compared],
+    shown: Sequence[Compared],
+    columns: Sequence[str],
+    shifts: Sequence[float] = (),
+    variants: Sequence[str] = (),
+    draw: Callable[[Mapping[str, Any], Finding], Figure] | None = None,
+    **words: str,
+) -> Claim:
+    """A claim that the common rule decides, from one study.
+
+    Args:
+        study: whose summary is the record.
+        deciding: with one predicted sign.
+        shown: beside them.
+        columns: of the page's table: metrics by name.
+        shifts: of the table's sensitivities to crops.
+        variants: of the table; by default all.
+        draw: as `Claim.draw`.
+        **words: `Claim`'s ``id``, ``sentence``, ``hypothesis``, ``test`` and ``alt``.
+    """
+    record = f"{study}/summary.json"
+
+    def find(records: Mapping[str, Any]) -> Finding:
+        summary = records[record]
+        deciders = [effect for one in deciding for effect in one.effects(summary)]
+        others = [effect for one in shown for effect in one.effects(summary)]
+        body = variants_table(summary, columns, shifts, variants)
+        return Finding(judge(deciders), (*deciders, *others), body)
+
+    return Claim(
+        **words,
+        rule=common_rule("above" if deciding[0].predicted == "higher" else "below"),
+        records=(record,),
+        find=find,
+        draw=draw,
+    )

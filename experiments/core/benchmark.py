@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 
 from experiments.core.experiment import Experiment, View
 from experiments.core.records import RECORDS, load_record, noted, write_bytes, write_json
+from experiments.core.usage import old_command
 from wavevit.checks import fail
 from wavevit.files import check_output_file, check_output_folder
 
@@ -105,6 +107,16 @@ class Benchmark(Experiment):
         for view in self.shown(record):
             held = view.path.read_text() if view.path.exists() else ""
             write_bytes(view.path, view.text(data, held).encode())
+
+    def run_old_command(self, printed: bool = False) -> None:
+        """What ``python -m experiments.benchmarks.NAME`` did before ``bench NAME`` came.
+
+        Args:
+            printed: whether it wrote no record without ``--out``.
+        """
+        words = sys.argv[1:]
+        writes = any(word.split("=")[0] in ("--out", "--record", "--no-record") for word in words)
+        old_command([self.verb, self.name, *words, *(["--no-record"] * (printed and not writes))])
 
     def _elsewhere(self, out: Path, name: str) -> Path:
         """The file that ``--out`` means, checked before anything is computed."""

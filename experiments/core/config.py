@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from experiments.core.conversion import converter
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import BackboneConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
     "AUGMENTATIONS",
@@ -17,11 +20,13 @@ __all__ = [
     "DataConfig",
     "OptimizerConfig",
     "RunConfig",
+    "changed",
     "differing_fields",
 ]
 
 AUGMENTATIONS = ("translate", "resize", "flip")
 TASK_NAMES = ("classification", "segmentation")
+C = TypeVar("C", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +113,7 @@ class RunConfig:
         data: the crops.
         optimizer: the schedule.
         task: ``"classification"`` of crops, or ``"segmentation"`` of composites of two
-            (`experiments.core.tasks`).
+            (`experiments.core.training.TASKS`).
         seed: of the weights, of the training crops and of every random choice in training.
         checkpoint_every: steps between checkpoints; where a killed run resumes. It does not
             change the result.
@@ -133,6 +138,23 @@ class RunConfig:
     def from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
         """The configuration that `to_dict` wrote, through JSON or not."""
         return converter.structure(data, cls)
+
+
+def changed(config: C, fields: Mapping[str, Any]) -> C:
+    """A copy of a configuration with some of its fields, and of those inside it, changed.
+
+    Args:
+        config: a dataclass, such as `RunConfig`.
+        fields: values by dotted path, such as ``{"model.alignment": "blur"}``; all at once.
+    """
+    own: dict[str, Any] = {path: value for path, value in fields.items() if "." not in path}
+    inner: dict[str, dict[str, Any]] = {}
+    for path, value in fields.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            inner.setdefault(name, {})[rest] = value
+    own |= {name: changed(getattr(config, name), rest) for name, rest in inner.items()}
+    return dataclasses.replace(config, **own)
 
 
 def differing_fields(a: Any, b: Any, prefix: str = "") -> list[str]:

@@ -1,30 +1,156 @@
-"""A job of a study: train, measure, record. It fails alone."""
+"""The jobs of a study: planned, run one by one or side by side, each recorded and failing alone.
+
+A job trains a model, measures it and writes ``result.json`` into its folder.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import dataclasses
 import json
+import math
 import multiprocessing
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from experiments.core.config import RunConfig
-from experiments.core.folder import RunFolder
+from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import environment, write_json
-from experiments.core.tasks import TASKS, Model
-from experiments.core.training import AbandonedError, train
-from wavevit.plugins import import_files
+from experiments.core.side_by_side import Clock, run_side_by_side
+from experiments.core.training import TASKS, AbandonedError, Model, train
+from wavevit.checks import check_at_least, check_choice, fail
 
-__all__ = ["run_job", "serve_jobs"]
+if TYPE_CHECKING:
+    from experiments.core.study import Study
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of malloc.h
+__all__ = ["Job", "default_workers", "plan", "run_job", "run_jobs"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One variant with one seed, in its folder.
+
+    Attributes:
+        variant: its name.
+        seed: of the run.
+        folder: its files.
+        measures: what is measured beside the standard.
+        weights_of: the run whose weights are measured; None for a run that trains its own.
+    """
+
+    variant: str
+    seed: int
+    folder: RunFolder
+    measures: tuple[str, ...] = ()
+    weights_of: RunFolder | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.folder.complete(self.measures)
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.variant}, seed {self.seed}"
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, for people: its score, or why there is none."""
+        if self.complete:
+            task = TASKS[self.folder.load_config().task]
+            return f"{task.title} {json.loads(self.folder.result.read_text())[task.score]:.1f} %"
+        if self.folder.failed.exists():
+            failure = json.loads(self.folder.failed.read_text())
+            return f"FAILED, {failure['error']}: {failure['message']}"
+        return "stopped"
+
+
+def plan(
+    study: Study, folder: StudyFolder, seeds: Sequence[int], variants: Sequence[str] | None = None
+) -> list[Job]:
+    """Claims every folder before anything is computed, so that a clash is told at once.
+
+    Seeds are the slow axis: a study that is stopped half-way has all variants with fewer seeds.
+    What is applied after training comes after all that is trained.
+
+    Raises:
+        ValueError: an unknown variant, no or repeated seeds, or a folder that holds something else.
+    """
+    configs = study.configs()
+    if not seeds or len(set(seeds)) != len(seeds):
+        fail("seeds", "at least one, all different", list(seeds))
+    for seed in seeds:
+        check_at_least("seeds", seed, 0)
+    for name in variants or ():
+        check_choice("variants", name, configs)
+    folder.claim()
+    jobs = []
+    for seed in seeds:
+        for name, config in configs.items():
+            if variants and name not in variants:
+                continue
+            source = study.applied.get(name)
+            weights_of = folder.run(source, seed) if source is not None else None
+            job = Job(name, seed, folder.run(name, seed), study.measures, weights_of)
+            job.folder.claim(dataclasses.replace(config, seed=seed))
+            jobs.append(job)
+    return sorted(jobs, key=lambda job: job.weights_of is not None)  # stable
+
+
+def default_workers(device: torch.device, jobs: int) -> tuple[int, int]:
+    """Processes side by side and threads of each.
+
+    On CPUs one thread per small model is the fastest way to use all cores: two such runs side by
+    side finish sooner than one after the other on two threads. A GPU takes one run at a time.
+    """
+    cores = max(torch.get_num_threads(), 1)
+    if device.type != "cpu":
+        return 1, cores
+    workers = max(min(jobs, cores), 1)
+    return workers, max(cores // workers, 1)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    device: torch.device,
+    workers: int,
+    threads: int,
+    minutes: float = math.inf,
+) -> list[Job]:
+    """Runs what is not complete; returns the jobs that are not complete then.
+
+    Args:
+        jobs: from `plan`.
+        device: where to compute.
+        workers: processes side by side; 1 computes in this one.
+        threads: of each process.
+        minutes: after so many no further job is started; those that run are waited for.
+    """
+    pending = [job for job in jobs if not job.complete]
+    if len(pending) < len(jobs):
+        print(f"{len(jobs) - len(pending)} of {len(jobs)} runs are complete already.")
+    for job in pending:
+        job.folder.failed.unlink(missing_ok=True)
+    clock = Clock(len(pending), minutes)
+    if workers == 1:
+        for job in pending:
+            if clock.late:
+                break
+            source = job.weights_of.path if job.weights_of is not None else None
+            path, label = job.folder.path, job.label
+            run_job(path, str(device), threads, label, 0, job.measures, source)
+            clock.tell(job)
+    else:  # jobs that train come before jobs that take their weights
+        for takes in (False, True):
+            part = [job for job in pending if (job.weights_of is not None) == takes]
+            run_side_by_side(part, run_job, device, workers, threads, clock)
+    return [job for job in pending if not job.complete]
 
 
 def run_job(
@@ -103,54 +229,3 @@ def _measured(
 def _parent_lives() -> bool:
     parent = multiprocessing.parent_process()
     return parent is None or parent.is_alive()
-
-
-def _keep_memory() -> None:
-    """Tells the C library to keep what is freed, where it can be told.
-
-    Otherwise glibc gives large tensors back to the system at every step and is given fresh pages at
-    the next, whose first touch takes a tenth to a quarter of a segmenter's training.
-    """
-    with suppress(OSError, AttributeError):  # another C library
-        tell = ctypes.CDLL(None).mallopt
-        tell(_TRIM_THRESHOLD, 2**31 - 1)
-        tell(_MMAP_MAX, 0)
-
-
-def serve_jobs(
-    asked: Connection,
-    device: str,
-    threads: int,
-    position: int,
-    lock: object,
-    modules: Sequence[str] = (),
-) -> None:
-    """Runs one job after the other as it is asked for, as the target of a process.
-
-    A process that serves many jobs imports, loads photographs and opens the GPU once. After a job
-    that failed it ends, so that nothing is computed in what the failure left behind.
-
-    Args:
-        asked: gives (path, label, measures, folder whose weights the job takes or None), or None
-            for the end; gets True for a job that is complete.
-        device: where to compute.
-        threads: of this process.
-        position: line of its progress bars.
-        lock: of the progress bars of all processes.
-        modules: files that register parts, run first (`wavevit.plugins.import_files`).
-    """
-    import_files(modules)
-    from tqdm import tqdm
-
-    tqdm.set_lock(lock)
-    _keep_memory()
-    with suppress(EOFError):  # the parent process has died
-        while (job := asked.recv()) is not None:
-            path, label, measures, source = job
-            weights_of = Path(source) if source is not None else None
-            done = run_job(Path(path), device, threads, label, position, measures, weights_of)
-            if torch.device(device).type == "cuda":
-                torch.cuda.empty_cache()  # the processes beside this one need it
-            asked.send(done)
-            if not done:
-                return

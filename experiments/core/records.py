@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from experiments.core.code import code_digest
-from experiments.core.summary import StudySummary
 
 __all__ = [
     "NOT_INSTALLED",
@@ -38,7 +37,11 @@ NOT_INSTALLED = "not installed"
 def load_record(name: str) -> Any:
     """A record by its path below ``experiments/records/``: a `StudySummary` or plain data."""
     data = read_json(RECORDS / name)
-    return StudySummary.from_dict(data) if Path(name).name == "summary.json" else data
+    if Path(name).name != "summary.json":
+        return data
+    from experiments.core.summary import StudySummary  # scipy: a quarter of a worker's start
+
+    return StudySummary.from_dict(data)
 
 
 def read_json(path: Path) -> Any:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.core.folder import RunFolder, StudyFolder
+from experiments.core.job import Job
 from experiments.core.records import write_json
-from experiments.core.scheduler import Job
 
 __all__ = ["reuse_equal_runs"]
 

@@ -16,17 +16,12 @@ from experiments.core.config import RunConfig, differing_fields
 from experiments.core.device import pick_device
 from experiments.core.experiment import Experiment, View
 from experiments.core.folder import StudyFolder
+from experiments.core.job import default_workers, plan, run_jobs
+from experiments.core.latency import measure_latency
 from experiments.core.markdown import study_views
 from experiments.core.records import RECORDS, environment
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import SCALES, at_scale
-from experiments.core.scheduler import (
-    clear_latency,
-    default_workers,
-    measure_latency,
-    plan,
-    run_jobs,
-)
 from experiments.core.summary import StudySummary
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
@@ -47,6 +42,11 @@ class Contrast:
     variant: str
     baseline: str
     field: str
+
+    @classmethod
+    def each(cls, baseline: str, fields: Mapping[str, str]) -> tuple[Contrast, ...]:
+        """Several variants of one baseline: fields by variant."""
+        return tuple(cls(variant, baseline, field) for variant, field in fields.items())
 
 
 @dataclass
@@ -164,7 +164,7 @@ class Study(Experiment):
         if reused:
             print(f"{reused} runs take weights and measures of equal runs beside this study.")
         if any(not job.complete for job in jobs):
-            clear_latency(folder)
+            folder.latency.unlink(missing_ok=True)  # it belongs to the runs of before
         failed = run_jobs(jobs, device, workers, threads, options.minutes)
         if options.timing and not folder.latency.exists():
             print("Timing the variants, interleaved …")

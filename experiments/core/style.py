@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from experiments.core.records import write_bytes
 from wavevit.auditing.style import FIGURE_STYLE
 
-__all__ = ["bare", "figure_style", "save_figure", "svg_of"]
+__all__ = ["band", "bare", "figure_style", "labelled_below", "log2_axis", "save_figure", "svg_of"]
 
 _OPTIONS: dict[str, dict[str, Any]] = {".png": {"dpi": 160}, ".svg": {"metadata": {"Date": None}}}
 
@@ -38,6 +40,30 @@ def bare(axes: np.ndarray) -> None:
         axis.grid(visible=False)
         for spine in axis.spines.values():
             spine.set_visible(False)
+
+
+def band(
+    axis: Axes, x: Sequence[float], mean: np.ndarray, std: np.ndarray, style: Mapping[str, Any]
+) -> None:
+    """A line of means in a variant's style, one standard deviation around it shaded."""
+    axis.plot(x, mean, markersize=4.5, **style)
+    colour = style["color"]
+    axis.fill_between(x, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
+
+
+def log2_axis(axis: Axes, ticks: Sequence[float], labels: Sequence[str], title: str) -> None:
+    """A logarithmic x axis with these ticks alone."""
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_locator(FixedLocator(list(ticks)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticklabels(labels)
+    axis.set_xlabel(title)
+
+
+def labelled_below(figure: Figure, axis: Axes, columns: int = 3, **options: Any) -> None:
+    """One legend below the figure, of what an axis shows."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, **options)
 
 
 def save_figure(

@@ -1,10 +1,9 @@
-"""Tables: rows below a head, as Markdown, as plain text or as HTML."""
+"""Tables: rows below a head, as Markdown or as plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 __all__ = ["Table"]
 
@@ -60,12 +59,3 @@ class Table:
             "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
             for line in (lines if header else lines[1:])
         )
-
-    def html(self) -> str:
-        """A ``<table>``; the texts are escaped."""
-
-        def line(cells: Sequence[str], tag: str) -> str:
-            return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-        body = "".join(line(row, "td") for row in self.rows)
-        return f"<table><thead>{line(self.head, 'th')}</thead><tbody>{body}</tbody></table>"

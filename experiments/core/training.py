@@ -1,5 +1,6 @@
-"""The training loop.
+"""What a run learns, by the name of its task, and the training loop.
 
+The loss is the cross-entropy of every task: over images (B, classes), or pixels (B, classes, H, W).
 Every random choice of a step follows from (seed, step) alone and not from what ran before, so a
 run that is killed and continued draws the same crops and ends in the same bits on the same
 machine.
@@ -9,28 +10,88 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from experiments.core import evaluation
+from experiments.core.augmentation import TrainingCrops
 from experiments.core.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
-from experiments.core.config import OptimizerConfig, RunConfig
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import RunFolder
-from experiments.core.tasks import TASKS, Model, make_model
+from experiments.core.segmentation import measures
+from experiments.core.segmentation.composites import TrainingComposites
+from experiments.core.segmentation.segmenter import Segmenter
+from wavevit.models import Backbone, BackboneConfig
 
 __all__ = [
+    "TASKS",
     "AbandonedError",
+    "Batches",
+    "Model",
     "NonFiniteLossError",
+    "Task",
     "learning_rate",
+    "make_model",
     "make_optimizer",
     "train",
 ]
 
 _LOG_EVERY = 10
+
+Model = Backbone | Segmenter
+
+
+class Batches(Protocol):
+    """Training data whose every batch follows from a seed."""
+
+    def batch(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Images and labels on the device."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task.
+
+    Attributes:
+        model: from the backbone's configuration.
+        batches: from the crops' configuration and a device.
+        evaluate: from a trained model, the crops' configuration, a device and names of further
+            measures: plain data.
+        further: the same of the further measures alone.
+        score: the key of `evaluate`'s result that is told when a run ends, in %.
+        title: of it, for people.
+    """
+
+    model: Callable[[BackboneConfig], Model]
+    batches: Callable[[DataConfig, torch.device], Batches]
+    evaluate: Callable[[Any, DataConfig, torch.device, Sequence[str]], dict[str, Any]]
+    further: Callable[[Any, DataConfig, torch.device, Sequence[str]], dict[str, Any]]
+    score: str
+    title: str
+
+
+TASKS: dict[str, Task] = {
+    "classification": Task(
+        Backbone, TrainingCrops, evaluation.evaluate, evaluation.further, "top1", "top-1"
+    ),
+    "segmentation": Task(
+        Segmenter, TrainingComposites, measures.evaluate_segmenter, measures.further, "miou", "mIoU"
+    ),
+}
+
+
+def make_model(config: RunConfig) -> Model:
+    """The model of a run's task, with the weights of its seed."""
+    torch.manual_seed(config.seed)
+    return TASKS[config.task].model(config.model)
 
 
 class NonFiniteLossError(RuntimeError):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-__all__ = ["old_command", "printed_only", "wrong_usage"]
+__all__ = ["old_command", "wrong_usage"]
 
 
 def wrong_usage(program: str, error: Exception) -> NoReturn:
@@ -35,9 +35,3 @@ def old_command(*commands: Sequence[str]) -> None:
         except SystemExit as end:
             if end.code:
                 raise
-
-
-def printed_only(words: Sequence[str]) -> list[str]:
-    """Options of an old benchmark command, which wrote no record without ``--out``."""
-    writes = any(word.split("=")[0] in ("--out", "--record", "--no-record") for word in words)
-    return [*words, *([] if writes else ["--no-record"])]

@@ -39,10 +39,7 @@ __all__ = [
     "make_model_asset",
     "make_photograph_asset",
     "measured",
-    "model_of",
-    "read_script",
     "trained",
-    "window_of",
     "write_model",
     "write_photographs",
     "write_script",
@@ -60,13 +57,6 @@ def write_script(path: Path, call: str, asset: dict[str, Any]) -> None:
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in asset.items()]
     text = f"{call}({{\n" + ",\n".join(lines) + "\n});\n"
     write_bytes(path, text.encode())
-
-
-def read_script(path: Path) -> list[dict[str, Any]]:
-    """The assets of a file that `write_script` wrote, or of several such files in one."""
-    text = path.read_text()
-    parts = text.split("shiftExplorer.")[1:]
-    return [json.loads(part[part.index("(") + 1 : part.rindex(")")]) for part in parts]
 
 
 def _without_alignment(config: BackboneConfig) -> BackboneConfig:
@@ -178,17 +168,6 @@ def _joined(tensors: list[Tensor]) -> Tensor:
     return torch.cat([tensor.flatten().float() for tensor in tensors])
 
 
-def model_of(asset: dict[str, Any]) -> Backbone:
-    """The model of an asset, with its alignment: what the page computes, in PyTorch."""
-    model = Backbone(RunConfig.from_dict(asset["config"]).model).eval()
-    data = np.frombuffer(base64.b64decode(asset["weights"]), "<f2").astype(np.float32)
-    sizes = [int(np.prod(shape)) for _, shape in asset["graph"]["weights"]]
-    parts = torch.from_numpy(data).split(sizes)
-    named = zip(asset["graph"]["weights"], parts, strict=True)
-    model.load_state_dict({name: part.reshape(shape) for (name, shape), part in named})
-    return model
-
-
 def make_photograph_asset(place: Place) -> dict[str, Any]:
     """A window of a photograph: its luminance in 8 bits, exactly, and its colours as a JPEG."""
     rows = slice(place.row, place.row + WINDOW)
@@ -212,13 +191,6 @@ def make_photograph_asset(place: Place) -> dict[str, Any]:
         "grey": _base64((grey[rows, columns] * 255).round().byte().numpy()),
         "picture": "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode(),
     }
-
-
-def window_of(asset: dict[str, Any]) -> Tensor:
-    """The luminance of a photograph's asset, (1, 1, side, side) float32 in [0, 1]."""
-    data = np.frombuffer(base64.b64decode(asset["grey"]), np.uint8)
-    side = asset["side"]
-    return torch.from_numpy(data.astype(np.float32) / 255).reshape(1, 1, side, side)
 
 
 def write_model(choice: ModelChoice, folder: Path) -> Path:

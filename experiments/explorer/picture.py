@@ -7,7 +7,6 @@ which ``pip install -e '.[test]'`` brings.
 from __future__ import annotations
 
 import io
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +14,10 @@ import tyro
 
 from experiments.core.records import write_bytes
 from experiments.core.usage import wrong_usage
-from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
-from wavevit.checks import fail, require_extra
-from wavevit.files import check_output_file
+from experiments.explorer.browser import SITE, open_explorer
 
 __all__ = ["Options", "main", "take_picture"]
 
-_ROOT = Path(__file__).parents[2]
 _STATE = "photo=coins&left=vit&right=mirror_lock&move=crop&right_px=3"
 _WIDTH = 1000  # pixels
 
@@ -30,8 +26,8 @@ _WIDTH = 1000  # pixels
 class Options:
     """Open the explorer in headless Chromium and photograph its two models."""
 
-    site: Path = _ROOT / "docs" / "_build"
-    out: Path = _ROOT / "docs" / "_static" / "explorer" / "explorer.webp"
+    site: Path = SITE
+    out: Path = SITE.parent / "_static" / "explorer" / "explorer.webp"
 
 
 def take_picture(options: Options) -> None:
@@ -40,26 +36,17 @@ def take_picture(options: Options) -> None:
     Raises:
         ValueError: no built site, or no browser.
     """
-    page, found = options.site / "explorer.html", find_chromium()
-    if not page.exists():
-        fail("site", "a built site (make docs)", options.site)
-    if found is None:
-        fail("PATH", NEEDED, "neither or one of them")
-    check_output_file("out", options.out, make_folder=True)
-    wait = require_extra("selenium.webdriver.support.ui", "test")
     from PIL import Image, ImageOps
 
-    with tempfile.TemporaryDirectory() as profile:
-        window = start_chromium(found, Path(profile), "--force-device-scale-factor=1.5")
-        try:
-            window.get(f"{page.resolve().as_uri()}#{_STATE}")
-            finished = "return document.querySelector('#explorer').dataset.shown?.includes('coins')"
-            wait.WebDriverWait(window, 60).until(lambda w: w.execute_script(finished))
-            board = window.find_element("css selector", ".ex-board")
-            picture = Image.open(io.BytesIO(board.screenshot_as_png)).convert("RGB")
-            picture = ImageOps.expand(picture, 24, "white")
-        finally:
-            window.quit()
+    with open_explorer(options.site, options.out, "--force-device-scale-factor=1.5") as (
+        window,
+        show,
+    ):
+        finished = "return document.querySelector('#explorer').dataset.shown?.includes('coins')"
+        show(_STATE, lambda w: w.execute_script(finished))
+        board = window.find_element("css selector", ".ex-board")
+        picture = Image.open(io.BytesIO(board.screenshot_as_png)).convert("RGB")
+        picture = ImageOps.expand(picture, 24, "white")
     file = io.BytesIO()
     # The only picture in git: the README has no built site to take it from. At most 60 kB.
     picture.thumbnail((_WIDTH, _WIDTH), Image.Resampling.LANCZOS)

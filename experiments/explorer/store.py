@@ -84,7 +84,7 @@ def write_models(
 def read_models(path: Path = STORE) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:
     """Weights (float32) and facts, by the names of the models."""
     if not path.exists():
-        fail("path", "a file of models (python -m experiments.explorer writes it)", path)
+        fail("path", "a file of models (python -m experiments explorer writes it)", path)
     with safe_open(path, "pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata = {model: json.loads(text) for model, text in file.metadata().items()}

@@ -7,7 +7,6 @@ machine. Record: ``experiments/records/explorer/timing.json``.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,13 @@ from typing import Any
 import torch
 import tyro
 
-from experiments.core.records import environment, write_json
+from experiments.core.records import RECORDS, environment, write_json
 from experiments.core.usage import wrong_usage
-from experiments.explorer.browser import NEEDED, find_chromium, start_chromium
+from experiments.explorer.browser import SITE, open_explorer
 from experiments.explorer.choice import MODELS
-from wavevit.checks import fail, require_extra
-from wavevit.files import check_output_file
 
 __all__ = ["Options", "main", "time_models"]
 
-_ROOT = Path(__file__).parents[2]
 _SHIFTS = 40
 # Fractions, the dearest: the whole window is shifted by Fourier.
 _SCRIPT = """
@@ -47,8 +43,16 @@ return {load, frame: times[count >> 1]};
 class Options:
     """Time the explorer's models in headless Chromium."""
 
-    site: Path = _ROOT / "docs" / "_build"
-    out: Path = _ROOT / "experiments" / "records" / "explorer" / "timing.json"
+    site: Path = SITE
+    out: Path = RECORDS / "explorer" / "timing.json"
+
+
+def _complete(window: Any) -> bool:
+    """Whether both curves are complete: the page has nothing else to do."""
+    drawn = "return [...document.querySelectorAll('.curve')].map("
+    drawn += "c => c.getAttribute('points').split(' ').length).join()"
+    found: str = window.execute_script(drawn)
+    return found == "65,65"
 
 
 def time_models(options: Options) -> dict[str, Any]:
@@ -57,33 +61,14 @@ def time_models(options: Options) -> dict[str, Any]:
     Raises:
         ValueError: no built site, or no browser.
     """
-    page, found = options.site / "explorer.html", find_chromium()
-    if not page.exists():
-        fail("site", "a built site (make docs)", options.site)
-    if found is None:
-        fail("PATH", NEEDED, "neither or one of them")
-    check_output_file("out", options.out, make_folder=True)
-    wait = require_extra("selenium.webdriver.support.ui", "test")
     times = {}
-    with tempfile.TemporaryDirectory() as profile:
-        window = start_chromium(found, Path(profile))
-        try:
-            for choice in MODELS:
-                state = f"photo=cat&left={choice.name}&right={choice.name}&move=crop"
-                window.get("about:blank")
-                window.get(f"{page.resolve().as_uri()}#{state}")
-                # Until the curve is complete: the page has nothing else to do.
-                drawn = "return [...document.querySelectorAll('.curve')].map("
-                drawn += "c => c.getAttribute('points').split(' ').length).join()"
-                wait.WebDriverWait(window, 300).until(
-                    lambda w, drawn=drawn: w.execute_script(drawn) == "65,65"
-                )
-                measured = window.execute_script(_SCRIPT, choice.name, _SHIFTS)
-                times[choice.name] = {key: round(value, 1) for key, value in measured.items()}
-                print(f"{choice.name}: {times[choice.name]} ms")
-            version = window.capabilities["browserVersion"]
-        finally:
-            window.quit()
+    with open_explorer(options.site, options.out) as (window, show):
+        for choice in MODELS:
+            show(f"photo=cat&left={choice.name}&right={choice.name}&move=crop", _complete)
+            measured = window.execute_script(_SCRIPT, choice.name, _SHIFTS)
+            times[choice.name] = {key: round(value, 1) for key, value in measured.items()}
+            print(f"{choice.name}: {times[choice.name]} ms")
+        version = window.capabilities["browserVersion"]
     record = {
         "unit": "ms",
         "shifts": _SHIFTS,

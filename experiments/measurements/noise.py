@@ -19,9 +19,8 @@ from experiments.measurements.subjects import SEEDS, embed, trained
 from wavevit.measure.shift import token_change
 from wavevit.measure.shifting import center_crop, shifted
 
-__all__ = ["MEASUREMENT", "SOURCES", "VARIANTS", "measure", "same_spectrum"]
+__all__ = ["MEASUREMENT", "VARIANTS", "measure", "same_spectrum"]
 
-SOURCES = ("photographs", "same spectrum", "white noise")
 VARIANTS = ("vit", "haar_pyramid", "dtcwt_pyramid")
 _SIZE = (CROP, CROP)
 

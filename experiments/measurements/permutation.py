@@ -17,7 +17,7 @@ from torch import Tensor
 from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, by_photograph, mean_over, photographs
 from experiments.measurements.subjects import SEEDS, state, trained, untrained
-from experiments.studies.baseline import small_vit
+from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.measure.shifting import center_crop
 from wavevit.models import Backbone
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator
 
-from experiments.core.summary import DECIDING, METRICS, StudySummary
+from experiments.core.style import band, labelled_below, log2_axis
+from experiments.core.summary import DECIDING, METRICS, Statistic, StudySummary
 from wavevit.auditing.style import line_styles
 
 __all__ = [
@@ -31,10 +33,6 @@ _CONSISTENCIES = {
 }
 
 
-def _shift_label(shift: float) -> str:
-    return "½" if shift == 0.5 else f"{shift:g}"
-
-
 def _wide(costs: Collection[float]) -> bool:
     """Whether a linear axis would show most of these costs as one."""
     return max(costs) > 8 * min(costs)
@@ -47,6 +45,27 @@ def _logarithmic(axis: Axes, wide: bool) -> None:
     axis.xaxis.set_minor_formatter("{x:g}")
     if wide:
         axis.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+
+
+def _point(
+    axis: Axes,
+    cost: float,
+    value: Statistic,
+    style: Mapping[str, Any],
+    hollow: bool,
+    options: Mapping[str, Any],
+) -> None:
+    """A variant's mean and deviation over seeds at its cost."""
+    axis.errorbar(
+        cost,
+        value.mean,
+        yerr=value.std,
+        color=style["color"],
+        marker=style["marker"],
+        markerfacecolor="white" if hollow else style["color"],
+        linestyle="none",
+        **options,
+    )
 
 
 def sensitivity_curves(summary: StudySummary, names: Sequence[str]) -> Figure:
@@ -62,23 +81,16 @@ def sensitivity_curves(summary: StudySummary, names: Sequence[str]) -> Figure:
     for axis, kind in zip(axes[0], kinds, strict=True):
         for name in names:
             curve = summary.sensitivity[name][kind]
-            shifts = np.array(list(curve))
             mean = np.array([statistic.mean for statistic in curve.values()])
             std = np.array([statistic.std for statistic in curve.values()])
-            axis.plot(shifts, mean, label=name, markersize=4.5, **styles[name])
-            colour = styles[name]["color"]
-            axis.fill_between(shifts, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_locator(FixedLocator(list(shifts)))
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xticklabels([_shift_label(shift) for shift in shifts])
-        axis.set_xlabel("shift in pixels")
+            band(axis, list(curve), mean, std, {"label": name, **styles[name]})
+        labels = ["½" if shift == 0.5 else f"{shift:g}" for shift in curve]
+        log2_axis(axis, list(curve), labels, "shift in pixels")
         axis.set_title(_KIND_TITLES.get(kind, kind), fontsize=11)
     top = axes[0, 0].get_ylim()[1]  # the axes are shared: one limit, when all curves are drawn
     axes[0, 0].set_ylim(-0.02 * top, top)
     axes[0, 0].set_ylabel("change of the embedding\n(1 = distance to another image)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3)
+    labelled_below(figure, axes[0, 0], handlelength=3)
     return figure
 
 
@@ -121,19 +133,9 @@ def consistency_against_time(summary: StudySummary) -> Figure:
     styles = line_styles(summary.variants)
     figure, axis = plt.subplots(figsize=(9.6, 5.2))
     for name in (n for n in summary.variants if n in summary.latency):
-        crop = summary.metrics[name]["crop"]
-        axis.errorbar(
-            summary.latency[name],
-            crop.mean,
-            yerr=crop.std,
-            color=styles[name]["color"],
-            marker=styles[name]["marker"],
-            markerfacecolor="white" if name in summary.applied else styles[name]["color"],
-            markersize=8,
-            capsize=3,
-            linestyle="none",
-            label=name,
-        )
+        crop, hollow = summary.metrics[name]["crop"], name in summary.applied
+        options = {"label": name, "markersize": 8, "capsize": 3}
+        _point(axis, summary.latency[name], crop, styles[name], hollow, options)
     base = summary.metrics[summary.baseline]["crop"].mean
     axis.axhline(base, color="#5b6775", linewidth=1, linestyle=":")
     _logarithmic(axis, wide=_wide(summary.latency.values()))
@@ -155,18 +157,9 @@ def accuracy_against_cost(summary: StudySummary) -> Figure:
     }
     for name in summary.trained:
         value, macs = summary.metrics[name][score], summary.metrics[name]["macs"].mean
-        axis.errorbar(
-            costs[name],
-            value.mean,
-            yerr=value.std,
-            color=styles[name]["color"],
-            marker=styles[name]["marker"],
-            markerfacecolor="white" if " + " in name else styles[name]["color"],
-            markersize=9,
-            capsize=4,
-            linestyle="none",
-            label=f"{name} ({macs / 1e6:.1f} MMAC)",
-        )
+        label = f"{name} ({macs / 1e6:.1f} MMAC)"
+        options = {"label": label, "markersize": 9, "capsize": 4}
+        _point(axis, costs[name], value, styles[name], " + " in name, options)
     if _wide([costs[name] for name in summary.trained]):
         _logarithmic(axis, wide=True)
     axis.margins(x=0.12, y=0.2)

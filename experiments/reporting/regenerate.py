@@ -14,10 +14,9 @@ from experiments.core.experiment import DOCS, Experiment
 from experiments.core.marked import marked
 from experiments.core.records import RECORDS, load_record, write_bytes
 from experiments.core.registry import all_experiments
-from experiments.core.summary import StudySummary
 from experiments.reporting import citations, comparison, reproduce
 
-__all__ = ["Generated", "generated", "regenerate", "study_records"]
+__all__ = ["Generated", "generated", "regenerate"]
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,6 @@ class Generated:
     def wanted(self) -> str:
         """What the file should hold."""
         return self.render(self.path.read_text() if self.path.exists() else "")
-
-
-def study_records() -> dict[str, StudySummary]:
-    """The recorded studies by their folder's name."""
-    return {
-        path.parent.name: StudySummary.from_dict(json.loads(path.read_text()))
-        for path in sorted(RECORDS.glob("*/summary.json"))
-    }
 
 
 def _shown(one: Experiment) -> Iterator[Generated]:

@@ -16,7 +16,7 @@ from experiments.core.study import Study
 from experiments.core.style import figure_style, save_figure, svg_of
 from experiments.core.summarize import summarize
 from experiments.core.summary import StudySummary
-from experiments.core.tasks import make_model
+from experiments.core.training import make_model
 from experiments.reporting.page import render_page
 from experiments.reporting.pictures import record_changes
 from experiments.reporting.segmentation import record_answers

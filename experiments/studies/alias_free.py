@@ -15,10 +15,9 @@ the plain ViT.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.layers.tokenizers import AliasFreeOptions
@@ -28,12 +27,12 @@ __all__ = ["ALIAS_FREE"]
 
 # Each takes one part out of the alias-free pyramid: one field of its configuration.
 _WITHOUT: dict[str, tuple[str, Any]] = {
-    "no stem": ("tokenizer_options.stem_depth", 0),
-    "no low-pass": ("low_pass", "none"),
-    "short low-pass": ("low_pass", "short"),
-    "norm per token": ("norm", "token"),
-    "gelu at token rate": ("activation", "gelu"),
-    "no modulus": ("subband_act", False),
+    "no stem": ("model.tokenizer_options.stem_depth", 0),
+    "no low-pass": ("model.low_pass", "none"),
+    "short low-pass": ("model.low_pass", "short"),
+    "norm per token": ("model.norm", "token"),
+    "gelu at token rate": ("model.activation", "gelu"),
+    "no modulus": ("model.subband_act", False),
 }
 
 
@@ -49,33 +48,23 @@ def _variants() -> dict[str, RunConfig]:
         mlp="conv",
         mlp_ratio=2.0,
     )
-    model = dataclasses.replace(
-        vit.model,
-        stages=stages,
-        tokenizer="alias_free",
-        tokenizer_options=AliasFreeOptions(stem_width=8),
-        position="none",
-        padding="circular",
-        norm="map",
-        activation="gate",
-        pool="power",
+    alias_free = changed(
+        vit,
+        {
+            "model.stages": stages,
+            "model.tokenizer": "alias_free",
+            "model.tokenizer_options": AliasFreeOptions(stem_width=8),
+            "model.position": "none",
+            "model.padding": "circular",
+            "model.norm": "map",
+            "model.activation": "gate",
+            "model.pool": "power",
+        },
     )
-    runs = {
-        "vit": vit,
-        "haar_pyramid": peers["haar_pyramid"],
-        "alias_free": dataclasses.replace(vit, model=model),
-    }
+    runs = {"vit": vit, "haar_pyramid": peers["haar_pyramid"], "alias_free": alias_free}
     for name, (field, value) in _WITHOUT.items():
-        changed = _with(model, field, value)
-        runs[name] = dataclasses.replace(vit, model=changed)
+        runs[name] = changed(alias_free, {field: value})
     return runs
-
-
-def _with(config: Any, field: str, value: Any) -> Any:
-    """A copy with one field changed, given by its dotted path."""
-    name, _, inner = field.partition(".")
-    changed = _with(getattr(config, name), inner, value) if inner else value
-    return dataclasses.replace(config, **{name: changed})
 
 
 ALIAS_FREE = Study(
@@ -84,8 +73,7 @@ ALIAS_FREE = Study(
     variants=_variants,
     baseline="vit",
     contrasts=(
-        Contrast("haar_pyramid", "vit", "model"),
-        Contrast("alias_free", "vit", "model"),
-        *(Contrast(name, "alias_free", f"model.{field}") for name, (field, _) in _WITHOUT.items()),
+        *Contrast.each("vit", {"haar_pyramid": "model", "alias_free": "model"}),
+        *Contrast.each("alias_free", {name: field for name, (field, _) in _WITHOUT.items()}),
     ),
 )

@@ -22,10 +22,7 @@ rate is that of `patch_vs_wavelet`.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
-from experiments.core.config import AUGMENTATIONS, RunConfig
+from experiments.core.config import AUGMENTATIONS, RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
@@ -36,16 +33,14 @@ _PLACES = 3
 
 def _variants() -> dict[str, RunConfig]:
     anywhere = PATCH_VS_WAVELET.configs()["vit"]
-
-    def crops(**fields: Any) -> RunConfig:
-        return dataclasses.replace(anywhere, data=dataclasses.replace(anywhere.data, **fields))
-
+    fixed = changed(anywhere, {"data.places": _PLACES})
+    added = {name: (name,) for name in AUGMENTATIONS} | {"all": AUGMENTATIONS}
     return {
-        "fixed": crops(places=_PLACES),
+        "fixed": fixed,
         **{
-            f"fixed + {name}": crops(places=_PLACES, augmentation=(name,)) for name in AUGMENTATIONS
+            f"fixed + {name}": changed(fixed, {"data.augmentation": parts})
+            for name, parts in added.items()
         },
-        "fixed + all": crops(places=_PLACES, augmentation=AUGMENTATIONS),
         "anywhere": anywhere,
     }
 
@@ -55,11 +50,9 @@ AUGMENTATION = Study(
     question="Do crops, resizing, flips and small translations buy approximate invariance?",
     variants=_variants,
     baseline="fixed",
-    contrasts=(
-        *(
-            Contrast(f"fixed + {name}", "fixed", "data.augmentation")
-            for name in (*AUGMENTATIONS, "all")
-        ),
-        Contrast("anywhere", "fixed", "data.places"),
+    contrasts=Contrast.each(
+        "fixed",
+        {f"fixed + {name}": "data.augmentation" for name in (*AUGMENTATIONS, "all")}
+        | {"anywhere": "data.places"},
     ),
 )

@@ -29,7 +29,7 @@ import dataclasses
 
 from experiments.core.config import OptimizerConfig, RunConfig
 from experiments.core.study import Contrast, Study
-from experiments.studies.baseline import small_vit
+from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.models import StageConfig, make_stages
 
 __all__ = ["BACKBONES"]

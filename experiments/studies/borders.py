@@ -18,36 +18,28 @@ plain ViT.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.crop_shift import CROP_SHIFT
 
 __all__ = ["BORDERS"]
 
 # Each changes one field of the lock on the circle.
-_LOCKS: dict[str, dict[str, Any]] = {
-    "window": {"alignment_boundary": "window"},
-    "mirror": {"alignment_boundary": "mirror"},
-    "interior": {"alignment_boundary": "interior"},
-    "gate": {"alignment_options": {"gate": 0.06}},
+_LOCKS: dict[str, tuple[str, Any]] = {
+    "window": ("model.alignment_boundary", "window"),
+    "mirror": ("model.alignment_boundary", "mirror"),
+    "interior": ("model.alignment_boundary", "interior"),
+    "gate": ("model.alignment_options", {"gate": 0.06}),
 }
 
 
 def _variants() -> dict[str, RunConfig]:
     base = CROP_SHIFT.configs()["conv positions"]
-
-    def locked(**fields: Any) -> RunConfig:
-        model = dataclasses.replace(base.model, alignment="phase_lock", **fields)
-        return dataclasses.replace(base, model=model)
-
-    return {
-        "no lock": base,
-        "circle": locked(),
-        **{name: locked(**fields) for name, fields in _LOCKS.items()},
-    }
+    circle = changed(base, {"model.alignment": "phase_lock"})
+    locks = {name: changed(circle, {field: value}) for name, (field, value) in _LOCKS.items()}
+    return {"no lock": base, "circle": circle, **locks}
 
 
 BORDERS = Study(
@@ -57,10 +49,6 @@ BORDERS = Study(
     baseline="no lock",
     contrasts=(
         Contrast("circle", "no lock", "model.alignment"),
-        *(
-            Contrast(name, "circle", f"model.{field}")
-            for name, fields in _LOCKS.items()
-            for field in fields
-        ),
+        *Contrast.each("circle", {name: field for name, (field, _) in _LOCKS.items()}),
     ),
 )

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
@@ -29,11 +29,7 @@ def _variants() -> dict[str, RunConfig]:
 
     def stage(**fields: Any) -> RunConfig:
         (only,) = vit.model.stages
-        stages = (dataclasses.replace(only, **fields),)
-        return dataclasses.replace(vit, model=dataclasses.replace(vit.model, stages=stages))
-
-    def trained(steps: int) -> RunConfig:
-        return dataclasses.replace(vit, optimizer=dataclasses.replace(vit.optimizer, steps=steps))
+        return changed(vit, {"model.stages": (dataclasses.replace(only, **fields),)})
 
     return {
         "vit": vit,
@@ -41,8 +37,8 @@ def _variants() -> dict[str, RunConfig]:
         "width 128": stage(embed_dim=128),
         "depth 2": stage(depth=2),
         "depth 8": stage(depth=8),
-        "180 steps": trained(180),
-        "720 steps": trained(720),
+        "180 steps": changed(vit, {"optimizer.steps": 180}),
+        "720 steps": changed(vit, {"optimizer.steps": 720}),
     }
 
 

@@ -25,10 +25,9 @@ standard deviation, at most 1.1 times the time.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.backbones import BACKBONES
@@ -37,46 +36,42 @@ __all__ = ["CROP_SHIFT"]
 
 # What is put on the plain ViT, in training ("vit + …") and after it ("vit then …").
 _ALIGNMENTS: dict[str, dict[str, Any]] = {
-    "blur": {"alignment": "blur"},
-    "polyphase": {"alignment": "polyphase"},
-    "phase_lock": {"alignment": "phase_lock"},
+    "blur": {"model.alignment": "blur"},
+    "polyphase": {"model.alignment": "polyphase"},
+    "phase_lock": {"model.alignment": "phase_lock"},
     "phase_lock fractional": {
-        "alignment": "phase_lock",
-        "alignment_options": {"shift": "fractional"},
+        "model.alignment": "phase_lock",
+        "model.alignment_options": {"shift": "fractional"},
     },
-    "phase_lock window": {"alignment": "phase_lock", "alignment_boundary": "window"},
-    "weighted_frame": {"alignment": "weighted_frame"},
+    "phase_lock window": {"model.alignment": "phase_lock", "model.alignment_boundary": "window"},
+    "weighted_frame": {"model.alignment": "weighted_frame"},
 }
 # What is put on the ViT that keeps shifts by a patch, after training.
-_MIRROR = {"alignment": "phase_lock", "alignment_boundary": "mirror"}
+_MIRROR = {"model.alignment": "phase_lock", "model.alignment_boundary": "mirror"}
 _AFTER_CONV: dict[str, dict[str, Any]] = {
-    "phase_lock": {"alignment": "phase_lock"},
+    "phase_lock": _ALIGNMENTS["phase_lock"],
     "phase_lock mirror": _MIRROR,
-    "weighted_frame": {"alignment": "weighted_frame"},
+    "weighted_frame": _ALIGNMENTS["weighted_frame"],
 }
-
-
-def _with_model(run: RunConfig, **fields: Any) -> RunConfig:
-    return dataclasses.replace(run, model=dataclasses.replace(run.model, **fields))
 
 
 def _variants() -> dict[str, RunConfig]:
     families = BACKBONES.configs()
     vit = families["vit"]
-    conv = _with_model(vit, position="conv", padding="circular")
-    runs = {
+    conv = changed(vit, {"model.position": "conv", "model.padding": "circular"})
+    aligned = {name: changed(vit, fields) for name, fields in _ALIGNMENTS.items()}
+    after_conv = {name: changed(conv, fields) for name, fields in _AFTER_CONV.items()}
+    return {
         "vit": vit,
-        **{f"vit + {name}": _with_model(vit, **fields) for name, fields in _ALIGNMENTS.items()},
+        **{f"vit + {name}": run for name, run in aligned.items()},
         "conv positions": conv,
-        "conv positions + phase_lock mirror": _with_model(conv, **_MIRROR),
-        "dtcwt tokens": _with_model(vit, tokenizer="dtcwt"),
+        "conv positions + phase_lock mirror": changed(conv, _MIRROR),
+        "dtcwt tokens": changed(vit, {"model.tokenizer": "dtcwt"}),
         "dtcwt_pyramid": families["dtcwt_pyramid"],
         "alias_free": ALIAS_FREE.configs()["alias_free"],
-        **{f"vit then {name}": _with_model(vit, **fields) for name, fields in _ALIGNMENTS.items()},
+        **{f"vit then {name}": run for name, run in aligned.items()},
+        **{f"conv positions then {name}": run for name, run in after_conv.items()},
     }
-    for name, fields in _AFTER_CONV.items():
-        runs[f"conv positions then {name}"] = _with_model(conv, **fields)
-    return runs
 
 
 CROP_SHIFT = Study(

@@ -15,9 +15,7 @@ six are shown (docs/selection.md).
 
 from __future__ import annotations
 
-import dataclasses
-
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.tokenizers import TOKENIZERS
 
@@ -31,10 +29,9 @@ def _variants() -> dict[str, RunConfig]:
     tokens = TOKENIZERS.configs()
     runs = {name: tokens[name] for name in _MODELS}
     for name in _MODELS:
-        optimizer = tokens[name].optimizer
         for words, factor in _FACTORS.items():
-            changed = dataclasses.replace(optimizer, lr=factor * optimizer.lr)
-            runs[f"{name}, {words}"] = dataclasses.replace(tokens[name], optimizer=changed)
+            rate = factor * tokens[name].optimizer.lr
+            runs[f"{name}, {words}"] = changed(tokens[name], {"optimizer.lr": rate})
     return runs
 
 

@@ -17,10 +17,7 @@ peak learning rate is the one that `patch_vs_wavelet` chose for the plain ViT.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.crop_shift import CROP_SHIFT
 
@@ -32,14 +29,12 @@ _AFTER = ("weighted_frame", "group_average")
 
 def _variants() -> dict[str, RunConfig]:
     base = CROP_SHIFT.configs()["conv positions"]
-
-    def aligned(method: str) -> RunConfig:
-        changes: dict[str, Any] = {"alignment": method}
-        return dataclasses.replace(base, model=dataclasses.replace(base.model, **changes))
-
-    runs = {"conv positions": base}
-    runs |= {f"conv positions + {method}": aligned(method) for method in _ALIGNMENTS}
-    return runs | {f"conv positions then {method}": aligned(method) for method in _AFTER}
+    aligned = {method: changed(base, {"model.alignment": method}) for method in _ALIGNMENTS}
+    return {
+        "conv positions": base,
+        **{f"conv positions + {method}": run for method, run in aligned.items()},
+        **{f"conv positions then {method}": aligned[method] for method in _AFTER},
+    }
 
 
 PHASE_AVERAGE = Study(
@@ -47,15 +42,10 @@ PHASE_AVERAGE = Study(
     question="Is an average over all phases of the grid worth its calls?",
     variants=_variants,
     baseline="conv positions",
-    contrasts=(
-        *(
-            Contrast(f"conv positions + {method}", "conv positions", "model.alignment")
-            for method in _ALIGNMENTS
-        ),
-        *(
-            Contrast(f"conv positions then {method}", "conv positions", "model.alignment")
-            for method in _AFTER
-        ),
+    contrasts=Contrast.each(
+        "conv positions",
+        {f"conv positions + {method}": "model.alignment" for method in _ALIGNMENTS}
+        | {f"conv positions then {method}": "model.alignment" for method in _AFTER},
     ),
     applied={f"conv positions then {method}": "conv positions" for method in _AFTER},
     measures=CROP_SHIFT.measures,

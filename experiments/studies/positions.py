@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
@@ -31,11 +31,9 @@ def _variants() -> dict[str, RunConfig]:
     vit = PATCH_VS_WAVELET.configs()["vit"]
     (only,) = vit.model.stages
     window = dataclasses.replace(only, mixer="window", mixer_options={"window_size": _GRID})
-    learned = dataclasses.replace(vit.model, stages=(window,))
-    return {
-        name: dataclasses.replace(vit, model=dataclasses.replace(learned, position=name))
-        for name in ("learned", *_OTHERS)
-    }
+    learned = changed(vit, {"model.stages": (window,)})
+    others = {name: changed(learned, {"model.position": name}) for name in _OTHERS}
+    return {"learned": learned, **others}
 
 
 POSITIONS = Study(
@@ -43,6 +41,6 @@ POSITIONS = Study(
     question="Are absolute positions worst for shifts, and others friendlier?",
     variants=_variants,
     baseline="learned",
-    contrasts=tuple(Contrast(name, "learned", "model.position") for name in _OTHERS),
+    contrasts=Contrast.each("learned", dict.fromkeys(_OTHERS, "model.position")),
     seeds=(0, 1, 2, 3, 4),
 )

@@ -19,33 +19,30 @@ had been seen on the test halves (78.6 % where the plain ViT had 62.5); nothing 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
 __all__ = ["TOKENIZERS"]
 
+_LINEAR = {"model.subband_norm": False, "model.subband_act": False}
 _CHANGES: dict[str, dict[str, Any]] = {
-    "overlap": {"tokenizer": "overlap"},
-    "conv_stem": {"tokenizer": "conv_stem"},
-    "dwt, linear": {"tokenizer": "dwt", "subband_norm": False, "subband_act": False},
-    "dwt": {"tokenizer": "dwt"},
-    "swt": {"tokenizer": "swt"},
-    "dtcwt": {"tokenizer": "dtcwt"},
-    "dtcwt, no gains": {"tokenizer": "dtcwt", "subband_norm": False},
-    "scattering": {"tokenizer": "scattering"},
+    "overlap": {"model.tokenizer": "overlap"},
+    "conv_stem": {"model.tokenizer": "conv_stem"},
+    "dwt, linear": {"model.tokenizer": "dwt", **_LINEAR},
+    "dwt": {"model.tokenizer": "dwt"},
+    "swt": {"model.tokenizer": "swt"},
+    "dtcwt": {"model.tokenizer": "dtcwt"},
+    "dtcwt, no gains": {"model.tokenizer": "dtcwt", "model.subband_norm": False},
+    "scattering": {"model.tokenizer": "scattering"},
 }
 
 
 def _variants() -> dict[str, RunConfig]:
     vit = PATCH_VS_WAVELET.configs()["vit"]
-    return {"vit": vit} | {
-        name: dataclasses.replace(vit, model=dataclasses.replace(vit.model, **fields))
-        for name, fields in _CHANGES.items()
-    }
+    return {"vit": vit} | {name: changed(vit, fields) for name, fields in _CHANGES.items()}
 
 
 TOKENIZERS = Study(

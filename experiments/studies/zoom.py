@@ -18,9 +18,7 @@ chosen there for the plain ViT with patches of 8; the pyramids' shape is that of
 
 from __future__ import annotations
 
-import dataclasses
-
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import BACKBONES
 
@@ -32,12 +30,7 @@ _PYRAMIDS = ("swin", "haar_pyramid", "dtcwt_pyramid")
 def _variants() -> dict[str, RunConfig]:
     families = BACKBONES.configs()
     vit = families["vit"]
-    patches = {
-        f"vit patch {side}": dataclasses.replace(
-            vit, model=dataclasses.replace(vit.model, patch_size=side)
-        )
-        for side in (4, 16)
-    }
+    patches = {f"vit patch {side}": changed(vit, {"model.patch_size": side}) for side in (4, 16)}
     return {"vit": vit, **patches, **{name: families[name] for name in _PYRAMIDS}}
 
 

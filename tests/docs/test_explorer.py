@@ -17,16 +17,15 @@ from selenium.webdriver.support.ui import WebDriverWait
 from torch import Tensor
 
 from experiments.core.evaluation import embed
-from experiments.explorer.assets import model_of, read_script, window_of
 from experiments.explorer.choice import CROP, MARGIN, MODELS
-from experiments.reporting.site import GENERATED, build, explorer_products
+from experiments.reporting.site import build, explorer_products
 from tests.browser import contrast, requested_addresses, start_browser
+from tests.explorer_reader import BUILT, built_asset, model_of, read_script, window_of
 from wavevit.data import Scenes
 from wavevit.measure import token_change
 from wavevit.measure.shifting import shifted
 
 STATIC = Path(__file__).parents[2] / "docs" / "_static" / "explorer"
-BUILT = GENERATED / "static" / "explorer"
 SCENES = Scenes("test", CROP, MARGIN)
 NAMES = [choice.name for choice in MODELS]
 SHIFTS = (("crop", (0, 3)), ("crop", (-2.5, 1.125)), ("roll", (5, -3)), ("roll", (0, 0.5)))
@@ -56,12 +55,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     page = site / "explorer.html"
     page.write_text(f'{head}<body><div class="content">{body}</div></body></html>')
     return page.as_uri()
-
-
-def asset_of(name: str) -> dict[str, Any]:
-    """The asset of a model."""
-    (asset,) = read_script(BUILT / "models" / f"{name}.js")
-    return asset
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +152,7 @@ def expected(asset: dict[str, Any], window: Tensor, kind: str, shift: tuple[floa
 def test_the_page_shows_what_pytorch_computes(
     explorer: Explorer, window: Tensor, name: str
 ) -> None:
-    asset, state = asset_of(name), {"photo": "cat", "left": name, "right": "vit"}
+    asset, state = built_asset(name), {"photo": "cat", "left": name, "right": "vit"}
     explorer.open(**state, move="crop")
     for kind, shift in SHIFTS:
         explorer.follow(**state, move=kind, down_px=shift[0], right_px=shift[1])

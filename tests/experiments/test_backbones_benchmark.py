@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from experiments.benchmarks import throughput
 from experiments.benchmarks.backbones import (
     BENCHMARK,
     MODELS,
@@ -19,7 +20,7 @@ from experiments.benchmarks.backbones import (
     benchmark,
     tables,
 )
-from experiments.benchmarks.throughput import throughput
+from tests.worker_here import WorkerHere
 from wavevit import create_model
 
 SMALL = {
@@ -60,16 +61,24 @@ def test_throughput_as_a_table() -> None:
     assert "| `n` | 224 | failed: KeyError: 1 | – | – |" in text
 
 
-def test_throughput_names_what_fails_and_measures_the_rest() -> None:
+MIXED = {
+    "vit": partial(create_model, "test_vit"),  # the side comes as the first argument
+    "pyramid": lambda side: create_model("test_haar_pyramid"),
+}
+
+
+def test_throughput_names_what_fails_and_measures_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """On the CPU, eagerly: what a GPU adds is the command's own to show."""
-    models = {
-        "vit": partial(create_model, "test_vit"),  # the side comes as the first argument
-        "pyramid": _pyramid,
-    }
+    monkeypatch.setattr(throughput, "Worker", WorkerHere)
+    monkeypatch.setattr(torch._inductor.config, "compile_threads", 1)  # it is set in the worker
     saved: list[list[dict[str, Any]]] = []
-    rows = throughput(models, 1, (32, 64), saved.append, device="cpu", compiled=False, rounds=1)
+    rows = throughput.throughput(
+        MIXED, 1, (32, 64), saved.append, device="cpu", compiled=False, rounds=1
+    )
     assert [(row["model"], row["side"]) for row in rows] == [
-        (name, side) for side in (32, 64) for name in models
+        (name, side) for side in (32, 64) for name in MIXED
     ]
     assert len(saved) == 2
     for row in rows:
@@ -81,9 +90,16 @@ def test_throughput_names_what_fails_and_measures_the_rest() -> None:
     assert "times_reference" not in rows[1]  # the reference is what failed
 
 
-def test_throughput_does_not_wait_forever() -> None:
-    (row,) = throughput({"m": _pyramid}, 1, (32,), lambda _: None, device="cpu", limit=0.0)
-    assert row["error"] == "not compiled in time"
+@pytest.mark.nightly
+def test_throughput_measures_in_processes_and_does_not_wait_forever() -> None:
+    row, late = (
+        throughput.throughput(
+            {"m": _pyramid}, 1, (32,), lambda _: None, device="cpu", compiled=False, limit=limit
+        )[0]
+        for limit in (900.0, 0.0)
+    )
+    assert row["images_per_second"] > 0
+    assert late["error"] == "not ready in time"
 
 
 def _pyramid(side: int) -> nn.Module:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from experiments.core.checkpoint import load_weights
 from experiments.core.config import TASK_NAMES, DataConfig
 from experiments.core.folder import StudyFolder
-from experiments.core.scheduler import measure_latency, plan, run_jobs
+from experiments.core.job import plan, run_jobs
+from experiments.core.latency import measure_latency
 from experiments.core.segmentation.composites import (
     TrainingComposites,
     composites,
@@ -24,7 +25,7 @@ from experiments.core.segmentation.measures import edge_band, evaluate_segmenter
 from experiments.core.segmentation.segmenter import Segmenter
 from experiments.core.study import Study
 from experiments.core.summarize import summarize
-from experiments.core.tasks import TASKS, make_model
+from experiments.core.training import TASKS, make_model
 from experiments.reporting.study_report import write_report
 from experiments.studies import get_study
 from wavevit.data import Scenes

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import json
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,8 @@ from torch import Tensor, nn
 from experiments.core.config import RunConfig
 from experiments.core.folder import RunFolder
 from experiments.explorer.assets import (
-    make_model_asset,
     make_photograph_asset,
-    model_of,
-    read_script,
     trained,
-    window_of,
     write_photographs,
     write_script,
 )
@@ -32,19 +26,12 @@ from experiments.explorer.choice import CROP, MODELS, PHOTOGRAPHS, WINDOW, Place
 from experiments.explorer.graph import OPERATIONS, Graph, trace
 from experiments.explorer.store import STORE, read_models, rounded, write_models
 from experiments.studies import get_study
+from tests.explorer_reader import built_asset, model_of, read_script, window_of
 from wavevit.data import load_photograph
 from wavevit.models import Backbone
 
 ASSETS = Path(__file__).parents[2] / "docs" / "_static" / "explorer"
 MODEL_NAMES = [choice.name for choice in MODELS]
-
-
-@cache
-def asset_of(name: str) -> dict[str, Any]:
-    """What `make docs` makes of a stored model, as the page would read it."""
-    weights, facts = read_models()[name]
-    choice = next(choice for choice in MODELS if choice.name == name)
-    return json.loads(json.dumps(make_model_asset(choice, weights, facts)))
 
 
 def run(graph: Graph, x: Tensor) -> list[Tensor]:
@@ -112,7 +99,7 @@ def outputs_of(model: Backbone, x: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_an_asset_is_its_model(name: str) -> None:
-    asset = asset_of(name)
+    asset = built_asset(name)
     choice = next(choice for choice in MODELS if choice.name == name)
     wanted = get_study(choice.study).configs()[choice.variant]
     assert RunConfig.from_dict(asset["config"]) == dataclasses.replace(wanted, seed=asset["seed"])

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from experiments.core.folder import StudyFolder, slug
+from experiments.core.job import plan, run_jobs
+from experiments.core.latency import measure_latency
 from experiments.core.markdown import markdown_curves, markdown_table
-from experiments.core.scheduler import measure_latency, plan, run_jobs
 from experiments.core.study import Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import Statistic, StudySummary
@@ -38,8 +39,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_report_is_whole_and_self_contained(runs: Path, tmp_path: Path) -> None:
-    page = write_report(SMOKE, runs, record=tmp_path / "record")
+@pytest.fixture(scope="module")
+def page(runs: Path) -> Path:
+    """Its report, with the record beside the runs."""
+    return write_report(SMOKE, runs, record=runs.parent / "record")
+
+
+def test_report_is_whole_and_self_contained(page: Path, runs: Path) -> None:
     text = page.read_text()
     parser = Page()
     parser.feed(text)
@@ -50,15 +56,14 @@ def test_report_is_whole_and_self_contained(runs: Path, tmp_path: Path) -> None:
     names |= {"sensitivity_applied", "trade_off"}
     for suffix in ("svg", "png"):
         assert {p.stem for p in page.parent.glob(f"*.{suffix}")} == names
-    kept = {path.name for path in (tmp_path / "record").iterdir()}
+    kept = {path.name for path in (runs.parent / "record").iterdir()}
     tables = {"table.md", "sensitivity_circular.md", "sensitivity_crop.md"}
     assert kept == tables | {"summary.json", "pictures.json"}
     assert text.count("<figcaption>") == len(names)
     assert all(len(caption) > 60 for caption in re.findall(r"<figcaption>(.*?)</figcaption>", text))
 
 
-def test_the_table_is_the_summary(runs: Path) -> None:
-    page = write_report(SMOKE, runs)
+def test_the_table_is_the_summary(runs: Path, page: Path) -> None:
     summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
     text = page.read_text()
     stored = json.loads((page.parent / "summary.json").read_text())
@@ -86,7 +91,7 @@ def test_a_record_gives_the_summary_back(runs: Path) -> None:
     assert older.pictured == summary.variants
 
 
-def test_what_is_applied_after_training_is_marked(runs: Path) -> None:
+def test_what_is_applied_after_training_is_marked(runs: Path, page: Path) -> None:
     """Its weights are the trained one's, its answers to rolls are the lock's."""
     summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
     name = "vit then phase_lock"
@@ -101,7 +106,7 @@ def test_what_is_applied_after_training_is_marked(runs: Path) -> None:
     assert summary.latency[name] == summary.latency["vit + phase_lock"]
     assert f"| `{name}`, after training |" in markdown_table(summary)
     job = f'<td>{name}<small class="below">after training</small></td>'
-    assert job in write_report(SMOKE, runs).read_text()
+    assert job in page.read_text()
 
 
 def test_the_worst_case_is_shown_where_it_was_measured(runs: Path) -> None:

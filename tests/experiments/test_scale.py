@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from experiments.__main__ import main
-from experiments.core.config import RunConfig, differing_fields
+from experiments.core.config import RunConfig, changed, differing_fields
 from experiments.core.folder import StudyFolder
 from experiments.core.scale import SCALES, Scale, at_scale
 from experiments.core.study import Study, StudyOptions
@@ -107,15 +107,11 @@ def test_both_are_kept(
     monkeypatch.setitem(SCALES, "large", tiny)
 
     def variants() -> dict[str, RunConfig]:
-        runs = SMOKE.variants()
-        return {
-            name: dataclasses.replace(
-                run, optimizer=dataclasses.replace(run.optimizer, steps=2, warmup_steps=1)
-            )
-            for name, run in runs.items()
-        }
+        short = {"optimizer.steps": 2, "optimizer.warmup_steps": 1}
+        return {"vit": changed(SMOKE.variants()["vit"], short)}
 
-    monkeypatch.setitem(STUDIES, "smoke", dataclasses.replace(SMOKE, variants=variants))
+    small = {"variants": variants, "contrasts": (), "applied": {}, "measures": ()}
+    monkeypatch.setitem(STUDIES, "smoke", dataclasses.replace(SMOKE, **small))
     options = StudyOptions(seeds=(0,), device="cpu", jobs=1, scale="large")
     assert get_study("smoke").run(options) == 0
     folder = StudyFolder(tmp_path / "runs" / "smoke_large", "smoke_large")

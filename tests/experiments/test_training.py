@@ -17,17 +17,25 @@ import pytest
 import torch
 
 from experiments.core.checkpoint import load_checkpoint, save_checkpoint
-from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.config import (
+    DataConfig,
+    OptimizerConfig,
+    RunConfig,
+    changed,
+    differing_fields,
+)
 from experiments.core.folder import RunFolder
 from experiments.core.job import run_job
-from experiments.core.tasks import make_model
+from experiments.core.study import StudyOptions
 from experiments.core.training import (
     AbandonedError,
     NonFiniteLossError,
     learning_rate,
+    make_model,
     make_optimizer,
     train,
 )
+from experiments.studies.smoke import SMOKE
 from wavevit.models import BackboneConfig, make_stages
 
 ROOT = Path(__file__).parents[2]
@@ -120,10 +128,11 @@ def test_training_is_deterministic_on_gpus_too(
 
 def test_kill_9_of_a_real_process_and_the_same_command_again(tmp_path: Path) -> None:
     """The study's own command line, killed with its children while it trains."""
-    command = [sys.executable, "-m", "experiments.run", "smoke", "--seeds", "0", "--jobs", "1"]
-    command += ["--variants", "vit", "--threads", "1", "--out"]
+    command = [sys.executable, "-m", "experiments", "run", "smoke", "--seeds", "0", "--jobs", "1"]
+    command += ["--variants", "vit", "--threads", "1", "--no-timing", "--out"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run([*command, str(whole)], cwd=ROOT, check=True, capture_output=True)
+    options = {"seeds": (0,), "variants": ("vit",), "jobs": 1, "threads": 1, "timing": False}
+    assert SMOKE.run(StudyOptions(out=whole, **options)) == 0
     process = subprocess.Popen(
         [*command, str(broken)],
         cwd=ROOT,
@@ -183,6 +192,23 @@ def test_weight_decay_spares_vectors_and_positions() -> None:
     spared_names = {names[id(p)] for p in spared["params"]}
     assert "position.embedding" in spared_names
     assert "norm.weight" in spared_names
+
+
+def test_fields_are_changed_at_once_by_dotted_path() -> None:
+    config = tiny()
+    wanted = dataclasses.replace(
+        config,
+        seed=3,
+        model=dataclasses.replace(config.model, tokenizer="dwt", subband_act=False),
+        optimizer=dataclasses.replace(config.optimizer, lr=0.5),
+    )
+    fields = {"seed": 3, "model.tokenizer": "dwt", "model.subband_act": False, "optimizer.lr": 0.5}
+    assert changed(config, fields) == wanted
+    assert differing_fields(config, changed(config, {"model.position": "none"})) == [
+        "model.position"
+    ]
+    with pytest.raises(TypeError, match="nope"):
+        changed(config, {"model.nope": 1})
 
 
 def test_config_survives_json() -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from experiments.__main__ import main
-from experiments.core import scheduler
+from experiments.core import job
 from experiments.core.registry import experiments_by_verb
 from wavevit import plugins
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +57,7 @@ def test_wrong_usage_is_told_first(
     monkeypatch.chdir(tmp_path)
     words = arguments.replace("FILE", "file").replace("DIR.json", "folder.json")
     monkeypatch.setattr("sys.argv", ["experiments", *program.split(), *shlex.split(words)])
-    monkeypatch.setattr(scheduler, "run_job", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(job, "run_job", lambda *_: pytest.fail("computed"))
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2
@@ -80,17 +77,23 @@ def test_wrong_usage_is_told_first(
         ("claims --nope", "claims --nope"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # of runpy
 def test_old_commands_do_what_the_new_ones_do_and_name_them(
-    old: str, new: str, tmp_path: Path
+    old: str,
+    new: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Here both refuse; that is said by the command that the old one stands for."""
     file = tmp_path / "file"
     file.touch()
     module, *words = old.replace("FILE", str(file)).split()
-    command = [sys.executable, "-m", f"experiments.{module}", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 2
-    first, *rest = done.stderr.splitlines()
+    monkeypatch.setattr("sys.argv", [module, *words])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module(f"experiments.{module}", run_name="__main__")
+    assert caught.value.code == 2
+    first, *rest = capsys.readouterr().err.splitlines()
     new = new.replace("FILE", str(file))
     assert first == f"This command will go away. The new one is: python -m experiments {new}"
     assert rest

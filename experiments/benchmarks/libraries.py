@@ -1,0 +1,266 @@
+"""Transforms of this library and of others on the CPU: what benchmarks time and compare.
+
+Contenders, each in the modes that it has: a copy of the image (``x.clone()``, one read and one
+write), which is the limit; ours, eager and compiled; grouped convolutions for Haar;
+pytorch-wavelets, for the undecimated transform level by level, because its ``SWTForward`` fails
+beyond the first (1.3.0); ptwt, for longer filters whichever of its two convolutions is faster on
+the shape, and for one undecimated level an axis at a time, because it has no two-dimensional one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from experiments.benchmarks.alone import Comparison, Seen, installed, same_coefficients
+from experiments.benchmarks.interleaved import (
+    LIBRARIES,
+    LIMIT,
+    OURS,
+    Shape,
+    Transform,
+    clocked,
+    medians,
+    multiples,
+)
+from experiments.core.records import environment
+from wavevit.checks import fail
+from wavevit.wavelets import dtcwt2, dwt2, swt2, wavedec2
+
+__all__ = [
+    "CONTENDERS",
+    "GROUPED",
+    "Case",
+    "comparison",
+    "grouped_haar",
+    "haar_kernel",
+    "packages",
+    "pytorch_wavelets",
+    "serves",
+    "summary",
+]
+
+GROUPED, DILATED = "grouped convolution", "grouped dilated convolution"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed: ``"decimated"``, ``"undecimated"`` or ``"dual tree"``, and of what."""
+
+    kind: str
+    wavelet: str
+    mode: str
+    level: int
+    shape: Shape
+
+    @property
+    def haar(self) -> bool:
+        """Whether it is decimated Haar."""
+        return (self.kind, self.wavelet) == ("decimated", "haar")
+
+
+def _limit(case: Case) -> Transform:
+    return lambda x: (x.clone(),)
+
+
+def _ours(case: Case) -> Transform:
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        if case.kind == "undecimated":
+            return (swt2(x, case.wavelet, case.level),)
+        if case.kind == "dual tree":
+            low, bands = dtcwt2(x, case.level, case.wavelet, mode=case.mode)
+            return (low, *bands)
+        if case.haar and case.level == 1:
+            return (dwt2(x),)
+        approx, details = wavedec2(x, case.wavelet, case.mode, case.level)
+        return (approx, *details)
+
+    return transform
+
+
+def _compiled(case: Case) -> Transform:
+    return torch.compile(_ours(case), fullgraph=True, dynamic=False)
+
+
+def haar_kernel() -> Tensor:
+    """Haar's four filters as kernels (4, 1, 2, 2)."""
+    signs = torch.tensor([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
+    return (signs / 2).view(4, 1, 2, 2)
+
+
+def grouped_haar(x: Tensor, kernel: Tensor, **options: Any) -> Tensor:
+    """Haar as a grouped convolution, (B, C, 4, h, w) of (B, C, H, W), with stride or dilation."""
+    channels = x.shape[1]
+    grouped = kernel.to(x).repeat(channels, 1, 1, 1)
+    return F.conv2d(x, grouped, groups=channels, **options).unflatten(1, (channels, 4))
+
+
+def _convolution(case: Case) -> Transform:
+    kernel = haar_kernel()
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        results = []
+        for _ in range(case.level):
+            x = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
+            bands = grouped_haar(x, kernel, stride=2)
+            x = bands[:, :, 0]
+            results.append(bands[:, :, 1:])
+        return (x, *results)
+
+    return transform
+
+
+def _dilated_convolution(case: Case) -> Transform:
+    kernel = haar_kernel()
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        levels: list[Tensor] = []
+        for step in range(case.level):
+            padded = F.pad(x, (0, 2**step, 0, 2**step), mode="circular")
+            levels.append(grouped_haar(padded, kernel, dilation=2**step))
+            x = levels[-1][:, :, 0]
+        return (torch.stack(levels[::-1], dim=2),)
+
+    return transform
+
+
+def pytorch_wavelets() -> ModuleType:
+    """The package, without the warning that its import gives."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks setuptools for what setuptools deprecates
+        return import_module("pytorch_wavelets")
+
+
+def _pytorch_wavelets(case: Case) -> Transform:
+    library = pytorch_wavelets()
+    if case.kind == "undecimated":
+        return _level_by_level(import_module("pytorch_wavelets.dwt.lowlevel"), case)
+    if case.kind == "dual tree":
+        module = library.DTCWTForward(J=case.level, biort=case.wavelet)
+    else:
+        module = library.DWTForward(J=case.level, wave=case.wavelet, mode=case.mode)
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        approx, details = module(x)
+        return (approx, *details[::-1])
+
+    return transform
+
+
+def _level_by_level(lowlevel: ModuleType, case: Case) -> Transform:
+    taps = import_module("pywt").Wavelet(case.wavelet)
+    filters = lowlevel.prep_filt_afb2d(taps.dec_lo, taps.dec_hi, taps.dec_lo, taps.dec_hi)
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        channels, levels = x.shape[1], []
+        for step in range(case.level):
+            bands = lowlevel.afb2d_atrous(x, filters, case.mode, 2**step)
+            levels.append(bands.unflatten(1, (channels, 4)))
+            x = levels[-1][:, :, 0]
+        return (torch.stack(levels[::-1], dim=2),)
+
+    return transform
+
+
+def _ptwt(case: Case) -> Transform:
+    library = import_module("ptwt")
+    mode = "zero" if case.haar else case.mode
+
+    def both_axes(x: Tensor) -> Sequence[Tensor]:
+        bands = [
+            band
+            for half in library.swt(x, case.wavelet, 1, axis=-1)
+            for band in library.swt(half, case.wavelet, 1, axis=-2)
+        ]
+        return (torch.stack(bands, dim=2)[:, :, None],)
+
+    def whole(x: Tensor) -> Sequence[Tensor]:
+        approx, *details = library.wavedec2(x, case.wavelet, mode=mode, level=case.level)
+        return (approx, *(band for bands in details for band in bands))
+
+    def separable(x: Tensor) -> Sequence[Tensor]:
+        approx, *details = library.fswavedec2(x, case.wavelet, mode=mode, level=case.level)
+        return (approx, *(band for bands in details for band in bands.values()))
+
+    if case.kind == "undecimated" or case.haar:
+        return both_axes if case.kind == "undecimated" else whole
+    x = torch.randn(case.shape, generator=torch.Generator().manual_seed(0))
+    return min((whole, separable), key=lambda transform: _second_run(transform, x))
+
+
+def _second_run(transform: Transform, x: Tensor) -> float:
+    transform(x)
+    return clocked(lambda: transform(x))()
+
+
+CONTENDERS: dict[str, Callable[[Case], Transform]] = {
+    LIMIT: _limit,
+    **dict(zip(OURS, (_ours, _compiled), strict=True)),
+    GROUPED: _convolution,
+    DILATED: _dilated_convolution,
+    **dict(zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True)),
+}
+
+
+def serves(name: str, case: Case) -> bool:
+    """Whether a contender has the transform of a case."""
+    if name == GROUPED:
+        return case.haar
+    if name == DILATED:
+        return case.kind == "undecimated"
+    if name == "ptwt":
+        decimated = case.kind == "decimated" and (case.haar or case.mode != "periodization")
+        return decimated or (case.kind == "undecimated" and case.level == 1)
+    return True
+
+
+def summary(seconds: Mapping[str, Sequence[float]], backward: bool, threads: int) -> dict[str, Any]:
+    """What a record says of the seconds that `times` gave.
+
+    Returns:
+        ``pass``, ``threads``, ``rounds``, ``milliseconds`` and ``multiple_of_clone`` by contender;
+        where a library is among them, ``times_faster_than_best_library`` of ours.
+    """
+    own = medians(seconds)
+    cell: dict[str, Any] = {
+        "pass": "forward+backward" if backward else "forward",
+        "threads": threads,
+        "rounds": len(seconds[LIMIT]),
+        "milliseconds": {name: round(1e3 * value, 4) for name, value in own.items()},
+        "multiple_of_clone": {
+            name: round(value, 2) for name, value in multiples(seconds, LIMIT).items()
+        },
+    }
+    best = min((own[name] for name in LIBRARIES if name in own), default=None)
+    if best is not None:
+        cell["times_faster_than_best_library"] = {name: round(best / own[name], 2) for name in OURS}
+    return cell
+
+
+def _check(case: Case, name: str, seen: Seen, ours: Seen) -> None:
+    """Haar's first result is another one for everyone: the whole energy must be the image's."""
+    if not case.haar:
+        same_coefficients(case, name, seen, ours)
+        return
+    energy = seen.approx + seen.details
+    whole = not any(side % (1 << case.level) for side in case.shape[-2:])
+    if whole and abs(energy - 1) > 1e-4:  # an odd side is extended, by each in its own way
+        fail(name, "coefficients with the image's energy", f"{energy:.6g} of it")
+
+
+def comparison() -> Comparison[Case]:
+    """All contenders that are installed."""
+    return Comparison(installed(CONTENDERS, LIBRARIES), serves, summary, _check)
+
+
+def packages(threads: int) -> dict[str, Any]:
+    """`environment` with the versions of the contenders."""
+    return environment(torch.device("cpu"), threads, ["numba", *LIBRARIES])

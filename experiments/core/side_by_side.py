@@ -1,0 +1,187 @@
+"""Processes that run a study's jobs side by side.
+
+The workers are ours because the pools of libraries fail together: when one process of
+`concurrent.futures.ProcessPoolExecutor`, or of joblib's loky, is killed, the pool is broken and
+all jobs that run in it are lost. Here a process that dies costs its own job, which is recorded,
+and the next job gets a new process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from tqdm import tqdm
+
+from experiments.core.records import write_json
+from experiments.core.worker import Worker
+from wavevit.plugins import import_files, imported
+
+if TYPE_CHECKING:
+    from experiments.core.job import Job
+
+__all__ = ["Clock", "run_side_by_side"]
+
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of malloc.h
+
+
+class Clock:
+    """Says what ended and about how long the rest will take."""
+
+    def __init__(self, total: int, minutes: float) -> None:
+        self.total, self.done, self.start = total, 0, time.monotonic()
+        self.minutes = minutes
+
+    @property
+    def late(self) -> bool:
+        """Whether nothing more may begin."""
+        return time.monotonic() - self.start >= 60 * self.minutes
+
+    def tell(self, job: Job) -> None:
+        """Says how a job ended."""
+        self.done += 1
+        elapsed = time.monotonic() - self.start
+        left = elapsed / self.done * (self.total - self.done)
+        tqdm.write(
+            f"[{self.done}/{self.total}] {job.label}: {job.outcome}"
+            f"  ({elapsed / 60:.1f} min, about {left / 60:.1f} min left)"
+        )
+
+
+class _JobWorker(Worker):
+    """A process that runs jobs, and the one that it is at."""
+
+    def __init__(
+        self,
+        run: Callable[..., bool],
+        device: torch.device,
+        threads: int,
+        position: int,
+        lock: object,
+    ) -> None:
+        arguments = (run, str(device), threads, position, lock, imported())
+        super().__init__(_serve, *arguments, daemon=False)  # a user's model may start processes
+        self.position = position
+        self.job: Job | None = None
+
+    def begin(self, job: Job) -> None:
+        """Asks for a job."""
+        source = str(job.weights_of.path) if job.weights_of is not None else None
+        self.job = job
+        self.send((str(job.folder.path), job.label, job.measures, source))
+
+    def end_of_job(self) -> bool:
+        """Waits until the job ended; False if the process ends with it, for whatever reason."""
+        done = self.answer() is True
+        if not done:
+            self.process.join()
+        job = self.job
+        if job is not None and not job.complete and not job.folder.failed.exists():
+            message = f"its process ended with exit code {self.process.exitcode}"
+            failure = {"error": "ProcessDied", "message": message, "traceback": ""}
+            write_json(job.folder.failed, failure)
+        return done
+
+
+def run_side_by_side(
+    pending: Sequence[Job],
+    run: Callable[..., bool],
+    device: torch.device,
+    count: int,
+    threads: int,
+    clock: Clock,
+) -> None:
+    """Runs jobs in processes of their own.
+
+    Args:
+        pending: jobs that are not complete.
+        run: `experiments.core.job.run_job`.
+        device: where to compute.
+        count: processes side by side.
+        threads: of each process.
+        clock: says when it is too late to begin, and is told what ends.
+    """
+    lock = multiprocessing.get_context("spawn").RLock()
+    tqdm.set_lock(lock)
+    waiting = list(pending)
+    places = list(range(min(count, len(pending))))
+    workers: list[_JobWorker] = []
+    try:
+        while True:
+            while waiting and places and not clock.late:
+                workers.append(_JobWorker(run, device, threads, places.pop(0), lock))
+                workers[-1].begin(waiting.pop(0))
+            if not workers:
+                break
+            ready = wait([worker.pipe for worker in workers])
+            for worker in [worker for worker in workers if worker.pipe in ready]:
+                alive = worker.end_of_job()
+                assert worker.job is not None
+                clock.tell(worker.job)
+                if alive and waiting and not clock.late:
+                    worker.begin(waiting.pop(0))
+                else:
+                    worker.close()
+                    workers.remove(worker)
+                    places.append(worker.position)
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def _keep_memory() -> None:
+    """Tells the C library to keep what is freed, where it can be told.
+
+    Otherwise glibc gives large tensors back to the system at every step and is given fresh pages at
+    the next, whose first touch takes a tenth to a quarter of a segmenter's training.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        tell = ctypes.CDLL(None).mallopt
+        tell(_TRIM_THRESHOLD, 2**31 - 1)
+        tell(_MMAP_MAX, 0)
+
+
+def _serve(
+    run: Callable[..., bool],
+    device: str,
+    threads: int,
+    position: int,
+    lock: object,
+    modules: Sequence[str],
+    asked: Connection,
+) -> None:
+    """Runs one job after the other as it is asked for, as the target of a process.
+
+    A process that serves many jobs imports, loads photographs and opens the GPU once. After a job
+    that failed it ends, so that nothing is computed in what the failure left behind.
+
+    Args:
+        run: `experiments.core.job.run_job`.
+        device: where to compute.
+        threads: of this process.
+        position: line of its progress bars.
+        lock: of the progress bars of all processes.
+        modules: files that register parts, run first (`wavevit.plugins.import_files`).
+        asked: gives (path, label, measures, folder whose weights the job takes or None); gets True
+            for a job that is complete.
+    """
+    import_files(modules)
+    tqdm.set_lock(lock)
+    _keep_memory()
+    with suppress(EOFError):  # the parent process has died
+        while True:
+            path, label, measures, source = asked.recv()
+            weights_of = Path(source) if source is not None else None
+            done = run(Path(path), device, threads, label, position, measures, weights_of)
+            if torch.device(device).type == "cuda":
+                torch.cuda.empty_cache()  # the processes beside this one need it
+            asked.send(done)
+            if not done:
+                return

@@ -25,6 +25,7 @@ from wavevit.wavelets._kernels.bank_cpu_code import weigh_once, weigh_twice
 from wavevit.wavelets._kernels.bank_tables import axis_tables
 from wavevit.wavelets._kernels.cpu_threads import share
 from wavevit.wavelets._kernels.haar_cpu_code import compiled
+from wavevit.wavelets._kernels.haar_cpu_volumes import analyse_haar, is_butterfly, merge_haar
 
 if TYPE_CHECKING:
     from wavevit.wavelets._engine.bank_maps import BankMap
@@ -109,13 +110,29 @@ def run(bank_map: BankMap, volumes: Tensor, bands: list[Tensor]) -> None:
     size, planes = volumes.element_size(), volumes.shape[0] * volumes.shape[1]
     taps = np.array(bank.taps, np.float32 if size == 4 else np.float64)
     one = taps.dtype.type(1)
-    slices, rows, columns = (axis_tables(bank, n, mode, taps.dtype) for n in bank_map.size)
     d, h, w = map(bank.count, bank_map.size)
-    sorting = columns.edges, columns.copied, columns.places
-    steps = *sorting, bank.before, bank.stride, bank.spacing
     places, bytes_ = zip(*(planes_of(part, 3) for part in bands), strict=True)
     bands_at, band_bytes = np.concatenate(places), np.concatenate(bytes_)
 
+    if is_butterfly(bank_map):
+        half = taps.dtype.type(0.5)
+
+        def split(start: int, stop: int) -> None:
+            analyse_haar(
+                half, size, volumes.data_ptr(), volumes.stride(1) * size, bands_at, band_bytes,
+                taps, d, h, w, start, stop,
+            )  # fmt: skip
+
+        def merge(start: int, stop: int) -> None:
+            merge_haar(
+                half, size, volumes.data_ptr(), bands_at, band_bytes, taps, d, h, w, start, stop
+            )
+
+        share(merge if bank_map.transposed else split, planes * d, volumes.numel())
+        return
+    slices, rows, columns = (axis_tables(bank, n, mode, taps.dtype) for n in bank_map.size)
+    sorting = columns.edges, columns.copied, columns.places
+    steps = *sorting, bank.before, bank.stride, bank.spacing
     if bank_map.transposed:
         values = volumes.detach().numpy().reshape(planes, depth, height, width)
         factors = np.ones((4, 1), taps.dtype)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import pywt
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.export import Dim
@@ -31,6 +31,8 @@ from wavevit.wavelets._kernels import bank_cpu_lines, cpu_threads
 ORTHOGONAL = ["haar", "db2", "sym4", "coif1", "db10"]
 SOME = [*ORTHOGONAL, "bior2.2", "bior4.4", "rbio3.1"]
 DTYPES = [torch.float64, torch.float32, torch.bfloat16]
+# A line through two samples, far beyond a short side, is many digits larger than they are.
+EXTRAPOLATING = ("antireflect", "smooth")
 # A kernel, one axis after the other without one, and what other devices and exports get.
 EVALUATIONS = ["kernel", "axes", "convolution"]
 
@@ -103,6 +105,7 @@ def bounds(dtype: torch.dtype, wavelet: str = "haar") -> float:
 def test_one_level_equals_pywavelets(
     grid: Dimensions, data, mode: str, way: str, piece: int, dtype: torch.dtype
 ) -> None:
+    assume(dtype == torch.float64 or mode not in EXTRAPOLATING)
     x, wavelet = grid.draw(data).to(dtype), data.draw(st.sampled_from(grid.wavelets))
     with pytest.MonkeyPatch.context() as patch, kernels(way == "kernel"):
         patch.setattr(bank_cpu_lines, "_PIECE", piece)  # of a line: signals here are short
@@ -154,6 +157,7 @@ def test_another_order_of_bands_is_seen(grid: Dimensions) -> None:
 def test_levels_equal_pywavelets_and_reconstruct(
     grid: Dimensions, data, wavelet: str, mode: str, level: int, dtype: torch.dtype
 ) -> None:
+    assume(dtype == torch.float64 or mode not in EXTRAPOLATING)
     x = grid.draw(data, least=4).to(dtype)
     pyramid = grid.ours("wavedec")(x, wavelet, mode, level)
     assert isinstance(pyramid, Pyramid)

@@ -21,6 +21,7 @@ from wavevit.wavelets._kernels.bank_cpu_code import weigh_once, weigh_twice
 from wavevit.wavelets._kernels.bank_tables import sources
 from wavevit.wavelets._kernels.cpu_threads import share
 from wavevit.wavelets._kernels.haar_cpu_code import compiled
+from wavevit.wavelets._kernels.haar_cpu_grids import is_butterfly, merge_lines, split_lines
 
 if TYPE_CHECKING:
     from wavevit.wavelets._engine.bank_maps import Bank, BankMap
@@ -177,6 +178,18 @@ def run(bank_map: BankMap, lines: Tensor, bands: list[Tensor]) -> None:
     size, planes, w = lines.element_size(), lines.shape[0] * lines.shape[1], bank.count(side)
     taps = np.array(bank.taps, np.float32 if size == 4 else np.float64)
     one = taps.dtype.type(1)
+    places, bytes_ = zip(*(planes_of(part, 1) for part in bands), strict=True)
+    bands_at, band_bytes = np.concatenate(places), np.concatenate(bytes_)
+    pieces = planes * -(-w // _PIECE)
+    if is_butterfly(bank_map):
+        pairs = merge_lines if bank_map.transposed else split_lines
+        where = lines.data_ptr(), lines.stride(1) * size, bands_at, band_bytes, w
+
+        def butterfly(start: int, stop: int) -> None:
+            pairs(taps.dtype.type(0.5), size, _PIECE, *where, start, stop)
+
+        share(butterfly, pieces, lines.numel())
+        return
     head, tail = _ends(bank, side, bank_map.mode)
     steps = head, tail, bank.before, bank.stride, bank.spacing, w
     step = lines.stride(1)
@@ -194,10 +207,8 @@ def run(bank_map: BankMap, lines: Tensor, bands: list[Tensor]) -> None:
 
         share(adjoint, planes, lines.numel())
         return
-    places, bytes_ = zip(*(planes_of(part, 1) for part in bands), strict=True)
-    targets, target_bytes = np.concatenate(places), np.concatenate(bytes_)
 
     def analyse(start: int, stop: int) -> None:
-        _analyse(*shared, targets, target_bytes, *used_taps(taps), *steps, start, stop)
+        _analyse(*shared, bands_at, band_bytes, *used_taps(taps), *steps, start, stop)
 
-    share(analyse, planes * -(-w // _PIECE), lines.numel())
+    share(analyse, pieces, lines.numel())

@@ -25,7 +25,11 @@ from wavevit.wavelets._kernels.bank_cpu_code import weigh_once, weigh_twice
 from wavevit.wavelets._kernels.bank_tables import axis_tables
 from wavevit.wavelets._kernels.cpu_threads import share
 from wavevit.wavelets._kernels.haar_cpu_code import compiled
-from wavevit.wavelets._kernels.haar_cpu_volumes import analyse_haar, is_butterfly, merge_haar
+from wavevit.wavelets._kernels.haar_cpu_grids import (
+    is_butterfly,
+    merge_volumes,
+    split_volumes,
+)
 
 if TYPE_CHECKING:
     from wavevit.wavelets._engine.bank_maps import BankMap
@@ -115,20 +119,13 @@ def run(bank_map: BankMap, volumes: Tensor, bands: list[Tensor]) -> None:
     bands_at, band_bytes = np.concatenate(places), np.concatenate(bytes_)
 
     if is_butterfly(bank_map):
-        half = taps.dtype.type(0.5)
+        blocks = merge_volumes if bank_map.transposed else split_volumes
+        where = volumes.data_ptr(), volumes.stride(1) * size, bands_at, band_bytes, d, h, w
 
-        def split(start: int, stop: int) -> None:
-            analyse_haar(
-                half, size, volumes.data_ptr(), volumes.stride(1) * size, bands_at, band_bytes,
-                taps, d, h, w, start, stop,
-            )  # fmt: skip
+        def butterfly(start: int, stop: int) -> None:
+            blocks(taps.dtype.type(0.5), size, *where, start, stop)
 
-        def merge(start: int, stop: int) -> None:
-            merge_haar(
-                half, size, volumes.data_ptr(), bands_at, band_bytes, taps, d, h, w, start, stop
-            )
-
-        share(merge if bank_map.transposed else split, planes * d, volumes.numel())
+        share(butterfly, planes * d, volumes.numel())
         return
     slices, rows, columns = (axis_tables(bank, n, mode, taps.dtype) for n in bank_map.size)
     sorting = columns.edges, columns.copied, columns.places

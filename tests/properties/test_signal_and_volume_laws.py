@@ -7,11 +7,14 @@ the tests of the table, tests/transform_table.py, which has these too.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import pywt
 import torch
@@ -325,17 +328,50 @@ class _RoundTrip(nn.Module):
     [pytest.param(SIGNALS, id="1-D"), pytest.param(VOLUMES, id="3-D", marks=pytest.mark.nightly)],
 )
 def test_exports_with_symbolic_sizes(grid: Dimensions) -> None:
-    model, dims = _RoundTrip(grid), grid.dims
-    symbols = {2 + axis: Dim(f"side{axis}", min=9, max=512) for axis in range(dims)}
-    sizes = {"x": {0: Dim("batch", max=64), **symbols}}
-    example = noise(2, 1, *(12, 17, 10)[:dims]).float()
-    program = torch.export.export(model, (example,), dynamic_shapes=sizes)
+    program = torch.export.export(
+        _RoundTrip(grid), (example(grid),), dynamic_shapes=symbolic_sizes(grid)
+    )
+    check_round_trips(grid, program.module())
+
+
+def symbolic_sizes(grid: Dimensions) -> dict[str, dict[int, Dim]]:
+    symbols = {2 + axis: Dim(f"side{axis}", min=9, max=512) for axis in range(grid.dims)}
+    return {"x": {0: Dim("batch", max=64), **symbols}}
+
+
+def example(grid: Dimensions) -> Tensor:
+    return noise(2, 1, *(12, 17, 10)[: grid.dims]).float()
+
+
+def check_round_trips(grid: Dimensions, function: Callable[[Tensor], Any]) -> None:
+    """Of sizes that the graph was not made with."""
     for batch, side in ((1, 10), (3, 19)):
-        x = noise(batch, 1, *range(side, side + dims)).float()
-        bands, *images = program.module()(x)
+        x = noise(batch, 1, *range(side, side + grid.dims)).float()
+        bands, *back = function(x)
         assert_close_relative(bands, grid.ours("dwt")(x, "bior2.2", "reflect"))
-        for image in images:
-            assert_close_relative(image, x, depth=4)
+        for each in back:
+            assert_close_relative(each, x, depth=4)
+
+
+@BOTH
+@pytest.mark.nightly
+def test_runs_in_onnxruntime(grid: Dimensions, tmp_path: Path) -> None:
+    path = tmp_path / "transform.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(
+            _RoundTrip(grid),
+            (example(grid),),
+            path,
+            dynamo=True,
+            dynamic_shapes=symbolic_sizes(grid),
+            verbose=False,
+        )
+    session = onnxruntime.InferenceSession(path)
+    name = session.get_inputs()[0].name
+    check_round_trips(
+        grid, lambda x: [torch.from_numpy(y) for y in session.run(None, {name: x.numpy()})]
+    )
 
 
 def test_names_of_functions_are_not_their_files() -> None:

@@ -135,7 +135,8 @@ def dwt(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization")
         ValueError: wrong rank, and what `dwt2` refuses.
 
     Guarantees:
-        Equal to ``pywt.dwt`` to 1e-12 in float64; in all else as `dwt2`
+        Equal to ``pywt.dwt`` to 1e-12 in float64; in all else as `dwt2`, except that it takes a few
+        times its output's memory where there is no kernel
         (tests/properties/test_signal_and_volume_laws.py).
 
     Source:
@@ -174,7 +175,8 @@ def dwt3(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization"
         ValueError: wrong rank, and what `dwt2` refuses.
 
     Guarantees:
-        Equal to ``pywt.dwtn`` to 1e-12 in float64; in all else as `dwt2`
+        Equal to ``pywt.dwtn`` to 1e-12 in float64; in all else as `dwt2`, except that it takes a
+        few times its output's memory where there is no kernel
         (tests/properties/test_signal_and_volume_laws.py).
 
     Source:

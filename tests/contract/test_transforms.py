@@ -150,6 +150,20 @@ def test_memory_layouts_do_not_matter(name: str, way: str) -> None:
 
 
 @EVERY
+def test_stride_of_a_single_channel_does_not_matter(name: str, way: str) -> None:
+    """PyTorch calls a tensor contiguous without a look at the stride of a side of one element."""
+    function, _ = call(name, way)
+    x = noise(3, 1, *TRANSFORMS[name].size)
+    inputs = [x] if way == "forth" else [p.detach() for p in flat(TRANSFORMS[name].forth(x))]
+    whole = torch.contiguous_format
+    given = [x.transpose(0, 1).clone(memory_format=whole).transpose(0, 1) for x in inputs]
+    assert given[0].is_contiguous()
+    assert given[0].stride(1) > given[0].stride(0)
+    for ours, plain in zip(function(*given), function(*inputs), strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
+@EVERY
 def test_shapes_on_the_meta_device(name: str, way: str) -> None:
     if name == "lifting":
         pytest.skip("its weights stay on the device of the module; see the test of modules")

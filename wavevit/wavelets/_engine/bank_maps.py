@@ -218,7 +218,9 @@ def _even_planes(x: Tensor) -> Tensor:
     packed = x.stride()[2:] == tuple(accumulate(x.shape[:2:-1], mul, initial=1))[::-1]
     if packed and x.stride(0) == x.shape[1] * step and step > 0:
         return x
-    return x.contiguous()
+    # A tensor counts as contiguous whatever the stride of a dimension of one element, such as the
+    # channels of `(1, B, H, W)` turned to `(B, 1, H, W)`: a view of one row has the strides anew.
+    return x.contiguous().flatten().view(x.shape)
 
 
 def _arguments(bank_map: BankMap) -> tuple[Any, ...]:

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from experiments.benchmarks.alone import Alone, Seen
 from experiments.benchmarks.interleaved import LIMIT, OURS, Shape, Transform, times
-from experiments.core.benchmark import Benchmark, BenchmarkOptions
+from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.experiment import DOCS, View
 from experiments.core.records import environment
 from wavevit.checks import check_at_least, fail
@@ -221,8 +221,15 @@ def _ratio(one: Sequence[float], other: Sequence[float]) -> float:
     return median(a / b for a, b in zip(one, other, strict=True))
 
 
-def benchmark(options: Options, cases: Sequence[Case] = CASES) -> dict[str, Any]:
+def benchmark(
+    options: Options, cases: Sequence[Case] = CASES, save: Save | None = None
+) -> dict[str, Any]:
     """Times every case, forward and with backward.
+
+    Args:
+        options: the command line's.
+        cases: what is timed.
+        save: writes the record as far as it is, after each number of threads.
 
     Returns:
         The record: ``environment``, ``load`` (of the machine, in running processes, before and
@@ -235,7 +242,13 @@ def benchmark(options: Options, cases: Sequence[Case] = CASES) -> dict[str, Any]
         check_at_least("threads", threads, 1)
     rounds = 3 if options.quick else 11
     cells: list[dict[str, Any]] = []
-    builders, load = contenders(), [os.getloadavg()[0]]
+    builders, load = contenders(), os.getloadavg()[0]
+
+    def record() -> dict[str, Any]:
+        packages = environment(torch.device("cpu"), max(options.threads), ["numba", *_LIBRARIES])
+        loads = [round(load, 1), round(os.getloadavg()[0], 1)]
+        return {"environment": packages, "load": loads, "cells": cells}
+
     for threads in options.threads:
         with ExitStack() as stack:
             found = {}
@@ -250,9 +263,9 @@ def benchmark(options: Options, cases: Sequence[Case] = CASES) -> dict[str, Any]
                     where = {**vars(case), "shape": list(case.shape), "threads": threads}
                     cells.append({**where, **cell})
                     print(_line(cells[-1]), flush=True)
-    load.append(os.getloadavg()[0])
-    packages = environment(torch.device("cpu"), max(options.threads), ["numba", *_LIBRARIES])
-    return {"environment": packages, "load": [round(n, 1) for n in load], "cells": cells}
+        if save is not None:
+            save(record())
+    return record()
 
 
 def _line(cell: dict[str, Any]) -> str:
@@ -285,7 +298,7 @@ def render(record: dict[str, Any]) -> str:
 BENCHMARK = Benchmark(
     name="dimensions",
     question="Are 1-D and 3-D transforms faster than in the best library?",
-    measure=lambda options, save: benchmark(options),
+    measure=lambda options, save: benchmark(options, save=save),
     records={"transforms/dimensions.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "dimensions"),),
     command_line=Options,

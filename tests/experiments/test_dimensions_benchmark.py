@@ -38,7 +38,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_measures_and_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     out = tmp_path / "dimensions.json"
-    monkeypatch.setattr(benchmark, "__defaults__", (TINY,))
+    monkeypatch.setattr(benchmark, "__defaults__", (TINY, None))
     BENCHMARK.run(Options(quick=True, threads=(1,), out=out))
     record = json.loads(out.read_text())
     assert len(record["load"]) == 2

@@ -11,16 +11,28 @@ from torch import Tensor
 from wavevit.wavelets import (
     Lifting,
     dtcwt2,
+    dwt,
     dwt2,
+    dwt3,
     idtcwt2,
+    idwt,
     idwt2,
+    idwt3,
+    iswt,
     iswt2,
+    iswt3,
     iwavepacket2,
     scattering2,
+    swt,
     swt2,
+    swt3,
+    wavedec,
     wavedec2,
+    wavedec3,
     wavepacket2,
+    waverec,
     waverec2,
+    waverec3,
 )
 
 __all__ = ["CALLS", "SIZE", "TRANSFORMS", "Transform", "call", "flat", "noise"]
@@ -43,12 +55,14 @@ class Transform:
         forth: images to coefficients.
         back: coefficients to images, where there is a way back.
         linear: whether both are.
+        size: of the images, signals or volumes.
     """
 
     names: tuple[str, ...]
     forth: Callable[[Tensor], Tensor | Sequence[Tensor]]
     back: Callable[..., Tensor] | None = None
     linear: bool = True
+    size: tuple[int, ...] = SIZE
 
 
 def lifting(seed: int = 0) -> Lifting:
@@ -104,6 +118,40 @@ TRANSFORMS = {
     ),
     "scattering2": Transform(("scattering2",), lambda x: scattering2(x, 2, 2), linear=False),
     "lifting": Transform(("Lifting",), LIFTING, lambda c: LIFTING.inverse(c, SIZE)),
+    "dwt": Transform(
+        ("dwt", "idwt"),
+        lambda x: dwt(x, "db2", "symmetric"),
+        lambda c: idwt(c, "db2", "symmetric", 5),
+        size=(5,),
+    ),
+    "wavedec": Transform(
+        ("wavedec", "waverec"),
+        lambda x: wavedec(x, "bior2.2", "antireflect", 2),
+        lambda a, *d: waverec((a, d), "bior2.2", "antireflect", 9),
+        size=(9,),
+    ),
+    "swt": Transform(
+        ("swt", "iswt"), lambda x: swt(x, "db2", 2), lambda c: iswt(c, "db2"), size=(5,)
+    ),
+    "dwt3": Transform(
+        ("dwt3", "idwt3"),
+        lambda x: dwt3(x, "bior2.2", "reflect"),
+        lambda c: idwt3(c, "bior2.2", "reflect", (2, 3, 4)),
+        size=(2, 3, 4),
+    ),
+    "dwt3 haar": Transform(("dwt3", "idwt3"), dwt3, idwt3, size=(2, 4, 2)),
+    "wavedec3": Transform(
+        ("wavedec3", "waverec3"),
+        lambda x: wavedec3(x, "db2", "zero", 2),
+        lambda a, *d: waverec3((a, d), "db2", "zero", (4, 5, 4)),
+        size=(4, 5, 4),
+    ),
+    "swt3": Transform(
+        ("swt3", "iswt3"),
+        lambda x: swt3(x, "bior2.2", 2),
+        lambda c: iswt3(c, "bior2.2"),
+        size=(2, 3, 2),
+    ),
 }
 # Name and way, of everything that there is.
 CALLS = [
@@ -116,7 +164,8 @@ CALLS = [
 
 def call(name: str, way: str) -> tuple[Callable[..., tuple[Tensor, ...]], list[Tensor]]:
     """The function of one way, and what it is given."""
-    transform, x = TRANSFORMS[name], noise(1, 1, *SIZE)
+    transform = TRANSFORMS[name]
+    x = noise(1, 1, *transform.size)
     if way == "forth":
         return lambda x: tuple(flat(transform.forth(x))), [x]
     parts = [part.detach() for part in flat(transform.forth(x))]

@@ -19,6 +19,7 @@ __all__ = [
     "check_at_least",
     "check_choice",
     "check_device",
+    "check_grid",
     "check_image",
     "check_multiple",
     "check_size",
@@ -85,18 +86,43 @@ def check_image(x: torch.Tensor, argument: str = "x", *, channels: int | None = 
     Raises:
         ValueError: wrong type, rank, dtype, number of channels, or a side of zero pixels.
     """
-    if not isinstance(x, torch.Tensor):
-        fail(argument, "a torch.Tensor of shape (B, C, H, W)", type(x).__name__)
-    if x.ndim != 4:
-        fail(argument, "4 dimensions (B, C, H, W)", f"{x.ndim} in shape {tuple(x.shape)}")
-    if not x.is_floating_point():
-        fail(argument, "a floating dtype (convert integer images and scale them first)", x.dtype)
+    check_grid(x, argument)
     if torch.jit.is_tracing():  # sizes are tensors then, and torch warns at each comparison
         return
-    if x.shape[-2] == 0 or x.shape[-1] == 0:
-        fail(argument, "sides of at least 1 pixel", f"shape {tuple(x.shape)}")
     if channels is not None and x.shape[1] != channels:
         fail(argument, f"{channels} channels", f"{x.shape[1]} in shape {tuple(x.shape)}")
+
+
+# By number of sides: how messages write a shape, what they call a batch, and one sample of it.
+_GRIDS = {
+    1: ("(B, C, L)", "signals", "sample"),
+    2: ("(B, C, H, W)", "images", "pixel"),
+    3: ("(B, C, D, H, W)", "volumes", "voxel"),
+}
+
+
+def check_grid(x: torch.Tensor, argument: str = "x", dims: int = 2) -> None:
+    """Checks a batch of signals, images or volumes: a floating tensor without an empty side.
+
+    Args:
+        x: to check.
+        argument: its name in the message.
+        dims: number of sides: 1 for (B, C, L), 2 for (B, C, H, W), 3 for (B, C, D, H, W).
+
+    Raises:
+        ValueError: wrong type, rank or dtype, or a side of zero samples.
+    """
+    shape, plural, sample = _GRIDS[dims]
+    if not isinstance(x, torch.Tensor):
+        fail(argument, f"a torch.Tensor of shape {shape}", type(x).__name__)
+    if x.ndim != 2 + dims:
+        fail(argument, f"{2 + dims} dimensions {shape}", f"{x.ndim} in shape {tuple(x.shape)}")
+    if not x.is_floating_point():
+        fail(argument, f"a floating dtype (convert integer {plural} and scale them first)", x.dtype)
+    if torch.jit.is_tracing():  # sizes are tensors then, and torch warns at each comparison
+        return
+    if 0 in x.shape[2:]:
+        fail(argument, f"sides of at least 1 {sample}", f"shape {tuple(x.shape)}")
 
 
 def check_device(argument: str, device: str | torch.device) -> torch.device:

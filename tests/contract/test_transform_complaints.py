@@ -11,16 +11,28 @@ import torch
 from wavevit.wavelets import (
     Lifting,
     dtcwt2,
+    dwt,
     dwt2,
+    dwt3,
     idtcwt2,
+    idwt,
     idwt2,
+    idwt3,
+    iswt,
     iswt2,
+    iswt3,
     iwavepacket2,
     scattering2,
+    swt,
     swt2,
+    swt3,
+    wavedec,
     wavedec2,
+    wavedec3,
     wavepacket2,
+    waverec,
     waverec2,
+    waverec3,
 )
 from wavevit.wavelets.compat import DTCWTForward, DWTForward, DWTInverse, ScatLayer, SWTForward
 
@@ -31,6 +43,7 @@ def zeros(*shape: int) -> torch.Tensor:
 
 X = zeros(1, 1, 8, 8)
 LINE = zeros(1, 1, 1, 8)
+SIGNAL, VOLUME = zeros(1, 1, 8), zeros(1, 1, 8, 8, 8)
 BANDS = zeros(1, 1, 4, 4, 4)
 
 
@@ -49,10 +62,14 @@ def refused(call, *parts: str) -> None:
         (lambda: wavedec2(LINE, "db2", "reflect", 1), ""),
         (lambda: wavepacket2(LINE, "db2", "reflect"), ""),
         (lambda: SWTForward(1, "db2", "reflect")(LINE), "x"),
+        (lambda: dwt(zeros(1, 1, 1), "db2", "reflect"), "x"),
+        (lambda: dwt3(zeros(1, 1, 8, 1, 8), "db2", "reflect"), "x"),
         # Fewer coefficients than the shortest signal gives to a filter of so many taps.
         (lambda: idwt2(zeros(1, 1, 4, 1, 4), "db2", "zero"), "coefficients"),
         (lambda: waverec2((zeros(1, 1, 1, 4), (zeros(1, 1, 3, 1, 4),)), "db2", "zero"), ""),
         (lambda: iwavepacket2(zeros(1, 1, 4, 1, 4), "db2", "zero"), ""),
+        (lambda: idwt(zeros(1, 1, 2, 1), "db2", "zero"), "coefficients"),
+        (lambda: idwt3(zeros(1, 1, 8, 4, 1, 4), "db2", "zero"), "coefficients"),
     ],
 )
 def test_sides_too_short_for_the_mode(call, argument: str) -> None:
@@ -78,6 +95,11 @@ def test_sides_shorter_than_the_filter_where_the_mode_allows_them(mode: str) -> 
         lambda: iwavepacket2(BANDS.int()),
         lambda: swt2(X.int()),
         lambda: iswt2(zeros(1, 1, 1, 4, 8, 8).int()),
+        lambda: dwt(SIGNAL.int()),
+        lambda: wavedec3(VOLUME.int()),
+        lambda: idwt3(zeros(1, 1, 8, 4, 4, 4).int()),
+        lambda: swt(SIGNAL.int()),
+        lambda: iswt(zeros(1, 1, 1, 2, 8).int()),
         lambda: dtcwt2(X.int()),
         lambda: idtcwt2((X.int(), [zeros(1, 1, 6, 2, 4, 4).int()])),
         lambda: scattering2(X.int()),
@@ -97,6 +119,8 @@ def test_integers(call) -> None:
     [
         (lambda: wavedec2(X, level=4), "level"),
         (lambda: wavepacket2(X, level=4), "level"),
+        (lambda: wavedec(SIGNAL, level=4), "level"),
+        (lambda: wavedec3(VOLUME, level=4), "level"),
         (lambda: dtcwt2(X, level=4), "level"),
         (lambda: scattering2(X, scales=4), "scales"),
     ],
@@ -116,6 +140,9 @@ def test_too_many_levels(call, argument: str) -> None:
         (lambda: iwavepacket2(BANDS, "sym"), "sym"),
         (lambda: swt2(X, "coiff1"), "coif1"),
         (lambda: iswt2(zeros(1, 1, 1, 4, 8, 8), "coiff1"), "coif1"),
+        (lambda: dwt(SIGNAL, "harr"), "haar"),
+        (lambda: swt3(VOLUME, "coiff1"), "coif1"),
+        (lambda: wavedec3(VOLUME, mode="symetric"), "symmetric"),
         (lambda: dwt2(X, mode="symetric"), "symmetric"),
         (lambda: idwt2(BANDS, mode="symetric"), "symmetric"),
         (lambda: dtcwt2(X, biort="near_sym"), "near_sym_a"),
@@ -141,6 +168,14 @@ def test_unknown_names_come_with_the_nearest(call, near: str) -> None:
         (lambda: iwavepacket2(zeros(1, 1, 5, 4, 4)), "packets"),
         (lambda: iwavepacket2(BANDS, output_size=(12, 8)), "output_size"),
         (lambda: iswt2(zeros(1, 1, 1, 3, 8, 8)), "coefficients"),
+        (lambda: idwt(zeros(1, 1, 4, 4)), "coefficients"),
+        (lambda: idwt(zeros(1, 1, 2, 4), output_size=6), "output_size"),
+        (lambda: idwt3(zeros(1, 1, 7, 4, 4, 4)), "coefficients"),
+        (lambda: idwt3(zeros(1, 1, 8, 4, 4, 4), output_size=(8, 8, 6)), "output_size"),
+        (lambda: waverec((zeros(1, 1, 4), (zeros(1, 1, 1, 6),))), "pyramid.details[0]"),
+        (lambda: waverec3((VOLUME, (zeros(1, 1, 8, 8, 8, 8),))), "pyramid.details[0]"),
+        (lambda: iswt(zeros(1, 1, 1, 4, 8)), "coefficients"),
+        (lambda: iswt3(zeros(1, 1, 1, 4, 8, 8, 8)), "coefficients"),
         (lambda: idtcwt2((X, [zeros(1, 1, 6, 2, 8, 8)])), "pyramid.details[0]"),
         (lambda: idtcwt2((X, [zeros(2, 1, 6, 2, 4, 4)])), "pyramid.details[0]"),
         (lambda: idtcwt2((X, [zeros(1, 1, 6, 4, 4)])), "pyramid.details[0]"),
@@ -155,3 +190,23 @@ def test_subbands_that_do_not_fit(call, argument: str, dtype: torch.dtype) -> No
         refused(call, argument)
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (lambda: dwt(X), "(B, C, L)"),
+        (lambda: swt(X), "(B, C, L)"),
+        (lambda: waverec((X, ())), "(B, C, L)"),
+        (lambda: dwt3(X), "(B, C, D, H, W)"),
+        (lambda: wavedec3(X), "(B, C, D, H, W)"),
+        (lambda: swt3(SIGNAL), "(B, C, D, H, W)"),
+        (lambda: dwt2(VOLUME), "(B, C, H, W)"),
+        (lambda: iswt3(zeros(1, 1, 1, 8, 8)), "(B, C, level, 8, D, H, W)"),
+        (lambda: iswt(zeros(1, 1, 2, 8)), "(B, C, level, 2, L)"),
+        (lambda: idwt3(BANDS), "(B, C, 8, d, h, w)"),
+        (lambda: idwt(BANDS), "(B, C, 2, l)"),
+    ],
+)
+def test_another_number_of_dimensions(call, shape: str) -> None:
+    refused(call, shape)

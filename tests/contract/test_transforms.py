@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.transform_table import CALLS, SIZE, TRANSFORMS, call, flat, noise
+from tests.transform_table import CALLS, TRANSFORMS, call, flat, noise
 from wavevit import wavelets
 from wavevit.testing import assert_close_relative
 from wavevit.wavelets import (
@@ -40,6 +40,7 @@ from wavevit.wavelets import (
 )
 
 EVERY = pytest.mark.parametrize(("name", "way"), CALLS)
+WAYS = ("forth", "back")
 SLOW_TO_COMPILE = (
     ("dtcwt2 periodic", "forth"),
     ("dtcwt2 periodic", "back"),
@@ -47,6 +48,8 @@ SLOW_TO_COMPILE = (
     ("lifting", "forth"),
     ("lifting", "back"),
     ("scattering2", "forth"),
+    # The same operators as of images: those of one transform are compiled in every run.
+    *((n, w) for n in ("dwt", "wavedec", "swt", "dwt3 haar", "wavedec3", "swt3") for w in WAYS),
 )
 
 # A module, and what it is given.
@@ -135,7 +138,7 @@ def strided(x: Tensor) -> Tensor:
 def test_memory_layouts_do_not_matter(name: str, way: str) -> None:
     function, _ = call(name, way)
     # As many channels as it takes for a path of their own; that `Lifting` is made for one.
-    x = noise(2, 1 if name == "lifting" else 8, *SIZE)
+    x = noise(2, 1 if name == "lifting" else 8, *TRANSFORMS[name].size)
     inputs = [x] if way == "forth" else [p.detach() for p in flat(TRANSFORMS[name].forth(x))]
     expected = function(*inputs)
     layouts = [strided, lambda x: x.movedim(1, -1).contiguous().movedim(-1, 1)]
@@ -144,6 +147,20 @@ def test_memory_layouts_do_not_matter(name: str, way: str) -> None:
         assert not given[0].is_contiguous() or given[0].shape[1] == 1
         for ours, plain in zip(function(*given), expected, strict=True):
             torch.testing.assert_close(ours, plain)
+
+
+@EVERY
+def test_stride_of_a_single_channel_does_not_matter(name: str, way: str) -> None:
+    """PyTorch calls a tensor contiguous without a look at the stride of a side of one element."""
+    function, _ = call(name, way)
+    x = noise(3, 1, *TRANSFORMS[name].size)
+    inputs = [x] if way == "forth" else [p.detach() for p in flat(TRANSFORMS[name].forth(x))]
+    whole = torch.contiguous_format
+    given = [x.transpose(0, 1).clone(memory_format=whole).transpose(0, 1) for x in inputs]
+    assert given[0].is_contiguous()
+    assert given[0].stride(1) > given[0].stride(0)
+    for ours, plain in zip(function(*given), function(*inputs), strict=True):
+        torch.testing.assert_close(ours, plain)
 
 
 @EVERY
@@ -167,7 +184,7 @@ def test_compiles_in_one_graph_with_free_sizes(name: str, way: str) -> None:
     function, _ = call(name, way)
     compiled = torch.compile(function, fullgraph=True, backend="aot_eager", dynamic=True)
     for batch in (2, 3):
-        x = noise(batch, 1, *SIZE, seed=batch)
+        x = noise(batch, 1, *TRANSFORMS[name].size, seed=batch)
         inputs = [x] if way == "forth" else [p.detach() for p in flat(TRANSFORMS[name].forth(x))]
         leaves = [part.requires_grad_() for part in inputs]
         ours, expected = compiled(*leaves), function(*leaves)

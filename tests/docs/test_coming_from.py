@@ -23,12 +23,14 @@ with warnings.catch_warnings():
 PAGE = (Path(__file__).parents[2] / "docs" / "coming-from.md").read_text()
 IMAGE = torch.randn(2, 3, 64, 56, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 LIBRARIES = ("PyWavelets", "pytorch-wavelets", "ptwt", "wavevit")
+SIGNALS, VOLUMES = IMAGE.flatten(2), IMAGE.reshape(2, 3, 16, 16, 14)[..., :12]
 
 
-def table() -> list[list[str]]:
-    start = PAGE.index("| task |")
-    rows = PAGE[start:].split("\n\n")[0].splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+def table(title: str = "task") -> list[list[str]]:
+    """The rows of a table, the titles of its columns first."""
+    start = PAGE.index(f"| {title} |")
+    titles, _, *rows = PAGE[start:].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in (titles, *rows)]
 
 
 def names_of(library: str) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def run(library: str) -> dict[str, Any]:
     """Results by task, the calls of one column run from top to bottom as a reader would."""
     names, results = names_of(library), {}
     column = 1 + LIBRARIES.index(library)
-    for row in table():
+    for row in table()[1:]:
         for code in re.findall(r"`([^`]+)`", row[column]):
             if "…" in code:
                 continue
@@ -94,3 +96,66 @@ def test_only_the_import_changes() -> None:
     for name in re.findall(r"from wavevit.wavelets.compat import (.*?)  #", PAGE)[0].split(", "):
         assert hasattr(compat, name)
         assert hasattr(pytorch_wavelets, name)
+
+
+def calls(title: str, column: str, **names: Any) -> dict[str, Any]:
+    """Results of a column of the tables of signals and volumes, by task."""
+    titles, *rows = table(title)
+    results: dict[str, Any] = {}
+    for task, *cells in rows:
+        code = re.findall(r"`([^`]+)`", cells[titles.index(column) - 1])
+        if code and task not in ("its parts", "order of levels"):
+            results[task] = eval(code[0], names | {"coeffs": results.get("several levels")})
+    return results
+
+
+def test_signals_side_by_side() -> None:
+    where = {"s": SIGNALS, "t": SIGNALS.numpy(), "L": SIGNALS.shape[-1]}
+    ours = calls("signals", "wavevit", **where, **vars(wavevit.wavelets))
+    torch.testing.assert_close(ours["inverse"], SIGNALS)
+    for column, names in (("PyWavelets", {"pywt": pywt}), ("ptwt", {"ptwt": ptwt})):
+        theirs = calls("signals", column, **where, **names)
+        torch.testing.assert_close(torch.as_tensor(theirs["inverse"]), SIGNALS)
+        # Of several undecimated levels ptwt has one flat list, PyWavelets a pair for each.
+        coarsest = theirs["undecimated"][:2] if column == "ptwt" else theirs["undecimated"][0]
+        for parts, expected in (
+            (theirs["one level"], ours["one level"]),
+            (coarsest, ours["undecimated"][:, :, 0]),
+        ):
+            stacked = torch.stack([torch.as_tensor(part) for part in parts], dim=2)
+            torch.testing.assert_close(stacked, expected)
+
+
+def test_torchwavelets_side_by_side() -> None:
+    torchwavelets = pytest.importorskip("torchwavelets")
+    where = {"s": SIGNALS, "L": SIGNALS.shape[-1]}
+    ours = calls("signals", "wavevit", **where, **vars(wavevit.wavelets))
+    theirs = calls("signals", "torchwavelets", **where, **vars(torchwavelets))
+    torch.testing.assert_close(theirs["inverse"], SIGNALS)
+    low, (high,) = theirs["one level"]
+    torch.testing.assert_close(torch.stack([low, high], dim=2), ours["one level"])
+    _, fine_to_coarse = theirs["several levels"]
+    for their, our in zip(fine_to_coarse[::-1], ours["several levels"].details, strict=True):
+        torch.testing.assert_close(their, our[:, :, 0])
+    undecimated = torch.stack(theirs["undecimated"][0], dim=2)
+    torch.testing.assert_close(undecimated, ours["undecimated"][:, :, 0])
+
+
+def test_volumes_side_by_side() -> None:
+    sides = dict(zip("DHW", VOLUMES.shape[2:], strict=True))
+    where = {"v": VOLUMES, "u": VOLUMES.numpy(), **sides}
+    ours = calls("volumes", "wavevit", **where, **vars(wavevit.wavelets))
+    keys = re.findall("`(aaa, .*)`", PAGE)[0].split(", ")
+    theirs = calls("volumes", "PyWavelets", **where, pywt=pywt)
+    assert sorted(theirs["one level"]) == keys
+    for result, bands in (
+        (theirs["one level"], ours["one level"]),
+        (theirs["undecimated"][0], ours["undecimated"][:, :, 0]),
+    ):
+        stacked = torch.stack([torch.from_numpy(result[key]) for key in keys], dim=2)
+        torch.testing.assert_close(stacked, bands)
+    approx, details = calls("volumes", "ptwt", **where, ptwt=ptwt)["one level"]
+    stacked = torch.stack([approx, *(details[key] for key in keys[1:])], dim=2)
+    torch.testing.assert_close(stacked, ours["one level"])
+    for back in (ours["inverse"], torch.from_numpy(theirs["inverse"])):
+        torch.testing.assert_close(back, VOLUMES)

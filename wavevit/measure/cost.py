@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wavevit.checks import check_at_least
 from wavevit.measure.evaluation import evaluation_mode, plain_attention
-from wavevit.wavelets import dwt2, filter_bank, idwt2
+from wavevit.wavelets import dwt, dwt2, dwt3, filter_bank, idwt, idwt2, idwt3
 from wavevit.wavelets._engine.dtcwt_bank import Level, level_of
 from wavevit.wavelets._engine.dtcwt_levels import analyse, approximate, synthesise
 from wavevit.wavelets._engine.torch_private import fft_operators
@@ -86,14 +86,17 @@ class _WaveletCounter(TorchFunctionMode):
         before = self.flops.get_total_flops()
         result = func(*args, **(kwargs or {}))
         inside = self.flops.get_total_flops() - before
-        if func is dwt2:
-            self.macs += 2 * filter_bank((kwargs or {})["wavelet"]).length * result.numel()
-        elif func is idwt2:
-            self.macs += 2 * filter_bank((kwargs or {})["wavelet"]).length * args[0].numel()
+        if func in (dwt, dwt2, dwt3, idwt, idwt2, idwt3):
+            coefficients = args[0] if func in (idwt, idwt2, idwt3) else result
+            axes = coefficients.ndim - 3
+            length = filter_bank((kwargs or {})["wavelet"]).length
+            self.macs += axes * length * coefficients.numel()
         elif func in (forward_levels, backward_levels):
-            coefficients = (result if func is forward_levels else args[0]).numel()
-            # Undecimated, one axis makes half of the coefficients and the other all of them.
-            self.macs += 3 * args[1].length * coefficients // 2
+            coefficients = result if func is forward_levels else args[0]
+            axes = coefficients.ndim - 4
+            # Undecimated, the last axis makes all of the coefficients and each before half as many.
+            made = coefficients.numel() * (2**axes - 1) // 2 ** (axes - 1)
+            self.macs += args[1].length * made
         elif func in (analyse, approximate):
             self.macs += _dual_tree_macs(args[1], args[0].numel(), func is approximate)
         elif func is synthesise:

@@ -1,4 +1,4 @@
-"""Multi-resolution transforms on (B, C, H, W) tensors: functions, and thin modules."""
+"""Multi-resolution transforms of images (B, C, H, W), signals and volumes: functions, modules."""
 
 from wavevit.lazy import lazy_submodules
 from wavevit.wavelets._engine.dtcwt_filters import BIORTS, QSHIFTS, level_one_frame_bounds
@@ -14,19 +14,28 @@ from wavevit.wavelets.dtcwt import (
     dtcwt_max_level,
     idtcwt2,
 )
-from wavevit.wavelets.dwt import dwt2, idwt2
+from wavevit.wavelets.dwt import dwt, dwt2, dwt3, idwt, idwt2, idwt3
 from wavevit.wavelets.filters import FilterBank, filter_bank, wavelet_names
 from wavevit.wavelets.lifting import Lifting
 from wavevit.wavelets.modules import DWT2, IDWT2, ISWT2, SWT2, WaveDec2, WaveRec2
 from wavevit.wavelets.packets import iwavepacket2, wavepacket2
-from wavevit.wavelets.pyramid import Pyramid, dwt_max_level, wavedec2, waverec2
+from wavevit.wavelets.pyramid import (
+    Pyramid,
+    dwt_max_level,
+    wavedec,
+    wavedec2,
+    wavedec3,
+    waverec,
+    waverec2,
+    waverec3,
+)
 from wavevit.wavelets.scattering import (
     Scattering2,
     scattering2,
     scattering_paths,
     smooth_magnitude,
 )
-from wavevit.wavelets.swt import iswt2, swt2
+from wavevit.wavelets.swt import iswt, iswt2, iswt3, swt, swt2, swt3
 
 __all__ = [
     "BIORTS",
@@ -49,23 +58,35 @@ __all__ = [
     "WaveRec2",
     "dtcwt2",
     "dtcwt_max_level",
+    "dwt",
     "dwt2",
+    "dwt3",
     "dwt_max_level",
     "filter_bank",
     "idtcwt2",
+    "idwt",
     "idwt2",
+    "idwt3",
+    "iswt",
     "iswt2",
+    "iswt3",
     "iwavepacket2",
     "kernels",
     "level_one_frame_bounds",
     "scattering2",
     "scattering_paths",
     "smooth_magnitude",
+    "swt",
     "swt2",
+    "swt3",
+    "wavedec",
     "wavedec2",
+    "wavedec3",
     "wavelet_names",
     "wavepacket2",
+    "waverec",
     "waverec2",
+    "waverec3",
 ]
 
 __getattr__, __dir__ = lazy_submodules(__name__, __path__)

@@ -1,18 +1,21 @@
-"""One level of the decimated wavelet transform and its inverse.
+"""One level of the decimated wavelet transform and its inverse, in one, two and three dimensions.
 
-Images are (B, C, H, W). Subbands come in PyWavelets' order ``cA, cH, cV, cD`` on one axis
-behind the channels, so a transform is one tensor and no list has to be threaded through a
-network. The functions are overridable like torch's own (`torch.overrides`): a
-`TorchFunctionMode` sees the call, which is how `wavevit.measure.cost` counts wavelet steps.
+Signals are (B, C, L), images (B, C, H, W), volumes (B, C, D, H, W). Subbands come in PyWavelets'
+order (of images ``cA, cH, cV, cD``) on one axis behind the channels, so a transform is one tensor
+and no list has to be threaded through a network. The functions are overridable like torch's own
+(`torch.overrides`): a `TorchFunctionMode` sees the call, which is how `wavevit.measure.cost` counts
+wavelet steps.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from wavevit.checks import check_image, fail
+from wavevit.checks import check_grid, fail
 from wavevit.wavelets._engine.bank_maps import fits
 from wavevit.wavelets._engine.coefficients import check_bands, crop
 from wavevit.wavelets._engine.filtering import (
@@ -30,19 +33,21 @@ from wavevit.wavelets._engine.operators import as_one_operation, operation
 from wavevit.wavelets._engine.symbolic_shapes import certainly, exporting
 from wavevit.wavelets.filters import FilterBank, Wavelet, filter_bank
 
-__all__ = ["dwt2", "idwt2"]
+__all__ = ["dwt", "dwt2", "dwt3", "idwt", "idwt2", "idwt3"]
 
 
-def _is_butterfly(bank: FilterBank, mode: str, height: int, width: int) -> bool:
-    """Whether the 2 x 2 butterfly is this transform: Haar's filters, and a border that agrees.
+def _is_butterfly(x: Tensor, bank: FilterBank, mode: str) -> bool:
+    """Whether the 2 x 2 butterfly is this transform: Haar's of images, and a border that agrees.
 
     An even side needs no extension at all; an odd one is extended by one sample, which
     `haar_analysis` takes from the border, as these three modes do. An exported graph has free
     sizes, which the butterfly's own test of parity would pin.
     """
-    if not bank.is_haar or exporting():
+    if x.ndim != 4 or not bank.is_haar or exporting():
         return False
-    return mode in ("periodization", "symmetric", "constant") or not (height % 2 or width % 2)
+    if mode in ("periodization", "symmetric", "constant"):
+        return True
+    return not (x.shape[-2] % 2 or x.shape[-1] % 2)
 
 
 def fuses_levels(x: Tensor, bank: FilterBank, mode: str) -> bool:
@@ -50,7 +55,7 @@ def fuses_levels(x: Tensor, bank: FilterBank, mode: str) -> bool:
 
     Not while a `TorchFunctionMode` looks on: one that counts steps wants to see each of them.
     """
-    whole = bank.is_haar and mode == "periodization" and not exporting()
+    whole = x.ndim == 4 and bank.is_haar and mode == "periodization" and not exporting()
     return whole and not has_torch_function((x,))
 
 
@@ -112,9 +117,79 @@ def dwt2(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization"
     """
     if has_torch_function((x,)):
         return handle_torch_function(dwt2, (x,), x, wavelet=wavelet, mode=mode)
-    if as_one_operation() and enabled() and are_names(wavelet, mode):
-        return _one_dwt2(x, wavelet, mode)
-    return _dwt2(x, wavelet, mode)
+    return _forth(x, wavelet, mode, 2)
+
+
+def dwt(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization") -> Tensor:
+    """One level of the 1-D discrete wavelet transform.
+
+    Args:
+        x: signals (B, C, L), any floating dtype, any length (see `dwt2`).
+        wavelet: see `dwt2`.
+        mode: see `dwt2`.
+
+    Returns:
+        Coefficients (B, C, 2, l), bands ``cA, cD``; `l` as for a side of `dwt2`.
+
+    Raises:
+        ValueError: wrong rank, and what `dwt2` refuses.
+
+    Guarantees:
+        Equal to ``pywt.dwt`` to 1e-12 in float64; in all else as `dwt2`, except that it takes a few
+        times its output's memory where there is no kernel
+        (tests/properties/test_signal_and_volume_laws.py).
+
+    Source:
+        Mallat 1989; conventions of PyWavelets 1.9.
+
+    Example:
+        >>> import torch
+        >>> dwt(torch.ones(1, 3, 9), "db2", "symmetric").shape
+        torch.Size([1, 3, 2, 6])
+    """
+    if has_torch_function((x,)):
+        return handle_torch_function(dwt, (x,), x, wavelet=wavelet, mode=mode)
+    return _forth(x, wavelet, mode, 1)
+
+
+def dwt3(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization") -> Tensor:
+    """One level of the 3-D discrete wavelet transform.
+
+    Args:
+        x: volumes (B, C, D, H, W), such as scans or videos, any floating dtype, any size (see
+            `dwt2`).
+        wavelet: see `dwt2`; the same for each axis.
+        mode: see `dwt2`; the same for each axis.
+
+    Returns:
+        Coefficients (B, C, 8, d, h, w). Bands come in the order of the keys of ``pywt.dwtn``, which
+        name what was done along depth, height and width, ``a`` for low-pass, ``d`` for high-pass::
+
+            0     1     2     3     4     5     6     7
+            aaa   aad   ada   add   daa   dad   dda   ddd
+
+        Details of slices alone, bands 1 to 3, are the width's first: ``aad`` is `dwt2`'s ``cV``
+        and ``ada`` its ``cH``.
+
+    Raises:
+        ValueError: wrong rank, and what `dwt2` refuses.
+
+    Guarantees:
+        Equal to ``pywt.dwtn`` to 1e-12 in float64; in all else as `dwt2`, except that it takes a
+        few times its output's memory where there is no kernel
+        (tests/properties/test_signal_and_volume_laws.py).
+
+    Source:
+        Mallat 1989; conventions of PyWavelets 1.9.
+
+    Example:
+        >>> import torch
+        >>> dwt3(torch.ones(1, 1, 4, 6, 8), "db2").shape
+        torch.Size([1, 1, 8, 2, 3, 4])
+    """
+    if has_torch_function((x,)):
+        return handle_torch_function(dwt3, (x,), x, wavelet=wavelet, mode=mode)
+    return _forth(x, wavelet, mode, 3)
 
 
 def are_names(wavelet: Wavelet, mode: str | int) -> bool:
@@ -122,18 +197,24 @@ def are_names(wavelet: Wavelet, mode: str | int) -> bool:
     return isinstance(wavelet, str) and isinstance(mode, str)
 
 
-def _dwt2(x: Tensor, wavelet: Wavelet, mode: str | int) -> Tensor:
-    check_image(x)
-    mode = check_mode(mode, x.shape[-2], x.shape[-1])
+def _forth(x: Tensor, wavelet: Wavelet, mode: str | int, dims: int) -> Tensor:
+    if as_one_operation() and enabled() and are_names(wavelet, mode):
+        return _one_dwt(x, wavelet, mode, dims)
+    return _dwt(x, wavelet, mode, dims)
+
+
+def _dwt(x: Tensor, wavelet: Wavelet, mode: str | int, dims: int) -> Tensor:
+    check_grid(x, dims=dims)
+    mode = check_mode(mode, *x.shape[2:])
     return forward_step(x, filter_bank(wavelet), mode)
 
 
-_one_dwt2 = operation("dwt2(Tensor x, str wavelet, str mode) -> Tensor", _dwt2)
+_one_dwt = operation("dwt(Tensor x, str wavelet, str mode, int dims) -> Tensor", _dwt)
 
 
 def forward_step(x: Tensor, bank: FilterBank, mode: str) -> Tensor:
-    """`dwt2` without its checks."""
-    if _is_butterfly(bank, mode, x.shape[-2], x.shape[-1]):
+    """`dwt2`, or that of `x`'s dimensions, without its checks."""
+    if _is_butterfly(x, bank, mode):
         if is_rounded_between(x):
             return in_float32(lambda x: [haar_analysis(x)], x)[0]
         return haar_analysis(x)
@@ -141,13 +222,15 @@ def forward_step(x: Tensor, bank: FilterBank, mode: str) -> Tensor:
 
 
 def forward_apart(x: Tensor, bank: FilterBank, mode: str) -> tuple[Tensor, Tensor]:
-    """`dwt2` as approximation (B, C, h, w) and details (B, C, 3, h, w)."""
+    """`dwt2`, or that of `x`'s dimensions, as approximation (B, C, h, w) and details
+    (B, C, 3, h, w)."""
     if has_torch_function((x,)):  # calls dwt2, so that its `__torch_function__` overrides see it
-        bands = dwt2(x, bank, mode)
+        public: dict[int, Callable[..., Tensor]] = {3: dwt, 4: dwt2, 5: dwt3}
+        bands = public[x.ndim](x, bank, mode)
     else:
-        check_image(x)
-        check_mode(mode, x.shape[-2], x.shape[-1])
-        butterfly = _is_butterfly(bank, mode, x.shape[-2], x.shape[-1])
+        check_grid(x, dims=x.ndim - 2)
+        check_mode(mode, *x.shape[2:])
+        butterfly = _is_butterfly(x, bank, mode)
         if butterfly and not is_rounded_between(x):
             approx, (details,) = haar_pyramid_analysis(x, 1)
             return approx, details
@@ -194,23 +277,114 @@ def idwt2(
             mode=mode,
             output_size=output_size,
         )
+    return _back(coefficients, wavelet, mode, output_size, 2)
+
+
+def idwt(
+    coefficients: Tensor,
+    wavelet: Wavelet = "haar",
+    mode: str | int = "periodization",
+    output_size: int | None = None,
+) -> Tensor:
+    """Inverse of `dwt`.
+
+    Args:
+        coefficients: (B, C, 2, l), bands ``cA, cD``.
+        wavelet: as given to `dwt`.
+        mode: as given to `dwt`.
+        output_size: the length L of the signals before an odd one was extended; by default as for
+            a side of `idwt2`.
+
+    Returns:
+        Signals (B, C, L).
+
+    Raises:
+        ValueError: not two bands, fewer coefficients than the shortest signal gives, or an
+            `output_size` that `dwt` could not have started from.
+
+    Guarantees:
+        ``idwt(dwt(x), output_size=x.shape[-1])`` is `x` to the dtype's rounding; equal to
+        ``pywt.idwt`` (tests/properties/test_signal_and_volume_laws.py).
+    """
+    if has_torch_function((coefficients,)):
+        return handle_torch_function(
+            idwt,
+            (coefficients,),
+            coefficients,
+            wavelet=wavelet,
+            mode=mode,
+            output_size=output_size,
+        )
+    return _back(coefficients, wavelet, mode, one_side(output_size), 1)
+
+
+def idwt3(
+    coefficients: Tensor,
+    wavelet: Wavelet = "haar",
+    mode: str | int = "periodization",
+    output_size: tuple[int, int, int] | None = None,
+) -> Tensor:
+    """Inverse of `dwt3`.
+
+    Args:
+        coefficients: (B, C, 8, d, h, w), bands ``aaa`` to ``ddd`` as `dwt3` orders them.
+        wavelet: as given to `dwt3`.
+        mode: as given to `dwt3`.
+        output_size: (D, H, W) of the volume before an odd side was extended; by default as for the
+            sides of `idwt2`.
+
+    Returns:
+        Volumes (B, C, D, H, W).
+
+    Raises:
+        ValueError: not eight bands, fewer coefficients than the shortest signal gives, or an
+            `output_size` that `dwt3` could not have started from.
+
+    Guarantees:
+        ``idwt3(dwt3(x), output_size=x.shape[-3:])`` is `x` to the dtype's rounding; equal to
+        ``pywt.idwtn`` (tests/properties/test_signal_and_volume_laws.py).
+    """
+    if has_torch_function((coefficients,)):
+        return handle_torch_function(
+            idwt3,
+            (coefficients,),
+            coefficients,
+            wavelet=wavelet,
+            mode=mode,
+            output_size=output_size,
+        )
+    return _back(coefficients, wavelet, mode, output_size, 3)
+
+
+def one_side(length: int | None) -> tuple[int] | None:
+    """The `output_size` of a signal as that of a grid with one side."""
+    return None if length is None else (length,)
+
+
+def _back(
+    coefficients: Tensor,
+    wavelet: Wavelet,
+    mode: str | int,
+    output_size: Sequence[int] | None,
+    dims: int,
+) -> Tensor:
     if as_one_operation() and enabled() and are_names(wavelet, mode):
-        return crop(_one_idwt2(coefficients, wavelet, mode), output_size)
-    return crop(_idwt2(coefficients, wavelet, mode), output_size)
+        return crop(_one_idwt(coefficients, wavelet, mode, dims), output_size, dims=dims)
+    return crop(_idwt(coefficients, wavelet, mode, dims), output_size, dims=dims)
 
 
-def _idwt2(coefficients: Tensor, wavelet: Wavelet, mode: str | int) -> Tensor:
-    check_bands(coefficients, "coefficients", 4)
+def _idwt(coefficients: Tensor, wavelet: Wavelet, mode: str | int, dims: int) -> Tensor:
+    check_bands(coefficients, "coefficients", 2**dims, dims)
     return backward_step(coefficients, filter_bank(wavelet), as_mode(mode))
 
 
-_one_idwt2 = operation("idwt2(Tensor coefficients, str wavelet, str mode) -> Tensor", _idwt2)
+_one_idwt = operation("idwt(Tensor coefficients, str wavelet, str mode, int dims) -> Tensor", _idwt)
 
 
 def backward_step(c: Tensor, bank: FilterBank, mode: str) -> Tensor:
-    """`idwt2` with a bank, without cropping."""
+    """`idwt2`, or that of `c`'s dimensions, with a bank, without cropping."""
     _check_least(c, bank, mode)
-    if bank.is_haar and not exporting():
+    if c.ndim == 5 and bank.is_haar and not exporting():
         if is_rounded_between(c):
             return in_float32(lambda c: [haar_synthesis(c)], c)[0]
         return haar_synthesis(c)
@@ -220,17 +394,19 @@ def backward_step(c: Tensor, bank: FilterBank, mode: str) -> Tensor:
 def backward_apart(approx: Tensor, details: Tensor, bank: FilterBank, mode: str) -> Tensor:
     """Inverse of `forward_apart`."""
     listening = has_torch_function((approx, details))
-    if not listening and not bank.is_haar and fits(approx, details):
+    butterfly = approx.ndim == 4 and bank.is_haar
+    if not listening and not butterfly and fits(approx, details):
         _check_least(details, bank, mode)
         return synthesise_joined(approx, details, bank, mode)
     bands = torch.cat([approx[:, :, None], details], dim=2)
     if listening:
-        return idwt2(bands, bank, mode)
+        public: dict[int, Callable[..., Tensor]] = {3: idwt, 4: idwt2, 5: idwt3}
+        return public[approx.ndim](bands, bank, mode)
     return backward_step(bands, bank, mode)
 
 
 def _check_least(c: Tensor, bank: FilterBank, mode: str) -> None:
     least = 1 if mode == "periodization" else bank.length // 2
-    if certainly(c.shape[-2] < least) or certainly(c.shape[-1] < least):
+    if any(certainly(side < least) for side in c.shape[3:]):
         expected = f"at least {least} coefficients a side for {bank.length} taps in mode {mode!r}"
         fail("coefficients", expected, f"shape {tuple(c.shape)}")

@@ -51,7 +51,7 @@ def wavepacket2(
         return handle_torch_function(wavepacket2, (x,), x, wavelet, mode, level)
     check_image(x)
     bank, mode = filter_bank(wavelet), as_mode(mode)
-    level = check_level(level, x.shape[-2], x.shape[-1], bank.length)
+    level = check_level(level, x.shape[-2:], bank.length)
     if level == 0:
         return x.unsqueeze(2).clone()  # a result is never the input: callers write into it
     if is_rounded_between(x):

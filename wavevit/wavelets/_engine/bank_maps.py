@@ -1,4 +1,4 @@
-"""Separable filter banks as linear maps with every derivative, over a kernel for the CPU.
+"""Separable filter banks as linear maps with every derivative, over kernels for the CPU.
 
 What `_engine.haar_maps` is for Haar this is for every other bank: a `BankMap` knows its
 transpose, and that is all that autograd needs. It has the same faces for the same reasons:
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from operator import mul
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import fail
-from wavevit.wavelets._engine import bank_pieces
+from wavevit.wavelets._engine import bank_axes, bank_pieces
 from wavevit.wavelets._engine.kernel_choice import has_kernel, kernels_for
 from wavevit.wavelets._engine.linear_maps import applied, outside_autocast
 from wavevit.wavelets._engine.operators import register_map
@@ -81,22 +83,22 @@ def _correlating(bank: FilterBank, which: str) -> tuple[tuple[float, ...], ...]:
 
 @dataclass(frozen=True)
 class BankMap:
-    """One linear map: a bank along both axes.
+    """One linear map: a bank along every axis of signals, images or volumes.
 
     Attributes:
-        bank: of either axis.
+        bank: of each axis.
         mode: what lies beyond the border, see `_engine.modes`.
-        size: (H, W) of the images.
-        layout: of the coefficients. ``"joined"``: (B, C, bands, h, w); ``"apart"``: the
-            approximation (B, C, h, w) and the other bands (B, C, n, h, w); ``"oriented"``: a dual
-            tree's, of four bands an axis, the approximation (B, C, 2h, 2w) and six orientations'
-            real and imaginary parts (B, C, 6, 2, h, w).
+        size: (L,) of signals, (H, W) of images, (D, H, W) of volumes.
+        layout: of the coefficients, here of images. ``"joined"``: (B, C, bands, h, w);
+            ``"apart"``: the approximation (B, C, h, w) and the other bands (B, C, n, h, w);
+            ``"oriented"``: a dual tree's, of four bands an axis, the approximation (B, C, 2h, 2w)
+            and six orientations' real and imaginary parts (B, C, 6, 2, h, w).
         transposed: from coefficients to images.
     """
 
     bank: Bank
     mode: str
-    size: tuple[int, int]
+    size: tuple[int, ...]
     layout: str = "joined"
     transposed: bool = False
 
@@ -109,13 +111,14 @@ class BankMap:
         """Shapes of the results."""
         if self.transposed:
             return [(batch, channels, *self.size)]
-        bands = len(self.bank.taps) ** 2
-        h, w = (self.bank.count(side) for side in self.size)
+        bands = len(self.bank.taps) ** len(self.size)
+        counts = [self.bank.count(side) for side in self.size]
         if self.layout == "oriented":
+            h, w = counts
             return [(batch, channels, 2 * h, 2 * w), (batch, channels, 6, 2, h, w)]
         if self.layout == "apart":
-            return [(batch, channels, h, w), (batch, channels, bands - 1, h, w)]
-        return [(batch, channels, bands, h, w)]
+            return [(batch, channels, *counts), (batch, channels, bands - 1, *counts)]
+        return [(batch, channels, bands, *counts)]
 
     def apply(self, *tensors: Tensor) -> list[Tensor]:
         """The map, differentiable any number of times in either mode; fast where it `fits`."""
@@ -139,10 +142,13 @@ class BankMap:
         if not tensors[0].numel():
             return [result.zero_() for result in results]
         images, bands = (results, tensors) if self.transposed else (tensors, results)
-        kernel = _kernel(tensors[0])
+        kernel = _kernel(tensors[0], len(self.size))
         if kernel is None:
             with outside_autocast(tensors[0]):
-                bank_pieces.run(self, images[0], bands)
+                if len(self.size) == 2:
+                    bank_pieces.run(self, images[0], bands)
+                else:
+                    bank_axes.run(self, tensors, results)
         elif self.transposed:
             kernel.run(self, images[0], [x.contiguous() for x in bands])
         else:
@@ -150,9 +156,12 @@ class BankMap:
         return results
 
     def plain(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The same as dense products: fast for small sides, and what no kernel can be given."""
+        """The same in plain operations, of images as dense products: fast for small sides, and
+        what no kernel can be given."""
         with outside_autocast(tensors[0]):
-            return self._multiplied(tensors)
+            if len(self.size) == 2:
+                return self._multiplied(tensors)
+            return bank_axes.filtered(self, tensors)
 
     def _multiplied(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         like = tensors[0]
@@ -192,24 +201,33 @@ class BankMap:
         return [torch.matmul(torch.matmul(rows.t(), y), columns)]
 
 
-def _kernel(x: Tensor) -> ModuleType | None:
-    return kernels_for(x, "wavevit.wavelets._kernels.bank_cpu", "Filter banks run")
+_KERNELS = {
+    1: "wavevit.wavelets._kernels.bank_cpu_lines",
+    2: "wavevit.wavelets._kernels.bank_cpu",
+    3: "wavevit.wavelets._kernels.bank_cpu_volumes",
+}
+
+
+def _kernel(x: Tensor, dims: int) -> ModuleType | None:
+    return kernels_for(x, _KERNELS[dims], "Filter banks run")
 
 
 def _even_planes(x: Tensor) -> Tensor:
     """`x`, copied unless its planes are contiguous in themselves and evenly spaced."""
-    _, channels, _, width = x.shape
     step = x.stride(1)
-    if x.stride()[2:] == (width, 1) and x.stride(0) == channels * step and step > 0:
+    packed = x.stride()[2:] == tuple(accumulate(x.shape[:2:-1], mul, initial=1))[::-1]
+    if packed and x.stride(0) == x.shape[1] * step and step > 0:
         return x
-    return x.contiguous()
+    # A tensor counts as contiguous whatever the stride of a dimension of one element, such as the
+    # channels of `(1, B, H, W)` turned to `(B, 1, H, W)`: a view of one row has the strides anew.
+    return x.contiguous().flatten().view(x.shape)
 
 
 def _arguments(bank_map: BankMap) -> tuple[Any, ...]:
     bank = bank_map.bank
     taps = [tap for taps in bank.taps for tap in taps]
     steps = bank.stride, bank.spacing, bank.before, bank.after
-    shape = bank_map.mode, *bank_map.size, bank_map.layout, bank_map.transposed
+    shape = bank_map.mode, list(bank_map.size), bank_map.layout, bank_map.transposed
     return taps, len(bank.taps), *steps, *shape
 
 
@@ -217,14 +235,14 @@ def _map(taps: Sequence[float], bands: int, *args: Any) -> BankMap:
     """`_arguments` backwards."""
     length = len(taps) // bands
     filters = tuple(tuple(taps[b * length : (b + 1) * length]) for b in range(bands))
-    mode, height, width, layout, transposed = args[4:]
-    return BankMap(Bank(filters, *args[:4]), mode, (height, width), layout, transposed)
+    mode, size, layout, transposed = args[4:]
+    return BankMap(Bank(filters, *args[:4]), mode, tuple(size), layout, transposed)
 
 
 register_map(
     "bank",
     "float[] taps, int bands, int stride, int spacing, int before, int after, str mode,"
-    " SymInt height, SymInt width, str layout, bool transposed",
+    " SymInt[] size, str layout, bool transposed",
     _map,
 )
 

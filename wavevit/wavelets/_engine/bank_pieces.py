@@ -110,7 +110,7 @@ def run(bank_map: BankMap, image: Tensor, bands: list[Tensor]) -> None:
     planes = image.flatten(0, 1)
     parts = [part.flatten(0, 1) for part in bands]
     oriented = bank_map.layout == "oriented"
-    if rows.stride > 1 and not oriented and dense_pays(*bank_map.size, len(rows.taps[0])):
+    if rows.stride > 1 and not oriented and dense_pays(rows.side, columns.side, len(rows.taps[0])):
         _multiply(bank_map, planes, parts)
         return
     if bank_map.transposed:

@@ -1,24 +1,40 @@
-"""Checks of coefficients, and the crop of an image that was extended to even sides."""
+"""Checks of coefficients, their order, and the crop of what was extended to even sides."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from wavevit.checks import fail
 from wavevit.wavelets._engine.symbolic_shapes import certainly, fixed, take
 
-__all__ = ["check_bands", "check_maps", "crop"]
+__all__ = ["check_bands", "check_maps", "crop", "sides", "split_order"]
 
 
-def check_bands(coefficients: Tensor, argument: str, bands: int) -> None:
-    """Checks subbands: a floating tensor of shape (B, C, bands, h, w).
+def split_order(dims: int) -> tuple[int, ...]:
+    """Axes in the order in which a transform splits them: the first one's band counts most.
+
+    Of images the columns come first, which gives PyWavelets' ``cA, cH, cV, cD``; of volumes the
+    depth, which gives the order of its ``dwtn`` keys, ``aaa, aad, ada, …``.
+    """
+    return (-1, -2) if dims == 2 else tuple(range(-dims, 0))
+
+
+def sides(dims: int, names: str = "dhw") -> str:
+    """The sides of a grid as messages write them, for example ``h, w``; ``l`` is one side alone."""
+    return "l" if dims == 1 else ", ".join(names[-dims:])
+
+
+def check_bands(coefficients: Tensor, argument: str, bands: int, dims: int = 2) -> None:
+    """Checks subbands: a floating tensor of shape (B, C, bands, h, w), or of another grid.
 
     Raises:
         ValueError: wrong type, rank, dtype or number of bands.
     """
-    if not isinstance(coefficients, Tensor) or coefficients.ndim != 5:
+    if not isinstance(coefficients, Tensor) or coefficients.ndim != 3 + dims:
         shape = tuple(getattr(coefficients, "shape", ()))
-        fail(argument, f"a tensor of shape (B, C, {bands}, h, w)", f"shape {shape}")
+        fail(argument, f"a tensor of shape (B, C, {bands}, {sides(dims)})", f"shape {shape}")
     if not coefficients.is_floating_point():
         fail(argument, "a floating dtype", coefficients.dtype)
     if fixed(coefficients.shape[2]) != bands:
@@ -36,17 +52,19 @@ def check_maps(bands: Tensor, argument: str, approx: Tensor) -> None:
         fail(argument, expected, tuple(bands.shape[:2]))
 
 
-def crop(x: Tensor, output_size: tuple[int, int] | None, argument: str = "output_size") -> Tensor:
-    """Drops the row or column that an odd side was extended by.
+def crop(
+    x: Tensor, output_size: Sequence[int] | None, argument: str = "output_size", dims: int = 2
+) -> Tensor:
+    """Drops the last sample of a side, such as a row, that an odd side was extended by.
 
     Raises:
         ValueError: `output_size` is not `x`'s size or one below it.
     """
     if output_size is None:
         return x
-    for dim, side in zip((-2, -1), output_size, strict=True):
+    for dim, side in zip(range(-dims, 0), output_size, strict=True):
         if certainly(side > x.shape[dim]) or certainly(side < x.shape[dim] - 1):
-            expected = f"sides equal to or one below the reconstruction's {tuple(x.shape[-2:])}"
+            expected = f"sides equal to or one below the reconstruction's {tuple(x.shape[-dims:])}"
             fail(argument, expected, tuple(output_size))
         x = take(x, dim, 0, side)
     return x

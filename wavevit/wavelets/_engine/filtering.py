@@ -1,4 +1,6 @@
-"""One level of a separable two-channel filter bank, and its adjoint, on both axes of an image.
+"""One level of a separable two-channel filter bank, and its adjoint, on every axis of a grid.
+
+A grid is a signal (B, C, L), an image (B, C, H, W) or a volume (B, C, D, H, W).
 
 With `g` the taps in correlation order and `x̃` the extended signal, the two maps along an axis are
 
@@ -10,7 +12,7 @@ and each has three evaluations that agree to rounding, chosen by what is fast wh
     a `BankMap`                     on the CPU, `_engine.bank_maps`
     strided grouped convolution     elsewhere for large images, and in every exported graph
     two dense matrix products       elsewhere for small images in eager mode: the matrix of a side,
-                                    border included, is the transform of the identity
+                                    border included, is the transform of the identity; images only
 
 The last two are torch's own operations, so derivatives of every order and direction are torch's.
 Half precision is computed in float32 and rounded once, at the end; autocast is kept out, because
@@ -28,6 +30,7 @@ from torch import Tensor
 
 from wavevit.wavelets._engine.bank_maps import Bank, BankMap, decimated, fits
 from wavevit.wavelets._engine.bank_pieces import dense_pays
+from wavevit.wavelets._engine.coefficients import split_order
 from wavevit.wavelets._engine.haar_channels_last import is_channels_last
 from wavevit.wavelets._engine.kernel_choice import has_kernel
 from wavevit.wavelets._engine.linear_maps import outside_autocast
@@ -42,9 +45,11 @@ if TYPE_CHECKING:
 __all__ = [
     "analyse",
     "analyse_apart",
+    "convolve",
     "in_compute_dtype",
     "in_float32",
     "is_rounded_between",
+    "join",
     "synthesise",
     "synthesise_joined",
 ]
@@ -84,17 +89,17 @@ def is_rounded_between(x: Tensor) -> bool:
 
 
 def analyse(x: Tensor, bank: FilterBank, mode: str) -> Tensor:
-    """One level, (B, C, H, W) to (B, C, 4, h, w)."""
+    """One level, (B, C, H, W) to (B, C, 4, h, w); signals have 2 bands and volumes 8."""
 
     def compute(x: Tensor) -> Tensor:
         if fits(x):
             return _analysed(x, bank, mode, "joined")[0]
-        if _dense_pays(x.shape[1] * x.shape[0], x.shape[-2], x.shape[-1], bank):
+        if _dense_pays(x, 1, bank):
             return _dense_analysis(x, bank, mode)
-        g = bank.taps("analysis", x.dtype, x.device)
-        x = _convolve_rows(_extend_for_analysis(x, -1, bank.length, mode), g)
-        x = _convolve_columns(_extend_for_analysis(x, -2, bank.length, mode), g)
-        return x.unflatten(1, (-1, 4))
+        g, dims = bank.taps("analysis", x.dtype, x.device), x.ndim - 2
+        for dim in split_order(dims):
+            x = convolve(_extend_for_analysis(x, dim, bank.length, mode), g, dim, stride=2)
+        return x.unflatten(1, (-1, 2**dims))
 
     return in_compute_dtype(x, compute)
 
@@ -105,23 +110,27 @@ def synthesise(coefficients: Tensor, bank: FilterBank, mode: str) -> Tensor:
     def compute(c: Tensor) -> Tensor:
         if fits(c):
             return _synthesis_map(c, bank, mode).apply(c)[0]
-        if _dense_pays(c.shape[1] * c.shape[0], 2 * c.shape[-2], 2 * c.shape[-1], bank):
+        if _dense_pays(c[:, :, 0], 2, bank):
             return _dense_synthesis(c, bank, mode)
         g = bank.taps("synthesis", c.dtype, c.device)
         crop = bank.length - 2
         c = c.flatten(1, 2)
+        order = split_order(c.ndim - 2)
         if mode == "periodization":
             # Wrapped coefficients give every output sample all the terms of its sum.
             around = bank.length // 4
             crop = bank.length // 2 - 1 + 2 * around
-            c = extend(extend(c, -1, around, around, "periodic"), -2, around, around, "periodic")
-        return _spread_rows(_spread_columns(c, g, crop), g, crop)
+            for dim in order:
+                c = extend(c, dim, around, around, "periodic")
+        for dim in reversed(order):
+            c = _spread(c, g, dim, crop)
+        return c
 
     return in_compute_dtype(coefficients, compute)
 
 
 def analyse_apart(x: Tensor, bank: FilterBank, mode: str) -> tuple[Tensor, Tensor]:
-    """`analyse` of an `x` that `fits`: approximation (B, C, h, w), details (B, C, 3, h, w).
+    """`analyse` of an `x` that `fits`: of images (B, C, h, w) and details (B, C, 3, h, w).
 
     Two results instead of views of one, whose gradients autograd would have to join again.
     """
@@ -137,20 +146,18 @@ def synthesise_joined(approx: Tensor, details: Tensor, bank: FilterBank, mode: s
 def _analysed(x: Tensor, bank: FilterBank, mode: str, layout: str) -> list[Tensor]:
     filters = decimated(bank, "analysis", mode)
     if mode in COMPUTED:  # the tables of a map copy samples: these are laid out before it
-        for dim in (-1, -2):
+        for dim in split_order(x.ndim - 2):
             x = _extend_for_analysis(x, dim, bank.length, mode)
         filters, mode = Bank(filters.taps, filters.stride, filters.spacing, 0, 0), "zero"
-    return BankMap(filters, mode, (x.shape[-2], x.shape[-1]), layout).apply(x)
+    return BankMap(filters, mode, tuple(x.shape[2:]), layout).apply(x)
 
 
 def _synthesis_map(c: Tensor, bank: FilterBank, mode: str, layout: str = "joined") -> BankMap:
     # Synthesis drops what lies beyond the border: it is the transpose of a transform that found
     # zeros there. Under periodization the sum goes round the circle instead.
-    h, w = c.shape[-2:]
-    if mode == "periodization":
-        size = (2 * h, 2 * w)
-    else:
-        mode, size = "zero", (2 * h - bank.length + 2, 2 * w - bank.length + 2)
+    size = tuple(2 * side for side in c.shape[3:])
+    if mode != "periodization":
+        mode, size = "zero", tuple(side - bank.length + 2 for side in size)
     return BankMap(decimated(bank, "synthesis", mode), mode, size, layout, transposed=True)
 
 
@@ -162,39 +169,53 @@ def _extend_for_analysis(x: Tensor, dim: int, length: int, mode: str) -> Tensor:
 
 
 # Convolutions. Channels stay apart (groups); the two bands of a step become neighbours, so that
-# two steps, rows first, leave them in the order cA, cH, cV, cD.
+# the steps of `split_order` leave them in the order of PyWavelets.
+
+_CONVOLUTIONS: tuple[Callable[..., Tensor], ...] = (F.conv1d, F.conv2d, F.conv3d)
+_TRANSPOSED: tuple[Callable[..., Tensor], ...]
+_TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
-def _convolve_rows(x: Tensor, g: Tensor) -> Tensor:
-    channels = x.shape[1]
-    return F.conv2d(x, g[:, None, None].repeat(channels, 1, 1, 1), stride=(1, 2), groups=channels)
+def _along(dim: int, dims: int, value: int, others: int) -> list[int]:
+    """`value` for one axis and `others` for the rest."""
+    return [value if axis == dim else others for axis in range(-dims, 0)]
 
 
-def _convolve_columns(x: Tensor, g: Tensor) -> Tensor:
-    channels = x.shape[1]
-    kernel = g[:, None, :, None].repeat(channels, 1, 1, 1)
-    return F.conv2d(x, kernel, stride=(2, 1), groups=channels)
+def convolve(x: Tensor, g: Tensor, dim: int, stride: int = 1, spacing: int = 1) -> Tensor:
+    """(B, C, …) to (B, 2C, …): each channel becomes its low and its high band along `dim`."""
+    channels, dims = x.shape[1], x.ndim - 2
+    kernel = g.view(2, 1, *_along(dim, dims, -1, 1)).repeat(channels, *[1] * (1 + dims))
+    strides, spacings = _along(dim, dims, stride, 1), _along(dim, dims, spacing, 1)
+    filtered = _CONVOLUTIONS[dims - 1]
+    return filtered(x, kernel, stride=strides, dilation=spacings, groups=channels)
 
 
-def _spread_rows(c: Tensor, g: Tensor, crop: int) -> Tensor:
-    channels = c.shape[1] // 2
-    kernel = g[:, None, None].repeat(channels, 1, 1, 1)
-    return F.conv_transpose2d(c, kernel, stride=(1, 2), padding=(0, crop), groups=channels)
+def join(c: Tensor, g: Tensor, dim: int, spacing: int) -> Tensor:
+    """(B, 2C, …) to (B, C, …): the sum of both bands of a channel, each filtered along `dim`."""
+    channels, dims = c.shape[1] // 2, c.ndim - 2
+    kernel = g.view(1, 2, *_along(dim, dims, -1, 1)).repeat(channels, *[1] * (1 + dims))
+    steps = _along(dim, dims, spacing, 1)
+    return _CONVOLUTIONS[dims - 1](c, kernel, groups=channels, dilation=steps)
 
 
-def _spread_columns(c: Tensor, g: Tensor, crop: int) -> Tensor:
-    channels = c.shape[1] // 2
-    kernel = g[:, None, :, None].repeat(channels, 1, 1, 1)
-    return F.conv_transpose2d(c, kernel, stride=(2, 1), padding=(crop, 0), groups=channels)
+def _spread(c: Tensor, g: Tensor, dim: int, crop: int) -> Tensor:
+    """(B, 2C, …) to (B, C, …): the transpose of `convolve` at every second sample."""
+    channels, dims = c.shape[1] // 2, c.ndim - 2
+    kernel = g.view(2, 1, *_along(dim, dims, -1, 1)).repeat(channels, *[1] * (1 + dims))
+    strides, crops = _along(dim, dims, 2, 1), _along(dim, dims, crop, 0)
+    spread = _TRANSPOSED[dims - 1]
+    return spread(c, kernel, stride=strides, padding=crops, groups=channels)
 
 
 # Dense products.
 
 
-def _dense_pays(images: int, height: int, width: int, bank: FilterBank) -> bool:
-    if torch.compiler.is_compiling() or exporting():
+def _dense_pays(x: Tensor, scale: int, bank: FilterBank) -> bool:
+    """For images of the planes of `x`, `scale` times as high and wide."""
+    if x.ndim != 4 or torch.compiler.is_compiling() or exporting():
         return False
-    return images >= _DENSE_IMAGES and dense_pays(height, width, bank.length)
+    enough = x.shape[0] * x.shape[1] >= _DENSE_IMAGES
+    return enough and dense_pays(scale * x.shape[-2], scale * x.shape[-1], bank.length)
 
 
 def _analysis_matrix(side: int, bank: FilterBank, mode: str, like: Tensor) -> Tensor:
@@ -203,7 +224,8 @@ def _analysis_matrix(side: int, bank: FilterBank, mode: str, like: Tensor) -> Te
     def build() -> Tensor:
         rows = torch.eye(side, dtype=like.dtype, device=like.device)[:, None, None]
         g = bank.taps("analysis", like.dtype, like.device)
-        return _convolve_rows(_extend_for_analysis(rows, -1, bank.length, mode), g).flatten(1)
+        rows = _extend_for_analysis(rows, -1, bank.length, mode)
+        return convolve(rows, g, -1, stride=2).flatten(1)
 
     return remember((bank, "analysis", side, mode, like.dtype, like.device), build)
 
@@ -219,7 +241,7 @@ def _synthesis_matrix(count: int, bank: FilterBank, mode: str, like: Tensor) -> 
             around = bank.length // 4
             crop = bank.length // 2 - 1 + 2 * around
             c = extend(c, -1, around, around, "periodic")
-        return _spread_rows(c, g, crop).flatten(1)
+        return _spread(c, g, -1, crop).flatten(1)
 
     return remember((bank, "synthesis", count, mode, like.dtype, like.device), build)
 

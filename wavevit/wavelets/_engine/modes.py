@@ -60,20 +60,19 @@ def as_mode(mode: str | int) -> str:
     if isinstance(mode, int) and not isinstance(mode, bool) and 0 <= mode < len(_NUMBERED):
         return _NUMBERED[mode]
     if isinstance(mode, tuple | list):
-        fail("mode", "one mode for both axes", repr(mode))
+        fail("mode", "one mode for all axes", repr(mode))
     fail("mode", "a name, or a number of pywt.Modes", f"{type(mode).__name__} {mode!r}")
 
 
-def check_mode(mode: str | int, height: int, width: int) -> str:
+def check_mode(mode: str | int, *sides: int) -> str:
     """The name of `mode` (see `as_mode`), unless there is nothing to mirror.
 
     Raises:
         ValueError: an unknown mode; ``"reflect"`` or ``"antireflect"`` and a side of 1 pixel.
     """
     mode = as_mode(mode)
-    single = certainly(height == 1) or certainly(width == 1)
-    if mode in ("reflect", "antireflect") and single:
-        fail("x", f"sides of at least 2 pixels for mode {mode!r}", f"{(height, width)}")
+    if mode in ("reflect", "antireflect") and any(certainly(side == 1) for side in sides):
+        fail("x", f"sides of at least 2 pixels for mode {mode!r}", f"{sides}")
     return mode
 
 
@@ -83,10 +82,10 @@ def coefficient_count(side: int, taps: int, mode: str) -> int:
 
 
 def extend(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
-    """Adds `before` and `after` samples along `dim`, −1 or −2, however far they reach."""
+    """Adds `before` and `after` samples along `dim`, counted from the last, however far."""
     side = x.shape[dim]
     if mode == "zero":
-        return F.pad(x, (before, after) if dim == -1 else (0, 0, before, after))
+        return F.pad(x, (*[0] * 2 * (-1 - dim), before, after))
     # The pieces are gathered and joined: the middle is a plain copy, and its gradient a slice.
     steps = torch.arange(-before, 0, device=x.device)
     left = _beyond(x, dim, steps, mode)
@@ -125,7 +124,7 @@ def _beyond(x: Tensor, dim: int, position: Tensor, mode: str) -> Tensor:
 
     def along(weights: Tensor) -> Tensor:
         weights = weights.to(x.dtype)
-        return weights if dim == -1 else weights[:, None]
+        return weights.reshape(-1, *[1] * (-1 - dim))
 
     last = position.new_full((1,), side - 1)
     if mode == "smooth":

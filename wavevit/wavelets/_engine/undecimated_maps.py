@@ -23,7 +23,7 @@ Step = Callable[[BankMap, Tensor], list[Tensor]]
 
 
 def one_level(
-    bank: FilterBank, which: str, spacing: int, mode: str, size: tuple[int, int]
+    bank: FilterBank, which: str, spacing: int, mode: str, size: tuple[int, ...]
 ) -> BankMap:
     """A level of ``"analysis"``, to (B, C, 4, H, W), or the transpose of one of ``"synthesis"``."""
     layout = "joined" if which == "analysis" else "apart"
@@ -32,19 +32,19 @@ def one_level(
 
 @dataclass(frozen=True)
 class UndecimatedMap:
-    """(B, C, H, W) to (B, C, level, 4, H, W), coarse to fine.
+    """(B, C, H, W) to (B, C, level, 4, H, W), coarse to fine; signals and volumes likewise.
 
     Attributes:
         bank: the filters.
         mode: what lies beyond the border, see `_engine.modes`.
-        size: (H, W).
+        size: (H, W); (L,) of signals, (D, H, W) of volumes.
         level: number of levels.
         transposed: from coefficients to images; each level adds to the next finer approximation.
     """
 
     bank: FilterBank
     mode: str
-    size: tuple[int, int]
+    size: tuple[int, ...]
     level: int
     transposed: bool = False
 
@@ -72,7 +72,7 @@ class UndecimatedMap:
         (x,) = tensors
         if self.transposed:
             return [self._adjoint(x, lambda step, bands: step.run([bands]))]
-        result = room(x, (*x.shape[:2], self.level, 4, *self.size))
+        result = room(x, (*x.shape[:2], self.level, 2 ** len(self.size), *self.size))
         for index in range(self.level):
             bands = result[:, :, self.level - 1 - index]
             bands[:] = self._step(index).run([x])[0]

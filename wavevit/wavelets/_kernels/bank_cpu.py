@@ -25,11 +25,11 @@ from wavevit.wavelets._kernels.haar_cpu_code import compiled
 if TYPE_CHECKING:
     from wavevit.wavelets._engine.bank_maps import BankMap
 
-__all__ = ["run"]
+__all__ = ["adjoint_rows", "analyse_rows", "at", "planes_of", "run", "used_taps"]
 
 
 @compiled
-def _at(array):
+def at(array):
     return np.int64(array.ctypes.data)
 
 
@@ -75,7 +75,7 @@ def _unsort(sorted_, edges, copied, before, stride, places, line):
 
 
 @compiled
-def _analyse(
+def analyse_rows(
     one, size, image, plane_bytes, width, targets, target_bytes, approx, taps, used, counts, rows,
     edges, copied, places, before, stride, spacing, h, w, start, stop,
 ):  # fmt: skip
@@ -86,7 +86,7 @@ def _analyse(
     """
     bands, length = taps.shape
     oriented = approx.size > 0
-    weights, tap_bytes = _at(taps), length * size
+    weights, tap_bytes = at(taps), length * size
     nothing = np.zeros(width, taps.dtype)
     lines = np.empty((bands, width), taps.dtype)
     sorted_ = np.zeros(stride * places, taps.dtype)
@@ -94,13 +94,13 @@ def _analyse(
     for pair in range(bands // 2):
         for n in range(counts[pair]):
             place = spacing * used[pair, n]
-            beside[pair, n] = _at(sorted_[place % stride * places + place // stride :])
+            beside[pair, n] = at(sorted_[place % stride * places + place // stride :])
     where = np.empty(bands * bands, np.int64)
     quads = np.empty((bands * bands, w), taps.dtype)
     halves = np.full((2, 2), np.sqrt(one / (one + one)), taps.dtype)
     halves[1, 1] = -halves[1, 1]
     for band in range(bands * bands):
-        where[band] = _at(quads[band])
+        where[band] = at(quads[band])
     for unit in range(start, stop):
         plane, k = unit // h, unit % h
         if not oriented:
@@ -109,19 +109,19 @@ def _analyse(
         for v in range(0, bands, 2):
             for n in range(counts[v // 2]):
                 s = rows[stride * k + spacing * used[v // 2, n]]
-                above[n] = _at(nothing)
+                above[n] = at(nothing)
                 if s >= 0:
                     above[n] = image + plane * plane_bytes + s * width * size
             weigh_twice(
-                one, size, _at(above), counts[v // 2],
-                weights + v * tap_bytes, _at(lines[v]),
-                weights + (v + 1) * tap_bytes, _at(lines[v + 1]), width,
+                one, size, at(above), counts[v // 2],
+                weights + v * tap_bytes, at(lines[v]),
+                weights + (v + 1) * tap_bytes, at(lines[v + 1]), width,
             )  # fmt: skip
         for v in range(bands):
             _sort(lines[v], edges, copied, before, stride, places, sorted_)
             for u in range(0, bands, 2):
                 weigh_twice(
-                    one, size, _at(beside[u // 2]), counts[u // 2],
+                    one, size, at(beside[u // 2]), counts[u // 2],
                     weights + u * tap_bytes, where[u * bands + v],
                     weights + (u + 1) * tap_bytes, where[(u + 1) * bands + v], w,
                 )  # fmt: skip
@@ -135,14 +135,14 @@ def _analyse(
                 above[0], above[1] = where[MIXED[n, 0]], where[MIXED[n, 1]]
                 plus, minus = MIXED[n, 2], MIXED[n, 3]
                 weigh_twice(
-                    one, size, _at(above), 2,
-                    _at(halves[0]), targets[plus] + plane * target_bytes[plus] + k * w * size,
-                    _at(halves[1]), targets[minus] + plane * target_bytes[minus] + k * w * size, w,
+                    one, size, at(above), 2,
+                    at(halves[0]), targets[plus] + plane * target_bytes[plus] + k * w * size,
+                    at(halves[1]), targets[minus] + plane * target_bytes[minus] + k * w * size, w,
                 )  # fmt: skip
 
 
 @compiled
-def _adjoint(
+def adjoint_rows(
     one, size, image, sources, source_bytes, factors, taps, starts, its_bands, users, weights,
     edges, copied, places, before, stride, spacing, h, w, start, stop,
 ):  # fmt: skip
@@ -160,7 +160,7 @@ def _adjoint(
         for t in range(length):
             if taps[u, t] != 0:
                 r, back = spacing * t % stride, spacing * t // stride
-                beside[r, parts[r]] = _at(lines[u, margin - back :])
+                beside[r, parts[r]] = at(lines[u, margin - back :])
                 along[r, parts[r]] = taps[u, t]
                 parts[r] += 1
     for unit in range(start, stop):
@@ -176,17 +176,17 @@ def _adjoint(
                         shares[count] = weights[t] * factors[band, part]
                         count += 1
             weigh_once(
-                one, size, _at(below), count, _at(shares), _at(lines[u, margin:]), w
+                one, size, at(below), count, at(shares), at(lines[u, margin:]), w
             )  # fmt: skip
         for r in range(stride):
             weigh_once(
-                one, size, _at(beside[r]), parts[r], _at(along[r]), _at(sorted_[r * places :]),
+                one, size, at(beside[r]), parts[r], at(along[r]), at(sorted_[r * places :]),
                 places,
             )  # fmt: skip
         _unsort(sorted_, edges, copied, before, stride, places, image[plane, m])
 
 
-def _packed(taps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def used_taps(taps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Taps without those that a pair of bands does not use, which ones are left, and how many."""
     pairs = len(taps) // 2
     packed, used = np.zeros_like(taps), np.zeros((pairs, taps.shape[1]), np.int64)
@@ -199,10 +199,10 @@ def _packed(taps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return packed, used, counts
 
 
-def _planes(part: Tensor) -> tuple[list[int], list[int]]:
+def planes_of(part: Tensor, dims: int = 2) -> tuple[list[int], list[int]]:
     """Addresses of the bands of the first plane, and bytes from each to that of the next plane."""
-    band = part.shape[-1] * part.shape[-2] * part.element_size()
-    inside = part.shape[2:-2].numel()
+    band = part.shape[-dims:].numel() * part.element_size()
+    inside = part.shape[2:-dims].numel()
     return [part.data_ptr() + index * band for index in range(inside)], [inside * band] * inside
 
 
@@ -210,13 +210,13 @@ def _oriented_sources(quads: Tensor, details: Tensor) -> tuple[np.ndarray, ...]:
     """Each of the sixteen bands as a sum of planes: address, bytes from plane to plane, factor."""
     sources, source_bytes = np.zeros((2, 16, 2), np.int64)
     factors = np.zeros((16, 2))
-    places, steps = _planes(quads)
+    places, steps = planes_of(quads)
     for q in (0, 1):
         for p in (0, 1):
             band = 8 * q + 2 * p
             sources[band, 0], source_bytes[band, 0] = places[2 * p + q], steps[2 * p + q]
             factors[band, 0] = 1
-    places, steps = _planes(details)
+    places, steps = planes_of(details)
     for first, second, plus, minus in MIXED:
         for part, plane in enumerate((plus, minus)):
             for band, sign in ((first, 1), (second, 1 - 2 * part)):
@@ -247,19 +247,19 @@ def run(bank_map: BankMap, image: Tensor, bands: list[Tensor]) -> None:
     oriented = bank_map.layout == "oriented"
 
     def analyse(start: int, stop: int) -> None:
-        _analyse(
+        analyse_rows(
             one, size, image.data_ptr(), image.stride(1) * size, width, targets, target_bytes,
-            approx, *_packed(taps), rows.sources, *shared, start, stop,
+            approx, *used_taps(taps), rows.sources, *shared, start, stop,
         )  # fmt: skip
 
     def adjoint(start: int, stop: int) -> None:
-        _adjoint(
+        adjoint_rows(
             one, size, pixels, sources, source_bytes, factors, taps, rows.starts, rows.bands,
             rows.users, rows.weights, *shared, start, stop,
         )  # fmt: skip
 
     if not bank_map.transposed:
-        places, steps = zip(*map(_planes, bands[-1:] if oriented else bands), strict=True)
+        places, steps = zip(*map(planes_of, bands[-1:] if oriented else bands), strict=True)
         targets, target_bytes = np.concatenate(places), np.concatenate(steps)
         shape = (planes, 2 * h, 2 * w) if oriented else (0, 0, 0)
         approx = bands[0].detach().numpy().reshape(-1)[: np.prod(shape)].reshape(shape)
@@ -269,7 +269,7 @@ def run(bank_map: BankMap, image: Tensor, bands: list[Tensor]) -> None:
         quads = bands[0].reshape(planes, h, 2, w, 2).permute(0, 2, 4, 1, 3).contiguous()
         sources, source_bytes, factors = _oriented_sources(quads.unflatten(0, (-1, 1)), bands[1])
     else:
-        places, steps = zip(*map(_planes, bands), strict=True)
+        places, steps = zip(*map(planes_of, bands), strict=True)
         sources, source_bytes = np.concatenate(places)[:, None], np.concatenate(steps)[:, None]
         factors = np.ones(sources.shape)
     factors = factors.astype(taps.dtype)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments.benchmarks import dimensions
+from experiments.benchmarks.alone import Contender
 from experiments.benchmarks.dimensions import (
     BENCHMARK,
     CASES,
@@ -19,7 +20,17 @@ from experiments.benchmarks.dimensions import (
     render,
 )
 from experiments.benchmarks.interleaved import Transform
-from tests.alone_here import Here
+
+
+class Here(Contender):
+    """A contender of this process: quick, for tests of what is not the isolation of processes."""
+
+    def __init__(self, name: str, build, threads: int) -> None:
+        super().__init__(build)
+
+    def close(self) -> None:
+        pass
+
 
 TINY = (
     Case("haar", "zero", 1, (1, 2, 16)),

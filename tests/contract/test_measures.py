@@ -235,14 +235,14 @@ MEASURES = {
     ),
     "frame_bounds": Entry(
         lambda s: measure.frame_bounds(tokenizer(s), stride=16, tokens=2),
-        "numbers out per number in",
+        "number of outputs for each input number",
         SPECTRUM + "test_equal_to_the_singular_values_of_the_whole_matrix",
         SPECTRUM + "test_no_stride_no_aliasing_and_fewer_channels_than_pixels_no_lower_bound",
         samples=False,  # closed form
     ),
     "tokenizer_bounds": Entry(
         lambda s: measure.tokenizer_bounds(tokenizing(s), noise(1)),
-        "change of the tokens per unit of pixel change",
+        "change of the tokens for a unit of pixel change",
         CONSTANTS + "test_linear_ones_have_the_norm_of_their_whole_matrix",
         CONSTANTS + "test_the_constant_is_of_use_and_a_smaller_one_is_broken",
         samples=False,

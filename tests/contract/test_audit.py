@@ -315,4 +315,6 @@ def test_the_quick_audit_measures_the_main_figures_and_says_what_it_left_out() -
         assert report.sections()[name] == whole.sections()[name]
     words = report.table()
     assert "left out of the quick audit" in words
+    answer = report.to_html().split('<p class="answer">')[1].split("</p>")[0]
+    assert "left out" not in answer
     assert report.record["quick"]

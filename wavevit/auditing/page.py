@@ -164,7 +164,9 @@ def render_page(report: AuditReport) -> str:
     """The whole page as text."""
     record, first = report.record, report.record["models"][0]
     sections = first["sections"]
-    lead = " ".join(dict.fromkeys(sections[n]["verdict"] for n in ("sensitivity", "jumps")))
+    # A quick audit leaves the jumps out; a note below says so.
+    leading = ("sensitivity",) if record.get("quick") else ("sensitivity", "jumps")
+    lead = " ".join(dict.fromkeys(sections[n]["verdict"] for n in leading))
     others = report.models[1:]
     beside = f", against {', '.join(map(_name, others))}" if others else ""
     # Records of earlier versions lack the newest sections.

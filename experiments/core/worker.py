@@ -40,7 +40,7 @@ class Worker:
 
     def send(self, question: Any) -> None:
         """Sends a question."""
-        with suppress(BrokenPipeError):  # it has died; `answer` says so
+        with suppress(BrokenPipeError):  # the process has died; `answer` reports it
             self.pipe.send(question)
 
     def answer(self, seconds: float | None = None) -> Any:

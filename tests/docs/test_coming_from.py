@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pywt
 import torch
+import torchwavelets
 
 import wavevit.wavelets
 from wavevit.wavelets import compat
@@ -127,7 +128,6 @@ def test_signals_side_by_side() -> None:
 
 
 def test_torchwavelets_side_by_side() -> None:
-    torchwavelets = pytest.importorskip("torchwavelets")
     where = {"s": SIGNALS, "L": SIGNALS.shape[-1]}
     ours = calls("signals", "wavevit", **where, **vars(wavevit.wavelets))
     theirs = calls("signals", "torchwavelets", **where, **vars(torchwavelets))

@@ -44,7 +44,11 @@ def test_contenders_take_turns_and_the_first_round_does_not_count() -> None:
     asked: list[str] = []
 
     def contender(name: str, seconds: float) -> Callable[[], float]:
-        return lambda: asked.append(name) or seconds  # type: ignore[func-returns-value]
+        def run() -> float:
+            asked.append(name)
+            return seconds
+
+        return run
 
     found = times({"a": contender("a", 1.0), "b": contender("b", 3.0)}, rounds=2)
     assert found == {"a": [1.0, 1.0], "b": [3.0, 3.0]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchwavelets as theirs
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -12,7 +13,6 @@ from tests.transform_table import noise
 from wavevit.testing import assert_close_relative
 from wavevit.wavelets import dtcwt2, filter_bank, swt, wavedec, wavedec2
 
-theirs = pytest.importorskip("torchwavelets")
 MODES = ["zero", "symmetric", "reflect", "periodization", "periodic", "constant", "smooth"]
 
 

@@ -164,7 +164,7 @@ def render_page(report: AuditReport) -> str:
     """The whole page as text."""
     record, first = report.record, report.record["models"][0]
     sections = first["sections"]
-    # A quick audit leaves the jumps out; a note below says so.
+    # A quick audit does not measure jumps; their section below gives the reason.
     leading = ("sensitivity",) if record.get("quick") else ("sensitivity", "jumps")
     lead = " ".join(dict.fromkeys(sections[n]["verdict"] for n in leading))
     others = report.models[1:]

@@ -94,8 +94,10 @@ class Registry(Generic[Base]):
         if not isinstance(cls, type) or not issubclass(cls, self.base):
             expected = f"a class that inherits from {self.base.__module__}.{self.base.__qualname__}"
             fail(f"{self.kind} {name!r}", expected, repr(cls))
-        build = getattr(getattr(cls, "build", None), "__func__", None)
-        if build is None or build is Part.build.__func__:  # type: ignore[attr-defined]
+        # The function behind each classmethod: the base class's own only raises.
+        owners = (cls, Part)
+        build, abstract = (getattr(getattr(c, "build", None), "__func__", None) for c in owners)
+        if build in (None, abstract):
             fail(f"{self.kind} {name!r}", "a class with a classmethod build", cls.__qualname__)
         check_options_class(cls.__qualname__, getattr(cls, "Options", NoOptions))
 

@@ -13,6 +13,8 @@ from scipy.stats import t as student_t
 
 __all__ = ["Statistic", "holm"]
 
+_ROUNDING = 1e-12  # of float64, with room for a difference of two larger figures
+
 
 @dataclass(frozen=True)
 class Statistic:
@@ -28,8 +30,11 @@ class Statistic:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Statistic:
-        """Of at least one value."""
-        return cls(fmean(values), stdev(values) if len(values) > 1 else 0.0, tuple(values))
+        """Of at least one value. A spread of nothing but rounding counts as 0."""
+        spread = stdev(values) if len(values) > 1 else 0.0
+        if spread <= _ROUNDING * max(map(abs, values)):
+            spread = 0.0
+        return cls(fmean(values), spread, tuple(values))
 
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
         """Confidence interval of the mean (Student's t); None for a single value.

@@ -12,6 +12,7 @@ from wavevit.testing.assertions import (
 )
 from wavevit.testing.bounds import assert_continuous, assert_lipschitz, steepest_pair
 from wavevit.testing.contract import CONTRACT, SHAPES, assert_backbone_contract
+from wavevit.testing.tasks import TASK_CONTRACT, assert_task_contract
 from wavevit.testing.tolerances import (
     NETWORK_TOLERANCES,
     TOLERANCES,
@@ -23,6 +24,7 @@ __all__ = [
     "CONTRACT",
     "NETWORK_TOLERANCES",
     "SHAPES",
+    "TASK_CONTRACT",
     "TOLERANCES",
     "assert_backbone_contract",
     "assert_close_relative",
@@ -31,6 +33,7 @@ __all__ = [
     "assert_perfect_reconstruction",
     "assert_shift_equivariant",
     "assert_shift_invariant",
+    "assert_task_contract",
     "network_tolerance",
     "steepest_pair",
     "tolerance",

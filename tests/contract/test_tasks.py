@@ -1,0 +1,94 @@
+"""Every registered task keeps the contract of tasks on six backbones."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from wavevit.tasks import TASKS, Losses, Task, create_task, list_tasks
+from wavevit.tasks.classification import Classification
+from wavevit.testing import TASK_CONTRACT, assert_task_contract
+
+BACKBONES = (
+    *("test_vit", "test_haar_vit", "test_dtcwt_vit"),
+    *("test_haar_pyramid", "test_dtcwt_pyramid", "test_swin"),
+)
+
+
+def build(name: str, backbone: str) -> Task:
+    return create_task(name, backbone, num_classes=4, img_size=32, in_chans=1)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("name", list_tasks())
+def test_task_keeps_the_contract(name: str, backbone: str) -> None:
+    try:
+        build(name, backbone)
+    except ValueError:
+        # A task that cannot run on a backbone says so when it is built.
+        with pytest.raises(ValueError, match="backbone"):
+            build(name, backbone)
+        return
+    assert_task_contract(lambda: build(name, backbone))
+
+
+def test_every_task_runs_on_a_plain_vit() -> None:
+    for name in list_tasks():
+        assert isinstance(build(name, "test_vit"), TASKS.get(name))
+
+
+class _Broken(Classification):
+    """Negative controls: a task with one fault each."""
+
+    fault = ""
+
+    def loss(self, batch, generator=None):  # type: ignore[no-untyped-def]
+        if self.fault == "bad_batches":
+            self.check = lambda batch: None  # type: ignore[method-assign]
+        losses = super().loss(batch, generator)
+        part = losses.parts["cross_entropy"]
+        if self.fault == "loss_terms":
+            return Losses({"cross_entropy": part[None]}, {})
+        if self.fault == "gradients":
+            return Losses({"cross_entropy": part.detach() + self.backbone.norm.bias.sum()}, {})
+        if self.fault == "seeds":
+            return Losses({"cross_entropy": part * torch.rand(())}, {})
+        if self.fault == "learning":
+            return Losses({"cross_entropy": 2 * part.detach() - part}, {})  # uphill
+        if self.fault == "precision":
+            return Losses(
+                {"cross_entropy": part * (9 if torch.is_autocast_enabled("cpu") else 1)}, {}
+            )
+        return losses
+
+    def predict(self, batch):  # type: ignore[no-untyped-def]
+        answers = super().predict(batch)
+        if self.fault == "examples":
+            answers["logits"] = answers["logits"] - answers["logits"].mean(0)
+        if self.fault == "unmoved":
+            answers["logits"] = answers["logits"] + torch.rand(())
+        return answers
+
+    def summarize(self, results):  # type: ignore[no-untyped-def]
+        return {} if self.fault == "metrics" else super().summarize(results)
+
+    def no_weight_decay(self) -> set[str]:
+        return {"nothing"} if self.fault == "parameters" else super().no_weight_decay()
+
+    def load_state_dict(self, state: dict[str, Tensor], strict: bool = True):  # type: ignore
+        kept = {} if self.fault == "state" else state
+        return super().load_state_dict(kept, strict=strict and self.fault != "state")
+
+
+@pytest.mark.parametrize("check", TASK_CONTRACT)
+def test_negative_control_broken_task_fails_the_check(check: str) -> None:
+    def broken() -> Task:
+        sound = build("classification", "test_vit")
+        task = _Broken(sound.backbone, sound.options)
+        task.fault = check
+        return task
+
+    assert_task_contract(lambda: build("classification", "test_vit"), checks=[check])
+    with pytest.raises(AssertionError, match=check):
+        assert_task_contract(broken, checks=[check])

@@ -1,0 +1,28 @@
+"""Tasks: what a backbone is trained for, one file each.
+
+Importing this package registers all tasks of wavevit. Register your own with `register_task`.
+"""
+
+from wavevit.lazy import lazy_submodules
+from wavevit.tasks.base import Batch, Losses, NoTaskOptions, Results, Task, TaskOptions
+from wavevit.tasks.classification import Classification
+from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
+from wavevit.tasks.results import joined, sliced
+
+__all__ = [
+    "TASKS",
+    "Batch",
+    "Classification",
+    "Losses",
+    "NoTaskOptions",
+    "Results",
+    "Task",
+    "TaskOptions",
+    "create_task",
+    "joined",
+    "list_tasks",
+    "register_task",
+    "sliced",
+]
+
+__getattr__, __dir__ = lazy_submodules(__name__, __path__)

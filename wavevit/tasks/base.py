@@ -1,0 +1,200 @@
+"""`Task`: a backbone with a head and a loss, trained and measured by one loop for all tasks.
+
+A batch is a dict: tensors with the examples on their first axis, or lists with one entry for each
+example. Images are under ``"images"``, (B, C, H, W), floating point.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from wavevit.checks import check_image, fail
+from wavevit.layers.blocks import Block
+from wavevit.layers.options import PartOptions
+from wavevit.models import Backbone
+
+__all__ = ["Batch", "Losses", "NoTaskOptions", "Results", "Task", "TaskOptions"]
+
+Batch = Mapping[str, Any]
+Results = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskOptions(PartOptions):
+    """Base class of the options of one task: a frozen dataclass; all fields have defaults."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NoTaskOptions(TaskOptions):
+    """Options of a task without options."""
+
+
+class Losses(NamedTuple):
+    """Loss of a batch: a tuple, so that data-parallel wrappers find the tensors in it.
+
+    Attributes:
+        parts: terms of the loss by name, scalars with gradients; their sum is minimised.
+        report: further scalars for people, without gradients (an accuracy, a temperature).
+    """
+
+    parts: dict[str, Tensor]
+    report: dict[str, Tensor]
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of the parts."""
+        return torch.stack(list(self.parts.values())).sum()
+
+
+class Task(nn.Module):
+    """Base class of tasks.
+
+    A task is one class in one file. It registers its name with `register_task`, reads its own
+    `Options`, adds its head to a backbone, and says what is minimised (`loss`), what is answered
+    (`predict`) and how good the answer is (`evaluate`, `summarize`).
+
+    Args:
+        backbone: made from a configuration or by a user; the task keeps it as ``self.backbone``.
+        options: an instance of the class's `Options`.
+
+    Attributes:
+        Options: frozen dataclass of the task's options.
+        keys: the entries of a batch that the task reads, beside ``"images"``.
+        source: name of the data source that the studies use when none is named.
+        score: the entry of `summarize` that is shown when a run ends.
+        title: of that score, for people.
+        higher_is_better: direction of that score.
+
+    Guarantees:
+        The checks of `wavevit.testing.assert_task_contract`, for every registered task and six
+        backbones (tests/contract/test_tasks.py).
+    """
+
+    Options: ClassVar[type[TaskOptions]] = NoTaskOptions
+    keys: ClassVar[tuple[str, ...]] = ()
+    source: ClassVar[str] = "scenes"
+    score: ClassVar[str]
+    title: ClassVar[str]
+    higher_is_better: ClassVar[bool] = True
+
+    def __init__(self, backbone: Backbone, options: Any) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.options = options
+
+    @classmethod
+    def build(cls, backbone: Backbone, options: Any) -> Self:
+        """The task on a backbone."""
+        return cls(backbone, options)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
+        """`loss`, as the call that DistributedDataParallel and `fully_shard` wrap."""
+        return self.loss(batch, generator)
+
+    def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
+        """The loss of a batch.
+
+        Args:
+            batch: see the class; `check` is called first.
+            generator: source of what the loss draws (masks, noise, times), on the CPU; None for
+                torch's global generator.
+
+        Raises:
+            ValueError: a batch that `check` refuses.
+        """
+        raise NotImplementedError
+
+    def predict(self, batch: Batch) -> Results:
+        """Answers for a batch: tensors or lists with one entry for each example."""
+        raise NotImplementedError
+
+    def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
+        """Metrics of each example of a batch, to be put together by `summarize`.
+
+        Args:
+            batch: as in `loss`.
+            generator: source of what is drawn, on the CPU.
+
+        Returns:
+            Tensors (B, …) or lists of length B.
+        """
+        raise NotImplementedError
+
+    def summarize(self, results: Results) -> dict[str, float]:
+        """Metrics of a data set from those of all its examples.
+
+        Args:
+            results: what `evaluate` gave, batches joined (`wavevit.tasks.joined`).
+
+        Returns:
+            By name; the mean of every entry of shape (N,) unless a task says otherwise.
+        """
+        return {
+            name: float(value.double().mean())
+            for name, value in results.items()
+            if isinstance(value, Tensor) and value.ndim == 1
+        }
+
+    def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
+        """How answers change when the crop moves, for each example.
+
+        Args:
+            first: what `predict` gave for a crop.
+            second: what it gave for the crop that starts `shift` pixels (down, right) of it.
+            shift: in pixels.
+
+        Returns:
+            By name, (B,); empty for a task whose answers cannot be compared so.
+        """
+        return {}
+
+    def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
+        """A random batch of the right form, for tests and for measuring time.
+
+        Args:
+            count: number of examples.
+            generator: its state decides what is drawn; None for seed 0.
+        """
+        raise NotImplementedError
+
+    def check(self, batch: Batch) -> None:
+        """Refuses a batch that the task cannot use, before any computation.
+
+        Raises:
+            ValueError: names the entry, what was expected and what came.
+        """
+        for key in ("images", *self.keys):
+            if key not in batch:
+                fail(f"batch[{key!r}]", f"an entry, one of {('images', *self.keys)}", "none")
+        images = batch["images"]
+        check_image(images, "batch['images']", channels=self.backbone.in_chans)
+        # One pass over the pixels; a NaN would otherwise be seen only in the loss, steps later.
+        if not torch.isfinite(images).all():
+            fail("batch['images']", "finite pixels", "NaN or infinity")
+        for key in self.keys:
+            if isinstance(batch[key], Tensor | Sequence) and len(batch[key]) != len(images):
+                expected = f"{len(images)} entries, one for each image"
+                fail(f"batch[{key!r}]", expected, len(batch[key]))
+
+    def dummy_images(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """White noise (count, C, H, W) in the size of the backbone's configuration."""
+        generator = generator or torch.Generator().manual_seed(0)
+        shape = (count, self.backbone.in_chans, *self.backbone.config.image_size)
+        return torch.randn(shape, generator=generator).to(next(self.parameters()))
+
+    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Parameters that the optimiser trains, by name."""
+        return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters without weight decay, in addition to biases and norms."""
+        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
+
+    def fsdp_units(self) -> list[nn.Module]:
+        """Modules that `fully_shard` shards one by one, inner ones first; disjoint."""
+        return [module for module in self.backbone.modules() if isinstance(module, Block)]

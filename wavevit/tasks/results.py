@@ -1,0 +1,43 @@
+"""Results of several batches as those of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import fail
+
+__all__ = ["joined", "sliced"]
+
+
+def joined(results: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Joins batches, or results of batches, along their examples.
+
+    Args:
+        results: dicts with the same entries: tensors (B, …) or lists of length B.
+
+    Raises:
+        ValueError: no dict, or dicts with different entries.
+    """
+    parts = list(results)
+    if not parts:
+        fail("results", "results of at least one batch", "none")
+    names = list(parts[0])
+    for part in parts[1:]:
+        if list(part) != names:
+            fail("results", f"the entries {names} in each batch", list(part))
+    return {name: _joined([part[name] for part in parts]) for name in names}
+
+
+def _joined(values: list[Any]) -> Any:
+    if isinstance(values[0], Tensor):
+        return torch.cat(values)
+    return [item for value in values for item in value]
+
+
+def sliced(batch: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
+    """The examples from `start` to before `stop` of a batch or of results."""
+    return {name: value[start:stop] for name, value in batch.items()}

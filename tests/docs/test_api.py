@@ -23,6 +23,7 @@ MODULES = (
     "wavevit.layers.symmetry",
     "wavevit.alignment",
     "wavevit.models",
+    "wavevit.tasks",
     "wavevit.measure",
     "wavevit.measure.certify",
     "wavevit.testing",

@@ -39,5 +39,11 @@ def _joined(values: list[Any]) -> Any:
 
 
 def sliced(batch: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
-    """The examples from `start` to before `stop` of a batch or of results."""
+    """Some examples of a batch or of results.
+
+    Args:
+        batch: tensors (B, …) or lists of length B, by name.
+        start: the first example.
+        stop: the one after the last.
+    """
     return {name: value[start:stop] for name, value in batch.items()}

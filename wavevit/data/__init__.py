@@ -8,16 +8,28 @@ from wavevit.data.picture_files import (
     read_picture,
 )
 from wavevit.data.scenes import SceneBatch, Scenes
+from wavevit.data.sources import (
+    SceneCrops,
+    Source,
+    create_source,
+    list_sources,
+    register_source,
+)
 from wavevit.lazy import lazy_submodules
 
 __all__ = [
     "Picture",
     "SceneBatch",
+    "SceneCrops",
     "Scenes",
+    "Source",
     "UnreadablePictureError",
+    "create_source",
     "find_pictures",
+    "list_sources",
     "load_photograph",
     "read_picture",
+    "register_source",
 ]
 
 __getattr__, __dir__ = lazy_submodules(__name__, __path__)

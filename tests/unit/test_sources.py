@@ -1,0 +1,39 @@
+"""Data sources: names, crops of windows, shifts beyond the margin."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wavevit.data import Scenes, Source, create_source, list_sources, register_source
+
+
+def test_scene_crops_are_those_of_scenes() -> None:
+    source = create_source("scenes", "test", 48, 8)
+    batch = source.sample(20, torch.Generator().manual_seed(3))
+    same = Scenes("test", 48, 8).sample(20, torch.Generator().manual_seed(3))
+    assert torch.equal(batch["images"], same.images)
+    assert torch.equal(batch["labels"], same.labels)
+    assert (source.num_classes, source.window) == (18, 64)
+
+
+def test_moved_crop_is_another_part_of_the_window() -> None:
+    source = create_source("scenes", "test", 48, 8)
+    batch = source.sample(4, torch.Generator().manual_seed(0))
+    crops, moved = (source.crop(batch, shift)["images"] for shift in ((0, 0), (-2, 3)))
+    assert torch.equal(crops[..., :-2, 3:], moved[..., 2:, :-3])
+    assert not torch.equal(crops, moved)
+    with pytest.raises(ValueError, match=r"shift: expected at most 8 pixels"):
+        source.crop(batch, (0, 9))
+
+
+def test_names_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"name: expected one of .*scenes"):
+        create_source("scene", "test")
+    with pytest.raises(ValueError, match="another name than 'scenes'"):
+
+        @register_source("scenes")
+        class Other(Source):
+            pass
+
+    assert "scenes" in list_sources()

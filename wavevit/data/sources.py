@@ -1,0 +1,141 @@
+"""Data sources: batches for tasks, by name and by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.data.scenes import Scenes
+
+__all__ = ["SceneCrops", "Source", "create_source", "list_sources", "register_source"]
+
+_SOURCES: dict[str, type[Source]] = {}
+
+Registered = TypeVar("Registered", bound="type[Source]")
+
+
+class Source:
+    """Base class of data sources: windows of random images, and crops of these windows.
+
+    A source is one class in one file; `register_source` gives it a name.
+
+    Args:
+        split: one of `wavevit.data.scenes.SPLITS`; the test split has no pixel of the others.
+        crop_size: side of a crop in pixels.
+        margin: pixels of a window around its crop on every side, for crop shifts.
+
+    Attributes:
+        in_chans: channels of the images.
+        num_classes: number of classes; 0 for a source without classes.
+    """
+
+    in_chans: int = 1
+    num_classes: int = 0
+
+    def __init__(self, split: str, crop_size: int = 64, margin: int = 0) -> None:
+        check_at_least("crop_size", crop_size, 1)
+        check_at_least("margin", margin, 0)
+        self.split, self.crop_size, self.margin = split, crop_size, margin
+
+    @property
+    def window(self) -> int:
+        """Side of a window in pixels."""
+        return self.crop_size + 2 * self.margin
+
+    def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
+        """Random windows: a batch for a task whose images are windows.
+
+        Args:
+            count: number of windows.
+            generator: its state alone decides what is drawn.
+        """
+        raise NotImplementedError
+
+    def crop(self, batch: dict[str, Any], shift: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+        """The batch of crops that start `shift` pixels from the middle of their windows.
+
+        Args:
+            batch: windows, as `sample` gives them.
+            shift: pixels down and to the right, at most the margin.
+
+        Returns:
+            A batch in which labels that have places (masks, boxes) have moved with the pixels.
+        """
+        return {**batch, "images": self.cut(batch["images"], shift)}
+
+    def cut(self, images: Tensor, shift: tuple[int, int]) -> Tensor:
+        """Crops (…, S, S) of windows (…, W, W), `shift` pixels from the middle.
+
+        Raises:
+            ValueError: a shift beyond the margin.
+        """
+        if max(map(abs, shift)) > self.margin:
+            fail("shift", f"at most {self.margin} pixels (the margin)", shift)
+        top, left = (self.margin + step for step in shift)
+        return images[..., top : top + self.crop_size, left : left + self.crop_size]
+
+
+def register_source(name: str) -> Callable[[Registered], Registered]:
+    """Decorator: registers a `Source` under a name for studies.
+
+    Raises:
+        ValueError: the name of another class.
+    """
+
+    def add(cls: Registered) -> Registered:
+        known = _SOURCES.get(name)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            fail("name", f"another name than {name!r} ({known.__qualname__})", cls.__qualname__)
+        _SOURCES[name] = cls
+        return cls
+
+    return add
+
+
+def list_sources() -> list[str]:
+    """Names of all data sources, sorted."""
+    return sorted(_SOURCES)
+
+
+def create_source(
+    name: str, split: str, crop_size: int = 64, margin: int = 0, **options: Any
+) -> Source:
+    """Builds a data source by name.
+
+    Args:
+        name: one of `list_sources`.
+        split: see `Source`.
+        crop_size: see there.
+        margin: see there.
+        **options: of that source.
+
+    Raises:
+        ValueError: an unknown name or split, or crops that do not fit.
+    """
+    kind = _SOURCES[check_choice("name", name, list_sources())]
+    return kind(split, crop_size, margin, **options)
+
+
+@register_source("scenes")
+class SceneCrops(Source):
+    """`Scenes` as a data source: crops with ``"labels"``, the photograph that each is from.
+
+    Args:
+        split, crop_size, margin: see `Source`.
+        max_short_side: photographs are reduced to at most this shorter side.
+    """
+
+    def __init__(
+        self, split: str, crop_size: int = 64, margin: int = 0, max_short_side: int = 256
+    ) -> None:
+        super().__init__(split, crop_size, margin)
+        self.scenes = Scenes(split, crop_size, margin, max_short_side=max_short_side)
+        self.num_classes = len(self.scenes.classes)
+
+    def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
+        batch = self.scenes.sample(count, generator)
+        return {"images": batch.images, "labels": batch.labels}

@@ -22,8 +22,8 @@ from wavevit.plugins import imported_modules
 __all__ = ["ROOTS", "code_digest", "digest_of", "import_closure"]
 
 ROOT = Path(__file__).parents[2]
-# The module that trains and, by task, measures: everything else is reached from it.
-ROOTS = ("experiments.core.training",)
+# The modules that train and, by task, measure: everything else is reached from them.
+ROOTS = ("experiments.core.training", "experiments.core.evaluators")
 # How files are named, written and read: no figure of a run depends on it.
 _BOOKKEEPING = ("experiments.core.folder", "experiments.core.records", "experiments.core.code")
 # The packages' own top only passes names on.

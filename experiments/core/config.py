@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from experiments.core.conversion import converter
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import BackboneConfig
+from wavevit.tasks import TASKS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = [
     "AUGMENTATIONS",
-    "TASK_NAMES",
     "DataConfig",
     "OptimizerConfig",
     "RunConfig",
@@ -25,7 +25,6 @@ __all__ = [
 ]
 
 AUGMENTATIONS = ("translate", "resize", "flip")
-TASK_NAMES = ("classification", "segmentation")
 C = TypeVar("C", bound="DataclassInstance")
 
 
@@ -46,6 +45,8 @@ class DataConfig:
             from anywhere, which is an augmentation by translation already.
         augmentation: of the training crops, some of ``"translate"``, ``"resize"`` and ``"flip"``
             (`experiments.core.augmentation`).
+        source: name of a data source (`wavevit.data.list_sources`); empty for the task's own.
+        source_options: of that source.
     """
 
     crop_size: int = 64
@@ -57,6 +58,8 @@ class DataConfig:
     held_out: str = "test"
     places: int = 0
     augmentation: tuple[str, ...] = ()
+    source: str = ""
+    source_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_at_least("places", self.places, 0)
@@ -81,7 +84,6 @@ class OptimizerConfig:
         warmup_steps: steps of linear warm-up.
         weight_decay: on matrices and kernels; biases, norms and positions have none.
         betas: of Adam.
-        label_smoothing: of the cross-entropy.
         clip: largest norm of the gradient.
     """
 
@@ -91,7 +93,6 @@ class OptimizerConfig:
     warmup_steps: int = 40
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.95)
-    label_smoothing: float = 0.1
     clip: float = 1.0
 
     def __post_init__(self) -> None:
@@ -112,8 +113,8 @@ class RunConfig:
         model: the backbone.
         data: the crops.
         optimizer: the schedule.
-        task: ``"classification"`` of crops, or ``"segmentation"`` of composites of two
-            (`experiments.core.training.TASKS`).
+        task: name of a task (`wavevit.tasks.list_tasks`).
+        task_options: the task's `Options`, as an instance or a mapping; None for the defaults.
         seed: of the weights, of the training crops and of every random choice in training.
         checkpoint_every: steps between checkpoints; where a killed run resumes. It does not
             change the result.
@@ -123,11 +124,13 @@ class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     task: str = "classification"
+    task_options: Any = None
     seed: int = 0
     checkpoint_every: int = 50
 
     def __post_init__(self) -> None:
-        check_choice("task", self.task, TASK_NAMES)
+        settled = TASKS.options("task_options", TASKS.check("task", self.task), self.task_options)
+        object.__setattr__(self, "task_options", settled)
         check_at_least("checkpoint_every", self.checkpoint_every, 1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,7 +139,15 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
-        """The configuration that `to_dict` wrote, through JSON or not."""
+        """The configuration that `to_dict` wrote, through JSON or not.
+
+        Before there were options of tasks, the optimiser had the label smoothing.
+        """
+        optimizer = dict(data.get("optimizer", {}))
+        if "label_smoothing" in optimizer:
+            smoothing = optimizer.pop("label_smoothing")
+            options = {"label_smoothing": smoothing, **(data.get("task_options") or {})}
+            data = {**data, "optimizer": optimizer, "task_options": options}
         return converter.structure(data, cls)
 
 

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from experiments.core.config import RunConfig
+from experiments.core.evaluators import evaluator_of, outcome
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import environment, write_json
 from experiments.core.side_by_side import Clock, run_side_by_side
-from experiments.core.training import TASKS, AbandonedError, Model, train
+from experiments.core.training import AbandonedError, train
 from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.tasks import Task
 
 if TYPE_CHECKING:
     from experiments.core.study import Study
@@ -63,8 +65,8 @@ class Job:
     def outcome(self) -> str:
         """How it ended, for people: its score, or why there is none."""
         if self.complete:
-            task = TASKS[self.folder.load_config().task]
-            return f"{task.title} {json.loads(self.folder.result.read_text())[task.score]:.1f} %"
+            result = json.loads(self.folder.result.read_text())
+            return outcome(self.folder.load_config().task, result)
         if self.folder.failed.exists():
             failure = json.loads(self.folder.failed.read_text())
             return f"FAILED, {failure['error']}: {failure['message']}"
@@ -180,11 +182,11 @@ def run_job(
                 write_json(folder.environment, environment(place, threads))
             if weights_of is not None:
                 folder.take_weights(RunFolder(weights_of))
-            model = train(
+            task = train(
                 config, folder, place, label=label, position=position, still_wanted=_parent_lives
             )
             training = time.monotonic() - start
-            write_json(folder.result, _measured(folder, config, model, place, measures, training))
+            write_json(folder.result, _measured(folder, config, task, place, measures, training))
         except AbandonedError:
             return False
         except Exception as error:  # one failed job does not end a sweep
@@ -204,20 +206,20 @@ def run_job(
 def _measured(
     folder: RunFolder,
     config: RunConfig,
-    model: Model,
+    task: Task,
     place: torch.device,
     measures: Sequence[str],
     training: float,
 ) -> dict[str, Any]:
     """The run's result: all measures, or what it had and those that it lacked, with the seconds
     that training and measuring took, but for a training that was interrupted and continued."""
-    start, task = time.monotonic(), TASKS[config.task]
+    start, evaluator = time.monotonic(), evaluator_of(config.task)
     if folder.result.exists():  # measured before a study asked for more
         result = json.loads(folder.result.read_text())
         lacking = [name for name in measures if name not in result]
-        result |= task.further(model, config.data, place, lacking)
+        result |= evaluator.further(task, config, place, lacking)
     else:
-        result = task.evaluate(model, config.data, place, measures)
+        result = evaluator.evaluate(task, config, place, measures)
     before = result.get("seconds", {"training": 0.0, "measuring": 0.0})
     result["seconds"] = {
         "training": round(before["training"] + training, 1),

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from experiments.core.evaluation import held_out
+from experiments.core.batches import on_device
+from experiments.core.config import RunConfig
 from experiments.core.folder import StudyFolder
 from experiments.core.records import environment, write_json
-from experiments.core.training import make_model
+from experiments.core.task_evaluation import TaskLoss, held_out_windows
+from experiments.core.training import make_task
 from wavevit.measure import latency_ratios
 
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
 __all__ = ["measure_latency"]
+
+
+def _timed(config: RunConfig, batch: dict[str, Any], device: torch.device) -> nn.Module:
+    """The network of a task that answers from images alone, else the task's loss."""
+    task = make_task(config).to(device).eval()
+    network = task.network()
+    return TaskLoss(task, batch) if network is task else network
 
 
 def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> None:
@@ -26,14 +35,16 @@ def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> 
     """
     configs, baseline = study.configs(), study.baseline
     config = configs[baseline]
-    data = dataclasses.replace(config.data, test_crops=study.timed_batch)
-    scenes, batch = held_out(data, device)
-    first = {run.model: name for name, run in reversed(configs.items())}  # equal models, one time
-    models = {name: make_model(configs[name]).to(device).eval() for name in first.values()}
+    # Equal models are timed once.
+    first = {(run.model, run.task_options): name for name, run in reversed(configs.items())}
+    source, windows = held_out_windows(config, study.timed_batch)
+    batch = on_device(source.crop(windows), device)
+    crops = batch["images"]
+    models = {name: _timed(configs[name], batch, device) for name in first.values()}
     threads = torch.get_num_threads()
-    crops = scenes.center(batch.images)
-    measured = latency_ratios(models, crops, first[config.model], rounds=30)
-    ratios = {name: measured[first[run.model]] for name, run in configs.items()}
+    reference = first[config.model, config.task_options]
+    measured = latency_ratios(models, crops, reference, rounds=30)
+    ratios = {name: measured[first[run.model, run.task_options]] for name, run in configs.items()}
     write_json(
         folder.latency,
         {

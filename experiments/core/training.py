@@ -1,97 +1,49 @@
-"""What a run learns, by the name of its task, and the training loop.
+"""The training loop of all tasks.
 
-The loss is the cross-entropy of every task: over images (B, classes), or pixels (B, classes, H, W).
-Every random choice of a step follows from (seed, step) alone and not from what ran before, so a
-run that is killed and continued draws the same crops and ends in the same bits on the same
-machine.
+The task has the loss, the data source the batches. Every random choice of a step follows from
+(seed, step) alone and not from what ran before, so a run that is killed and continued draws the
+same crops and ends in the same bits on the same machine.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from experiments.core import evaluation
-from experiments.core.augmentation import TrainingCrops
+from experiments.core.batches import training_batches
 from experiments.core.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
-from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.config import OptimizerConfig, RunConfig
 from experiments.core.folder import RunFolder
-from experiments.core.segmentation import measures
-from experiments.core.segmentation.composites import TrainingComposites
-from experiments.core.segmentation.segmenter import Segmenter
-from wavevit.models import Backbone, BackboneConfig
+from wavevit.tasks import Task, create_task
 
 __all__ = [
-    "TASKS",
     "AbandonedError",
-    "Batches",
-    "Model",
     "NonFiniteLossError",
-    "Task",
     "learning_rate",
     "make_model",
     "make_optimizer",
+    "make_task",
     "train",
 ]
 
 _LOG_EVERY = 10
 
-Model = Backbone | Segmenter
 
-
-class Batches(Protocol):
-    """Training data whose every batch follows from a seed."""
-
-    def batch(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Images and labels on the device."""
-        ...
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task.
-
-    Attributes:
-        model: from the backbone's configuration.
-        batches: from the crops' configuration and a device.
-        evaluate: from a trained model, the crops' configuration, a device and names of further
-            measures: plain data.
-        further: the same of the further measures alone.
-        score: the key of `evaluate`'s result that is told when a run ends, in %.
-        title: of it, for people.
-    """
-
-    model: Callable[[BackboneConfig], Model]
-    batches: Callable[[DataConfig, torch.device], Batches]
-    evaluate: Callable[[Any, DataConfig, torch.device, Sequence[str]], dict[str, Any]]
-    further: Callable[[Any, DataConfig, torch.device, Sequence[str]], dict[str, Any]]
-    score: str
-    title: str
-
-
-TASKS: dict[str, Task] = {
-    "classification": Task(
-        Backbone, TrainingCrops, evaluation.evaluate, evaluation.further, "top1", "top-1"
-    ),
-    "segmentation": Task(
-        Segmenter, TrainingComposites, measures.evaluate_segmenter, measures.further, "miou", "mIoU"
-    ),
-}
-
-
-def make_model(config: RunConfig) -> Model:
-    """The model of a run's task, with the weights of its seed."""
+def make_task(config: RunConfig) -> Task:
+    """The task of a run on its backbone, with the weights of its seed."""
     torch.manual_seed(config.seed)
-    return TASKS[config.task].model(config.model)
+    return create_task(config.task, config.model, config.task_options)
+
+
+def make_model(config: RunConfig) -> nn.Module:
+    """The network of a run's task, with the weights of its seed."""
+    return make_task(config).network()
 
 
 class NonFiniteLossError(RuntimeError):
@@ -110,11 +62,11 @@ def learning_rate(config: OptimizerConfig, step: int) -> float:
     return config.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_optimizer(model: Model, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW; no decay on vectors (biases, norms, gains) and on what the model exempts."""
+def make_optimizer(model: Task, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW; no decay on vectors (biases, norms, gains) and on what the task exempts."""
     exempt = model.no_weight_decay()
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-    for name, parameter in model.named_parameters():
+    for name, parameter in model.trainable():
         groups[parameter.squeeze().ndim > 1 and name not in exempt].append(parameter)
     return torch.optim.AdamW(
         [
@@ -145,7 +97,7 @@ def train(
     label: str = "",
     position: int = 0,
     still_wanted: Callable[[], bool] = lambda: True,
-) -> Model:
+) -> Task:
     """Trains to the end, from the folder's checkpoint where there is one.
 
     Args:
@@ -160,21 +112,21 @@ def train(
         NonFiniteLossError: with step and learning rate in the message; weights stay unwritten.
         AbandonedError: `still_wanted` said no.
     """
-    model = make_model(config).to(device)
+    task = make_task(config).to(device)
     if folder.weights.exists():
-        load_weights(folder.weights, model)
-        return model
-    schedule, data = config.optimizer, config.data
-    crops = TASKS[config.task].batches(data, device)
-    optimizer = make_optimizer(model, schedule)
+        load_weights(folder.weights, task.network())
+        return task
+    schedule = config.optimizer
+    batches = training_batches(config, device)
+    optimizer = make_optimizer(task, schedule)
     start = 0
     if folder.checkpoint.exists():
-        start = load_checkpoint(folder.checkpoint, model, optimizer)
+        start = load_checkpoint(folder.checkpoint, task, optimizer)
     folder.keep_metrics_until(start)
     # Without a fixed workspace cuBLAS is not deterministic, and torch refuses to call it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    model.train()
+    task.train()
     bar = tqdm(
         total=schedule.steps,
         initial=start,
@@ -190,18 +142,17 @@ def train(
         for step in range(start, schedule.steps):
             if not still_wanted():
                 raise AbandonedError(f"stopped before step {step}")
-            images, labels = crops.batch(schedule.batch_size, _step_seed(config.seed, step))
+            seed = _step_seed(config.seed, step)
+            batch = batches(schedule.batch_size, seed)
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             with _precision(device):
-                logits = model(images)
-                loss = F.cross_entropy(
-                    logits.float(), labels, label_smoothing=schedule.label_smoothing
-                )
+                losses = task(batch, torch.Generator().manual_seed(seed))
+                loss = losses.total
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            norm = float(nn.utils.clip_grad_norm_(model.parameters(), schedule.clip))
+            norm = float(nn.utils.clip_grad_norm_(task.parameters(), schedule.clip))
             value = loss.item()
             if not (math.isfinite(value) and math.isfinite(norm)):
                 raise NonFiniteLossError(
@@ -211,12 +162,18 @@ def train(
             optimizer.step()
             done = step + 1
             if done % _LOG_EVERY == 0 or done == schedule.steps:
-                accuracy = float((logits.argmax(1) == labels).float().mean())
-                folder.log(step=done, loss=value, accuracy=accuracy, grad_norm=norm, lr=rate)
-                bar.set_postfix(loss=f"{value:.3f}", accuracy=f"{accuracy:.0%}", refresh=False)
+                report = {name: float(item) for name, item in losses.report.items()}
+                if len(losses.parts) > 1:
+                    report |= {name: float(item.detach()) for name, item in losses.parts.items()}
+                folder.log(step=done, loss=value, **report, grad_norm=norm, lr=rate)
+                bar.set_postfix(
+                    {"loss": f"{value:.3f}"}
+                    | {name: f"{item:.3g}" for name, item in report.items()},
+                    refresh=False,
+                )
             bar.update()
             if done % config.checkpoint_every == 0 and done < schedule.steps:
-                save_checkpoint(folder.checkpoint, model, optimizer, done)
-    save_weights(folder.weights, model)
+                save_checkpoint(folder.checkpoint, task, optimizer, done)
+    save_weights(folder.weights, task.network())
     folder.checkpoint.unlink(missing_ok=True)
-    return model
+    return task

@@ -28,7 +28,7 @@ def test_moved_crop_is_another_part_of_the_window() -> None:
 
 
 def test_names_are_checked() -> None:
-    with pytest.raises(ValueError, match=r"name: expected one of .*scenes"):
+    with pytest.raises(ValueError, match=r"source: expected one of .*scenes"):
         create_source("scene", "test")
     with pytest.raises(ValueError, match="another name than 'scenes'"):
 

@@ -11,7 +11,14 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.data.scenes import Scenes
 
-__all__ = ["SceneCrops", "Source", "create_source", "list_sources", "register_source"]
+__all__ = [
+    "SceneCrops",
+    "Source",
+    "create_source",
+    "list_sources",
+    "register_source",
+    "source_class",
+]
 
 _SOURCES: dict[str, type[Source]] = {}
 
@@ -101,6 +108,15 @@ def list_sources() -> list[str]:
     return sorted(_SOURCES)
 
 
+def source_class(name: str) -> type[Source]:
+    """The class of a data source.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    return _SOURCES[check_choice("source", name, list_sources())]
+
+
 def create_source(
     name: str, split: str, crop_size: int = 64, margin: int = 0, **options: Any
 ) -> Source:
@@ -116,8 +132,7 @@ def create_source(
     Raises:
         ValueError: an unknown name or split, or crops that do not fit.
     """
-    kind = _SOURCES[check_choice("name", name, list_sources())]
-    return kind(split, crop_size, margin, **options)
+    return source_class(name)(split, crop_size, margin, **options)
 
 
 @register_source("scenes")

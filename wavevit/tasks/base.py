@@ -195,6 +195,10 @@ class Task(nn.Module):
         """Names of parameters without weight decay, in addition to biases and norms."""
         return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
+    def network(self) -> nn.Module:
+        """The module whose weights a finished run keeps: the task with its head."""
+        return self
+
     def fsdp_units(self) -> list[nn.Module]:
         """Modules that `fully_shard` shards one by one, inner ones first; disjoint."""
         return [module for module in self.backbone.modules() if isinstance(module, Block)]

@@ -33,10 +33,11 @@ class Classification(Task):
         """Options of `Classification`.
 
         Attributes:
-            label_smoothing: share of the target that all classes get in equal parts.
+            label_smoothing: share of the target that all classes get in equal parts. The default is
+            that of timm's training script.
         """
 
-        label_smoothing: float = 0.0
+        label_smoothing: float = 0.1
 
         def __post_init__(self) -> None:
             if not 0 <= self.label_smoothing < 1:
@@ -49,6 +50,10 @@ class Classification(Task):
         super().__init__(backbone, options)
         if backbone.num_classes < 1:
             fail("backbone.num_classes", "at least 1 for classification", backbone.num_classes)
+
+    def network(self) -> Backbone:
+        """The backbone itself: its own head classifies, and any tool that knows it can load it."""
+        return self.backbone
 
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, num_classes)."""

@@ -1,0 +1,116 @@
+"""Measures of a trained task on held-out crops, for any task: metrics, shifts, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.core.batches import make_source, on_device
+from experiments.core.config import RunConfig
+from wavevit.checks import fail
+from wavevit.measure import cost
+from wavevit.tasks import Task, joined, sliced
+
+__all__ = ["SHIFTS", "TaskLoss", "evaluate_task", "further", "held_out_windows"]
+
+SHIFTS = (1, 2, 4, 8)
+_BATCH = 64
+_DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
+
+
+class TaskLoss(nn.Module):
+    """A task as a module from images to its loss, for measures of cost and time.
+
+    Args:
+        task: the task.
+        batch: what the loss reads beside the images, of as many examples.
+    """
+
+    def __init__(self, task: Task, batch: dict[str, Any]) -> None:
+        super().__init__()
+        self.task, self.batch = task, batch
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) to the loss; what it draws is the same at each call."""
+        generator = torch.Generator().manual_seed(0)
+        return self.task.loss({**self.batch, "images": images}, generator).total
+
+
+def held_out_windows(config: RunConfig, count: int) -> tuple[Any, dict[str, Any]]:
+    """The source of a run's held-out windows, and so many of them: the same for every run."""
+    source = make_source(config, config.data.held_out, config.data.margin)
+    return source, source.sample(count, torch.Generator().manual_seed(config.data.seed))
+
+
+@torch.no_grad()
+def evaluate_task(
+    task: Task, config: RunConfig, device: torch.device, measures: Sequence[str] = ()
+) -> dict[str, Any]:
+    """All measures of a trained task on held-out crops.
+
+    Returns:
+        Plain data, ready for JSON: ``metrics`` by name (`Task.summarize`); ``shifts``: by name of
+        what `Task.compare` gives and by pixels of crop shift, the mean over examples and the four
+        directions; ``cost`` of one example's loss.
+
+    Raises:
+        ValueError: `measures` names any; there are no further ones.
+    """
+    others = further(task, config, device, measures)
+    task.eval()
+    source, windows = held_out_windows(config, config.data.test_crops)
+    parts = []
+    for start in range(0, config.data.test_crops, _BATCH):
+        batch = on_device(source.crop(sliced(windows, start, start + _BATCH)), device)
+        parts.append(task.evaluate(batch, torch.Generator().manual_seed(start)))
+    few = sliced(windows, 0, config.data.measured_crops)
+    one = on_device(source.crop(sliced(windows, 0, 1)), device)
+    return {
+        "metrics": task.summarize(joined(parts)),
+        "shifts": _shifts(task, source, few, config, device),
+        "test_crops": config.data.test_crops,
+        "cost": asdict(cost(TaskLoss(task, one), one["images"])),
+        **others,
+    }
+
+
+def _shifts(
+    task: Task, source: Any, windows: dict[str, Any], config: RunConfig, device: torch.device
+) -> dict[str, dict[str, float]]:
+    """Means of `Task.compare` by name and shift; examples without a value are left out."""
+    found: dict[str, dict[str, list[Tensor]]] = {}
+    count = len(windows["images"])
+    for start in range(0, count, _BATCH):
+        part = sliced(windows, start, start + _BATCH)
+        still = task.predict(on_device(source.crop(part), device))
+        for step in (step for step in SHIFTS if step <= config.data.margin):
+            for down, right in _DIRECTIONS:
+                shift = (step * down, step * right)
+                moved = task.predict(on_device(source.crop(part, shift), device))
+                for name, value in task.compare(still, moved, shift).items():
+                    found.setdefault(name, {}).setdefault(str(step), []).append(value)
+    means: dict[str, dict[str, float]] = {}
+    for name, own in found.items():
+        for pixels, parts in own.items():
+            values = torch.cat(parts)
+            known = values[~values.isnan()]
+            if known.numel():
+                means.setdefault(name, {})[pixels] = float(known.double().mean())
+    return means
+
+
+def further(
+    task: Task, config: RunConfig, device: torch.device, measures: Sequence[str]
+) -> dict[str, Any]:
+    """What is measured beside the standard: nothing.
+
+    Raises:
+        ValueError: `measures` names any.
+    """
+    if measures:
+        fail("measures", f"none beside the standard for {config.task}", list(measures))
+    return {}

@@ -1,5 +1,6 @@
 """Image data without downloads: bundled photographs, the task `scenes`, picture files."""
 
+from wavevit.data.composites import CompositeBatch, Composites, composites
 from wavevit.data.photographs import load_photograph
 from wavevit.data.picture_files import (
     Picture,
@@ -18,12 +19,15 @@ from wavevit.data.sources import (
 from wavevit.lazy import lazy_submodules
 
 __all__ = [
+    "CompositeBatch",
+    "Composites",
     "Picture",
     "SceneBatch",
     "SceneCrops",
     "Scenes",
     "Source",
     "UnreadablePictureError",
+    "composites",
     "create_source",
     "find_pictures",
     "list_sources",

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.core.config import DataConfig
@@ -16,29 +15,18 @@ from experiments.core.segmentation.segmenter import Segmenter
 from wavevit.checks import fail
 from wavevit.measure import cost, shifted
 from wavevit.measure.evaluation import in_batches
+from wavevit.tasks import pixel_metrics
+from wavevit.tasks.pixel_metrics import confusion, edge_band
 
 __all__ = ["SHIFTS", "answers_of", "edge_band", "evaluate_segmenter", "further", "mean_iou"]
 
 SHIFTS = (1, 2, 4, 8)
-_BAND = 4  # pixels on either side of a border
 
 
 def mean_iou(answers: Tensor, labels: Tensor, classes: int) -> float:
     """Intersection over union of each class, all pixels of all images together; mean over the
     classes that occur in answers or labels, in [0, 1]."""
-    pairs = torch.bincount((labels * classes + answers).flatten(), minlength=classes**2)
-    table = pairs.reshape(classes, classes).double()
-    hit = table.diagonal()
-    union = table.sum(0) + table.sum(1) - hit
-    return float((hit / union)[union > 0].mean())
-
-
-def edge_band(labels: Tensor) -> Tensor:
-    """Pixels (N, S, S) that have another label within 4 pixels, in either direction."""
-    maps, side = labels[:, None].float(), 2 * _BAND + 1
-    highest = F.max_pool2d(maps, side, stride=1, padding=_BAND)
-    lowest = -F.max_pool2d(-maps, side, stride=1, padding=_BAND)
-    return (highest != lowest)[:, 0]
+    return pixel_metrics.mean_iou(confusion(answers, labels, classes).sum(0).double())
 
 
 def answers_of(model: Segmenter, images: Tensor) -> Tensor:

@@ -23,7 +23,12 @@ __all__ = ["ROOTS", "code_digest", "digest_of", "import_closure"]
 
 ROOT = Path(__file__).parents[2]
 # The modules that train and, by task, measure: everything else is reached from them.
-ROOTS = ("experiments.core.training", "experiments.core.evaluators")
+ROOTS = (
+    "experiments.core.training",
+    "experiments.core.evaluation",
+    "experiments.core.segmentation.measures",
+    "experiments.core.task_evaluation",
+)
 # How files are named, written and read: no figure of a run depends on it.
 _BOOKKEEPING = ("experiments.core.folder", "experiments.core.records", "experiments.core.code")
 # The packages' own top only passes names on.

@@ -46,7 +46,7 @@ class DataConfig:
         augmentation: of the training crops, some of ``"translate"``, ``"resize"`` and ``"flip"``
             (`experiments.core.augmentation`).
         source: name of a data source (`wavevit.data.list_sources`); empty for the task's own.
-        source_options: of that source.
+        source_options: of that source, pairs of name and value; a mapping is taken too.
     """
 
     crop_size: int = 64
@@ -59,9 +59,11 @@ class DataConfig:
     places: int = 0
     augmentation: tuple[str, ...] = ()
     source: str = ""
-    source_options: Mapping[str, Any] = field(default_factory=dict)
+    source_options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.source_options, Mapping):
+            object.__setattr__(self, "source_options", tuple(self.source_options.items()))
         check_at_least("places", self.places, 0)
         for name in self.augmentation:
             check_choice("augmentation", name, AUGMENTATIONS)

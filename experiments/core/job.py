@@ -18,19 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from experiments.core import evaluation, task_evaluation
 from experiments.core.config import RunConfig
-from experiments.core.evaluators import evaluator_of, outcome
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import environment, write_json
+from experiments.core.segmentation import measures as segmentation
 from experiments.core.side_by_side import Clock, run_side_by_side
 from experiments.core.training import AbandonedError, train
 from wavevit.checks import check_at_least, check_choice, fail
-from wavevit.tasks import Task
+from wavevit.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
 __all__ = ["Job", "default_workers", "plan", "run_job", "run_jobs"]
+
+
+# Every other task is measured by its own metrics (`task_evaluation`).
+_OWN_MEASURES: dict[str, Any] = {"classification": evaluation, "segmentation": segmentation}
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,9 @@ class Job:
     def outcome(self) -> str:
         """How it ended, for people: its score, or why there is none."""
         if self.complete:
+            task = TASKS.get(self.folder.load_config().task)
             result = json.loads(self.folder.result.read_text())
-            return outcome(self.folder.load_config().task, result)
+            return f"{task.title}: {result.get('metrics', result)[task.score]:.4g}"
         if self.folder.failed.exists():
             failure = json.loads(self.folder.failed.read_text())
             return f"FAILED, {failure['error']}: {failure['message']}"
@@ -213,19 +219,35 @@ def _measured(
 ) -> dict[str, Any]:
     """The run's result: all measures, or what it had and those that it lacked, with the seconds
     that training and measuring took, but for a training that was interrupted and continued."""
-    start, evaluator = time.monotonic(), evaluator_of(config.task)
+    start = time.monotonic()
     if folder.result.exists():  # measured before a study asked for more
         result = json.loads(folder.result.read_text())
         lacking = [name for name in measures if name not in result]
-        result |= evaluator.further(task, config, place, lacking)
+        result |= _evaluated(task, config, place, lacking, further=True)
     else:
-        result = evaluator.evaluate(task, config, place, measures)
+        result = _evaluated(task, config, place, measures)
     before = result.get("seconds", {"training": 0.0, "measuring": 0.0})
     result["seconds"] = {
         "training": round(before["training"] + training, 1),
         "measuring": round(before["measuring"] + time.monotonic() - start, 1),
     }
     return result
+
+
+def _evaluated(
+    task: Task,
+    config: RunConfig,
+    place: torch.device,
+    measures: Sequence[str],
+    further: bool = False,
+) -> dict[str, Any]:
+    """All measures of a trained task, or with `further` the named ones alone."""
+    own = _OWN_MEASURES.get(config.task)
+    if own is None:
+        function = task_evaluation.further if further else task_evaluation.evaluate
+        return function(task, config, place, measures)
+    function = own.further if further else own.evaluate
+    return function(task.network(), config.data, place, measures)
 
 
 def _parent_lives() -> bool:

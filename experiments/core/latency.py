@@ -11,9 +11,11 @@ from experiments.core.batches import on_device
 from experiments.core.config import RunConfig
 from experiments.core.folder import StudyFolder
 from experiments.core.records import environment, write_json
+from experiments.core.segmentation.measures import Logits
 from experiments.core.task_evaluation import TaskLoss, held_out_windows
 from experiments.core.training import make_task
 from wavevit.measure import latency_ratios
+from wavevit.tasks import Segmentation
 
 if TYPE_CHECKING:
     from experiments.core.study import Study
@@ -24,6 +26,8 @@ __all__ = ["measure_latency"]
 def _timed(config: RunConfig, batch: dict[str, Any], device: torch.device) -> nn.Module:
     """The network of a task that answers from images alone, else the task's loss."""
     task = make_task(config).to(device).eval()
+    if isinstance(task, Segmentation):
+        return Logits(task)
     network = task.network()
     return TaskLoss(task, batch) if network is task else network
 

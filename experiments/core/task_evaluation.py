@@ -15,7 +15,7 @@ from wavevit.checks import fail
 from wavevit.measure import cost
 from wavevit.tasks import Task, joined, sliced
 
-__all__ = ["SHIFTS", "TaskLoss", "evaluate_task", "further", "held_out_windows"]
+__all__ = ["SHIFTS", "TaskLoss", "evaluate", "further", "held_out_windows"]
 
 SHIFTS = (1, 2, 4, 8)
 _BATCH = 64
@@ -47,7 +47,7 @@ def held_out_windows(config: RunConfig, count: int) -> tuple[Any, dict[str, Any]
 
 
 @torch.no_grad()
-def evaluate_task(
+def evaluate(
     task: Task, config: RunConfig, device: torch.device, measures: Sequence[str] = ()
 ) -> dict[str, Any]:
     """All measures of a trained task on held-out crops.

@@ -16,8 +16,8 @@ from experiments.core.config import DataConfig
 from experiments.core.levels import decode_levels, encode_levels
 from experiments.core.segmentation.composites import held_out_composites
 from experiments.core.segmentation.measures import answers_of
-from experiments.core.segmentation.segmenter import Segmenter
 from experiments.core.style import bare
+from wavevit.tasks import Segmentation
 
 __all__ = ["ABOUT_COMPOSITES", "record_answers", "segmentation_picture"]
 
@@ -47,7 +47,7 @@ def _outcomes(answers: Tensor, labels: Tensor) -> np.ndarray:
     return torch.stack(found).byte().numpy()
 
 
-def record_answers(models: Mapping[str, Segmenter], data: DataConfig) -> dict[str, Any]:
+def record_answers(models: Mapping[str, Segmentation], data: DataConfig) -> dict[str, Any]:
     """Where each model is right on the first composites: plain data, levels 0 to 3 as in the
     legend of the picture.
 

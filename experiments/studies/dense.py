@@ -1,7 +1,7 @@
 """dense: do maps at several strides help to say what each pixel is of?
 
 The families of `backbones`, each with the same light head on its maps
-(`experiments.core.segmentation`), trained to tell on composites of two photographs which pixel is
+(`wavevit.tasks.Segmentation`), trained to tell on composites of two photographs which pixel is
 of which. Multiply-accumulates, the head's included, are within 10 % of each other. The plain ViT's
 one map comes to stride 4 by a learned pixel shuffle, so that its grid of 8 is no limit of the
 head's making.
@@ -32,7 +32,9 @@ _PYRAMIDS = ("swin", "pvt_v2", "haar_pyramid", "dtcwt_pyramid")
 def _variants() -> dict[str, RunConfig]:
     families = BACKBONES.configs()
     return {
-        name: dataclasses.replace(families[name], task="segmentation")
+        name: dataclasses.replace(
+            families[name], task="segmentation", task_options={"label_smoothing": 0.1}
+        )
         for name in ("vit", "haar_vit", *_PYRAMIDS)
     }
 

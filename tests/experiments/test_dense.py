@@ -11,25 +11,28 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.core.batches import training_batches
 from experiments.core.checkpoint import load_weights
-from experiments.core.config import TASK_NAMES, DataConfig
+from experiments.core.config import DataConfig, RunConfig
 from experiments.core.folder import StudyFolder
 from experiments.core.job import plan, run_jobs
 from experiments.core.latency import measure_latency
-from experiments.core.segmentation.composites import (
-    TrainingComposites,
-    composites,
-    held_out_composites,
+from experiments.core.segmentation.composites import held_out_composites
+from experiments.core.segmentation.measures import (
+    Logits,
+    edge_band,
+    evaluate,
+    mean_iou,
 )
-from experiments.core.segmentation.measures import edge_band, evaluate_segmenter, mean_iou
-from experiments.core.segmentation.segmenter import Segmenter
 from experiments.core.study import Study
 from experiments.core.summarize import summarize
-from experiments.core.training import TASKS, make_model
+from experiments.core.training import make_model
 from experiments.reporting.study_report import write_report
 from experiments.studies import get_study
-from wavevit.data import Scenes
+from wavevit.data import Scenes, composites
 from wavevit.measure import cost
+from wavevit.models import Backbone
+from wavevit.tasks import Segmentation
 
 CPU = torch.device("cpu")
 FEW = DataConfig(test_crops=36, measured_crops=18)
@@ -76,11 +79,11 @@ def test_away_from_the_border_a_composite_is_its_photograph(seed: int) -> None:
 
 
 def test_drawing_follows_from_the_seed() -> None:
-    data = DataConfig()
-    one, again, other = (TrainingComposites(data, CPU).batch(8, seed) for seed in (3, 3, 4))
-    assert torch.equal(one[0], again[0])
-    assert torch.equal(one[1], again[1])
-    assert not torch.equal(one[0], other[0])
+    batches = training_batches(get_study("dense").configs()["vit"], CPU)
+    one, again, other = (batches(8, seed) for seed in (3, 3, 4))
+    assert torch.equal(one["images"], again["images"])
+    assert torch.equal(one["labels"], again["labels"])
+    assert not torch.equal(one["images"], other["images"])
     scenes, held_out = held_out_composites(FEW, CPU)
     assert scenes.split == "test"
     assert held_out.images.shape == (18, 1, 96, 96)
@@ -89,11 +92,12 @@ def test_drawing_follows_from_the_seed() -> None:
 def test_complaints() -> None:
     with pytest.raises(ValueError, match=r"scenes.classes: .*even number.*got 3"):
         composites(Scenes("train", classes=("brick", "coffee", "retina")), 2, torch.Generator())
+    run = get_study("dense").configs()["vit"]
     with pytest.raises(ValueError, match=r"data: .*composites.*places=3"):
-        TrainingComposites(DataConfig(places=3), CPU)
+        training_batches(dataclasses.replace(run, data=DataConfig(places=3)), CPU)
     model = make_model(get_study("dense").configs()["vit"])
     with pytest.raises(ValueError, match=r"measures: .*got \['zoom'\]"):
-        evaluate_segmenter(model, FEW, CPU, ("zoom",))
+        evaluate(model, FEW, CPU, ("zoom",))
 
 
 def test_mean_iou_by_hand() -> None:
@@ -117,22 +121,22 @@ def test_the_head_is_light_and_the_same(name: str) -> None:
     classifier's, and near each other's."""
     run = get_study("dense").configs()[name]
     model = make_model(run)
-    assert isinstance(model, Segmenter)
+    assert isinstance(model, Segmentation)
     x = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     maps = model.maps(x)
     strides = [64 // item.shape[-1] for item in maps]
     assert strides == sorted(set(strides))
     assert strides[0] == 4 * model.fine
-    logits = model(x)
+    logits = model.logits(x)
     assert logits.shape == (2, 18, 64, 64)
     logits.square().mean().backward()
     without = [key for key, p in model.named_parameters() if p.grad is None]
     assert without == []
-    macs = cost(model.eval(), x[:1]).macs
-    classifier = cost(TASKS["classification"].model(run.model).eval(), x[:1]).macs
+    macs = cost(Logits(model.eval()), x[:1]).macs
+    classifier = cost(Backbone(run.model).eval(), x[:1]).macs
     assert classifier < macs < 1.06 * classifier
     baseline = make_model(get_study("dense").configs()["vit"]).eval()
-    assert macs == pytest.approx(cost(baseline, x[:1]).macs, rel=0.1)
+    assert macs == pytest.approx(cost(Logits(baseline), x[:1]).macs, rel=0.1)
 
 
 def test_a_model_that_knows_the_truth_is_perfect_and_one_that_does_not_is_at_chance() -> None:
@@ -144,7 +148,7 @@ def test_a_model_that_knows_the_truth_is_perfect_and_one_that_does_not_is_at_cha
             scenes, batch = held_out_composites(FEW, CPU)
             self.crops, self.labels = scenes.center(batch.images), scenes.center(batch.labels)
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def logits(self, x: torch.Tensor) -> torch.Tensor:
             answers = torch.zeros(len(x), 64, 64, dtype=torch.long)
             for index, image in enumerate(x):
                 same = (self.crops == image).flatten(1).all(dim=1)
@@ -152,11 +156,11 @@ def test_a_model_that_knows_the_truth_is_perfect_and_one_that_does_not_is_at_cha
                     answers[index] = self.labels[same][0]
             return torch.nn.functional.one_hot(answers, 18).movedim(-1, 1).float()
 
-    perfect = evaluate_segmenter(Oracle(), FEW, CPU)
+    perfect = evaluate(Oracle(), FEW, CPU)
     assert perfect["miou"] == perfect["pixels"]["all"] == perfect["pixels"]["edges"] == 100
     assert perfect["kept"]["1"] < 20  # the moved crop is none that it knows
     model = make_model(get_study("dense").configs()["vit"]).eval()
-    chance = evaluate_segmenter(model, FEW, CPU)
+    chance = evaluate(model, FEW, CPU)
     assert chance["miou"] < 10
     assert chance["pixels"]["all"] < 20
 
@@ -206,10 +210,22 @@ def test_the_study_runs_is_timed_and_reported(tmp_path: Path) -> None:
     assert held["configs"]["vit"]["task"] == "segmentation"
 
 
-def test_every_task_that_a_run_may_name_is_there() -> None:
-    assert tuple(TASKS) == TASK_NAMES
-    with pytest.raises(ValueError, match="task: expected one of 'classification'"):
-        dataclasses.replace(get_study("dense").configs()["vit"], task="detection")
+def test_a_run_names_a_registered_task_and_its_options() -> None:
+    run = get_study("dense").configs()["vit"]
+    with pytest.raises(ValueError, match=r"task: expected one of .*'classification'"):
+        dataclasses.replace(run, task="clasification")
+    with pytest.raises(ValueError, match=r"task_options of task 'segmentation': expected one of"):
+        dataclasses.replace(run, task_options={"smoothing": 0.1})
+
+
+def test_configuration_of_before_there_were_task_options_is_read() -> None:
+    """The records of older runs have the label smoothing among the optimiser's fields."""
+    run = get_study("dense").configs()["vit"]
+    old = json.loads(json.dumps(run.to_dict()))
+    assert RunConfig.from_dict(old) == run
+    assert old.pop("task_options")["label_smoothing"] == 0.1
+    old["optimizer"]["label_smoothing"] = 0.1
+    assert RunConfig.from_dict(old) == run
 
 
 def test_a_study_has_one_task() -> None:

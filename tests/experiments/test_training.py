@@ -31,8 +31,8 @@ from experiments.core.training import (
     AbandonedError,
     NonFiniteLossError,
     learning_rate,
-    make_model,
     make_optimizer,
+    make_task,
     train,
 )
 from experiments.studies.smoke import SMOKE
@@ -99,12 +99,12 @@ def test_a_stopped_run_continues_to_equal_bits(tmp_path: Path, stop: int) -> Non
 
 def test_checkpoint_holds_weights_optimiser_and_step(tmp_path: Path) -> None:
     config = tiny()
-    model = make_model(config)
+    model = make_task(config)
     optimizer = make_optimizer(model, config.optimizer)
-    model(torch.randn(2, 1, 16, 16)).square().sum().backward()
+    model.backbone(torch.randn(2, 1, 16, 16)).square().sum().backward()
     optimizer.step()
     save_checkpoint(tmp_path / "c", model, optimizer, 7)
-    other = make_model(dataclasses.replace(config, seed=5))
+    other = make_task(dataclasses.replace(config, seed=5))
     fresh = make_optimizer(other, config.optimizer)
     assert load_checkpoint(tmp_path / "c", other, fresh) == 7
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
@@ -184,14 +184,14 @@ def test_schedule() -> None:
 
 def test_weight_decay_spares_vectors_and_positions() -> None:
     config = tiny()
-    model = make_model(config)
+    model = make_task(config)
     decayed, spared = make_optimizer(model, config.optimizer).param_groups
     assert decayed["weight_decay"] > 0 == spared["weight_decay"]
     names = {id(p): n for n, p in model.named_parameters()}
     assert {names[id(p)].rsplit(".", 1)[-1] for p in decayed["params"]} == {"weight"}
     spared_names = {names[id(p)] for p in spared["params"]}
-    assert "position.embedding" in spared_names
-    assert "norm.weight" in spared_names
+    assert "backbone.position.embedding" in spared_names
+    assert "backbone.norm.weight" in spared_names
 
 
 def test_fields_are_changed_at_once_by_dotted_path() -> None:

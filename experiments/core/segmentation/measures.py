@@ -1,4 +1,4 @@
-"""What is measured on a trained segmenter, as plain data."""
+"""Measures of a trained segmentation task, as plain data."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from experiments.core.config import DataConfig
 from experiments.core.segmentation.composites import held_out_composites
-from experiments.core.segmentation.segmenter import Segmenter
 from wavevit.checks import fail
 from wavevit.measure import cost, shifted
 from wavevit.measure.evaluation import in_batches
-from wavevit.tasks import pixel_metrics
+from wavevit.tasks import Segmentation, pixel_metrics
 from wavevit.tasks.pixel_metrics import confusion, edge_band
 
-__all__ = ["SHIFTS", "answers_of", "edge_band", "evaluate_segmenter", "further", "mean_iou"]
+__all__ = [
+    "SHIFTS",
+    "Logits",
+    "answers_of",
+    "edge_band",
+    "evaluate",
+    "further",
+    "mean_iou",
+]
 
 SHIFTS = (1, 2, 4, 8)
 
@@ -29,15 +36,27 @@ def mean_iou(answers: Tensor, labels: Tensor, classes: int) -> float:
     return pixel_metrics.mean_iou(confusion(answers, labels, classes).sum(0).double())
 
 
-def answers_of(model: Segmenter, images: Tensor) -> Tensor:
+class Logits(nn.Module):
+    """A segmentation task as a module from images to logits, for measures of cost and time."""
+
+    def __init__(self, task: Segmentation) -> None:
+        super().__init__()
+        self.task = task
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) to logits (B, classes, H, W)."""
+        return self.task.logits(x)
+
+
+def answers_of(task: Segmentation, images: Tensor) -> Tensor:
     """The class of every pixel (N, S, S)."""
-    return in_batches(model, images, 64).argmax(dim=1)
+    return in_batches(Logits(task), images, 64).argmax(dim=1)
 
 
-def evaluate_segmenter(
-    model: Segmenter, data: DataConfig, device: torch.device, measures: Sequence[str] = ()
+def evaluate(
+    task: Segmentation, data: DataConfig, device: torch.device, measures: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """All measures of one trained segmenter on the held-out composites.
+    """All measures of a trained segmentation task on the held-out composites.
 
     Returns:
         Plain data, ready for JSON. Percentages: ``miou``; ``pixels`` that are right, all and within
@@ -47,16 +66,16 @@ def evaluate_segmenter(
     Raises:
         ValueError: `measures` names any; there are no further ones.
     """
-    others = further(model, data, device, measures)
+    others = further(task, data, device, measures)
     scenes, batch = held_out_composites(data, device)
     crops, labels = scenes.center(batch.images), scenes.center(batch.labels)
-    answers = answers_of(model, crops)
+    answers = answers_of(task, crops)
     right, near = answers == labels, edge_band(labels)
     kept = {}
     for shift in (s for s in SHIFTS if s <= data.margin):
         # The content moves to the left when the crop moves to the right.
         moved = shifted(batch.images, (0, -shift), "crop", (data.crop_size, data.crop_size))
-        same = answers_of(model, moved)[..., :-shift] == answers[..., shift:]
+        same = answers_of(task, moved)[..., :-shift] == answers[..., shift:]
         kept[str(shift)] = 100 * float(same.double().mean())
     return {
         "miou": 100 * mean_iou(answers, labels, len(scenes.classes)),
@@ -67,13 +86,13 @@ def evaluate_segmenter(
         },
         "kept": kept,
         "test_composites": len(crops),
-        "cost": asdict(cost(model, crops[:1])),
+        "cost": asdict(cost(Logits(task), crops[:1])),
         **others,
     }
 
 
 def further(
-    model: Segmenter, data: DataConfig, device: torch.device, measures: Sequence[str]
+    task: Segmentation, data: DataConfig, device: torch.device, measures: Sequence[str]
 ) -> dict[str, Any]:
     """What is measured beside the standard: nothing.
 

@@ -14,14 +14,6 @@ CLAIM = study_claim(
     sentence=(
         "Augmentation (crops, resize, flips, small translations) buys approximate invariance."
     ),
-    hypothesis=(
-        "A plain ViT that trains on fixed crops keeps its class under crop shifts more often once "
-        "those crops are translated, resized, flipped, or come from anywhere."
-    ),
-    test=(
-        "Study `augmentation`, each of the four − `fixed`, in S-Cons, paired by seed; R(1 px), "
-        "top-1 and all three together are shown."
-    ),
     study="augmentation",
     deciding=[Compared("crop", against("fixed", _AUGMENTED), "higher")],
     shown=[

@@ -13,14 +13,6 @@ CLAIM = study_claim(
     sentence=(
         "Hierarchy and multi-resolution (Swin, PVT, MViT, wavelets) help smoothness and invariance."
     ),
-    hypothesis=(
-        "At equal multiply-accumulates and steps, every pyramid's embedding moves less under a "
-        "crop of one pixel than the plain ViT's."
-    ),
-    test=(
-        "Study `backbones`, `swin`, `pvt_v2`, `haar_pyramid` and `dtcwt_pyramid`, each − `vit`, in "
-        "R(1 px) of crops, paired by seed; S-Cons, condition number and top-1 are shown beside it."
-    ),
     study="backbones",
     deciding=[Compared(("crop", 1), _PYRAMIDS, "lower")],
     shown=[Compared(metric, _PYRAMIDS) for metric in ("crop", "lipschitz", "top1")],

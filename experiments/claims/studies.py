@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect
-from experiments.claims.verdict import common_rule, judge
+from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
 from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
@@ -142,7 +142,7 @@ def study_claim(
         shifts: of the table's sensitivities to crops.
         variants: of the table; by default all.
         draw: as `Claim.draw`.
-        **words: `Claim`'s ``id``, ``sentence``, ``hypothesis``, ``test`` and ``alt``.
+        **words: `Claim`'s ``id``, ``sentence`` and ``alt``.
     """
     record = f"{study}/summary.json"
 
@@ -150,13 +150,7 @@ def study_claim(
         summary = records[record]
         deciders = [effect for one in deciding for effect in one.effects(summary)]
         others = [effect for one in shown for effect in one.effects(summary)]
-        body = variants_table(summary, columns, shifts, variants)
-        return Finding(judge(deciders), (*deciders, *others), body)
+        table = variants_table(summary, columns, shifts, variants)
+        return Finding(judge(deciders), (*deciders, *others), (table,))
 
-    return Claim(
-        **words,
-        rule=common_rule("above" if deciding[0].predicted == "higher" else "below"),
-        records=(record,),
-        find=find,
-        draw=draw,
-    )
+    return Claim(**words, records=(record,), find=find, draw=draw)

@@ -22,8 +22,6 @@ from experiments.core.usage import wrong_usage
 from wavevit.checks import check_choice, fail
 from wavevit.plugins import import_files
 
-__all__ = ["VERBS", "main"]
-
 _PROGRAM = "python -m experiments"
 
 

@@ -36,9 +36,6 @@ from wavevit.measure import (
 )
 from wavevit.models import create_model
 
-__all__ = ["measure", "render"]
-
-
 CROP = 112  # of windows 8/7 as large, as 224 is of 256
 PAIRS, SEED = 16, 0
 ROUNDS = 60

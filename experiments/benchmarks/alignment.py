@@ -51,9 +51,6 @@ from wavevit.measure import (
 )
 from wavevit.models import create_model
 
-__all__ = ["measure"]
-
-
 RECORD = "alignment/audit.json"
 TIMM = (
     "vit_tiny_patch16_224",

@@ -42,8 +42,6 @@ from wavevit.layers import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
 
-__all__ = ["AXES", "measure", "render", "variant"]
-
 SEEDS = (0, 1, 2)
 COST_SIZE, SHIFT_SIZE = 224, 128
 

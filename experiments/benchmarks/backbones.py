@@ -34,16 +34,6 @@ from wavevit.checks import check_at_least
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
 from wavevit.models import Backbone, create_model, model_config
 
-__all__ = [
-    "COMPILED",
-    "CUDA_MODELS",
-    "MODELS",
-    "REFERENCE",
-    "Options",
-    "benchmark",
-    "tables",
-]
-
 REFERENCE = "timm vit_small_patch16_224"
 
 

@@ -10,8 +10,6 @@ from torch import Tensor
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import center_crop
 
-__all__ = ["middles"]
-
 
 def middles(
     side: int,

@@ -33,15 +33,6 @@ from experiments.core.training import train
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.measure.evaluation import in_batches
 
-__all__ = [
-    "choices",
-    "gains",
-    "kept",
-    "measure",
-    "overruled",
-    "render",
-]
-
 RATES = (1e-3, 2e-3, 3e-3, 5e-3)
 SEEDS = (0, 1, 2, 3, 4)
 _RUNS = Path("runs") / "selection"

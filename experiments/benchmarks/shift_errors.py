@@ -34,9 +34,6 @@ from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
 from wavevit.wavelets._engine.haar import haar_details_undecimated
 
-__all__ = ["measure", "render"]
-
-
 Representation = Callable[[Tensor], Tensor]
 
 

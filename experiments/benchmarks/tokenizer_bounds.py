@@ -24,9 +24,6 @@ from wavevit.models import Backbone, BackboneConfig
 from wavevit.models.config import make_stages
 from wavevit.testing import steepest_pair
 
-__all__ = ["measure", "render"]
-
-
 SIDE, STRIDE, DIM = 48, 8, 128
 ITERATIONS = 20
 # Fields beside the tokenizer's own name.

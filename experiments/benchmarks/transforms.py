@@ -23,8 +23,6 @@ from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
 from wavevit.checks import check_at_least
 
-__all__ = ["SHAPES", "Options", "benchmark", "table"]
-
 SHAPES: tuple[Shape, ...] = (
     (32, 3, 224, 224),
     (32, 64, 56, 56),

@@ -40,8 +40,6 @@ from wavevit.checks import check_at_least, fail
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import dwt2, idwt2, kernels, wavedec2, waverec2
 
-__all__ = ["CONTENDERS", "Options", "benchmark", "table"]
-
 SHAPE: Shape = (64, 64, 224, 224)
 COPY, OURS, COMPILED, PLAIN = "copy", "wavevit", "wavevit compiled", "plain operations compiled"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

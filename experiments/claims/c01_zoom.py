@@ -15,8 +15,6 @@ from experiments.core.style import band, labelled_below, log2_axis
 from experiments.core.zoom import ZOOMS
 from wavevit.auditing.style import line_styles
 
-__all__ = ["CLAIM"]
-
 _PYRAMIDS = against("vit", ("swin", "haar_pyramid", "dtcwt_pyramid"))
 _BY_ZOOM = tuple(f"zoom_{zoom:g}" for zoom in ZOOMS)
 

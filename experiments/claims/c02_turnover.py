@@ -9,8 +9,6 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import above, between, values_table
 from experiments.claims.verdict import judge
 
-__all__ = ["CLAIM"]
-
 _RECORD = "turnover/measurement.json"
 _TOLD = ("pixels", "patch")  # what the claim is about
 _KINDS = {"circular": "a circular shift", "crop": "a crop shift"}

@@ -13,8 +13,6 @@ from experiments.claims.measured import above, values_table
 from experiments.claims.verdict import Verdict, judge
 from experiments.core.statistic import Statistic
 
-__all__ = ["CLAIM"]
-
 _RECORD = "permutation/measurement.json"
 _ROUNDING, _PATCH = 1e-9, "8"
 

@@ -9,8 +9,6 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import between, values_table
 from experiments.claims.verdict import Verdict
 
-__all__ = ["CLAIM"]
-
 _RECORD = "continuity/measurement.json"
 _CONTROL = "vit + polyphase"
 _PATHS = {"subpixel": "one pixel of shift", "line": "to another photograph"}

@@ -9,8 +9,6 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import between, values_table
 from experiments.claims.verdict import judge
 
-__all__ = ["CLAIM"]
-
 _RECORD = "noise/measurement.json"
 _WHAT = {"pixels": "change of patches", "vit": "change of the embedding"}
 

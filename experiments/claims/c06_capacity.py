@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, study_claim
 
-__all__ = ["CLAIM"]
-
 _ENDS = (("width 128", "width 32"), ("depth 8", "depth 2"), ("720 steps", "180 steps"))
 
 CLAIM = study_claim(

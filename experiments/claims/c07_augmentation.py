@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, against, study_claim
 
-__all__ = ["CLAIM"]
-
 _AUGMENTED = ("fixed + translate", "fixed + resize", "fixed + flip", "anywhere")
 _ALL = against("fixed", (*_AUGMENTED, "fixed + all"))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, against, study_claim
 
-__all__ = ["CLAIM"]
-
 _FRIENDLIER = ("relative_bias", "rope", "conv")
 _ALL = against("learned", ("sincos", *_FRIENDLIER, "none"))
 

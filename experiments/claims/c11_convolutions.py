@@ -9,8 +9,6 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import above, between, values_table
 from experiments.claims.verdict import Verdict, judged, listed
 
-__all__ = ["CLAIM"]
-
 _RECORD = "convolutions/measurement.json"
 _EXACT, _ROUNDING = "stride-free, circular", 1e-9
 

@@ -14,8 +14,6 @@ from experiments.claims.verdict import Verdict, judge
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 
-__all__ = ["CLAIM"]
-
 _RECORD = "attention/measurement.json"
 
 

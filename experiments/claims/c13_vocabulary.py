@@ -15,8 +15,6 @@ from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 
-__all__ = ["CLAIM"]
-
 _RECORD = "vocabulary/measurement.json"
 _MEASURES = {"rank": ("effective rank", ""), "probe": ("probe", "points")}
 _DECIDING = (("vit, trained", "vit, untrained"), ("width 128, untrained", "width 32, untrained"))

@@ -15,8 +15,6 @@ from experiments.core.statistic import Statistic
 from experiments.core.style import labelled_below
 from experiments.core.table import Table
 
-__all__ = ["CLAIM"]
-
 _RECORD, _STUDY = "decoding/measurement.json", "tokenizers/summary.json"
 _MISSING = "the heads (`wavevit/tasks`)"
 _PLACES = {"first": "first tokens", "last": "last tokens"}

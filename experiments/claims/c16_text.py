@@ -11,8 +11,6 @@ from experiments.claims.verdict import Verdict
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 
-__all__ = ["CLAIM"]
-
 _RECORD = "retrieval/measurement.json"
 _MISSING = (
     "captioned photographs and a contrastive head; the bundled photographs have names and no "

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, against, study_claim
 
-__all__ = ["CLAIM"]
-
 _BEYOND = against("vit", ("dwt", "swt", "dtcwt", "scattering"))
 _ROTATED = against("vit", ["dwt, linear"])
 

@@ -9,8 +9,6 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.studies import metric_effect, sensitivity_effect, variants_table
 from experiments.claims.verdict import Verdict, judge
 
-__all__ = ["CLAIM"]
-
 _PATCH, _CROP = "patch_vs_wavelet/summary.json", "crop_shift/summary.json"
 
 

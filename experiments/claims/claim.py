@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 from experiments.claims.effect import Effect
 from experiments.claims.verdict import Verdict
 
-__all__ = ["Claim", "Finding"]
-
 
 @dataclass(frozen=True)
 class Finding:

@@ -8,8 +8,6 @@ from experiments.claims.names import reader_name
 from experiments.core.statistic import Statistic
 from wavevit.checks import check_choice
 
-__all__ = ["Effect", "number"]
-
 
 def number(value: float, digits: int, signed: bool = False) -> str:
     """A number as the pages show it, with a true minus."""

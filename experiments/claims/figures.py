@@ -8,8 +8,6 @@ from matplotlib.figure import Figure
 from experiments.claims.claim import Finding
 from experiments.claims.verdict import judged
 
-__all__ = ["forest"]
-
 _COLOURS = {True: "#0072B2", False: "#5b6775"}
 
 

@@ -19,16 +19,6 @@ from experiments.core.page_templates import render
 from experiments.core.summary import StudySummary
 from experiments.core.table import Table
 
-__all__ = [
-    "DOCS",
-    "claim_figure",
-    "claim_page",
-    "headline",
-    "ledger_page",
-    "ledger_table",
-    "page_of",
-]
-
 DOCS = Path(__file__).parents[2] / "docs"
 
 

@@ -16,15 +16,6 @@ from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 from wavevit.checks import fail
 
-__all__ = [
-    "Compared",
-    "against",
-    "metric_effect",
-    "sensitivity_effect",
-    "study_claim",
-    "variants_table",
-]
-
 _POINTS = {"%": "points"}
 
 

@@ -14,18 +14,6 @@ from experiments.claims.effect import Effect, number
 from experiments.core.statistic import holm
 from wavevit.checks import check_choice, fail
 
-__all__ = [
-    "LEVEL",
-    "VERDICTS",
-    "Judged",
-    "Verdict",
-    "common_rule",
-    "headline_effect",
-    "judge",
-    "judged",
-    "listed",
-]
-
 VERDICTS = ("supported", "refuted", "mixed", "inconclusive", "not measured")
 LEVEL = 0.05
 

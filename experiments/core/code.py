@@ -19,8 +19,6 @@ from pathlib import Path
 
 from wavevit.plugins import imported_modules
 
-__all__ = ["ROOTS", "code_digest", "digest_of", "import_closure"]
-
 ROOT = Path(__file__).parents[2]
 # The module that trains and, by task, measures: everything else is reached from it.
 ROOTS = ("experiments.core.training",)

@@ -15,8 +15,6 @@ from typing import Any, ClassVar
 
 from experiments.core.marked import marked
 
-__all__ = ["DOCS", "Experiment", "View"]
-
 DOCS = Path(__file__).parents[2] / "docs"
 
 

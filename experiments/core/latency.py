@@ -16,8 +16,6 @@ from wavevit.measure import latency_ratios
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["measure_latency"]
-
 
 def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> None:
     """Times all variants interleaved in one process and writes the ratios.

@@ -9,8 +9,6 @@ from experiments.core.experiment import View
 from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 
-__all__ = ["markdown_curves", "markdown_table", "study_views"]
-
 SHARES = (
     *("top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
     *("miou", "pixels", "edges", "kept_1", "kept_8"),

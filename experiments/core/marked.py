@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from wavevit.checks import fail
 
-__all__ = ["marked", "marks"]
-
 
 def marks(name: str) -> tuple[str, str]:
     """The two comments around a generated part."""

@@ -18,18 +18,6 @@ import torch
 
 from experiments.core.code import code_digest
 
-__all__ = [
-    "NOT_INSTALLED",
-    "RECORDS",
-    "environment",
-    "json_text",
-    "load_record",
-    "noted",
-    "read_json",
-    "write_bytes",
-    "write_json",
-]
-
 RECORDS = Path(__file__).parents[1] / "records"
 NOT_INSTALLED = "not installed"
 

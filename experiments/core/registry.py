@@ -19,8 +19,6 @@ from experiments.core.study import Study
 from wavevit.checks import check_choice, fail
 from wavevit.plugins import imported_modules
 
-__all__ = ["all_experiments", "experiments_by_verb", "find_experiment", "found_in"]
-
 KINDS: tuple[type[Experiment], ...] = (Study, Measurement, Benchmark)
 PACKAGES = ("experiments.studies", "experiments.measurements", "experiments.benchmarks")
 E = TypeVar("E", bound=Experiment)

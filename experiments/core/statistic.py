@@ -11,8 +11,6 @@ from scipy.optimize import brentq
 from scipy.stats import nct
 from scipy.stats import t as student_t
 
-__all__ = ["Statistic", "holm"]
-
 _ROUNDING = 1e-12  # of float64, with room for a difference of two larger figures
 
 

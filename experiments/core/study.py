@@ -26,8 +26,6 @@ from experiments.core.summary import StudySummary
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
 
-__all__ = ["Contrast", "Study", "StudyOptions"]
-
 
 @dataclass(frozen=True)
 class Contrast:

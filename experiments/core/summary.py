@@ -13,8 +13,6 @@ from experiments.core.segmentation.measures import SHIFTS
 from experiments.core.statistic import Statistic
 from experiments.core.zoom import ZOOMS
 
-__all__ = ["DECIDING", "METRICS", "Metric", "Statistic", "StudySummary"]
-
 
 @dataclass(frozen=True)
 class Metric:

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-__all__ = ["old_command", "wrong_usage"]
-
 
 def wrong_usage(program: str, error: Exception) -> NoReturn:
     """Ends the program with a line that says what is wrong, and with status 2.

@@ -21,8 +21,6 @@ from experiments.explorer.choice import MODELS, SEED
 from experiments.explorer.store import STORE, write_models
 from wavevit.files import check_output_file
 
-__all__ = ["Options", "main", "store_models"]
-
 
 @dataclass
 class Options:

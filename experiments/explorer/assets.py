@@ -35,16 +35,6 @@ from wavevit.measure import cost
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone, BackboneConfig
 
-__all__ = [
-    "make_model_asset",
-    "make_photograph_asset",
-    "measured",
-    "trained",
-    "write_model",
-    "write_photographs",
-    "write_script",
-]
-
 _NO_ALIGNMENT = {"alignment": "none", "alignment_boundary": "circular"}
 
 

@@ -12,8 +12,6 @@ from typing import Any
 from wavevit.checks import fail, require_extra
 from wavevit.files import check_output_file
 
-__all__ = ["NEEDED", "SITE", "find_chromium", "open_explorer", "start_chromium"]
-
 SITE = Path(__file__).parents[2] / "docs" / "_build"
 NEEDED = "chromium and chromedriver (Debian: apt install chromium chromium-driver)"
 _ARGUMENTS = (

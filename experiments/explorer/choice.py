@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CROP", "MARGIN", "MODELS", "PHOTOGRAPHS", "SEED", "WINDOW", "ModelChoice", "Place"]
-
 SEED = 0
 CROP = 64  # what a model reads
 MARGIN = 16  # how far a crop may move: the studies' own windows

@@ -22,8 +22,6 @@ from torch.fx import Node
 from wavevit.checks import fail
 from wavevit.models import Backbone
 
-__all__ = ["OPERATIONS", "OUTPUTS", "Graph", "trace"]
-
 OUTPUTS = ("first", "last", "embedding", "logits")
 
 # name -> what its attributes mean; inputs come first. `runner.js` has the same names.

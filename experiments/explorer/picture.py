@@ -16,8 +16,6 @@ from experiments.core.records import write_bytes
 from experiments.core.usage import wrong_usage
 from experiments.explorer.browser import SITE, open_explorer
 
-__all__ = ["Options", "main", "take_picture"]
-
 _STATE = "photo=coins&left=vit&right=mirror_lock&move=crop&right_px=3"
 _WIDTH = 1000  # pixels
 

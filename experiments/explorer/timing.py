@@ -19,8 +19,6 @@ from experiments.core.usage import wrong_usage
 from experiments.explorer.browser import SITE, open_explorer
 from experiments.explorer.choice import MODELS
 
-__all__ = ["Options", "main", "time_models"]
-
 _SHIFTS = 40
 # Fractions, the dearest: the whole window is shifted by Fourier.
 _SCRIPT = """

@@ -20,8 +20,6 @@ from wavevit.measure import jump_scan, local_lipschitz
 from wavevit.measure.jumps import PATHS
 from wavevit.measure.shifting import center_crop
 
-__all__ = ["CONTROL", "MEASUREMENT", "SUBJECTS", "measure"]
-
 CONTROL = "vit + polyphase"
 SUBJECTS: dict[str, tuple[str, dict[str, Any]]] = {
     "vit": ("vit", {}),

@@ -20,8 +20,6 @@ from experiments.measurements.subjects import SEEDS
 from wavevit.measure import equivariance_error
 from wavevit.measure.shifting import center_crop
 
-__all__ = ["CONVOLUTIONS", "MEASUREMENT", "SHIFTS", "TIMM", "SmallCnn", "measure"]
-
 SHIFTS = (1, 2, 4, 32)
 _Padding = Literal["circular", "zeros"]
 CONVOLUTIONS: dict[str, dict[str, Any]] = {

@@ -24,8 +24,6 @@ from experiments.studies.tokenizers import TOKENIZERS
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone
 
-__all__ = ["MEASUREMENT", "PLACES", "SUBJECTS", "decoding_error", "measure", "patches_of"]
-
 SUBJECTS = ("vit", "dwt, linear", "dwt", "swt", "dtcwt", "scattering")
 PLACES = ("first", "last")  # tokens before positions and blocks, and behind the last block
 

@@ -19,8 +19,6 @@ from experiments.measurements.subjects import SEEDS, embed, trained
 from wavevit.measure.shift import token_change
 from wavevit.measure.shifting import center_crop, shifted
 
-__all__ = ["MEASUREMENT", "VARIANTS", "measure", "same_spectrum"]
-
 VARIANTS = ("vit", "haar_pyramid", "dtcwt_pyramid")
 _SIZE = (CROP, CROP)
 

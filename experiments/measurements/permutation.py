@@ -21,8 +21,6 @@ from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.measure.shifting import center_crop
 from wavevit.models import Backbone
 
-__all__ = ["MEASUREMENT", "SHIFTS", "SUBJECTS", "measure", "residual"]
-
 SHIFTS = (1, 4, 8, 16)
 # Positions that are not learned leave no choice but random weights: no study trains the plain ViT
 # of `backbones` with them.

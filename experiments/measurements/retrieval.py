@@ -24,17 +24,6 @@ from experiments.measurements.subjects import SEEDS, both_ways, embed
 from experiments.studies.backbones import BACKBONES
 from wavevit.measure.evaluation import in_batches
 
-__all__ = [
-    "KINDS",
-    "MEASUREMENT",
-    "SUBJECTS",
-    "chance",
-    "kind_of_classes",
-    "measure",
-    "nearest",
-    "shares",
-]
-
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 KINDS: dict[str, tuple[str, ...]] = {
     "ground and walls": ("brick", "grass", "gravel"),

@@ -17,8 +17,6 @@ from experiments.core.study import Study
 from wavevit.checks import fail
 from wavevit.models import Backbone, BackboneConfig
 
-__all__ = ["SEEDS", "both_ways", "embed", "state", "trained", "untrained"]
-
 SEEDS = (0, 1, 2)
 
 

@@ -29,17 +29,6 @@ from wavevit.measure import effective_rank, n_term_error
 from wavevit.measure.evaluation import in_batches
 from wavevit.wavelets import dwt2
 
-__all__ = [
-    "MEASUREMENT",
-    "SHARE",
-    "SUBJECTS",
-    "WIDTHS",
-    "measure",
-    "orthonormal_pyramid",
-    "probe",
-    "turned",
-]
-
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 WIDTHS = ("width 32", "width 128")  # of study capacity; its baseline is the same vit
 SHARE = 0.05  # of the coefficients, for the n-term error

@@ -35,16 +35,6 @@ from experiments.core.statistic import Statistic
 from experiments.core.summary import METRICS, StudySummary
 from wavevit.checks import fail
 
-__all__ = [
-    "PAGES",
-    "Citation",
-    "citations",
-    "page_with",
-    "prose_of",
-    "uncited",
-    "unnamed_passages",
-]
-
 DOCS = Path(__file__).parents[2] / "docs"
 # Pages with a rule of their own: the ledger's have no figure outside generated parts at all
 # (tests/docs/test_claims.py), the comparison's are of other projects, each with its source, the

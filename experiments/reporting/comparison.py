@@ -17,8 +17,6 @@ from experiments.core.marked import marked
 from experiments.core.page_templates import render
 from experiments.core.table import Table
 
-__all__ = ["CLAIMS", "GROUPS", "PAGE", "RECORD", "page_with"]
-
 ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "experiments" / "records" / "comparison" / "facts.json"
 PAGE = ROOT / "docs" / "comparison.md"

@@ -11,16 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from experiments.core.statistic import Statistic
 from experiments.core.style import band, labelled_below, log2_axis
-from experiments.core.summary import DECIDING, METRICS, Statistic, StudySummary
+from experiments.core.summary import DECIDING, METRICS, StudySummary
 from wavevit.auditing.style import line_styles
-
-__all__ = [
-    "accuracy_against_cost",
-    "consistency_against_time",
-    "consistency_bars",
-    "sensitivity_curves",
-]
 
 _KIND_TITLES = {
     "circular": "circular shift (roll)",

@@ -11,8 +11,6 @@ from experiments.reporting.sentences import about_contrasts, headline
 from experiments.reporting.study_figures import StudyFigure
 from wavevit.auditing.style import PAGE_STYLE
 
-__all__ = ["render_page"]
-
 _COSTS = ("parameters", "macs")
 
 

@@ -25,8 +25,6 @@ from wavevit.data import Scenes
 from wavevit.measure import shifted, token_change
 from wavevit.models import Backbone
 
-__all__ = ["KINDS", "PICTURE_SHIFTS", "record_changes", "token_change_picture"]
-
 PICTURE_SHIFTS = (0, 1, 4, 8, 16)
 KINDS = ("circular", "crop")
 _STEPS = 256  # of the colour map

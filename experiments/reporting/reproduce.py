@@ -18,8 +18,6 @@ from experiments.core.page_templates import render
 from experiments.core.registry import all_experiments
 from experiments.core.table import Table
 
-__all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "made_by", "minutes_of", "page_with"]
-
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "experiments" / "records"
 PAGE = ROOT / "docs" / "reproduce.md"

@@ -19,8 +19,6 @@ from experiments.core.segmentation.measures import answers_of
 from experiments.core.segmentation.segmenter import Segmenter
 from experiments.core.style import bare
 
-__all__ = ["ABOUT_COMPOSITES", "record_answers", "segmentation_picture"]
-
 ABOUT_COMPOSITES = (
     "Held-out composites, the same for all models, which are those of the first seed. Blue and "
     "yellow: pixels that are given to their own photograph, the one or the other. Red: the other "

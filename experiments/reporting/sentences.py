@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.core.summary import DECIDING, METRICS, Statistic, StudySummary
-
-__all__ = [
-    "about_consistency",
-    "about_contrasts",
-    "about_cost",
-    "about_picture",
-    "about_sensitivity",
-    "about_trade_off",
-    "headline",
-    "points",
-    "verdict",
-]
+from experiments.core.statistic import Statistic
+from experiments.core.summary import DECIDING, METRICS, StudySummary
 
 
 def verdict(difference: Statistic) -> str:

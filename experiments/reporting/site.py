@@ -32,8 +32,6 @@ from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.report import AuditReport
 from wavevit.checks import fail
 
-__all__ = ["GENERATED", "Options", "Product", "build", "explorer_products", "main", "products"]
-
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "_generated"
 _EXPERIMENTS, _LIBRARY = ROOT / "experiments", ROOT / "wavevit"

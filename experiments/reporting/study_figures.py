@@ -27,8 +27,6 @@ from experiments.reporting.sentences import (
     about_trade_off,
 )
 
-__all__ = ["StudyFigure", "study_figures"]
-
 _TITLES = {
     "circular": "What one pixel of circular shift does to the tokens",
     "crop": "What one pixel of crop shift does to the tokens, as when a camera moves",

@@ -22,8 +22,6 @@ from experiments.reporting.pictures import record_changes
 from experiments.reporting.segmentation import record_answers
 from experiments.reporting.study_figures import study_figures
 
-__all__ = ["write_report"]
-
 
 def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Any, RunConfig]:
     run = folder.run(variant, seed)

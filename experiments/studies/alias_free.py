@@ -23,8 +23,6 @@ from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.layers.tokenizers import AliasFreeOptions
 from wavevit.models import make_stages
 
-__all__ = ["ALIAS_FREE"]
-
 # Each takes one part out of the alias-free pyramid: one field of its configuration.
 _WITHOUT: dict[str, tuple[str, Any]] = {
     "no stem": ("model.tokenizer_options.stem_depth", 0),

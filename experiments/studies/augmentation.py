@@ -26,8 +26,6 @@ from experiments.core.config import AUGMENTATIONS, RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
-__all__ = ["AUGMENTATION"]
-
 _PLACES = 3
 
 

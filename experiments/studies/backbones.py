@@ -32,8 +32,6 @@ from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.models import StageConfig, make_stages
 
-__all__ = ["BACKBONES"]
-
 
 def _pyramid_stages(embed_dims: tuple[int, ...], downsample: str) -> tuple[StageConfig, ...]:
     """The shipped pyramids' shape, of four stages."""

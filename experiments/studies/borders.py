@@ -24,8 +24,6 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.crop_shift import CROP_SHIFT
 
-__all__ = ["BORDERS"]
-
 # Each changes one field of the lock on the circle.
 _LOCKS: dict[str, tuple[str, Any]] = {
     "window": ("model.alignment_boundary", "window"),

@@ -21,8 +21,6 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
-__all__ = ["CAPACITY"]
-
 
 def _variants() -> dict[str, RunConfig]:
     vit = PATCH_VS_WAVELET.configs()["vit"]

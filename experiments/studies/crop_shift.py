@@ -32,8 +32,6 @@ from experiments.core.study import Contrast, Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.backbones import BACKBONES
 
-__all__ = ["CROP_SHIFT"]
-
 # What is put on the plain ViT, in training ("vit + …") and after it ("vit then …").
 _ALIGNMENTS: dict[str, dict[str, Any]] = {
     "blur": {"model.alignment": "blur"},

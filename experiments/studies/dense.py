@@ -24,8 +24,6 @@ from experiments.core.config import RunConfig
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import BACKBONES
 
-__all__ = ["DENSE"]
-
 _PYRAMIDS = ("swin", "pvt_v2", "haar_pyramid", "dtcwt_pyramid")
 
 

@@ -19,8 +19,6 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.tokenizers import TOKENIZERS
 
-__all__ = ["LEARNING_RATE"]
-
 _FACTORS = {"half the rate": 0.5, "twice the rate": 2.0}
 _MODELS = ("vit", "dtcwt")
 

@@ -25,8 +25,6 @@ from experiments.core.study import Contrast, Study
 from wavevit.data.photographs import NAMES
 from wavevit.models import BackboneConfig, make_stages
 
-__all__ = ["PATCH_VS_WAVELET", "small_vit"]
-
 
 def small_vit() -> BackboneConfig:
     """Four blocks of 64 channels on patches of 8 pixels of grey 64-pixel crops: 15 MMAC."""

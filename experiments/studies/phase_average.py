@@ -21,8 +21,6 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.crop_shift import CROP_SHIFT
 
-__all__ = ["PHASE_AVERAGE"]
-
 _ALIGNMENTS = ("phase_lock", "weighted_frame", "group_average")
 _AFTER = ("weighted_frame", "group_average")
 

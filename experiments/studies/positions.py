@@ -21,8 +21,6 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
-__all__ = ["POSITIONS"]
-
 _GRID = 8  # tokens a side: crops of 64 pixels, patches of 8
 _OTHERS = ("sincos", "relative_bias", "rope", "conv", "none")
 

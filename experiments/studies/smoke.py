@@ -13,8 +13,6 @@ from experiments.core.study import Contrast, Study
 from wavevit.data.photographs import NAMES
 from wavevit.models import BackboneConfig, make_stages
 
-__all__ = ["SMOKE"]
-
 
 def _variants() -> dict[str, RunConfig]:
     vit = BackboneConfig(

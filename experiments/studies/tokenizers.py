@@ -25,8 +25,6 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 
-__all__ = ["TOKENIZERS"]
-
 _LINEAR = {"model.subband_norm": False, "model.subband_act": False}
 _CHANGES: dict[str, dict[str, Any]] = {
     "overlap": {"model.tokenizer": "overlap"},

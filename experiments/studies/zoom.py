@@ -22,8 +22,6 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import BACKBONES
 
-__all__ = ["ZOOM"]
-
 _PYRAMIDS = ("swin", "haar_pyramid", "dtcwt_pyramid")
 
 

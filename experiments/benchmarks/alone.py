@@ -100,11 +100,7 @@ def _one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], o
 
 
 class Contender:
-    """A transform of this process, built for one case after the other and timed.
-
-    Args:
-        build: gives the transform for a case.
-    """
+    """A transform of this process, built for one case after the other and timed."""
 
     def __init__(self, build: Callable[[Any], Transform]) -> None:
         self._build = build

@@ -95,11 +95,6 @@ def benchmark(
 ) -> dict[str, Any]:
     """Measures what the options ask for; plain data, ready for JSON.
 
-    Args:
-        options: the command line's.
-        models: builders by name.
-        save: called with the record so far, on a GPU after every size.
-
     Raises:
         ValueError: no thread, a negative batch, images too small for five halvings.
     """

@@ -146,11 +146,6 @@ def benchmark(
 ) -> dict[str, Any]:
     """Times every case, forward and with backward.
 
-    Args:
-        options: the command line's.
-        cases: what is timed.
-        save: called with the record so far, after each number of threads.
-
     Returns:
         The record: ``environment``, ``load`` (of the machine, in running processes, before and
         after) and ``cells``.

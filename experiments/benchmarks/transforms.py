@@ -44,10 +44,6 @@ class Options(TimingOptions):
 def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[str, Any]:
     """Times everything that the options name.
 
-    Args:
-        options: the command line's.
-        shapes: images (B, C, H, W); by default `SHAPES`.
-
     Returns:
         The record: ``environment`` and ``cells``, one for each shape, number of levels, pass and
         number of threads, with milliseconds and multiples of clone by contender.

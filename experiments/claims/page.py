@@ -14,12 +14,11 @@ from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, larger_records_of, records_of
 from experiments.claims.verdict import Judged, common_rule, headline_effect, judged
+from experiments.core.experiment import DOCS
 from experiments.core.marked import marked
 from experiments.core.page_templates import render
 from experiments.core.summary import StudySummary
 from experiments.core.table import Table
-
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 def page_of(claim: Claim) -> Path:

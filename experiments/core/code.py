@@ -65,12 +65,7 @@ def _siblings(path: Path, root: Path) -> Iterator[str]:
 
 
 def import_closure(roots: Iterable[str] = ROOTS, root: Path = ROOT) -> dict[str, ast.Module]:
-    """The modules that `roots` import, directly or through others, as syntax trees.
-
-    Args:
-        roots: dotted names of modules.
-        root: the folder that holds the packages.
-    """
+    """The modules that `roots` import, directly or through others, as syntax trees."""
     found: dict[str, ast.Module] = {}
     waiting = list(roots)
     while waiting:
@@ -87,11 +82,7 @@ def import_closure(roots: Iterable[str] = ROOTS, root: Path = ROOT) -> dict[str,
 
 
 def digest_of(trees: Iterable[ast.Module]) -> str:
-    """16 hexadecimal digits of what files of Python compute: their syntax, docstrings left out.
-
-    Args:
-        trees: the parsed files.
-    """
+    """16 hexadecimal digits of what files of Python compute: their syntax, docstrings left out."""
     digest = hashlib.sha256()
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for tree in trees:

@@ -33,12 +33,7 @@ class View:
     mark: str = ""
 
     def text(self, record: Any, held: str) -> str:
-        """What the file should hold.
-
-        Args:
-            record: the record's data.
-            held: what the file holds now.
-        """
+        """What the file should hold, from the record and from what it holds now."""
         text = self.render(record)
         return marked(held, self.mark, text) if self.mark else text
 

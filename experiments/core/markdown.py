@@ -53,12 +53,7 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
 
 
 def study_views(folder: Path, summary: StudySummary) -> tuple[View, ...]:
-    """The files of Markdown that stand beside a study's record.
-
-    Args:
-        folder: that the record is in.
-        summary: the record.
-    """
+    """The files of Markdown that stand beside a study's record."""
     kinds = summary.sensitivity[summary.baseline] if summary.applied else ()
     curves = (
         View(folder / f"sensitivity_{kind}.md", partial(markdown_curves, kind=kind))

@@ -75,13 +75,8 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def noted(data: Mapping[str, Any], command: str, seconds: float) -> dict[str, Any]:
-    """A record with the environment, the command and the seconds that made it.
-
-    Args:
-        data: the results; its own ``"environment"`` stays, where it names a device or packages.
-        command: what was typed.
-        seconds: that it took.
-    """
+    """A record with the command, the seconds and the environment that made it; one that it names
+    itself stays."""
     where = data.get("environment") or environment(torch.device("cpu"), torch.get_num_threads())
     return {"command": command, "seconds": round(seconds), "environment": where} | {
         key: value

@@ -10,10 +10,6 @@ from dataclasses import dataclass
 class Table:
     """Rows of texts below a head.
 
-    Attributes:
-        head: the columns' titles.
-        rows: each as long as the head.
-
     Example:
         >>> table = Table(["model", "time"], [["vit", "1.0"], ["swin", "1.24"]])
         >>> print(table.markdown())

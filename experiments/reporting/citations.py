@@ -27,15 +27,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
+from experiments.core.experiment import DOCS
 from experiments.core.records import load_record
 from experiments.core.statistic import Statistic
 from experiments.core.summary import METRICS, StudySummary
 from wavevit.checks import fail
 
-DOCS = Path(__file__).parents[2] / "docs"
 # Pages with a rule of their own: the ledger's have no figure outside generated parts at all
 # (tests/docs/test_claims.py), the comparison's are of other projects, each with its source, the
 # lab log's are of its dates, and the reproduction page is generated.

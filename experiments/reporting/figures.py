@@ -63,12 +63,7 @@ def _point(
 
 
 def sensitivity_curves(summary: StudySummary, names: Sequence[str]) -> Figure:
-    """Sensitivity against shift, one panel per shift model, band = one standard deviation.
-
-    Args:
-        summary: of the study.
-        names: the variants drawn.
-    """
+    """Sensitivity against shift, one panel per shift model, band = one standard deviation."""
     styles = line_styles(summary.variants)
     kinds = list(next(iter(summary.sensitivity.values())))
     figure, axes = plt.subplots(1, len(kinds), figsize=(9.6, 4.1), sharey=True, squeeze=False)

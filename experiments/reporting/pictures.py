@@ -51,10 +51,6 @@ def _source(data: DataConfig, kind: str) -> Tensor:
 def record_changes(models: Mapping[str, Backbone], data: DataConfig) -> dict[str, Any]:
     """Relative change of each last token for horizontal shifts.
 
-    Args:
-        models: trained, by name.
-        data: of the study.
-
     Returns:
         Plain data: the shifts in pixels; for each kind of shift and each model, the mean change
         for each shift and the changes as levels (shift, h, w), a step of the colour map each.
@@ -82,13 +78,7 @@ def record_changes(models: Mapping[str, Backbone], data: DataConfig) -> dict[str
 
 
 def token_change_picture(record: Mapping[str, Any], data: DataConfig, kind: str) -> Figure:
-    """Photograph on top, one row of heat maps per model, one column per shift; one colour scale.
-
-    Args:
-        record: from `record_changes`.
-        data: of the study.
-        kind: ``"circular"`` or ``"crop"``.
-    """
+    """Photograph on top, one row of heat maps per model, one column per shift; one colour scale."""
     models, shifts = record[kind], record["shifts"]
     rows, columns = len(models) + 1, len(shifts)
     figure, axes = plt.subplots(

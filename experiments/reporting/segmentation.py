@@ -47,12 +47,7 @@ def _outcomes(answers: Tensor, labels: Tensor) -> np.ndarray:
 
 def record_answers(models: Mapping[str, Segmenter], data: DataConfig) -> dict[str, Any]:
     """Where each model is right on the first composites: plain data, levels 0 to 3 as in the
-    legend of the picture.
-
-    Args:
-        models: trained, by name.
-        data: of the study.
-    """
+    legend of the picture."""
     images, labels = _composites(data)
     return {
         "composites": {
@@ -63,12 +58,7 @@ def record_answers(models: Mapping[str, Segmenter], data: DataConfig) -> dict[st
 
 
 def segmentation_picture(record: Mapping[str, Any], data: DataConfig) -> Figure:
-    """Composites on top, the truth below, then a row of answers per model.
-
-    Args:
-        record: from `record_answers`.
-        data: of the study.
-    """
+    """Composites on top, the truth below, then a row of answers per model."""
     images, labels = _composites(data)
     outcomes = {"truth": _outcomes(labels, labels)}
     outcomes |= {name: decode_levels(own) for name, own in record["composites"].items()}

@@ -9,20 +9,15 @@ from experiments.core.statistic import Statistic
 from experiments.core.summary import DECIDING, METRICS, StudySummary
 
 
-def verdict(difference: Statistic) -> str:
-    """What a paired difference over seeds allows to say: its sign, if the interval has one."""
-    return difference.direction()
-
-
 def points(difference: Statistic) -> str:
     """A paired difference in points with its interval and what it allows to say."""
     interval, count = difference.interval(), len(difference.values)
     if interval is None:
-        return f"{difference.mean:+.1f} points ({verdict(difference)})"
+        return f"{difference.mean:+.1f} points ({difference.direction()})"
     if difference.std == 0:  # no spread: an interval of no width would claim too much
         return f"{difference.mean:+.1f} points (exact: equal in {count} seeds)"
     low, high = interval
-    words = f"{verdict(difference)}, {count} seeds"
+    words = f"{difference.direction()}, {count} seeds"
     return f"{difference.mean:+.1f} [{low:+.1f}, {high:+.1f}] points ({words})"
 
 
@@ -57,7 +52,7 @@ def _segmentation_headline(summary: StudySummary) -> str:
         difference = summary.paired_difference(name, base, deciding)
         if name != base and difference is not None:
             text = f"<b>{name}</b> ({difference.mean:+.1f})"
-            outcomes.setdefault(verdict(difference), []).append(text)
+            outcomes.setdefault(difference.direction(), []).append(text)
     own = summary.metrics[base]
     text = (
         f"<b>{base}</b> reaches a mean intersection over union of {own['miou'].text(1)} % and is "
@@ -72,7 +67,7 @@ def _crop_ranking(summary: StudySummary, others: Sequence[str]) -> str:
     calmer, livelier = [], []
     for name in others:
         difference = summary.paired_sensitivity(name, summary.baseline, "crop", 1)
-        outcome = verdict(difference) if difference is not None else ""
+        outcome = difference.direction() if difference is not None else ""
         share = f"<b>{name}</b> ({100 * summary.sensitivity[name]['crop'][1].mean:.0f} %)"
         if outcome == "lower":
             calmer.append(share)

@@ -47,12 +47,8 @@ def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | No
 
 
 def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
-    """Writes the report into ``path/report``; returns the page's path.
-
-    Args:
-        study: which one.
-        path: its folder of runs.
-        record: a folder that gets the records (JSON) and the tables as well.
+    """Writes the report of the runs in `path` into ``path/report``, and the records and tables into
+    `record` as well; returns the page's path.
 
     Raises:
         ValueError: `path` holds no complete run of this study.

@@ -19,7 +19,7 @@ from experiments.core.study import Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import Statistic, StudySummary
 from experiments.reporting.page import render_page
-from experiments.reporting.sentences import headline, points, verdict
+from experiments.reporting.sentences import headline, points
 from experiments.reporting.study_report import write_report
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
@@ -152,10 +152,10 @@ def test_sentences_follow_the_numbers(runs: Path) -> None:
 
 
 def test_verdicts() -> None:
-    assert verdict(Statistic.of([2.0, 2.1, 1.9])) == "higher"
-    assert verdict(Statistic.of([-2.0, -2.1, -1.9])) == "lower"
-    assert verdict(Statistic.of([2.0, -2.1, 0.3])) == "inconclusive"
-    assert verdict(Statistic.of([2.0])) == "one seed: no statement"
+    assert Statistic.of([2.0, 2.1, 1.9]).direction() == "higher"
+    assert Statistic.of([-2.0, -2.1, -1.9]).direction() == "lower"
+    assert Statistic.of([2.0, -2.1, 0.3]).direction() == "inconclusive"
+    assert Statistic.of([2.0]).direction() == "one seed: no statement"
 
 
 def test_equal_differences_are_called_exact_and_have_no_interval() -> None:

@@ -1,6 +1,5 @@
 """Times backbones beside timm's: ``python -m experiments bench backbones``.
 
-Question: what does a wavelet pyramid cost beside a plain ViT, and how does that grow?
 On the CPU, in one run: latency as a multiple of timm's ViT-S (every model once a round, median of
 the ratios inside a round), eager and compiled, at several numbers of threads; and for images from
 224 to 896 pixels a side multiply-accumulates, time and peak memory of activations, with the power

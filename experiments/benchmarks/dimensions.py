@@ -1,6 +1,5 @@
 """Times the transforms of signals and volumes: ``python -m experiments bench dimensions``.
 
-Question: are 1-D and 3-D transforms faster here than in the best library, forward and backward?
 Contenders, in eager mode, each on the shapes and modes that it has: ours; torchwavelets, eager or
 compiled, whichever is faster on the shape; pytorch-wavelets; ptwt, of volumes whichever of its two
 convolutions is faster. The two last have no three- or one-dimensional undecimated transforms to

@@ -1,10 +1,8 @@
 """Times everything but decimated Haar: ``python -m experiments bench filters``.
 
-Question: are longer filters, undecimated Haar and the dual tree faster here than in the better
-library, forward and backward? `experiments.benchmarks.libraries` says who the contenders are,
-`experiments.benchmarks.alone` how they are timed: all in turn, each in a process of its own. Before
-that, every contender's coefficients must be ours. More than one level, and more than one thread,
-are timed separately, not together.
+`experiments.benchmarks.libraries` says who the contenders are, `experiments.benchmarks.alone` how
+they are timed: all in turn, each in a process of its own. Before that, every contender's
+coefficients must be ours.
 Figures: docs/transforms-speed.md; record: experiments/records/transforms/filters.json.
 """
 
@@ -79,8 +77,7 @@ def render(record: dict[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     name="filters",
-    question="Are longer filters, undecimated Haar and the dual tree faster than in the better "
-    "library?",
+    question="Are longer filters, undecimated Haar and the dual tree faster than elsewhere?",
     measure=lambda options, save: benchmark(options),
     records={"transforms/filters.json": "--threads 1"},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "filters"),),

@@ -1,14 +1,12 @@
-"""How far each transform's coefficients move when the image shifts by one pixel, and what it costs.
-
-Question: which wavelet transform should stand before a network that must not mind a small shift?
+"""Change of each transform's coefficients under a circular shift by one pixel, and its cost.
 
     python -m experiments bench shift_errors            # measure; write record and page
 
 Error: the 18 bundled photographs, reduced to at most 256 pixels on the shorter side and cut to
-multiples of 16, float64, periodic borders, rolled by one pixel along rows and along columns:
-``min_k ‖S(T₁ x) - T_k S(x)‖ / ‖S(x)‖`` over the nine rolls `k` of the output's own grid by at most
-one sample (so that a transform which merely moves with the image counts as exact). Mean and worst
-over photographs and axes. Circular shifts only: nothing here is about crops.
+multiples of 16, float64, periodic mode, shifted circularly by one pixel along rows and along
+columns: ``min_k ‖S(T₁ x) - T_k S(x)‖ / ‖S(x)‖`` over the nine circular shifts `k` of the output's
+own grid by at most one sample (so that a transform which only moves with the image counts as
+exact). Mean and worst over photographs and axes. Circular shifts only: nothing here is about crops.
 
 Cost: one level (scattering: two scales) of (8, 3, 224, 224) in float32, eager, no gradient, one
 thread, all transforms and ``x.clone()`` interleaved; the median of the processor times over the
@@ -94,7 +92,7 @@ def photographs() -> Iterator[Tensor]:
 
 
 def shift_error(representation: Representation, x: Tensor) -> list[float]:
-    """The best-realigned relative error for a roll along the rows and along the columns."""
+    """The best-realigned relative error for a shift along the rows and along the columns."""
     before = representation(x)
     rolls = [torch.roll(before, (i, j), (-2, -1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     return [
@@ -152,7 +150,7 @@ def render(record: dict[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     name="shift_errors",
-    question="Which wavelet transform should stand before a network that must not mind a shift?",
+    question="Which wavelet transform changes least under a 1-px shift, and what does it cost?",
     measure=lambda options, save: measure(),
     records={"transforms/shift_errors.json": ""},
     shown=lambda record: (View(DOCS / "which-transform.md", render, "shift_errors"),),

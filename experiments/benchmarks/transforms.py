@@ -1,6 +1,5 @@
 """Times Haar beside other libraries: ``python -m experiments bench transforms``.
 
-Question: how far from a copy of the image is a wavelet transform, ours and theirs?
 `experiments.benchmarks.libraries` says who the contenders are, `experiments.benchmarks.alone` how
 they are timed: all in turn, each in a process of its own; then again in fresh processes that meet
 the shapes in another order. Before anything is timed, every contender's coefficients must have the
@@ -121,7 +120,7 @@ def _judged(cell: dict[str, Any], name: str, what: str, level: int) -> list[str]
 
 BENCHMARK = Benchmark(
     name="transforms",
-    question="How far from a copy of the image is a wavelet transform, ours and theirs?",
+    question="How much slower than a copy of the image is a Haar transform, here and elsewhere?",
     measure=lambda options, save: benchmark(options),
     records={"transforms/cpu.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "haar"),),

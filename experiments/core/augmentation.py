@@ -1,4 +1,4 @@
-"""The crops of one training step, augmented on the device."""
+"""Training crops, augmented on the device."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def markdown_table(summary: StudySummary) -> str:
     measured = [name for name in SHARES if name in summary.metrics[summary.variants[0]]]
     head = ["variant", *(f"{METRICS[name].title}, %" for name in measured)]
     kinds = summary.sensitivity[summary.variants[0]]
-    head += [f"R(1 px) {'roll' if kind == 'circular' else kind}" for kind in kinds]
+    head += [f"R(1 px) {kind}" for kind in kinds]
     steepness = "lipschitz" in summary.metrics[summary.variants[0]]
     head += [*(["condition number"] if steepness else []), "MMAC", "time"]
     rows = []

@@ -85,7 +85,7 @@ class StudySummary:
         baseline: variant that others are compared with.
         contrasts: the pairs that differ in one field, with that field.
         seeds: of the complete runs of each variant, in order.
-        applied: variant → the variant whose weights it has, for what was put on after training.
+        applied: variant → the variant whose weights it has, for alignments added after training.
         pictured: variants that figures with a row or a bar each show.
         metrics: variant → metric → statistic over seeds.
         sensitivity: variant → shift model → shift in pixels → statistic; of classification.

@@ -1,4 +1,4 @@
-"""How much of its picture does a token hold, in a linear way? (claim C15)
+"""How well can a linear map read the pixels of a patch from its token? (claim C15)
 
 A model that generates must return to pixels; a model that recognises may discard them. For the
 plain ViT and five ViTs with other tokens of the same number and width (study `tokenizers`),
@@ -70,6 +70,6 @@ def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
 
 MEASUREMENT = Measurement(
     name="decoding",
-    question="How much of its picture does a token hold, in a linear way?",
+    question="How well can a linear map read the pixels of a patch from its token?",
     measure=measure,
 )

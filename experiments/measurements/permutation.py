@@ -1,8 +1,8 @@
 """Is a shifted image's internal state a permutation of the image's? (claim C3)
 
-Behind the tokenizer and behind every block of a ViT, the tokens before and after a roll are matched
-one to one at the least total distance (an assignment problem): what the best of all permutations
-leaves is the residual, in units of a token's root mean square size.
+After the tokenizer and after every block of a ViT, the tokens of an image and of the circularly
+shifted image are matched one to one at the least total distance (an assignment problem). What the
+best permutation leaves is the residual, in units of a token's root mean square size.
 """
 
 from __future__ import annotations

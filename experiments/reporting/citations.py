@@ -207,11 +207,10 @@ def _in_study(summary: StudySummary, citation: Citation) -> Sequence[float]:
 
 
 def _of(summary: StudySummary, variant: str, measure: str, citation: Citation) -> Statistic:
-    shift = re.fullmatch(r"R\((\S+) px\) (roll|crop|subpixel)", measure)
+    shift = re.fullmatch(r"R\((\S+) px\) (circular|crop|subpixel)", measure)
     if shift is not None:
         pixels = 0.5 if shift[1] == "½" else int(shift[1])
-        kind = "circular" if shift[2] == "roll" else shift[2]
-        return summary.sensitivity[variant][kind][pixels]
+        return summary.sensitivity[variant][shift[2]][pixels]
     if measure == "time":
         return Statistic.of([summary.latency[variant]])
     if measure == "MMAC":

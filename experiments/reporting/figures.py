@@ -17,7 +17,7 @@ from experiments.core.summary import DECIDING, METRICS, StudySummary
 from wavevit.auditing.style import line_styles
 
 _KIND_TITLES = {
-    "circular": "circular shift (roll)",
+    "circular": "circular shift",
     "crop": "crop shift (what a camera does)",
 }
 _CONSISTENCIES = {
@@ -118,7 +118,7 @@ def consistency_bars(summary: StudySummary) -> Figure:
 
 
 def consistency_against_time(summary: StudySummary) -> Figure:
-    """S-Cons against the time of a forward pass; hollow: put on after training."""
+    """S-Cons against the time of a forward pass; hollow: alignments added after training."""
     styles = line_styles(summary.variants)
     figure, axis = plt.subplots(figsize=(9.6, 5.2))
     for name in (n for n in summary.variants if n in summary.latency):

@@ -20,9 +20,9 @@ from experiments.core.segmentation.segmenter import Segmenter
 from experiments.core.style import bare
 
 ABOUT_COMPOSITES = (
-    "Held-out composites, the same for all models, which are those of the first seed. Blue and "
-    "yellow: pixels that are given to their own photograph, the one or the other. Red: the other "
-    "photograph's class; black: the class of a photograph that is not in the picture."
+    "Held-out composites, the same for all models (first seed). Blue and yellow: right pixels of "
+    "the first and of the second photograph. Red: pixels with the class of the other photograph. "
+    "Black: pixels with the class of a photograph that is not in the picture."
 )
 _COLUMNS = 6
 # Right for the first and the second photograph; the other one's class; a third class.

@@ -117,7 +117,7 @@ def test_the_worst_case_is_shown_where_it_was_measured(runs: Path) -> None:
     standard = dataclasses.replace(SMOKE, measures=())
     head = markdown_table(summarize(standard, StudyFolder(runs, SMOKE.name))).splitlines()[0]
     assert head == (
-        "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) roll | R(1 px) crop "
+        "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) circular | R(1 px) crop "
         "| condition number | MMAC | time |"
     )
 
@@ -147,7 +147,7 @@ def test_sentences_follow_the_numbers(runs: Path) -> None:
     summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
     text = headline(summary)
     share = 100 * summary.sensitivity["vit"]["circular"][1].mean
-    assert f"by {share:.0f} % of the distance to another image" in text
+    assert f"by {share:.0f} % of the mean distance between images" in text
     assert "Exactly invariant to circular shifts (C-Cons 100 %): <b>vit + phase_lock</b>" in text
 
 

@@ -35,39 +35,34 @@ from wavevit.wavelets._engine.haar import haar_details_undecimated
 Representation = Callable[[Tensor], Tensor]
 
 
-def _haar(level: int) -> Representation:
-    return lambda x: wavedec2(x, level=level).details[0]
+def _haar(x: Tensor, level: int) -> Tensor:
+    return wavedec2(x, level=level).details[0]
 
 
-def _haar_magnitude(level: int) -> Representation:
-    return lambda x: wavedec2(x, level=level).details[0].abs()
+def _dual(x: Tensor, level: int) -> Tensor:
+    return dtcwt2(x, level, mode="periodic").details[0]
 
 
-def _dual(level: int) -> Representation:
-    return lambda x: dtcwt2(x, level, mode="periodic").details[0]
+def _levels(of: Callable[..., Tensor]) -> dict[str, Representation]:
+    """A transform's details at three levels."""
+    return {f"level {level}": partial(of, level=level) for level in (1, 2, 3)}
 
 
-def _dual_magnitude(level: int) -> Representation:
-    return lambda x: dtcwt2(x, level, mode="periodic").details[0].norm(dim=3)
-
-
-def _scattering(paths: slice) -> Representation:
-    return lambda x: scattering2(x, 2, 2, mode="periodic").unflatten(1, (x.shape[1], -1))[
-        :, :, paths
-    ]
+def _scattering(x: Tensor, paths: slice) -> Tensor:
+    return scattering2(x, 2, 2, mode="periodic").unflatten(1, (x.shape[1], -1))[:, :, paths]
 
 
 # What is compared, by row of the table and by column. Scattering's columns are its orders.
 REPRESENTATIONS: dict[str, dict[str, Representation]] = {
-    "haar": {f"level {level}": _haar(level) for level in (1, 2, 3)},
-    "haar magnitude": {f"level {level}": _haar_magnitude(level) for level in (1, 2, 3)},
+    "haar": _levels(_haar),
+    "haar magnitude": _levels(lambda x, level: _haar(x, level).abs()),
     "undecimated haar": {"level 1": haar_details_undecimated},
-    "dual tree": {f"level {level}": _dual(level) for level in (1, 2, 3)},
-    "dual tree magnitude": {f"level {level}": _dual_magnitude(level) for level in (1, 2, 3)},
+    "dual tree": _levels(_dual),
+    "dual tree magnitude": _levels(lambda x, level: _dual(x, level).norm(dim=3)),
     "scattering": {
-        "order 1, scale 1": _scattering(slice(1, 7)),
-        "order 1, scale 2": _scattering(slice(7, 13)),
-        "order 2": _scattering(slice(13, 49)),
+        "order 1, scale 1": partial(_scattering, paths=slice(1, 7)),
+        "order 1, scale 2": partial(_scattering, paths=slice(7, 13)),
+        "order 2": partial(_scattering, paths=slice(13, 49)),
     },
 }
 
@@ -138,13 +133,9 @@ def render(record: dict[str, Any]) -> str:
         cells = [f"{name}: {e['mean']:.3f} ({e['worst']:.3f})" for name, e in columns.items()]
         rows.append([row, *[*cells, "", ""][:3]])
     errors = Table(["coefficients", "error: mean (worst)", "", ""], rows)
-    costs = Table(
-        ["transform", "redundancy", "cost in clones"],
-        [
-            [name, f"{redundancy:g}", f"{record['cost_in_clones'][name]:g}"]
-            for name, redundancy in record["redundancy"].items()
-        ],
-    )
+    clones = record["cost_in_clones"]
+    rows = [[name, f"{own:g}", f"{clones[name]:g}"] for name, own in record["redundancy"].items()]
+    costs = Table(["transform", "redundancy", "cost in clones"], rows)
     return f"{errors.markdown()}\n\n{costs.markdown()}".rstrip()
 
 

@@ -55,11 +55,6 @@ def both_ways(
     return makers
 
 
-def embed(model: Backbone, x: Tensor) -> Tensor:
-    """Pooled features before the head, (B, D)."""
-    return model.forward_head(model.forward_features(x), pre_logits=True)
-
-
 def state(model: Backbone, x: Tensor, index: int) -> Tensor:
     """The map (B, D, h, w) behind entry `index` of `feature_info`; -1: the first tokens, before
     positions and blocks."""

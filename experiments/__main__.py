@@ -22,8 +22,6 @@ from experiments.core.usage import wrong_usage
 from wavevit.checks import check_choice, fail
 from wavevit.plugins import import_files
 
-__all__ = ["VERBS", "main"]
-
 _PROGRAM = "python -m experiments"
 
 
@@ -68,7 +66,7 @@ def _run(words: Sequence[str], verb: str = "run") -> int:
 
 
 def _bench(words: Sequence[str]) -> int:
-    """Measure the library: cost, speed, exactness."""
+    """Measure cost, speed and exactness of the library."""
     return _run(words, "bench")
 
 
@@ -105,7 +103,7 @@ def _claims(words: Sequence[str]) -> int:
 
 
 def _explorer(words: Sequence[str]) -> int:
-    """Turn trained runs into what the page of the Shift Explorer loads."""
+    """Store trained models for the page of the Shift Explorer."""
     from experiments.explorer.__main__ import main as explorer
 
     sys.argv = [sys.argv[0], *words]

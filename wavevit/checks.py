@@ -1,7 +1,7 @@
-"""One wording for every complaint about an argument.
+"""Checks of arguments, with one form of error message.
 
-A message names the argument, says what was expected and what came, so that a traceback of one
-line is enough to mend the call. Everything public in wavevit complains through this module.
+A message names the argument, what was expected and what was given, so that one line is enough to
+correct the call. All public functions of wavevit use this module.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def fail(argument: str, expected: str, got: object) -> NoReturn:
-    """Raises the project's one kind of ``ValueError``: argument, expected, got."""
+    """Raises a ``ValueError`` that names the argument, what was expected and what was given."""
     raise ValueError(f"{argument}: expected {expected}, got {got}")
 
 
@@ -40,7 +40,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def check_choice(argument: str, value: str, choices: Iterable[str]) -> str:
-    """Returns `value` if it is one of `choices`; the complaint offers the nearest ones."""
+    """Returns `value` if it is one of `choices`; the error message lists the nearest ones."""
     known = list(choices)
     if value in known:
         return value
@@ -65,7 +65,7 @@ def check_multiple(argument: str, value: int, divisor: int) -> int:
 
 
 def check_size(argument: str, size: Any) -> int | tuple[int, int]:
-    """Returns a side, or (height, width), as plain integers: a list and NumPy's are taken too."""
+    """Returns a side, or (height, width), as plain integers; accepts lists and NumPy integers."""
     try:
         sides = [operator.index(size)]
     except TypeError:
@@ -93,7 +93,7 @@ def check_image(x: torch.Tensor, argument: str = "x", *, channels: int | None = 
         fail(argument, f"{channels} channels", f"{x.shape[1]} in shape {tuple(x.shape)}")
 
 
-# By number of sides: how messages write a shape, what they call a batch, and one sample of it.
+# By number of sides: the words of messages for a shape, for a batch and for one sample.
 _GRIDS = {
     1: ("(B, C, L)", "signals", "sample"),
     2: ("(B, C, H, W)", "images", "pixel"),
@@ -142,7 +142,7 @@ def check_device(argument: str, device: str | torch.device) -> torch.device:
 
 
 def require_extra(module: str, extra: str) -> ModuleType:
-    """Imports an optional dependency, or says which extra of wavevit brings it.
+    """Imports an optional dependency, or says which extra of wavevit installs it.
 
     Raises:
         ImportError: the module is not installed; the message holds the command that installs it.
@@ -151,7 +151,7 @@ def require_extra(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module.partition(".")[0]:
-            raise  # it is installed, but something that it needs is not: that error says more
+            raise  # it is installed, but one of its dependencies is not
         raise ImportError(
             f"this needs {module}, which comes with wavevit's extra {extra!r}: "
             f"pip install 'wavevit[{extra}]'"

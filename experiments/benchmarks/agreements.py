@@ -1,12 +1,10 @@
-"""The measures held against outside truth: other people's definitions, brute force, closed forms.
-
-Question: does an instrument of this package say what its name says elsewhere?
+"""The measures beside other people's definitions, brute force and closed forms.
 
     python -m experiments bench agreements             # measure; write record and page
 
-Every row computes one figure twice: by the measure, and by something written here from the other
-side's description that shares no line with it. Random weights (a definition does not depend on
-them; `classifiers` says what is done to them), bundled photographs. A minute or two on a laptop.
+Every row computes one figure twice: by the measure, and by code written here from the original
+description, which shares no line with it. Random weights (a definition does not depend on them;
+see `classifiers`), bundled photographs. A minute or two on a laptop.
 """
 
 from __future__ import annotations
@@ -35,9 +33,6 @@ from wavevit.measure import (
     shift_consistency,
 )
 from wavevit.models import create_model
-
-__all__ = ["measure", "render"]
-
 
 CROP = 112  # of windows 8/7 as large, as 224 is of 256
 PAIRS, SEED = 16, 0
@@ -351,7 +346,7 @@ def render(record: dict[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     name="agreements",
-    question="Does a measure of this package say what its name says elsewhere?",
+    question="Do the measures agree with other definitions, brute force and closed forms?",
     measure=lambda options, save: measure(),
     records={"agreements/agreements.json": ""},
     shown=lambda record: (View(DOCS / "agreements.md", render, "agreements"),),

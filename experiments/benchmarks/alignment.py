@@ -1,7 +1,5 @@
 """What each alignment does to real architectures: exactness, sensitivity, agreement, time.
 
-Question: what does a wrapper buy for a model that was never built for shifts?
-
     python -m experiments bench alignment                # measure; write record and page
     python -m experiments bench alignment --quick        # two images, one round: does it run?
     python -m experiments bench alignment --pretrained   # timm's weights (a download)
@@ -9,11 +7,11 @@ Question: what does a wrapper buy for a model that was never built for shifts?
     python -m experiments bench alignment --cost         # what a lock adds to ViT-Ti's time
 
 Models: six of timm's at 224 pixels, random weights unless asked otherwise, and our
-`vit_tiny_patch16` without positions, which keeps shifts by 16. Images: bundled photographs whose
+`vit_tiny_patch16` without positions, whose shift period is 16. Images: bundled photographs whose
 windows of 256 pixels hold a crop of 224, grey, as three channels. Float32.
 
-exact: largest relative change of the logits under two rolls. R: change under a shift of one pixel
-over the mean distance between images. agree: pairs of shifts with the same top-1 (C-Cons,
+exact: largest relative change of the logits under two circular shifts. R: change under a shift of
+one pixel over the mean distance between images. agree: pairs of shifts with the same top-1 (C-Cons,
 S-Cons). calls: runs of the model per image. time: processor time of a forward pass of two images
 in one thread, as a multiple of the plain model's, interleaved, median of the rounds' ratios.
 
@@ -51,9 +49,6 @@ from wavevit.measure import (
 )
 from wavevit.models import create_model
 
-__all__ = ["measure"]
-
-
 RECORD = "alignment/audit.json"
 TIMM = (
     "vit_tiny_patch16_224",
@@ -74,6 +69,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "weighted_frame": ("weighted_frame", {}),
 }
 LOCKS = ("phase_lock", "phase_lock, fractional", "phase_lock, window")
+# Keys of the record; a roll is a circular shift.
 COLUMNS = ("exact", "R roll", "R crop", "agree roll", "agree crop", "calls", "time")
 
 
@@ -92,7 +88,7 @@ def windows(count: int, side: int = 256) -> Tensor:
 
 
 def exactness(model: Callable[[Tensor], Tensor], x: Tensor) -> float:
-    """The largest relative change under two rolls."""
+    """The largest relative change under two circular shifts."""
     with torch.no_grad():
         still = model(x)
         moved = [model(torch.roll(x, shift, (-2, -1))) for shift in ((0, 1), (11, -5))]
@@ -213,7 +209,8 @@ def render(record: dict[str, Any]) -> str:
             cells += [f"{values[c]:.0f}" for c in ("agree roll", "agree crop")]
             cells += [f"{values[c]:.2f}" for c in ("calls", "time")]
             rows.append([method, *cells])
-        table = Table(["method", *COLUMNS], rows).markdown()
+        titles = [column.replace("roll", "circular") for column in COLUMNS]
+        table = Table(["method", *titles], rows).markdown()
         parts.append(f"**{name}**, period: {entry['period']}\n\n{table}")
     return "\n\n".join(parts).strip()
 
@@ -257,7 +254,7 @@ def benchmark(options: Options, save: Save) -> dict[str, Any]:
 
 BENCHMARK = Benchmark(
     name="alignment",
-    question="What does an alignment do to a model that was never built for shifts?",
+    question="What does an alignment do to existing architectures, and what does it cost?",
     measure=benchmark,
     records={RECORD: ""},
     shown=lambda record: (

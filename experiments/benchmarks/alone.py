@@ -12,27 +12,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from experiments.benchmarks.interleaved import LIMIT, OURS, Transform, clocked, times
+from experiments.benchmarks.interleaved import (
+    LIMIT,
+    OURS,
+    Transform,
+    clocked,
+    medians,
+    multiples,
+    times,
+)
+from experiments.core.benchmark import BenchmarkOptions
 from experiments.core.worker import Complaint, Worker
-from wavevit.checks import fail
-
-__all__ = ["Alone", "Comparison", "Contender", "Seen", "installed", "same_coefficients"]
+from wavevit.checks import check_at_least, fail
 
 _PASSES = 3
 _LONG = 0.1  # seconds
 
 
+@dataclass
+class TimingOptions(BenchmarkOptions):
+    """Options of every benchmark that times contenders on the CPU."""
+
+    quick: bool = False
+    """Few rounds: to see that it runs, not to quote."""
+    threads: tuple[int, ...] = (1, 2)
+    """Numbers of CPU threads, each timed on its own."""
+
+
 class _Case(Protocol):
     """What is timed: hashable, picklable, and of images, signals or volumes of one shape."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def level(self) -> int: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
 
@@ -79,11 +100,7 @@ def _one_pass(transform: Transform, x: Tensor, backward: bool) -> Callable[[], o
 
 
 class Contender:
-    """A transform of this process, built for one case after the other and timed.
-
-    Args:
-        build: gives the transform for a case.
-    """
+    """A transform of this process, built for one case after the other and timed."""
 
     def __init__(self, build: Callable[[Any], Transform]) -> None:
         self._build = build
@@ -184,6 +201,21 @@ def installed(builders: Mapping[str, B], libraries: Iterable[str]) -> dict[str, 
     return found
 
 
+def check_threads(options: TimingOptions) -> None:
+    """Refuses numbers of threads below 1."""
+    for threads in options.threads:
+        check_at_least("threads", threads, 1)
+
+
+def _tell(case: _Case, cell: dict[str, Any]) -> None:
+    """Prints a cell."""
+    *names, level, shape = asdict(case).values()
+    where = f"{' '.join(names)} level {level} {'x'.join(map(str, shape))}"
+    multiple = ", ".join(f"{name} {value}" for name, value in cell["multiple_of_clone"].items())
+    faster = cell.get("times_faster_than_best_library", "–")
+    print(f"{where} {cell['pass']} x{cell['threads']}: {multiple}; faster {faster}", flush=True)
+
+
 @dataclass(frozen=True)
 class Comparison(Generic[C]):
     """Who is timed, and what is asked of them.
@@ -192,15 +224,14 @@ class Comparison(Generic[C]):
         builders: a picklable function by contender that gives its transform for a case. The limit
             is one of them, and so is ours, the reference.
         serves: whether a contender has the transform of a case.
+        best: from the seconds that `times` gave, how much faster we are than the best library.
         check: refuses wrong coefficients, by case and contender, beside the reference's.
-        summary: the cell of a record from the seconds that `times` gave, whether with backward, and
-            the number of threads.
         reference: the name of ours.
     """
 
     builders: Mapping[str, Callable[[C], Transform]]
     serves: Callable[[str, C], bool]
-    summary: Callable[[dict[str, list[float]], bool, int], dict[str, Any]]
+    best: Callable[[Mapping[str, Sequence[float]]], dict[str, Any]]
     check: Callable[[C, str, Seen, Seen], None] = same_coefficients
     reference: str = OURS[0]
 
@@ -218,6 +249,44 @@ class Comparison(Generic[C]):
             if name != LIMIT:
                 self.check(case, name, seen[name], seen[self.reference])
         return times(serving, rounds, budget)
+
+    def _cell(
+        self, seconds: Mapping[str, Sequence[float]], backward: bool, threads: int
+    ) -> dict[str, Any]:
+        """What a record says of the seconds that `times` gave."""
+        return {
+            "pass": "forward+backward" if backward else "forward",
+            "threads": threads,
+            "rounds": len(seconds[LIMIT]),
+            "milliseconds": {n: round(1e3 * own, 4) for n, own in medians(seconds).items()},
+            "multiple_of_clone": {n: round(r, 2) for n, r in multiples(seconds, LIMIT).items()},
+            **self.best(seconds),
+        }
+
+    def cells(
+        self,
+        options: TimingOptions,
+        cases: Sequence[C],
+        budget: float,
+        save: Callable[[list[dict[str, Any]]], None] = lambda cells: None,
+    ) -> list[dict[str, Any]]:
+        """The cells of a record: each case by each number of threads; after the first number of
+        threads, cases of one level only.
+
+        Args:
+            options: the command line's.
+            cases: what is timed.
+            budget: as in `time`.
+            save: called with the cells so far after each number of threads.
+        """
+        check_threads(options)
+        rounds, found = 3 if options.quick else 11, []
+        for threads in options.threads:
+            chosen = [case for case in cases if threads == options.threads[0] or case.level == 1]
+            for case, cell in self.time(chosen, threads, rounds, budget=budget, tell=_tell):
+                found.append({**asdict(case), "shape": list(case.shape), **cell})
+            save(found)
+        return found
 
     def time(
         self,
@@ -241,7 +310,7 @@ class Comparison(Generic[C]):
             tell: called with each cell when it is complete.
 
         Returns:
-            Each case with its `summary`, once for each pass, over all rounds of all processes.
+            Each case with its cell, once for each pass, over all rounds of all processes.
 
         Raises:
             ValueError: a contender that fails, or whose coefficients are wrong.
@@ -261,6 +330,6 @@ class Comparison(Generic[C]):
                     for name, new in self._seconds(*key, found, rounds, budget).items():
                         seconds[key].setdefault(name, []).extend(new)
                     if turn == processes - 1:
-                        cells[key] = self.summary(seconds[key], key[1], threads)
+                        cells[key] = self._cell(seconds[key], key[1], threads)
                         tell(key[0], cells[key])
         return [(key[0], cells[key]) for key in both]

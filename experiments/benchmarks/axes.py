@@ -1,22 +1,19 @@
 """Every value of one axis of the configuration space in one fixed model: cost and shift figures.
 
-Question: what does changing this one field cost, and what does it do to a shift of one pixel?
-
     python -m experiments bench axes tokenizer            # measure; write record, table, page
 
 Axes: ``tokenizer`` in ViT-Tiny (one grid of stride 16), the others in a pyramid of strides 4 to
-32 (`REFERENCES`); both with circular borders and average pooling, so that what breaks a shift is
-the value and not the model around it. A value that the reference refuses is recorded with the
-reason.
+32 (`REFERENCES`); both with circular padding and average pooling, so that only the value can make a
+model sensitive to circular shifts. A value that the reference refuses is recorded with the reason.
 
 Cost: parameters, multiply-accumulates (`wavevit.measure.cost`) and time at 224 px; time is the
 median over interleaved rounds, as a multiple of the axis's first value that builds.
 
 R(1 px): ``‖f(T x) − f(x)‖`` over the mean distance between different photographs
 (`wavevit.measure.shift_sensitivity`), on 128-px crops of the 18 bundled photographs, for the
-pooled features and for the last map, for a roll and for a real crop. **At random weights**: mean
-and standard deviation over seeds of the initialisation. It says what the architecture brings
-along, not what a trained model does.
+pooled features and for the last map, for a circular shift and for a crop shift. **At random
+weights**: mean and standard deviation over seeds of the initialisation. It shows the architecture,
+not a trained model.
 """
 
 from __future__ import annotations
@@ -41,8 +38,6 @@ from wavevit.checks import check_choice
 from wavevit.layers import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
-
-__all__ = ["AXES", "measure", "render", "variant"]
 
 SEEDS = (0, 1, 2)
 COST_SIZE, SHIFT_SIZE = 224, 128
@@ -121,9 +116,9 @@ def _sensitivities(model: Backbone, images: Tensor) -> dict[str, float]:
     whole = center_crop(images, (SHIFT_SIZE, SHIFT_SIZE))
     found = {}
     for name, embed in embeddings.items():
-        roll = shift_sensitivity(embed, whole, (1,), kind="circular")
+        circular = shift_sensitivity(embed, whole, (1,), kind="circular")
         crop = shift_sensitivity(embed, images, (1,), kind="crop", crop_size=SHIFT_SIZE)
-        found[f"{name}_circular"], found[f"{name}_crop"] = roll.values[0], crop.values[0]
+        found[f"{name}_circular"], found[f"{name}_crop"] = circular.values[0], crop.values[0]
     return found
 
 
@@ -173,7 +168,7 @@ def measure(axis: str, seeds: tuple[int, ...] = SEEDS, rounds: int = 11) -> dict
 def _symmetry(row: dict[str, Any]) -> str:
     if row["period"] is None:
         return "none"
-    return f"{row['period']} px" + ("" if row["circular"] else ", but for borders")
+    return f"{row['period']} px" + ("" if row["circular"] else ", except at borders")
 
 
 def render(record: dict[str, Any]) -> str:
@@ -182,8 +177,8 @@ def render(record: dict[str, Any]) -> str:
         f"Random weights, mean ± standard deviation over {len(record['seeds'])} seeds; R(1 px) on "
         f"{record['photographs']} photographs; cost at {COST_SIZE} px."
     )
-    head = [record["axis"], "M parameters", "MMAC", "time", "keeps shifts by"]
-    head += ["R roll, pooled", "R crop, pooled", "R roll, map", "R crop, map"]
+    head = [record["axis"], "M parameters", "MMAC", "time", "shift period"]
+    head += ["R circular, pooled", "R crop, pooled", "R circular, map", "R crop, map"]
     rows, refused = [], []
     for value, row in record["values"].items():
         if "refused" in row:
@@ -226,8 +221,7 @@ def _shown(record: str) -> tuple[View, ...]:
 
 BENCHMARK = Benchmark(
     name="axes",
-    question="What does changing one field of the configuration cost, and what does it do to "
-    "a shift of one pixel?",
+    question="What does one field of the configuration change in cost and under a 1-px shift?",
     measure=lambda options, save: measure(options.axis),
     records={f"axes/{axis}.json": axis for axis in AXES},
     shown=_shown,

@@ -1,6 +1,5 @@
 """Times backbones beside timm's: ``python -m experiments bench backbones``.
 
-Question: what does a wavelet pyramid cost beside a plain ViT, and how does that grow?
 On the CPU, in one run: latency as a multiple of timm's ViT-S (every model once a round, median of
 the ratios inside a round), eager and compiled, at several numbers of threads; and for images from
 224 to 896 pixels a side multiply-accumulates, time and peak memory of activations, with the power
@@ -33,16 +32,6 @@ from experiments.core.timm_models import timm_model
 from wavevit.checks import check_at_least
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
 from wavevit.models import Backbone, create_model, model_config
-
-__all__ = [
-    "COMPILED",
-    "CUDA_MODELS",
-    "MODELS",
-    "REFERENCE",
-    "Options",
-    "benchmark",
-    "tables",
-]
 
 REFERENCE = "timm vit_small_patch16_224"
 
@@ -104,11 +93,6 @@ def benchmark(
     options: Options, models: Mapping[str, Builder] = MODELS, save: Save = lambda record: None
 ) -> dict[str, Any]:
     """Measures what the options ask for; plain data, ready for JSON.
-
-    Args:
-        options: the command line's.
-        models: builders by name.
-        save: called with the record so far, on a GPU after every size.
 
     Raises:
         ValueError: no thread, a negative batch, images too small for five halvings.

@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 
-__all__ = ["Clock", "clock_of"]
-
 Clock = Callable[[Callable[[], Any], int], float]  # a call and how often, to seconds of one
 
 

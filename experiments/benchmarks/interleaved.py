@@ -15,19 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = [
-    "LIBRARIES",
-    "LIMIT",
-    "OURS",
-    "Shape",
-    "Transform",
-    "clocked",
-    "medians",
-    "multiples",
-    "threads_of_torch",
-    "times",
-]
-
 Shape = tuple[int, int, int, int]
 Transform = Callable[[Tensor], Sequence[Tensor]]
 

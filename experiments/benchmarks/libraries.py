@@ -29,24 +29,11 @@ from experiments.benchmarks.interleaved import (
     Transform,
     clocked,
     medians,
-    multiples,
 )
 from experiments.core.records import environment
+from experiments.core.table import Table
 from wavevit.checks import fail
 from wavevit.wavelets import dtcwt2, dwt2, swt2, wavedec2
-
-__all__ = [
-    "CONTENDERS",
-    "GROUPED",
-    "Case",
-    "comparison",
-    "grouped_haar",
-    "haar_kernel",
-    "packages",
-    "pytorch_wavelets",
-    "serves",
-    "summary",
-]
 
 GROUPED, DILATED = "grouped convolution", "grouped dilated convolution"
 
@@ -67,7 +54,8 @@ class Case:
         return (self.kind, self.wavelet) == ("decimated", "haar")
 
 
-def _limit(case: Case) -> Transform:
+def limit(case: object) -> Transform:
+    """The copy that all are compared with."""
     return lambda x: (x.clone(),)
 
 
@@ -192,17 +180,22 @@ def _ptwt(case: Case) -> Transform:
 
     if case.kind == "undecimated" or case.haar:
         return both_axes if case.kind == "undecimated" else whole
-    x = torch.randn(case.shape, generator=torch.Generator().manual_seed(0))
-    return min((whole, separable), key=lambda transform: _second_run(transform, x))
+    return fastest(case.shape, whole, separable)
 
 
-def _second_run(transform: Transform, x: Tensor) -> float:
-    transform(x)
-    return clocked(lambda: transform(x))()
+def fastest(shape: tuple[int, ...], *transforms: Transform) -> Transform:
+    """The one whose second run on this shape takes least."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+    def second_run(transform: Transform) -> float:
+        transform(x)
+        return clocked(lambda: transform(x))()
+
+    return min(transforms, key=second_run)
 
 
 CONTENDERS: dict[str, Callable[[Case], Transform]] = {
-    LIMIT: _limit,
+    LIMIT: limit,
     **dict(zip(OURS, (_ours, _compiled), strict=True)),
     GROUPED: _convolution,
     DILATED: _dilated_convolution,
@@ -222,27 +215,13 @@ def serves(name: str, case: Case) -> bool:
     return True
 
 
-def summary(seconds: Mapping[str, Sequence[float]], backward: bool, threads: int) -> dict[str, Any]:
-    """What a record says of the seconds that `times` gave.
-
-    Returns:
-        ``pass``, ``threads``, ``rounds``, ``milliseconds`` and ``multiple_of_clone`` by contender;
-        where a library is among them, ``times_faster_than_best_library`` of ours.
-    """
+def _best(seconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Where a library is among the contenders, how many times faster ours are than the best."""
     own = medians(seconds)
-    cell: dict[str, Any] = {
-        "pass": "forward+backward" if backward else "forward",
-        "threads": threads,
-        "rounds": len(seconds[LIMIT]),
-        "milliseconds": {name: round(1e3 * value, 4) for name, value in own.items()},
-        "multiple_of_clone": {
-            name: round(value, 2) for name, value in multiples(seconds, LIMIT).items()
-        },
-    }
     best = min((own[name] for name in LIBRARIES if name in own), default=None)
-    if best is not None:
-        cell["times_faster_than_best_library"] = {name: round(best / own[name], 2) for name in OURS}
-    return cell
+    if best is None:
+        return {}
+    return {"times_faster_than_best_library": {name: round(best / own[name], 2) for name in OURS}}
 
 
 def _check(case: Case, name: str, seen: Seen, ours: Seen) -> None:
@@ -258,7 +237,20 @@ def _check(case: Case, name: str, seen: Seen, ours: Seen) -> None:
 
 def comparison() -> Comparison[Case]:
     """All contenders that are installed."""
-    return Comparison(installed(CONTENDERS, LIBRARIES), serves, summary, _check)
+    return Comparison(installed(CONTENDERS, LIBRARIES), serves, _best, _check)
+
+
+def by_shape(cells: Sequence[Mapping[str, Any]], figure: Callable[[Any], str]) -> str:
+    """A row for each filter, pass and number of threads, a column for each shape."""
+    found: dict[tuple[str, str, str], dict[tuple[int, ...], str]] = {}
+    for cell in sorted(cells, key=lambda cell: cell["threads"]):
+        name = f"{cell['wavelet']}, {cell['mode']}, level {cell['level']}"
+        row = found.setdefault((name, cell["pass"], str(cell["threads"])), {})
+        row[tuple(cell["shape"])] = figure(cell)
+    shapes = list(dict.fromkeys(tuple(cell["shape"]) for cell in cells))
+    head = ["", "pass", "threads", *(f"({','.join(map(str, shape))})" for shape in shapes)]
+    rows = [[*row, *(own.get(s, "–") for s in shapes)] for row, own in found.items()]
+    return Table(head, rows).markdown()
 
 
 def packages(threads: int) -> dict[str, Any]:

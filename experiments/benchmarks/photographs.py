@@ -10,8 +10,6 @@ from torch import Tensor
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import center_crop
 
-__all__ = ["middles"]
-
 
 def middles(
     side: int,
@@ -19,14 +17,8 @@ def middles(
     short_side: int = 160,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Grey windows (N, 1, side, side), about zero and of about unit variance.
-
-    Args:
-        side: of the windows, in pixels.
-        names: of photographs.
-        short_side: larger photographs are reduced to it first.
-        dtype: of the windows.
-    """
+    """Grey windows (N, 1, side, side), about zero and of about unit variance, of photographs that
+    are first reduced to this shorter side."""
     views = [
         center_crop(load_photograph(name, short_side)[None, None], (side, side)) for name in names
     ]

@@ -1,14 +1,12 @@
-"""What `patch_vs_wavelet` settled for all studies, looked at without the test halves.
-
-Question: does validation find a better peak learning rate for the plain ViT than the one that all
-studies have, or a better stand for Haar packets than behind gains and a GELU?
+"""The choices that all studies share, judged on validation crops: the peak learning rate of the
+plain ViT, and gains and GELU on the subbands of Haar packets.
 
     python -m experiments bench selection            # train, judge; write record and page
 
 Trained on the ``"fit"`` part of the training halves, judged by top-1 on their ``"validation"``
 part, five seeds a choice. A choice is overruled where another is found better: where the 95 %
-interval of the paired difference lies above 0, unadjusted for how many are looked at. Stopped, the
-command goes on from ``runs/selection``. Time: 13 minutes on 2 logical cores of an AMD EPYC.
+interval of the paired difference lies above 0, unadjusted for the number of comparisons. A stopped
+command resumes from ``runs/selection``. Time: 13 minutes on 2 logical cores of an AMD EPYC.
 """
 
 from __future__ import annotations
@@ -32,15 +30,6 @@ from experiments.core.table import Table
 from experiments.core.training import train
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.measure.evaluation import in_batches
-
-__all__ = [
-    "choices",
-    "gains",
-    "kept",
-    "measure",
-    "overruled",
-    "render",
-]
 
 RATES = (1e-3, 2e-3, 3e-3, 5e-3)
 SEEDS = (0, 1, 2, 3, 4)
@@ -147,7 +136,7 @@ def render(record: dict[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     name="selection",
-    question="Does validation find better choices than those that all studies share?",
+    question="Do validation crops find better choices than those that all studies share?",
     measure=lambda options, save: measure(),
     records={"selection/selection.json": ""},
     shown=lambda record: (View(DOCS / "selection.md", render, "selection"),),

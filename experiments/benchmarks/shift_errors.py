@@ -1,14 +1,12 @@
-"""How far each transform's coefficients move when the image shifts by one pixel, and what it costs.
-
-Question: which wavelet transform should stand before a network that must not mind a small shift?
+"""Change of each transform's coefficients under a circular shift by one pixel, and its cost.
 
     python -m experiments bench shift_errors            # measure; write record and page
 
 Error: the 18 bundled photographs, reduced to at most 256 pixels on the shorter side and cut to
-multiples of 16, float64, periodic borders, rolled by one pixel along rows and along columns:
-``min_k ‖S(T₁ x) - T_k S(x)‖ / ‖S(x)‖`` over the nine rolls `k` of the output's own grid by at most
-one sample (so that a transform which merely moves with the image counts as exact). Mean and worst
-over photographs and axes. Circular shifts only: nothing here is about crops.
+multiples of 16, float64, periodic mode, shifted circularly by one pixel along rows and along
+columns: ``min_k ‖S(T₁ x) - T_k S(x)‖ / ‖S(x)‖`` over the nine circular shifts `k` of the output's
+own grid by at most one sample (so that a transform which only moves with the image counts as
+exact). Mean and worst over photographs and axes. Circular shifts only: nothing here is about crops.
 
 Cost: one level (scattering: two scales) of (8, 3, 224, 224) in float32, eager, no gradient, one
 thread, all transforms and ``x.clone()`` interleaved; the median of the processor times over the
@@ -34,45 +32,37 @@ from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
 from wavevit.wavelets._engine.haar import haar_details_undecimated
 
-__all__ = ["measure", "render"]
-
-
 Representation = Callable[[Tensor], Tensor]
 
 
-def _haar(level: int) -> Representation:
-    return lambda x: wavedec2(x, level=level).details[0]
+def _haar(x: Tensor, level: int) -> Tensor:
+    return wavedec2(x, level=level).details[0]
 
 
-def _haar_magnitude(level: int) -> Representation:
-    return lambda x: wavedec2(x, level=level).details[0].abs()
+def _dual(x: Tensor, level: int) -> Tensor:
+    return dtcwt2(x, level, mode="periodic").details[0]
 
 
-def _dual(level: int) -> Representation:
-    return lambda x: dtcwt2(x, level, mode="periodic").details[0]
+def _levels(of: Callable[..., Tensor]) -> dict[str, Representation]:
+    """A transform's details at three levels."""
+    return {f"level {level}": partial(of, level=level) for level in (1, 2, 3)}
 
 
-def _dual_magnitude(level: int) -> Representation:
-    return lambda x: dtcwt2(x, level, mode="periodic").details[0].norm(dim=3)
-
-
-def _scattering(paths: slice) -> Representation:
-    return lambda x: scattering2(x, 2, 2, mode="periodic").unflatten(1, (x.shape[1], -1))[
-        :, :, paths
-    ]
+def _scattering(x: Tensor, paths: slice) -> Tensor:
+    return scattering2(x, 2, 2, mode="periodic").unflatten(1, (x.shape[1], -1))[:, :, paths]
 
 
 # What is compared, by row of the table and by column. Scattering's columns are its orders.
 REPRESENTATIONS: dict[str, dict[str, Representation]] = {
-    "haar": {f"level {level}": _haar(level) for level in (1, 2, 3)},
-    "haar magnitude": {f"level {level}": _haar_magnitude(level) for level in (1, 2, 3)},
+    "haar": _levels(_haar),
+    "haar magnitude": _levels(lambda x, level: _haar(x, level).abs()),
     "undecimated haar": {"level 1": haar_details_undecimated},
-    "dual tree": {f"level {level}": _dual(level) for level in (1, 2, 3)},
-    "dual tree magnitude": {f"level {level}": _dual_magnitude(level) for level in (1, 2, 3)},
+    "dual tree": _levels(_dual),
+    "dual tree magnitude": _levels(lambda x, level: _dual(x, level).norm(dim=3)),
     "scattering": {
-        "order 1, scale 1": _scattering(slice(1, 7)),
-        "order 1, scale 2": _scattering(slice(7, 13)),
-        "order 2": _scattering(slice(13, 49)),
+        "order 1, scale 1": partial(_scattering, paths=slice(1, 7)),
+        "order 1, scale 2": partial(_scattering, paths=slice(7, 13)),
+        "order 2": partial(_scattering, paths=slice(13, 49)),
     },
 }
 
@@ -97,7 +87,7 @@ def photographs() -> Iterator[Tensor]:
 
 
 def shift_error(representation: Representation, x: Tensor) -> list[float]:
-    """The best-realigned relative error for a roll along the rows and along the columns."""
+    """The best-realigned relative error for a shift along the rows and along the columns."""
     before = representation(x)
     rolls = [torch.roll(before, (i, j), (-2, -1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     return [
@@ -143,19 +133,15 @@ def render(record: dict[str, Any]) -> str:
         cells = [f"{name}: {e['mean']:.3f} ({e['worst']:.3f})" for name, e in columns.items()]
         rows.append([row, *[*cells, "", ""][:3]])
     errors = Table(["coefficients", "error: mean (worst)", "", ""], rows)
-    costs = Table(
-        ["transform", "redundancy", "cost in clones"],
-        [
-            [name, f"{redundancy:g}", f"{record['cost_in_clones'][name]:g}"]
-            for name, redundancy in record["redundancy"].items()
-        ],
-    )
+    clones = record["cost_in_clones"]
+    rows = [[name, f"{own:g}", f"{clones[name]:g}"] for name, own in record["redundancy"].items()]
+    costs = Table(["transform", "redundancy", "cost in clones"], rows)
     return f"{errors.markdown()}\n\n{costs.markdown()}".rstrip()
 
 
 BENCHMARK = Benchmark(
     name="shift_errors",
-    question="Which wavelet transform should stand before a network that must not mind a shift?",
+    question="Which wavelet transform changes least under a 1-px shift, and what does it cost?",
     measure=lambda options, save: measure(),
     records={"transforms/shift_errors.json": ""},
     shown=lambda record: (View(DOCS / "which-transform.md", render, "shift_errors"),),

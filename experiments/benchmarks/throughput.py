@@ -23,8 +23,6 @@ from experiments.benchmarks.interleaved import times
 from experiments.core.worker import Complaint, Worker
 from wavevit.measure import peak_activation_bytes
 
-__all__ = ["Builder", "throughput"]
-
 Builder = Callable[[int], nn.Module]  # takes the side of the image; picklable
 
 # Of a turn. Two passes of a few hundred launches each fit into a GPU's queue, and 200 million

@@ -1,11 +1,10 @@
-"""How far each tokenizer drives two images apart, and how much of one it keeps.
-
-Question: what is exact about a tokenizer, what is only bounded, and how loose are the bounds?
+"""Lipschitz constants and frame bounds of each tokenizer, beside slopes that were found.
 
     python -m experiments bench tokenizer_bounds             # measure; write record and page
 
-Grey images of 48 pixels, stride 8, random weights, both borders. Beside each constant stands the
-steepest slope that power iterations from photographs and noise found. Two minutes on a laptop.
+Grey images of 48 pixels, stride 8, random weights, circular padding and another. Beside each
+constant stands the steepest slope that power iterations from photographs and noise found. Two
+minutes on a laptop.
 """
 
 from __future__ import annotations
@@ -23,9 +22,6 @@ from wavevit.measure import tokenizer_bounds
 from wavevit.models import Backbone, BackboneConfig
 from wavevit.models.config import make_stages
 from wavevit.testing import steepest_pair
-
-__all__ = ["measure", "render"]
-
 
 SIDE, STRIDE, DIM = 48, 8, 128
 ITERATIONS = 20
@@ -54,7 +50,7 @@ def images() -> Tensor:
 
 
 def measure() -> dict[str, Any]:
-    """Every tokenizer with both borders; what has no border is looked at once."""
+    """Every tokenizer with both paddings; a tokenizer that pads nothing once."""
     rows = []
     for name, fields in TOKENIZERS.items():
         for border in BORDERS:
@@ -98,7 +94,7 @@ def measure() -> dict[str, Any]:
 
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
-    head = ["tokenizer", "border", "A", "B", "numbers out per number in", "constant", ""]
+    head = ["tokenizer", "padding", "A", "B", "redundancy", "constant", ""]
     head += ["steepest found", "constant / found"]
     rows = []
     for row in record["tokenizers"]:
@@ -119,7 +115,7 @@ def render(record: dict[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     name="tokenizer_bounds",
-    question="What is exact about a tokenizer, what is only bounded, and how loose are the bounds?",
+    question="Which Lipschitz constants of tokenizers are exact, and how loose are the bounds?",
     measure=lambda options, save: measure(),
     records={"tokenizer_bounds/tokenizer_bounds.json": ""},
     shown=lambda record: (View(DOCS / "agreements.md", render, "tokenizers"),),

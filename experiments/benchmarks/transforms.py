@@ -1,6 +1,5 @@
 """Times Haar beside other libraries: ``python -m experiments bench transforms``.
 
-Question: how far from a copy of the image is a wavelet transform, ours and theirs?
 `experiments.benchmarks.libraries` says who the contenders are, `experiments.benchmarks.alone` how
 they are timed: all in turn, each in a process of its own; then again in fresh processes that meet
 the shapes in another order. Before anything is timed, every contender's coefficients must have the
@@ -12,16 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
+from experiments.benchmarks.alone import TimingOptions, check_threads
 from experiments.benchmarks.interleaved import LIBRARIES, LIMIT, OURS, Shape
 from experiments.benchmarks.libraries import GROUPED, Case, comparison, packages
-from experiments.core.benchmark import Benchmark, BenchmarkOptions
+from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
 from wavevit.checks import check_at_least
-
-__all__ = ["SHAPES", "Options", "benchmark", "table"]
 
 SHAPES: tuple[Shape, ...] = (
     (32, 3, 224, 224),
@@ -34,23 +33,15 @@ PASSES = {"forward": "forward", "forward + backward": "forward+backward"}
 
 
 @dataclass
-class Options(BenchmarkOptions):
+class Options(TimingOptions):
     """Time one and three levels of Haar, forward and with backward, against other libraries."""
 
-    quick: bool = False
-    """One process and three rounds: to see that it runs, not to quote."""
-    threads: tuple[int, ...] = (1, 2)
-    """Numbers of CPU threads, each timed on its own."""
     levels: tuple[int, ...] = (1, 3)
     """Numbers of levels."""
 
 
 def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[str, Any]:
     """Times everything that the options name.
-
-    Args:
-        options: the command line's.
-        shapes: images (B, C, H, W); by default `SHAPES`.
 
     Returns:
         The record: ``environment`` and ``cells``, one for each shape, number of levels, pass and
@@ -59,8 +50,7 @@ def benchmark(options: Options, shapes: Sequence[Shape] | None = None) -> dict[s
     Raises:
         ValueError: no thread, no level, or a contender that fails or whose coefficients are wrong.
     """
-    for threads in options.threads:
-        check_at_least("threads", threads, 1)
+    check_threads(options)
     for level in options.levels:
         check_at_least("levels", level, 1)
     processes, rounds = (1, 3) if options.quick else (3, 5)
@@ -107,16 +97,12 @@ def render(record: dict[str, Any]) -> str:
             for cell in record["cells"]
             if (cell["levels"], cell["threads"]) == (level, 1)
         }
-        rows = [
-            [f"({','.join(map(str, shape))})"]
-            + [
-                text
-                for name in OURS
-                for what in PASSES
-                for text in _judged(cells[(*shape, PASSES[what])], name, what, level)
-            ]
-            for shape in dict.fromkeys(key[:-1] for key in cells)
-        ]
+        rows = []
+        for shape in dict.fromkeys(key[:-1] for key in cells):
+            row = [f"({','.join(map(str, shape))})"]
+            for name, what in product(OURS, PASSES):
+                row += _judged(cells[(*shape, PASSES[what])], name, what, level)
+            rows.append(row)
         parts += ["One level:" if level == 1 else f"{level} levels:", Table(head, rows).markdown()]
     return "\n\n".join(parts)
 
@@ -134,7 +120,7 @@ def _judged(cell: dict[str, Any], name: str, what: str, level: int) -> list[str]
 
 BENCHMARK = Benchmark(
     name="transforms",
-    question="How far from a copy of the image is a wavelet transform, ours and theirs?",
+    question="How much slower than a copy of the image is a Haar transform, here and elsewhere?",
     measure=lambda options, save: benchmark(options),
     records={"transforms/cpu.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "haar"),),

@@ -1,6 +1,5 @@
 """Times Haar on a GPU: ``python -m experiments bench transforms_cuda``.
 
-Question: what share of the bandwidth of a copy does a transform reach, ours and theirs?
 A pass reads every element once and writes every element once, as the copy does, so that share is
 the time of the copy over the time of the pass. Contenders are timed in turn by CUDA events, a
 figure is the median over rounds. Before anything is timed, ours is compared with float64 on the CPU
@@ -39,8 +38,6 @@ from experiments.core.table import Table
 from wavevit.checks import check_at_least, fail
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import dwt2, idwt2, kernels, wavedec2, waverec2
-
-__all__ = ["CONTENDERS", "Options", "benchmark", "table"]
 
 SHAPE: Shape = (64, 64, 224, 224)
 COPY, OURS, COMPILED, PLAIN = "copy", "wavevit", "wavevit compiled", "plain operations compiled"
@@ -327,7 +324,7 @@ def render(record: dict[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     name="transforms_cuda",
-    question="What share of the bandwidth of a copy does a transform reach on a GPU?",
+    question="What share of a copy's bandwidth does a Haar transform reach on a GPU?",
     measure=lambda options, save: benchmark(options, save=save),
     records={"transforms/cuda.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "cuda"),),

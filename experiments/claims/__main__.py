@@ -25,8 +25,6 @@ from experiments.core.records import RECORDS, environment, write_json
 from experiments.core.usage import old_command
 from experiments.studies import STUDIES
 
-__all__ = ["RUNS", "Options", "commands", "main"]
-
 RUNS = Path("runs")  # where the commands keep their runs
 
 

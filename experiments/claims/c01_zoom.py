@@ -15,8 +15,6 @@ from experiments.core.style import band, labelled_below, log2_axis
 from experiments.core.zoom import ZOOMS
 from wavevit.auditing.style import line_styles
 
-__all__ = ["CLAIM"]
-
 _PYRAMIDS = against("vit", ("swin", "haar_pyramid", "dtcwt_pyramid"))
 _BY_ZOOM = tuple(f"zoom_{zoom:g}" for zoom in ZOOMS)
 
@@ -46,17 +44,6 @@ CLAIM = study_claim(
     sentence=(
         "One fixed patch size gives a ViT one native resolution: accuracy falls off under zoom "
         "more than for a pyramid."
-    ),
-    hypothesis=(
-        "Trained at one resolution, each of three pyramids keeps a larger share of its top-1 under "
-        "zooms from ½ to 2 than the plain ViT with patches of 8 pixels, at equal "
-        "multiply-accumulates and steps."
-    ),
-    test=(
-        "Study `zoom`, `swin`, `haar_pyramid` and `dtcwt_pyramid`, each − `vit`, in the share of "
-        "top-1 at zoom 1 that is left, mean over the other zooms, paired by seed. Views are of the "
-        "same places, from finer photographs where there are any. ViTs with patches of 4 and 16 "
-        "are shown."
     ),
     study="zoom",
     deciding=[Compared("zoom_kept", _PYRAMIDS, "higher")],

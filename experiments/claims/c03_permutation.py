@@ -13,40 +13,29 @@ from experiments.claims.measured import above, values_table
 from experiments.claims.verdict import Verdict, judge
 from experiments.core.statistic import Statistic
 
-__all__ = ["CLAIM"]
-
 _RECORD = "permutation/measurement.json"
-_TENTH, _ROUNDING = 0.1, 1e-9
-_PATCH = "8"
+_ROUNDING, _PATCH = 1e-9, "8"
 
 
 def _find(records: Mapping[str, Any]) -> Finding:
     found = records[_RECORD]["residual"]
-
-    def last(name: str, shift: str) -> list[float]:
-        return found[name][shift][-1]
-
     no_permutation = [("learned, trained", "1"), ("learned, trained", _PATCH), ("none", "1")]
     effects = [
-        above(f"{name}, {shift} px", last(name, shift), _TENTH, "residual behind the last block")
+        above(f"{name}, {shift} px", found[name][shift][-1], 0.1, "residual behind the last block")
         for name, shift in no_permutation
     ]
     worst = max(max(layer) for layer in found["none"][_PATCH])
     verdict = judge(effects)
     if worst > _ROUNDING:
-        verdict = Verdict(
-            "refuted", f"without positions a circular shift by a patch leaves {worst:.0e}"
-        )
+        left = f"without positions a circular shift by a patch leaves {worst:.0e}"
+        verdict = Verdict("refuted", left)
     columns = [f"{shift} px" for shift in found["none"]]
     rows = {name: [by_shift[-1] for by_shift in own.values()] for name, own in found.items()}
-    body = "\n\n".join(
-        (
-            "What the best permutation of the tokens leaves of the change behind the last block, "
-            "in units of a token's size:",
-            values_table("positions", columns, rows, 3),
-            "Largest residual at any depth for `none` and a circular shift by a patch: "
-            f"{worst:.0e}.",
-        )
+    body = (
+        "What the best permutation of the tokens leaves of the change behind the last block, "
+        "in units of a token's size:",
+        values_table("positions", columns, rows, 3),
+        f"Largest residual at any depth for `none` and a circular shift by a patch: {worst:.0e}.",
     )
     return Finding(verdict, tuple(effects), body)
 
@@ -71,23 +60,6 @@ CLAIM = Claim(
     sentence=(
         "ViT is not shift-equivariant: a shift is no permutation of internal states, except by "
         "multiples of the patch without absolute positions."
-    ),
-    hypothesis=(
-        "After a circular shift by one pixel, no permutation of the tokens brings the last block's "
-        "state back to within a tenth of a token's size, with positions or without. After a "
-        "circular shift by a patch of 8, none does with learned positions, and one does exactly "
-        "without positions."
-    ),
-    test=(
-        "Measurement `permutation`: the best matching of the tokens before and after the shift "
-        "(an assignment problem), mean residual by photograph; the trained ViT of study "
-        "`backbones`, and untrained ones with learned positions, with none, and with "
-        "convolutional ones on a circle."
-    ),
-    rule=(
-        "Supported for each of the three residuals that is above a tenth, refuted for each that is "
-        "below (t tests over photographs, Holm-adjusted together, 5 %). Refuted as a whole if the "
-        "residual of a circular shift by a patch without positions is above 1e-9 at any depth."
     ),
     records=(_RECORD,),
     find=_find,

@@ -7,9 +7,7 @@ from typing import Any
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import between, values_table
-from experiments.claims.verdict import common_rule, judge
-
-__all__ = ["CLAIM"]
+from experiments.claims.verdict import judge
 
 _RECORD = "noise/measurement.json"
 _WHAT = {"pixels": "change of patches", "vit": "change of the embedding"}
@@ -33,7 +31,8 @@ def _find(records: Mapping[str, Any]) -> Finding:
     keys = list(photographs)
     rows = {name: [own[key] for key in keys] for name, own in found.items()}
     columns = ["patches' pixels" if key == "pixels" else f"embedding of `{key}`" for key in keys]
-    return Finding(judge(effects), (*effects, *shown), values_table("images", columns, rows, 3))
+    table = values_table("images", columns, rows, 3)
+    return Finding(judge(effects), (*effects, *shown), (table,))
 
 
 CLAIM = Claim(
@@ -42,16 +41,6 @@ CLAIM = Claim(
         "Natural images are locally redundant, so a 1-px shift hurts less on photographs than "
         "on noise."
     ),
-    hypothesis=(
-        "A crop that moves by one pixel changes the patches, and the trained plain ViT's "
-        "embedding, less on photographs than on white noise of the same contrast."
-    ),
-    test=(
-        "Measurement `noise`: relative change of the patches' pixels and of the embedding, "
-        "photographs − white noise, paired by photograph; photographs with random phases show "
-        "what of it the spectrum alone explains."
-    ),
-    rule=common_rule("below"),
     records=(_RECORD,),
     find=_find,
     alt="Differences between photographs, their phase-randomised twins and white noise",

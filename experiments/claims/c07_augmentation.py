@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, against, study_claim
 
-__all__ = ["CLAIM"]
-
 _AUGMENTED = ("fixed + translate", "fixed + resize", "fixed + flip", "anywhere")
 _ALL = against("fixed", (*_AUGMENTED, "fixed + all"))
 
@@ -13,14 +11,6 @@ CLAIM = study_claim(
     id="C7",
     sentence=(
         "Augmentation (crops, resize, flips, small translations) buys approximate invariance."
-    ),
-    hypothesis=(
-        "A plain ViT that trains on fixed crops keeps its class under crop shifts more often once "
-        "those crops are translated, resized, flipped, or come from anywhere."
-    ),
-    test=(
-        "Study `augmentation`, each of the four − `fixed`, in S-Cons, paired by seed; R(1 px), "
-        "top-1 and all three together are shown."
     ),
     study="augmentation",
     deciding=[Compared("crop", against("fixed", _AUGMENTED), "higher")],

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, against, study_claim
 
-__all__ = ["CLAIM"]
-
 _FRIENDLIER = ("relative_bias", "rope", "conv")
 _ALL = against("learned", ("sincos", *_FRIENDLIER, "none"))
 
 CLAIM = study_claim(
     id="C8",
     sentence="Absolute positions are worst; relative, rotary and offset biases are friendlier.",
-    hypothesis=(
-        "With `position` changed from `learned` to `relative_bias`, `rope` or `conv` and nothing "
-        "else, a trained ViT keeps its class under crop shifts more often."
-    ),
-    test=(
-        "Study `positions`, each of the three − `learned`, in S-Cons, paired by seed; `sincos` and "
-        "`none`, C-Cons, R by one pixel and by one patch (8 px), and top-1 are shown."
-    ),
     study="positions",
     deciding=[Compared("crop", against("learned", _FRIENDLIER), "higher")],
     shown=[

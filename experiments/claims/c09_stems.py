@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, against, study_claim
 
-__all__ = ["CLAIM"]
-
 _STEMS = ("conv_stem", "overlap")
 _PAIRS = against("vit", _STEMS)
 
 CLAIM = study_claim(
     id="C9",
     sentence="Convolutional stems and overlapping patches soften the 1-px shift.",
-    hypothesis=(
-        "With `tokenizer` changed to `conv_stem` or to `overlap` and nothing else, the trained "
-        "ViT's embedding moves less under a crop of one pixel."
-    ),
-    test=(
-        "Study `tokenizers`, contrasts `conv_stem` − `vit` and `overlap` − `vit` in R(1 px) of "
-        "crops, paired by seed."
-    ),
     study="tokenizers",
     deciding=[Compared(("crop", 1), _PAIRS, "lower")],
     shown=[Compared(metric, _PAIRS) for metric in (("circular", 1), "crop", "top1")],

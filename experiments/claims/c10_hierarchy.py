@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, against, study_claim
 
-__all__ = ["CLAIM"]
-
 _PYRAMIDS = against("vit", ("swin", "pvt_v2", "haar_pyramid", "dtcwt_pyramid"))
 
 CLAIM = study_claim(
     id="C10",
     sentence=(
         "Hierarchy and multi-resolution (Swin, PVT, MViT, wavelets) help smoothness and invariance."
-    ),
-    hypothesis=(
-        "At equal multiply-accumulates and steps, every pyramid's embedding moves less under a "
-        "crop of one pixel than the plain ViT's."
-    ),
-    test=(
-        "Study `backbones`, `swin`, `pvt_v2`, `haar_pyramid` and `dtcwt_pyramid`, each − `vit`, in "
-        "R(1 px) of crops, paired by seed; S-Cons, condition number and top-1 are shown beside it."
     ),
     study="backbones",
     deciding=[Compared(("crop", 1), _PYRAMIDS, "lower")],

@@ -9,8 +9,6 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import above, between, values_table
 from experiments.claims.verdict import Verdict, judged, listed
 
-__all__ = ["CLAIM"]
-
 _RECORD = "convolutions/measurement.json"
 _EXACT, _ROUNDING = "stride-free, circular", 1e-9
 
@@ -41,13 +39,10 @@ def _find(records: Mapping[str, Any]) -> Finding:
         verdict = Verdict("mixed", detail)
     columns = [f"{shift} px" for shift in found[_EXACT]]
     rows = {name: list(own.values()) for name, own in found.items()}
-    body = "\n\n".join(
-        (
-            "Distance between the map of the shifted image and the shifted map, relative to the "
-            "map:",
-            values_table("network", columns, rows, 3),
-            f"Largest error of `{_EXACT}`, any shift and photograph: {worst:.0e}.",
-        )
+    body = (
+        "Distance between the map of the shifted image and the shifted map, relative to the map:",
+        values_table("network", columns, rows, 3),
+        f"Largest error of `{_EXACT}`, any shift and photograph: {worst:.0e}.",
     )
     return Finding(verdict, (*effects, *shown), body)
 
@@ -55,21 +50,6 @@ def _find(records: Mapping[str, Any]) -> Finding:
 CLAIM = Claim(
     id="C11",
     sentence="CNNs bake shift equivariance in (true of stride-free ones only?).",
-    hypothesis=(
-        "A CNN's map moves with the image exactly; strides, and padding that is not circular, make "
-        "it miss by more than 1 % of its size at a circular shift by one pixel."
-    ),
-    test=(
-        "Measurement `convolutions`: relative equivariance error at random weights in float64, "
-        "by photograph; a small CNN with one property changed at a time, and timm's ResNet-18 "
-        "and ConvNeXt-Atto."
-    ),
-    rule=(
-        "Exactness is supported if the CNN without strides and with circular padding is off by at "
-        "most 1e-9, else the claim is refuted. It is refuted for each other network whose error is "
-        "above 1 % and inconclusive for the rest (t tests over photographs, Holm-adjusted "
-        "together, 5 %)."
-    ),
     records=(_RECORD,),
     find=_find,
     alt="Equivariance errors of convolutional networks under a circular shift by one pixel",

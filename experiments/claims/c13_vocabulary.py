@@ -11,11 +11,9 @@ from matplotlib.figure import Figure
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect
 from experiments.claims.measured import between, by_seed, values_table
-from experiments.claims.verdict import common_rule, judge
+from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
-
-__all__ = ["CLAIM"]
 
 _RECORD = "vocabulary/measurement.json"
 _MEASURES = {"rank": ("effective rank", ""), "probe": ("probe", "points")}
@@ -46,19 +44,15 @@ def _find(records: Mapping[str, Any]) -> Finding:
         rank, probe = (Statistic.of(own[key]).text(1) for key in _MEASURES)
         rows.append([f"`{name}`", rank, f"{own['dim'][0]:.0f}", probe])
     crops = record["crops"]
-    body = "\n\n".join(
-        (
-            f"Mean ± standard deviation over {len(record['seeds'])} seeds; rank on "
-            f"{crops['ranked']} held-out crops; the probe names quarter turns (chance 25 %), "
-            f"fitted on {crops['fitted']} crops of training halves, judged on {crops['judged']} "
-            "of test halves:",
-            Table(["model", "effective rank", "of features", "probe, %"], rows).markdown(),
-            f"Error of the best approximation by {percent} of the coefficients, relative to the "
-            "crop, by photograph:",
-            values_table(
-                "transform", ["error"], {name: [values] for name, values in n_term.items()}, 3
-            ),
-        )
+    body = (
+        f"Mean ± standard deviation over {len(record['seeds'])} seeds; rank on "
+        f"{crops['ranked']} held-out crops; the probe names quarter turns (chance 25 %), "
+        f"fitted on {crops['fitted']} crops of training halves, judged on {crops['judged']} "
+        "of test halves:",
+        Table(["model", "effective rank", "of features", "probe, %"], rows).markdown(),
+        f"Error of the best approximation by {percent} of the coefficients, relative to the "
+        "crop, by photograph:",
+        values_table("transform", ["error"], {name: [own] for name, own in n_term.items()}, 3),
     )
     return Finding(judge(effects), (*effects, *shown), body)
 
@@ -85,17 +79,6 @@ CLAIM = Claim(
         "The visual vocabulary is expressive if it transfers: effective rank, n-term error and "
         "probes rise with capacity, data and objective."
     ),
-    hypothesis=(
-        "Supervised training raises the effective rank of the ViT's embedding, and the accuracy of "
-        "a linear probe on a task that it was not trained for; so does width, at random weights. "
-        "Other objectives and trained capacity are not measured yet."
-    ),
-    test=(
-        "Measurement `vocabulary`: effective rank and a probe of quarter turns, the ViT trained − "
-        "untrained, untrained ViTs of 128 − 32 channels, paired by seed; hybrids and the n-term "
-        "errors of transforms beside them."
-    ),
-    rule=common_rule("above"),
     records=(_RECORD,),
     find=_find,
     draw=_draw,

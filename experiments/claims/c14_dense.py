@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from experiments.claims.studies import Compared, against, study_claim
 
-__all__ = ["CLAIM"]
-
 _PYRAMIDS = against("vit", ("swin", "pvt_v2", "haar_pyramid", "dtcwt_pyramid"))
 
 CLAIM = study_claim(
     id="C14",
     sentence=("Pyramids give maps at strides 4 to 32, and dense tasks profit."),
-    hypothesis=(
-        "With an equal light head on the maps of `features_only`, each of four pyramids segments "
-        "composites of two photographs better than the plain ViT at equal multiply-accumulates "
-        "and steps."
-    ),
-    test=(
-        "Study `dense`, `swin`, `pvt_v2`, `haar_pyramid` and `dtcwt_pyramid`, each − `vit`, in the "
-        "mean intersection over union on composites of held-out halves, paired by seed. Shown "
-        "beside it: the share of pixels within 4 pixels of a border that are right, and of those "
-        "that keep their class when the crop moves. That the maps have strides 4 to 32 is held by "
-        "the contract of every registered model."
-    ),
     study="dense",
     deciding=[Compared("miou", _PYRAMIDS, "higher")],
     shown=[

@@ -11,8 +11,6 @@ from experiments.claims.verdict import Verdict
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 
-__all__ = ["CLAIM"]
-
 _RECORD = "retrieval/measurement.json"
 _MISSING = (
     "captioned photographs and a contrastive head; the bundled photographs have names and no "
@@ -31,15 +29,13 @@ def _find(records: Mapping[str, Any]) -> Finding:
     rows.append(["drawn answers", *(f"{chance[key]:.1f}" for key in _KEYS)])
     crops = record["crops"]
     kinds = "; ".join(f"{name}: {', '.join(of)}" for name, of in record["kinds"].items())
-    body = "\n\n".join(
-        (
-            "No text tower is measured. What it would have to pass is: the nearest of "
-            f"{crops['gallery']} crops of training halves to each of {crops['asking']} crops of "
-            "test halves (cosine of centred embeddings) is of the same photograph; and, that "
-            f"photograph left out, of one of the same kind ({kinds}). Mean ± standard deviation "
-            f"over {len(record['seeds'])} seeds:",
-            Table(["model", *(f"{title}, %" for title in _KEYS.values())], rows).markdown(),
-        )
+    body = (
+        "No text tower is measured. What it would have to pass is: the nearest of "
+        f"{crops['gallery']} crops of training halves to each of {crops['asking']} crops of "
+        "test halves (cosine of centred embeddings) is of the same photograph; and, that "
+        f"photograph left out, of one of the same kind ({kinds}). Mean ± standard deviation "
+        f"over {len(record['seeds'])} seeds:",
+        Table(["model", *(f"{title}, %" for title in _KEYS.values())], rows).markdown(),
     )
     shown = [
         by_seed(f"{name}, trained", f"{name}, untrained", models, key, title, "points")
@@ -52,19 +48,6 @@ def _find(records: Mapping[str, Any]) -> Finding:
 CLAIM = Claim(
     id="C16",
     sentence=("A contrastive text tower makes the vocabulary semantic (CLIP)."),
-    hypothesis=(
-        "Features trained against captions group photographs by what they show better than "
-        "features trained on classes of equal number."
-    ),
-    test=(
-        "Retrieval of photographs by captions and by each other, contrastive against supervised "
-        "training at equal steps. Until there are captions, measurement `retrieval`: the "
-        "supervised side beside models as initialised, which decides nothing."
-    ),
-    rule=(
-        "Supported if retrieval between photographs of one subject is better with the text tower, "
-        "by seed; refuted if it is worse."
-    ),
     records=(_RECORD,),
     find=_find,
     alt="What supervised training adds to retrieval by photograph and by kind, with intervals",

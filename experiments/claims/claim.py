@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 from experiments.claims.effect import Effect
 from experiments.claims.verdict import Verdict
 
-__all__ = ["Claim", "Finding"]
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -21,24 +19,24 @@ class Finding:
     Attributes:
         verdict: by the claim's rule.
         effects: what it rests on, the one that the ledger shows first.
-        body: Markdown for the page, tables and sentences, every number out of the record.
+        body: tables and sentences for the page, each a piece of Markdown.
     """
 
     verdict: Verdict
     effects: tuple[Effect, ...]
-    body: str = ""
+    body: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """One line of the ledger.
 
+    What could be found false, the test and the rule are told in words in the claim's template,
+    ``experiments/templates/claims/cNN.md.j2``.
+
     Attributes:
         id: ``"C1"``.
         sentence: of the original intuition.
-        hypothesis: what could be found false.
-        test: study or measurement, contrasts and metric, in words.
-        rule: how the verdict follows from the record, in words.
         records: files below ``experiments/records/``; a ``summary.json`` is given to `find` as a
             `StudySummary`, other JSON as plain data.
         command: that makes the record anew; by default it runs the study or measurement that the
@@ -52,9 +50,6 @@ class Claim:
 
     id: str
     sentence: str
-    hypothesis: str
-    test: str
-    rule: str
     records: tuple[str, ...]
     find: Callable[[Mapping[str, Any]], Finding]
     draw: Callable[[Mapping[str, Any], Finding], Figure] | None = None

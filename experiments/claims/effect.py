@@ -8,8 +8,6 @@ from experiments.claims.names import reader_name
 from experiments.core.statistic import Statistic
 from wavevit.checks import check_choice
 
-__all__ = ["Effect", "number"]
-
 
 def number(value: float, digits: int, signed: bool = False) -> str:
     """A number as the pages show it, with a true minus."""
@@ -83,11 +81,7 @@ class Effect:
         return f"{len(self.difference.values)} {self.over}"
 
     def amount(self, level: float = 0.95) -> str:
-        """The difference, or the value beside its threshold, with its interval and unit.
-
-        Args:
-            level: of the interval, from 0 to 1.
-        """
+        """The difference, or the value beside its threshold, with its interval and unit."""
         start, signed = self.threshold or 0.0, self.threshold is None
         text = number(start + self.difference.mean, self.digits, signed)
         interval = self.difference.interval(level)

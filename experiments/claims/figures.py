@@ -8,8 +8,6 @@ from matplotlib.figure import Figure
 from experiments.claims.claim import Finding
 from experiments.claims.verdict import judged
 
-__all__ = ["forest"]
-
 _COLOURS = {True: "#0072B2", False: "#5b6775"}
 
 
@@ -31,11 +29,8 @@ def forest(finding: Finding) -> Figure:
     for axis, (metric, unit), row in zip(axes[:, 0], metrics, rows, strict=True):
         axis.axvline(0, color="black", linewidth=0.8)
         for place, effect in enumerate(row):
-            mean, interval = (
-                effect.difference.mean,
-                effect.difference.interval(levels.get(id(effect), 0.95)),
-            )
-            low, high = interval if interval is not None else (mean, mean)
+            mean = effect.difference.mean
+            low, high = effect.difference.interval(levels.get(id(effect), 0.95)) or (mean, mean)
             colour = _COLOURS[bool(effect.predicted)]
             axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
             axis.plot(mean, place, "o", color=colour, markersize=5)

@@ -9,8 +9,6 @@ import re
 import experiments.claims
 from experiments.claims.claim import Claim
 
-__all__ = ["CLAIMS"]
-
 CLAIMS: tuple[Claim, ...] = tuple(
     importlib.import_module(f"experiments.claims.{module.name}").CLAIM
     for module in sorted(

@@ -8,8 +8,6 @@ from experiments.claims.effect import Effect
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 
-__all__ = ["above", "between", "by_seed", "subjects_of", "text_of", "values_table"]
-
 
 def between(
     variant: str,

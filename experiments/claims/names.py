@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["reader_name"]
-
 _WHOLE = {
     "vit": "plain ViT",
     "swin": "Swin",

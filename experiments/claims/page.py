@@ -13,22 +13,12 @@ from experiments.claims.effect import Effect, number
 from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, larger_records_of, records_of
-from experiments.claims.verdict import Judged, headline_effect, judged
+from experiments.claims.verdict import Judged, common_rule, headline_effect, judged
+from experiments.core.experiment import DOCS
 from experiments.core.marked import marked
+from experiments.core.page_templates import render
 from experiments.core.summary import StudySummary
 from experiments.core.table import Table
-
-__all__ = [
-    "DOCS",
-    "claim_figure",
-    "claim_page",
-    "headline",
-    "ledger_page",
-    "ledger_table",
-    "page_of",
-]
-
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 def page_of(claim: Claim) -> Path:
@@ -87,24 +77,15 @@ def _provenance(records: Mapping[str, Any], command: str) -> str:
 
 
 def _claim_part(claim: Claim, finding: Finding) -> str:
-    lines = [
-        f"> {claim.sentence}",
-        "",
-        f"**Verdict.** {claim.id} is {_verdicts(claim, finding)}.",
-        "",
-        f"**Hypothesis.** {claim.hypothesis}",
-        "",
-        f"**Test.** {claim.test}",
-        "",
-        f"**Rule.** {claim.rule}",
-    ]
-    return "\n".join(lines)
+    words = render(f"claims/{claim.name}.md.j2", common_rule=common_rule)
+    verdict = f"**Verdict.** {claim.id} is {_verdicts(claim, finding)}."
+    return f"> {claim.sentence}\n\n{verdict}\n\n{words}"
 
 
 def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> str:
     if records is None or not claim.records:
         return f"Not measured: {finding.verdict.detail}."
-    parts = [_provenance(records, claim.command), finding.body, _effects(finding.effects)]
+    parts = [_provenance(records, claim.command), *finding.body, _effects(finding.effects)]
     if _has_figure(claim, finding):
         parts.append(f"![{claim.alt}](../_generated/figures/claims/{claim.name}.png)")
     larger = larger_records_of(claim)
@@ -113,7 +94,7 @@ def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | 
         parts += [
             f"**At a larger scale** {claim.id} is {found.verdict.text(claim.data)}.",
             _provenance(larger, f"{claim.command} --scale large"),
-            found.body,
+            *found.body,
             _effects(found.effects),
         ]
     return "\n\n".join(part for part in parts if part)
@@ -121,13 +102,10 @@ def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | 
 
 def _verdicts(claim: Claim, finding: Finding) -> str:
     """The verdict, and the larger scale's where there is one."""
-    larger = larger_records_of(claim)
-    text = finding.verdict.text(claim.data)
-    return (
-        text
-        if larger is None
-        else f"{text}. Larger models: {claim.find(larger).verdict.text(claim.data)}"
-    )
+    text, larger = finding.verdict.text(claim.data), larger_records_of(claim)
+    if larger is not None:
+        text += f". Larger models: {claim.find(larger).verdict.text(claim.data)}"
+    return text
 
 
 def _has_figure(claim: Claim, finding: Finding) -> bool:
@@ -145,11 +123,8 @@ def claim_page(claim: Claim, page: str) -> str:
 def _headline(finding: Finding) -> str:
     """The effect of the ledger's row, with interval, adjusted p and pairs."""
     one = headline_effect(finding.effects)
-    if one is None or finding.verdict.word in (
-        "not measured",
-        "inconclusive",
-    ):  # the verdict has it
-        return "–"
+    if one is None or finding.verdict.word in ("not measured", "inconclusive"):
+        return "–"  # the verdict has it
     effect = one.effect
     test = "" if effect.exact else f", p {_p(one)}".replace("p 0", "p = 0")
     return f"{effect.metric}, {effect.label}: {one.amount()}{test}, {effect.count}"

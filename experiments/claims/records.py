@@ -10,8 +10,6 @@ from experiments.claims.claim import Claim, Finding
 from experiments.claims.verdict import Verdict
 from experiments.core import records
 
-__all__ = ["finding_of", "larger_records_of", "records_of"]
-
 
 def records_of(claim: Claim) -> dict[str, Any] | None:
     """A claim's records by name; None where one is not there yet."""

@@ -10,20 +10,11 @@ from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect
-from experiments.claims.verdict import common_rule, judge
+from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
 from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 from wavevit.checks import fail
-
-__all__ = [
-    "Compared",
-    "against",
-    "metric_effect",
-    "sensitivity_effect",
-    "study_claim",
-    "variants_table",
-]
 
 _POINTS = {"%": "points"}
 
@@ -142,7 +133,7 @@ def study_claim(
         shifts: of the table's sensitivities to crops.
         variants: of the table; by default all.
         draw: as `Claim.draw`.
-        **words: `Claim`'s ``id``, ``sentence``, ``hypothesis``, ``test`` and ``alt``.
+        **words: `Claim`'s ``id``, ``sentence`` and ``alt``.
     """
     record = f"{study}/summary.json"
 
@@ -150,13 +141,7 @@ def study_claim(
         summary = records[record]
         deciders = [effect for one in deciding for effect in one.effects(summary)]
         others = [effect for one in shown for effect in one.effects(summary)]
-        body = variants_table(summary, columns, shifts, variants)
-        return Finding(judge(deciders), (*deciders, *others), body)
+        table = variants_table(summary, columns, shifts, variants)
+        return Finding(judge(deciders), (*deciders, *others), (table,))
 
-    return Claim(
-        **words,
-        rule=common_rule("above" if deciding[0].predicted == "higher" else "below"),
-        records=(record,),
-        find=find,
-        draw=draw,
-    )
+    return Claim(**words, records=(record,), find=find, draw=draw)

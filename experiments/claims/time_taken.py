@@ -12,8 +12,6 @@ from typing import Any
 
 from experiments.core.records import write_json
 
-__all__ = ["TimeTaken"]
-
 _NAME = "ledger.json"
 
 

@@ -14,18 +14,6 @@ from experiments.claims.effect import Effect, number
 from experiments.core.statistic import holm
 from wavevit.checks import check_choice, fail
 
-__all__ = [
-    "LEVEL",
-    "VERDICTS",
-    "Judged",
-    "Verdict",
-    "common_rule",
-    "headline_effect",
-    "judge",
-    "judged",
-    "listed",
-]
-
 VERDICTS = ("supported", "refuted", "mixed", "inconclusive", "not measured")
 LEVEL = 0.05
 
@@ -73,11 +61,7 @@ class Verdict:
             fail("detail", f"words that explain {self.word!r}", "none")
 
     def text(self, data: str = "") -> str:
-        """The verdict as a phrase.
-
-        Args:
-            data: what it was measured on.
-        """
+        """The verdict as a phrase, with the data that it was measured on."""
         on = f" on {data}" if data and self.word != "not measured" else ""
         joint = ", " if self.detail.startswith("for ") else ": "
         return f"**{self.word}**{on}" + (f"{joint}{self.detail}" if self.detail else "")
@@ -113,11 +97,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def common_rule(sign: str) -> str:
-    """`judge` in words.
-
-    Args:
-        sign: that the claim predicts for its differences, ``"above"`` or ``"below"`` 0.
-    """
+    """`judge` in words, for differences that are predicted ``"above"`` or ``"below"`` 0."""
     opposite = {"above": "below", "below": "above"}[sign]
     return (
         f"Supported for each difference that is {sign} 0, refuted for each that is {opposite} 0 "
@@ -156,9 +136,6 @@ def judge(effects: Sequence[Effect]) -> Verdict:
     "supported" if every deciding effect has the predicted sign, or some do and the others are
     inconclusive; "refuted" if some have the opposite sign and none the predicted one; "mixed" if
     both occur; "inconclusive" if no effect is significant.
-
-    Args:
-        effects: those with a predicted sign decide.
 
     Raises:
         ValueError: no effect has a predicted sign.

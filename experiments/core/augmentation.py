@@ -1,4 +1,4 @@
-"""The crops of one training step, augmented on the device."""
+"""Training crops, augmented on the device."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from experiments.core.config import DataConfig
 from wavevit.checks import check_at_least, check_image, fail
 from wavevit.data import Scenes
-
-__all__ = ["RandomZoom", "TrainingCrops", "augmentation"]
 
 # Pixels around the crop that an augmentation may show, all of the same photograph and half: at the
 # smallest zoom (0.8) a window of 64 + 2 · 16 pixels leaves 76, which is the crop moved by 6 pixels.

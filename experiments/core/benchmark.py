@@ -15,8 +15,6 @@ from experiments.core.usage import old_command
 from wavevit.checks import fail
 from wavevit.files import check_output_file, check_output_folder
 
-__all__ = ["Benchmark", "BenchmarkOptions", "Save"]
-
 Save = Callable[[dict[str, Any]], None]  # writes the record as far as it is
 
 

@@ -19,8 +19,6 @@ from pathlib import Path
 
 from wavevit.plugins import imported_modules
 
-__all__ = ["ROOTS", "code_digest", "digest_of", "import_closure"]
-
 ROOT = Path(__file__).parents[2]
 # The modules that train and, by task, measure: everything else is reached from them.
 ROOTS = (
@@ -72,12 +70,7 @@ def _siblings(path: Path, root: Path) -> Iterator[str]:
 
 
 def import_closure(roots: Iterable[str] = ROOTS, root: Path = ROOT) -> dict[str, ast.Module]:
-    """The modules that `roots` import, directly or through others, as syntax trees.
-
-    Args:
-        roots: dotted names of modules.
-        root: the folder that holds the packages.
-    """
+    """The modules that `roots` import, directly or through others, as syntax trees."""
     found: dict[str, ast.Module] = {}
     waiting = list(roots)
     while waiting:
@@ -94,11 +87,7 @@ def import_closure(roots: Iterable[str] = ROOTS, root: Path = ROOT) -> dict[str,
 
 
 def digest_of(trees: Iterable[ast.Module]) -> str:
-    """16 hexadecimal digits of what files of Python compute: their syntax, docstrings left out.
-
-    Args:
-        trees: the parsed files.
-    """
+    """16 hexadecimal digits of what files of Python compute: their syntax, docstrings left out."""
     digest = hashlib.sha256()
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for tree in trees:

@@ -8,8 +8,6 @@ import cattrs
 
 from wavevit.models import BackboneConfig
 
-__all__ = ["converter"]
-
 
 def _backbone(data: Any, _: type) -> BackboneConfig:
     """The library reads its own configurations, those of earlier versions included."""

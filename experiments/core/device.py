@@ -6,8 +6,6 @@ import torch
 
 from wavevit.checks import check_device
 
-__all__ = ["pick_device"]
-
 
 def pick_device(name: str) -> torch.device:
     """The device of that name, or the best one for ``auto``.

@@ -15,8 +15,6 @@ from typing import Any, ClassVar
 
 from experiments.core.marked import marked
 
-__all__ = ["DOCS", "Experiment", "View"]
-
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -35,12 +33,7 @@ class View:
     mark: str = ""
 
     def text(self, record: Any, held: str) -> str:
-        """What the file should hold.
-
-        Args:
-            record: the record's data.
-            held: what the file holds now.
-        """
+        """What the file should hold, from the record and from what it holds now."""
         text = self.render(record)
         return marked(held, self.mark, text) if self.mark else text
 

@@ -14,8 +14,6 @@ from experiments.core.config import RunConfig, differing_fields
 from experiments.core.records import write_bytes, write_json
 from wavevit.checks import fail
 
-__all__ = ["RunFolder", "StudyFolder", "slug"]
-
 
 def slug(name: str) -> str:
     """A variant's name as a folder's: ``vit + phase_lock`` becomes ``vit-phase_lock``."""

@@ -20,8 +20,6 @@ from wavevit.tasks import Segmentation
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["measure_latency"]
-
 
 def _timed(config: RunConfig, batch: dict[str, Any], device: torch.device) -> nn.Module:
     """The network of a task that answers from images alone, else the task's loss."""

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["decode_levels", "encode_levels"]
-
 
 def encode_levels(levels: np.ndarray) -> dict[str, Any]:
     """A uint8 array as plain data: its shape, and its bytes by zlib and base64."""

@@ -9,8 +9,6 @@ from experiments.core.experiment import View
 from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 
-__all__ = ["markdown_curves", "markdown_table", "study_views"]
-
 SHARES = (
     *("top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
     *("miou", "pixels", "edges", "kept_1", "kept_8"),
@@ -26,7 +24,7 @@ def markdown_table(summary: StudySummary) -> str:
     measured = [name for name in SHARES if name in summary.metrics[summary.variants[0]]]
     head = ["variant", *(f"{METRICS[name].title}, %" for name in measured)]
     kinds = summary.sensitivity[summary.variants[0]]
-    head += [f"R(1 px) {'roll' if kind == 'circular' else kind}" for kind in kinds]
+    head += [f"R(1 px) {kind}" for kind in kinds]
     steepness = "lipschitz" in summary.metrics[summary.variants[0]]
     head += [*(["condition number"] if steepness else []), "MMAC", "time"]
     rows = []
@@ -55,12 +53,7 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
 
 
 def study_views(folder: Path, summary: StudySummary) -> tuple[View, ...]:
-    """The files of Markdown that stand beside a study's record.
-
-    Args:
-        folder: that the record is in.
-        summary: the record.
-    """
+    """The files of Markdown that stand beside a study's record."""
     kinds = summary.sensitivity[summary.baseline] if summary.applied else ()
     curves = (
         View(folder / f"sensitivity_{kind}.md", partial(markdown_curves, kind=kind))

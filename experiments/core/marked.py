@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from wavevit.checks import fail
 
-__all__ = ["marked", "marks"]
-
 
 def marks(name: str) -> tuple[str, str]:
     """The two comments around a generated part."""
@@ -17,11 +15,6 @@ def marks(name: str) -> tuple[str, str]:
 
 def marked(page: str, name: str, text: str) -> str:
     """The page with one generated part replaced, on lines of its own.
-
-    Args:
-        page: the text of the page.
-        name: of the part.
-        text: what it should hold.
 
     Raises:
         ValueError: not exactly one part of that name on the page.

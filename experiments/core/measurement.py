@@ -12,8 +12,6 @@ from experiments.core.experiment import Experiment
 from experiments.core.records import RECORDS, noted, write_json
 from wavevit.files import check_output_folder
 
-__all__ = ["Measurement", "MeasurementOptions"]
-
 
 @dataclass
 class MeasurementOptions:

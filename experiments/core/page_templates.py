@@ -8,8 +8,6 @@ from typing import Any
 
 import jinja2
 
-__all__ = ["render"]
-
 
 @cache
 def _environment() -> jinja2.Environment:

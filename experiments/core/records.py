@@ -18,18 +18,6 @@ import torch
 
 from experiments.core.code import code_digest
 
-__all__ = [
-    "NOT_INSTALLED",
-    "RECORDS",
-    "environment",
-    "json_text",
-    "load_record",
-    "noted",
-    "read_json",
-    "write_bytes",
-    "write_json",
-]
-
 RECORDS = Path(__file__).parents[1] / "records"
 NOT_INSTALLED = "not installed"
 
@@ -87,13 +75,8 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def noted(data: Mapping[str, Any], command: str, seconds: float) -> dict[str, Any]:
-    """A record with the environment, the command and the seconds that made it.
-
-    Args:
-        data: the results; its own ``"environment"`` stays, where it names a device or packages.
-        command: what was typed.
-        seconds: that it took.
-    """
+    """A record with the command, the seconds and the environment that made it; one that it names
+    itself stays."""
     where = data.get("environment") or environment(torch.device("cpu"), torch.get_num_threads())
     return {"command": command, "seconds": round(seconds), "environment": where} | {
         key: value

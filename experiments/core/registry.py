@@ -19,8 +19,6 @@ from experiments.core.study import Study
 from wavevit.checks import check_choice, fail
 from wavevit.plugins import imported_modules
 
-__all__ = ["all_experiments", "experiments_by_verb", "find_experiment", "found_in"]
-
 KINDS: tuple[type[Experiment], ...] = (Study, Measurement, Benchmark)
 PACKAGES = ("experiments.studies", "experiments.measurements", "experiments.benchmarks")
 E = TypeVar("E", bound=Experiment)
@@ -37,12 +35,7 @@ def _values(modules: Iterable[ModuleType], kinds: tuple[type[E], ...]) -> dict[s
 
 
 def found_in(package: str, kind: type[E]) -> dict[str, E]:
-    """The experiments of one kind in the modules of a package, by name, in the names' order.
-
-    Args:
-        package: its dotted name.
-        kind: the class of the kind.
-    """
+    """The experiments of one kind in the modules of a package, by name, in the names' order."""
     if package not in _FOUND:
         path = importlib.import_module(package).__path__
         names = sorted(module.name for module in pkgutil.iter_modules(path))

@@ -14,8 +14,6 @@ from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.job import Job
 from experiments.core.records import write_json
 
-__all__ = ["reuse_equal_runs"]
-
 
 def reuse_equal_runs(
     jobs: Sequence[Job], folder: StudyFolder, environment: Mapping[str, Any]

@@ -19,8 +19,6 @@ from wavevit.models import BackboneConfig, StageConfig
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["SCALES", "Scale", "at_scale"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:

@@ -27,8 +27,6 @@ from wavevit.plugins import import_files, imported
 if TYPE_CHECKING:
     from experiments.core.job import Job
 
-__all__ = ["Clock", "run_side_by_side"]
-
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of malloc.h
 
 

@@ -11,8 +11,6 @@ from scipy.optimize import brentq
 from scipy.stats import nct
 from scipy.stats import t as student_t
 
-__all__ = ["Statistic", "holm"]
-
 _ROUNDING = 1e-12  # of float64, with room for a difference of two larger figures
 
 
@@ -37,11 +35,7 @@ class Statistic:
         return cls(fmean(values), spread, tuple(values))
 
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
-        """Confidence interval of the mean (Student's t); None for a single value.
-
-        Args:
-            level: of the interval, from 0 to 1.
-        """
+        """Confidence interval of the mean (Student's t); None for a single value."""
         count = len(self.values)
         if count < 2:
             return None

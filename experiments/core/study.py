@@ -26,8 +26,6 @@ from experiments.core.summary import StudySummary
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
 
-__all__ = ["Contrast", "Study", "StudyOptions"]
-
 
 @dataclass(frozen=True)
 class Contrast:
@@ -162,7 +160,7 @@ class Study(Experiment):
         )
         reused = reuse_equal_runs(jobs, folder, environment(device, threads))
         if reused:
-            print(f"{reused} runs take weights and measures of equal runs beside this study.")
+            print(f"{reused} runs reuse weights and measures of equal runs of other studies.")
         if any(not job.complete for job in jobs):
             folder.latency.unlink(missing_ok=True)  # it belongs to the runs of before
         failed = run_jobs(jobs, device, workers, threads, options.minutes)

@@ -20,8 +20,6 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from experiments.core.records import write_bytes
 from wavevit.auditing.style import FIGURE_STYLE
 
-__all__ = ["band", "bare", "figure_style", "labelled_below", "log2_axis", "save_figure", "svg_of"]
-
 _OPTIONS: dict[str, dict[str, Any]] = {".png": {"dpi": 160}, ".svg": {"metadata": {"Date": None}}}
 
 

@@ -15,8 +15,6 @@ from wavevit.checks import fail
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["summarize"]
-
 
 def _found_seeds(folder: StudyFolder, variant: str) -> list[tuple[int, RunFolder]]:
     parent = folder.run(variant, 0).path.parent

@@ -13,8 +13,6 @@ from experiments.core.segmentation.measures import SHIFTS
 from experiments.core.statistic import Statistic
 from experiments.core.zoom import ZOOMS
 
-__all__ = ["DECIDING", "METRICS", "Metric", "Statistic", "StudySummary"]
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -87,7 +85,7 @@ class StudySummary:
         baseline: variant that others are compared with.
         contrasts: the pairs that differ in one field, with that field.
         seeds: of the complete runs of each variant, in order.
-        applied: variant → the variant whose weights it has, for what was put on after training.
+        applied: variant → the variant whose weights it has, for alignments added after training.
         pictured: variants that figures with a row or a bar each show.
         metrics: variant → metric → statistic over seeds.
         sensitivity: variant → shift model → shift in pixels → statistic; of classification.

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Table"]
-
 
 @dataclass(frozen=True)
 class Table:
     """Rows of texts below a head.
-
-    Attributes:
-        head: the columns' titles.
-        rows: each as long as the head.
 
     Example:
         >>> table = Table(["model", "time"], [["vit", "1.0"], ["swin", "1.24"]])

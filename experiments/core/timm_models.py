@@ -8,8 +8,6 @@ from torch import nn
 
 from wavevit.interop.timm_import import import_timm
 
-__all__ = ["timm_model"]
-
 
 def timm_model(name: str, **arguments: Any) -> nn.Module:
     """`timm.create_model` in eval mode, random weights."""

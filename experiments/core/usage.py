@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import runpy
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
-__all__ = ["old_command", "wrong_usage"]
+import tyro
 
 
 def wrong_usage(program: str, error: Exception) -> NoReturn:
@@ -17,6 +17,14 @@ def wrong_usage(program: str, error: Exception) -> NoReturn:
     """
     print(f"{program}: {error}", file=sys.stderr)
     raise SystemExit(2) from None
+
+
+def run_command(program: str, options: type, run: Callable[[Any], object]) -> None:
+    """Runs a command with the options that are typed; complaints come without a traceback."""
+    try:
+        run(tyro.cli(options, prog=f"python -m {program}", description=options.__doc__))
+    except (ValueError, ImportError) as error:
+        wrong_usage(program, error)
 
 
 def old_command(*commands: Sequence[str]) -> None:

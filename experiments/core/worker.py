@@ -7,8 +7,6 @@ from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any
 
-__all__ = ["Complaint", "Worker"]
-
 
 class Complaint(str):
     """Why a process gives no answer."""

@@ -19,8 +19,6 @@ from wavevit.measure.evaluation import in_batches
 from wavevit.measure.scale import zoomed
 from wavevit.models import Backbone
 
-__all__ = ["ZOOMS", "zoom_accuracy", "zoom_views"]
-
 ZOOMS = (0.5, 0.71, 1.0, 1.41, 2.0)
 _FINER = 2
 

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import tyro
 
 from experiments.core.folder import StudyFolder
-from experiments.core.usage import old_command, wrong_usage
+from experiments.core.usage import old_command, run_command
 from experiments.explorer.assets import trained
 from experiments.explorer.choice import MODELS, SEED
 from experiments.explorer.store import STORE, write_models
 from wavevit.files import check_output_file
-
-__all__ = ["Options", "main", "store_models"]
 
 
 @dataclass
@@ -47,13 +44,9 @@ def store_models(options: Options) -> None:
 
 
 def main() -> None:
-    """The command line; complaints about arguments come without a traceback."""
-    options = tyro.cli(Options, prog="python -m experiments explorer", description=Options.__doc__)
-    try:
-        with torch.no_grad():
-            store_models(options)
-    except ValueError as error:
-        wrong_usage("experiments explorer", error)
+    """The command line."""
+    with torch.no_grad():
+        run_command("experiments explorer", Options, store_models)
 
 
 if __name__ == "__main__":

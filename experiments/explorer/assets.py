@@ -35,16 +35,6 @@ from wavevit.measure import cost
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone, BackboneConfig
 
-__all__ = [
-    "make_model_asset",
-    "make_photograph_asset",
-    "measured",
-    "trained",
-    "write_model",
-    "write_photographs",
-    "write_script",
-]
-
 _NO_ALIGNMENT = {"alignment": "none", "alignment_boundary": "circular"}
 
 
@@ -98,12 +88,7 @@ def measured(config: RunConfig, weights: Mapping[str, Tensor]) -> dict[str, Any]
 
 
 def trained(choice: ModelChoice, run: RunFolder) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights of a trained run, rounded as they are stored, and the facts of the run.
-
-    Args:
-        choice: which one it is.
-        run: its folder.
-    """
+    """Weights of a trained run, rounded as they are stored, and the facts of the run."""
     if not run.weights.exists():
         fail("runs", f"a trained run of {choice.variant!r}", f"{run.path}")
     config = run.load_config()
@@ -126,13 +111,7 @@ def trained(choice: ModelChoice, run: RunFolder) -> tuple[dict[str, Tensor], dic
 def make_model_asset(
     choice: ModelChoice, weights: Mapping[str, Tensor], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A model as the page loads it: plain data.
-
-    Args:
-        choice: which one it is.
-        weights: by name, of values that half precision has.
-        facts: of `trained`.
-    """
+    """A model as the page loads it: plain data. Its weights are values that half precision has."""
     config = RunConfig.from_dict(facts["config"])
     model = Backbone(config.model).eval()
     model.load_state_dict(dict(weights))

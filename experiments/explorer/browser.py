@@ -12,8 +12,6 @@ from typing import Any
 from wavevit.checks import fail, require_extra
 from wavevit.files import check_output_file
 
-__all__ = ["NEEDED", "SITE", "find_chromium", "open_explorer", "start_chromium"]
-
 SITE = Path(__file__).parents[2] / "docs" / "_build"
 NEEDED = "chromium and chromedriver (Debian: apt install chromium chromium-driver)"
 _ARGUMENTS = (
@@ -37,13 +35,7 @@ def find_chromium() -> tuple[str, str] | None:
 
 
 def start_chromium(found: tuple[str, str], profile: Path, *extra: str) -> Any:
-    """A browser that logs its requests, as selenium's ``Chrome``.
-
-    Args:
-        found: from `find_chromium`.
-        profile: an empty folder.
-        *extra: further arguments.
-    """
+    """A browser that logs its requests, as selenium's ``Chrome``."""
     webdriver = require_extra("selenium.webdriver", "test")
     service = require_extra("selenium.webdriver.chrome.service", "test")
     options = webdriver.ChromeOptions()
@@ -59,11 +51,6 @@ def open_explorer(
     site: Path, out: Path, *extra: str
 ) -> Iterator[tuple[Any, Callable[[str, Callable[[Any], object]], None]]]:
     """A browser for the explorer of a built site, and what shows a state of it and waits.
-
-    Args:
-        site: the folder that ``make docs`` fills.
-        out: the file that will be written, checked first.
-        *extra: further arguments of the browser.
 
     Raises:
         ValueError: no built site, or no browser.

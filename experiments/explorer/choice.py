@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CROP", "MARGIN", "MODELS", "PHOTOGRAPHS", "SEED", "WINDOW", "ModelChoice", "Place"]
-
 SEED = 0
 CROP = 64  # what a model reads
 MARGIN = 16  # how far a crop may move: the studies' own windows
@@ -37,47 +35,47 @@ MODELS = (
         "crop_shift",
         "vit",
         "Plain ViT",
-        "Patches of 8 pixels on a grid that belongs to the frame, learned positions.",
+        "Patches of 8 pixels on a fixed grid, learned positions.",
     ),
     ModelChoice(
         "vit-phase_lock",
         "crop_shift",
         "vit + phase_lock",
         "ViT, phase-locked",
-        "The plain ViT behind a phase lock: the image is first rolled to its own phase. "
-        "Exact for rolls.",
+        "The plain ViT behind a phase lock, which first shifts the image circularly to its own "
+        "grid offset. Exact for circular shifts.",
     ),
     ModelChoice(
         "mirror_lock",
         "crop_shift",
         "conv positions + phase_lock mirror",
         "ViT, locked within a patch",
-        "Positions from the neighbours; the grid moves by half a patch at most, to where the "
-        "content is, and the border is mirrored. Exact for nothing, made for crops.",
+        "Convolutional positions. The grid follows the content by at most half a patch, and the "
+        "image is padded with its mirror. Exact for no shift; made for crops.",
     ),
     ModelChoice(
         "haar_vit",
         "backbones",
         "haar_vit",
         "ViT on Haar packets",
-        "Each patch as its Haar packet with a gain for each subband and a GELU. Wavelets, and "
-        "still a fixed grid.",
+        "Each patch as its Haar packet, with a gain for each subband and a GELU. The grid is "
+        "still fixed.",
     ),
     ModelChoice(
         "dtcwt_tokens",
         "crop_shift",
         "dtcwt tokens",
         "ViT on dual-tree magnitudes",
-        "Tokens from the magnitudes of complex wavelets, which stand still where a small shift "
-        "only turns their phase.",
+        "Tokens from the magnitudes of complex wavelets: a small shift changes the phase of a "
+        "coefficient and hardly its magnitude.",
     ),
     ModelChoice(
         "alias_free",
         "crop_shift",
         "alias_free",
         "Alias-free pyramid",
-        "Nothing is chosen and nothing aliases: low-passes before every coarser grid. Exact for "
-        "rolls of any whole number of pixels.",
+        "A low-pass filter before every coarser grid prevents aliasing, and no grid offset is "
+        "chosen. Exact for circular shifts by whole pixels.",
     ),
 )
 

@@ -13,6 +13,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -21,8 +22,6 @@ from torch.fx import Node
 
 from wavevit.checks import fail
 from wavevit.models import Backbone
-
-__all__ = ["OPERATIONS", "OUTPUTS", "Graph", "trace"]
 
 OUTPUTS = ("first", "last", "embedding", "logits")
 
@@ -227,11 +226,8 @@ def _select(b: _Builder, shape: list[int], x: Any, axis: int, index: int) -> str
 def _split(
     b: _Builder, shape: list[int], x: Any, sizes: Sequence[int], axis: int = 0
 ) -> tuple[str, ...]:
-    starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    return tuple(
-        _take(b, x, axis, range(start, start + size))
-        for start, size in zip(starts, sizes, strict=True)
-    )
+    ends = list(accumulate(sizes, initial=0))
+    return tuple(_take(b, x, axis, range(*part)) for part in pairwise(ends))
 
 
 def _index(b: _Builder, shape: list[int], x: Any, indices: Sequence[Any]) -> str:
@@ -243,20 +239,17 @@ def _index(b: _Builder, shape: list[int], x: Any, indices: Sequence[Any]) -> str
     return _take(b, x, axis, [i % count for i in index.tolist()])
 
 
-def _index_select(b: _Builder, shape: list[int], x: Any, axis: int, index: Tensor) -> str:
-    return _take(b, x, axis, index.tolist())
+def _unless_same(operation: str) -> Callable[..., str]:
+    """An operation that does nothing where the shape stays the same."""
 
+    def rule(b: _Builder, shape: list[int], x: Any, *_: Any, **__: Any) -> str:
+        return b.name(x) if list(b.shapes[b.name(x)]) == shape else b.emit(operation, [x], shape)
 
-def _reshape(b: _Builder, shape: list[int], x: Any, *_: Any, **__: Any) -> str:
-    return b.name(x) if list(b.shapes[b.name(x)]) == shape else b.emit("reshape", [x], shape)
+    return rule
 
 
 def _permute(b: _Builder, shape: list[int], x: Any, axes: Sequence[int]) -> str:
     return b.emit("permute", [x], shape, [axis % len(shape) for axis in axes])
-
-
-def _expand(b: _Builder, shape: list[int], x: Any, *_: Any, **__: Any) -> str:
-    return b.name(x) if list(b.shapes[b.name(x)]) == shape else b.emit("expand", [x], shape)
 
 
 def _cat(b: _Builder, shape: list[int], parts: Sequence[Any], axis: int = 0) -> str:
@@ -308,14 +301,15 @@ def _layer_norm(
     return (b.emit("layer_norm", [x, weight, bias], b.shapes[x], eps),)
 
 
-def _mean(b: _Builder, shape: list[int], x: Any, axes: Sequence[int], *_: Any, **__: Any) -> str:
-    return b.emit("mean", [x], shape, [axis % len(b.shapes[x]) for axis in axes])
+def _over_axes(operation: str) -> Callable[..., str]:
+    def rule(
+        b: _Builder, shape: list[int], x: Any, axes: Sequence[int], *_: Any, **options: Any
+    ) -> str:
+        over = [axis % len(b.shapes[x]) for axis in axes]
+        correction = [options.get("correction", 1)] if operation == "var" else []
+        return b.emit(operation, [x], shape, over, *correction)
 
-
-def _var(
-    b: _Builder, shape: list[int], x: Any, axes: Sequence[int], correction: int = 1, **_: Any
-) -> str:
-    return b.emit("var", [x], shape, [axis % len(b.shapes[x]) for axis in axes], correction)
+    return rule
 
 
 def _avg_pool(
@@ -353,36 +347,27 @@ def _unary(operation: str) -> Callable[..., str]:
     return rule
 
 
-def _matmul(b: _Builder, shape: list[int], x: Any, y: Any) -> str:
-    return b.emit("matmul", [x, y], shape)
-
-
 _RULES: dict[str, Callable[..., Any]] = {
-    "view": _reshape,
-    "unsqueeze": _reshape,
-    "squeeze": _reshape,
-    "clone": _reshape,
-    "alias": _reshape,
-    "_to_copy": _reshape,
+    **dict.fromkeys(
+        ("view", "unsqueeze", "squeeze", "clone", "alias", "_to_copy"), _unless_same("reshape")
+    ),
     "permute": _permute,
-    "expand": _expand,
+    "expand": _unless_same("expand"),
     "slice": _slice,
     "select": _select,
     "split_with_sizes": _split,
     "index": _index,
-    "index_select": _index_select,
+    "index_select": lambda b, _, x, axis, index: _take(b, x, axis, index.tolist()),
     "cat": _cat,
     "convolution": _convolution,
     "addmm": _addmm,
-    "mm": _matmul,
-    "bmm": _matmul,
+    **dict.fromkeys(("mm", "bmm"), lambda b, shape, x, y: b.emit("matmul", [x, y], shape)),
     "scaled_dot_product_attention": _attention,
     "_softmax": _softmax,
     "native_layer_norm": _layer_norm,
-    "mean": _mean,
-    "var": _var,
     "avg_pool2d": _avg_pool,
     "pow": _power,
+    **{name: _over_axes(name) for name in ("mean", "var")},
     **{name: _binary(name) for name in ("add", "sub", "mul", "div")},
     **{name: _unary(name) for name in ("gelu", "sqrt", "rsqrt", "abs")},
 }

@@ -10,13 +10,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from experiments.core.records import write_bytes
-from experiments.core.usage import wrong_usage
+from experiments.core.usage import run_command
 from experiments.explorer.browser import SITE, open_explorer
-
-__all__ = ["Options", "main", "take_picture"]
 
 _STATE = "photo=coins&left=vit&right=mirror_lock&move=crop&right_px=3"
 _WIDTH = 1000  # pixels
@@ -56,11 +52,8 @@ def take_picture(options: Options) -> None:
 
 
 def main() -> None:
-    """The command line; complaints about arguments come without a traceback."""
-    try:
-        take_picture(tyro.cli(Options, prog="python -m experiments.explorer.picture"))
-    except (ValueError, ImportError) as error:
-        wrong_usage("experiments.explorer.picture", error)
+    """The command line."""
+    run_command("experiments.explorer.picture", Options, take_picture)
 
 
 if __name__ == "__main__":

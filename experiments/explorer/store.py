@@ -20,8 +20,6 @@ from torch import Tensor
 from experiments.core.records import RECORDS, write_bytes
 from wavevit.checks import fail
 
-__all__ = ["STORE", "read_models", "rounded", "write_models"]
-
 STORE = RECORDS / "explorer" / "models.safetensors"
 _BITS = 6
 _TOP = 2 ** (_BITS - 1) - 1  # codes are -31 to 31

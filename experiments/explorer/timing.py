@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
 
 from experiments.core.records import RECORDS, environment, write_json
-from experiments.core.usage import wrong_usage
+from experiments.core.usage import run_command
 from experiments.explorer.browser import SITE, open_explorer
 from experiments.explorer.choice import MODELS
-
-__all__ = ["Options", "main", "time_models"]
 
 _SHIFTS = 40
 # Fractions, the dearest: the whole window is shifted by Fourier.
@@ -81,11 +78,8 @@ def time_models(options: Options) -> dict[str, Any]:
 
 
 def main() -> None:
-    """The command line; complaints about arguments come without a traceback."""
-    try:
-        time_models(tyro.cli(Options, prog="python -m experiments.explorer.timing"))
-    except (ValueError, ImportError) as error:
-        wrong_usage("experiments.explorer.timing", error)
+    """The command line."""
+    run_command("experiments.explorer.timing", Options, time_models)
 
 
 if __name__ == "__main__":

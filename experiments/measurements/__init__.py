@@ -10,6 +10,4 @@ from __future__ import annotations
 from experiments.core.measurement import Measurement
 from experiments.core.registry import found_in
 
-__all__ = ["MEASUREMENTS"]
-
 MEASUREMENTS = found_in(__name__, Measurement)

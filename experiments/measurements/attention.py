@@ -19,8 +19,6 @@ from experiments.measurements.subjects import SEEDS, state, trained
 from wavevit.measure import attention_distance, receptive_field
 from wavevit.measure.shifting import center_crop
 
-__all__ = ["MEASUREMENT", "SUBJECTS", "measure", "uniform_distance"]
-
 SUBJECTS = ("vit", "swin", "pvt_v2", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 
 

@@ -13,14 +13,13 @@ from typing import Any
 
 import torch
 
+from experiments.core.evaluation import embed
 from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, by_photograph, mean_over, photographs
-from experiments.measurements.subjects import SEEDS, embed, trained
+from experiments.measurements.subjects import SEEDS, trained
 from wavevit.measure import jump_scan, local_lipschitz
 from wavevit.measure.jumps import PATHS
 from wavevit.measure.shifting import center_crop
-
-__all__ = ["CONTROL", "MEASUREMENT", "SUBJECTS", "measure"]
 
 CONTROL = "vit + polyphase"
 SUBJECTS: dict[str, tuple[str, dict[str, Any]]] = {

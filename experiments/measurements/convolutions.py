@@ -1,7 +1,7 @@
 """Do CNNs bake shift equivariance in? (claim C11)
 
 A small CNN of four layers, random weights, float64, one property changed at a time, and two of
-timm's at theirs: the distance between the map of a rolled image and the rolled map of the image.
+timm's: the distance between the map of the shifted image and the shifted map of the image.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from experiments.measurements.samples import CROP, mean_over, photographs
 from experiments.measurements.subjects import SEEDS
 from wavevit.measure import equivariance_error
 from wavevit.measure.shifting import center_crop
-
-__all__ = ["CONVOLUTIONS", "MEASUREMENT", "SHIFTS", "TIMM", "SmallCnn", "measure"]
 
 SHIFTS = (1, 2, 4, 32)
 _Padding = Literal["circular", "zeros"]
@@ -70,7 +68,7 @@ def _subject(name: str, seed: int) -> nn.Module:
 
 
 def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
-    """Relative equivariance error by subject and roll, photograph by photograph."""
+    """Relative equivariance error by subject and circular shift, photograph by photograph."""
     scenes, batch = photographs(crops)
     images = center_crop(batch.images, (CROP, CROP)).double()
     groups = [images[batch.labels == label] for label in range(len(scenes.classes))]

@@ -1,4 +1,4 @@
-"""How much of its picture does a token hold, in a linear way? (claim C15)
+"""How well can a linear map read the pixels of a patch from its token? (claim C15)
 
 A model that generates must return to pixels; a model that recognises may discard them. For the
 plain ViT and five ViTs with other tokens of the same number and width (study `tokenizers`),
@@ -23,8 +23,6 @@ from experiments.measurements.subjects import SEEDS, both_ways, state
 from experiments.studies.tokenizers import TOKENIZERS
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone
-
-__all__ = ["MEASUREMENT", "PLACES", "SUBJECTS", "decoding_error", "measure", "patches_of"]
 
 SUBJECTS = ("vit", "dwt, linear", "dwt", "swt", "dtcwt", "scattering")
 PLACES = ("first", "last")  # tokens before positions and blocks, and behind the last block
@@ -72,6 +70,6 @@ def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
 
 MEASUREMENT = Measurement(
     name="decoding",
-    question="How much of its picture does a token hold, in a linear way?",
+    question="How well can a linear map read the pixels of a patch from its token?",
     measure=measure,
 )

@@ -13,13 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.core.evaluation import embed
 from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, by_photograph, mean_over, photographs
-from experiments.measurements.subjects import SEEDS, embed, trained
+from experiments.measurements.subjects import SEEDS, trained
 from wavevit.measure.shift import token_change
 from wavevit.measure.shifting import center_crop, shifted
-
-__all__ = ["MEASUREMENT", "VARIANTS", "measure", "same_spectrum"]
 
 VARIANTS = ("vit", "haar_pyramid", "dtcwt_pyramid")
 _SIZE = (CROP, CROP)

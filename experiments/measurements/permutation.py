@@ -1,8 +1,8 @@
 """Is a shifted image's internal state a permutation of the image's? (claim C3)
 
-Behind the tokenizer and behind every block of a ViT, the tokens before and after a roll are matched
-one to one at the least total distance (an assignment problem): what the best of all permutations
-leaves is the residual, in units of a token's root mean square size.
+After the tokenizer and after every block of a ViT, the tokens of an image and of the circularly
+shifted image are matched one to one at the least total distance (an assignment problem). What the
+best permutation leaves is the residual, in units of a token's root mean square size.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from experiments.measurements.subjects import SEEDS, state, trained, untrained
 from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.measure.shifting import center_crop
 from wavevit.models import Backbone
-
-__all__ = ["MEASUREMENT", "SHIFTS", "SUBJECTS", "measure", "residual"]
 
 SHIFTS = (1, 4, 8, 16)
 # Positions that are not learned leave no choice but random weights: no study trains the plain ViT

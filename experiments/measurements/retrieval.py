@@ -18,22 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.core.evaluation import embed
 from experiments.core.measurement import Measurement
 from experiments.measurements.samples import crops_of
-from experiments.measurements.subjects import SEEDS, both_ways, embed
+from experiments.measurements.subjects import SEEDS, both_ways
 from experiments.studies.backbones import BACKBONES
 from wavevit.measure.evaluation import in_batches
-
-__all__ = [
-    "KINDS",
-    "MEASUREMENT",
-    "SUBJECTS",
-    "chance",
-    "kind_of_classes",
-    "measure",
-    "nearest",
-    "shares",
-]
 
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 KINDS: dict[str, tuple[str, ...]] = {

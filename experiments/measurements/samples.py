@@ -10,8 +10,6 @@ from torch import Tensor
 
 from wavevit.data import SceneBatch, Scenes
 
-__all__ = ["CROP", "MARGIN", "by_photograph", "crops_of", "mean_over", "photographs"]
-
 CROP, MARGIN = 64, 16
 
 

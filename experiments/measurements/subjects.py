@@ -17,8 +17,6 @@ from experiments.core.study import Study
 from wavevit.checks import fail
 from wavevit.models import Backbone, BackboneConfig
 
-__all__ = ["SEEDS", "both_ways", "embed", "state", "trained", "untrained"]
-
 SEEDS = (0, 1, 2)
 
 
@@ -55,11 +53,6 @@ def both_ways(
         makers[f"{name}, trained"] = partial(trained, runs, name, study=study.name)
         makers[f"{name}, untrained"] = partial(untrained, configs[name].model, changes={})
     return makers
-
-
-def embed(model: Backbone, x: Tensor) -> Tensor:
-    """Pooled features before the head, (B, D)."""
-    return model.forward_head(model.forward_features(x), pre_logits=True)
 
 
 def state(model: Backbone, x: Tensor, index: int) -> Tensor:

@@ -19,8 +19,6 @@ from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.measure.shift import token_change
 from wavevit.measure.shifting import center_crop, shifted
 
-__all__ = ["MEASUREMENT", "THRESHOLD", "TOKENIZERS", "measure"]
-
 TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt", "swt", "dtcwt", "scattering")
 THRESHOLD = 0.1
 _SIZE = (CROP, CROP)

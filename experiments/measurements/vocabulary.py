@@ -19,26 +19,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.core.evaluation import embed
 from experiments.core.measurement import Measurement
 from experiments.measurements.ridge import ridge
 from experiments.measurements.samples import by_photograph, crops_of
-from experiments.measurements.subjects import SEEDS, both_ways, embed, untrained
+from experiments.measurements.subjects import SEEDS, both_ways, untrained
 from experiments.studies.backbones import BACKBONES
 from experiments.studies.capacity import CAPACITY
 from wavevit.measure import effective_rank, n_term_error
 from wavevit.measure.evaluation import in_batches
 from wavevit.wavelets import dwt2
-
-__all__ = [
-    "MEASUREMENT",
-    "SHARE",
-    "SUBJECTS",
-    "WIDTHS",
-    "measure",
-    "orthonormal_pyramid",
-    "probe",
-    "turned",
-]
 
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 WIDTHS = ("width 32", "width 128")  # of study capacity; its baseline is the same vit

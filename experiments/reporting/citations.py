@@ -27,25 +27,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
+from experiments.core.experiment import DOCS
 from experiments.core.records import load_record
 from experiments.core.statistic import Statistic
 from experiments.core.summary import METRICS, StudySummary
 from wavevit.checks import fail
 
-__all__ = [
-    "PAGES",
-    "Citation",
-    "citations",
-    "page_with",
-    "prose_of",
-    "uncited",
-    "unnamed_passages",
-]
-
-DOCS = Path(__file__).parents[2] / "docs"
 # Pages with a rule of their own: the ledger's have no figure outside generated parts at all
 # (tests/docs/test_claims.py), the comparison's are of other projects, each with its source, the
 # lab log's are of its dates, and the reproduction page is generated.
@@ -218,11 +207,10 @@ def _in_study(summary: StudySummary, citation: Citation) -> Sequence[float]:
 
 
 def _of(summary: StudySummary, variant: str, measure: str, citation: Citation) -> Statistic:
-    shift = re.fullmatch(r"R\((\S+) px\) (roll|crop|subpixel)", measure)
+    shift = re.fullmatch(r"R\((\S+) px\) (circular|crop|subpixel)", measure)
     if shift is not None:
         pixels = 0.5 if shift[1] == "½" else int(shift[1])
-        kind = "circular" if shift[2] == "roll" else shift[2]
-        return summary.sensitivity[variant][kind][pixels]
+        return summary.sensitivity[variant][shift[2]][pixels]
     if measure == "time":
         return Statistic.of([summary.latency[variant]])
     if measure == "MMAC":

@@ -1,27 +1,22 @@
 """The page of the comparison, from the facts that were checked.
 
-    python -m experiments.reporting.comparison    # the page's tables from the record
-
 The facts in ``experiments/records/comparison/facts.json`` were gathered by hand: each names its
 source (a file of the project at a named commit, a release on PyPI) and whether we ran or read it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from experiments.core.experiment import DOCS
 from experiments.core.marked import marked
 from experiments.core.page_templates import render
+from experiments.core.records import RECORDS
 from experiments.core.table import Table
 
-__all__ = ["CLAIMS", "GROUPS", "PAGE", "RECORD", "page_with"]
-
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "experiments" / "records" / "comparison" / "facts.json"
-PAGE = ROOT / "docs" / "comparison.md"
+RECORD = RECORDS / "comparison" / "facts.json"
+PAGE = DOCS / "comparison.md"
 
 CLAIMS = {
     "runs": "runs as it is",
@@ -67,13 +62,3 @@ def page_with(record: Mapping[str, Any], page: str) -> str:
         facts={project["name"]: _facts(project) for project in projects},
     )
     return marked(page, "comparison", text.strip())
-
-
-def main() -> None:
-    """Writes the page."""
-    page = PAGE.read_text()
-    PAGE.write_text(page_with(json.loads(RECORD.read_text()), page))
-
-
-if __name__ == "__main__":
-    main()

@@ -14,8 +14,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["EXAMPLES", "UNSTABLE", "output_of", "run", "same"]
-
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "examples"
 EXAMPLES = tuple(sorted(path.stem for path in FOLDER.glob("*.py")))

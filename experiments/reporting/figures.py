@@ -11,19 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from experiments.core.statistic import Statistic
 from experiments.core.style import band, labelled_below, log2_axis
-from experiments.core.summary import DECIDING, METRICS, Statistic, StudySummary
+from experiments.core.summary import DECIDING, METRICS, StudySummary
 from wavevit.auditing.style import line_styles
 
-__all__ = [
-    "accuracy_against_cost",
-    "consistency_against_time",
-    "consistency_bars",
-    "sensitivity_curves",
-]
-
 _KIND_TITLES = {
-    "circular": "circular shift (roll)",
+    "circular": "circular shift",
     "crop": "crop shift (what a camera does)",
 }
 _CONSISTENCIES = {
@@ -69,12 +63,7 @@ def _point(
 
 
 def sensitivity_curves(summary: StudySummary, names: Sequence[str]) -> Figure:
-    """Sensitivity against shift, one panel per shift model, band = one standard deviation.
-
-    Args:
-        summary: of the study.
-        names: the variants drawn.
-    """
+    """Sensitivity against shift, one panel per shift model, band = one standard deviation."""
     styles = line_styles(summary.variants)
     kinds = list(next(iter(summary.sensitivity.values())))
     figure, axes = plt.subplots(1, len(kinds), figsize=(9.6, 4.1), sharey=True, squeeze=False)
@@ -129,7 +118,7 @@ def consistency_bars(summary: StudySummary) -> Figure:
 
 
 def consistency_against_time(summary: StudySummary) -> Figure:
-    """S-Cons against the time of a forward pass; hollow: put on after training."""
+    """S-Cons against the time of a forward pass; hollow: alignments added after training."""
     styles = line_styles(summary.variants)
     figure, axis = plt.subplots(figsize=(9.6, 5.2))
     for name in (n for n in summary.variants if n in summary.latency):

@@ -11,8 +11,6 @@ from experiments.reporting.sentences import about_contrasts, headline
 from experiments.reporting.study_figures import StudyFigure
 from wavevit.auditing.style import PAGE_STYLE
 
-__all__ = ["render_page"]
-
 _COSTS = ("parameters", "macs")
 
 
@@ -34,13 +32,7 @@ def _rows(summary: StudySummary, shown: Sequence[str]) -> list[dict[str, Any]]:
 def render_page(
     summary: StudySummary, figures: Sequence[tuple[StudyFigure, str]], command: str
 ) -> str:
-    """The whole page as text.
-
-    Args:
-        summary: of the study.
-        figures: each with its drawing as SVG.
-        command: that trains and reports.
-    """
+    """The whole page as text; each figure comes with its drawing as SVG."""
     first = summary.variants[0]
     shown = [name for name in summary.metrics[first] if name not in _COSTS]
     counts = sorted({len(seeds) for seeds in summary.seeds.values()})

@@ -25,8 +25,6 @@ from wavevit.data import Scenes
 from wavevit.measure import shifted, token_change
 from wavevit.models import Backbone
 
-__all__ = ["KINDS", "PICTURE_SHIFTS", "record_changes", "token_change_picture"]
-
 PICTURE_SHIFTS = (0, 1, 4, 8, 16)
 KINDS = ("circular", "crop")
 _STEPS = 256  # of the colour map
@@ -52,10 +50,6 @@ def _source(data: DataConfig, kind: str) -> Tensor:
 
 def record_changes(models: Mapping[str, Backbone], data: DataConfig) -> dict[str, Any]:
     """Relative change of each last token for horizontal shifts.
-
-    Args:
-        models: trained, by name.
-        data: of the study.
 
     Returns:
         Plain data: the shifts in pixels; for each kind of shift and each model, the mean change
@@ -84,13 +78,7 @@ def record_changes(models: Mapping[str, Backbone], data: DataConfig) -> dict[str
 
 
 def token_change_picture(record: Mapping[str, Any], data: DataConfig, kind: str) -> Figure:
-    """Photograph on top, one row of heat maps per model, one column per shift; one colour scale.
-
-    Args:
-        record: from `record_changes`.
-        data: of the study.
-        kind: ``"circular"`` or ``"crop"``.
-    """
+    """Photograph on top, one row of heat maps per model, one column per shift; one colour scale."""
     models, shifts = record[kind], record["shifts"]
     rows, columns = len(models) + 1, len(shifts)
     figure, axes = plt.subplots(

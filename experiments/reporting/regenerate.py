@@ -16,8 +16,6 @@ from experiments.core.records import RECORDS, load_record, write_bytes
 from experiments.core.registry import all_experiments
 from experiments.reporting import citations, comparison, reproduce
 
-__all__ = ["Generated", "generated", "regenerate"]
-
 
 @dataclass(frozen=True)
 class Generated:

@@ -1,7 +1,5 @@
 """The reproduction page's table: what made each record, on what, in how long.
 
-    python -m experiments.reporting.reproduce    # the table from the records
-
 Commands come from the experiments; hardware and versions are read from each record.
 """
 
@@ -13,16 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.claims.ledger import CLAIMS
+from experiments.core.experiment import DOCS
 from experiments.core.marked import marked
 from experiments.core.page_templates import render
+from experiments.core.records import RECORDS
 from experiments.core.registry import all_experiments
 from experiments.core.table import Table
 
-__all__ = ["MADE_BY", "PAGE", "RECORDS", "command_of", "made_by", "minutes_of", "page_with"]
-
-ROOT = Path(__file__).parents[2]
-RECORDS = ROOT / "experiments" / "records"
-PAGE = ROOT / "docs" / "reproduce.md"
+PAGE = DOCS / "reproduce.md"
 
 
 class Made(NamedTuple):
@@ -44,9 +40,7 @@ MADE_BY = {
         "git checkout 2e1618a && make ablation STUDY=tokenizers", "17"
     ),
     "claims/run.json": Made("python -m experiments claims --run"),
-    "comparison/facts.json": Made(
-        "by hand; python -m experiments.reporting.comparison writes the page"
-    ),
+    "comparison/facts.json": Made("by hand; python -m experiments report writes the page"),
 }
 MINUTES = {
     "alias_free/summary.json": "6, four side by side",
@@ -134,12 +128,3 @@ def page_with(page: str, records: Path = RECORDS) -> str:
         whole=whole,
     )
     return marked(page, "reproduce", text)
-
-
-def main() -> None:
-    """Writes the page."""
-    PAGE.write_text(page_with(PAGE.read_text()))
-
-
-if __name__ == "__main__":
-    main()

@@ -19,12 +19,10 @@ from experiments.core.segmentation.measures import answers_of
 from experiments.core.style import bare
 from wavevit.tasks import Segmentation
 
-__all__ = ["ABOUT_COMPOSITES", "record_answers", "segmentation_picture"]
-
 ABOUT_COMPOSITES = (
-    "Held-out composites, the same for all models, which are those of the first seed. Blue and "
-    "yellow: pixels that are given to their own photograph, the one or the other. Red: the other "
-    "photograph's class; black: the class of a photograph that is not in the picture."
+    "Held-out composites, the same for all models (first seed). Blue and yellow: right pixels of "
+    "the first and of the second photograph. Red: pixels with the class of the other photograph. "
+    "Black: pixels with the class of a photograph that is not in the picture."
 )
 _COLUMNS = 6
 # Right for the first and the second photograph; the other one's class; a third class.
@@ -49,12 +47,7 @@ def _outcomes(answers: Tensor, labels: Tensor) -> np.ndarray:
 
 def record_answers(models: Mapping[str, Segmentation], data: DataConfig) -> dict[str, Any]:
     """Where each model is right on the first composites: plain data, levels 0 to 3 as in the
-    legend of the picture.
-
-    Args:
-        models: trained, by name.
-        data: of the study.
-    """
+    legend of the picture."""
     images, labels = _composites(data)
     return {
         "composites": {
@@ -65,12 +58,7 @@ def record_answers(models: Mapping[str, Segmentation], data: DataConfig) -> dict
 
 
 def segmentation_picture(record: Mapping[str, Any], data: DataConfig) -> Figure:
-    """Composites on top, the truth below, then a row of answers per model.
-
-    Args:
-        record: from `record_answers`.
-        data: of the study.
-    """
+    """Composites on top, the truth below, then a row of answers per model."""
     images, labels = _composites(data)
     outcomes = {"truth": _outcomes(labels, labels)}
     outcomes |= {name: decode_levels(own) for name, own in record["composites"].items()}

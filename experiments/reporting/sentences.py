@@ -1,39 +1,23 @@
-"""What each figure shows, written from the numbers, whichever way they went."""
+"""Captions of the figures and sentences of the report, written from the numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.core.summary import DECIDING, METRICS, Statistic, StudySummary
-
-__all__ = [
-    "about_consistency",
-    "about_contrasts",
-    "about_cost",
-    "about_picture",
-    "about_sensitivity",
-    "about_trade_off",
-    "headline",
-    "points",
-    "verdict",
-]
-
-
-def verdict(difference: Statistic) -> str:
-    """What a paired difference over seeds allows to say: its sign, if the interval has one."""
-    return difference.direction()
+from experiments.core.statistic import Statistic
+from experiments.core.summary import DECIDING, METRICS, StudySummary
 
 
 def points(difference: Statistic) -> str:
     """A paired difference in points with its interval and what it allows to say."""
     interval, count = difference.interval(), len(difference.values)
     if interval is None:
-        return f"{difference.mean:+.1f} points ({verdict(difference)})"
+        return f"{difference.mean:+.1f} points ({difference.direction()})"
     if difference.std == 0:  # no spread: an interval of no width would claim too much
         return f"{difference.mean:+.1f} points (exact: equal in {count} seeds)"
     low, high = interval
-    words = f"{verdict(difference)}, {count} seeds"
+    words = f"{difference.direction()}, {count} seeds"
     return f"{difference.mean:+.1f} [{low:+.1f}, {high:+.1f}] points ({words})"
 
 
@@ -46,9 +30,9 @@ def headline(summary: StudySummary) -> str:
     turnover = summary.turnover[base]["circular"].mean
     text = (
         f"A circular shift by one pixel changes {turnover:.0f} % of the last tokens of "
-        f"<b>{base}</b> by more than a tenth and moves its embedding by "
-        f"{100 * circular[1].mean:.0f} % of the distance to another image; moving a real crop by "
-        f"one pixel moves it by {100 * crop[1].mean:.0f} %. "
+        f"<b>{base}</b> by more than a tenth. Its embedding changes by "
+        f"{100 * circular[1].mean:.0f} % of the mean distance between images, and by "
+        f"{100 * crop[1].mean:.0f} % under a crop shift by one pixel. "
     )
     others = [name for name in summary.variants if name != base]
     if not others:
@@ -68,7 +52,7 @@ def _segmentation_headline(summary: StudySummary) -> str:
         difference = summary.paired_difference(name, base, deciding)
         if name != base and difference is not None:
             text = f"<b>{name}</b> ({difference.mean:+.1f})"
-            outcomes.setdefault(verdict(difference), []).append(text)
+            outcomes.setdefault(difference.direction(), []).append(text)
     own = summary.metrics[base]
     text = (
         f"<b>{base}</b> reaches a mean intersection over union of {own['miou'].text(1)} % and is "
@@ -79,23 +63,19 @@ def _segmentation_headline(summary: StudySummary) -> str:
 
 
 def _crop_ranking(summary: StudySummary, others: Sequence[str]) -> str:
-    """Which of the others one pixel of crop moves less than the baseline, beyond the spread."""
+    """Which variants change less than the baseline under a 1-px crop shift, and which more."""
     calmer, livelier = [], []
     for name in others:
         difference = summary.paired_sensitivity(name, summary.baseline, "crop", 1)
-        outcome = verdict(difference) if difference is not None else ""
+        outcome = difference.direction() if difference is not None else ""
         share = f"<b>{name}</b> ({100 * summary.sensitivity[name]['crop'][1].mean:.0f} %)"
         if outcome == "lower":
             calmer.append(share)
         elif outcome == "higher":
             livelier.append(share)
-    text = (
-        f"Under that pixel of crop {', '.join(calmer)} moves less than {summary.baseline}"
-        if calmer
-        else f"Under that pixel of crop none of the others is found to move less than "
-        f"{summary.baseline}"
-    )
-    return text + (f"; {', '.join(livelier)} moves more. " if livelier else ". ")
+    less = ", ".join(calmer) if calmer else "no other variant"
+    text = f"Found to change less than {summary.baseline} under that crop shift: {less}"
+    return text + (f"; more: {', '.join(livelier)}. " if livelier else ". ")
 
 
 def about_picture(record: Mapping[str, Any], kind: str) -> str:
@@ -104,9 +84,9 @@ def about_picture(record: Mapping[str, Any], kind: str) -> str:
     parts = [f"{100 * own['mean'][column]:.0f} % in {name}" for name, own in record[kind].items()]
     how = {"circular": "shifted circularly", "crop": "cropped"}[kind]
     return (
-        f"One photograph, {how} one pixel further to the right: the last tokens change on average "
-        f"by {', '.join(parts)}. Maps are compared after the best circular shift by whole tokens, "
-        "so a mere permutation of tokens counts as no change."
+        f"One photograph, {how} by one pixel to the right: mean change of the last tokens "
+        f"{', '.join(parts)}. Maps are compared after the best circular shift by whole tokens, so "
+        "a shift of the whole token grid counts as no change."
     )
 
 
@@ -116,12 +96,12 @@ def about_sensitivity(summary: StudySummary, names: Sequence[str]) -> str:
     for kind, words in (("circular", "a circular shift"), ("crop", "a crop shift")):
         ranked = sorted(names, key=lambda n: summary.sensitivity[n][kind][1].mean)
         values = [f"{n} {summary.sensitivity[n][kind][1].mean:.3f}" for n in ranked]
-        parts.append(f"Under {words} of 1 px the embedding moves by: {', '.join(values)}.")
+        parts.append(f"Change of the embedding under {words} by 1 px: {', '.join(values)}.")
     return " ".join(parts) + " Bands are one standard deviation over seeds."
 
 
 def about_consistency(summary: StudySummary) -> str:
-    """How often the class survives, and what circular exactness buys under crops."""
+    """How often the class stays the same, and what an alignment changes under crop shifts."""
     base = summary.metrics[summary.baseline]
     text = (
         f"Two random shifts of one picture get the same class from {summary.baseline} in "
@@ -148,7 +128,7 @@ def about_trade_off(summary: StudySummary) -> str:
         if name != base and difference is not None:
             ratio = f", {summary.latency[name]:.2f}x the time" if name in summary.latency else ""
             parts.append(f"{name} {points(difference)} against {base}{ratio}")
-    return f"S-Cons of real crops: {'; '.join(parts)}. Hollow: after training."
+    return f"Differences in S-Cons: {'; '.join(parts)}. Hollow: alignment added after training."
 
 
 def about_cost(summary: StudySummary) -> str:

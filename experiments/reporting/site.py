@@ -32,8 +32,6 @@ from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.report import AuditReport
 from wavevit.checks import fail
 
-__all__ = ["GENERATED", "Options", "Product", "build", "explorer_products", "main", "products"]
-
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "_generated"
 _EXPERIMENTS, _LIBRARY = ROOT / "experiments", ROOT / "wavevit"
@@ -159,12 +157,8 @@ def explorer_products() -> Iterator[Product]:
 
 
 def build(folder: Path = GENERATED, chosen: Iterable[Product] | None = None) -> list[str]:
-    """Makes what is not there or not up to date; returns the names of what was made.
-
-    Args:
-        folder: where the files are.
-        chosen: all products by default.
-    """
+    """Makes what is not there or not up to date, of all products or of these; returns the names of
+    what was made."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     with (folder / ".lock").open("w") as lock:

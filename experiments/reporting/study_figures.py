@@ -27,11 +27,9 @@ from experiments.reporting.sentences import (
     about_trade_off,
 )
 
-__all__ = ["StudyFigure", "study_figures"]
-
 _TITLES = {
-    "circular": "What one pixel of circular shift does to the tokens",
-    "crop": "What one pixel of crop shift does to the tokens, as when a camera moves",
+    "circular": "Change of the tokens under a circular shift by 1 px",
+    "crop": "Change of the tokens under a crop shift by 1 px, as when a camera moves",
 }
 
 
@@ -66,7 +64,7 @@ def study_figures(
     """
     cost = StudyFigure(
         "cost",
-        "What it gives and costs",
+        "Accuracy against cost",
         about_cost(summary),
         partial(accuracy_against_cost, summary),
     )
@@ -82,13 +80,13 @@ def _pictures(summary: StudySummary, record: Mapping[str, Any]) -> list[StudyFig
     data = configs[-1].data
     if summary.task == "segmentation":
         draw = partial(segmentation_picture, record, data)
-        title = "What is seen of a composite"
+        title = "Segmentation of held-out composites"
         return [StudyFigure("composites", title, ABOUT_COMPOSITES, draw, "picture")]
     follows = ""
     if any(config.model.alignment != "none" for config in configs):
         follows = (
             " Maps of an aligned model follow the image: a circular shift by part of a token "
-            "interpolates between equal tokens."
+            "interpolates between tokens."
         )
     figures = []
     for kind in KINDS:
@@ -120,4 +118,7 @@ def _diagrams(summary: StudySummary) -> list[StudyFigure]:
         about = about_trade_off(summary)
         diagrams.append(StudyFigure("trade_off", "Consistency against time", about, trade_off))
     about, bars = about_consistency(summary), partial(consistency_bars, summary)
-    return [*diagrams, StudyFigure("consistency", "Share of equal classes", about, bars)]
+    return [
+        *diagrams,
+        StudyFigure("consistency", "Consistency of the predicted class", about, bars),
+    ]

@@ -22,8 +22,6 @@ from experiments.reporting.pictures import record_changes
 from experiments.reporting.segmentation import record_answers
 from experiments.reporting.study_figures import study_figures
 
-__all__ = ["write_report"]
-
 
 def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Any, RunConfig]:
     run = folder.run(variant, seed)
@@ -49,12 +47,8 @@ def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | No
 
 
 def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
-    """Writes the report into ``path/report``; returns the page's path.
-
-    Args:
-        study: which one.
-        path: its folder of runs.
-        record: a folder that gets the records (JSON) and the tables as well.
+    """Writes the report of the runs in `path` into ``path/report``, and the records and tables into
+    `record` as well; returns the page's path.
 
     Raises:
         ValueError: `path` holds no complete run of this study.

@@ -9,8 +9,6 @@ from experiments.core.registry import find_experiment, found_in
 from experiments.core.study import Study
 from wavevit.checks import fail
 
-__all__ = ["STUDIES", "get_study"]
-
 STUDIES = found_in(__name__, Study)
 
 

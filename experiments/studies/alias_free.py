@@ -1,14 +1,14 @@
 """alias_free: what must a backbone give up so that nothing aliases, and which of its parts matter?
 
 The plain ViT and the Haar pyramid of `patch_vs_wavelet`, an alias-free pyramid of equal
-multiply-accumulates (within 5 %), and that pyramid with one part taken out at a time, trained on
+multiply-accumulates (within 5 %), and that pyramid with one component removed at a time, trained on
 `scenes` for equal steps. Predicted: C-Cons 100 % with all parts and with neither stem nor modulus,
 less without the low-pass; S-Cons at least 6 points above `vit` at no less top-1.
 
 Command: ``python -m experiments run alias_free && python -m experiments report alias_free``.
 Record: ``experiments/records/alias_free/``, trained on an H100 in six minutes, four runs side by
 side (``--device cuda --jobs 4``), timed on two CPU cores, where all of it takes about an hour.
-Nothing in it was selected on any data; the top-1 of two seeds was known from a run that was cut off
+Nothing in it was chosen on data; the top-1 of two seeds was known from a run that was cut off
 (docs/lab-log.md, 2026-11-26). The peak learning rate is the one that `patch_vs_wavelet` chose for
 the plain ViT.
 """
@@ -22,8 +22,6 @@ from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.layers.tokenizers import AliasFreeOptions
 from wavevit.models import make_stages
-
-__all__ = ["ALIAS_FREE"]
 
 # Each takes one part out of the alias-free pyramid: one field of its configuration.
 _WITHOUT: dict[str, tuple[str, Any]] = {

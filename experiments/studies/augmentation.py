@@ -16,7 +16,7 @@ baseline of `patch_vs_wavelet` and is not trained again where that lies beside. 
 The record of ``fixed + resize`` and ``fixed + all`` was trained with kornia's ``RandomAffine``,
 whose bilinear samples alias below zoom 1; the present zoom filters first.
 
-What was selected, and on what: nothing. Strengths were set before the first run; the peak learning
+Chosen on data: nothing. Strengths were set before the first run; the peak learning
 rate is that of `patch_vs_wavelet`.
 """
 
@@ -25,8 +25,6 @@ from __future__ import annotations
 from experiments.core.config import AUGMENTATIONS, RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
-
-__all__ = ["AUGMENTATION"]
 
 _PLACES = 3
 

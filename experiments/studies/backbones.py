@@ -1,7 +1,7 @@
 """backbones: at equal cost and equal steps, which family learns `scenes` best?
 
 The families at small scale, each in its own shape (tokenizer, mixers, downsampling, positions,
-borders), with multiply-accumulates within 10 % of each other: ViT, Swin, PVT v2, ViT on
+padding), with multiply-accumulates within 10 % of each other: ViT, Swin, PVT v2, ViT on
 Haar-packet tokens, our Haar pyramid as it is shipped, the same on dual-tree magnitudes with a
 low-pass before each coarser grid, and the Haar pyramid with one choice undone at a time: every
 token attends to every other at stride 16 in place of the approximation band, and all four bands of
@@ -12,7 +12,7 @@ Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 25 minutes.
 Expected: top-1 and S-Cons of dtcwt_pyramid 73 and 89 %, haar_pyramid 69 and 82, vit 65 and 79, the
 pyramid with all bands 62 and 79. Record: ``experiments/records/backbones/``.
 
-What was selected, and on what: the peak learning rate is that of `patch_vs_wavelet`, chosen there
+Chosen on data: the peak learning rate is that of `patch_vs_wavelet`, chosen there
 for the plain ViT. The pyramid's shape was chosen on single runs that were trained on ``"fit"`` and
 judged on ``"validation"`` crops, both from the training halves. Mixers: seven designs of three
 stages, one or two seeds each, between 53.0 and 58.8 % (the plain ViT 51.1 %, one seed), while two
@@ -31,8 +31,6 @@ from experiments.core.config import OptimizerConfig, RunConfig
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.models import StageConfig, make_stages
-
-__all__ = ["BACKBONES"]
 
 
 def _pyramid_stages(embed_dims: tuple[int, ...], downsample: str) -> tuple[StageConfig, ...]:

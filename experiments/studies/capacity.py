@@ -8,7 +8,7 @@ Command: ``python -m experiments run capacity && python -m experiments report ca
 and time: 2 logical cores of an AMD EPYC, no GPU, about 15 minutes; the baseline's runs are those of
 `patch_vs_wavelet` where they lie beside. Record: ``experiments/records/capacity/``.
 
-What was selected, and on what: nothing here. The peak learning rate is that of `patch_vs_wavelet`,
+Chosen on data: nothing here. The peak learning rate is that of `patch_vs_wavelet`,
 chosen there for the baseline, and is not tuned again for the others.
 """
 
@@ -20,8 +20,6 @@ from typing import Any
 from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
-
-__all__ = ["CAPACITY"]
 
 
 def _variants() -> dict[str, RunConfig]:

@@ -1,12 +1,12 @@
 """crop_shift: what makes the class survive when a camera moves, and at what cost?
 
 The plain ViT of `patch_vs_wavelet`, trained with each alignment and with none; the same alignments
-put on the plain ViT after training; and roads without a choice: magnitudes of a dual tree as the
-ViT's tokens, the dual-tree pyramid of `backbones`, the alias-free pyramid of `alias_free`. The
-plain ViT keeps no shift (learned positions), so the period of its alignments is the whole image.
-``conv positions`` has positions from the neighbours instead and keeps shifts by a patch: its lock
-moves the image by half a patch at most and mirrors the border instead of wrapping. (A lock of
-`alias_free` would have a period of one pixel and do nothing.)
+added to the plain ViT after training; and models that choose no grid offset: magnitudes of a dual
+tree as the ViT's tokens, the dual-tree pyramid of `backbones`, the alias-free pyramid of
+`alias_free`. The plain ViT has no shift period (learned positions), so the period of its alignments
+is the whole image. ``conv positions`` has convolutional positions and a shift period of a patch:
+its lock moves the image by half a patch at most and mirrors the border. (A lock of `alias_free`
+would have a period of one pixel and do nothing.)
 
 Beside the standard measures: accuracy under the worst of 81 crops within ±8 px, two pixels apart,
 on 240 crops. ``group_average``, the oracle of 64 calls an image, has a study of its own,
@@ -16,11 +16,11 @@ Command: ``python -m experiments run crop_shift && python -m experiments report 
 of `alias_free`, `backbones` or `patch_vs_wavelet` in the same folder and of the same code are not
 trained again. 2 logical cores, about 45 minutes. Expected: S-Cons 92 % for dtcwt tokens, 90 for
 alias_free and dtcwt_pyramid, 74 to 80 for the plain ViT with any alignment and with none. Record:
-``experiments/records/crop_shift/``. Nothing in it was selected on any data.
+``experiments/records/crop_shift/``. Nothing in it was chosen on data.
 The peak learning rate is the one that `patch_vs_wavelet` chose for the plain ViT.
 
-Target (issue "Alignment"): S-Cons at least 6 points above ``vit``, top-1 not lower by more than a
-standard deviation, at most 1.1 times the time.
+Target, set before the first run: S-Cons at least 6 points above ``vit``, top-1 not lower by more
+than a standard deviation, at most 1.1 times the time.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ from experiments.core.study import Contrast, Study
 from experiments.studies.alias_free import ALIAS_FREE
 from experiments.studies.backbones import BACKBONES
 
-__all__ = ["CROP_SHIFT"]
-
-# What is put on the plain ViT, in training ("vit + …") and after it ("vit then …").
+# Alignments of the plain ViT, in training ("vit + …") and added after it ("vit then …").
 _ALIGNMENTS: dict[str, dict[str, Any]] = {
     "blur": {"model.alignment": "blur"},
     "polyphase": {"model.alignment": "polyphase"},
@@ -46,7 +44,7 @@ _ALIGNMENTS: dict[str, dict[str, Any]] = {
     "phase_lock window": {"model.alignment": "phase_lock", "model.alignment_boundary": "window"},
     "weighted_frame": {"model.alignment": "weighted_frame"},
 }
-# What is put on the ViT that keeps shifts by a patch, after training.
+# Alignments added after training to the ViT whose shift period is a patch.
 _MIRROR = {"model.alignment": "phase_lock", "model.alignment_boundary": "mirror"}
 _AFTER_CONV: dict[str, dict[str, Any]] = {
     "phase_lock": _ALIGNMENTS["phase_lock"],

@@ -1,16 +1,16 @@
-"""dense: do maps at several strides help to say what each pixel is of?
+"""dense: do feature maps at several strides help segmentation?
 
 The families of `backbones`, each with the same light head on its maps
 (`wavevit.tasks.Segmentation`), trained to tell on composites of two photographs which pixel is
 of which. Multiply-accumulates, the head's included, are within 10 % of each other. The plain ViT's
-one map comes to stride 4 by a learned pixel shuffle, so that its grid of 8 is no limit of the
-head's making.
+one map is brought to stride 4 by a learned pixel shuffle, so that the head does not limit it to its
+grid of stride 8.
 
 Command: ``python -m experiments run dense && python -m experiments report dense``. Hardware and
 time: 2 logical cores of an AMD EPYC, no GPU, about 35 minutes. Record:
 ``experiments/records/dense/``.
 
-What was selected, and on what: nothing. There were three seeds at first; that no difference was
+Chosen on data: nothing. There were three seeds at first; that no difference was
 found with them was known when seeds 3 and 4 were added. Head, border and blend were set before the
 first run, the peak learning rate is that of `patch_vs_wavelet`, chosen there for the plain ViT as a
 classifier, and the pyramids' shape that of `backbones`, chosen for classification.
@@ -23,8 +23,6 @@ import dataclasses
 from experiments.core.config import RunConfig
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import BACKBONES
-
-__all__ = ["DENSE"]
 
 _PYRAMIDS = ("swin", "pvt_v2", "haar_pyramid", "dtcwt_pyramid")
 
@@ -41,7 +39,7 @@ def _variants() -> dict[str, RunConfig]:
 
 DENSE = Study(
     name="dense",
-    question="Do maps at several strides help to say what each pixel is of?",
+    question="Do feature maps at several strides help segmentation?",
     variants=_variants,
     baseline="vit",
     contrasts=(

@@ -1,9 +1,9 @@
-"""learning_rate: does the order of plain ViT and dual-tree tokens hang on the peak learning rate?
+"""learning_rate: does the ranking of patches and dual-tree tokens depend on the learning rate?
 
 Every study takes the rate that `patch_vs_wavelet` chose for the plain ViT, and a larger scale
 (`experiments.core.scale`) divides it by a rule. Here the plain ViT and the one with magnitudes of a
-dual tree as its tokens are trained at half and at twice that rate as well, so that nobody wins by
-the other's bad luck.
+dual tree as its tokens are trained at half and at twice that rate as well, so that a rate that
+suits one of them cannot decide the comparison.
 
 Command: ``python -m experiments run learning_rate && python -m experiments report learning_rate``,
 with ``--scale large`` for the larger one. Runs of `tokenizers` beside it and of the same code are
@@ -18,8 +18,6 @@ from __future__ import annotations
 from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.tokenizers import TOKENIZERS
-
-__all__ = ["LEARNING_RATE"]
 
 _FACTORS = {"half the rate": 0.5, "twice the rate": 2.0}
 _MODELS = ("vit", "dtcwt")
@@ -37,7 +35,7 @@ def _variants() -> dict[str, RunConfig]:
 
 LEARNING_RATE = Study(
     name="learning_rate",
-    question="Does the order of patches and dual-tree tokens hang on the learning rate?",
+    question="Does the ranking of patches and dual-tree tokens depend on the learning rate?",
     variants=_variants,
     baseline="vit",
     contrasts=(

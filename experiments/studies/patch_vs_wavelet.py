@@ -11,7 +11,7 @@ behind the lock and 73 to 77 % without; S-Cons 75 to 80 %; a 1-px crop moves the
 19 % of the distance between images. Record: ``experiments/records/patch_vs_wavelet/``.
 Last confirmed commit: 51b004e.
 
-What was selected, and on what: the peak learning rate, for the plain ViT, and the way in which
+Chosen on data: the peak learning rate, for the plain ViT, and the way in which
 subbands are normalised, at first on crops of the test halves, since on validation crops, which
 overrule neither (``experiments/benchmarks/selection.py``, docs/selection.md).
 """
@@ -24,8 +24,6 @@ from experiments.core.config import OptimizerConfig, RunConfig
 from experiments.core.study import Contrast, Study
 from wavevit.data.photographs import NAMES
 from wavevit.models import BackboneConfig, make_stages
-
-__all__ = ["PATCH_VS_WAVELET", "small_vit"]
 
 
 def small_vit() -> BackboneConfig:

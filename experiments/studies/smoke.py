@@ -1,7 +1,7 @@
-"""smoke: does the whole machinery work here? Tiny models, forty steps, half a minute on a laptop.
+"""smoke: do training, measuring and reporting work here?
 
-Command: ``python -m experiments run smoke && python -m experiments report smoke``. The figures
-mean nothing.
+Tiny models, forty steps, half a minute on a laptop. Command: ``python -m experiments run smoke &&
+python -m experiments report smoke``. The figures mean nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.study import Contrast, Study
 from wavevit.data.photographs import NAMES
 from wavevit.models import BackboneConfig, make_stages
-
-__all__ = ["SMOKE"]
 
 
 def _variants() -> dict[str, RunConfig]:
@@ -36,7 +34,7 @@ def _variants() -> dict[str, RunConfig]:
 
 SMOKE = Study(
     name="smoke",
-    question="Does the whole machinery work on this machine?",
+    question="Do training, measuring and reporting work on this machine?",
     variants=_variants,
     baseline="vit",
     contrasts=(Contrast("vit + phase_lock", "vit", "model.alignment"),),

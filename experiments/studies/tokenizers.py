@@ -12,7 +12,7 @@ Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 25 minutes; run
 Expected: top-1 83 % for scattering, 79 for dtcwt, 76 for swt, 65 for the plain ViT, spread 1 to 3;
 S-Cons 95, 92, 91, 79. Record: ``experiments/records/tokenizers/``.
 
-What was selected, and on what: the peak learning rate is that of `patch_vs_wavelet`, chosen there
+Chosen on data: the peak learning rate is that of `patch_vs_wavelet`, chosen there
 for the plain ViT. The study was written after the first seed of ``dtcwt tokens`` in `crop_shift`
 had been seen on the test halves (78.6 % where the plain ViT had 62.5); nothing was tuned since.
 """
@@ -24,8 +24,6 @@ from typing import Any
 from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
-
-__all__ = ["TOKENIZERS"]
 
 _LINEAR = {"model.subband_norm": False, "model.subband_act": False}
 _CHANGES: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ Command: ``python -m experiments run zoom && python -m experiments report zoom``
 2 logical cores of an AMD EPYC, no GPU, about 25 minutes; runs of `backbones` in the same folder and
 of the same code are not trained again. Record: ``experiments/records/zoom/``.
 
-What was selected, and on what: nothing here. The peak learning rate is that of `patch_vs_wavelet`,
+Chosen on data: nothing here. The peak learning rate is that of `patch_vs_wavelet`,
 chosen there for the plain ViT with patches of 8; the pyramids' shape is that of `backbones`.
 """
 
@@ -21,8 +21,6 @@ from __future__ import annotations
 from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import BACKBONES
-
-__all__ = ["ZOOM"]
 
 _PYRAMIDS = ("swin", "haar_pyramid", "dtcwt_pyramid")
 

@@ -14,7 +14,8 @@ from experiments.claims import page as pages
 from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_figure, claim_page, page_of
-from experiments.claims.records import records_of
+from experiments.claims.records import finding_of, records_of
+from experiments.claims.verdict import common_rule
 from experiments.core.records import RECORDS
 from experiments.core.style import figure_style
 from experiments.reporting.citations import prose_of
@@ -100,13 +101,26 @@ def test_claims_are_told_apart_and_have_pages() -> None:
     for claim in CLAIMS:
         text = page_of(claim).read_text()
         assert re.search(rf"^# {claim.id}: ", text, re.M)
-        for part in ("Question", "Options", "Measured", "Choice", "Where in the code", "Open"):
-            assert f"**{part}.**" in text, (claim.id, part)
+        parts = ("Verdict", "Hypothesis", "Test", "Rule", "Question", "Options", "Measured")
+        for part in (*parts, "Choice", "Where in the code", "Open"):
+            assert text.count(f"**{part}.**") == 1, (claim.id, part)
         assert claim.alt
         assert claim.command.startswith("python -m experiments ")
     assert {path.name for path in pages.DOCS.glob("claims/*.md")} == {
         page_of(claim).name for claim in CLAIMS
     }
+
+
+def test_the_common_rule_names_the_predicted_sign() -> None:
+    """The rule is written in the claim's template, the prediction in its code."""
+    found = set()
+    for claim in RECORDED:
+        signs = {e.predicted for e in finding_of(claim, records_of(claim)).effects if e.predicted}
+        for sign, predicted in (("above", "higher"), ("below", "lower")):
+            if common_rule(sign) in page_of(claim).read_text():
+                assert signs == {predicted}, claim.id
+                found.add(sign)
+    assert found == {"above", "below"}
 
 
 def test_a_larger_record_is_told_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from experiments.core.study import Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import Statistic, StudySummary
 from experiments.reporting.page import render_page
-from experiments.reporting.sentences import headline, points, verdict
+from experiments.reporting.sentences import headline, points
 from experiments.reporting.study_report import write_report
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
@@ -117,8 +117,8 @@ def test_the_worst_case_is_shown_where_it_was_measured(runs: Path) -> None:
     standard = dataclasses.replace(SMOKE, measures=())
     head = markdown_table(summarize(standard, StudyFolder(runs, SMOKE.name))).splitlines()[0]
     assert head == (
-        "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) roll | R(1 px) crop "
-        "| condition number | MMAC | time |"
+        "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) circular "
+        "| R(1 px) crop | condition number | MMAC | time |"
     )
 
 
@@ -147,15 +147,15 @@ def test_sentences_follow_the_numbers(runs: Path) -> None:
     summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
     text = headline(summary)
     share = 100 * summary.sensitivity["vit"]["circular"][1].mean
-    assert f"by {share:.0f} % of the distance to another image" in text
+    assert f"by {share:.0f} % of the mean distance between images" in text
     assert "Exactly invariant to circular shifts (C-Cons 100 %): <b>vit + phase_lock</b>" in text
 
 
 def test_verdicts() -> None:
-    assert verdict(Statistic.of([2.0, 2.1, 1.9])) == "higher"
-    assert verdict(Statistic.of([-2.0, -2.1, -1.9])) == "lower"
-    assert verdict(Statistic.of([2.0, -2.1, 0.3])) == "inconclusive"
-    assert verdict(Statistic.of([2.0])) == "one seed: no statement"
+    assert Statistic.of([2.0, 2.1, 1.9]).direction() == "higher"
+    assert Statistic.of([-2.0, -2.1, -1.9]).direction() == "lower"
+    assert Statistic.of([2.0, -2.1, 0.3]).direction() == "inconclusive"
+    assert Statistic.of([2.0]).direction() == "one seed: no statement"
 
 
 def test_equal_differences_are_called_exact_and_have_no_interval() -> None:

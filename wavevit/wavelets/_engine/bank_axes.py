@@ -1,7 +1,7 @@
 """Separable filter banks of signals and volumes in plain operations, one axis after the other.
 
-For what `_engine.bank_pieces` does for images: no kernel can be had. Every step is an operation of
-torch's own, so autograd and every tracer of fixed sizes can look into it.
+Used where no kernel is available, as `_engine.bank_pieces` is for images. Every step is an
+operation of torch, so autograd and every tracer with fixed sizes can trace it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Separable filter banks as linear maps with every derivative, over kernels for the CPU.
 
-What `_engine.haar_maps` is for Haar this is for every other bank: a `BankMap` knows its
-transpose, and that is all that autograd needs. It has the same faces for the same reasons:
+As `_engine.haar_maps` for Haar: a `BankMap` knows its transpose, which is all that autograd needs.
+It is called in the same ways for the same reasons:
 
 * `BankMap.apply`, eagerly: an autograd Function with explicit ``jvp`` and ``vmap``;
 * ``torch.ops.wavevit.bank``, under `torch.compile`: the bare operator with a registered derivative;
-* `fits` says where neither serves (an export, a tensor subclass, `torch.func` inside a compiled
+* `fits` says where neither works (an export, a tensor subclass, `torch.func` inside a compiled
   function, a device or dtype without a kernel): callers then use plain operations.
 """
 
@@ -232,7 +232,7 @@ def _arguments(bank_map: BankMap) -> tuple[Any, ...]:
 
 
 def _map(taps: Sequence[float], bands: int, *args: Any) -> BankMap:
-    """`_arguments` backwards."""
+    """Inverse of `_arguments`."""
     length = len(taps) // bands
     filters = tuple(tuple(taps[b * length : (b + 1) * length]) for b in range(bands))
     mode, size, layout, transposed = args[4:]
@@ -248,10 +248,10 @@ register_map(
 
 
 def fits(*tensors: Tensor) -> bool:
-    """Whether `BankMap.apply` serves these tensors best; where not, plain operations must.
+    """Whether to use `BankMap.apply` for these tensors; otherwise callers use plain operations.
 
-    Eagerly on the CPU it does, with a kernel or piece by piece; in a compiled graph with a kernel
-    only, for there the compiler makes as much of plain operations.
+    Eagerly on the CPU: yes, with a kernel or piece by piece. In a compiled graph: with a kernel
+    only, because the compiler optimises plain operations as well.
 
     Guarantees:
         The same values and derivatives on either path (tests/properties/test_bank_fast.py).

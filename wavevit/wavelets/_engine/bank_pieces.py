@@ -1,8 +1,8 @@
-"""Separable filter banks in plain operations, piece by piece: for when no kernel can be had.
+"""Separable filter banks in plain operations, piece by piece, where no kernel is available.
 
-A map is applied to a few planes, or a few rows of one, at a time and its results are written where
-they belong: next to them no more than a piece takes memory, and a piece fits a cache. There is no
-derivative; `_engine.bank_maps` knows it. What was fastest on a CPU core, for each kind:
+A map is applied to a few planes, or a few rows of one, at a time, and its results are written into
+place: beside them only one piece takes memory, and a piece fits into a cache. There is no
+derivative; `_engine.bank_maps` has it. What was fastest on a CPU core, for each kind:
 
     small sides      two products with the matrices of the axes, borders included
     a dual tree      one strided convolution with all sixteen results
@@ -84,7 +84,7 @@ def _sum_into(target: Tensor, parts: list[tuple[float, Tensor]]) -> None:
 
 
 def _pieces(planes: int, rows: _Axis, width: int) -> Iterator[tuple[slice, slice]]:
-    """Planes and rows of coefficients that are done together."""
+    """Planes and rows of coefficients that are computed together."""
     most = max(_SAMPLES // (rows.side * width), 1)
     high = max((_SAMPLES // width - rows.reach) // rows.stride, 1) if most == 1 else rows.outputs
     for plane in range(0, planes, most):
@@ -248,7 +248,7 @@ def _add_places(
 
 
 def _write(parts: list[Tensor], where: slice, coefficients: Tensor) -> None:
-    """Coefficients to where they belong: all bands in one tensor, or the lowest one by itself."""
+    """Writes coefficients into the results: all bands in one tensor, or the lowest one apart."""
     flat = coefficients.flatten(1, 2)
     if len(parts) == 1:
         parts[0][:, :, where] = flat
@@ -257,7 +257,7 @@ def _write(parts: list[Tensor], where: slice, coefficients: Tensor) -> None:
 
 
 def _read(parts: list[Tensor], where: slice) -> Tensor:
-    """`_write` backwards."""
+    """Inverse of `_write`."""
     pieces = [part[..., where, :] for part in parts]
     flat = pieces[0] if len(pieces) == 1 else torch.cat([pieces[0][:, None], pieces[1]], dim=1)
     number = round(flat.shape[1] ** 0.5)
@@ -274,7 +274,7 @@ def _write_oriented(parts: list[Tensor], where: slice, results: Tensor) -> None:
 
 
 def _read_oriented(parts: list[Tensor], where: slice) -> Tensor:
-    """`_write_oriented` backwards."""
+    """Inverse of `_write_oriented`."""
     approx, details = parts
     rows = approx.unflatten(1, (-1, 2))[:, where].flatten(1, 2)
     quads = F.pixel_unshuffle(rows.unsqueeze(1), 2)

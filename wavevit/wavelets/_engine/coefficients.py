@@ -1,4 +1,4 @@
-"""Checks of coefficients, their order, and the crop of what was extended to even sides."""
+"""Checks and order of coefficients, and the crop of images that were extended to even sides."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the levels of the dual tree are: filters, strides, borders.
+"""Levels of the dual tree: filters, strides and modes.
 
-`_engine.dtcwt_levels` says what a level computes, and computes it.
+`_engine.dtcwt_levels` defines and computes a level.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PAIRS = (((0, 5), (0, 1)), ((1, 4), (1, 1)), ((2, 3), (1, 0)))
 
 
 class Level(NamedTuple):
-    """What one dimension of a level does.
+    """One level along one dimension.
 
     Attributes:
         stride: samples between the supports of neighbouring outputs of one phase.
@@ -100,7 +100,7 @@ LEVELS = {
 
 
 def level_of(name: str | Level) -> Level:
-    """The level behind a key of `LEVELS`, or the one that a caller made of taps of its own."""
+    """The level of a key of `LEVELS`, or the one that a caller made of its own taps."""
     return name if isinstance(name, Level) else LEVELS[name]
 
 

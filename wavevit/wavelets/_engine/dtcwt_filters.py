@@ -1,4 +1,4 @@
-"""Filter banks of the dual-tree complex wavelet transform, built from what the papers print.
+"""Filter banks of the dual-tree complex wavelet transform, built from the published values.
 
 Level 1 uses an odd-length symmetric biorthogonal pair. Such a pair is a pair of polynomials in
 ``Z = (z + 1/z) / 2 = cos ω``, low-pass ``H(Z)`` and ``G(Z)`` with

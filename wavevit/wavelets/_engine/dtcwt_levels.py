@@ -1,6 +1,6 @@
 """One level of the dual tree, both directions, as plain torch operations.
 
-In one dimension a level extends the signal past its borders and takes, for each of its two bands
+In one dimension a level extends the signal at both ends and takes, for each of its two bands
 and two phases, one inner product every `stride` samples:
 
     level 1:   stride 2, the odd-length filter at an even and at an odd sample;
@@ -12,8 +12,8 @@ differences of its entries are the real and imaginary parts of two orientations,
     z₁ = ((a - d) + i (b + c)) / √2        z₂ = ((a + d) + i (b - c)) / √2.
 
 That last step is orthonormal, so a level's adjoint is its inverse with the analysis filters in
-the synthesis filters' place. The same linear map is written twice here, because no way of writing
-it is fast everywhere: as one strided convolution with sixteen output channels (eager on the CPU,
+the synthesis filters' place. The same linear map is written twice here, because neither form is
+fast everywhere: as one strided convolution with sixteen output channels (eager on the CPU,
 and in exported graphs, which it keeps short), and as shifted additions of column phases (what a
 compiler fuses, and what keeps float32 exact on GPUs whose convolutions round to TF32).
 tests/properties/test_dtcwt_laws.py holds them equal.
@@ -168,7 +168,7 @@ def _analyse_shifted(x: Tensor, name: str | Level, mode: str) -> tuple[Tensor, T
 
 
 def _spread(parts: list[tuple[Tensor, tuple[float, ...]]], stride: int, dim: int) -> Tensor:
-    """Adjoint of the inner products along one axis: each output laid back over its support."""
+    """Adjoint of the inner products along one axis: adds each output over its support."""
     margin = len(parts[0][1]) // stride - 1
     padding = zeros_around(dim, margin, margin)
     padded = [(F.pad(part, padding), filter_) for part, filter_ in parts]
@@ -240,7 +240,7 @@ def _map(name: str | Level, mode: str, size: tuple[int, int]) -> BankMap:
 
 
 def _wants_plain() -> bool:
-    """Whether a compiler sees `torch.func`: operations must then know every derivative."""
+    """Whether a compiler traces `torch.func`: operations must then have every derivative."""
     compiling = torch.compiler.is_compiling() and not exporting()
     return compiling and transforms_active()
 
@@ -271,7 +271,7 @@ def analyse(x: Tensor, name: str | Level, mode: str) -> tuple[Tensor, Tensor]:
 
 
 def approximate(x: Tensor, name: str | Level, mode: str) -> Tensor:
-    """The approximation that `analyse` gives, without the work for the details."""
+    """The approximation of `analyse`, without computing the details."""
     if has_torch_function((x,)):
         return handle_torch_function(approximate, (x,), x, name, mode)
     if fits(x) or (not exporting() and (torch.compiler.is_compiling() or x.is_cuda)):

@@ -1,7 +1,7 @@
-"""From level to level of the dual tree: what is extended, what is trimmed, and the loops.
+"""All levels of the dual tree: the loops over levels, and how sides are extended and trimmed.
 
-A level wants sides that its stride divides. On the way down border samples are repeated until that
-is so; on the way up an approximation that was extended is larger than its details say, and trimmed.
+A level needs sides that its stride divides. In the analysis border samples are repeated until it
+does; in the synthesis an approximation that was extended is larger than its details and is trimmed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Step", "Steps", "decompose", "mean_of_trees", "recompose"]
 
 
 class Step(NamedTuple):
-    """How a level is computed: what `analyse` and `synthesise` take behind the images."""
+    """How a level is computed: the arguments of `analyse` and `synthesise` after the images."""
 
     level: str | Level
     mode: str
@@ -119,7 +119,7 @@ def _check_details(approx: Tensor, details: Tensor, argument: str) -> None:
 
 
 def _trim(approx: Tensor, details: Tensor, argument: str) -> Tensor:
-    """Takes off the sample at either end by which an approximation was extended."""
+    """Removes the sample at either end by which an approximation was extended."""
     for axis in (-2, -1):
         side, wanted = approx.shape[axis], 2 * details.shape[axis]
         if exporting() or side == wanted + 2:

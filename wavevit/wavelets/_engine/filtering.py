@@ -7,7 +7,7 @@ With `g` the taps in correlation order and `x̃` the extended signal, the two ma
     analysis     c_b[k] = Σ_i g_b[i] x̃[2k + i]
     synthesis    ỹ[m]   = Σ_b Σ_k g_b[m − 2k] c_b[k]        its transpose, cropped to the signal
 
-and each has three evaluations that agree to rounding, chosen by what is fast where:
+and each has three implementations that agree to rounding; the fastest one is chosen:
 
     a `BankMap`                     on the CPU, `_engine.bank_maps`
     strided grouped convolution     elsewhere for large images, and in every exported graph
@@ -15,8 +15,8 @@ and each has three evaluations that agree to rounding, chosen by what is fast wh
                                     border included, is the transform of the identity; images only
 
 The last two are torch's own operations, so derivatives of every order and direction are torch's.
-Half precision is computed in float32 and rounded once, at the end; autocast is kept out, because
-rounding filters to bfloat16 would cost the reconstruction two digits.
+Half precision is computed in float32 and rounded once, at the end. Autocast is switched off,
+because rounding filters to bfloat16 would cost the reconstruction two digits.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def in_compute_dtype(
 def in_float32(
     compute: Callable[..., Sequence[Tensor]], *tensors: Tensor, whole_images: bool = False
 ) -> Sequence[Tensor]:
-    """`compute` of half precision, rounded once; in pieces, so that the batch is never widened."""
+    """`compute` of half precision, rounded once; in pieces, so that no whole batch is float32."""
     dtype = tensors[0].dtype
 
     def rounded(*pieces: Tensor) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""The orthonormal Haar transforms: one level, several at once, and the undecimated twin.
+"""The orthonormal Haar transforms: one level, several levels at once, undecimated.
 
 For a 2 x 2 block ``[[a, b], [c, d]]`` the four coefficients, in PyWavelets' order, are
 
@@ -6,8 +6,8 @@ For a 2 x 2 block ``[[a, b], [c, d]]`` the four coefficients, in PyWavelets' ord
     cV = (a - b + c - d) / 2      cD = (a - b - c + d) / 2
 
 The matrix of that map is symmetric and orthogonal, so it is its own inverse: analysis and
-synthesis are one butterfly between different memory layouts. These functions plan what to do;
-`_engine.haar_maps` does it with the fastest kernel there is. Every result is new memory
+synthesis are one butterfly between different memory layouts. These functions plan the passes;
+`_engine.haar_maps` runs them with the fastest kernel available. Every result is new memory
 or a view of it, never of the input; values and derivatives do not depend on the kernel
 (tests/properties/test_haar_fast.py).
 """
@@ -60,7 +60,7 @@ def haar_synthesis(coefficients: Tensor) -> Tensor:
 
 
 def haar_pyramid_analysis(x: Tensor, level: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """`haar_analysis` again and again on the approximation, in as few passes as the sides allow.
+    """`haar_analysis` repeated on the approximation, in as few passes as the sides allow.
 
     Args:
         x: images (B, C, H, W).

@@ -1,12 +1,13 @@
-"""One Haar level of a map whose channels lie side by side in memory, as tokens do.
+"""One Haar level of a channels-last map, such as a sequence of tokens.
 
 A sequence of tokens (B, h·w, C) *is* a channels-last image: every step of the butterfly is an
 addition of runs of C values, and the coefficients come out in the same layout, ready for a linear
-layer or a channels-last convolution. The kernels of `_engine.haar_maps` want planes and
-would copy there and back: 3 to 10 times the price of the transform.
+layer or a channels-last convolution. The kernels of `_engine.haar_maps` need contiguous planes and
+would need a copy in each direction: 3 to 10 times the cost of the transform.
 
-Plain operations whose backward passes are plain too (`unbind` undoes `stack`), so every derivative
-and every tracer works. Values are those of the kernels (tests/properties/test_haar_tokens.py).
+Plain operations whose backward passes are plain operations too (`unbind` is the inverse of
+`stack`), so every derivative and every tracer works. Values are those of the kernels
+(tests/properties/test_haar_tokens.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Haar transforms as linear maps with every derivative, over the fastest kernel there is.
+"""The Haar transforms as linear maps with every derivative, on the fastest kernel available.
 
 A `HaarMap` is one linear map and knows its transpose, which is enough for all of autograd
 (`_engine.linear_maps`). Left to autograd, a slice's backward pass fills a whole image with
@@ -6,8 +6,8 @@ zeros, four times over. The layers, top to bottom:
 
 * `HaarMap.apply` chooses. Eagerly: an autograd Function with explicit ``jvp`` and ``vmap``. Under
   `torch.compile`: the bare operator, whose derivative is registered, because dynamo can't trace a
-  Function that has a ``jvp``. Where someone must look inside (`torch.export`, `torch.jit.trace`, a
-  tensor subclass) or no kernel helps a compiler: plain operations.
+  Function that has a ``jvp``. Where operations must be traceable (`torch.export`,
+  `torch.jit.trace`, a tensor subclass) or no kernel helps a compiler: plain operations.
 * ``torch.ops.wavevit.haar`` is that operator: fake tensors and dispatch modes see it.
 * Kernels: `haar_cpu` (numba, extra ``fast``) for float32 and float64 on the CPU, `haar_triton` on
   CUDA, `haar_plain` everywhere else.
@@ -51,7 +51,7 @@ def most_fused(x: Tensor) -> int:
 
 @dataclass(frozen=True)
 class HaarMap:
-    """One linear map: what kind of transform, which way, of which images.
+    """One linear map: a kind of transform, a direction and the size of the images.
 
     Attributes:
         pyramid: the details of every level, (B, C, h, w) with a (B, C, 3, h_l, w_l) for each level
@@ -168,7 +168,7 @@ class HaarMap:
         return [x]
 
     def plain(self, tensors: Sequence[Tensor], eager: bool = False) -> list[Tensor]:
-        """The same level by level; differentiable by autograd unless `eager`."""
+        """The same map level by level; differentiable by autograd unless `eager`."""
         forward = haar_plain.analysis_eager if eager else _analysis
         sizes = [self._side(step) for step in range(self.level)]
         x, *details = tensors
@@ -228,7 +228,7 @@ class HaarMap:
 
 
 class _Plan(NamedTuple):
-    """What `HaarMap.run` knows of a batch before it sees it.
+    """What `HaarMap.run` derives from the shapes of a batch alone.
 
     Attributes:
         given: shapes of the arguments.

@@ -1,7 +1,7 @@
 """One Haar level in plain torch operations: for any device and dtype, and for every tracer.
 
-Two spellings of the same values. `analysis` and `adjoint` are compositions that autograd, a
-tensor subclass, `torch.export` and inductor can look into. `analysis_eager` and `adjoint_eager`
+Two implementations with the same values. `analysis` and `adjoint` are compositions that autograd, a
+tensor subclass, `torch.export` and inductor can trace. `analysis_eager` and `adjoint_eager`
 write into one preallocated result, which is two to three times as fast outside a compiler and
 needs a derivative from elsewhere (`_engine.haar_maps`).
 """
@@ -71,7 +71,7 @@ def _corners(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _corners_of_any_size(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`_corners` of `pad_to_even`, without asking whether a side is odd: an exported graph with
-    free sizes must not branch on that. Slower, for it gathers."""
+    symbolic shapes must not branch on that. Slower, for it gathers."""
     height, width = x.shape[-2:]
     left = 2 * torch.arange((width + 1) // 2, device=x.device)
     right = (left + 1).clamp(max=width - 1)
@@ -86,7 +86,7 @@ def _corners_of_any_size(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def analysis(x: Tensor, any_size: bool = False) -> Tensor:
-    """(B, C, H, W) to (B, C, 4, ⌈H/2⌉, ⌈W/2⌉); `any_size` for a graph with free sizes."""
+    """(B, C, H, W) to (B, C, 4, ⌈H/2⌉, ⌈W/2⌉); `any_size` for a graph with symbolic shapes."""
     corners = _corners_of_any_size(x) if any_size else _corners(pad_to_even(x))
     return torch.stack(butterfly(*corners), dim=2)
 

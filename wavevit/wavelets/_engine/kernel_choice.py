@@ -57,7 +57,7 @@ def kernels(enabled: bool) -> Iterator[None]:
 
 
 def enabled() -> bool:
-    """Whether `kernels` leaves them on."""
+    """Whether kernels are switched on (`kernels`)."""
     return _switch.enabled
 
 
@@ -73,8 +73,8 @@ def has_kernel(x: Tensor) -> bool:
 def kernels_for(x: Tensor, name: str, what: str) -> ModuleType | None:
     """The module of kernels for tensors like this one, or None where there is none.
 
-    Where the compiler is installed and broken, as numba is beside a numpy too new for it, that is
-    said once and the device does without.
+    Where the compiler is installed and does not work, as numba with a numpy that is too new for it,
+    one warning is given and plain operations are used.
     """
     return loaded(x.device.type, name, what) if has_kernel(x) else None
 

@@ -1,4 +1,4 @@
-"""What any linear map needs to be differentiable in every mode: its transpose, and nothing else.
+"""Linear maps that are differentiable in every mode, because each gives its transpose.
 
 The backward pass of a map is its transpose, the tangent is the map itself, and a batch of maps is
 the map of a larger batch.
@@ -44,17 +44,17 @@ class LinearMap(Protocol):
 
 
 def applied(linear_map: LinearMap, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The map outside any compiler, with derivatives where somebody may ask for them."""
+    """The map outside any compiler, with derivatives where they may be needed."""
     if is_derived(*tensors):
         return list(MapFunction.apply(linear_map, *tensors))
     return _eagerly(linear_map, tensors)
 
 
 def _eagerly(linear_map: LinearMap, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The map of tensors that autograd has done with.
+    """The map of tensors below autograd.
 
-    Without a dispatch mode that looks on, the dispatcher need not hear of it: on a small image it
-    takes longer than the kernel.
+    Without an active dispatch mode the dispatcher is skipped: on a small image it takes longer than
+    the kernel.
     """
     if dispatch_modes():
         return linear_map.call(tensors)
@@ -80,7 +80,7 @@ def merged(info: Any, in_dims: Sequence[int | None], tensors: Sequence[Tensor]) 
 
 
 def split(info: Any, results: Sequence[Tensor]) -> list[Tensor]:
-    """`merged` backwards; the mapped dimension comes first."""
+    """Inverse of `merged`; the mapped dimension comes first."""
     return [x.unflatten(0, (info.batch_size, -1)) for x in results]
 
 

@@ -1,4 +1,4 @@
-"""What a signal is taken to be beyond its borders: PyWavelets' modes.
+"""Extension modes of signals beyond their ends, as in PyWavelets.
 
 For the samples ``a b c d`` of a side:
 
@@ -96,7 +96,7 @@ def extend(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
 
 def source(position: Tensor, side: int, mode: str) -> Tensor:
     """Index of the sample that stands at `position`, which may lie anywhere, or is copied there."""
-    # Sizes enter as tensors: an exported graph with free sizes has no scalars to compute with.
+    # Sizes enter as tensors: an exported graph with symbolic shapes has no scalars to compute with.
     last = position.new_full((1,), side - 1)
     if mode in ("constant", "smooth"):
         return torch.minimum(position.clamp(min=0), last)

@@ -2,8 +2,8 @@
 
 Whatever dynamo looks at while it traces a function, each module, function and constant, it checks
 again at every call of the compiled code. For a one-level Haar transform that is a hundred checks,
-which together take as long as the kernel needs for a small batch. An operation it does not look
-into: it asks for its result once, on fake tensors, and AOTAutograd then traces what is inside.
+which together take as long as the kernel needs for a small batch. It does not trace into an
+operator: it calls the operator once, on fake tensors, and AOTAutograd then traces what is inside.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def operation(schema: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def as_one_operation() -> bool:
     """Whether a compiler is tracing, outside any transform of `torch.func`.
 
-    An exported graph must not need this package, and `torch.func` does not look into operations.
+    An exported graph must not need this package, and `torch.func` does not trace into operators.
     """
     if not torch.compiler.is_compiling() or exporting():
         return False

@@ -1,7 +1,7 @@
-"""A map of planes, a few of them at a time: its intermediate results stay small.
+"""A map applied to a few planes at a time, so that intermediate results stay small.
 
-Half precision is computed in float32 and scattering makes fifteen images out of one on its way. Of
-a whole batch at once that would be the most that a model ever holds.
+Half precision is computed in float32, and scattering makes fifteen images out of one. For a whole
+batch at once that would be the peak of the model's memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SAMPLES = 1 << 18  # of one piece: a megabyte in float32, enough to keep a few 
 
 
 def are_numbers(*tensors: Tensor) -> bool:
-    """Whether these are ordinary tensors on the CPU that nobody traces or derives."""
+    """Whether these are ordinary tensors on the CPU, neither traced nor differentiated."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
     if not all(x.device.type == "cpu" and is_ordinary(x) for x in tensors):

@@ -1,4 +1,4 @@
-"""Sizes that an exported graph leaves free: nothing may branch on them, nor compare two of them.
+"""Symbolic shapes: sizes that an exported graph leaves open. No code may branch on or compare them.
 
 `torch.export` and `torch.onnx` run the code once with symbols for sides, and `torch.jit.trace` with
 tensors. A branch on a symbol (is this side odd?) would fix its answer for every later image, so it
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def exporting() -> bool:
-    """Whether a graph is made that must serve other sizes and not need this package."""
+    """Whether a graph is exported that must take other sizes and must not need this package."""
     if exporting_flag():
         return True
     return not torch.compiler.is_compiling() and jit_tracing()  # by torch.jit.trace
@@ -82,7 +82,7 @@ def _are_numbers(*sizes: int) -> bool:
 
 
 def fixed(size: int) -> int:
-    """`size` as a plain number, where a graph can't leave it free.
+    """`size` as a plain number, where a graph cannot leave it open.
 
     In a trace a size is a tensor, and torch warns of every number that is made of it.
     """

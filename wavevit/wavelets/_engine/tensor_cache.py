@@ -1,4 +1,4 @@
-"""Tensors that depend on their key alone, built once: filters, and the matrices made of them.
+"""Cache of tensors that depend on their key alone: filters, and matrices made of them.
 
 A first call may come from anywhere: a tracer, fake tensors, `torch.func`, inference mode, another
 default dtype or device. What is kept must serve every later call, so it is built outside of all of

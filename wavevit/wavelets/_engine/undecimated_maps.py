@@ -1,4 +1,4 @@
-"""Several undecimated levels as one linear map: all of them in one result, without a copy of it."""
+"""Several undecimated levels as one linear map, written into one result without a copy."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from experiments.core.experiment import View
-from experiments.core.summary import METRICS, StudySummary
+from experiments.core.summary import StudySummary, metric_named
 from experiments.core.table import Table
 
 SHARES = (
@@ -19,10 +19,18 @@ def _label(summary: StudySummary, name: str) -> str:
     return f"`{name}`" + (", after training" if name in summary.applied else "")
 
 
+def _shown(summary: StudySummary) -> list[str]:
+    """Metrics in the table: of classification and segmentation a choice, of other tasks all."""
+    found = summary.metrics[summary.variants[0]]
+    chosen = [name for name in SHARES if name in found]
+    return chosen or [name for name in found if name not in ("parameters", "macs")]
+
+
 def markdown_table(summary: StudySummary) -> str:
     """Mean ± standard deviation over seeds, one row a variant."""
-    measured = [name for name in SHARES if name in summary.metrics[summary.variants[0]]]
-    head = ["variant", *(f"{METRICS[name].title}, %" for name in measured)]
+    measured = _shown(summary)
+    columns = [metric_named(summary.task, name) for name in measured]
+    head = ["variant", *(column.heading for column in columns)]
     kinds = summary.sensitivity[summary.variants[0]]
     head += [f"R(1 px) {kind}" for kind in kinds]
     steepness = "lipschitz" in summary.metrics[summary.variants[0]]
@@ -31,7 +39,9 @@ def markdown_table(summary: StudySummary) -> str:
     for name in summary.variants:
         own, moved = summary.metrics[name], summary.sensitivity[name]
         cells = [_label(summary, name)]
-        cells += [own[key].text(1) for key in measured]
+        cells += [
+            own[key].text(column.digits) for key, column in zip(measured, columns, strict=True)
+        ]
         cells += [moved[kind][1].text(3) for kind in kinds]
         cells += [own["lipschitz"].text(1)] if steepness else []
         cells.append(f"{own['macs'].mean / 1e6:.2f}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import read_json
 from experiments.core.statistic import Statistic
-from experiments.core.summary import METRICS, StudySummary
+from experiments.core.summary import StudySummary, metrics_of
 from wavevit.checks import fail
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         metrics={
             variant: {
                 name: Statistic.of([metric.of(result) for result in runs])
-                for name, metric in METRICS.items()
-                if metric.measure in ("", *study.measures) and metric.task in ("", task)
+                for name, metric in metrics_of(task, runs[0]).items()
+                if metric.measure in ("", *study.measures)
             }
             for variant, runs in results.items()
         },

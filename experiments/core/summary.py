@@ -12,6 +12,7 @@ from experiments.core.conversion import converter
 from experiments.core.segmentation.measures import SHIFTS
 from experiments.core.statistic import Statistic
 from experiments.core.zoom import ZOOMS
+from wavevit.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Metric:
     better: str
     measure: str = ""
     task: str = "classification"
+
+    @property
+    def heading(self) -> str:
+        """Title with the unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
 
     def of(self, result: Mapping[str, Any]) -> float:
         """Its value in one run's result."""
@@ -71,8 +77,44 @@ METRICS = {
     "macs": Metric(("cost", "macs"), "MACs", "", 0, "", task=""),
 }
 
-# What a study is decided by, and what stands beside it, by task.
-DECIDING = {"classification": ("top1", "crop"), "segmentation": ("miou", "edges")}
+# Scores that decide, of the tasks that have two.
+_DECIDING = {"classification": ("top1", "crop"), "segmentation": ("miou", "edges")}
+
+
+def deciding(task: str) -> tuple[str, ...]:
+    """Metrics that a study of this task is decided by: the score first."""
+    return _DECIDING.get(task, (TASKS.get(task).score,))
+
+
+def metrics_of(task: str, result: Mapping[str, Any]) -> dict[str, Metric]:
+    """Metrics of a run's result by name: those of `METRICS`, or the task's own.
+
+    Args:
+        task: name of the task.
+        result: plain data from ``result.json``.
+    """
+    own: dict[str, tuple[str, ...]] = {
+        name: ("metrics", name) for name in result.get("metrics", ())
+    }
+    for name, values in result.get("shifts", {}).items():
+        own |= {f"{name} at {pixels} px": ("shifts", name, pixels) for pixels in values}
+    named = {name: metric for name, metric in METRICS.items() if metric.task in ("", task)}
+    return {name: _own_metric(task, name, path) for name, path in own.items()} | named
+
+
+def _own_metric(task: str, name: str, path: tuple[str, ...]) -> Metric:
+    kind = TASKS.get(task)
+    if name == kind.score:
+        return Metric(
+            path, kind.title, "", 3, "high" if kind.higher_is_better else "low", task=task
+        )
+    return Metric(path, name.replace("_", " "), "", 3, "", task=task)
+
+
+def metric_named(task: str, name: str) -> Metric:
+    """The column of a metric in a summary of this task."""
+    known = METRICS.get(name)
+    return known if known and known.task in ("", task) else _own_metric(task, name, ())
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator
 
 from experiments.core.statistic import Statistic
 from experiments.core.style import band, labelled_below, log2_axis
-from experiments.core.summary import DECIDING, METRICS, StudySummary
+from experiments.core.summary import StudySummary, deciding, metric_named
 from wavevit.auditing.style import line_styles
 
 _KIND_TITLES = {
@@ -138,7 +138,7 @@ def consistency_against_time(summary: StudySummary) -> Figure:
 def accuracy_against_cost(summary: StudySummary) -> Figure:
     """What decides against the time of a forward pass; the label says the
     multiply-accumulates."""
-    score = DECIDING[summary.task][0]
+    score = deciding(summary.task)[0]
     styles = line_styles(summary.variants)
     figure, axis = plt.subplots(figsize=(9.6, 4.0))
     costs = summary.latency or {
@@ -154,6 +154,6 @@ def accuracy_against_cost(summary: StudySummary) -> Figure:
     axis.margins(x=0.12, y=0.2)
     unit = f"time of a forward pass, {summary.baseline} = 1" if summary.latency else "MMAC"
     axis.set_xlabel(unit)
-    axis.set_ylabel(f"{METRICS[score].title} on the held-out halves, %")
+    axis.set_ylabel(f"{metric_named(summary.task, score).heading}, held-out halves")
     figure.legend(loc="outside right upper")
     return figure

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.core.page_templates import render
-from experiments.core.summary import DECIDING, METRICS, StudySummary
+from experiments.core.summary import StudySummary, deciding, metric_named
 from experiments.reporting.sentences import about_contrasts, headline
 from experiments.reporting.study_figures import StudyFigure
 from wavevit.auditing.style import PAGE_STYLE
+from wavevit.tasks import TASKS
 
 _COSTS = ("parameters", "macs")
 
@@ -21,7 +22,7 @@ def _rows(summary: StudySummary, shown: Sequence[str]) -> list[dict[str, Any]]:
         own, moved = summary.metrics[name], summary.sensitivity[name]
         ratio = summary.latency.get(name)
         cells = [str(len(summary.seeds[name]))]
-        cells += [own[key].text(METRICS[key].digits) for key in shown]
+        cells += [own[key].text(metric_named(summary.task, key).digits) for key in shown]
         cells += [curve[1].text(3) for curve in moved.values()]
         cells += [f"{own['parameters'].mean / 1e3:,.0f}", f"{own['macs'].mean / 1e6:.2f}"]
         cells.append("not timed" if ratio is None else f"{ratio:.2f}")
@@ -41,11 +42,12 @@ def render_page(
         summary=summary,
         style=PAGE_STYLE,
         headline=headline(summary),
-        metrics=[METRICS[name] for name in shown],
+        metrics=[metric_named(summary.task, name) for name in shown],
         arrows={"high": " ↑", "low": " ↓", "": ""},
         kinds=list(summary.sensitivity[first]),
         rows=_rows(summary, shown),
-        deciding=[METRICS[name].title for name in DECIDING[summary.task]],
+        deciding=[metric_named(summary.task, name).title for name in deciding(summary.task)],
+        about=TASKS.get(summary.task).about(),
         contrasts=about_contrasts(summary),
         figures=figures,
         classes=summary.configs[first]["model"]["num_classes"],

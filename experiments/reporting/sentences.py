@@ -6,26 +6,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.core.statistic import Statistic
-from experiments.core.summary import DECIDING, METRICS, StudySummary
+from experiments.core.summary import StudySummary, deciding, metric_named
 
 
 def points(difference: Statistic) -> str:
     """A paired difference in points with its interval and what it allows to say."""
+    return change(difference, 1, " points")
+
+
+def change(difference: Statistic, digits: int, unit: str = "") -> str:
+    """A paired difference with its interval and what it allows to say."""
     interval, count = difference.interval(), len(difference.values)
+    mean = f"{difference.mean:+.{digits}f}"
     if interval is None:
-        return f"{difference.mean:+.1f} points ({difference.direction()})"
+        return f"{mean}{unit} ({difference.direction()})"
     if difference.std == 0:  # no spread: an interval of no width would claim too much
-        return f"{difference.mean:+.1f} points (exact: equal in {count} seeds)"
+        return f"{mean}{unit} (exact: equal in {count} seeds)"
     low, high = interval
     words = f"{difference.direction()}, {count} seeds"
-    return f"{difference.mean:+.1f} [{low:+.1f}, {high:+.1f}] points ({words})"
+    return f"{mean} [{low:+.{digits}f}, {high:+.{digits}f}]{unit} ({words})"
+
+
+def change_of(summary: StudySummary, metric: str, difference: Statistic) -> str:
+    """`change` in the unit of a metric."""
+    column = metric_named(summary.task, metric)
+    return change(difference, column.digits, " points" if column.unit == "%" else "")
 
 
 def headline(summary: StudySummary) -> str:
     """The answer in two or three sentences."""
     base = summary.baseline
-    if summary.task == "segmentation":
-        return _segmentation_headline(summary)
+    if summary.task != "classification":
+        return _score_headline(summary)
     circular, crop = summary.sensitivity[base]["circular"], summary.sensitivity[base]["crop"]
     turnover = summary.turnover[base]["circular"].mean
     text = (
@@ -45,19 +57,22 @@ def headline(summary: StudySummary) -> str:
     return text
 
 
-def _segmentation_headline(summary: StudySummary) -> str:
-    base, deciding = summary.baseline, DECIDING["segmentation"][0]
+def _score_headline(summary: StudySummary) -> str:
+    """The baseline's scores, and which variants are higher, lower or inconclusive."""
+    base, scores = summary.baseline, deciding(summary.task)
     outcomes: dict[str, list[str]] = {}
+    digits = metric_named(summary.task, scores[0]).digits
     for name in summary.variants:
-        difference = summary.paired_difference(name, base, deciding)
+        difference = summary.paired_difference(name, base, scores[0])
         if name != base and difference is not None:
-            text = f"<b>{name}</b> ({difference.mean:+.1f})"
+            text = f"<b>{name}</b> ({difference.mean:+.{digits}f})"
             outcomes.setdefault(difference.direction(), []).append(text)
-    own = summary.metrics[base]
-    text = (
-        f"<b>{base}</b> reaches a mean intersection over union of {own['miou'].text(1)} % and is "
-        f"right for {own['edges'].text(1)} % of the pixels near a border. "
-    )
+    columns = [metric_named(summary.task, score) for score in scores]
+    reached = [
+        f"{summary.metrics[base][score].text(column.digits)} ({column.heading})"
+        for score, column in zip(scores, columns, strict=True)
+    ]
+    text = f"<b>{base}</b> reaches {' and '.join(reached)}. "
     parts = [f"{key.capitalize()}: {', '.join(names)}." for key, names in outcomes.items()]
     return text + " ".join(parts)
 
@@ -133,32 +148,35 @@ def about_trade_off(summary: StudySummary) -> str:
 
 def about_cost(summary: StudySummary) -> str:
     """Accuracy and cost of every variant against the baseline."""
-    base, parts, score = summary.baseline, [], DECIDING[summary.task][0]
+    base, parts, score = summary.baseline, [], deciding(summary.task)[0]
     for name in summary.trained:
         if name == base:
             continue
         difference = summary.paired_difference(name, base, score)
-        words = points(difference) if difference is not None else "no common seeds"
+        words = "no common seeds"
+        if difference is not None:
+            words = change_of(summary, score, difference)
         ratio = f", {summary.latency[name]:.2f}x the time" if summary.latency else ""
         parts.append(f"{name} {words}{ratio}")
     macs = [summary.metrics[name]["macs"].mean for name in summary.trained]
     spread = 100 * (max(macs) / min(macs) - 1)
     return (
-        f"Differences in {METRICS[score].title} to {base}: {'; '.join(parts)}. "
+        f"Differences in {metric_named(summary.task, score).title} to {base}: {'; '.join(parts)}. "
         f"Multiply-accumulates differ by at most {spread:.1f} %."
     )
 
 
-def about_contrasts(summary: StudySummary) -> list[tuple[str, str, str, str, str]]:
+def about_contrasts(summary: StudySummary) -> list[tuple[str, ...]]:
     """Rows of the ablation table: variant, baseline, field, differences in what decides."""
     rows = []
     for variant, baseline, field in summary.contrasts:
         if variant not in summary.metrics or baseline not in summary.metrics:
             continue
-        differences = [
-            summary.paired_difference(variant, baseline, metric)
-            for metric in DECIDING[summary.task]
-        ]
-        texts = [points(d) if d is not None else "no common seeds" for d in differences]
-        rows.append((variant, baseline, field, texts[0], texts[1]))
+        texts = []
+        for metric in deciding(summary.task):
+            difference = summary.paired_difference(variant, baseline, metric)
+            texts.append(
+                "no common seeds" if difference is None else change_of(summary, metric, difference)
+            )
+        rows.append((variant, baseline, field, *texts))
     return rows

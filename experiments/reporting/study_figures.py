@@ -69,7 +69,7 @@ def study_figures(
         partial(accuracy_against_cost, summary),
     )
     shown = [] if pictures is None else _pictures(summary, pictures)
-    if summary.task == "segmentation":
+    if summary.task != "classification":
         return [*shown, cost]
     diagrams = _diagrams(summary)
     return [*shown[:1], diagrams[0], *shown[1:], *diagrams[1:], cost]

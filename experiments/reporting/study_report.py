@@ -33,7 +33,9 @@ def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Any, RunConf
 
 def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | None:
     """What trained models see, as a record; None where weights did not come along from another
-    machine."""
+    machine, or where the task has no picture."""
+    if summary.task not in ("classification", "segmentation"):
+        return None
     runs = {name: folder.run(name, summary.seeds[name][0]) for name in summary.pictured}
     away = [name for name, run in runs.items() if not run.weights.exists()]
     if away:

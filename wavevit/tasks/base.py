@@ -7,6 +7,7 @@ example. Images are under ``"images"``, (B, C, H, W), floating point.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -194,6 +195,12 @@ class Task(nn.Module):
     def no_weight_decay(self) -> set[str]:
         """Names of parameters without weight decay, in addition to biases and norms."""
         return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
+
+    @classmethod
+    def about(cls) -> str:
+        """What the metrics mean: the docstrings of `summarize` and `compare`."""
+        texts = (inspect.getdoc(cls.summarize) or "", inspect.getdoc(cls.compare) or "")
+        return " ".join(" ".join(text.split()) for text in texts)
 
     def network(self) -> nn.Module:
         """The module whose weights a finished run keeps: the task with its head."""

@@ -1,0 +1,88 @@
+"""Any task runs through the one training loop: from a study to its report."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.core.batches import training_batches
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.folder import StudyFolder
+from experiments.core.job import plan, run_jobs
+from experiments.core.latency import measure_latency
+from experiments.core.records import read_json
+from experiments.core.study import Contrast, Study
+from experiments.core.summarize import summarize
+from experiments.core.summary import deciding
+from experiments.reporting.study_report import write_report
+from wavevit.models import BackboneConfig, make_stages
+from wavevit.tasks import list_tasks
+
+CPU = torch.device("cpu")
+OTHERS = [name for name in list_tasks() if name not in ("classification", "segmentation")]
+
+
+def study_of(task: str) -> Study:
+    """Two variants of a task, two steps each, on few crops of 32 pixels."""
+    vit = BackboneConfig(
+        img_size=32,
+        in_chans=1,
+        num_classes=18,
+        patch_size=8,
+        stages=make_stages(depths=[1], embed_dims=[16], num_heads=2),
+    )
+    run = RunConfig(
+        model=vit,
+        task=task,
+        data=DataConfig(crop_size=32, margin=8, test_crops=12, measured_crops=6),
+        optimizer=OptimizerConfig(steps=2, warmup_steps=1, batch_size=4, lr=1e-3),
+    )
+    haar = dataclasses.replace(run, model=dataclasses.replace(vit, tokenizer="dwt"))
+    return Study(
+        name=f"short_{task}",
+        question="Does it run?",
+        variants=lambda: {"vit": run, "haar_vit": haar},
+        baseline="vit",
+        contrasts=(Contrast("haar_vit", "vit", "model.tokenizer"),),
+        seeds=(0, 1),
+        timed_batch=2,
+    )
+
+
+@pytest.mark.parametrize("task", OTHERS)
+def test_task_is_trained_measured_timed_and_reported(task: str, tmp_path: Path) -> None:
+    study = study_of(task)
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    jobs = plan(study, folder, study.seeds)
+    left = run_jobs(jobs, CPU, workers=1, threads=1)
+    failures = [read_json(job.folder.failed) for job in left if job.folder.failed.exists()]
+    assert not left, failures
+    result = read_json(jobs[0].folder.result)
+    assert result["cost"]["macs"] > 0
+    measure_latency(study, folder, CPU)
+    summary = summarize(study, folder)
+    (score,) = deciding(task)
+    assert len(summary.metrics["haar_vit"][score].values) == 2
+    page = write_report(study, tmp_path / "runs", record=tmp_path / "record").read_text()
+    assert f"Task <i>{task}</i>" in page
+    table = (tmp_path / "record" / "table.md").read_text()
+    assert "`haar_vit`" in table
+
+
+@pytest.mark.parametrize("task", list_tasks())
+def test_batches_of_a_task_follow_from_the_seed(task: str) -> None:
+    run = study_of(task).configs()["vit"]
+    batches = training_batches(run, CPU)
+    one, again, other = (batches(4, seed)["images"] for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_unknown_source_is_named() -> None:
+    run = study_of("classification").configs()["vit"]
+    run = dataclasses.replace(run, data=dataclasses.replace(run.data, source="scene"))
+    with pytest.raises(ValueError, match=r"source: expected one of .*nearest: scenes"):
+        training_batches(run, CPU)

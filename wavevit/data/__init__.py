@@ -1,6 +1,7 @@
 """Image data without downloads: bundled photographs, the task `scenes`, picture files."""
 
 from wavevit.data.composites import CompositeBatch, Composites, composites
+from wavevit.data.objects import ObjectPixels, Objects, boxes_of_masks
 from wavevit.data.photographs import load_photograph
 from wavevit.data.picture_files import (
     Picture,
@@ -21,12 +22,15 @@ from wavevit.lazy import lazy_submodules
 __all__ = [
     "CompositeBatch",
     "Composites",
+    "ObjectPixels",
+    "Objects",
     "Picture",
     "SceneBatch",
     "SceneCrops",
     "Scenes",
     "Source",
     "UnreadablePictureError",
+    "boxes_of_masks",
     "composites",
     "create_source",
     "find_pictures",

@@ -139,7 +139,16 @@ class Scenes:
         rounds = -(-count // len(self.classes))
         orders = [torch.randperm(len(self.classes), generator=generator) for _ in range(rounds)]
         labels = torch.cat(orders)[:count]
-        places = torch.rand(count, 2, generator=generator)
+        return self.cut(labels, generator)
+
+    def cut(self, labels: Tensor, generator: torch.Generator) -> SceneBatch:
+        """Crops of given photographs at random positions, without normalisation.
+
+        Args:
+            labels: (N,) index into `classes`.
+            generator: as in `sample`.
+        """
+        places = torch.rand(len(labels), 2, generator=generator)
         if self.places:
             places = ((places * self.places).floor() + 0.5) / self.places
         images, corners = [], []

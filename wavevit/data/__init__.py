@@ -1,5 +1,7 @@
 """Image data without downloads: bundled photographs, the task `scenes`, picture files."""
 
+from wavevit.data.captioned import Captioned
+from wavevit.data.pairs import Pair, Pairs, read_pairs
 from wavevit.data.photographs import load_photograph
 from wavevit.data.picture_files import (
     Picture,
@@ -18,6 +20,9 @@ from wavevit.data.sources import (
 from wavevit.lazy import lazy_submodules
 
 __all__ = [
+    "Captioned",
+    "Pair",
+    "Pairs",
     "Picture",
     "SceneBatch",
     "SceneCrops",
@@ -28,6 +33,7 @@ __all__ = [
     "find_pictures",
     "list_sources",
     "load_photograph",
+    "read_pairs",
     "read_picture",
     "register_source",
 ]

@@ -147,7 +147,7 @@ class Captioning(Task):
         """What each caption costs with its image, with another one, and with none.
 
         ``total`` (B,): bits of a caption's bytes and of its end. ``total_shuffled``: with the image
-        of the next example; NaN for a batch of one. ``total_without``: without an image.
+        of another example of the batch; NaN for a batch of one. ``total_without``: without an image.
         ``characters`` (B,): of the caption.
         """
         self.check(batch)
@@ -168,7 +168,7 @@ class Captioning(Task):
         found = {}
         characters = results["characters"].double()
         for kind in ("", "_shuffled", "_without"):
-            total = results[f"total{kind}"].double()
+            total = results[f"total{kind}"].detach().double()
             known = total.isfinite()
             count = float(characters[known].sum())
             found[f"bits{kind}"] = float(total[known].sum()) / count if count else math.nan

@@ -153,7 +153,7 @@ def test_two_objects_are_related_as_the_caption_says(
         (
             "train",
             {"combinations": "held_out"},
-            "combinations: expected 'seen' in the split 'train'",
+            "combinations: expected 'seen' in the split",
         ),
         ("test", {"combinations": "all"}, "combinations: expected one of 'seen', 'held_out'"),
         ("test", {"two": 1.5}, "two: expected a share"),

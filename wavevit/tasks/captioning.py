@@ -147,8 +147,8 @@ class Captioning(Task):
         """What each caption costs with its image, with another one, and with none.
 
         ``total`` (B,): bits of a caption's bytes and of its end. ``total_shuffled``: with the image
-        of another example of the batch; NaN for a batch of one. ``total_without``: without an image.
-        ``characters`` (B,): of the caption.
+        of another example of the batch; NaN for a batch of one. ``total_without``: without an
+        image. ``characters`` (B,): of the caption.
         """
         self.check(batch)
         tokens, prefix = self._encoded(batch), self.image_tokens(batch["images"])

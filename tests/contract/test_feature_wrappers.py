@@ -260,15 +260,23 @@ def test_aligned_models_trace_and_take_empty_batches(method: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("Unet", "test_haar_pyramid"), ("FPN", "test_pvt_v2"), ("DPT", "test_vit")],
+    [
+        *[("Unet", "test_haar_pyramid"), ("FPN", "test_pvt_v2")],
+        *[("DPT", "test_vit"), ("DPT", "test_haar_vit"), ("DPT", "test_dtcwt_vit")],
+        *[("DPT", "test_haar_pyramid"), ("DPT", "test_dtcwt_pyramid"), ("DPT", "test_swin")],
+    ],
 )
 def test_segmentation_models_pytorch(kind: str, name: str) -> None:
     import segmentation_models_pytorch as smp
 
     options: dict[str, Any] = {"encoder_weights": None, "classes": 3}
     if kind == "DPT":
-        options |= {"encoder_depth": 2, "decoder_intermediate_channels": (16, 16)}
+        stages = len(wavevit.model_config(name).stages)
+        depth = 2 if stages == 1 else min(stages, 4)  # blocks of a column, stages of a pyramid
+        options |= {"encoder_depth": depth, "decoder_intermediate_channels": (16,) * depth}
         options |= {"decoder_fusion_channels": 16}
+        if stages > 1:
+            options |= {"decoder_readout": "ignore"}  # there is no class token to read out
     else:
         depth = len(wavevit.model_config(name).stages) + 1
         options |= {"encoder_depth": depth}

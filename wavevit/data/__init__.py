@@ -1,7 +1,9 @@
 """Image data without downloads: bundled photographs, the task `scenes`, picture files."""
 
+from wavevit.data.captioned import Captioned
 from wavevit.data.composites import CompositeBatch, Composites, composites
 from wavevit.data.objects import ObjectPixels, Objects, boxes_of_masks
+from wavevit.data.pairs import Pair, Pairs, read_pairs
 from wavevit.data.photographs import load_photograph
 from wavevit.data.picture_files import (
     Picture,
@@ -20,10 +22,13 @@ from wavevit.data.sources import (
 from wavevit.lazy import lazy_submodules
 
 __all__ = [
+    "Captioned",
     "CompositeBatch",
     "Composites",
     "ObjectPixels",
     "Objects",
+    "Pair",
+    "Pairs",
     "Picture",
     "SceneBatch",
     "SceneCrops",
@@ -36,6 +41,7 @@ __all__ = [
     "find_pictures",
     "list_sources",
     "load_photograph",
+    "read_pairs",
     "read_picture",
     "register_source",
 ]

@@ -5,9 +5,12 @@ Importing this package registers all tasks of wavevit. Register your own with `r
 
 from wavevit.lazy import lazy_submodules
 from wavevit.tasks.base import Batch, Losses, NoTaskOptions, Results, Task, TaskOptions
+from wavevit.tasks.captioning import Captioning
 from wavevit.tasks.classification import Classification
+from wavevit.tasks.contrastive import Contrastive, zero_shot
 from wavevit.tasks.detection import Detection
 from wavevit.tasks.feature_pyramid import FeaturePyramid
+from wavevit.tasks.recall import recalls
 from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
 from wavevit.tasks.results import joined, sliced
 from wavevit.tasks.segmentation import Segmentation
@@ -15,7 +18,9 @@ from wavevit.tasks.segmentation import Segmentation
 __all__ = [
     "TASKS",
     "Batch",
+    "Captioning",
     "Classification",
+    "Contrastive",
     "Detection",
     "FeaturePyramid",
     "Losses",
@@ -27,8 +32,10 @@ __all__ = [
     "create_task",
     "joined",
     "list_tasks",
+    "recalls",
     "register_task",
     "sliced",
+    "zero_shot",
 ]
 
 __getattr__, __dir__ = lazy_submodules(__name__, __path__)

@@ -6,6 +6,7 @@ Importing this package registers all tasks of wavevit. Register your own with `r
 from wavevit.lazy import lazy_submodules
 from wavevit.tasks.base import Batch, Losses, NoTaskOptions, Results, Task, TaskOptions
 from wavevit.tasks.classification import Classification
+from wavevit.tasks.masked import Masked
 from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
 from wavevit.tasks.results import joined, sliced
 
@@ -14,6 +15,7 @@ __all__ = [
     "Batch",
     "Classification",
     "Losses",
+    "Masked",
     "NoTaskOptions",
     "Results",
     "Task",

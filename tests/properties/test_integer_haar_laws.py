@@ -7,7 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavevit.wavelets import Pyramid, integer_haar2, inverse_integer_haar2, wavedec2
+from wavevit.wavelets import (
+    Pyramid,
+    integer_haar2,
+    integer_haar2_bounds,
+    inverse_integer_haar2,
+    wavedec2,
+)
 
 
 def random_bytes(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -97,3 +103,27 @@ def test_bad_pyramids_are_refused() -> None:
         inverse_integer_haar2(Pyramid(approx, (bands,)), (4, 2))
     with pytest.raises(ValueError, match="at least one level"):
         inverse_integer_haar2(Pyramid(approx, ()))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 4), (-2, 1)])
+def test_details_within_the_bounds_are_one_to_one_with_blocks(low: int, high: int) -> None:
+    """Every combination of coefficients is tried: exactly the blocks of the range pass."""
+    reach = 2 * (high - low) + 1
+    wide = torch.arange(-reach, reach + 1)
+    rows = torch.cartesian_prod(torch.arange(low, high + 1), wide, wide, wide)
+    approx, bands = rows[:, :1, None, None], rows[:, None, 1:, None, None]
+    lows, highs = integer_haar2_bounds(approx, bands, low, high)
+    inside = ((bands >= lows) & (bands <= highs)).flatten(1).all(1)
+    images = inverse_integer_haar2(Pyramid(approx, (bands,)))
+    valid = ((images >= low) & (images <= high)).flatten(1).all(1)
+    assert torch.equal(inside, valid)
+    assert int(inside.sum()) == (high - low + 1) ** 4
+
+
+def test_details_of_byte_images_are_within_the_bounds() -> None:
+    image = random_bytes(1, 2, 64, 64) // 128 * 255
+    pyramid = integer_haar2(image, 1)
+    lows, highs = integer_haar2_bounds(pyramid.approx, pyramid.details[0])
+    assert ((pyramid.details[0] >= lows) & (pyramid.details[0] <= highs)).all()
+    assert (pyramid.details[0] == lows).any()
+    assert (pyramid.details[0] == highs).any()

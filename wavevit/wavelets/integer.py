@@ -13,7 +13,7 @@ from torch import Tensor
 from wavevit.checks import check_at_least, fail
 from wavevit.wavelets.pyramid import Pyramid
 
-__all__ = ["integer_haar2", "inverse_integer_haar2"]
+__all__ = ["integer_haar2", "integer_haar2_bounds", "inverse_integer_haar2"]
 
 
 def integer_haar2(images: Tensor, level: int = 1) -> Pyramid:
@@ -101,6 +101,49 @@ def inverse_integer_haar2(pyramid: Pyramid, output_size: tuple[int, int] | None 
     if any(not 0 <= side - asked <= 1 for side, asked in zip(full, output_size, strict=True)):
         fail("output_size", f"{full}, or one less on a side", output_size)
     return approx[..., : output_size[0], : output_size[1]]
+
+
+def integer_haar2_bounds(
+    approx: Tensor, bands: Tensor, low: int = 0, high: int = 255
+) -> tuple[Tensor, Tensor]:
+    """Smallest and largest details of one level that give an image in a range.
+
+    The bounds of ``cH`` follow from the approximation, those of ``cV`` from ``cH`` too, those of
+    ``cD`` from both: a model that draws details in this order and within these bounds draws valid
+    images only, and all of them.
+
+    Args:
+        approx: (B, C, h, w) integers from `low` to `high`.
+        bands: (B, C, 3, h, w) details; ``cD`` is not read.
+        low: smallest value of the image.
+        high: largest value of the image.
+
+    Returns:
+        Two tensors (B, C, 3, h, w).
+
+    Guarantees:
+        Details within the bounds and blocks of values in the range are one to one
+        (tests/properties/test_integer_haar_laws.py).
+    """
+    approx, (horizontal, vertical, _) = _wide(approx), _wide(bands).unbind(2)
+    whole = approx.new_full((), low), approx.new_full((), high)
+    bounds = [_difference_bounds(approx, whole, whole)]
+    top = approx + ((horizontal + 1) >> 1)
+    across = [_difference_bounds(mean, whole, whole) for mean in (top, top - horizontal)]
+    (top_low, top_high), (bottom_low, bottom_high) = across
+    bounds.append(((top_low + bottom_low) >> 1, (top_high + bottom_high) >> 1))
+    bounds.append(_difference_bounds(vertical, *across))
+    lows, highs = zip(*bounds, strict=True)
+    return torch.stack(lows, dim=2), torch.stack(highs, dim=2)
+
+
+def _difference_bounds(
+    mean: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Bounds of the difference of a pair with this mean, from the bounds of its two values."""
+    low = torch.maximum(2 * (first[0] - mean) - 1, 2 * (mean - second[1]))
+    high = torch.minimum(2 * (first[1] - mean), 2 * (mean - second[0]) + 1)
+    return low, high
 
 
 def _check(name: str, x: Tensor, rank: int) -> None:

@@ -7,6 +7,7 @@ from wavevit.data.picture_files import (
     find_pictures,
     read_picture,
 )
+from wavevit.data.raw_crops import RawCrops
 from wavevit.data.scenes import SceneBatch, Scenes
 from wavevit.data.sources import (
     SceneCrops,
@@ -19,6 +20,7 @@ from wavevit.lazy import lazy_submodules
 
 __all__ = [
     "Picture",
+    "RawCrops",
     "SceneBatch",
     "SceneCrops",
     "Scenes",

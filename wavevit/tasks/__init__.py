@@ -4,6 +4,7 @@ Importing this package registers all tasks of wavevit. Register your own with `r
 """
 
 from wavevit.lazy import lazy_submodules
+from wavevit.tasks.autoregressive import Autoregressive
 from wavevit.tasks.base import Batch, Losses, NoTaskOptions, Results, Task, TaskOptions
 from wavevit.tasks.classification import Classification
 from wavevit.tasks.masked import Masked
@@ -12,6 +13,7 @@ from wavevit.tasks.results import joined, sliced
 
 __all__ = [
     "TASKS",
+    "Autoregressive",
     "Batch",
     "Classification",
     "Losses",

@@ -11,6 +11,7 @@ from wavevit.data.picture_files import (
     find_pictures,
     read_picture,
 )
+from wavevit.data.raw_crops import RawCrops
 from wavevit.data.scenes import SceneBatch, Scenes
 from wavevit.data.sources import (
     SceneCrops,
@@ -30,6 +31,7 @@ __all__ = [
     "Pair",
     "Pairs",
     "Picture",
+    "RawCrops",
     "SceneBatch",
     "SceneCrops",
     "Scenes",

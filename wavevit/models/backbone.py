@@ -21,6 +21,7 @@ from wavevit.layers.symmetry import Symmetry
 from wavevit.models.checkpoints import load_or_explain
 from wavevit.models.config import BackboneConfig
 from wavevit.models.data_config import pretrained_cfg
+from wavevit.models.encode import encode, maps
 from wavevit.models.forward_steps import forward_steps
 from wavevit.models.grouping import layer_patterns, undecayed
 from wavevit.models.init import init_weights
@@ -171,8 +172,20 @@ class Backbone(nn.Module, OldSteps):
         # copied again by every norm, because sums keep the layout of their first term.
         return tokens.flatten(1, 2).contiguous(), (tokens.shape[1], tokens.shape[2])
 
+    def placed_tokens(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """What `tokenize` gives with the class token, where there is one, and positions."""
+        if self.cls_token is not None:
+            tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
+        tokens = self.position(tokens, grid)
+        return tokens
+
     def entries(
-        self, x: Tensor, wanted: Iterable[int], mask: Tensor | None = None, causal: bool = False
+        self,
+        x: Tensor,
+        wanted: Iterable[int],
+        mask: Tensor | None = None,
+        causal: bool = False,
+        cond: Tensor | None = None,
     ) -> dict[int, tuple[Tensor, tuple[int, int]]]:
         """Tokens of one view, and their grid, after some entries of `feature_info`.
 
@@ -181,27 +194,26 @@ class Backbone(nn.Module, OldSteps):
             wanted: entries of `feature_info`; layers after the last of them do not run.
             mask: see `forward_features`.
             causal: see there.
+            cond: see `maps`.
 
         Returns:
             By entry, ascending: tokens (B, T + h·w, D) and (h, w).
         """
         wanted = sorted(set(wanted))
         tokens, grid = self.tokenize(x)
-        if self.cls_token is not None:
-            tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
-        tokens = self.position(tokens, grid)
+        tokens = self.placed_tokens(tokens, grid)
         details = self._details(x)
         if self._columnar:
             if mask is not None or causal:
                 mask = attention_mask(mask, causal, tokens)
             # The last tokens alone are the stage's output; others are asked for by number.
             taps = None if wanted == [len(self.feature_info) - 1] else wanted
-            found = self.stages[0](tokens, grid, details[0], mask, taps)
+            found = self.stages[0](tokens, grid, details[0], mask, taps, cond)
             outputs = found if taps else [found]
             return {i: (item, grid) for i, item in zip(wanted, outputs, strict=True)}
         kept, image = {}, as_map(tokens, grid)
         for index, stage in enumerate(self.stages):
-            image = stage(image, details[index])
+            image = stage(image, details[index], cond)
             if index in wanted:
                 kept[index] = as_tokens(image), (image.shape[-2], image.shape[-1])
             if index == wanted[-1]:
@@ -368,6 +380,8 @@ class Backbone(nn.Module, OldSteps):
     forward_intermediates = forward_intermediates
     get_intermediate_layers = get_intermediate_layers
     prune_intermediate_layers = prune_intermediate_layers
+    encode = encode
+    maps = maps
 
     def feature_indices(self, indices: int | Sequence[int] | None) -> list[int]:
         """Resolves indices of `forward_intermediates` and ``out_indices``, in the given order.

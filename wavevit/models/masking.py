@@ -13,7 +13,7 @@ from wavevit.layers import MIXERS
 if TYPE_CHECKING:
     from wavevit.models.config import BackboneConfig
 
-__all__ = ["attention_mask", "refuse_mask"]
+__all__ = ["attention_mask", "refuse_mask", "why_no_mask"]
 
 
 def refuse_mask(config: BackboneConfig) -> None:
@@ -23,15 +23,20 @@ def refuse_mask(config: BackboneConfig) -> None:
         ValueError: the model has an alignment, which moves the image but not the mask; more than
             one stage, which have different tokens; or a mixer without scores between all tokens.
     """
+    reason = why_no_mask(config)
+    if reason is not None:
+        fail("attn_mask and is_causal", f"None and False ({reason})", "a mask")
+
+
+def why_no_mask(config: BackboneConfig) -> str | None:
+    """Why a model cannot use a mask over all tokens; None if it can."""
     if config.alignment != "none":
-        reason = f"alignment={config.alignment!r} moves the tokens to other places"
-    elif len(config.stages) > 1:
-        reason = "a hierarchical model has other tokens in each stage"
-    elif not MIXERS.get(config.stages[0].mixer).takes_mask:
-        reason = f"mixer={config.stages[0].mixer!r} has no scores between all tokens"
-    else:
-        return
-    fail("attn_mask and is_causal", f"None and False ({reason})", "a mask")
+        return f"alignment={config.alignment!r} moves the tokens to other places"
+    if len(config.stages) > 1:
+        return "a hierarchical model has other tokens in each stage"
+    if not MIXERS.get(config.stages[0].mixer).takes_mask:
+        return f"mixer={config.stages[0].mixer!r} has no scores between all tokens"
+    return None
 
 
 def attention_mask(mask: Tensor | None, causal: bool, tokens: Tensor) -> Tensor | None:

@@ -87,20 +87,24 @@ class Stage(nn.Module):
 class PyramidStage(Stage):
     """A stage of a hierarchical backbone: maps to maps."""
 
-    def forward(self, x: Tensor, details: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, details: Tensor | None = None, cond: Tensor | None = None
+    ) -> Tensor:
         """The map of the stage before (B, D, h, w) to this stage's, which is its feature.
 
         Args:
             x: the map of the stage before, or of the first tokens.
             details: of the image at this stage's stride, (B, C, 3, h', w'), where the stage
                 injects them.
+            cond: see `ModulatedBlock`.
         """
         tokens, grid = as_tokens(x), (x.shape[-2], x.shape[-1])
         if self.downsample is not None:
             tokens, grid = self._run(self.downsample, tokens, grid)
         tokens = self._injected(tokens, details)
+        extra = () if cond is None else (None, cond)
         for block in self.blocks:
-            tokens = self._run(block, tokens, grid)
+            tokens = self._run(block, tokens, grid, *extra)
         return as_map(self.norm(tokens), grid)
 
 
@@ -114,6 +118,7 @@ class ColumnStage(Stage):
         details: Tensor | None = None,
         attn_mask: Tensor | None = None,
         taps: Sequence[int] | None = None,
+        cond: Tensor | None = None,
     ) -> Tensor | list[Tensor]:
         """Tokens (B, T + h·w, D) to the same shape.
 
@@ -123,15 +128,18 @@ class ColumnStage(Stage):
             details: of the image at this stage's stride, where the stage injects them.
             attn_mask: see `GlobalAttention`.
             taps: blocks whose tokens are asked for, ascending; None for the last one's alone.
+            cond: see `ModulatedBlock`.
 
         Returns:
             The tokens after the last block, or with `taps` a list of the tokens after each of
             those blocks; blocks behind the last of them do not run.
         """
-        mask = () if attn_mask is None else (attn_mask,)
+        extra: tuple[Tensor | None, ...] = () if attn_mask is None else (attn_mask,)
+        if cond is not None:
+            extra = (attn_mask, cond)
         x, kept = self._injected(x, details), []
         for index, block in enumerate(self.blocks):
-            x = self._run(block, x, grid, *mask)
+            x = self._run(block, x, grid, *extra)
             if taps is not None and index in taps:
                 kept.append(x)
                 if index == taps[-1]:

@@ -4,12 +4,14 @@ Importing this package registers all tasks of wavevit. Register your own with `r
 """
 
 from wavevit.lazy import lazy_submodules
+from wavevit.tasks.autoregressive import Autoregressive
 from wavevit.tasks.base import Batch, Losses, NoTaskOptions, Results, Task, TaskOptions
 from wavevit.tasks.captioning import Captioning
 from wavevit.tasks.classification import Classification
 from wavevit.tasks.contrastive import Contrastive, zero_shot
 from wavevit.tasks.detection import Detection
 from wavevit.tasks.feature_pyramid import FeaturePyramid
+from wavevit.tasks.masked import Masked
 from wavevit.tasks.recall import recalls
 from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
 from wavevit.tasks.results import joined, sliced
@@ -17,6 +19,7 @@ from wavevit.tasks.segmentation import Segmentation
 
 __all__ = [
     "TASKS",
+    "Autoregressive",
     "Batch",
     "Captioning",
     "Classification",
@@ -24,6 +27,7 @@ __all__ = [
     "Detection",
     "FeaturePyramid",
     "Losses",
+    "Masked",
     "NoTaskOptions",
     "Results",
     "Segmentation",

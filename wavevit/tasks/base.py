@@ -136,7 +136,7 @@ class Task(nn.Module):
             By name; the mean of every entry of shape (N,) unless a task says otherwise.
         """
         return {
-            name: float(value.double().mean())
+            name: float(value.detach().double().mean())
             for name, value in results.items()
             if isinstance(value, Tensor) and value.ndim == 1
         }

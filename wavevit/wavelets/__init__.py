@@ -16,6 +16,11 @@ from wavevit.wavelets.dtcwt import (
 )
 from wavevit.wavelets.dwt import dwt, dwt2, dwt3, idwt, idwt2, idwt3
 from wavevit.wavelets.filters import FilterBank, filter_bank, wavelet_names
+from wavevit.wavelets.integer import (
+    integer_haar2,
+    integer_haar2_bounds,
+    inverse_integer_haar2,
+)
 from wavevit.wavelets.lifting import Lifting
 from wavevit.wavelets.modules import DWT2, IDWT2, ISWT2, SWT2, WaveDec2, WaveRec2
 from wavevit.wavelets.packets import iwavepacket2, wavepacket2
@@ -67,6 +72,9 @@ __all__ = [
     "idwt",
     "idwt2",
     "idwt3",
+    "integer_haar2",
+    "integer_haar2_bounds",
+    "inverse_integer_haar2",
     "iswt",
     "iswt2",
     "iswt3",

@@ -1,0 +1,223 @@
+"""Orders of the values of an image: raster, and coarse to fine over the integer Haar transform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wavevit.checks import fail
+from wavevit.models import Backbone
+from wavevit.models.init import init_weights
+from wavevit.tasks.causality import why_not_causal
+from wavevit.tasks.cell_context import CellContext
+from wavevit.tasks.cell_model import CellModel
+from wavevit.tasks.integer_distributions import DISTRIBUTIONS
+from wavevit.tasks.patches import to_patches
+from wavevit.wavelets import (
+    Pyramid,
+    integer_haar2,
+    integer_haar2_bounds,
+    inverse_integer_haar2,
+)
+
+__all__ = ["ORDERS", "CoarseToFine", "Raster"]
+
+_HALF = 127.5  # bytes are read as (v − 127.5) / 127.5
+_BYTE_UNIT, _DETAIL_UNIT = 16.0, 4.0  # scales of distributions at the start
+_DETAIL_SCALE = 32.0  # details are read as v / 32
+_CELL = 4  # largest side of a cell of details or of the approximation
+_CONTEXT = 64  # channels of a context from maps
+
+
+class Raster(nn.Module):
+    """Patch by patch, row by row; pixel by pixel inside a patch, channels innermost.
+
+    The backbone's blocks run causally over patches: the output at a patch depends on the patches
+    before it. Each patch goes through the tokenizer as an image of its own, so that no token of an
+    overlapping transform sees a later pixel.
+
+    Args:
+        backbone: its tokenizer, positions and blocks are used.
+        options: of `Autoregressive`.
+
+    Raises:
+        ValueError: a backbone that cannot run causally.
+    """
+
+    def __init__(self, backbone: Backbone, options: Any) -> None:
+        super().__init__()
+        reason = why_not_causal(backbone)
+        if reason is not None:
+            fail("backbone", f"one that runs causally for order='raster' ({reason})", "another")
+        self.multiple = backbone.config.patch_size
+        distribution = DISTRIBUTIONS[options.head](0, 255, _BYTE_UNIT)
+        dim = backbone.num_features
+        self.start = nn.Parameter(torch.empty(dim))
+        nn.init.normal_(self.start, std=0.02)
+        self.pixels = CellModel(
+            backbone.in_chans,
+            self.multiple,
+            dim,
+            distribution,
+            _HALF,
+            _HALF,
+            margin=options.margin,
+            width=options.width,
+        )
+
+    def context(self, backbone: Backbone, x: Tensor) -> Tensor:
+        """What the backbone makes of the patches before each patch: (B, N, D)."""
+        patches = to_patches(x, self.multiple)
+        tokens = backbone.tokenize(patches.flatten(0, 1))[0].unflatten(0, patches.shape[:2])
+        start = self.start.to(tokens.dtype).expand(len(x), 1, -1)
+        shifted = torch.cat([start, tokens[:, :-1, 0]], dim=1)
+        grid = (x.shape[-2] // self.multiple, x.shape[-1] // self.multiple)
+        return backbone.encode(shifted, grid, is_causal=True)[:, backbone.num_prefix_tokens :]
+
+    def log_prob(self, backbone: Backbone, images: Tensor) -> Tensor:
+        """Logarithm of the probability of byte images (B, C, H, W): (B,)."""
+        context = self.context(backbone, self.pixels.scaled(images))
+        bounds = torch.zeros_like(images), torch.full_like(images, 255)
+        return self.pixels.log_prob(images, context, bounds)
+
+    def sample(
+        self, backbone: Backbone, shape: tuple[int, ...], generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Byte images of that shape, and the logarithm of their probability."""
+
+        def context(values: Tensor) -> Tensor:
+            return self.context(backbone, self.pixels.scaled(values))
+
+        return self.pixels.sample(shape, context, _byte_bounds, generator)
+
+
+def _byte_bounds(values: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.zeros_like(values), torch.full_like(values, 255)
+
+
+class CoarseToFine(nn.Module):
+    """The approximation first, then the details of each level from coarse to fine.
+
+    The details of a level depend on the approximation of that level, which is an image that is
+    known by then: the backbone reads all of it, with whatever overlapping transform, attention or
+    pyramid it has, and nothing needs a causal mask. Inside a level, details follow cell by cell.
+    They are drawn within the bounds that lead to bytes, so that every sample is a byte image and
+    no probability is lost on others.
+
+    Args:
+        backbone: reads approximations as images.
+        options: of `Autoregressive`.
+
+    Raises:
+        ValueError: images too small for one level, or more levels than fit.
+    """
+
+    def __init__(self, backbone: Backbone, options: Any) -> None:
+        super().__init__()
+        config = backbone.config
+        self.cell = min(_CELL, config.strides[0])
+        if config.strides[0] % self.cell:
+            fail("backbone", f"a patch_size that {self.cell} divides", config.strides[0])
+        fits = _levels(config.image_size, config.min_size, self.cell)
+        if fits < 1:
+            expected = (
+                f"an img_size whose half has sides of at least {config.min_size} pixels, "
+                f"multiples of {self.cell} (order='coarse_to_fine')"
+            )
+            fail("backbone", expected, config.image_size)
+        self.levels = fits if options.levels is None else options.levels
+        if self.levels > fits:
+            fail("levels", f"at most {fits} for this backbone and img_size", self.levels)
+        self.multiple = self.cell << self.levels
+        kind, channels = DISTRIBUTIONS[options.head], backbone.in_chans
+        shared = {"margin": options.margin, "width": options.width}
+        self.start = nn.Parameter(torch.empty(_CONTEXT))
+        nn.init.normal_(self.start, std=0.02)
+        self.approx = CellModel(
+            channels, self.cell, _CONTEXT, kind(0, 255, _BYTE_UNIT), _HALF, _HALF, **shared
+        )
+        self.contexts = nn.ModuleList(
+            CellContext(config, self.cell, _CONTEXT) for _ in range(self.levels)
+        )
+        self.contexts.apply(init_weights)
+        self.details = nn.ModuleList(
+            CellModel(
+                3 * channels,
+                self.cell,
+                _CONTEXT,
+                kind(-510, 510, _DETAIL_UNIT),
+                _DETAIL_SCALE,
+                guide=channels,
+                **shared,
+            )
+            for _ in range(self.levels)
+        )
+
+    def _start(self, values: Tensor) -> Tensor:
+        places = values.shape[-2] * values.shape[-1] // self.cell**2
+        return self.start.expand(len(values), places, -1)
+
+    def _guide(self, approx: Tensor) -> Tensor:
+        return self.approx.scaled(approx)
+
+    def log_probs(self, backbone: Backbone, pyramid: Pyramid) -> Tensor:
+        """Logarithm of the probability of the approximation and of each level: (B, levels + 1)."""
+        approx = pyramid.approx
+        found = [self.approx.log_prob(approx, self._start(approx), _byte_bounds(approx))]
+        for context, model, bands in zip(self.contexts, self.details, pyramid.details, strict=True):
+            guide = self._guide(approx)
+            low, high = integer_haar2_bounds(approx, bands)
+            values, bounds = bands.flatten(1, 2), (low.flatten(1, 2), high.flatten(1, 2))
+            found.append(model.log_prob(values, context(backbone, guide), bounds, guide))  # type: ignore[operator]
+            approx = inverse_integer_haar2(Pyramid(approx, (bands,)))
+        return torch.stack(found, dim=1)
+
+    def log_prob(self, backbone: Backbone, images: Tensor) -> Tensor:
+        """Logarithm of the probability of byte images (B, C, H, W): (B,)."""
+        return self.log_probs(backbone, integer_haar2(images, self.levels)).sum(1)
+
+    def sample(
+        self, backbone: Backbone, shape: tuple[int, ...], generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Byte images of that shape, and the logarithm of their probability."""
+        count, channels, *size = shape
+        coarse = (count, channels, *(side >> self.levels for side in size))
+        approx, total = self.approx.sample(coarse, self._start, _byte_bounds, generator)
+        for context, model in zip(self.contexts, self.details, strict=True):
+            guide = self._guide(approx)
+            known = context(backbone, guide)
+
+            def bounds(values: Tensor, approx: Tensor = approx) -> tuple[Tensor, Tensor]:
+                low, high = integer_haar2_bounds(approx, values.unflatten(1, (-1, 3)))
+                return low.flatten(1, 2), high.flatten(1, 2)
+
+            values, found = model.sample(  # type: ignore[operator]
+                (count, 3 * channels, *approx.shape[-2:]),
+                lambda _, known=known: known,
+                bounds,
+                generator,
+                guide,
+            )
+            approx = inverse_integer_haar2(Pyramid(approx, (values.unflatten(1, (-1, 3)),)))
+            total = total + found
+        return approx, total
+
+
+def _levels(size: tuple[int, int], least: int, cell: int) -> int:
+    """Levels whose approximations a backbone can read, in whole cells."""
+    count = 0
+    while all(not side >> count & 1 for side in size):
+        sides = [side >> (count + 1) for side in size]
+        if min(sides) < least or any(side % cell for side in sides):
+            break
+        count += 1
+    return count
+
+
+#: Orders by name.
+ORDERS: dict[str, type[Raster] | type[CoarseToFine]] = {
+    "raster": Raster,
+    "coarse_to_fine": CoarseToFine,
+}

@@ -1,0 +1,199 @@
+"""Exact model of integer maps: cell by cell, and value by value inside a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.tasks.integer_distributions import Categorical, LogisticMixture
+from wavevit.tasks.patches import from_patches, to_patches
+
+__all__ = ["CellModel"]
+
+Bounds = Callable[[Tensor], tuple[Tensor, Tensor]]
+Context = Callable[[Tensor], Tensor]
+
+
+class CellModel(nn.Module):
+    """Conditional distributions of the values of a map, in the order in which they are written.
+
+    Cells of ``side`` x ``side`` positions follow row by row, positions in a cell row by row, and
+    the channels of a position one after the other. A value depends on its cell's context, on the
+    earlier values of its cell, on earlier cells within `margin` positions, and on a guide: maps
+    that are known before. A masked linear layer, one hidden layer for each value, and a layer that
+    all values share: as a MADE (Germain et al. 2015) with context.
+
+    Args:
+        channels: of the map.
+        side: of a cell.
+        context: channels of a context.
+        distribution: of the integers.
+        scale: integers are read as ``(v − centre) / scale``.
+        centre: see `scale`.
+        guide: channels of the guide; 0 for none.
+        margin: positions around a cell that are read.
+        width: hidden channels of a value.
+
+    Guarantees:
+        The derivative of the parameters of value i by value j ≥ i is 0
+        (tests/properties/test_autoregressive_laws.py).
+    """
+
+    before: Tensor
+    mask: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        side: int,
+        context: int,
+        distribution: Categorical | LogisticMixture,
+        scale: float,
+        centre: float = 0.0,
+        guide: int = 0,
+        margin: int = 2,
+        width: int = 32,
+    ) -> None:
+        super().__init__()
+        self.channels, self.side = channels, side
+        self.margin = min(margin, side)
+        self.distribution, self.scale, self.centre = distribution, scale, centre
+        self.count, self.width = channels * side * side, width  # values of a cell
+        window = side + 2 * self.margin
+        before = torch.zeros(window, window, dtype=torch.bool)
+        before[: self.margin] = True
+        before[self.margin : self.margin + side, : self.margin] = True
+        places = before.flatten().repeat(channels).nonzero()[:, 0]
+        self.register_buffer("before", places, persistent=False)
+        mask = torch.ones(self.count, self.count).tril(-1)
+        self.register_buffer("mask", mask, persistent=False)
+        self.own = nn.Parameter(torch.empty(self.count, width, self.count))
+        nn.init.normal_(self.own, std=self.count**-0.5)
+        known = len(places) + guide * window * window
+        self.known = nn.Linear(known, self.count * width)
+        self.context = nn.Linear(context, self.count * width, bias=False)
+        self.mix = nn.Linear(width, width)
+        self.out = nn.Linear(width, distribution.count)
+        nn.init.normal_(self.out.weight, std=0.02)
+        with torch.no_grad():
+            self.out.bias.copy_(distribution.bias())
+
+    def scaled(self, values: Tensor) -> Tensor:
+        """Integers as numbers of about 1, in the dtype of the weights."""
+        return (values.to(self.own.dtype) - self.centre) / self.scale
+
+    def cells(self, maps: Tensor) -> Tensor:
+        """A map (B, V, h, w) as values of cells in their order, (B, N, n)."""
+        return to_patches(maps, self.side).movedim(2, -1).flatten(2)
+
+    def uncells(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
+        """The inverse of `cells`, with the rows and columns of cells."""
+        shape = (self.side, self.side, self.channels)
+        return from_patches(cells.unflatten(2, shape).movedim(-1, 2), grid)
+
+    def _known(self, x: Tensor, guide: Tensor | None) -> Tensor:
+        window = self.side + 2 * self.margin
+        padded = F.pad(x, (self.margin,) * 4)
+        known = F.unfold(padded, window, stride=self.side)[:, self.before]
+        if guide is not None:
+            around = F.pad(guide, (self.margin,) * 4)
+            known = torch.cat([known, F.unfold(around, window, stride=self.side)], dim=1)
+        return known.transpose(1, 2)
+
+    def _base(self, x: Tensor, guide: Tensor | None, context: Tensor) -> Tensor:
+        """Part of the hidden layer that the own cell's values do not change, (B, N, n, width)."""
+        base = self.known(self._known(x, guide)) + self.context(context)
+        return base.unflatten(-1, (self.count, self.width))
+
+    def _output(self, hidden: Tensor) -> Tensor:
+        hidden = F.gelu(hidden)
+        return self.out(hidden + F.gelu(self.mix(hidden)))
+
+    def forward(self, x: Tensor, context: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Parameters of all values at once.
+
+        Args:
+            x: the map (B, V, h, w), as `scaled` gives it; `side` divides h and w.
+            context: (B, N, context) of each cell.
+            guide: (B, G, h, w) known maps of about 1.
+
+        Returns:
+            (B, N, n, P).
+        """
+        weight = self.own * self.mask[:, None]
+        own = (self.cells(x) @ weight.flatten(0, 1).T).unflatten(-1, (self.count, self.width))
+        return self._output(self._base(x, guide, context) + own)
+
+    def log_prob(
+        self,
+        values: Tensor,
+        context: Tensor,
+        bounds: tuple[Tensor, Tensor],
+        guide: Tensor | None = None,
+    ) -> Tensor:
+        """Logarithm of the probability of maps.
+
+        Args:
+            values: (B, V, h, w) integers.
+            context: see `forward`.
+            bounds: smallest and largest values, of the map's shape.
+            guide: see `forward`.
+
+        Returns:
+            (B,), natural logarithm.
+        """
+        parameters = self(self.scaled(values), context, guide)
+        parameters = parameters.to(torch.promote_types(parameters.dtype, torch.float32))
+        low, high = (self.cells(bound) for bound in bounds)
+        found = self.distribution.log_prob(parameters, self.cells(values), low, high)
+        return found.flatten(1).sum(1)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        shape: tuple[int, ...],
+        context: Context,
+        bounds: Bounds,
+        generator: torch.Generator | None = None,
+        guide: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draws maps value by value.
+
+        Args:
+            shape: (B, V, h, w).
+            context: gives the contexts (B, N, context) from the values so far; called for each
+                cell.
+            bounds: gives the bounds from the values so far; called for each value.
+            generator: on the CPU; None for torch's global generator.
+            guide: see `forward`.
+
+        Returns:
+            Integers of that shape, and the logarithm of their probability (B,), summed while
+            drawing.
+        """
+        device, dtype = self.own.device, self.own.dtype
+        grid = (shape[2] // self.side, shape[3] // self.side)
+        values = torch.zeros(shape, dtype=torch.long, device=device)
+        total = torch.zeros(
+            shape[0], dtype=torch.promote_types(dtype, torch.float32), device=device
+        )
+        for cell in range(grid[0] * grid[1]):
+            base = self._base(self.scaled(values), guide, context(values))[:, cell]
+            own = torch.zeros(shape[0], self.count, dtype=dtype, device=device)
+            for index in range(self.count):
+                weight = self.own[index, :, :index] * self.mask[index, :index]
+                hidden = base[:, index] + own[:, :index] @ weight.T
+                parameters = self._output(hidden).to(total.dtype)
+                low, high = (self.cells(b)[:, cell, index] for b in bounds(values))
+                uniform = torch.rand(shape[0], 2, generator=generator, dtype=torch.float64)
+                uniform = uniform.to(device, total.dtype)
+                drawn = self.distribution.draw(parameters, uniform, low, high)
+                total = total + self.distribution.log_prob(parameters, drawn, low, high)
+                own[:, index] = self.scaled(drawn)
+                cells = self.cells(values)
+                cells[:, cell, index] = drawn
+                values = self.uncells(cells, grid)
+        return values, total

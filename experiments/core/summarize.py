@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import read_json
 from experiments.core.statistic import Statistic
-from experiments.core.summary import StudySummary, metrics_of
+from experiments.core.summary import Metric, StudySummary, metrics_of
 from wavevit.checks import fail
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
     if not results:
         fail("out", "at least one complete run", f"none in {folder.path}")
     task = configs[study.baseline].task
+    columns = _common_metrics(task, [result for runs in results.values() for result in runs])
     timed = read_json(folder.latency) if folder.latency.exists() else {}
     latency = timed.get("ratios", {})
     return StudySummary(
@@ -68,7 +69,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         metrics={
             variant: {
                 name: Statistic.of([metric.of(result) for result in runs])
-                for name, metric in metrics_of(task, runs[0]).items()
+                for name, metric in columns.items()
                 if metric.measure in ("", *study.measures)
             }
             for variant, runs in results.items()
@@ -89,6 +90,12 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         failed=failed,
         missing=tuple(missing),
     )
+
+
+def _common_metrics(task: str, results: list[dict[str, Any]]) -> dict[str, Metric]:
+    """Metrics that every run has: one that a run's held-out crops do not define is left out."""
+    first, *others = (metrics_of(task, result) for result in results)
+    return {name: metric for name, metric in first.items() if all(name in o for o in others)}
 
 
 def _core_minutes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -53,7 +54,8 @@ def evaluate(
     """All measures of a trained task on held-out crops.
 
     Returns:
-        Plain data, ready for JSON: ``metrics`` by name (`Task.summarize`); ``shifts``: by name of
+        Plain data, ready for JSON: ``metrics`` by name (`Task.summarize`), without those that the
+        held-out crops do not define, which are NaN; ``shifts``: by name of
         what `Task.compare` gives and by pixels of crop shift, the mean over examples and the four
         directions; ``cost`` of one example's loss.
 
@@ -70,7 +72,11 @@ def evaluate(
     few = sliced(windows, 0, config.data.measured_crops)
     one = on_device(source.crop(sliced(windows, 0, 1)), device)
     return {
-        "metrics": task.summarize(joined(parts)),
+        "metrics": {
+            name: value
+            for name, value in task.summarize(joined(parts)).items()
+            if math.isfinite(value)
+        },
         "shifts": _shifts(task, source, few, config, device),
         "test_crops": config.data.test_crops,
         "cost": asdict(cost(TaskLoss(task, one), one["images"])),

@@ -26,8 +26,10 @@ pyramid had one more choice than its peers, none of it on a test half.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
-from experiments.core.config import OptimizerConfig, RunConfig
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.study import Contrast, Study
 from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.models import StageConfig, make_stages
@@ -110,6 +112,30 @@ def _variants() -> dict[str, RunConfig]:
     }
     optimizer = OptimizerConfig(lr=3e-3)
     return {name: RunConfig(model=model, optimizer=optimizer) for name, model in models.items()}
+
+
+OTHERS = ("haar_vit", "dtcwt_vit", "haar_pyramid", "dtcwt_pyramid", "swin")
+
+
+def six_backbones(task: str, task_options: Mapping[str, Any], **data: Any) -> dict[str, RunConfig]:
+    """Runs of a task on the six backbones that studies of tasks compare.
+
+    Args:
+        task: name of the task.
+        task_options: its options, the same for all.
+        **data: fields of `DataConfig`.
+    """
+    families = _variants()
+    vit = families["vit"]
+    families["dtcwt_vit"] = dataclasses.replace(
+        vit, model=dataclasses.replace(vit.model, tokenizer="dtcwt")
+    )
+    return {
+        name: dataclasses.replace(
+            families[name], task=task, task_options=task_options, data=DataConfig(**data)
+        )
+        for name in ("vit", *OTHERS)
+    }
 
 
 BACKBONES = Study(

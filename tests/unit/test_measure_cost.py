@@ -27,6 +27,24 @@ def test_linear_convolution_and_batch() -> None:
     assert found.parameters == 8 * 3 * 16 + 8 + 32 * 5 + 5
 
 
+def test_expanded_parameter_is_an_input_of_a_module() -> None:
+    """Learned queries: torch's counter fails on them without gradients."""
+
+    class Decoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query = nn.Parameter(torch.zeros(1, 1, 4))
+            self.frozen = nn.Parameter(torch.zeros(3), requires_grad=False)
+            self.inner = nn.Sequential(nn.Linear(4, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(self.query.expand(len(x), 3, -1))
+
+    model = Decoder()
+    assert cost(model, torch.zeros(2, 1, 4, 4)).macs == 3 * 4 * 4
+    assert [p.requires_grad for p in model.parameters()] == [True, False, True, True]
+
+
 def test_attention_products_are_counted() -> None:
     def attention(x: torch.Tensor) -> torch.Tensor:
         q = x.flatten(2).transpose(1, 2).unflatten(2, (2, -1)).transpose(1, 2)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -107,6 +108,25 @@ class _WaveletCounter(TorchFunctionMode):
         return result
 
 
+@contextmanager
+def _frozen(model: Any) -> Iterator[None]:
+    """Parameters that require no gradient.
+
+    The counter asks every input of a module that requires a gradient for its gradient function. A
+    view of a parameter that was made without gradients, such as ``cls_token.expand(B, -1, -1)``,
+    requires one and has none (findings/torch_flop_counter_expanded_parameter.sh).
+    """
+    own = model.parameters() if isinstance(model, nn.Module) else ()
+    learned = [parameter for parameter in own if parameter.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
+
+
 def cost(model: Callable[[Tensor], Any], images: Tensor) -> Cost:
     """Counts parameters and multiply-accumulates of a forward pass.
 
@@ -127,6 +147,7 @@ def cost(model: Callable[[Tensor], Any], images: Tensor) -> Cost:
     wavelets = _WaveletCounter(counter)
     with (
         torch.no_grad(),
+        _frozen(model),
         evaluation_mode(model),
         plain_attention(),
         counter,

@@ -1,0 +1,32 @@
+"""masked: which backbone restores hidden patches best?
+
+The task `masked` on `scenes`: three of four blocks are hidden before the tokenizer, and their
+pixels are predicted. All backbones encode the whole grid, so that multiply-accumulates stay
+comparable. Figures: the error relative to predicting the mean of the visible pixels and to harmonic
+inpainting.
+
+Command: ``python -m experiments run masked && python -m experiments report masked``. Not recorded
+yet. Chosen on data: nothing; the peak learning rate is that of `patch_vs_wavelet`, chosen there for
+the plain ViT as a classifier.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from experiments.core.study import Contrast, Study
+from experiments.studies.backbones import OTHERS, six_backbones
+
+MASKED = Study(
+    name="masked",
+    question="Which backbone restores hidden patches best?",
+    variants=partial(
+        six_backbones, "masked", {"encoder": "all"}, test_crops=720, measured_crops=96
+    ),
+    baseline="vit",
+    contrasts=(
+        Contrast("haar_vit", "vit", "model.tokenizer"),
+        Contrast("dtcwt_vit", "vit", "model.tokenizer"),
+        *(Contrast(name, "vit", "model") for name in OTHERS[2:]),
+    ),
+)

@@ -22,6 +22,7 @@ AUTOREGRESSIVE = Study(
         six_backbones,
         "autoregressive",
         {"order": "coarse_to_fine"},
+        batch_size=24,
         test_crops=360,
         measured_crops=48,
     ),

@@ -123,6 +123,7 @@ def six_backbones(task: str, task_options: Mapping[str, Any], **data: Any) -> di
     Args:
         task: name of the task.
         task_options: its options, the same for all.
+        batch_size: examples per step.
         **data: fields of `DataConfig`.
     """
     families = _variants()
@@ -132,7 +133,11 @@ def six_backbones(task: str, task_options: Mapping[str, Any], **data: Any) -> di
     )
     return {
         name: dataclasses.replace(
-            families[name], task=task, task_options=task_options, data=DataConfig(**data)
+            families[name],
+            task=task,
+            task_options=task_options,
+            data=DataConfig(**data),
+            optimizer=dataclasses.replace(families[name].optimizer, batch_size=batch_size),
         )
         for name in ("vit", *OTHERS)
     }

@@ -18,7 +18,9 @@ from experiments.studies.backbones import OTHERS, six_backbones
 CAPTIONS = Study(
     name="captions",
     question="How many bits does an image save when a caption is written, on which backbone?",
-    variants=partial(six_backbones, "captioning", {}, test_crops=720, measured_crops=96),
+    variants=partial(
+        six_backbones, "captioning", {}, batch_size=40, test_crops=720, measured_crops=96
+    ),
     baseline="vit",
     contrasts=(
         Contrast("haar_vit", "vit", "model.tokenizer"),

@@ -18,7 +18,9 @@ from experiments.studies.backbones import OTHERS, six_backbones
 DETECTION = Study(
     name="detection",
     question="Which backbone finds objects best, and do its boxes move with the image?",
-    variants=partial(six_backbones, "detection", {}, test_crops=360, measured_crops=96),
+    variants=partial(
+        six_backbones, "detection", {}, batch_size=16, test_crops=360, measured_crops=96
+    ),
     baseline="vit",
     contrasts=(
         Contrast("haar_vit", "vit", "model.tokenizer"),

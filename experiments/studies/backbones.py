@@ -117,7 +117,9 @@ def _variants() -> dict[str, RunConfig]:
 OTHERS = ("haar_vit", "dtcwt_vit", "haar_pyramid", "dtcwt_pyramid", "swin")
 
 
-def six_backbones(task: str, task_options: Mapping[str, Any], **data: Any) -> dict[str, RunConfig]:
+def six_backbones(
+    task: str, task_options: Mapping[str, Any], batch_size: int = 64, **data: Any
+) -> dict[str, RunConfig]:
     """Runs of a task on the six backbones that studies of tasks compare.
 
     Args:

@@ -35,7 +35,7 @@ def metric_effect(
         baseline=baseline,
         metric=column.title,
         unit=_POINTS.get(column.unit, column.unit),
-        digits=column.digits,
+        digits=column.decimals(summary.metrics[baseline][metric].mean),
         difference=_of(summary.paired_difference(variant, baseline, metric), variant, baseline),
         predicted=predicted,
     )
@@ -79,7 +79,7 @@ def variants_table(
     for name in variants or summary.variants:
         own = summary.metrics[name]
         cells = [f"`{name}`"]
-        cells += [own[key].text(c.digits) for key, c in zip(metrics, columns, strict=True)]
+        cells += [c.text(own[key]) for key, c in zip(metrics, columns, strict=True)]
         cells += [summary.sensitivity[name]["crop"][shift].text(3) for shift in shifts]
         cells += [f"{own['macs'].mean / 1e6:.2f}", str(len(summary.seeds[name]))]
         rows.append(cells)

@@ -39,9 +39,7 @@ def markdown_table(summary: StudySummary) -> str:
     for name in summary.variants:
         own, moved = summary.metrics[name], summary.sensitivity[name]
         cells = [_label(summary, name)]
-        cells += [
-            own[key].text(column.digits) for key, column in zip(measured, columns, strict=True)
-        ]
+        cells += [column.text(own[key]) for key, column in zip(measured, columns, strict=True)]
         cells += [moved[kind][1].text(3) for kind in kinds]
         cells += [own["lipschitz"].text(1)] if steepness else []
         cells.append(f"{own['macs'].mean / 1e6:.2f}")

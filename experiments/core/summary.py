@@ -23,7 +23,7 @@ class Metric:
         path: keys into ``result.json``.
         title: head of the column.
         unit: behind the title, empty for a pure number.
-        digits: decimals shown.
+        digits: decimals shown; None: one for values from 10, three below.
         better: ``"high"``, ``"low"`` or ``""``.
         measure: which of `experiments.core.evaluation.MEASURES` it is of; empty for a standard one.
         task: that has it; empty for all of them.
@@ -32,7 +32,7 @@ class Metric:
     path: tuple[str, ...]
     title: str
     unit: str
-    digits: int
+    digits: int | None
     better: str
     measure: str = ""
     task: str = "classification"
@@ -41,6 +41,16 @@ class Metric:
     def heading(self) -> str:
         """Title with the unit."""
         return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    def text(self, statistic: Statistic) -> str:
+        """``mean ± std`` in this column."""
+        return statistic.text(self.decimals(statistic.mean))
+
+    def decimals(self, value: float) -> int:
+        """Decimals of a value in this column."""
+        if self.digits is None:
+            return 1 if abs(value) >= 10 else 3
+        return self.digits
 
     def of(self, result: Mapping[str, Any]) -> float:
         """Its value in one run's result."""
@@ -104,11 +114,10 @@ def metrics_of(task: str, result: Mapping[str, Any]) -> dict[str, Metric]:
 
 def _own_metric(task: str, name: str, path: tuple[str, ...]) -> Metric:
     kind = TASKS.get(task)
-    if name == kind.score:
-        return Metric(
-            path, kind.title, "", 3, "high" if kind.higher_is_better else "low", task=task
-        )
-    return Metric(path, name.replace("_", " "), "", 3, "", task=task)
+    if name != kind.score:
+        return Metric(path, name.replace("_", " "), "", None, "", task=task)
+    better = "high" if kind.higher_is_better else "low"
+    return Metric(path, kind.title, "", None, better, task=task)
 
 
 def metric_named(task: str, name: str) -> Metric:

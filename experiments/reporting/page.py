@@ -22,7 +22,7 @@ def _rows(summary: StudySummary, shown: Sequence[str]) -> list[dict[str, Any]]:
         own, moved = summary.metrics[name], summary.sensitivity[name]
         ratio = summary.latency.get(name)
         cells = [str(len(summary.seeds[name]))]
-        cells += [own[key].text(metric_named(summary.task, key).digits) for key in shown]
+        cells += [metric_named(summary.task, key).text(own[key]) for key in shown]
         cells += [curve[1].text(3) for curve in moved.values()]
         cells += [f"{own['parameters'].mean / 1e3:,.0f}", f"{own['macs'].mean / 1e6:.2f}"]
         cells.append("not timed" if ratio is None else f"{ratio:.2f}")

@@ -30,7 +30,8 @@ def change(difference: Statistic, digits: int, unit: str = "") -> str:
 def change_of(summary: StudySummary, metric: str, difference: Statistic) -> str:
     """`change` in the unit of a metric."""
     column = metric_named(summary.task, metric)
-    return change(difference, column.digits, " points" if column.unit == "%" else "")
+    digits = column.decimals(summary.metrics[summary.baseline][metric].mean)
+    return change(difference, digits, " points" if column.unit == "%" else "")
 
 
 def headline(summary: StudySummary) -> str:
@@ -61,7 +62,7 @@ def _score_headline(summary: StudySummary) -> str:
     """The baseline's scores, and which variants are higher, lower or inconclusive."""
     base, scores = summary.baseline, deciding(summary.task)
     outcomes: dict[str, list[str]] = {}
-    digits = metric_named(summary.task, scores[0]).digits
+    digits = metric_named(summary.task, scores[0]).decimals(summary.metrics[base][scores[0]].mean)
     for name in summary.variants:
         difference = summary.paired_difference(name, base, scores[0])
         if name != base and difference is not None:
@@ -69,7 +70,7 @@ def _score_headline(summary: StudySummary) -> str:
             outcomes.setdefault(difference.direction(), []).append(text)
     columns = [metric_named(summary.task, score) for score in scores]
     reached = [
-        f"{summary.metrics[base][score].text(column.digits)} ({column.heading})"
+        f"{column.text(summary.metrics[base][score])} ({column.heading})"
         for score, column in zip(scores, columns, strict=True)
     ]
     text = f"<b>{base}</b> reaches {' and '.join(reached)}. "

@@ -64,7 +64,7 @@ def study_figures(
     """
     cost = StudyFigure(
         "cost",
-        "Accuracy against cost",
+        "Score against cost",
         about_cost(summary),
         partial(accuracy_against_cost, summary),
     )

@@ -198,9 +198,11 @@ class Task(nn.Module):
 
     @classmethod
     def about(cls) -> str:
-        """What the metrics mean: the docstrings of `summarize` and `compare`."""
+        """What the metrics mean, for reports: from the docstrings of `summarize` and `compare`."""
         texts = (inspect.getdoc(cls.summarize) or "", inspect.getdoc(cls.compare) or "")
-        return " ".join(" ".join(text.split()) for text in texts)
+        parts = [part for text in texts for part in text.split("\n\n")]
+        kept = [part for part in parts if not part.startswith(("Args:", "Raises:"))]
+        return " ".join(" ".join(kept).replace("Returns:", "").replace("`", "").split())
 
     def network(self) -> nn.Module:
         """The module whose weights a finished run keeps: the task with its head."""

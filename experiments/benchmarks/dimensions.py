@@ -180,6 +180,5 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: benchmark(options, save=save),
     records={"transforms/dimensions.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "dimensions"),),
-    command_line=Options,
-    minutes={"transforms/dimensions.json": "7"},
+    options=Options,
 )

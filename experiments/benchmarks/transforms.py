@@ -124,7 +124,7 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: benchmark(options),
     records={"transforms/cpu.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "haar"),),
-    command_line=Options,
+    options=Options,
     minutes={"transforms/cpu.json": "22"},
     print_views=False,
 )

@@ -10,8 +10,7 @@ Time on an H100: two minutes, most of it in compilers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from statistics import median
@@ -22,8 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from experiments.benchmarks.clocks import clock_of
-from experiments.benchmarks.interleaved import LIBRARIES, Shape, medians, times
+from experiments.benchmarks.interleaved import LIBRARIES, Shape, clock_of, medians, times
 from experiments.benchmarks.libraries import (
     GROUPED,
     grouped_haar,
@@ -95,10 +93,6 @@ def _without_kernels(contender: Contender) -> Contender:
     return Contender(without(contender.forward), without(contender.inverse))
 
 
-def _plain(level: int) -> Contender:
-    return _without_kernels(_compiled(level))
-
-
 def _convolution(level: int) -> Contender:
     kernel = haar_kernel()
 
@@ -140,7 +134,7 @@ def _ptwt(level: int) -> Contender:
 CONTENDERS: dict[str, Callable[[int], Contender]] = {
     OURS: _wavevit,
     COMPILED: _compiled,
-    PLAIN: _plain,
+    PLAIN: lambda level: _without_kernels(_compiled(level)),
     GROUPED: _convolution,
     **dict(zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True)),
 }
@@ -187,13 +181,6 @@ def _check_values(level: int, what: str, run: Callable[[], Any], given: Sequence
             theirs = [exact.inverse((approx, tuple(details)) if details else approx)]
         for a, b in zip(ours, theirs, strict=True):
             assert_close_relative(a[which].cpu(), b, depth=level)
-
-
-@contextmanager
-def _kept_buffers() -> Iterator[None]:
-    """Lets a compiled backward pass run again and again."""
-    with torch._functorch.config.patch(donated_buffer=False):
-        yield
 
 
 def _cell(
@@ -271,7 +258,8 @@ def benchmark(
             found = {key: build(level) for key, build in CONTENDERS.items()}
             x = torch.randn(shape, device=device, dtype=DTYPES[name])
             for what in PASSES:
-                with _kept_buffers():
+                # A compiled backward pass is run again and again: it must keep its buffers.
+                with torch._functorch.config.patch(donated_buffer=False):
                     record["cells"].append(_cell(what, x, level, found, rounds))
                 print(table(record["cells"][-1:], header=len(record["cells"]) == 1), flush=True)
                 save(record)
@@ -328,7 +316,7 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: benchmark(options, save=save),
     records={"transforms/cuda.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "cuda"),),
-    command_line=Options,
+    options=Options,
     minutes={"transforms/cuda.json": "2"},
     print_views=False,
 )

@@ -37,11 +37,7 @@ class Measurement(Experiment):
     verb: ClassVar[str] = "run"
 
     measure: Callable[[Path], dict[str, Any]]
-
-    @property
-    def options(self) -> type[MeasurementOptions]:
-        """Where the runs are, and where the record goes."""
-        return MeasurementOptions
+    options: type[MeasurementOptions] = MeasurementOptions
 
     def commands(self) -> dict[str, str]:
         """One record."""

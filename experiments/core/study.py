@@ -103,11 +103,7 @@ class Study(Experiment):
     pictured: tuple[str, ...] = ()
     timed_batch: int = 32
     scale: str = "default"
-
-    @property
-    def options(self) -> type[StudyOptions]:
-        """Seeds, variants, scale, device, jobs, time."""
-        return StudyOptions
+    options: type[StudyOptions] = StudyOptions
 
     @property
     def words(self) -> str:

@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 
 from experiments.core.statistic import Statistic
-from experiments.reporting.citations import (
-    PAGES,
-    citations,
-    page_with,
-    uncited,
-    unnamed_passages,
-)
+from experiments.reporting.citations import PAGES, citations, page_with
+from tests.docs.prose import uncited, unnamed_passages
 
 CITING = [page for page in PAGES if citations(page.read_text())]
 A = "vit, R(1 px) crop"

@@ -18,8 +18,8 @@ from experiments.claims.records import finding_of, records_of
 from experiments.claims.verdict import common_rule
 from experiments.core.records import RECORDS
 from experiments.core.style import figure_style
-from experiments.reporting.citations import prose_of
 from experiments.reporting.regenerate import Generated, generated
+from tests.docs.prose import prose_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECORDED = [claim for claim in CLAIMS if claim.records and records_of(claim) is not None]

@@ -136,7 +136,7 @@ def test_fresh_processes_meet_cases_in_another_order(
     assert met == [8] * 4 + [16] * 4 + [16] * 4 + [8] * 4
 
 
-def test_contenders_serve_what_they_have() -> None:
+def test_contenders_are_timed_on_the_cases_they_support() -> None:
     """The text at the top of `experiments.benchmarks.libraries` says why."""
     always = {"clone", "wavevit", "wavevit compiled", "pytorch-wavelets"}
     dilated = "grouped dilated convolution"
@@ -205,7 +205,7 @@ def test_filters_are_measured_and_recorded(
     assert titles == ["Decimated:", "Undecimated:", "Dual tree:"]
 
 
-def test_missing_library_is_said_and_left_out(
+def test_missing_library_is_reported_and_skipped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(alone, "find_spec", lambda name: None)

@@ -261,7 +261,8 @@ def benchmark(
                 # A compiled backward pass is run again and again: it must keep its buffers.
                 with torch._functorch.config.patch(donated_buffer=False):
                     record["cells"].append(_cell(what, x, level, found, rounds))
-                print(table(record["cells"][-1:], header=len(record["cells"]) == 1), flush=True)
+                shares = record["cells"][-1]["share_of_copy"]
+                print(f"{name}, levels: {level}, {what}, share of the copy: {shares}", flush=True)
                 save(record)
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
@@ -275,19 +276,6 @@ def _packages(device: torch.device) -> dict[str, Any]:
         if found["packages"][package] == NOT_INSTALLED:
             fail(package, "an installed package", "none")
     return found
-
-
-def table(cells: Sequence[dict[str, Any]], header: bool = True) -> str:
-    """Shares of the copy's bandwidth in columns."""
-    names = list(CONTENDERS)
-    titles = ["dtype", "levels", "pass", "copy GB/s", *names]
-    rows = []
-    for cell in cells:
-        shares = cell["share_of_copy"]
-        row = [cell["dtype"], str(cell["levels"]), cell["pass"]]
-        row.append(f"{cell['gigabytes_per_second'][COPY]:.0f}")
-        rows.append(row + [f"{shares[name]:.3f}" if name in shares else "-" for name in names])
-    return Table(titles, rows).text(least=8, header=header)
 
 
 def render(record: dict[str, Any]) -> str:
@@ -318,7 +306,6 @@ BENCHMARK = Benchmark(
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "cuda"),),
     options=Options,
     minutes={"transforms/cuda.json": "2"},
-    print_views=False,
 )
 
 

@@ -50,7 +50,9 @@ def test_measures_and_records(
         assert cell["share_of_copy"][COPY] == 1.0
     half = [cell for cell in cells if cell["dtype"] == "bfloat16"]
     assert all("not supported" in cell["refuses"]["ptwt"] for cell in half)
-    assert "copy GB/s" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "float32, levels: 1, forward, share of the copy: " in printed
+    assert render(record) in printed
     assert "| bfloat16 | 3 | inverse |" in render(record)
 
 

@@ -22,7 +22,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     time = " and ".join(f"{small.latency[n] / small.latency[b]:.2f}" for n, b in pairs)
     names = [name for pair in pairs for name in reversed(pair)]
     body = (
-        f"Time of ViT and pyramid against the same without the lock: {time}.",
+        f"Time of the ViT and of the pyramid, relative to the same without the lock: {time}.",
         variants_table(small, ("top1", "circular", "crop", "subpixel"), (1,), names),
         "The plain ViT with each alignment, and the worst of the crops within ±8 px:",
         variants_table(crops, ("top1", "circular", "crop", "worst"), (1,)),

@@ -6,21 +6,9 @@ import re
 
 import pytest
 
-from experiments.reporting.examples import EXAMPLES, FOLDER, output_of, run
+from experiments.reporting.examples import EXAMPLES, FOLDER, output_of, run, same
 
 PAGE = (FOLDER.parent / "examples.md").read_text()
-UNSTABLE = {"train_a_study"}  # prints times: its words are compared and not its numbers
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-
-
-def same(name: str, printed: str, kept: str) -> bool:
-    """Whether two outputs agree: in every word, and in numbers to 5 % or 0.02."""
-    if " ".join(NUMBER.sub("#", printed).split()) != " ".join(NUMBER.sub("#", kept).split()):
-        return False
-    if name in UNSTABLE:
-        return True
-    pairs = zip(NUMBER.findall(printed), NUMBER.findall(kept), strict=True)
-    return all(abs(float(a) - float(b)) <= 0.02 + 0.05 * abs(float(b)) for a, b in pairs)
 
 
 def test_all_examples_are_there() -> None:

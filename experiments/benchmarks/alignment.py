@@ -261,7 +261,7 @@ BENCHMARK = Benchmark(
         View(DOCS / "shift-invariance.md", render, "audit"),
         View(DOCS / "shift-invariance.md", render_cost, "lock cost"),
     ),
-    options=Options,
+    command_line=Options,
 )
 
 if __name__ == "__main__":

@@ -225,7 +225,7 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: measure(options.axis),
     records={f"axes/{axis}.json": axis for axis in AXES},
     shown=_shown,
-    options=Options,
+    command_line=Options,
     record_of=_record_of,
 )
 

@@ -225,7 +225,7 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: benchmark(options, save=save),
     records={"latency/cpu.json": "", "latency/cuda.json": "--device cuda"},
     shown=lambda record: (View((RECORDS / record).with_suffix(".md"), tables),),
-    options=Options,
+    command_line=Options,
     record_of=lambda options: f"latency/{options.device}.json",
     minutes={"latency/cpu.json": "7", "latency/cuda.json": "3"},
 )

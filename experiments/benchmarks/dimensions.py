@@ -180,5 +180,5 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: benchmark(options, save=save),
     records={"transforms/dimensions.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "dimensions"),),
-    options=Options,
+    command_line=Options,
 )

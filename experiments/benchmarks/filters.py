@@ -81,7 +81,7 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: benchmark(options),
     records={"transforms/filters.json": "--threads 1"},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "filters"),),
-    options=Options,
+    command_line=Options,
 )
 
 

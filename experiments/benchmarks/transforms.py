@@ -108,7 +108,7 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: benchmark(options),
     records={"transforms/cpu.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "haar"),),
-    options=Options,
+    command_line=Options,
     minutes={"transforms/cpu.json": "22"},
 )
 

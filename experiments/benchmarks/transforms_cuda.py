@@ -304,7 +304,7 @@ BENCHMARK = Benchmark(
     measure=lambda options, save: benchmark(options, save=save),
     records={"transforms/cuda.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "cuda"),),
-    options=Options,
+    command_line=Options,
     minutes={"transforms/cuda.json": "2"},
 )
 

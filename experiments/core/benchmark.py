@@ -42,6 +42,7 @@ class Benchmark(Experiment):
         records: by record (its path below ``experiments/records``), the words behind the name that
             make it.
         shown: from a record's path to the parts of the docs that follow from it.
+        command_line: the dataclass of the options.
         record_of: from the options to the record; by default the first.
     """
 
@@ -51,8 +52,13 @@ class Benchmark(Experiment):
     measure: Callable[[Any, Save], dict[str, Any]]
     records: Mapping[str, str]
     shown: Callable[[str], tuple[View, ...]]
-    options: type[BenchmarkOptions] = BenchmarkOptions
+    command_line: type[BenchmarkOptions] = BenchmarkOptions
     record_of: Callable[[Any], str] | None = None
+
+    @property
+    def options(self) -> type[BenchmarkOptions]:
+        """The dataclass of its options."""
+        return self.command_line
 
     def commands(self) -> dict[str, str]:
         """Each record's."""

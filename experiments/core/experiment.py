@@ -45,7 +45,6 @@ class Experiment(ABC):
     Attributes:
         name: on the command line, and of its record's folder.
         question: one sentence.
-        options: the dataclass of its command line's options.
         minutes: run time by record, for records that do not hold their own.
     """
 
@@ -54,8 +53,12 @@ class Experiment(ABC):
 
     name: str
     question: str
-    options: type
     minutes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    @abstractmethod
+    def options(self) -> type:
+        """The dataclass of its command line's options."""
 
     @abstractmethod
     def run(self, options: Any) -> int:

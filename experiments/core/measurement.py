@@ -37,7 +37,11 @@ class Measurement(Experiment):
     verb: ClassVar[str] = "run"
 
     measure: Callable[[Path], dict[str, Any]]
-    options: type[MeasurementOptions] = MeasurementOptions
+
+    @property
+    def options(self) -> type[MeasurementOptions]:
+        """Where the runs are, and where the record goes."""
+        return MeasurementOptions
 
     def commands(self) -> dict[str, str]:
         """One record."""

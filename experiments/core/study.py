@@ -103,7 +103,11 @@ class Study(Experiment):
     pictured: tuple[str, ...] = ()
     timed_batch: int = 32
     scale: str = "default"
-    options: type[StudyOptions] = StudyOptions
+
+    @property
+    def options(self) -> type[StudyOptions]:
+        """Seeds, variants, scale, device, jobs, time."""
+        return StudyOptions
 
     @property
     def words(self) -> str:

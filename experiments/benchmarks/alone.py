@@ -207,7 +207,7 @@ def check_threads(options: TimingOptions) -> None:
         check_at_least("threads", threads, 1)
 
 
-def _tell(case: _Case, cell: dict[str, Any]) -> None:
+def tell_cell(case: _Case, cell: dict[str, Any]) -> None:
     """Prints a cell."""
     *names, level, shape = asdict(case).values()
     where = f"{' '.join(names)} level {level} {'x'.join(map(str, shape))}"
@@ -283,7 +283,7 @@ class Comparison(Generic[C]):
         rounds, found = 3 if options.quick else 11, []
         for threads in options.threads:
             chosen = [case for case in cases if threads == options.threads[0] or case.level == 1]
-            for case, cell in self.time(chosen, threads, rounds, budget=budget, tell=_tell):
+            for case, cell in self.time(chosen, threads, rounds, budget=budget, tell=tell_cell):
                 found.append({**asdict(case), "shape": list(case.shape), **cell})
             save(found)
         return found

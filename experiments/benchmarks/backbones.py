@@ -106,32 +106,22 @@ def benchmark(
     where = environment(device, max(options.threads), ["timm"])
     record: dict[str, Any] = {"environment": where}
     if device.type == "cuda":
-        _fill_throughput(record, options, CUDA_MODELS if models is MODELS else models, save)
+        record["throughput"] = throughput(
+            CUDA_MODELS if models is MODELS else models,
+            options.batch or 64,
+            (64,) if options.quick else options.sides,
+            lambda rows: save({**record, "throughput": rows}),
+            compiled=not options.quick,
+            rounds=1 if options.quick else 7,
+            limit=options.limit,
+            settle=options.settle,
+        )
         return record
     record["latency"] = _latency(models, options)
     sizes = (64, 128) if options.quick else (224, 448, 896)
     with threads_of_torch(max(options.threads)):
         record["growth"] = _growth(models, sizes, 1 if options.quick else 3)
     return record
-
-
-def _fill_throughput(
-    record: dict[str, Any], options: Options, models: Mapping[str, Builder], save: Save
-) -> None:
-    def save_rows(rows: list[dict[str, Any]]) -> None:
-        record["throughput"] = rows
-        save(record)
-
-    throughput(
-        models,
-        options.batch or 64,
-        (64,) if options.quick else options.sides,
-        save_rows,
-        compiled=not options.quick,
-        rounds=1 if options.quick else 7,
-        limit=options.limit,
-        settle=options.settle,
-    )
 
 
 def _latency(models: Mapping[str, Builder], options: Options) -> dict[str, Any]:
@@ -193,12 +183,9 @@ def tables(record: Mapping[str, Any]) -> str:
     rows = []
     for name in latency["ratios"][0]["ratio"]:
         counts = latency["cost"].get(name)
-        row = [f"`{name}`"]
-        row += (
-            [f"{counts['parameters'] / 1e6:.1f}", f"{counts['macs'] / 1e9:.2f}"]
-            if counts
-            else ["", ""]
-        )
+        row = [f"`{name}`", "", ""]
+        if counts:
+            row[1:] = [f"{counts['parameters'] / 1e6:.1f}", f"{counts['macs'] / 1e9:.2f}"]
         rows.append(row + [f"{entry['ratio'][name]:.2f}" for entry in latency["ratios"]])
     first = f"Batch {latency['batch']}, {latency['side']} px.\n\n{Table(head, rows).markdown()}\n"
     sides = list(next(iter(growth.values()))["macs"]["by_side"])
@@ -232,10 +219,6 @@ def _throughput_table(found: Sequence[Mapping[str, Any]]) -> str:
 _UNITS = {"macs": ("GMAC", 1e9), "seconds": ("s", 1.0), "peak_bytes": ("peak MiB", 2**20)}
 
 
-def _record_of(options: Options) -> str:
-    return f"latency/{options.device}.json"
-
-
 BENCHMARK = Benchmark(
     name="backbones",
     question="What does a wavelet pyramid cost beside a plain ViT, and how does that grow?",
@@ -243,7 +226,7 @@ BENCHMARK = Benchmark(
     records={"latency/cpu.json": "", "latency/cuda.json": "--device cuda"},
     shown=lambda record: (View((RECORDS / record).with_suffix(".md"), tables),),
     command_line=Options,
-    record_of=_record_of,
+    record_of=lambda options: f"latency/{options.device}.json",
     minutes={"latency/cpu.json": "7", "latency/cuda.json": "3"},
 )
 

@@ -181,5 +181,4 @@ BENCHMARK = Benchmark(
     records={"transforms/dimensions.json": ""},
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "dimensions"),),
     command_line=Options,
-    minutes={"transforms/dimensions.json": "7"},
 )

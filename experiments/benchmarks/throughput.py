@@ -18,8 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from experiments.benchmarks.clocks import clock_of
-from experiments.benchmarks.interleaved import times
+from experiments.benchmarks.interleaved import clock_of, times
 from experiments.core.worker import Complaint, Worker
 from wavevit.measure import peak_activation_bytes
 

@@ -10,8 +10,7 @@ Time on an H100: two minutes, most of it in compilers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from statistics import median
@@ -22,8 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from experiments.benchmarks.clocks import clock_of
-from experiments.benchmarks.interleaved import LIBRARIES, Shape, medians, times
+from experiments.benchmarks.interleaved import LIBRARIES, Shape, clock_of, medians, times
 from experiments.benchmarks.libraries import (
     GROUPED,
     grouped_haar,
@@ -95,10 +93,6 @@ def _without_kernels(contender: Contender) -> Contender:
     return Contender(without(contender.forward), without(contender.inverse))
 
 
-def _plain(level: int) -> Contender:
-    return _without_kernels(_compiled(level))
-
-
 def _convolution(level: int) -> Contender:
     kernel = haar_kernel()
 
@@ -140,7 +134,7 @@ def _ptwt(level: int) -> Contender:
 CONTENDERS: dict[str, Callable[[int], Contender]] = {
     OURS: _wavevit,
     COMPILED: _compiled,
-    PLAIN: _plain,
+    PLAIN: lambda level: _without_kernels(_compiled(level)),
     GROUPED: _convolution,
     **dict(zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True)),
 }
@@ -187,13 +181,6 @@ def _check_values(level: int, what: str, run: Callable[[], Any], given: Sequence
             theirs = [exact.inverse((approx, tuple(details)) if details else approx)]
         for a, b in zip(ours, theirs, strict=True):
             assert_close_relative(a[which].cpu(), b, depth=level)
-
-
-@contextmanager
-def _kept_buffers() -> Iterator[None]:
-    """Lets a compiled backward pass run again and again."""
-    with torch._functorch.config.patch(donated_buffer=False):
-        yield
 
 
 def _cell(
@@ -271,9 +258,11 @@ def benchmark(
             found = {key: build(level) for key, build in CONTENDERS.items()}
             x = torch.randn(shape, device=device, dtype=DTYPES[name])
             for what in PASSES:
-                with _kept_buffers():
+                # A compiled backward pass is run again and again: it must keep its buffers.
+                with torch._functorch.config.patch(donated_buffer=False):
                     record["cells"].append(_cell(what, x, level, found, rounds))
-                print(table(record["cells"][-1:], header=len(record["cells"]) == 1), flush=True)
+                shares = record["cells"][-1]["share_of_copy"]
+                print(f"{name}, levels: {level}, {what}, share of the copy: {shares}", flush=True)
                 save(record)
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
@@ -287,19 +276,6 @@ def _packages(device: torch.device) -> dict[str, Any]:
         if found["packages"][package] == NOT_INSTALLED:
             fail(package, "an installed package", "none")
     return found
-
-
-def table(cells: Sequence[dict[str, Any]], header: bool = True) -> str:
-    """Shares of the copy's bandwidth in columns."""
-    names = list(CONTENDERS)
-    titles = ["dtype", "levels", "pass", "copy GB/s", *names]
-    rows = []
-    for cell in cells:
-        shares = cell["share_of_copy"]
-        row = [cell["dtype"], str(cell["levels"]), cell["pass"]]
-        row.append(f"{cell['gigabytes_per_second'][COPY]:.0f}")
-        rows.append(row + [f"{shares[name]:.3f}" if name in shares else "-" for name in names])
-    return Table(titles, rows).text(least=8, header=header)
 
 
 def render(record: dict[str, Any]) -> str:
@@ -330,7 +306,6 @@ BENCHMARK = Benchmark(
     shown=lambda record: (View(DOCS / "transforms-speed.md", render, "cuda"),),
     command_line=Options,
     minutes={"transforms/cuda.json": "2"},
-    print_views=False,
 )
 
 

@@ -21,7 +21,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     found = records[_RECORD]["residual"]
     no_permutation = [("learned, trained", "1"), ("learned, trained", _PATCH), ("none", "1")]
     effects = [
-        above(f"{name}, {shift} px", found[name][shift][-1], 0.1, "residual behind the last block")
+        above(f"{name}, {shift} px", found[name][shift][-1], 0.1, "residual after the last block")
         for name, shift in no_permutation
     ]
     worst = max(max(layer) for layer in found["none"][_PATCH])
@@ -32,8 +32,8 @@ def _find(records: Mapping[str, Any]) -> Finding:
     columns = [f"{shift} px" for shift in found["none"]]
     rows = {name: [by_shift[-1] for by_shift in own.values()] for name, own in found.items()}
     body = (
-        "What the best permutation of the tokens leaves of the change behind the last block, "
-        "in units of a token's size:",
+        "Residual after the best permutation of the tokens, at the last block, in units of a "
+        "token's size:",
         values_table("positions", columns, rows, 3),
         f"Largest residual at any depth for `none` and a circular shift by a patch: {worst:.0e}.",
     )

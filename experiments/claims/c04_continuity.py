@@ -49,8 +49,8 @@ def _find(records: Mapping[str, Any]) -> Finding:
     names = ", ".join(f"`{name}`" for name in continuous)
     body = (
         values_table("model", columns, rows, 2),
-        f"No jump on any path: {names}. The patch embedding is linear, and its largest "
-        f"singular value (seed by seed {norms}) bounds what it makes of any change.",
+        f"No jump on any path: {names}. The patch embedding is linear: its largest singular "
+        f"value (seed by seed {norms}) bounds its response to any change.",
     )
     return Finding(verdict, (*effects, *shown), body)
 

@@ -43,5 +43,5 @@ CLAIM = Claim(
     ),
     records=(_RECORD,),
     find=_find,
-    alt="Differences between photographs, their phase-randomised twins and white noise",
+    alt="Differences between photographs, photographs with random phases and white noise",
 )

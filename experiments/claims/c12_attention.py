@@ -44,10 +44,10 @@ def _find(records: Mapping[str, Any]) -> Finding:
     layers = ["model", *(f"layer {i + 1}, px" for i in range(depth))]
     head = ["model", "extent of the receptive field by depth, px", "its radius, px"]
     body = (
-        "Mean attention distance of a layer's heads (attention to all alike on a grid of "
-        f"stride 8 would show {record['uniform']:.1f} px):",
+        "Mean attention distance of a layer's heads (uniform attention on a grid of stride 8 "
+        f"has {record['uniform']:.1f} px):",
         Table(layers, distances).markdown(),
-        f"Receptive fields behind the tokenizer and each block or stage, of {side} px:",
+        f"Receptive fields after the tokenizer and each block or stage, for images of {side} px:",
         Table(head, fields).markdown(),
     )
     return Finding(verdict, tuple(effects), body)

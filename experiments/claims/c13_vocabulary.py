@@ -46,7 +46,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     crops = record["crops"]
     body = (
         f"Mean ± standard deviation over {len(record['seeds'])} seeds; rank on "
-        f"{crops['ranked']} held-out crops; the probe names quarter turns (chance 25 %), "
+        f"{crops['ranked']} held-out crops; the probe classifies quarter turns (chance 25 %), "
         f"fitted on {crops['fitted']} crops of training halves, judged on {crops['judged']} "
         "of test halves:",
         Table(["model", "effective rank", "of features", "probe, %"], rows).markdown(),

@@ -33,9 +33,9 @@ def _find(records: Mapping[str, Any]) -> Finding:
         rows.append([f"`{name}`", study.metrics[name]["top1"].text(1), *cells])
     crops = record["crops"]
     body = (
-        "No head that generates is measured. What can be said without one is how much of its "
-        "picture a token holds: error of the pixels of a patch, read from its token by ridge "
-        "regression, in % of what a constant leaves; mean ± standard deviation over "
+        "No generative head is measured. The table shows how well a patch can be read from its "
+        "token: error of its pixels, predicted by ridge regression, in % of the error of a "
+        "constant; mean ± standard deviation over "
         f"{len(record['seeds'])} seeds, fitted on {crops['fitted']} crops of training halves, "
         f"judged on {crops['judged']} of test halves. Top-1 is that of study `tokenizers`.",
         Table(["tokens", "top-1, %", *errors], rows).markdown(),

@@ -26,11 +26,11 @@ def _find(records: Mapping[str, Any]) -> Finding:
         [f"`{name}`", *(Statistic.of(own[key]).text(1) for key in _KEYS)]
         for name, own in models.items()
     ]
-    rows.append(["drawn answers", *(f"{chance[key]:.1f}" for key in _KEYS)])
+    rows.append(["chance", *(f"{chance[key]:.1f}" for key in _KEYS)])
     crops = record["crops"]
     kinds = "; ".join(f"{name}: {', '.join(of)}" for name, of in record["kinds"].items())
     body = (
-        "No text tower is measured. What it would have to pass is: the nearest of "
+        "No text tower is measured. It would have to exceed these shares: the nearest of "
         f"{crops['gallery']} crops of training halves to each of {crops['asking']} crops of "
         "test halves (cosine of centred embeddings) is of the same photograph; and, that "
         f"photograph left out, of one of the same kind ({kinds}). Mean ± standard deviation "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.claims.claim import Claim, Finding
-from experiments.claims.studies import metric_effect, sensitivity_effect, variants_table
+from experiments.claims.studies import study_effect, variants_table
 from experiments.claims.verdict import Verdict, judge
 
 _PATCH, _CROP = "patch_vs_wavelet/summary.json", "crop_shift/summary.json"
@@ -15,14 +15,14 @@ _PATCH, _CROP = "patch_vs_wavelet/summary.json", "crop_shift/summary.json"
 def _find(records: Mapping[str, Any]) -> Finding:
     pairs = (("vit + phase_lock", "vit"), ("haar_pyramid + phase_lock", "haar_pyramid"))
     small, crops = records[_PATCH], records[_CROP]
-    exact = [sensitivity_effect(small, *pair, "circular", 1, "lower") for pair in pairs]
-    kept = [metric_effect(small, *pair, "top1") for pair in pairs]
-    cropped = [metric_effect(small, *pair, "crop", "higher") for pair in pairs]
+    exact = [study_effect(small, *pair, ("circular", 1), "lower") for pair in pairs]
+    kept = [study_effect(small, *pair, "top1") for pair in pairs]
+    cropped = [study_effect(small, *pair, "crop", "higher") for pair in pairs]
     held = all(small.metrics[name]["circular"].mean == 100 for name, _ in pairs)
     time = " and ".join(f"{small.latency[n] / small.latency[b]:.2f}" for n, b in pairs)
     names = [name for pair in pairs for name in reversed(pair)]
     body = (
-        f"Time of ViT and pyramid against the same without the lock: {time}.",
+        f"Time of the ViT and of the pyramid, relative to the same without the lock: {time}.",
         variants_table(small, ("top1", "circular", "crop", "subpixel"), (1,), names),
         "The plain ViT with each alignment, and the worst of the crops within ±8 px:",
         variants_table(crops, ("top1", "circular", "crop", "worst"), (1,)),

@@ -162,8 +162,3 @@ def claim_figure(claim: Claim) -> Figure | None:
     if records is None or not _has_figure(claim, finding):
         return None
     return forest(finding) if claim.draw is None else claim.draw(records, finding)
-
-
-def ledger_page(page: str) -> str:
-    """The ledger's page with its table replaced."""
-    return marked(page, "ledger", ledger_table())

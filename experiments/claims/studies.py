@@ -11,54 +11,39 @@ from matplotlib.figure import Figure
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect
 from experiments.claims.verdict import judge
-from experiments.core.statistic import Statistic
-from experiments.core.summary import METRICS, StudySummary
+from experiments.core.summary import METRICS, StudySummary, pixels
 from experiments.core.table import Table
 from wavevit.checks import fail
 
 _POINTS = {"%": "points"}
 
 
-def _of(difference: Statistic | None, variant: str, baseline: str) -> Statistic:
-    if difference is None:
-        fail("record", f"common seeds of {variant!r} and {baseline!r}", "none")
-    return difference
-
-
-def metric_effect(
-    summary: StudySummary, variant: str, baseline: str, metric: str, predicted: str = ""
-) -> Effect:
-    """Variant minus baseline in one of `METRICS`, paired by seed."""
-    column = METRICS[metric]
-    return Effect(
-        variant=variant,
-        baseline=baseline,
-        metric=column.title,
-        unit=_POINTS.get(column.unit, column.unit),
-        digits=column.decimals(summary.metrics[baseline][metric].mean),
-        difference=_of(summary.paired_difference(variant, baseline, metric), variant, baseline),
-        predicted=predicted,
-    )
-
-
-def sensitivity_effect(
+def study_effect(
     summary: StudySummary,
     variant: str,
     baseline: str,
-    kind: str,
-    shift: float = 1,
+    metric: str | tuple[str, float],
     predicted: str = "",
 ) -> Effect:
-    """Variant minus baseline in the sensitivity R to a shift, paired by seed."""
-    difference = summary.paired_sensitivity(variant, baseline, kind, shift)
-    how = f"{kind} shift"
+    """Variant minus baseline, paired by seed, in one of `METRICS` or in the sensitivity R to a
+    shift: ``("crop", 1)``."""
+    if isinstance(metric, str):
+        column = METRICS[metric]
+        title, unit = column.title, _POINTS.get(column.unit, column.unit)
+        digits = column.decimals(summary.metrics[baseline][metric].mean)
+        difference = summary.paired_difference(variant, baseline, metric)
+    else:
+        title, unit, digits = f"R({pixels(metric[1])} px), {metric[0]} shift", "", 3
+        difference = summary.paired_sensitivity(variant, baseline, *metric)
+    if difference is None:
+        fail("record", f"common seeds of {variant!r} and {baseline!r}", "none")
     return Effect(
         variant=variant,
         baseline=baseline,
-        metric=f"R({'½' if shift == 0.5 else f'{shift:g}'} px), {how}",
-        unit="",
-        digits=3,
-        difference=_of(difference, variant, baseline),
+        metric=title,
+        unit=unit,
+        digits=digits,
+        difference=difference,
         predicted=predicted,
     )
 
@@ -73,7 +58,7 @@ def variants_table(
     these variants, or of all."""
     columns = [METRICS[name] for name in metrics]
     head = ["variant", *(f"{c.title}{f', {c.unit}' if c.unit else ''}" for c in columns)]
-    head += [f"R({'½' if s == 0.5 else f'{s:g}'} px) crop" for s in shifts]
+    head += [f"R({pixels(shift)} px) crop" for shift in shifts]
     head += ["MMAC", "seeds"]
     rows = []
     for name in variants or summary.variants:
@@ -102,9 +87,7 @@ class Compared:
 
     def effects(self, summary: StudySummary) -> list[Effect]:
         """One for each pair."""
-        if isinstance(self.metric, str):
-            return [metric_effect(summary, *p, self.metric, self.predicted) for p in self.pairs]
-        return [sensitivity_effect(summary, *p, *self.metric, self.predicted) for p in self.pairs]
+        return [study_effect(summary, *pair, self.metric, self.predicted) for pair in self.pairs]
 
 
 def against(baseline: str, variants: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -44,8 +44,6 @@ class Benchmark(Experiment):
         shown: from a record's path to the parts of the docs that follow from it.
         command_line: the dataclass of the options.
         record_of: from the options to the record; by default the first.
-        print_views: whether those parts are printed too; not where the measurement prints its own
-            table as it goes.
     """
 
     kind: ClassVar[str] = "benchmark"
@@ -56,7 +54,6 @@ class Benchmark(Experiment):
     shown: Callable[[str], tuple[View, ...]]
     command_line: type[BenchmarkOptions] = BenchmarkOptions
     record_of: Callable[[Any], str] | None = None
-    print_views: bool = True
 
     @property
     def options(self) -> type[BenchmarkOptions]:
@@ -91,7 +88,7 @@ class Benchmark(Experiment):
 
         found = self.measure(options, save)
         save(found)
-        for view in self.shown(record) if self.print_views else ():
+        for view in self.shown(record):
             print(view.render(found))
         if path is not None:
             print(f"→ {path}")

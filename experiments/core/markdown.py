@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from experiments.core.experiment import View
-from experiments.core.summary import StudySummary, metric_named
+from experiments.core.summary import StudySummary, metric_named, pixels
 from experiments.core.table import Table
 
 SHARES = (
@@ -52,7 +52,7 @@ def markdown_table(summary: StudySummary) -> str:
 def markdown_curves(summary: StudySummary, kind: str) -> str:
     """Sensitivity to shifts of one kind, a column for each number of pixels."""
     shifts = list(summary.sensitivity[summary.variants[0]][kind])
-    head = ["variant", *(f"{'½' if shift == 0.5 else f'{shift:g}'} px" for shift in shifts)]
+    head = ["variant", *(f"{pixels(shift)} px" for shift in shifts)]
     rows = []
     for name in summary.variants:
         curve = summary.sensitivity[name][kind]

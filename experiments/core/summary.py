@@ -126,6 +126,11 @@ def metric_named(task: str, name: str) -> Metric:
     return known if known and known.task in ("", task) else _own_metric(task, name, ())
 
 
+def pixels(shift: float) -> str:
+    """A shift as text: ``"½"`` or ``"4"``."""
+    return "½" if shift == 0.5 else f"{shift:g}"
+
+
 @dataclass(frozen=True)
 class StudySummary:
     """What the report and the records are made from.

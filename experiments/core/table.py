@@ -1,4 +1,4 @@
-"""Tables: rows below a head, as Markdown or as plain text."""
+"""Tables: rows below a head, as Markdown."""
 
 from __future__ import annotations
 
@@ -17,10 +17,6 @@ class Table:
         |---|---|
         | vit | 1.0 |
         | swin | 1.24 |
-        >>> print(table.text())
-        model  time
-          vit   1.0
-         swin  1.24
     """
 
     head: Sequence[str]
@@ -39,17 +35,3 @@ class Table:
 
         rule = "|" + "---|" * len(self.head)
         return "\n".join([line(self.head), rule, *map(line, self.rows)])
-
-    def text(self, least: int = 0, header: bool = True) -> str:
-        """Lines of plain text, columns aligned at their right.
-
-        Args:
-            least: width of a column, at least.
-            header: whether the head is among them.
-        """
-        lines = [self.head, *self.rows]
-        widths = [max(least, *map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-            for line in (lines if header else lines[1:])
-        )

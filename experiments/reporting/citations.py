@@ -14,7 +14,7 @@ each is from::
 A study's figures are "A, measure", "A − B, measure" (paired differences) and "A ÷ B, measure" (of
 means); other records' stand behind keys, "key=value & key=value" picking from a list; " in %" at
 the end is a hundred times as much. `page_with` writes the figures anew, to as many decimals as they
-have, so a page is stale where a figure is. `uncited` finds figures that no line accounts for. What
+have, so a page is stale where a figure is. `tests.docs.prose` finds figures without a line. What
 has no record is named as such: words that are no results (sizes, versions, targets) by ``<!--
 without a record: 0.5, 2.13 -->``, passages by ``<!-- begin: looks -->`` and ``<!-- begin: sourced
 -->``, to the matching end. The reader must be told too: by "single measurement" or "prototype", or
@@ -46,8 +46,6 @@ PAGES = tuple(
 )
 
 _LIST = re.compile(r"<!-- cited\n(.*?)-->", re.S)
-_DECLARED = re.compile(r"<!-- without a record: (.*?) -->", re.S)
-_PASSAGE = re.compile(r"<!-- begin: (looks|sourced) -->(.*?)<!-- end: \1 -->", re.S)
 # What is no prose: generated and marked passages, comments, code, addresses, formulas.
 _ASIDE = re.compile(
     r"<!-- begin: ([^>]+?) -->.*?<!-- end: \1 -->"
@@ -55,11 +53,6 @@ _ASIDE = re.compile(
     re.S | re.M,
 )
 _NUMBER = re.compile(r"(?<![\w-])[+−]?\d[\d,]*(?:\.\d+)?")  # but for that of "top-1"
-# A result has decimals, a sign or the unit of one; an integer without is a size or a count.
-_UNIT = r"\s?%|\s+(?:[µnm]?s|minutes|points|times|images/s|[MG]MAC|GB/s|GiB)\b"
-_RESULT = re.compile(
-    rf"(?<![\w.,/^-])(?:[+−±]?\d[\d,]*\.\d+|[+−]\d+(?!\.?\d)|\d[\d,]*(?={_UNIT}))(?!\w|\.\d)"
-)
 
 
 @dataclass(frozen=True)
@@ -90,14 +83,14 @@ def citations(page: str) -> list[Citation]:
     return found
 
 
-def _masked(page: str) -> str:
+def masked(page: str) -> str:
     """The page with everything but prose blanked, every letter in its place."""
     return _ASIDE.sub(lambda aside: re.sub(r"[^\n]", "\0", aside[0]), page)
 
 
-def _places(page: str) -> Iterator[tuple[Citation, re.Match[str]]]:
+def places(page: str) -> Iterator[tuple[Citation, re.Match[str]]]:
     """Every citation with its place in the prose, the next one behind the last."""
-    prose, cursor = _masked(page), 0
+    prose, cursor = masked(page), 0
     for citation in citations(page):
         words = r"\s+".join(re.escape(word) for word in citation.text.split())
         pattern = re.compile(rf"(?<![\w.,]){words}(?![\w]|[.,]\d)")
@@ -111,7 +104,7 @@ def _places(page: str) -> Iterator[tuple[Citation, re.Match[str]]]:
 def page_with(page: str) -> str:
     """The page with its cited figures as the records have them, in the prose and in the list."""
     prose, listed, end = [], [], 0
-    for citation, place in _places(page):
+    for citation, place in places(page):
         figure = _figure(citation)
         prose += [page[end : place.start()], _written(place[0], figure)]
         listed.append(replace(citation, text=_written(citation.text, figure)))
@@ -124,36 +117,6 @@ def _list(listed: Sequence[Citation]) -> str:
     for record, group in groupby(listed, lambda citation: citation.record):
         lines += [record, *(f"  {one.text} = {one.reference}" for one in group)]
     return "\n".join(["<!-- cited", *lines, "-->"])
-
-
-def prose_of(page: str) -> str:
-    """What a page says in sentences and tables by hand, but for its cited figures and for words
-    that it declares to be no results."""
-    prose = list(_masked(page))
-    for _, place in _places(page):
-        prose[place.start() : place.end()] = "\0" * (place.end() - place.start())
-    text = "".join(prose).replace("\0", " ")
-    for word in (word.strip() for words in _DECLARED.findall(page) for word in words.split(",")):
-        text = re.sub(rf"(?<![\w.,]){re.escape(word)}(?![\w]|[.,]\d)", "", text)
-    return text
-
-
-def uncited(page: str) -> list[str]:
-    """Results in the prose that no citation and no declared word accounts for."""
-    return _RESULT.findall(prose_of(page))
-
-
-def unnamed_passages(page: str) -> list[str]:
-    """Passages without a record whose reader is not told so; their first lines."""
-    words = {
-        "looks": r"\blooks?\b|prototype|single\s+measurement",
-        "sourced": r"\b(19|20)\d\d\b|arxiv",
-    }
-    return [
-        passage.strip().splitlines()[0]
-        for kind, passage in _PASSAGE.findall(page)
-        if not re.search(words[kind], passage, re.I)
-    ]
 
 
 def _written(text: str, found: Statistic) -> str:

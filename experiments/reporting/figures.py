@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator
 
 from experiments.core.statistic import Statistic
 from experiments.core.style import band, labelled_below, log2_axis
-from experiments.core.summary import StudySummary, deciding, metric_named
+from experiments.core.summary import StudySummary, deciding, metric_named, pixels
 from wavevit.auditing.style import line_styles
 
 _KIND_TITLES = {
@@ -73,7 +73,7 @@ def sensitivity_curves(summary: StudySummary, names: Sequence[str]) -> Figure:
             mean = np.array([statistic.mean for statistic in curve.values()])
             std = np.array([statistic.std for statistic in curve.values()])
             band(axis, list(curve), mean, std, {"label": name, **styles[name]})
-        labels = ["½" if shift == 0.5 else f"{shift:g}" for shift in curve]
+        labels = [pixels(shift) for shift in curve]
         log2_axis(axis, list(curve), labels, "shift in pixels")
         axis.set_title(_KIND_TITLES.get(kind, kind), fontsize=11)
     top = axes[0, 0].get_ylim()[1]  # the axes are shared: one limit, when all curves are drawn

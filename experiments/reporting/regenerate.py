@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.page import claim_page, headline, ledger_page, page_of
+from experiments.claims.page import claim_page, headline, ledger_table, page_of
 from experiments.core.experiment import DOCS, Experiment
 from experiments.core.marked import marked
 from experiments.core.records import RECORDS, load_record, write_bytes
@@ -44,10 +44,9 @@ def _shown(one: Experiment) -> Iterator[Generated]:
                 yield Generated(view.path, partial(view.text, data))
 
 
-def _headline(page: Path) -> Generated:
-    """The ledger's short table on a page of the docs."""
-    text = headline().strip()
-    return Generated(page, lambda old: marked(old, "headline", text))
+def _part(page: Path, name: str, text: str) -> Generated:
+    """A page with one marked part."""
+    return Generated(page, lambda old: marked(old, name, text))
 
 
 def generated() -> list[Generated]:
@@ -57,8 +56,8 @@ def generated() -> list[Generated]:
     found.append(Generated(comparison.PAGE, partial(comparison.page_with, record)))
     for claim in CLAIMS:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))
-    found.append(Generated(DOCS / "claims.md", ledger_page))
-    found.append(_headline(DOCS / "index.md"))
+    found.append(_part(DOCS / "claims.md", "ledger", ledger_table()))
+    found.append(_part(DOCS / "index.md", "headline", headline()))
     found.append(Generated(reproduce.PAGE, reproduce.page_with))
     found += [Generated(page, citations.page_with) for page in citations.PAGES]
     return found

@@ -98,7 +98,7 @@ def about_picture(record: Mapping[str, Any], kind: str) -> str:
     """Mean token change at one pixel, per model, from a record of pictures."""
     column = record["shifts"].index(1)
     parts = [f"{100 * own['mean'][column]:.0f} % in {name}" for name, own in record[kind].items()]
-    how = {"circular": "shifted circularly", "crop": "cropped"}[kind]
+    how = {"circular": "shifted circularly", "crop": "with a crop that moves"}[kind]
     return (
         f"One photograph, {how} by one pixel to the right: mean change of the last tokens "
         f"{', '.join(parts)}. Maps are compared after the best circular shift by whole tokens, so "

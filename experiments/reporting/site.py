@@ -35,6 +35,7 @@ from wavevit.checks import fail
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "_generated"
 _EXPERIMENTS, _LIBRARY = ROOT / "experiments", ROOT / "wavevit"
+_EXPLORER = Path("static") / "explorer"
 _PACKAGES = ("matplotlib", "numpy", "scikit-image", "pillow")
 
 # What an audit's record says of a model since it was extended; an older record lacks it.
@@ -116,16 +117,8 @@ def _write_audit(folder: Path) -> list[Path]:
     return [page]
 
 
-def _explorer(folder: Path) -> Path:
-    return folder / "static" / "explorer"
-
-
 def _write_model(choice: ModelChoice, folder: Path) -> list[Path]:
-    return [write_model(choice, _explorer(folder))]
-
-
-def _write_photographs(folder: Path) -> list[Path]:
-    return write_photographs(_explorer(folder))
+    return [write_model(choice, folder / _EXPLORER)]
 
 
 def products() -> Iterator[Product]:
@@ -150,7 +143,7 @@ def products() -> Iterator[Product]:
 def explorer_products() -> Iterator[Product]:
     """Scripts of the Shift Explorer."""
     own, data = _EXPERIMENTS / "explorer", _LIBRARY / "data"
-    yield Product("photographs", (own, data), _write_photographs)
+    yield Product("photographs", (own, data), lambda folder: write_photographs(folder / _EXPLORER))
     for choice in MODELS:
         inputs = (STORE, own, _EXPERIMENTS / "core", _LIBRARY)
         yield Product(f"model {choice.name}", inputs, partial(_write_model, choice), ("torch",))

@@ -17,7 +17,7 @@ WITHIN = {
 }
 
 
-def test_every_figure_agrees_as_far_as_it_can() -> None:
+def test_every_measure_agrees_within_its_tolerance() -> None:
     for entry in ENTRIES["agreements"]:
         if "interval" in entry:  # another draw of shifts: within what a draw makes of it
             low, high = entry["interval"]

@@ -26,7 +26,7 @@ def test_records_hold_every_value_of_their_axis() -> None:
 
 
 @pytest.mark.parametrize("axis", AXES)
-def test_a_variant_is_one_field_away(axis: str) -> None:
+def test_variant_differs_from_the_reference_in_one_field(axis: str) -> None:
     base = axes.REFERENCES[axis].to_dict()
     for value in AXES[axis]:
         try:

@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 
 from experiments.core.statistic import Statistic
-from experiments.reporting.citations import (
-    PAGES,
-    citations,
-    page_with,
-    uncited,
-    unnamed_passages,
-)
+from experiments.reporting.citations import PAGES, citations, page_with
+from tests.docs.prose import uncited, unnamed_passages
 
 CITING = [page for page in PAGES if citations(page.read_text())]
 A = "vit, R(1 px) crop"
@@ -56,7 +51,7 @@ def page_of(prose: str, *lines: str) -> str:
     return "\n".join([prose, "", "<!-- cited", "crop_shift", *(f"  {x}" for x in lines), "-->", ""])
 
 
-def test_every_figure_in_prose_is_accounted_for() -> None:
+def test_every_figure_in_prose_has_a_record() -> None:
     """That they are the records' figures is `test_no_page_is_stale`."""
     for page in PAGES:
         text = page.read_text()
@@ -75,7 +70,7 @@ def test_other_records_make_every_page_stale(
     assert not [name for name, text in texts.items() if page_with(text) == text]
 
 
-def test_a_figure_that_nothing_accounts_for_is_seen() -> None:
+def test_negative_control_figure_without_a_record_is_detected() -> None:
     prose = "At 64 px the `3.5` of 18 gain\n+7.2 points (−1.0 to +3), 12 % and 0.147; torch 2.13."
     assert uncited(prose) == ["+7.2", "−1.0", "+3", "12", "0.147", "2.13"]
     assert uncited(f"{prose}\n<!-- without a record: 2.13, 12 -->") == [
@@ -87,7 +82,7 @@ def test_a_figure_that_nothing_accounts_for_is_seen() -> None:
     ]
 
 
-def test_a_passage_without_a_record_says_so_to_the_reader() -> None:
+def test_passage_without_a_record_tells_the_reader() -> None:
     passage = "<!-- begin: looks -->It took 1.4 ms{}.<!-- end: looks -->"
     assert uncited(passage) == []
     assert unnamed_passages(passage.format("")) == ["It took 1.4 ms."]

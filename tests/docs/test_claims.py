@@ -18,8 +18,8 @@ from experiments.claims.records import finding_of, records_of
 from experiments.claims.verdict import common_rule
 from experiments.core.records import RECORDS
 from experiments.core.style import figure_style
-from experiments.reporting.citations import prose_of
 from experiments.reporting.regenerate import Generated, generated
+from tests.docs.prose import prose_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECORDED = [claim for claim in CLAIMS if claim.records and records_of(claim) is not None]
@@ -48,7 +48,7 @@ def test_prose_has_no_number_of_its_own() -> None:
     assert not {name: numbers for name, numbers in found.items() if numbers}
 
 
-def test_a_number_in_prose_is_seen() -> None:
+def test_negative_control_number_in_prose_is_detected() -> None:
     """Negative control of the rule above."""
     page = "<!-- without a record: 224, v2 -->\n<!-- begin: a -->\n99.5 %\n<!-- end: a -->\n"
     page += "At 224 px PVT v2 gains 7.2 points ([C17](c17.md), `x[3]`), not 2241."
@@ -95,7 +95,7 @@ def test_pages_show_their_figures() -> None:
         assert f"figures/claims/{claim.name}.png" in page_of(claim).read_text(), claim.id
 
 
-def test_claims_are_told_apart_and_have_pages() -> None:
+def test_claims_have_distinct_names_and_pages() -> None:
     numbers = [int(claim.id.removeprefix("C")) for claim in CLAIMS]
     assert numbers == sorted(set(numbers))
     for claim in CLAIMS:
@@ -111,7 +111,7 @@ def test_claims_are_told_apart_and_have_pages() -> None:
     }
 
 
-def test_the_common_rule_names_the_predicted_sign() -> None:
+def test_common_rule_names_the_predicted_sign() -> None:
     """The rule is written in the claim's template, the prediction in its code."""
     found = set()
     for claim in RECORDED:
@@ -123,7 +123,9 @@ def test_the_common_rule_names_the_predicted_sign() -> None:
     assert found == {"above", "below"}
 
 
-def test_a_larger_record_is_told_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_record_of_larger_models_is_shown_beside_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The same rule on the record of the larger scale, beside the first verdict and not over it."""
     (claim,) = (claim for claim in CLAIMS if claim.id == "C9")
     (name,) = claim.records

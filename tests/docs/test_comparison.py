@@ -25,7 +25,7 @@ def test_a_changed_fact_makes_the_page_stale() -> None:
     assert page != page_with(changed, page)
 
 
-def test_every_project_is_there() -> None:
+def test_every_project_is_listed() -> None:
     assert set(ASKED) < set(NAMES)
 
 

@@ -12,7 +12,7 @@ from experiments.core.experiment import DOCS
 PAGE = DOCS / "shift-invariance.md"
 
 
-def test_the_first_lines_do_what_they_say(capsys) -> None:
+def test_first_example_is_shift_invariant(capsys) -> None:
     first, then = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
     assert len([line for line in first.splitlines() if line]) <= 3
     torch.manual_seed(0)

@@ -19,7 +19,7 @@ from experiments.benchmarks.alignment import (
 )
 
 
-def test_the_audit_measures_and_tells_exact_from_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audit_separates_exact_methods_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def small(name: str, pretrained: bool) -> nn.Module:
         torch.manual_seed(0)
         return wavevit.create_model("test_vit", position="none", pool="avg", img_size=112).eval()
@@ -48,5 +48,5 @@ def test_the_audit_measures_and_tells_exact_from_not(monkeypatch: pytest.MonkeyP
     assert all(name in table for name in alignment.LOCKS)
 
 
-def test_our_model_of_the_audit_keeps_its_patch() -> None:
+def test_our_model_of_the_audit_has_the_shift_period_of_its_patch() -> None:
     assert alignment.build(OURS, False).symmetry.lockable_period == 16

@@ -153,7 +153,7 @@ def test_a_stopped_augmented_run_continues_to_equal_bits(tmp_path: Path) -> None
     assert weights[0] == weights[1]
 
 
-def test_configurations_survive_json_and_complain() -> None:
+def test_configurations_survive_json_and_are_checked() -> None:
     run = RunConfig(
         model=BackboneConfig(
             img_size=16,
@@ -183,7 +183,7 @@ def test_configurations_survive_json_and_complain() -> None:
         ((0.8, 1.25), torch.zeros(2, 1, 96, 96, dtype=torch.uint8), "^windows: .* floating dtype"),
     ],
 )
-def test_what_cannot_be_zoomed_is_refused(
+def test_bad_windows_are_refused_by_the_zoom(
     zoom: tuple[float, float], windows: torch.Tensor, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

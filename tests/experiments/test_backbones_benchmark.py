@@ -107,7 +107,7 @@ def _pyramid(side: int) -> nn.Module:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_contenders_take_other_sizes(name: str) -> None:
+def test_models_accept_other_sizes(name: str) -> None:
     with torch.no_grad():
         assert MODELS[name](64)(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
 

@@ -94,7 +94,7 @@ def test_verdict_names_its_data() -> None:
     assert Verdict("not measured", "why").text("18 photographs") == "**not measured**: why"
 
 
-def test_many_comparisons_must_be_clearer() -> None:
+def test_more_comparisons_need_a_smaller_p_value() -> None:
     """A difference that is significant alone may not be the luckiest of five (Holm)."""
     lucky = effect("a", -1.0, -1.3, -0.6)
     assert 0.01 < lucky.p_value < 0.05

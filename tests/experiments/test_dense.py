@@ -89,7 +89,7 @@ def test_drawing_follows_from_the_seed() -> None:
     assert held_out.images.shape == (18, 1, 96, 96)
 
 
-def test_complaints() -> None:
+def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match=r"scenes.classes: .*even number.*got 3"):
         composites(Scenes("train", classes=("brick", "coffee", "retina")), 2, torch.Generator())
     run = get_study("dense").configs()["vit"]

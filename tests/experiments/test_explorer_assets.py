@@ -114,7 +114,7 @@ def test_an_asset_is_its_model(name: str) -> None:
         assert (got - want).norm() < 1e-5 * want.norm()
 
 
-def test_the_page_chooses_among_what_is_there(tmp_path: Path) -> None:
+def test_page_lists_the_stored_models_and_photographs(tmp_path: Path) -> None:
     paths = write_photographs(tmp_path)
     (chosen,) = read_script(tmp_path / "choice.js")
     assert chosen["models"] == [[c.name, c.title] for c in MODELS]
@@ -146,7 +146,7 @@ def test_stored_weights_come_back_as_rounded(tmp_path: Path) -> None:
     assert all(torch.equal(again[name], tensor) for name, tensor in found.items())
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="path: expected a file of models"):
         read_models(tmp_path / "none.safetensors")
 
@@ -175,7 +175,7 @@ def test_a_window_of_the_training_half_is_refused() -> None:
         make_photograph_asset(dataclasses.replace(PHOTOGRAPHS[0], photograph="cat", column=0))
 
 
-def test_what_the_runner_does_not_know_is_refused_by_name() -> None:
+def test_unknown_operation_is_refused_by_name() -> None:
     config = get_study("patch_vs_wavelet").configs()["vit"].model
     model = Backbone(config)
     model.stages[0].blocks[0].mlp.act = nn.Hardswish()  # type: ignore[union-attr]

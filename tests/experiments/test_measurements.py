@@ -39,7 +39,7 @@ def test_a_permutation_leaves_no_residual_and_another_state_does() -> None:
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_only_the_stride_free_circle_is_equivariant(name: str) -> None:
+def test_only_circular_padding_without_strides_is_equivariant(name: str) -> None:
     torch.manual_seed(0)
     model = SmallCnn(**CONVOLUTIONS[name]).double()
     errors = [equivariance_error(model, noise(2, 1, 16, 16), (0, s)).relative for s in (1, 4)]
@@ -51,7 +51,7 @@ def test_only_the_stride_free_circle_is_equivariant(name: str) -> None:
         assert errors[1] < 1e-12
 
 
-def test_a_blur_mends_part_of_what_a_stride_breaks() -> None:
+def test_a_blur_reduces_the_error_of_a_stride() -> None:
     errors = []
     for blur in (False, True):
         torch.manual_seed(0)
@@ -60,7 +60,7 @@ def test_a_blur_mends_part_of_what_a_stride_breaks() -> None:
     assert errors[1] < 0.7 * errors[0]
 
 
-def test_the_twin_keeps_the_spectrum_and_nothing_else() -> None:
+def test_randomised_phases_keep_the_spectrum_only() -> None:
     images = noise(2, 1, 16, 16) + torch.linspace(0, 3, 16, dtype=torch.float64)
     twin = same_spectrum(images, torch.Generator().manual_seed(1))
     own, other = (torch.fft.fft2(x).abs() for x in (images, twin))
@@ -69,7 +69,7 @@ def test_the_twin_keeps_the_spectrum_and_nothing_else() -> None:
     assert abs(float(correlation)) < 0.5
 
 
-def test_figures_are_gathered_by_photograph() -> None:
+def test_values_are_averaged_by_photograph() -> None:
     labels = torch.tensor([1, 0, 1, 0])
     assert by_photograph(torch.tensor([1.0, 2.0, 3.0, 6.0]), labels) == [4.0, 2.0]
     assert mean_over([[1.0, 2.0], [3.0, 6.0]]) == [2.0, 4.0]
@@ -77,12 +77,12 @@ def test_figures_are_gathered_by_photograph() -> None:
     assert torch.bincount(batch.labels).tolist() == [2] * len(scenes.classes)
 
 
-def test_attention_to_all_alike() -> None:
+def test_uniform_attention_distance() -> None:
     """Two cells of 4 px: half of all pairs are the cell with itself, half are 4 px apart, ..."""
     assert uniform_distance(8, 4) == pytest.approx((0 + 4 + 4 + 4 * 2**0.5) / 4)
 
 
-def test_a_probe_reads_what_is_there_and_nothing_from_noise() -> None:
+def test_probe_reads_labels_from_features_and_not_from_noise() -> None:
     labels = torch.arange(400) % 4
     clear = torch.nn.functional.one_hot(labels).double() + 0.05 * noise(400, 4)
     assert probe(clear[:200], labels[:200], clear[200:], labels[200:]) == 100.0
@@ -90,7 +90,7 @@ def test_a_probe_reads_what_is_there_and_nothing_from_noise() -> None:
     assert 10 < blind < 40  # chance is 25
 
 
-def test_pixels_are_read_from_tokens_that_hold_them() -> None:
+def test_decoding_error_is_zero_for_tokens_that_hold_the_pixels() -> None:
     """A rotated patch says all of it, half of its numbers half of its energy, noise nothing."""
     images = noise(64, 1, 16, 16)
     cells = patches_of(images, 4, 4)
@@ -108,7 +108,7 @@ def test_pixels_are_read_from_tokens_that_hold_them() -> None:
     assert error(noise(65, 16, 4, 4)[1:]) == pytest.approx(100, abs=4)
 
 
-def test_the_nearest_is_of_the_photograph_or_of_its_kin() -> None:
+def test_nearest_crop_is_of_the_same_photograph_or_kind() -> None:
     """Three photographs, the first two kin, in embeddings that say so, with one stray crop."""
     kinds = torch.tensor([0, 0, -1])
     held = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -122,14 +122,14 @@ def test_the_nearest_is_of_the_photograph_or_of_its_kin() -> None:
     assert drawn == {"photograph": pytest.approx(100 / 3), "kind": pytest.approx(50)}
 
 
-def test_every_kind_is_of_photographs_that_there_are() -> None:
+def test_kinds_name_bundled_photographs() -> None:
     classes = Scenes("test", 64).classes
     kinds = kind_of_classes(classes)
     assert [int((kinds == i).sum()) for i in range(len(KINDS))] == [len(v) for v in KINDS.values()]
     assert min(len(names) for names in KINDS.values()) >= 2
 
 
-def test_crops_turn_by_their_label() -> None:
+def test_crops_are_rotated_by_their_label() -> None:
     images, turns, labels = turned("test", 2, seed=5)
     plain = Scenes("test", 64).sample(len(images), torch.Generator().manual_seed(5))
     assert set(turns.tolist()) == {0, 1, 2, 3}
@@ -139,20 +139,20 @@ def test_crops_turn_by_their_label() -> None:
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "db4"])
-def test_the_pyramid_keeps_energy_and_numbers(wavelet: str) -> None:
+def test_pyramid_keeps_energy_and_number_of_coefficients(wavelet: str) -> None:
     images = noise(2, 1, 64, 64)
     coefficients = orthonormal_pyramid(images, wavelet)
     assert coefficients.shape == (2, 64 * 64)
     torch.testing.assert_close(coefficients.norm(dim=1), images.flatten(1).norm(dim=1))
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_runs_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"runs: expected 'vit', seed 0, trained"):
         trained(tmp_path, "vit", 0)
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_a_measurement_is_written_whole(tmp_path: Path) -> None:
+def test_measurement_record_is_written(tmp_path: Path) -> None:
     one = dataclasses.replace(MEASUREMENTS["turnover"], measure=lambda runs: {"tokens": {}})
     assert one.run(MeasurementOptions(out=tmp_path)) == 0
     text = (tmp_path / "turnover" / "measurement.json").read_text()

@@ -91,7 +91,7 @@ def test_a_record_gives_the_summary_back(runs: Path) -> None:
     assert older.pictured == summary.variants
 
 
-def test_what_is_applied_after_training_is_marked(runs: Path, page: Path) -> None:
+def test_alignments_added_after_training_are_marked(runs: Path, page: Path) -> None:
     """Its weights are the trained one's, its answers to rolls are the lock's."""
     summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
     name = "vit then phase_lock"
@@ -130,7 +130,7 @@ def test_curves_have_every_shift(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
-def test_styles_tell_variants_apart(study: Study) -> None:
+def test_styles_of_variants_differ(study: Study) -> None:
     styles = [tuple(style.items()) for style in line_styles(list(study.configs())).values()]
     assert len(set(styles)) == len(styles)
 
@@ -169,7 +169,7 @@ def test_names_are_escaped(runs: Path) -> None:
     assert "is 1 &lt; 2 &amp; &lt;b&gt;so&lt;/b&gt;?" in render_page(hostile, [], "make")
 
 
-def test_missing_runs_are_told(tmp_path: Path) -> None:
+def test_missing_runs_are_listed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="out: expected a study's folder"):
         summarize(SMOKE, StudyFolder(tmp_path / "none", "smoke"))
     folder = StudyFolder(tmp_path / "empty", "smoke")

@@ -45,7 +45,7 @@ def test_large_runs_can_be_made(study: Study) -> None:
 
 
 @pytest.mark.parametrize(("name", "spread"), [("tokenizers", 1.20), ("backbones", 1.18)])
-def test_equals_stay_equals(name: str, spread: float) -> None:
+def test_models_of_equal_cost_stay_equal_at_a_larger_scale(name: str, spread: float) -> None:
     """Equal steps at every scale; multiply-accumulates almost as near as before."""
     configs = at_scale(get_study(name), "large").configs()
     assert len({(run.optimizer, run.data) for run in configs.values()}) == 1
@@ -98,7 +98,7 @@ def test_unknown_scales_are_refused() -> None:
         at_scale(SMOKE, "huge")
 
 
-def test_both_are_kept(
+def test_runs_of_both_scales_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Run and report find the same folder, which is not the default scale's."""

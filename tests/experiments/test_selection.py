@@ -21,7 +21,7 @@ FOUND = load_record("selection/selection.json")
 
 
 @pytest.mark.parametrize("variant", ALLOWED)
-def test_choices_see_no_test_half_and_differ_in_what_is_chosen(variant: str) -> None:
+def test_choices_use_no_test_half_and_differ_in_one_choice(variant: str) -> None:
     own = PATCH_VS_WAVELET.configs()[variant]
     for name, config in choices()[variant].items():
         assert config.data.held_out == "validation", name
@@ -32,7 +32,7 @@ def test_choices_see_no_test_half_and_differ_in_what_is_chosen(variant: str) -> 
         assert (not changed) == (name == kept(variant))
 
 
-def test_all_studies_have_the_rate_that_was_looked_at() -> None:
+def test_all_studies_have_the_selected_learning_rate() -> None:
     """But for the one that asks about it, and the one that learns nothing."""
     rate = PATCH_VS_WAVELET.configs()["vit"].optimizer.lr
     for name, study in STUDIES.items():

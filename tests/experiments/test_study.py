@@ -62,7 +62,7 @@ def test_contrasts_differ_in_exactly_the_field_they_name(study: Study) -> None:
             assert path == contrast.field or path.startswith(contrast.field + "."), (contrast, path)
 
 
-def test_a_second_difference_is_seen() -> None:
+def test_negative_control_second_difference_is_detected() -> None:
     """Negative control of the rule above."""
     run = SMOKE.configs()["vit"]
     model = dataclasses.replace(run.model, alignment="phase_lock", position="none")
@@ -154,7 +154,7 @@ def test_worker_processes_share_nothing_but_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_nothing_begins_when_time_is_over(tmp_path: Path, workers: int) -> None:
+def test_no_run_starts_after_the_time_budget(tmp_path: Path, workers: int) -> None:
     study = quick()
     jobs = plan(study, StudyFolder(tmp_path / "runs", study.name), (0, 1))
     left = run_jobs(jobs, torch.device("cpu"), workers=workers, threads=1, minutes=0)
@@ -193,7 +193,7 @@ def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> No
     assert reuse_equal_runs(third, folder, here) == 2  # seed 1, trained by the second
 
 
-def test_lent_weights_must_fit() -> None:
+def test_weights_of_another_run_must_fit() -> None:
     changed = dataclasses.replace(SMOKE, applied={"vit then phase_lock": "cnn"})
     with pytest.raises(ValueError, match=r"applied.*got 'cnn'"):
         changed.configs()
@@ -207,7 +207,7 @@ def test_lent_weights_must_fit() -> None:
         dataclasses.replace(SMOKE, variants=variants).configs()
 
 
-def test_a_missing_measure_is_made_up_for(tmp_path: Path) -> None:
+def test_missing_metric_is_computed_on_rerun(tmp_path: Path) -> None:
     """A study that asks for more measures that of its complete runs, and nothing else again."""
     cpu, folder = torch.device("cpu"), StudyFolder(tmp_path / "runs", "smoke")
     plain = dataclasses.replace(quick(), measures=())
@@ -236,7 +236,7 @@ def test_complete_runs_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture
     assert before == {path: path.stat().st_mtime_ns for path in jobs[0].folder.path.iterdir()}
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     study = quick()
     plan(study, StudyFolder(tmp_path / "a", study.name), (0,))
     with pytest.raises(
@@ -253,7 +253,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         StudyFolder(tmp_path / "c", "smoke").claim()
 
 
-def test_a_run_of_another_configuration_is_left_alone(tmp_path: Path) -> None:
+def test_run_of_another_configuration_is_not_changed(tmp_path: Path) -> None:
     config = SMOKE.configs()["vit"]
     folder = RunFolder(tmp_path / "run")
     folder.claim(config)
@@ -268,7 +268,7 @@ def test_a_run_of_another_configuration_is_left_alone(tmp_path: Path) -> None:
         RunFolder(tmp_path / "other").claim(config)
 
 
-def test_files_are_written_whole(tmp_path: Path) -> None:
+def test_files_are_written_atomically(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"x": 1})
     with pytest.raises(ValueError, match="Out of range float values"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
@@ -327,7 +327,7 @@ def test_stages_of_capacity_differ_in_one_field_of_the_stage() -> None:
         assert getattr(stage, field) == int(name.split()[1])
 
 
-def test_positions_stand_on_the_plain_vit() -> None:
+def test_positions_study_starts_from_the_plain_vit() -> None:
     """One window over the whole grid is global attention: same weights, same answers."""
     windowed = get_study("positions").configs()["learned"].model
     plain = get_study("patch_vs_wavelet").configs()["vit"].model

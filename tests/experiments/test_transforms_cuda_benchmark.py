@@ -50,11 +50,13 @@ def test_measures_and_records(
         assert cell["share_of_copy"][COPY] == 1.0
     half = [cell for cell in cells if cell["dtype"] == "bfloat16"]
     assert all("not supported" in cell["refuses"]["ptwt"] for cell in half)
-    assert "copy GB/s" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "float32, levels: 1, forward, share of the copy: " in printed
+    assert render(record) in printed
     assert "| bfloat16 | 3 | inverse |" in render(record)
 
 
-def test_a_miss_is_bold() -> None:
+def test_share_below_the_target_is_bold() -> None:
     record = load_record("transforms/cuda.json")
     record["cells"] = record["cells"][:1]
     record["cells"][0]["share_of_copy"][OURS] = 0.8449
@@ -80,7 +82,7 @@ def test_wrong_contenders_are_refused(
         benchmark(Options(quick=True, device="cpu", levels=(1,), dtypes=("float32",)), TINY)
 
 
-def test_ours_are_compared_with_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_results_are_compared_with_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the right energy is not enough for us."""
     exact = CONTENDERS[OURS](1)
     mirrored = Contender(lambda x: exact.forward(x.flip(-1)), exact.inverse)

@@ -44,7 +44,7 @@ from wavevit import plugins
         ("bench", "backbones --out FILE", "out: expected a folder, got"),
     ],
 )
-def test_wrong_usage_is_told_first(
+def test_wrong_usage_is_reported_before_any_work(
     program: str,
     arguments: str,
     message: str,

@@ -6,7 +6,7 @@ from experiments.core.worker import Complaint, Worker
 from tests.worker_here import echo
 
 
-def test_a_process_answers_complains_is_late_and_dies() -> None:
+def test_worker_answers_fails_times_out_and_dies() -> None:
     worker = Worker(echo)
     try:
         assert worker.ask((1, "two")) == (1, "two")

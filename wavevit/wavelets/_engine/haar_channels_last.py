@@ -2,12 +2,11 @@
 
 A sequence of tokens (B, h·w, C) *is* a channels-last image: every step of the butterfly is an
 addition of runs of C values, and the coefficients come out in the same layout, ready for a linear
-layer or a channels-last convolution. The kernels of `_engine.haar_maps` need contiguous planes and
-would need a copy in each direction: 3 to 10 times the cost of the transform.
+layer or a channels-last convolution. The kernels of `_engine.haar_maps` want planes and
+would copy there and back: 3 to 10 times the price of the transform.
 
-Plain operations whose backward passes are plain operations too (`unbind` is the inverse of
-`stack`), so every derivative and every tracer works. Values are those of the kernels
-(tests/properties/test_haar_tokens.py).
+Plain operations whose backward passes are plain too (`unbind` undoes `stack`), so every derivative
+and every tracer works. Values are those of the kernels (tests/properties/test_haar_tokens.py).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.wavelets._engine import magnitudes
 from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
 from wavevit.wavelets._engine.dtcwt_tree import Steps, decompose, mean_of_trees
 from wavevit.wavelets._engine.operators import is_symbolic
@@ -24,12 +25,13 @@ from wavevit.wavelets.dtcwt import (
     steps_of,
 )
 
-__all__ = ["Scattering2", "scattering2", "scattering_paths", "smooth_magnitude"]
+__all__ = ["BIAS", "Scattering2", "scattering2", "scattering_paths", "smooth_magnitude"]
 
 _ORDERS = ("1", "2")
+BIAS = 1e-2  # of the smooth magnitude, in the image's units
 
 
-def smooth_magnitude(details: Tensor, bias: float = 1e-2) -> Tensor:
+def smooth_magnitude(details: Tensor, bias: float = BIAS) -> Tensor:
     """``√(re² + im² + bias²) - bias`` of dual-tree details.
 
     Args:
@@ -44,8 +46,7 @@ def smooth_magnitude(details: Tensor, bias: float = 1e-2) -> Tensor:
         Changes by at most as much as the coefficient
         (tests/properties/test_scattering_laws.py).
     """
-    real, imaginary = details.unbind(3)
-    return (real.square() + imaginary.square() + bias**2).sqrt() - bias
+    return magnitudes.smooth_magnitude(details, bias)
 
 
 def scattering_paths(scales: int = 2, order: int = 2) -> tuple[str, ...]:
@@ -95,7 +96,7 @@ def scattering2(
     biort: str = "near_sym_a",
     qshift: str = "qshift_a",
     mode: str = "symmetric",
-    bias: float = 1e-2,
+    bias: float = BIAS,
 ) -> Tensor:
     """Scattering coefficients of first or second order.
 
@@ -170,9 +171,9 @@ def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Ten
         return mean_of_trees(approximations[-1])
 
     channels = x.shape[1]
-    low, magnitudes = split(x, scales)
+    low, moduli = split(x, scales)
     first, second = [low.unsqueeze(2)], []
-    for scale, magnitude in enumerate(magnitudes, start=1):
+    for scale, magnitude in enumerate(moduli, start=1):
         maps = magnitude.flatten(1, 2)  # orientations as channels
         remaining = scales - scale
         if order == 1 or remaining == 0:
@@ -208,7 +209,7 @@ class Scattering2(nn.Module):
         biort: str = "near_sym_a",
         qshift: str = "qshift_a",
         mode: str = "symmetric",
-        bias: float = 1e-2,
+        bias: float = BIAS,
     ) -> None:
         _check_scales_and_order(scales, order)
         _check_bias(bias)

@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.context import PartContext
-from wavevit.layers.decimation import Decimation
+from wavevit.layers.decimation import Decimation, chained
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
 from wavevit.wavelets import dtcwt2, scattering2, smooth_magnitude
+from wavevit.wavelets._engine.magnitudes import BandWriter, mean_of_pairs, writes_bands
+from wavevit.wavelets.scattering import BIAS
 
 __all__ = ["BIORT", "DTCWTTokenizer", "ScatteringTokenizer"]
 
@@ -100,6 +102,19 @@ class DTCWTTokenizer(SubbandTokenizer):
                 maps = self.decimate(maps)
             bands.append(maps.unflatten(1, (-1, 6)))
         return torch.cat(bands, dim=2).flatten(1, 2)
+
+    def write(self, x: Tensor) -> Tensor | None:
+        if not writes_bands(x):
+            return None
+        pyramid = dtcwt2(x, self.level, mode=self.mode)
+        rows, columns = map(mean_of_pairs, pyramid.approx.shape[-2:])
+        writer = BandWriter(x, self.bands, (rows.outputs, columns.outputs))
+        writer.write("linear", pyramid.approx, 0, (rows, columns))
+        for steps, details in enumerate(pyramid.details):
+            low_pass = chained((self.decimate,) * steps, details.shape[-2:])
+            first = 1 + 6 * steps
+            writer.write("smooth", details, first, low_pass, taken=range(6), bias=BIAS)
+        return writer.tokens
 
     def linear_part(self, x: Tensor) -> Tensor:
         """The dual tree before its magnitudes."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.layers.padding import pad_map
-from wavevit.wavelets._engine.magnitudes import Banded
+from wavevit.wavelets._engine.banded_maps import Banded, resampled, resamples
 from wavevit.wavelets._engine.tensor_cache import remember
 
 __all__ = ["Decimation", "chained"]
@@ -51,6 +51,8 @@ class Decimation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to (B, C, ⌈H/2⌉, ⌈W/2⌉); an even filter takes even sides only."""
+        if self.padding is not None and resamples(x):
+            return resampled(x, *chained((self,), x.shape[-2:]))
         channels = x.shape[1]
         kernel = self.kernel(x.dtype, x.device).expand(channels, 1, self.taps, self.taps)
         if self.padding is not None:

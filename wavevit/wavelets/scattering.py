@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
-from wavevit.wavelets._engine import magnitudes
 from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
-from wavevit.wavelets._engine.dtcwt_tree import Steps, decompose, mean_of_trees
+from wavevit.wavelets._engine.dtcwt_tree import Steps, decompose, low_pass, mean_of_trees
+from wavevit.wavelets._engine.magnitudes import BandWriter, mean_of_pairs, writes_bands
+from wavevit.wavelets._engine.magnitudes import smooth_magnitude as _smooth_magnitude
 from wavevit.wavelets._engine.operators import is_symbolic
 from wavevit.wavelets._engine.pieces import by_planes
 from wavevit.wavelets.dtcwt import (
@@ -25,7 +26,14 @@ from wavevit.wavelets.dtcwt import (
     steps_of,
 )
 
-__all__ = ["BIAS", "Scattering2", "scattering2", "scattering_paths", "smooth_magnitude"]
+__all__ = [
+    "BIAS",
+    "Scattering2",
+    "scattering2",
+    "scattering_paths",
+    "smooth_magnitude",
+    "written_paths",
+]
 
 _ORDERS = ("1", "2")
 BIAS = 1e-2  # of the smooth magnitude, in the image's units
@@ -46,7 +54,7 @@ def smooth_magnitude(details: Tensor, bias: float = BIAS) -> Tensor:
         Changes by at most as much as the coefficient
         (tests/properties/test_scattering_laws.py).
     """
-    return magnitudes.smooth_magnitude(details, bias)
+    return _smooth_magnitude(details, bias)
 
 
 def scattering_paths(scales: int = 2, order: int = 2) -> tuple[str, ...]:
@@ -155,8 +163,42 @@ def scattering2(
     return by_planes(scattered, x)[0].flatten(1, 2)
 
 
+def written_paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Tensor:
+    """(B, C, H, W), which `writes_bands`, to (B, h, w, C * paths): `_paths` by the kernel.
+
+    A low-pass of any number of levels is one banded matrix for each axis, and is taken of
+    magnitudes that are stored nowhere. Only those that are decomposed again are.
+    """
+    channels = x.shape[1]
+    approximations, moduli = decompose(x, scales, steps)
+    rows, columns = map(mean_of_pairs, approximations[-1].shape[-2:])
+    size = rows.outputs, columns.outputs
+    writer = BandWriter(x, len(scattering_paths(scales, order)), size)
+    writer.write("linear", approximations[-1], 0, (rows, columns))
+
+    def write(details: Tensor, first: int, levels: int) -> None:
+        height, width = (low_pass(levels, steps, side) for side in details.shape[-2:])
+        taken = range(details.shape[2])
+        writer.write("smooth", details, first, (height, width), taken=taken, bias=bias)
+
+    second = 1 + 6 * scales
+    for scale, details in enumerate(moduli, start=1):
+        remaining = scales - scale
+        write(details, 1 + 6 * (scale - 1), remaining)
+        if order == 1 or remaining == 0:
+            continue
+        maps = smooth_magnitude(details, bias).flatten(1, 2)  # orientations as channels
+        for distance, later in enumerate(decompose(maps, remaining, steps)[1], start=1):
+            write(later.unflatten(1, (channels, 6)).flatten(2, 3), second, remaining - distance)
+            second += 36
+    return writer.tokens
+
+
 def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Tensor:
     """(B, C, H, W) to (B, C, paths, h, w)."""
+    if writes_bands(x):
+        tokens = written_paths(x, scales, order, steps, bias)
+        return tokens.permute(0, 3, 1, 2).unflatten(1, (x.shape[1], -1))
 
     def split(maps: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
         """Low-pass at the output's resolution, and magnitudes (B, C, 6, h, w), fine to coarse."""
@@ -164,7 +206,7 @@ def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Ten
         low = mean_of_trees(approximations[-1])
         return low, [smooth_magnitude(band, bias) for band in bands]
 
-    def low_pass(maps: Tensor, levels: int) -> Tensor:
+    def low_passed(maps: Tensor, levels: int) -> Tensor:
         if levels == 0:
             return maps
         approximations, _ = decompose(maps, levels, steps, skip=[True] * levels)
@@ -177,11 +219,11 @@ def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Ten
         maps = magnitude.flatten(1, 2)  # orientations as channels
         remaining = scales - scale
         if order == 1 or remaining == 0:
-            low = low_pass(maps, remaining)
+            low = low_passed(maps, remaining)
         else:
             low, again = split(maps, remaining)
             for distance, later in enumerate(again, start=1):
-                passed = low_pass(later.flatten(1, 2), remaining - distance)
+                passed = low_passed(later.flatten(1, 2), remaining - distance)
                 second.append(passed.unflatten(1, (channels, 36)))
         first.append(low.unflatten(1, (channels, 6)))
     return torch.cat([*first, *second], dim=2)

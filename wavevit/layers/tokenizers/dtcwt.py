@@ -16,12 +16,14 @@ from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
 from wavevit.wavelets import dtcwt2, scattering2, smooth_magnitude
 from wavevit.wavelets._engine.magnitudes import BandWriter, mean_of_pairs, writes_bands
-from wavevit.wavelets.scattering import BIAS
+from wavevit.wavelets._engine.pieces import by_images
+from wavevit.wavelets.dtcwt import steps_of
+from wavevit.wavelets.scattering import BIAS, written_paths
 
-__all__ = ["BIORT", "DTCWTTokenizer", "ScatteringTokenizer"]
+__all__ = ["BIORT", "QSHIFT", "DTCWTTokenizer", "ScatteringTokenizer"]
 
 
-BIORT = "near_sym_a"  # what both transforms have at level 1 by default
+BIORT, QSHIFT = "near_sym_a", "qshift_a"  # what both transforms have by default
 
 
 def _dual_tree(x: Tensor, level: int, mode: str) -> Tensor:
@@ -175,6 +177,12 @@ class ScatteringTokenizer(SubbandTokenizer):
 
     def analyse(self, x: Tensor) -> Tensor:
         return scattering2(x, self.scales, mode=self.mode)
+
+    def write(self, x: Tensor) -> Tensor | None:
+        if not writes_bands(x):
+            return None
+        steps = steps_of(BIORT, QSHIFT, self.mode)
+        return by_images(lambda x: written_paths(x, self.scales, 2, steps, BIAS), x)
 
     def linear_part(self, x: Tensor) -> Tensor:
         """The first dual tree before its magnitudes."""

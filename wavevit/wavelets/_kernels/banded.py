@@ -40,3 +40,11 @@ class Banded(NamedTuple):
         tails = np.searchsorted(along_output, np.arange(outputs + 1))
         shares, weights = matrix[into, along_input], matrix[along_output, along]
         return cls(outputs, heads, into, shares, tails, along, weights)
+
+    @property
+    def transpose(self) -> Banded:
+        """The lists of the transposed matrix."""
+        inputs = len(self.heads) - 1
+        return Banded(
+            inputs, self.tails, self.along, self.weights, self.heads, self.into, self.shares
+        )

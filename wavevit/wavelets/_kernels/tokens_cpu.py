@@ -1,4 +1,4 @@
-"""Maps of tokens on the CPU: depthwise convolution with its gradients, and one Haar level.
+"""Maps of tokens on the CPU: depthwise convolution, banded resampling, one Haar level.
 
 Maps are (B, h, w, C) with channels innermost, as tokens are. A border is a matter of addresses:
 nothing is padded and no map is copied.
@@ -9,16 +9,22 @@ and `_engine.haar_channels_last` call it with contiguous tensors whose shapes fi
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from wavevit.wavelets._kernels.bank_cpu import at
+from wavevit.wavelets._kernels.bank_cpu_code import weigh_once
 from wavevit.wavelets._kernels.cpu_threads import share
 from wavevit.wavelets._kernels.haar_cpu_code import compiled
 from wavevit.wavelets._kernels.tokens_cpu_code import add_products, butterfly, sum_products
 
-__all__ = ["convolve", "haar", "kernel_gradient"]
+if TYPE_CHECKING:
+    from wavevit.wavelets._kernels.banded import Banded
+
+__all__ = ["convolve", "haar", "kernel_gradient", "resample"]
 
 
 @compiled
@@ -82,7 +88,7 @@ def _kernel_gradient(one, size, x, gradients, results, side, circular, start, st
 @compiled
 def _haar(one, half, size, maps, coefficients, inverse, start, stop):
     """Rows `start` to `stop` of blocks: maps (B, 2h, 2w, C), coefficients (B, h, w, 4, C)."""
-    _, height, width, _, channels = coefficients.shape
+    width, channels = coefficients.shape[2], coefficients.shape[4]
     step = channels * size
     line = 2 * width * step
     for unit in range(start, stop):
@@ -93,6 +99,34 @@ def _haar(one, half, size, maps, coefficients, inverse, start, stop):
                 one, half, size, not inverse,
                 p, p + step, p + line, p + line + step, c, step, channels,
             )  # fmt: skip
+
+
+@compiled
+def _resample(
+    one, size, x, results, tails, along, weights, beside, places_of, shares, start, stop
+):  # fmt: skip
+    """Rows `start` to `stop` of all results: a weighted sum of rows, then of the tokens in it.
+
+    Output row i reads the rows ``along[tails[i]:tails[i + 1]]`` with `weights`, output column j the
+    columns ``places_of[beside[j]:beside[j + 1]]`` with `shares`.
+    """
+    height, width, channels = x.shape[1:]
+    rows, columns = results.shape[1:3]
+    step = channels * size
+    line = np.empty(width * channels, x.dtype)
+    places = np.empty(max(height, width), np.int64)
+    for unit in range(start, stop):
+        image, i = unit // rows, unit % rows
+        count = tails[i + 1] - tails[i]
+        for t in range(count):
+            places[t] = at(x) + (image * height + along[tails[i] + t]) * width * step
+        weigh_once(one, size, at(places), count, at(weights[tails[i] :]), at(line), line.size)
+        for j in range(columns):
+            count = beside[j + 1] - beside[j]
+            for t in range(count):
+                places[t] = at(line) + places_of[beside[j] + t] * step
+            there = at(results) + (unit * columns + j) * step
+            weigh_once(one, size, at(places), count, at(shares[beside[j] :]), there, channels)
 
 
 def _one(x: Tensor) -> np.floating:
@@ -134,3 +168,16 @@ def haar(maps: Tensor, coefficients: Tensor, inverse: bool) -> None:
     half = one / 2
     rows = coefficients.shape[0] * coefficients.shape[1]
     share(lambda i, j: _haar(one, half, size, *arrays, inverse, i, j), rows, maps.numel())
+
+
+def resample(x: Tensor, rows: Banded, columns: Banded, results: Tensor) -> None:
+    """Fills `results` (B, h, w, C) from `x` (B, H, W, C) by a banded matrix for each axis."""
+    arrays = x.detach().numpy(), results.numpy()
+    lists = [
+        part
+        for axis in (rows, columns)
+        for part in (axis.tails, axis.along, axis.weights.astype(arrays[0].dtype))
+    ]
+    one, size = _one(x), x.element_size()
+    units = results.shape[0] * results.shape[1]
+    share(lambda i, j: _resample(one, size, *arrays, *lists, i, j), units, x.numel())

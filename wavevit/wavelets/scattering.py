@@ -8,6 +8,9 @@ the same transform, brought to one sample per ``2**scales`` pixels, as ``φ``. N
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function
@@ -15,10 +18,12 @@ from torch.overrides import handle_torch_function
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
 from wavevit.wavelets._engine.dtcwt_tree import Steps, decompose, low_pass, mean_of_trees
+from wavevit.wavelets._engine.eager import is_eager
 from wavevit.wavelets._engine.magnitudes import BandWriter, mean_of_pairs, writes_bands
 from wavevit.wavelets._engine.magnitudes import smooth_magnitude as _smooth_magnitude
 from wavevit.wavelets._engine.operators import is_symbolic
 from wavevit.wavelets._engine.pieces import by_planes
+from wavevit.wavelets._engine.torch_private import is_derived
 from wavevit.wavelets.dtcwt import (
     ORIENTATIONS,
     check_banks,
@@ -137,7 +142,8 @@ def scattering2(
         0.62 times that of the raw coefficients of the last scale, on every bundled photograph
         (tests/properties/test_scattering_laws.py). In eager mode on the CPU without gradients, a
         batch needs memory for its output and less than the six images of its second magnitudes
-        (tests/unit/test_wavelet_memory.py); with gradients for all 15. *Not* guaranteed:
+        (tests/unit/test_wavelet_memory.py). With gradients eager mode holds the images alone, and
+        computes a few planes again at a time in the backward pass. *Not* guaranteed:
         invariance to more than small shifts (it is a local average over about ``2**scales``
         pixels), or that second-order paths alone change less than raw coefficients.
 
@@ -160,7 +166,36 @@ def scattering2(
         wide = x.to(compute_dtype(x.dtype))
         return [_paths(wide, scales, order, steps, bias).to(x.dtype)]
 
-    return by_planes(scattered, x)[0].flatten(1, 2)
+    if is_eager(x) and is_derived(x):
+        paths = _Recomputed.apply(x, scattered)
+    else:
+        paths = by_planes(scattered, x)[0]
+    return paths.flatten(1, 2)
+
+
+class _Recomputed(torch.autograd.Function):
+    """Holds the images alone, and computes a few planes again at a time for their gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, compute: Callable[[Tensor], list[Tensor]]) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.compute = compute
+        return by_planes(compute, x)[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is asked for
+            result = ctx.compute(x)[0]
+            return torch.autograd.grad(result, x, gradient, create_graph=True)[0], None
+
+        def derived(x: Tensor, gradient: Tensor) -> list[Tensor]:
+            leaf = x.detach().requires_grad_()
+            with torch.enable_grad():
+                result = ctx.compute(leaf)[0]
+            return list(torch.autograd.grad(result, leaf, gradient))
+
+        return by_planes(derived, x, gradient)[0], None
 
 
 def written_paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from wavevit.wavelets._engine.kernel_choice import has_kernel
+from wavevit.wavelets._engine.symbolic_shapes import exporting
 from wavevit.wavelets._engine.torch_private import (
     dispatch_modes,
     forward_mode,
@@ -13,7 +14,14 @@ from wavevit.wavelets._engine.torch_private import (
     transforms_active,
 )
 
-__all__ = ["is_memory", "is_only_differentiated_backward"]
+__all__ = ["is_eager", "is_memory", "is_only_differentiated_backward"]
+
+
+def is_eager(x: Tensor) -> bool:
+    """Whether nobody looks on or derives but eager autograd's backward pass, on any device."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or dispatch_modes():
+        return False
+    return is_ordinary(x) and not exporting() and not forward_mode() and not transforms_active()
 
 
 def is_memory(*tensors: Tensor) -> bool:

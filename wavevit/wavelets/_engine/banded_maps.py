@@ -53,4 +53,14 @@ class _Resample(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         transposed = ctx.rows.transpose, ctx.columns.transpose
-        return _Resample.apply(gradient, *transposed), None, None
+        if is_only_differentiated_backward(gradient):
+            return _Resample.apply(gradient, *transposed), None, None
+        return _plain(gradient, *transposed), None, None
+
+
+def _plain(maps: Tensor, rows: Banded, columns: Banded) -> Tensor:
+    """`_run` as products, where `torch.func` is at work in the backward pass."""
+    matrices = [
+        torch.tensor(axis.dense(), dtype=maps.dtype, device=maps.device) for axis in (rows, columns)
+    ]
+    return torch.einsum("ih,bhwc,jw->bijc", matrices[0], maps, matrices[1])

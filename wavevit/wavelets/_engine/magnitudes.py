@@ -17,7 +17,7 @@ from torch import Tensor
 
 from wavevit.wavelets._engine.eager import is_memory, is_only_differentiated_backward
 from wavevit.wavelets._engine.kernel_choice import kernels_for
-from wavevit.wavelets._engine.pieces import are_numbers
+from wavevit.wavelets._engine.torch_private import is_derived
 from wavevit.wavelets._kernels.banded import Banded
 from wavevit.wavelets._kernels.cpu_memory import room
 
@@ -41,7 +41,7 @@ def _plain(details: Tensor, bias: float) -> Tensor:
 
 def smooth_magnitude(details: Tensor, bias: float) -> Tensor:
     """``√(re² + im² + bias²) - bias`` of (B, C, 6, 2, h, w), with every derivative."""
-    if are_numbers(details) and is_memory(details):
+    if is_memory(details) and not is_derived(details):
         return _by_kernel(details, bias)
     if is_only_differentiated_backward(details):
         return _SmoothMagnitude.apply(details, bias)
@@ -93,7 +93,7 @@ def mean_of_pairs(side: int) -> Banded:
 
 def writes_bands(x: Tensor) -> bool:
     """Whether `BandWriter` serves what is made of `x`: numbers, on the CPU, with a kernel."""
-    if not are_numbers(x) or not is_memory(x):
+    if not is_memory(x) or is_derived(x):
         return False
     return kernels_for(x, _KERNEL, "Magnitudes run") is not None
 

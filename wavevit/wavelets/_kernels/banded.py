@@ -48,3 +48,9 @@ class Banded(NamedTuple):
         return Banded(
             inputs, self.tails, self.along, self.weights, self.heads, self.into, self.shares
         )
+
+    def dense(self) -> np.ndarray:
+        """The matrix (outputs, inputs)."""
+        result = np.zeros((self.outputs, len(self.heads) - 1))
+        result[np.repeat(np.arange(self.outputs), np.diff(self.tails)), self.along] = self.weights
+        return result

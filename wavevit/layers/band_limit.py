@@ -21,7 +21,8 @@ import math
 import torch
 from torch import Tensor
 
-from wavevit.wavelets._engine.symbolic_shapes import smaller
+from wavevit.wavelets._engine.symbolic_shapes import exporting, smaller
+from wavevit.wavelets._engine.tensor_cache import remember
 
 __all__ = ["LOW_PASSES", "decimate", "dirichlet", "resample", "windowed_sinc"]
 
@@ -30,6 +31,7 @@ LOW_PASSES = ("ideal", "short", "none")
 # frequency; its reach in coarse steps; Kaiser's β. At Nyquist it is down to 0.11, where a half-band
 # filter is at a half whatever its length.
 _CUT, _REACH, _BETA = 0.6, 2, 4.0
+_MOST_KEPT = 1 << 20  # numbers of a matrix that is kept
 
 
 def dirichlet(inputs: int, outputs: int, like: Tensor, least: int | None = None) -> Tensor:
@@ -46,6 +48,20 @@ def dirichlet(inputs: int, outputs: int, like: Tensor, least: int | None = None)
     """
     if least is None:
         least = smaller(inputs, outputs)
+    if not _is_worth_keeping(inputs, outputs):
+        return _dirichlet(inputs, outputs, like, least)
+    key = (dirichlet, inputs, outputs, least, like.dtype, like.device)
+    return remember(key, lambda: _dirichlet(inputs, outputs, like, least))
+
+
+def _is_worth_keeping(inputs: int, outputs: int) -> bool:
+    """Whether a matrix is kept for the next call: not in a graph, and not of large sides."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or exporting():
+        return False
+    return type(inputs) is type(outputs) is int and inputs * outputs <= _MOST_KEPT
+
+
+def _dirichlet(inputs: int, outputs: int, like: Tensor, least: int) -> Tensor:
     count = (least + 1) // 2  # harmonics, the mean included
     # One more than there are, of weight 0: an exported graph need not tell one from several.
     k = torch.arange(count + 1, device=like.device)
@@ -89,6 +105,13 @@ def windowed_sinc(inputs: int, outputs: int, like: Tensor, circular: bool = True
         circular: on a circle; False for a border beyond which nothing is, where the filter is made
             of what lies within.
     """
+    if not _is_worth_keeping(inputs, outputs):
+        return _windowed_sinc(inputs, outputs, like, circular)
+    key = (windowed_sinc, inputs, outputs, circular, like.dtype, like.device)
+    return remember(key, lambda: _windowed_sinc(inputs, outputs, like, circular))
+
+
+def _windowed_sinc(inputs: int, outputs: int, like: Tensor, circular: bool) -> Tensor:
     step = inputs / outputs
     cells = torch.arange(outputs, device=like.device, dtype=torch.float64)
     samples = torch.arange(inputs, device=like.device, dtype=torch.float64)

@@ -8,15 +8,22 @@ the same transform, brought to one sample per ``2**scales`` pixels, as ``φ``. N
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
 from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
-from wavevit.wavelets._engine.dtcwt_tree import Steps, decompose, mean_of_trees
+from wavevit.wavelets._engine.dtcwt_tree import Steps, decompose, low_pass, mean_of_trees
+from wavevit.wavelets._engine.eager import is_eager
+from wavevit.wavelets._engine.magnitudes import BandWriter, mean_of_pairs, writes_bands
+from wavevit.wavelets._engine.magnitudes import smooth_magnitude as _smooth_magnitude
 from wavevit.wavelets._engine.operators import is_symbolic
 from wavevit.wavelets._engine.pieces import by_planes
+from wavevit.wavelets._engine.torch_private import is_derived
 from wavevit.wavelets.dtcwt import (
     ORIENTATIONS,
     check_banks,
@@ -24,12 +31,20 @@ from wavevit.wavelets.dtcwt import (
     steps_of,
 )
 
-__all__ = ["Scattering2", "scattering2", "scattering_paths", "smooth_magnitude"]
+__all__ = [
+    "BIAS",
+    "Scattering2",
+    "scattering2",
+    "scattering_paths",
+    "smooth_magnitude",
+    "written_paths",
+]
 
 _ORDERS = ("1", "2")
+BIAS = 1e-2  # of the smooth magnitude, in the image's units
 
 
-def smooth_magnitude(details: Tensor, bias: float = 1e-2) -> Tensor:
+def smooth_magnitude(details: Tensor, bias: float = BIAS) -> Tensor:
     """``√(re² + im² + bias²) - bias`` of dual-tree details.
 
     Args:
@@ -44,8 +59,7 @@ def smooth_magnitude(details: Tensor, bias: float = 1e-2) -> Tensor:
         Changes by at most as much as the coefficient
         (tests/properties/test_scattering_laws.py).
     """
-    real, imaginary = details.unbind(3)
-    return (real.square() + imaginary.square() + bias**2).sqrt() - bias
+    return _smooth_magnitude(details, bias)
 
 
 def scattering_paths(scales: int = 2, order: int = 2) -> tuple[str, ...]:
@@ -95,7 +109,7 @@ def scattering2(
     biort: str = "near_sym_a",
     qshift: str = "qshift_a",
     mode: str = "symmetric",
-    bias: float = 1e-2,
+    bias: float = BIAS,
 ) -> Tensor:
     """Scattering coefficients of first or second order.
 
@@ -128,7 +142,8 @@ def scattering2(
         0.62 times that of the raw coefficients of the last scale, on every bundled photograph
         (tests/properties/test_scattering_laws.py). In eager mode on the CPU without gradients, a
         batch needs memory for its output and less than the six images of its second magnitudes
-        (tests/unit/test_wavelet_memory.py); with gradients for all 15. *Not* guaranteed:
+        (tests/unit/test_wavelet_memory.py). With gradients eager mode holds the images alone, and
+        computes a few planes again at a time in the backward pass. *Not* guaranteed:
         invariance to more than small shifts (it is a local average over about ``2**scales``
         pixels), or that second-order paths alone change less than raw coefficients.
 
@@ -151,11 +166,74 @@ def scattering2(
         wide = x.to(compute_dtype(x.dtype))
         return [_paths(wide, scales, order, steps, bias).to(x.dtype)]
 
-    return by_planes(scattered, x)[0].flatten(1, 2)
+    if is_eager(x) and is_derived(x):
+        paths = _Recomputed.apply(x, scattered)
+    else:
+        paths = by_planes(scattered, x)[0]
+    return paths.flatten(1, 2)
+
+
+class _Recomputed(torch.autograd.Function):
+    """Holds the images alone, and computes a few planes again at a time for their gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, compute: Callable[[Tensor], list[Tensor]]) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.compute = compute
+        return by_planes(compute, x)[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is asked for
+            result = ctx.compute(x)[0]
+            return torch.autograd.grad(result, x, gradient, create_graph=True)[0], None
+
+        def derived(x: Tensor, gradient: Tensor) -> list[Tensor]:
+            leaf = x.detach().requires_grad_()
+            with torch.enable_grad():
+                result = ctx.compute(leaf)[0]
+            return list(torch.autograd.grad(result, leaf, gradient))
+
+        return by_planes(derived, x, gradient)[0], None
+
+
+def written_paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Tensor:
+    """(B, C, H, W), which `writes_bands`, to (B, h, w, C * paths): `_paths` by the kernel.
+
+    A low-pass of any number of levels is one banded matrix for each axis, and is taken of
+    magnitudes that are stored nowhere. Only those that are decomposed again are.
+    """
+    channels = x.shape[1]
+    approximations, moduli = decompose(x, scales, steps)
+    rows, columns = map(mean_of_pairs, approximations[-1].shape[-2:])
+    size = rows.outputs, columns.outputs
+    writer = BandWriter(x, len(scattering_paths(scales, order)), size)
+    writer.write("linear", approximations[-1], 0, (rows, columns))
+
+    def write(details: Tensor, first: int, levels: int) -> None:
+        height, width = (low_pass(levels, steps, side) for side in details.shape[-2:])
+        taken = range(details.shape[2])
+        writer.write("smooth", details, first, (height, width), taken=taken, bias=bias)
+
+    second = 1 + 6 * scales
+    for scale, details in enumerate(moduli, start=1):
+        remaining = scales - scale
+        write(details, 1 + 6 * (scale - 1), remaining)
+        if order == 1 or remaining == 0:
+            continue
+        maps = smooth_magnitude(details, bias).flatten(1, 2)  # orientations as channels
+        for distance, later in enumerate(decompose(maps, remaining, steps)[1], start=1):
+            write(later.unflatten(1, (channels, 6)).flatten(2, 3), second, remaining - distance)
+            second += 36
+    return writer.tokens
 
 
 def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Tensor:
     """(B, C, H, W) to (B, C, paths, h, w)."""
+    if writes_bands(x):
+        tokens = written_paths(x, scales, order, steps, bias)
+        return tokens.permute(0, 3, 1, 2).unflatten(1, (x.shape[1], -1))
 
     def split(maps: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
         """Low-pass at the output's resolution, and magnitudes (B, C, 6, h, w), fine to coarse."""
@@ -163,24 +241,24 @@ def _paths(x: Tensor, scales: int, order: int, steps: Steps, bias: float) -> Ten
         low = mean_of_trees(approximations[-1])
         return low, [smooth_magnitude(band, bias) for band in bands]
 
-    def low_pass(maps: Tensor, levels: int) -> Tensor:
+    def low_passed(maps: Tensor, levels: int) -> Tensor:
         if levels == 0:
             return maps
         approximations, _ = decompose(maps, levels, steps, skip=[True] * levels)
         return mean_of_trees(approximations[-1])
 
     channels = x.shape[1]
-    low, magnitudes = split(x, scales)
+    low, moduli = split(x, scales)
     first, second = [low.unsqueeze(2)], []
-    for scale, magnitude in enumerate(magnitudes, start=1):
+    for scale, magnitude in enumerate(moduli, start=1):
         maps = magnitude.flatten(1, 2)  # orientations as channels
         remaining = scales - scale
         if order == 1 or remaining == 0:
-            low = low_pass(maps, remaining)
+            low = low_passed(maps, remaining)
         else:
             low, again = split(maps, remaining)
             for distance, later in enumerate(again, start=1):
-                passed = low_pass(later.flatten(1, 2), remaining - distance)
+                passed = low_passed(later.flatten(1, 2), remaining - distance)
                 second.append(passed.unflatten(1, (channels, 36)))
         first.append(low.unflatten(1, (channels, 6)))
     return torch.cat([*first, *second], dim=2)
@@ -208,7 +286,7 @@ class Scattering2(nn.Module):
         biort: str = "near_sym_a",
         qshift: str = "qshift_a",
         mode: str = "symmetric",
-        bias: float = 1e-2,
+        bias: float = BIAS,
     ) -> None:
         _check_scales_and_order(scales, order)
         _check_bias(bias)

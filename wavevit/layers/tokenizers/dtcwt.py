@@ -9,17 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.context import PartContext
-from wavevit.layers.decimation import Decimation
+from wavevit.layers.decimation import Decimation, chained
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
 from wavevit.wavelets import dtcwt2, scattering2, smooth_magnitude
+from wavevit.wavelets._engine.magnitudes import BandWriter, mean_of_pairs, writes_bands
+from wavevit.wavelets._engine.pieces import by_images
+from wavevit.wavelets.dtcwt import steps_of
+from wavevit.wavelets.scattering import BIAS, written_paths
 
-__all__ = ["BIORT", "DTCWTTokenizer", "ScatteringTokenizer"]
+__all__ = ["BIORT", "QSHIFT", "DTCWTTokenizer", "ScatteringTokenizer"]
 
 
-BIORT = "near_sym_a"  # what both transforms have at level 1 by default
+BIORT, QSHIFT = "near_sym_a", "qshift_a"  # what both transforms have by default
 
 
 def _dual_tree(x: Tensor, level: int, mode: str) -> Tensor:
@@ -101,6 +105,19 @@ class DTCWTTokenizer(SubbandTokenizer):
             bands.append(maps.unflatten(1, (-1, 6)))
         return torch.cat(bands, dim=2).flatten(1, 2)
 
+    def write(self, x: Tensor) -> Tensor | None:
+        if not writes_bands(x):
+            return None
+        pyramid = dtcwt2(x, self.level, mode=self.mode)
+        rows, columns = map(mean_of_pairs, pyramid.approx.shape[-2:])
+        writer = BandWriter(x, self.bands, (rows.outputs, columns.outputs))
+        writer.write("linear", pyramid.approx, 0, (rows, columns))
+        for steps, details in enumerate(pyramid.details):
+            low_pass = chained((self.decimate,) * steps, details.shape[-2:])
+            first = 1 + 6 * steps
+            writer.write("smooth", details, first, low_pass, taken=range(6), bias=BIAS)
+        return writer.tokens
+
     def linear_part(self, x: Tensor) -> Tensor:
         """The dual tree before its magnitudes."""
         return _dual_tree(x, self.level, self.mode)
@@ -160,6 +177,12 @@ class ScatteringTokenizer(SubbandTokenizer):
 
     def analyse(self, x: Tensor) -> Tensor:
         return scattering2(x, self.scales, mode=self.mode)
+
+    def write(self, x: Tensor) -> Tensor | None:
+        if not writes_bands(x):
+            return None
+        steps = steps_of(BIORT, QSHIFT, self.mode)
+        return by_images(lambda x: written_paths(x, self.scales, 2, steps, BIAS), x)
 
     def linear_part(self, x: Tensor) -> Tensor:
         """The first dual tree before its magnitudes."""

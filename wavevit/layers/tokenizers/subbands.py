@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_subbands
 from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
+from wavevit.wavelets._engine.torch_private import has_forward_hooks
 
 __all__ = ["SubbandNorm", "SubbandTokenizer", "image_padding", "levels_of"]
 
@@ -92,6 +94,14 @@ class SubbandTokenizer(Part, ABC):
     def analyse(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to subbands (B, C * bands, H/P, W/P), those of a channel together."""
 
+    def write(self, x: Tensor) -> Tensor | None:
+        """`analyse` with channels innermost, (B, H/P, W/P, C * bands), by a kernel.
+
+        None where no kernel does it, and for images that somebody derives: in a training step
+        nobody does.
+        """
+        return None
+
     def activate(self, bands: Tensor) -> Tensor:
         """A pointwise map of the scaled subbands; none where `analyse` is not linear itself."""
         return bands
@@ -107,7 +117,28 @@ class SubbandTokenizer(Part, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D)."""
+        if self._is_linear_after_gains and self._has_its_own_modules:
+            bands = self.write(x)
+            if bands is not None:
+                return F.linear(bands, *self._merged())
         return self.proj(self.activate(self.norm(self.analyse(x)))).permute(0, 2, 3, 1)
+
+    @property
+    def _has_its_own_modules(self) -> bool:
+        """Whether nobody has put a module or a hook in the place of the gains or the projection."""
+        expected = (SubbandNorm, nn.Identity), (nn.Conv2d,)
+        return all(
+            type(module) in types and not has_forward_hooks(module)
+            for module, types in zip((self.norm, self.proj), expected, strict=True)
+        )
+
+    def _merged(self) -> tuple[Tensor, Tensor | None]:
+        """Gains and linear map as one linear map, with the gradients of both."""
+        weight, bias = self.proj.weight.flatten(1), self.proj.bias
+        if not isinstance(self.norm, SubbandNorm):
+            return weight, bias
+        shift = weight @ self.norm.bias
+        return weight * self.norm.weight, shift if bias is None else bias + shift
 
     def projection(self, factors: Sequence[float] | Tensor = (1.0,)) -> Tensor:
         """Gains and linear map as one matrix (D, C * bands) in float64, columns times `factors`.

@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit.layers.context import PartContext
-from wavevit.layers.decimation import Decimation
+from wavevit.layers.decimation import Decimation, chained
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
 from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, levels_of
 from wavevit.wavelets import filter_bank, swt2
+from wavevit.wavelets._engine.magnitudes import BandWriter, low_passed, writes_bands
 
 __all__ = ["SWTTokenizer"]
 
@@ -91,6 +92,21 @@ class SWTTokenizer(SubbandTokenizer):
             bands.append(maps.unflatten(1, (-1, 3)))
             x = 2 * self.later(x)  # a low-pass of an orthonormal transform doubles a constant
         return torch.cat([x[:, :, None], *bands], dim=2).flatten(1, 2)
+
+    def write(self, x: Tensor) -> Tensor | None:
+        if not writes_bands(x):
+            return None
+        size = x.shape[-2] >> self.level, x.shape[-1] >> self.level
+        writer = BandWriter(x, self.bands, size)
+        for scale in range(self.level):
+            steps = (self.first, *[self.later] * (self.level - scale - 1))
+            # With what goes round the circle; the low-pass does not read it.
+            maps = swt2(pad_map(x, 2 + self.margin, self.padding), self.wavelet)[:, :, 0]
+            low_pass = chained(steps, maps.shape[-2:], self.margin)
+            writer.write("modulus", maps, 1 + 3 * scale, low_pass, taken=(1, 2, 3))
+            x = 2 * low_passed(x, chained((self.later,), x.shape[-2:]))
+        writer.write("linear", x, 0, chained((), size))
+        return writer.tokens
 
     def extended_bands(self, x: Tensor) -> Tensor:
         """Undecimated bands (B, C, 4, H + 4, W + 4): of the image and two samples around it."""

@@ -47,8 +47,17 @@ from wavevit.wavelets._engine.dtcwt_bank import (
 from wavevit.wavelets._engine.linear_maps import outside_autocast
 from wavevit.wavelets._engine.symbolic_shapes import exporting
 from wavevit.wavelets._engine.torch_private import transforms_active, untraced
+from wavevit.wavelets._kernels.bank_tables import axis_matrix
 
-__all__ = ["LEVELS", "Level", "analyse", "approximate", "dense_kernel", "synthesise"]
+__all__ = [
+    "LEVELS",
+    "Level",
+    "analyse",
+    "approximate",
+    "dense_kernel",
+    "low_pass_matrix",
+    "synthesise",
+]
 
 _HALF = math.sqrt(0.5)
 
@@ -243,6 +252,13 @@ def _wants_plain() -> bool:
     """Whether a compiler traces `torch.func`: operations must then have every derivative."""
     compiling = torch.compiler.is_compiling() and not exporting()
     return compiling and transforms_active()
+
+
+def low_pass_matrix(name: str | Level, mode: str, side: int) -> np.ndarray:
+    """What one axis of `approximate` does, (2 · outputs, side)."""
+    bank = _map(name, mode, (side, side)).bank
+    bands = axis_matrix(bank, side, mode).reshape(len(bank.taps), -1, side)
+    return np.stack([bands[0], bands[2]], axis=1).reshape(-1, side)  # the two phases, interleaved
 
 
 def analyse(x: Tensor, name: str | Level, mode: str) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,10 @@ does; in the synthesis an approximation that was extended is larger than its det
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,10 +18,17 @@ from torch import Tensor
 from wavevit.checks import fail
 from wavevit.wavelets._engine.coefficients import check_maps
 from wavevit.wavelets._engine.dtcwt_bank import Level
-from wavevit.wavelets._engine.dtcwt_levels import analyse, approximate, compute_dtype, synthesise
+from wavevit.wavelets._engine.dtcwt_levels import (
+    analyse,
+    approximate,
+    compute_dtype,
+    low_pass_matrix,
+    synthesise,
+)
+from wavevit.wavelets._engine.magnitudes import Banded
 from wavevit.wavelets._engine.symbolic_shapes import certainly, exporting, fixed, index_within, take
 
-__all__ = ["Step", "Steps", "decompose", "mean_of_trees", "recompose"]
+__all__ = ["Step", "Steps", "decompose", "low_pass", "mean_of_trees", "recompose"]
 
 
 class Step(NamedTuple):
@@ -59,6 +68,22 @@ def mean_of_trees(approx: Tensor) -> Tensor:
     if certainly(approx.shape[1] == 0):  # which a pool refuses
         return approx[..., ::2, ::2]
     return F.avg_pool2d(approx, 2)
+
+
+@lru_cache(maxsize=128)
+def low_pass(levels: int, steps: Steps, side: int) -> Banded:
+    """One axis of the low-pass of so many levels, trees averaged; none for 0 levels."""
+    matrix = np.eye(side)
+    for index in range(levels):
+        step, stride = (steps.later, 4) if index else (steps.first, 2)
+        length = len(matrix)
+        total = stride * ((length // (stride // 2) + 1) // 2)  # as `_pad`
+        before = (total - length) // 2
+        matrix = matrix[np.arange(-before, total - before).clip(0, length - 1)]
+        matrix = low_pass_matrix(step.level, step.mode, total) @ matrix
+    if levels:
+        matrix = (matrix[0::2] + matrix[1::2]) / 2
+    return Banded.of(matrix)
 
 
 def decompose(

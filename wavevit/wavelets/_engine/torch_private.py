@@ -30,6 +30,7 @@ __all__ = [
     "dispatch_modes",
     "exporting_flag",
     "fft_operators",
+    "forward_mode",
     "has_forward_hooks",
     "is_derived",
     "is_ordinary",
@@ -86,13 +87,17 @@ else:
     exporting_flag = torch.compiler.is_compiling
 
 
+def forward_mode() -> bool:
+    """Whether a level of forward mode is open. Without torch's private counter: always."""
+    return getattr(forward_ad, "_current_level", 0) >= 0
+
+
 def is_derived(*tensors: Tensor) -> bool:
     """Whether a derivative of what these tensors give may be asked for, or a vmap is at work.
 
-    A level of forward mode stays open as long as there are dual numbers. Without its private
-    counter a level counts as open always.
+    A level of forward mode stays open as long as there are dual numbers.
     """
-    if transforms_active() or getattr(forward_ad, "_current_level", 0) >= 0:
+    if transforms_active() or forward_mode():
         return True
     return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
 

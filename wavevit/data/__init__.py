@@ -9,6 +9,7 @@ from wavevit.data.picture_files import (
     find_pictures,
     read_picture,
 )
+from wavevit.data.places import Places
 from wavevit.data.scenes import SceneBatch, Scenes
 from wavevit.data.sources import (
     SceneCrops,
@@ -25,6 +26,7 @@ __all__ = [
     "ObjectPixels",
     "Objects",
     "Picture",
+    "Places",
     "SceneBatch",
     "SceneCrops",
     "Scenes",

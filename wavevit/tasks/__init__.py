@@ -10,6 +10,7 @@ from wavevit.tasks.detection import Detection
 from wavevit.tasks.feature_pyramid import FeaturePyramid
 from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
 from wavevit.tasks.results import joined, sliced
+from wavevit.tasks.retrieval import Retrieval
 from wavevit.tasks.segmentation import Segmentation
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Losses",
     "NoTaskOptions",
     "Results",
+    "Retrieval",
     "Segmentation",
     "Task",
     "TaskOptions",

@@ -68,8 +68,8 @@ class Detection(Task):
 
         num_classes: int | None = None
         strides: tuple[int, ...] = (4, 8, 16, 32)
-        width: int = 64
-        depth: int = 2
+        width: int = 32
+        depth: int = 1
         reach: float = 4.0
         nms: float = 0.6
         most: int = 100

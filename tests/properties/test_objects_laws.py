@@ -69,7 +69,7 @@ def test_boxes_and_masks_move_with_the_crop(shift: tuple[int, int]) -> None:
 
 
 def test_a_box_inside_both_crops_moves_by_the_shift_exactly() -> None:
-    source = objects()
+    source = objects(count=3.0, sides=(10, 20))
     windows = source.sample(20, torch.Generator().manual_seed(5))
     first, second = source.crop(windows), source.crop(windows, (4, 7))
     pairs = 0

@@ -191,6 +191,15 @@ def test_circular_head_needs_whole_cells() -> None:
         task.predict({"images": torch.randn(1, 1, 37, 48)})
 
 
+@pytest.mark.parametrize("kind", ["segmentation", "detection"])
+def test_every_weight_is_used_without_a_pooled_norm(kind: str) -> None:
+    """A norm of pooled features would have no gradient, which data-parallel training refuses."""
+    changes = {"num_classes": 2, "img_size": 32, "pool": "avg", "fc_norm": True}
+    made = create_task(kind, "test_vit", **changes)
+    made.loss(made.dummy_batch(2)).total.backward()
+    assert [name for name, p in made.trainable() if p.grad is None] == []
+
+
 def test_results_of_batches_add_up(task: Task) -> None:
     batch = task.dummy_batch(4)
     whole = task.summarize(task.evaluate(batch))

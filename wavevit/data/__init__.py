@@ -11,6 +11,7 @@ from wavevit.data.picture_files import (
     find_pictures,
     read_picture,
 )
+from wavevit.data.places import Places
 from wavevit.data.raw_crops import RawCrops
 from wavevit.data.scenes import SceneBatch, Scenes
 from wavevit.data.sources import (
@@ -31,6 +32,7 @@ __all__ = [
     "Pair",
     "Pairs",
     "Picture",
+    "Places",
     "RawCrops",
     "SceneBatch",
     "SceneCrops",

@@ -26,7 +26,7 @@ __all__ = ["ObjectPixels", "Objects", "boxes_of_masks"]
 # Photographs of the test split alone: every third one.
 _HELD_OUT = NAMES[2::3]
 _ASPECT = 0.6  # the narrowest object
-_LIGHT = (0.5, 1.5)  # least and largest difference of brightness, in contrasts of a crop
+_LIGHT = (1.0, 2.0)  # least and largest difference of brightness, in contrasts of a crop
 _SHARPNESS = 2.0  # of an edge: from 10 to 90 % within about 2 pixels
 
 
@@ -95,10 +95,10 @@ class Objects(Source):
         split: str,
         crop_size: int = 64,
         margin: int = 0,
-        count: float = 2.5,
-        sides: tuple[float, float] = (12.0, 36.0),
+        count: float = 1.5,
+        sides: tuple[float, float] = (16.0, 40.0),
         visible: float = 0.4,
-        least_side: int = 6,
+        least_side: int = 8,
         max_short_side: int = 256,
     ) -> None:
         super().__init__(split, crop_size, margin)

@@ -15,6 +15,7 @@ from wavevit.tasks.masked import Masked
 from wavevit.tasks.recall import recalls
 from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
 from wavevit.tasks.results import joined, sliced
+from wavevit.tasks.retrieval import Retrieval
 from wavevit.tasks.segmentation import Segmentation
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Masked",
     "NoTaskOptions",
     "Results",
+    "Retrieval",
     "Segmentation",
     "Task",
     "TaskOptions",

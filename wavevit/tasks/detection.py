@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, fail
@@ -14,18 +13,15 @@ from wavevit.models import Backbone
 from wavevit.tasks.average_precision import average_precision
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
 from wavevit.tasks.box_jitter import box_jitter
-from wavevit.tasks.boxes import check_boxes, giou_loss, nms
+from wavevit.tasks.boxes import check_boxes
+from wavevit.tasks.detection_boxes import best_boxes
 from wavevit.tasks.detection_head import CellAnswers, DetectionHead
-from wavevit.tasks.detection_targets import assign
+from wavevit.tasks.detection_loss import detection_losses
 from wavevit.tasks.feature_pyramid import FeaturePyramid, maps_of
 from wavevit.tasks.labels import check_labels
 from wavevit.tasks.registry import register_task
 
 __all__ = ["Detection"]
-
-_FOCUS, _BALANCE = 2.0, 0.25  # gamma and alpha of the focal loss
-_LEAST_SCORE = 0.05  # of a box that is answered at all
-_CANDIDATES = 300  # of an image, before non-maximum suppression
 
 
 @register_task("detection")
@@ -68,8 +64,8 @@ class Detection(Task):
 
         num_classes: int | None = None
         strides: tuple[int, ...] = (4, 8, 16, 32)
-        width: int = 64
-        depth: int = 2
+        width: int = 32
+        depth: int = 1
         reach: float = 4.0
         nms: float = 0.6
         most: int = 100
@@ -123,32 +119,8 @@ class Detection(Task):
         """``classes``, ``boxes`` and ``centerness``; reports the cells that learn a box."""
         self.check(batch)
         found = self.answers(batch["images"])
-        targets = torch.zeros_like(found.logits)
-        owned, wanted, quality = [], [], []
-        for index, (boxes, labels) in enumerate(zip(batch["boxes"], batch["labels"], strict=True)):
-            own = boxes.to(found.points)
-            assigned = assign(own, found.points, found.strides, self.options.reach)
-            cells = (assigned.owner >= 0).nonzero()[:, 0]
-            owner = assigned.owner[cells]
-            targets[index, cells, labels.long()[owner]] = 1.0
-            owned.append(index * len(found.points) + cells)
-            wanted.append(own[owner])
-            quality.append(assigned.quality[cells])
-        cells, truth, rank = torch.cat(owned), torch.cat(wanted), torch.cat(quality)
-        count = max(len(cells), 1)
-        predicted = found.boxes().flatten(0, 1)[cells]
-        ranks = F.binary_cross_entropy_with_logits(
-            found.quality.flatten()[cells], rank, reduction="sum"
-        )
-        box = (rank * giou_loss(predicted, truth)).sum() / rank.sum().clamp(min=1e-6)
-        return Losses(
-            {
-                "classes": _focal_loss(found.logits, targets) / count,
-                "boxes": box,
-                "centerness": ranks / count,
-            },
-            {"cells": found.points.new_tensor(len(cells) / len(batch["images"]))},
-        )
+        parts, cells = detection_losses(found, batch["boxes"], batch["labels"], self.options.reach)
+        return Losses(parts, {"cells": cells})
 
     def predict(self, batch: Batch) -> Results:
         """For each image, by falling score: ``boxes`` (n, 4), ``scores``, ``classes``, (n,) each.
@@ -156,29 +128,13 @@ class Detection(Task):
         ``sizes`` (B, 2) has the height and width of the images.
         """
         images = batch["images"]
-        found = self.answers(images)
-        # Both are probabilities: their geometric mean ranks a box.
-        scores = (found.logits.sigmoid() * found.quality.sigmoid()[..., None]).sqrt()
         height, width = images.shape[-2:]
-        boxes = torch.stack(
-            [
-                found.boxes()[..., side].clamp(0, limit)
-                for side, limit in enumerate((width, height, width, height))
-            ],
-            dim=-1,
+        rows = best_boxes(
+            self.answers(images), (height, width), self.options.nms, self.options.most
         )
-        size = torch.tensor([[height, width]]).expand(len(images), 2)
-        results: Results = {"boxes": [], "scores": [], "classes": [], "sizes": size}
-        for own_boxes, own_scores in zip(boxes, scores, strict=True):
-            ranked, order = own_scores.flatten().sort(descending=True, stable=True)
-            order = order[:_CANDIDATES][ranked[:_CANDIDATES] > _LEAST_SCORE]
-            cells = order.div(self.num_classes, rounding_mode="floor")
-            best, classes = own_scores.flatten()[order], order % self.num_classes
-            kept = nms(own_boxes[cells], best, classes, self.options.nms)[: self.options.most]
-            results["boxes"].append(own_boxes[cells[kept]])
-            results["scores"].append(best[kept])
-            results["classes"].append(classes[kept])
-        return results
+        boxes, scores, classes = ([row[k] for row in rows] for k in range(3))
+        sizes = torch.tensor([[height, width]]).expand(len(images), 2)
+        return {"boxes": boxes, "scores": scores, "classes": classes, "sizes": sizes}
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """What `predict` finds, beside ``true_boxes`` and ``true_classes``."""
@@ -244,12 +200,3 @@ class Detection(Task):
         """In addition, the scales of the distances."""
         own = {f"head.scales.{i}" for i in range(len(self.options.strides))}
         return super().no_weight_decay() | own
-
-
-def _focal_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Sum of the focal loss over all entries."""
-    share = logits.sigmoid()
-    plain = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    right = share * targets + (1 - share) * (1 - targets)
-    balance = _BALANCE * targets + (1 - _BALANCE) * (1 - targets)
-    return (balance * (1 - right) ** _FOCUS * plain).sum()

@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.tasks.feature_pyramid import MapConv
+from wavevit.tasks.feature_pyramid import CellNorm, MapConv
 
 __all__ = ["CellAnswers", "DetectionHead", "centers"]
 
 _PRIOR = 0.01  # score of every class at the start, so that the many empty cells do not dominate
-_GROUPS = 8
 
 
 class CellAnswers(NamedTuple):
@@ -70,9 +69,13 @@ class DetectionHead(nn.Module):
         depth: convolutions before the answers, in each of both branches.
         circular: see `FeaturePyramid`.
 
+    Guarantees:
+        A cell's answers depend on the cells of its map up to `depth` + 1 away, and on no others
+        (tests/properties/test_detection_laws.py).
+
     Source:
-        Tian et al. 2019, "FCOS", with the centre-ness beside the box as in their later code.
-        Distances are a softplus, not an exponential, so they cannot overflow.
+        Tian et al. 2019, "FCOS", with the centre-ness beside the box as in their later code. Other
+        than there, distances are a softplus, which cannot overflow, and norms are of each cell.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class DetectionHead(nn.Module):
                     for _ in range(depth)
                     for layer in (
                         MapConv(width, width, circular),
-                        nn.GroupNorm(math.gcd(_GROUPS, width), width),
+                        CellNorm(width),
                         nn.GELU(),
                     )
                 )
@@ -104,12 +107,13 @@ class DetectionHead(nn.Module):
         self.rate = MapConv(width, 1, circular)
         # Of shape (1,): some sharded optimisers refuse parameters without an axis.
         self.scales = nn.ParameterList(nn.Parameter(torch.ones(1)) for _ in self.strides)
-        for layer in (self.classify, self.regress, self.rate):
+        # Boxes of side 4 cells, and a small score, at the start.
+        score, side = -math.log((1 - _PRIOR) / _PRIOR), math.log(math.expm1(2.0))
+        layers = ((self.classify, score), (self.regress, side), (self.rate, 0.0))
+        for layer, bias in layers:
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.classify.bias, -math.log((1 - _PRIOR) / _PRIOR))
-        # Boxes of side 4 cells at the start.
-        nn.init.constant_(self.regress.bias, math.log(math.expm1(2.0)))
+            if layer.bias is not None:
+                nn.init.constant_(layer.bias, bias)
 
     def maps(self, levels: Sequence[Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
         """For each map logits (B, classes, h, w), distances (B, 4, h, w), quality (B, 1, h, w)."""

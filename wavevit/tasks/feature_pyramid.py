@@ -11,7 +11,7 @@ from wavevit.checks import check_at_least, fail
 from wavevit.layers.padding import pad_map
 from wavevit.models import Backbone
 
-__all__ = ["FeaturePyramid", "MapConv", "deepest_maps", "maps_of"]
+__all__ = ["CellNorm", "FeaturePyramid", "MapConv", "deepest_maps", "maps_of"]
 
 
 def deepest_maps(backbone: Backbone) -> dict[int, int]:
@@ -57,6 +57,17 @@ class MapConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(pad_map(x, 1, self.border))
+
+
+class CellNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each cell of a map (B, C, H, W).
+
+    Cells do not see each other, unlike with GroupNorm: what a crop shift brings into one corner
+    does not change the answers elsewhere.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class FeaturePyramid(nn.Module):
@@ -125,7 +136,7 @@ class FeaturePyramid(nn.Module):
             for start, stride in zip(starts, self.strides, strict=True)
         )
         self.smooth = nn.ModuleList(MapConv(width, width, circular) for _ in self.strides)
-        self.norm = nn.ModuleList(nn.GroupNorm(1, width) for _ in self.strides)
+        self.norm = nn.ModuleList(CellNorm(width) for _ in self.strides)
 
     def forward(self, maps: Sequence[Tensor], size: Sequence[int]) -> list[Tensor]:
         """Maps (B, width, ⌈H/s⌉, ⌈W/s⌉) for each stride s, finest first.
@@ -167,7 +178,7 @@ def _resampling(width: int, start: int, stride: int) -> nn.Module:
     steps: list[nn.Module] = []
     while start > stride:
         # Cells do not overlap, so a circular shift of the map is one of the result too.
-        steps += [nn.ConvTranspose2d(width, width, 2, stride=2), nn.GroupNorm(1, width), nn.GELU()]
+        steps += [nn.ConvTranspose2d(width, width, 2, stride=2), CellNorm(width), nn.GELU()]
         start //= 2
     return nn.Sequential(*steps)
 

@@ -1,0 +1,185 @@
+"""Retrieval: an embedding of each image, close for images of one label."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.models import Backbone
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.labels import check_labels
+from wavevit.tasks.ranking_metrics import chance_of_ranking, neighbours, rank_metrics
+from wavevit.tasks.registry import register_task
+
+__all__ = ["Retrieval"]
+
+_AT = (1, 5)  # neighbours of the recall
+_LOSSES = ("contrastive", "normalized_softmax")
+
+
+@register_task("retrieval")
+class Retrieval(Task):
+    """Pooled features of a backbone, projected and scaled to unit length.
+
+    A batch has ``"labels"``, (B,) integers: images with the same label belong together. A label is
+    a class, or an instance such as a place that two crops show. The backbone loses its own head.
+
+    Raises:
+        ValueError: a backbone without pooling, or the loss ``"normalized_softmax"`` without a
+            number of classes.
+
+    Source:
+        Khosla et al. 2020, "Supervised Contrastive Learning" (their L_out; with pairs it is the
+        NT-Xent loss of Chen et al. 2020, "SimCLR"); Zhai and Wu 2019, "Classification is a Strong
+        Baseline for Deep Metric Learning" (normalised softmax).
+    """
+
+    @dataclasses.dataclass(frozen=True)
+    class Options(TaskOptions):
+        """Options of `Retrieval`.
+
+        Attributes:
+            loss: ``"contrastive"``, which compares the images of a batch, or
+                ``"normalized_softmax"``, which learns one direction for each class.
+            temperature: the cosines are divided by it.
+            width: of the embeddings; 0 for the pooled features without a projection.
+            num_classes: of ``"normalized_softmax"``; None for the backbone's ``num_classes``.
+            neighbours: length of the lists that `Retrieval.compare` compares.
+        """
+
+        loss: str = "contrastive"
+        temperature: float = 0.1
+        width: int = 64
+        num_classes: int | None = None
+        neighbours: int = 5
+
+        def __post_init__(self) -> None:
+            check_choice("loss", self.loss, _LOSSES)
+            if not self.temperature > 0:
+                fail("temperature", "a number above 0", self.temperature)
+            check_at_least("width", self.width, 0)
+            check_at_least("neighbours", self.neighbours, 1)
+            if self.num_classes is not None:
+                check_at_least("num_classes", self.num_classes, 1)
+
+    keys = ("labels",)
+    source = "places"
+    score, title = "R@1", "R@1, %"
+
+    def __init__(self, backbone: Backbone, options: Options) -> None:
+        super().__init__(backbone, options)
+        if not backbone.global_pool:
+            fail("backbone.global_pool", "a pooling, which makes one vector of an image", "''")
+        classes = options.num_classes or backbone.num_classes
+        backbone.reset_classifier(0)
+        features = backbone.head_hidden_size
+        self.project: nn.Module = nn.Identity()
+        if options.width:
+            self.project = nn.Linear(features, options.width, bias=False)
+        self.proxies: nn.Parameter | None = None
+        if options.loss == "normalized_softmax":
+            if classes < 1:
+                fail("num_classes", "at least 1 in the options or the backbone", classes)
+            width = options.width or features
+            self.proxies = nn.Parameter(F.normalize(torch.randn(classes, width), dim=1))
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) to embeddings (B, D) of unit length."""
+        features = self.project(self.backbone(images))
+        wide = torch.promote_types(features.dtype, torch.float32)
+        return F.normalize(features.to(wide), dim=1)
+
+    def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
+        """The loss that the options name; reports the share of right nearest neighbours."""
+        self.check(batch)
+        labels = batch["labels"]
+        same = labels[:, None] == labels
+        same.fill_diagonal_(False)
+        if self.proxies is None and not same.any():
+            fail("batch['labels']", "at least two images with the same label", "none")
+        embeddings = self.embed(batch["images"])
+        cosines = embeddings @ embeddings.T
+        logits = cosines / self.options.temperature
+        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        logits = logits.masked_fill(itself, -torch.inf)
+        report = {}
+        if same.any():
+            nearest = same.gather(1, logits.detach().argmax(1, keepdim=True))
+            report["right_nearest"] = nearest[same.any(1)].float().mean()
+        if self.proxies is not None:
+            directions = F.normalize(self.proxies.to(embeddings), dim=1)
+            scores = embeddings @ directions.T / self.options.temperature
+            return Losses({"normalized_softmax": F.cross_entropy(scores, labels.long())}, report)
+        chances = logits.log_softmax(dim=1).masked_fill(~same, 0.0)
+        asked = same.any(1)
+        loss = -(chances.sum(1)[asked] / same.sum(1)[asked]).mean()
+        return Losses({"contrastive": loss}, report)
+
+    def predict(self, batch: Batch) -> Results:
+        """``embeddings`` (B, D), of unit length."""
+        return {"embeddings": self.embed(batch["images"])}
+
+    def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
+        """``embeddings`` (B, D) and ``labels`` (B,)."""
+        self.check(batch)
+        return {**self.predict(batch), "labels": batch["labels"]}
+
+    def summarize(self, results: Results) -> dict[str, float]:
+        """Every image asks for the others of its label among all others of the data set.
+
+        Returns:
+            ``R@1``, ``R@5`` and ``mAP`` in % (`rank_metrics`), the same with ``chance `` before
+            the name for rankings that are drawn, and ``gallery``, the number of images asked.
+        """
+        labels = results["labels"]
+        chance = chance_of_ranking(labels, _AT)
+        return {
+            **rank_metrics(results["embeddings"].detach(), labels, _AT),
+            **{f"chance {name}": value for name, value in chance.items()},
+            "gallery": float(len(labels) - 1),
+        }
+
+    def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
+        """How the list of neighbours changes when the query moves and the gallery does not.
+
+        The gallery of an image is the other images of `first`.
+
+        Returns:
+            ``neighbours`` (B,): members of the list of the nearest `Options.neighbours` (at most
+            all others) that both queries share, in %. ``same_nearest`` (B,): 100 where the nearest
+            is the same, else 0. Both NaN for a batch of one image. ``cosine`` (B,) of the two
+            embeddings.
+        """
+        one, two = first["embeddings"].detach(), second["embeddings"].detach()
+        cosine = (one * two).sum(1).double()
+        count = min(self.options.neighbours, len(one) - 1)
+        if count < 1:
+            unknown = torch.full_like(cosine, torch.nan)
+            return {"neighbours": unknown, "same_nearest": unknown.clone(), "cosine": cosine}
+        own, moved = neighbours(one, one, count), neighbours(two, one, count)
+        shared = (own[:, :, None] == moved[:, None]).flatten(1).sum(1)
+        return {
+            "neighbours": 100 * shared.double() / count,
+            "same_nearest": 100 * (own[:, 0] == moved[:, 0]).double(),
+            "cosine": cosine,
+        }
+
+    def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
+        """See `Task.dummy_batch`; neighbouring examples have one label."""
+        generator = generator or torch.Generator().manual_seed(0)
+        images = self.dummy_images(count, generator)
+        labels = torch.arange(count) // 2
+        if self.proxies is not None:
+            labels = labels % len(self.proxies)
+        return {"images": images, "labels": labels.to(images.device)}
+
+    def check(self, batch: Batch) -> None:
+        """See `Task.check`; labels are integers (B,), not negative; classes with the softmax."""
+        super().check(batch)
+        highest = 2**63 if self.proxies is None else len(self.proxies)
+        check_labels(batch["labels"], (len(batch["images"]),), highest)

@@ -80,9 +80,9 @@ def test_projector_is_trained_saved_and_read_back(
     from transformers import LlavaForConditionalGeneration
 
     model, own = llava(name), backbone(name)
-    tokens = own.forward_intermediates(
-        inputs(1)["pixel_values"], indices=1, norm=True, intermediates_only=True, output_fmt="NLC"
-    )[0]
+    options = {"indices": 1, "norm": True, "intermediates_only": True, "output_fmt": "NLC"}
+    with torch.no_grad():
+        (tokens,) = own.forward_intermediates(inputs(1)["pixel_values"], **options)
     batch = inputs(tokens.shape[1])
     with torch.no_grad():
         seen = model.model.get_image_features(batch["pixel_values"])
@@ -117,7 +117,8 @@ def test_gradients_reach_the_tower_with_and_without_checkpointing() -> None:
     found = []
     for checkpointing in (False, True):
         if checkpointing:
-            model.model.vision_tower.gradient_checkpointing_enable()
+            model.activation_checkpointing_enable()
+        assert model.model.vision_tower.backbone.stages[0].grad_checkpointing == checkpointing
         model.zero_grad()
         model(**batch, labels=batch["input_ids"]).loss.backward()
         tower = model.model.vision_tower.backbone

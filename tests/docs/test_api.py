@@ -30,6 +30,7 @@ MODULES = (
     "wavevit.testing.strategies",
     "wavevit.interop.timm",
     "wavevit.interop.hub",
+    "wavevit.interop.vision_tower",
     "wavevit.data",
     "wavevit.auditing",
     "wavevit.pictures",

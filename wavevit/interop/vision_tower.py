@@ -93,7 +93,13 @@ def register() -> TowerClasses:
         def _init_weights(self, module: nn.Module) -> None:
             init_weights(module)
 
-        def _set_gradient_checkpointing(self, enable: bool = True, *_: Any, **__: Any) -> None:
+        # transformers sets this attribute of every module that has it, also from the model around.
+        @property
+        def gradient_checkpointing(self) -> bool:
+            return bool(self.backbone.stages[0].grad_checkpointing)
+
+        @gradient_checkpointing.setter
+        def gradient_checkpointing(self, enable: bool) -> None:
             self.backbone.set_grad_checkpointing(enable)
 
         def get_input_embeddings(self) -> nn.Module:

@@ -59,7 +59,7 @@ class Autoregressive(Task):
         head: str = "logistic_mixture"
         levels: int | None = None
         margin: int = 2
-        width: int = 32
+        width: int = 16
 
         def __post_init__(self) -> None:
             check_choice("order", self.order, ("auto", *ORDERS))
@@ -82,7 +82,8 @@ class Autoregressive(Task):
 
     def bits(self, images: Tensor) -> Tensor:
         """Bits per dimension of byte images (B, C, H, W): (B,)."""
-        found = self.order.log_prob(self.backbone, images)
+        parts = self.order.conditionals(self.backbone, images)
+        found = torch.stack([part.log_prob() for part in parts]).sum(0)
         return -found / (math.log(2) * images[0].numel())
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:

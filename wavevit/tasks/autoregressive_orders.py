@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from wavevit.models import Backbone
 from wavevit.models.init import init_weights
 from wavevit.tasks.causality import why_not_causal
 from wavevit.tasks.cell_context import CellContext
-from wavevit.tasks.cell_model import CellModel
+from wavevit.tasks.cell_model import CellModel, Conditionals
 from wavevit.tasks.integer_distributions import DISTRIBUTIONS
 from wavevit.tasks.patches import to_patches
 from wavevit.wavelets import (
@@ -76,11 +76,10 @@ class Raster(nn.Module):
         grid = (x.shape[-2] // self.multiple, x.shape[-1] // self.multiple)
         return backbone.encode(shifted, grid, is_causal=True)[:, backbone.num_prefix_tokens :]
 
-    def log_prob(self, backbone: Backbone, images: Tensor) -> Tensor:
-        """Logarithm of the probability of byte images (B, C, H, W): (B,)."""
+    def conditionals(self, backbone: Backbone, images: Tensor) -> list[Conditionals]:
+        """Of byte images (B, C, H, W): one entry."""
         context = self.context(backbone, self.pixels.scaled(images))
-        bounds = torch.zeros_like(images), torch.full_like(images, 255)
-        return self.pixels.log_prob(images, context, bounds)
+        return [self.pixels.given(images, context, _byte_bounds(images))]
 
     def sample(
         self, backbone: Backbone, shape: tuple[int, ...], generator: torch.Generator | None
@@ -162,21 +161,22 @@ class CoarseToFine(nn.Module):
     def _guide(self, approx: Tensor) -> Tensor:
         return self.approx.scaled(approx)
 
-    def log_probs(self, backbone: Backbone, pyramid: Pyramid) -> Tensor:
-        """Logarithm of the probability of the approximation and of each level: (B, levels + 1)."""
+    def of_pyramid(self, backbone: Backbone, pyramid: Pyramid) -> list[Conditionals]:
+        """Of the integer Haar transform of images: the approximation, then the levels."""
         approx = pyramid.approx
-        found = [self.approx.log_prob(approx, self._start(approx), _byte_bounds(approx))]
+        found = [self.approx.given(approx, self._start(approx), _byte_bounds(approx))]
         for context, model, bands in zip(self.contexts, self.details, pyramid.details, strict=True):
             guide = self._guide(approx)
+            known = context(backbone, guide)
             low, high = integer_haar2_bounds(approx, bands)
             values, bounds = bands.flatten(1, 2), (low.flatten(1, 2), high.flatten(1, 2))
-            found.append(model.log_prob(values, context(backbone, guide), bounds, guide))  # type: ignore[operator]
+            found.append(cast(CellModel, model).given(values, known, bounds, guide))
             approx = inverse_integer_haar2(Pyramid(approx, (bands,)))
-        return torch.stack(found, dim=1)
+        return found
 
-    def log_prob(self, backbone: Backbone, images: Tensor) -> Tensor:
-        """Logarithm of the probability of byte images (B, C, H, W): (B,)."""
-        return self.log_probs(backbone, integer_haar2(images, self.levels)).sum(1)
+    def conditionals(self, backbone: Backbone, images: Tensor) -> list[Conditionals]:
+        """Of byte images (B, C, H, W): see `of_pyramid`."""
+        return self.of_pyramid(backbone, integer_haar2(images, self.levels))
 
     def sample(
         self, backbone: Backbone, shape: tuple[int, ...], generator: torch.Generator | None
@@ -193,9 +193,12 @@ class CoarseToFine(nn.Module):
                 low, high = integer_haar2_bounds(approx, values.unflatten(1, (-1, 3)))
                 return low.flatten(1, 2), high.flatten(1, 2)
 
-            values, found = model.sample(  # type: ignore[operator]
+            def context_of(values: Tensor, known: Tensor = known) -> Tensor:
+                return known
+
+            values, found = cast(CellModel, model).sample(
                 (count, 3 * channels, *approx.shape[-2:]),
-                lambda _, known=known: known,
+                context_of,
                 bounds,
                 generator,
                 guide,

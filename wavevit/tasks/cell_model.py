@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,31 @@ from torch import Tensor, nn
 from wavevit.tasks.integer_distributions import Categorical, LogisticMixture
 from wavevit.tasks.patches import from_patches, to_patches
 
-__all__ = ["CellModel"]
+__all__ = ["CellModel", "Conditionals"]
+
+
+class Conditionals(NamedTuple):
+    """Distributions of values in their order: cells, then values of a cell.
+
+    Attributes:
+        distribution: their kind.
+        values: (B, N, n) integers.
+        parameters: (B, N, n, P).
+        low: smallest possible values, (B, N, n).
+        high: largest.
+    """
+
+    distribution: Categorical | LogisticMixture
+    values: Tensor
+    parameters: Tensor
+    low: Tensor
+    high: Tensor
+
+    def log_prob(self) -> Tensor:
+        """Natural logarithm of the probability of all values of an example, (B,)."""
+        found = self.distribution.log_prob(self.parameters, self.values, self.low, self.high)
+        return found.flatten(1).sum(1)
+
 
 Bounds = Callable[[Tensor], tuple[Tensor, Tensor]]
 Context = Callable[[Tensor], Tensor]
@@ -127,29 +152,25 @@ class CellModel(nn.Module):
         own = (self.cells(x) @ weight.flatten(0, 1).T).unflatten(-1, (self.count, self.width))
         return self._output(self._base(x, guide, context) + own)
 
-    def log_prob(
+    def given(
         self,
         values: Tensor,
         context: Tensor,
         bounds: tuple[Tensor, Tensor],
         guide: Tensor | None = None,
-    ) -> Tensor:
-        """Logarithm of the probability of maps.
+    ) -> Conditionals:
+        """The distributions of the values of maps, each given those before it.
 
         Args:
             values: (B, V, h, w) integers.
             context: see `forward`.
             bounds: smallest and largest values, of the map's shape.
             guide: see `forward`.
-
-        Returns:
-            (B,), natural logarithm.
         """
         parameters = self(self.scaled(values), context, guide)
         parameters = parameters.to(torch.promote_types(parameters.dtype, torch.float32))
         low, high = (self.cells(bound) for bound in bounds)
-        found = self.distribution.log_prob(parameters, self.cells(values), low, high)
-        return found.flatten(1).sum(1)
+        return Conditionals(self.distribution, self.cells(values), parameters, low, high)
 
     @torch.no_grad()
     def sample(

@@ -7,6 +7,7 @@ from wavevit.lazy import lazy_submodules
 from wavevit.tasks.autoregressive import Autoregressive
 from wavevit.tasks.base import Batch, Losses, NoTaskOptions, Results, Task, TaskOptions
 from wavevit.tasks.classification import Classification
+from wavevit.tasks.diffusion import Diffusion
 from wavevit.tasks.masked import Masked
 from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
 from wavevit.tasks.results import joined, sliced
@@ -16,6 +17,7 @@ __all__ = [
     "Autoregressive",
     "Batch",
     "Classification",
+    "Diffusion",
     "Losses",
     "Masked",
     "NoTaskOptions",

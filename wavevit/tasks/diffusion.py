@@ -124,7 +124,7 @@ class Diffusion(Task):
 
     def condition(self, t: Tensor, labels: Tensor | None = None) -> Tensor:
         """The condition (B, E) of times (B,) and classes (B,)."""
-        dtype = self.time[0].weight.dtype
+        dtype = next(self.time.parameters()).dtype
         steps = torch.arange(_WAVES, device=t.device, dtype=dtype) / (_WAVES - 1)
         angles = t.to(dtype)[:, None] * _RATES**steps
         cond: Tensor = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))

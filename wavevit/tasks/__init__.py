@@ -8,7 +8,9 @@ from wavevit.tasks.autoregressive import Autoregressive
 from wavevit.tasks.base import Batch, Losses, NoTaskOptions, Results, Task, TaskOptions
 from wavevit.tasks.classification import Classification
 from wavevit.tasks.diffusion import Diffusion
+from wavevit.tasks.inpainting import harmonic_inpainting
 from wavevit.tasks.masked import Masked
+from wavevit.tasks.memorisation import nearest_distances
 from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
 from wavevit.tasks.results import joined, sliced
 
@@ -25,8 +27,10 @@ __all__ = [
     "Task",
     "TaskOptions",
     "create_task",
+    "harmonic_inpainting",
     "joined",
     "list_tasks",
+    "nearest_distances",
     "register_task",
     "sliced",
 ]

@@ -250,3 +250,40 @@ def test_bits_are_those_of_the_conditionals() -> None:
     (part,) = task.order.conditionals(task.backbone, images)
     wanted = -part.log_prob() / (64 * math.log(2))
     assert torch.allclose(task.bits(images), wanted)
+
+
+@pytest.mark.parametrize(("order", "known"), [("raster", 1), ("coarse_to_fine", 1)])
+def test_completions_keep_what_is_known_and_its_bits(order: str, known: int) -> None:
+    name = "haar_vit" if order == "raster" else "swin"
+    model, changes = (RASTER if order == "raster" else COARSE)[name]
+    task = build(order, model, {**changes, "img_size": 8})
+    given = task.dummy_batch(2)["images"]
+    found = task.sample(2, torch.Generator().manual_seed(0), given=given, known=known)
+    images = found["images"]
+    assert not torch.equal(images, given)
+    if order == "raster":
+        assert torch.equal(images[:, :, :4], given[:, :, :4])
+        (part,) = task.order.conditionals(task.backbone, images)
+        drawn = part.distribution.log_prob(part.parameters, part.values, part.low, part.high)[:, 2:]
+    else:
+        assert torch.equal(integer_haar2(images).approx, integer_haar2(given).approx)
+        part = task.order.conditionals(task.backbone, images)[1]
+        drawn = part.log_prob()[:, None]
+    bits = -drawn.flatten(1).sum(1) / (math.log(2) * images[0].numel())
+    assert torch.allclose(found["bits"], bits, rtol=1e-10)
+    everything = task.order.units(8)
+    same = task.sample(2, given=given, known=everything)
+    assert torch.equal(same["images"], given)
+    assert not same["bits"].any()
+
+
+@pytest.mark.parametrize("known", [0, 1, 2])
+def test_known_scales_are_kept_and_finer_ones_are_drawn(known: int) -> None:
+    changes = {"patch_size": 4, "img_size": 16}
+    task = build("coarse_to_fine", "test_vit", changes, levels=2)
+    given = task.dummy_batch(1)["images"]
+    images = task.sample(1, torch.Generator().manual_seed(0), given=given, known=known)["images"]
+    found, wanted = (integer_haar2(x, 2) for x in (images, given))
+    assert torch.equal(found.approx, wanted.approx) == (known >= 1)
+    assert torch.equal(found.details[0], wanted.details[0]) == (known >= 2)
+    assert not torch.equal(found.details[1], wanted.details[1])

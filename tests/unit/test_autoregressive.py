@@ -62,6 +62,17 @@ def test_samples_of_a_wrong_size_are_refused() -> None:
         build().sample(1, size=(16, 20))
 
 
+def test_completions_of_wrong_images_are_refused() -> None:
+    task = build()
+    images = task.dummy_batch(1)["images"]
+    with pytest.raises(ValueError, match="given: expected uint8 images of shape"):
+        task.sample(1, given=images.float(), known=1)
+    with pytest.raises(ValueError, match="known: expected at most 2, got 3"):
+        task.sample(1, given=images, known=3)
+    with pytest.raises(ValueError, match="known: expected 0 without given images"):
+        task.sample(1, known=1)
+
+
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_probabilities_add_up_to_one_between_any_bounds(name: str) -> None:
     generator = torch.Generator().manual_seed(0)

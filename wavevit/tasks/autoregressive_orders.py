@@ -82,14 +82,32 @@ class Raster(nn.Module):
         return [self.pixels.given(images, context, _byte_bounds(images))]
 
     def sample(
-        self, backbone: Backbone, shape: tuple[int, ...], generator: torch.Generator | None
+        self,
+        backbone: Backbone,
+        shape: tuple[int, ...],
+        generator: torch.Generator | None,
+        given: Tensor | None = None,
+        known: int = 0,
     ) -> tuple[Tensor, Tensor]:
-        """Byte images of that shape, and the logarithm of their probability."""
+        """Byte images of that shape, and the logarithm of the probability of what is drawn.
+
+        Args:
+            backbone: see the class.
+            shape: (B, C, H, W).
+            generator: on the CPU.
+            given: byte images of that shape, to be completed.
+            known: rows of patches that are taken from them.
+        """
 
         def context(values: Tensor) -> Tensor:
             return self.context(backbone, self.pixels.scaled(values))
 
-        return self.pixels.sample(shape, context, _byte_bounds, generator)
+        first = known * (shape[3] // self.multiple)
+        return self.pixels.sample(shape, context, _byte_bounds, generator, given=given, first=first)
+
+    def units(self, height: int) -> int:
+        """What `sample` counts as known: rows of patches of an image of that height."""
+        return height // self.multiple
 
 
 def _byte_bounds(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -179,22 +197,42 @@ class CoarseToFine(nn.Module):
         return self.of_pyramid(backbone, integer_haar2(images, self.levels))
 
     def sample(
-        self, backbone: Backbone, shape: tuple[int, ...], generator: torch.Generator | None
+        self,
+        backbone: Backbone,
+        shape: tuple[int, ...],
+        generator: torch.Generator | None,
+        given: Tensor | None = None,
+        known: int = 0,
     ) -> tuple[Tensor, Tensor]:
-        """Byte images of that shape, and the logarithm of their probability."""
+        """Byte images of that shape, and the logarithm of the probability of what is drawn.
+
+        Args:
+            backbone: see the class.
+            shape: (B, C, H, W).
+            generator: on the CPU.
+            given: byte images of that shape, to be completed.
+            known: scales that are taken from them, the approximation first.
+        """
         count, channels, *size = shape
         coarse = (count, channels, *(side >> self.levels for side in size))
-        approx, total = self.approx.sample(coarse, self._start, _byte_bounds, generator)
-        for context, model in zip(self.contexts, self.details, strict=True):
+        parts = None if given is None else integer_haar2(given, self.levels)
+        if parts is not None and known:
+            approx, total = parts.approx, self.start.new_zeros(count)
+        else:
+            approx, total = self.approx.sample(coarse, self._start, _byte_bounds, generator)
+        for level, (context, model) in enumerate(zip(self.contexts, self.details, strict=True)):
+            if parts is not None and level + 1 < known:
+                approx = inverse_integer_haar2(Pyramid(approx, (parts.details[level],)))
+                continue
             guide = self._guide(approx)
-            known = context(backbone, guide)
+            read = context(backbone, guide)
 
             def bounds(values: Tensor, approx: Tensor = approx) -> tuple[Tensor, Tensor]:
                 low, high = integer_haar2_bounds(approx, values.unflatten(1, (-1, 3)))
                 return low.flatten(1, 2), high.flatten(1, 2)
 
-            def context_of(values: Tensor, known: Tensor = known) -> Tensor:
-                return known
+            def context_of(values: Tensor, read: Tensor = read) -> Tensor:
+                return read
 
             values, found = cast(CellModel, model).sample(
                 (count, 3 * channels, *approx.shape[-2:]),
@@ -206,6 +244,10 @@ class CoarseToFine(nn.Module):
             approx = inverse_integer_haar2(Pyramid(approx, (values.unflatten(1, (-1, 3)),)))
             total = total + found
         return approx, total
+
+    def units(self, height: int) -> int:
+        """What `sample` counts as known: the approximation and the levels."""
+        return self.levels + 1
 
 
 def _levels(size: tuple[int, int], least: int, cell: int) -> int:

@@ -180,6 +180,8 @@ class CellModel(nn.Module):
         bounds: Bounds,
         generator: torch.Generator | None = None,
         guide: Tensor | None = None,
+        given: Tensor | None = None,
+        first: int = 0,
     ) -> tuple[Tensor, Tensor]:
         """Draws maps value by value.
 
@@ -190,18 +192,23 @@ class CellModel(nn.Module):
             bounds: gives the bounds from the values so far; called for each value.
             generator: on the CPU; None for torch's global generator.
             guide: see `forward`.
+            given: integers of that shape, from which the first cells are taken.
+            first: the first cell that is drawn.
 
         Returns:
-            Integers of that shape, and the logarithm of their probability (B,), summed while
-            drawing.
+            Integers of that shape, and the logarithm of the probability of the drawn ones (B,),
+            summed while drawing.
         """
         device, dtype = self.own.device, self.own.dtype
         grid = (shape[2] // self.side, shape[3] // self.side)
         values = torch.zeros(shape, dtype=torch.long, device=device)
-        total = torch.zeros(
-            shape[0], dtype=torch.promote_types(dtype, torch.float32), device=device
-        )
-        for cell in range(grid[0] * grid[1]):
+        wide = torch.promote_types(dtype, torch.float32)
+        total = torch.zeros(shape[0], dtype=wide, device=device)
+        if given is not None:
+            cells = self.cells(given.to(values))
+            cells[:, first:] = 0
+            values = self.uncells(cells, grid)
+        for cell in range(first, grid[0] * grid[1]):
             base = self._base(self.scaled(values), guide, context(values))[:, cell]
             own = torch.zeros(shape[0], self.count, dtype=dtype, device=device)
             for index in range(self.count):

@@ -152,15 +152,33 @@ def test_coarse_to_fine_jacobian_is_strictly_triangular() -> None:
         assert of_guide.abs().max() > 0
 
 
-def test_negative_control_without_the_mask_of_the_head_values_see_themselves() -> None:
+@pytest.mark.parametrize("part", ["own", "near"])
+def test_negative_control_without_the_mask_of_the_head_values_see_themselves(part: str) -> None:
     task = build("raster", *RASTER["vit"])
-    task.order.pixels.mask.fill_(1.0)
+    pixels = task.order.pixels
+    (pixels if part == "own" else pixels.near).mask.fill_(1.0)
     with pytest.raises(AssertionError):
         check_triangular(raster_dependence(task))
     task = build("coarse_to_fine", *COARSE["swin"], levels=1)
-    task.order.details[0].mask.fill_(1.0)
+    details = task.order.details[0]
+    (details if part == "own" else details.near).mask.fill_(1.0)
     with pytest.raises(AssertionError):
         check_triangular(coarse_dependence(task))
+
+
+def test_values_outside_the_cell_are_read() -> None:
+    """The first value of a cell depends on its neighbours in the cells above and on the left."""
+    task = build("raster", "test_vit", {"patch_size": 4, "img_size": 8})
+    order = task.order
+    x = order.pixels.scaled(task.dummy_batch(1)["images"]).requires_grad_()
+    context = torch.zeros(1, 4, task.backbone.num_features, dtype=torch.float64)
+    found = order.pixels(x, context)[0, 3, 0].sum()
+    (slope,) = torch.autograd.grad(found, x)
+    assert (slope[0, 0] != 0).nonzero().tolist() == [
+        *([row, column] for row in (1, 2, 3) for column in (1, 2, 3, 4, 5, 6, 7)),
+        *([4, column] for column in (1, 2, 3)),
+        *([row, column] for row in (5, 6, 7) for column in (1, 2, 3)),
+    ]
 
 
 def test_negative_control_without_causal_attention_patches_see_later_ones(

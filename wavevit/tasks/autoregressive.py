@@ -51,14 +51,14 @@ class Autoregressive(Task):
                 the second for several.
             head: ``"logistic_mixture"`` or ``"categorical"``.
             levels: of the integer Haar transform; None for as many as fit.
-            margin: positions around a cell that the head reads, where they are known.
+            margin: positions around a value that the head reads, where they are known.
             width: hidden channels of the head for each value.
         """
 
         order: str = "auto"
         head: str = "logistic_mixture"
         levels: int | None = None
-        margin: int = 2
+        margin: int = 3
         width: int = 16
 
         def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.tasks.integer_distributions import Categorical, LogisticMixture
+from wavevit.tasks.local_window import LocalWindow
 from wavevit.tasks.patches import from_patches, to_patches
 
 __all__ = ["CellModel", "Conditionals"]
@@ -47,9 +48,9 @@ class CellModel(nn.Module):
 
     Cells of ``side`` x ``side`` positions follow row by row, positions in a cell row by row, and
     the channels of a position one after the other. A value depends on its cell's context, on the
-    earlier values of its cell, on earlier cells within `margin` positions, and on a guide: maps
-    that are known before. A masked linear layer, one hidden layer for each value, and a layer that
-    all values share: as a MADE (Germain et al. 2015) with context.
+    earlier values of its cell, on earlier values within `margin` positions, and on a guide: maps
+    that are known before. Masked linear layers, one hidden layer for each value, and a layer that
+    all values share: a MADE (Germain et al. 2015) for a cell, with context and neighbours.
 
     Args:
         channels: of the map.
@@ -59,7 +60,7 @@ class CellModel(nn.Module):
         scale: integers are read as ``(v − centre) / scale``.
         centre: see `scale`.
         guide: channels of the guide; 0 for none.
-        margin: positions around a cell that are read.
+        margin: positions around a value that are read, at most `side`.
         width: hidden channels of a value.
 
     Guarantees:
@@ -67,7 +68,6 @@ class CellModel(nn.Module):
         (tests/properties/test_autoregressive_laws.py).
     """
 
-    before: Tensor
     mask: Tensor
 
     def __init__(
@@ -84,22 +84,19 @@ class CellModel(nn.Module):
     ) -> None:
         super().__init__()
         self.channels, self.side = channels, side
-        self.margin = min(margin, side)
         self.distribution, self.scale, self.centre = distribution, scale, centre
         self.count, self.width = channels * side * side, width  # values of a cell
-        window = side + 2 * self.margin
-        before = torch.zeros(window, window, dtype=torch.bool)
-        before[: self.margin] = True
-        before[self.margin : self.margin + side, : self.margin] = True
-        places = before.flatten().repeat(channels).nonzero()[:, 0]
-        self.register_buffer("before", places, persistent=False)
         mask = torch.ones(self.count, self.count).tril(-1)
         self.register_buffer("mask", mask, persistent=False)
         self.own = nn.Parameter(torch.empty(self.count, width, self.count))
         nn.init.normal_(self.own, std=self.count**-0.5)
-        known = len(places) + guide * window * window
-        self.known = nn.Linear(known, self.count * width)
-        self.context = nn.Linear(context, self.count * width, bias=False)
+        margin = min(margin, side)
+        self.near = LocalWindow(channels, side, margin, width)
+        self.guide = None
+        if guide:
+            window = 2 * margin + 1
+            self.guide = nn.Conv2d(guide, channels * width, window, padding=margin, bias=False)
+        self.context = nn.Linear(context, self.count * width)
         self.mix = nn.Linear(width, width)
         self.out = nn.Linear(width, distribution.count)
         nn.init.normal_(self.out.weight, std=0.02)
@@ -119,19 +116,14 @@ class CellModel(nn.Module):
         shape = (self.side, self.side, self.channels)
         return from_patches(cells.unflatten(2, shape).movedim(-1, 2), grid)
 
-    def _known(self, x: Tensor, guide: Tensor | None) -> Tensor:
-        window = self.side + 2 * self.margin
-        padded = F.pad(x, (self.margin,) * 4)
-        known = F.unfold(padded, window, stride=self.side)[:, self.before]
-        if guide is not None:
-            around = F.pad(guide, (self.margin,) * 4)
-            known = torch.cat([known, F.unfold(around, window, stride=self.side)], dim=1)
-        return known.transpose(1, 2)
-
-    def _base(self, x: Tensor, guide: Tensor | None, context: Tensor) -> Tensor:
-        """Part of the hidden layer that the own cell's values do not change, (B, N, n, width)."""
-        base = self.known(self._known(x, guide)) + self.context(context)
-        return base.unflatten(-1, (self.count, self.width))
+    def _base(self, context: Tensor, guide: Tensor | None) -> Tensor:
+        """Part of the hidden layer that the map's values do not change, (B, N, n, width)."""
+        base: Tensor = self.context(context).unflatten(-1, (self.count, self.width))
+        if self.guide is None or guide is None:
+            return base
+        found = to_patches(self.guide(guide), self.side)  # (B, N, V · width, side, side)
+        found = found.flatten(3).transpose(2, 3).unflatten(3, (self.channels, self.width))
+        return base + found.flatten(2, 3)
 
     def _output(self, hidden: Tensor) -> Tensor:
         hidden = F.gelu(hidden)
@@ -150,7 +142,7 @@ class CellModel(nn.Module):
         """
         weight = self.own * self.mask[:, None]
         own = (self.cells(x) @ weight.flatten(0, 1).T).unflatten(-1, (self.count, self.width))
-        return self._output(self._base(x, guide, context) + own)
+        return self._output(self._base(context, guide) + self.near(x) + own)
 
     def given(
         self,
@@ -208,20 +200,23 @@ class CellModel(nn.Module):
             cells = self.cells(given.to(values))
             cells[:, first:] = 0
             values = self.uncells(cells, grid)
+        weight, near = self.own * self.mask[:, None], self.near.weights()
         for cell in range(first, grid[0] * grid[1]):
-            base = self._base(self.scaled(values), guide, context(values))[:, cell]
+            top, left = cell // grid[1] * self.side, cell % grid[1] * self.side
+            base = self._base(context(values), guide)[:, cell]
             own = torch.zeros(shape[0], self.count, dtype=dtype, device=device)
             for index in range(self.count):
-                weight = self.own[index, :, :index] * self.mask[index, :index]
-                hidden = base[:, index] + own[:, :index] @ weight.T
-                parameters = self._output(hidden).to(total.dtype)
-                low, high = (self.cells(b)[:, cell, index] for b in bounds(values))
+                place, channel = divmod(index, self.channels)
+                row, column = top + place // self.side, left + place % self.side
+                padded = self.near.padded(self.scaled(values))
+                hidden = base[:, index] + self.near.at(padded, row, column, near)[:, channel]
+                hidden = hidden + own[:, :index] @ weight[index, :, :index].T
+                parameters = self._output(hidden).to(wide)
+                low, high = (bound[:, channel, row, column] for bound in bounds(values))
                 uniform = torch.rand(shape[0], 2, generator=generator, dtype=torch.float64)
-                uniform = uniform.to(device, total.dtype)
+                uniform = uniform.to(device, wide)
                 drawn = self.distribution.draw(parameters, uniform, low, high)
                 total = total + self.distribution.log_prob(parameters, drawn, low, high)
                 own[:, index] = self.scaled(drawn)
-                cells = self.cells(values)
-                cells[:, cell, index] = drawn
-                values = self.uncells(cells, grid)
+                values[:, channel, row, column] = drawn
         return values, total

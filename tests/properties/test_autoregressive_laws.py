@@ -152,18 +152,28 @@ def test_coarse_to_fine_jacobian_is_strictly_triangular() -> None:
         assert of_guide.abs().max() > 0
 
 
-@pytest.mark.parametrize("part", ["own", "near"])
+@pytest.mark.parametrize("part", ["own", "near", "guess"])
 def test_negative_control_without_the_mask_of_the_head_values_see_themselves(part: str) -> None:
     task = build("raster", *RASTER["vit"])
     pixels = task.order.pixels
-    (pixels if part == "own" else pixels.near).mask.fill_(1.0)
+    (pixels if part == "own" else getattr(pixels, part)).mask.fill_(1.0)
     with pytest.raises(AssertionError):
         check_triangular(raster_dependence(task))
     task = build("coarse_to_fine", *COARSE["swin"], levels=1)
     details = task.order.details[0]
-    (details if part == "own" else details.near).mask.fill_(1.0)
+    (details if part == "own" else getattr(details, part)).mask.fill_(1.0)
     with pytest.raises(AssertionError):
         check_triangular(coarse_dependence(task))
+
+
+def test_new_distributions_are_around_the_mean_of_known_neighbours() -> None:
+    torch.manual_seed(0)
+    task = create_task("autoregressive", "test_vit", in_chans=1, img_size=8, patch_size=4).double()
+    images = task.dummy_batch(2)["images"]
+    (part,) = task.order.conditionals(task.backbone, images)
+    means = task.order.pixels.uncells(part.parameters[..., 5:10].mean(-1), (2, 2)) * 16 + 127.5
+    above, left = images[..., :-1, 1:].double(), images[..., 1:, :-1].double()
+    assert (means[..., 1:, 1:] - (above + left) / 2).abs().max() < 16
 
 
 def test_values_outside_the_cell_are_read() -> None:

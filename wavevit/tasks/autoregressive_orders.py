@@ -65,6 +65,7 @@ class Raster(nn.Module):
             _HALF,
             margin=options.margin,
             width=options.width,
+            smooth=True,
         )
 
     def context(self, backbone: Backbone, x: Tensor) -> Tensor:
@@ -153,7 +154,14 @@ class CoarseToFine(nn.Module):
         self.start = nn.Parameter(torch.empty(_CONTEXT))
         nn.init.normal_(self.start, std=0.02)
         self.approx = CellModel(
-            channels, self.cell, _CONTEXT, kind(0, 255, _BYTE_UNIT), _HALF, _HALF, **shared
+            channels,
+            self.cell,
+            _CONTEXT,
+            kind(0, 255, _BYTE_UNIT),
+            _HALF,
+            _HALF,
+            smooth=True,
+            **shared,
         )
         self.contexts = nn.ModuleList(
             CellContext(config, self.cell, _CONTEXT) for _ in range(self.levels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -62,6 +62,8 @@ class CellModel(nn.Module):
         guide: channels of the guide; 0 for none.
         margin: positions around a value that are read, at most `side`.
         width: hidden channels of a value.
+        smooth: neighbours are alike: at the start, distributions that can be moved are around
+            the mean of the values above and on the left.
 
     Guarantees:
         The derivative of the parameters of value i by value j ≥ i is 0
@@ -81,6 +83,7 @@ class CellModel(nn.Module):
         guide: int = 0,
         margin: int = 2,
         width: int = 32,
+        smooth: bool = False,
     ) -> None:
         super().__init__()
         self.channels, self.side = channels, side
@@ -92,6 +95,13 @@ class CellModel(nn.Module):
         nn.init.normal_(self.own, std=self.count**-0.5)
         margin = min(margin, side)
         self.near = LocalWindow(channels, side, margin, width)
+        self.guess = None
+        if distribution.moves:
+            self.guess = LocalWindow(channels, side, margin, 1)
+            if smooth:
+                self.guess.start_as_mean()
+            else:
+                nn.init.zeros_(self.guess.weight)
         self.guide = None
         if guide:
             window = 2 * margin + 1
@@ -129,6 +139,9 @@ class CellModel(nn.Module):
         hidden = F.gelu(hidden)
         return self.out(hidden + F.gelu(self.mix(hidden)))
 
+    def _moved(self, parameters: Tensor, guess: Tensor) -> Tensor:
+        return cast(LogisticMixture, self.distribution).moved(parameters, guess * self.scale)
+
     def forward(self, x: Tensor, context: Tensor, guide: Tensor | None = None) -> Tensor:
         """Parameters of all values at once.
 
@@ -142,7 +155,8 @@ class CellModel(nn.Module):
         """
         weight = self.own * self.mask[:, None]
         own = (self.cells(x) @ weight.flatten(0, 1).T).unflatten(-1, (self.count, self.width))
-        return self._output(self._base(context, guide) + self.near(x) + own)
+        found = self._output(self._base(context, guide) + self.near(x) + own)
+        return found if self.guess is None else self._moved(found, self.guess(x)[..., 0])
 
     def given(
         self,
@@ -201,6 +215,7 @@ class CellModel(nn.Module):
             cells[:, first:] = 0
             values = self.uncells(cells, grid)
         weight, near = self.own * self.mask[:, None], self.near.weights()
+        guesses = near if self.guess is None else self.guess.weights()
         for cell in range(first, grid[0] * grid[1]):
             top, left = cell // grid[1] * self.side, cell % grid[1] * self.side
             base = self._base(context(values), guide)[:, cell]
@@ -211,7 +226,11 @@ class CellModel(nn.Module):
                 padded = self.near.padded(self.scaled(values))
                 hidden = base[:, index] + self.near.at(padded, row, column, near)[:, channel]
                 hidden = hidden + own[:, :index] @ weight[index, :, :index].T
-                parameters = self._output(hidden).to(wide)
+                parameters = self._output(hidden)
+                if self.guess is not None:
+                    guess = self.guess.at(padded, row, column, guesses)[:, channel, 0]
+                    parameters = self._moved(parameters, guess)
+                parameters = parameters.to(wide)
                 low, high = (bound[:, channel, row, column] for bound in bounds(values))
                 uniform = torch.rand(shape[0], 2, generator=generator, dtype=torch.float64)
                 uniform = uniform.to(device, wide)

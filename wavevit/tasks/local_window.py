@@ -36,6 +36,17 @@ class LocalWindow(nn.Module):
         nn.init.normal_(self.weight, std=(channels * window**2) ** -0.5)
         self.register_buffer("mask", self._mask(), persistent=False)
 
+    @torch.no_grad()
+    def start_as_mean(self) -> None:
+        """Sets the weights so that the output is the mean of the values above and on the left."""
+        window = 2 * self.reach + 1
+        weight = torch.zeros(self.channels, self.width, self.channels, window, window)
+        if self.reach:
+            for channel in range(self.channels):
+                weight[channel, :, channel, self.reach - 1, self.reach] = 0.5
+                weight[channel, :, channel, self.reach, self.reach - 1] = 0.5
+        self.weight.copy_(weight.reshape(self.weight.shape))
+
     def _mask(self) -> Tensor:
         """(positions of a cell, channels, channels of the window times its positions)."""
         steps = torch.arange(self.side)

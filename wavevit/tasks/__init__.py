@@ -10,8 +10,11 @@ from wavevit.tasks.captioning import Captioning
 from wavevit.tasks.classification import Classification
 from wavevit.tasks.contrastive import Contrastive, zero_shot
 from wavevit.tasks.detection import Detection
+from wavevit.tasks.diffusion import Diffusion
 from wavevit.tasks.feature_pyramid import FeaturePyramid
+from wavevit.tasks.inpainting import harmonic_inpainting
 from wavevit.tasks.masked import Masked
+from wavevit.tasks.memorisation import nearest_distances
 from wavevit.tasks.recall import recalls
 from wavevit.tasks.registry import TASKS, create_task, list_tasks, register_task
 from wavevit.tasks.results import joined, sliced
@@ -26,6 +29,7 @@ __all__ = [
     "Classification",
     "Contrastive",
     "Detection",
+    "Diffusion",
     "FeaturePyramid",
     "Losses",
     "Masked",
@@ -36,8 +40,10 @@ __all__ = [
     "Task",
     "TaskOptions",
     "create_task",
+    "harmonic_inpainting",
     "joined",
     "list_tasks",
+    "nearest_distances",
     "recalls",
     "register_task",
     "sliced",

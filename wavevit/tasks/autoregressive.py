@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice
+from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import Backbone
 from wavevit.tasks.autoregressive_orders import ORDERS
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
@@ -51,15 +51,15 @@ class Autoregressive(Task):
                 the second for several.
             head: ``"logistic_mixture"`` or ``"categorical"``.
             levels: of the integer Haar transform; None for as many as fit.
-            margin: positions around a cell that the head reads, where they are known.
+            margin: positions around a value that the head reads, where they are known.
             width: hidden channels of the head for each value.
         """
 
         order: str = "auto"
         head: str = "logistic_mixture"
         levels: int | None = None
-        margin: int = 2
-        width: int = 32
+        margin: int = 3
+        width: int = 16
 
         def __post_init__(self) -> None:
             check_choice("order", self.order, ("auto", *ORDERS))
@@ -82,7 +82,8 @@ class Autoregressive(Task):
 
     def bits(self, images: Tensor) -> Tensor:
         """Bits per dimension of byte images (B, C, H, W): (B,)."""
-        found = self.order.log_prob(self.backbone, images)
+        parts = self.order.conditionals(self.backbone, images)
+        found = torch.stack([part.log_prob() for part in parts]).sum(0)
         return -found / (math.log(2) * images[0].numel())
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
@@ -109,22 +110,39 @@ class Autoregressive(Task):
         count: int,
         generator: torch.Generator | None = None,
         size: tuple[int, int] | None = None,
+        given: Tensor | None = None,
+        known: int = 0,
     ) -> Results:
-        """Draws images.
+        """Draws images, or completes given ones.
 
         Args:
             count: number of images.
             generator: on the CPU; None for torch's global generator.
-            size: (H, W); None for the backbone's training size.
+            size: (H, W); None for that of `given`, or else the backbone's training size.
+            given: uint8 images (count, C, H, W) to complete.
+            known: what is taken from them: rows of patches in raster order; scales, the
+                approximation first, from coarse to fine.
 
         Returns:
-            ``images``, uint8 (count, C, H, W), and their ``bits`` per dimension (count,), summed
-            while drawing.
+            ``images``, uint8 (count, C, H, W), and ``bits`` (count,): of the drawn values, per
+            dimension of the whole image, summed while drawing.
+
+        Raises:
+            ValueError: a size that does not fit the order, or `given` images that do not.
         """
         check_at_least("count", count, 1)
-        shape = (count, self.backbone.in_chans, *(size or self.backbone.config.image_size))
+        if size is None:
+            size = self.backbone.config.image_size
+            size = size if given is None else (given.shape[-2], given.shape[-1])
+        shape = (count, self.backbone.in_chans, *size)
         check_bytes(torch.empty(shape, dtype=torch.uint8), shape[1], self.order.multiple)
-        values, found = self.order.sample(self.backbone, shape, generator)
+        if given is not None and (given.dtype != torch.uint8 or given.shape != shape):
+            fail("given", f"uint8 images of shape {shape}", f"{given.dtype} {tuple(given.shape)}")
+        units = self.order.units(shape[2])
+        if check_at_least("known", known, 0) > (0 if given is None else units):
+            expected = "0 without given images" if given is None else f"at most {units}"
+            fail("known", expected, known)
+        values, found = self.order.sample(self.backbone, shape, generator, given, known)
         bits = -found / (math.log(2) * math.prod(shape[1:]))
         return {"images": values.to(torch.uint8), "bits": bits}
 

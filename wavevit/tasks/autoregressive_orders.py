@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from wavevit.models import Backbone
 from wavevit.models.init import init_weights
 from wavevit.tasks.causality import why_not_causal
 from wavevit.tasks.cell_context import CellContext
-from wavevit.tasks.cell_model import CellModel
+from wavevit.tasks.cell_model import CellModel, Conditionals
 from wavevit.tasks.integer_distributions import DISTRIBUTIONS
 from wavevit.tasks.patches import to_patches
 from wavevit.wavelets import (
@@ -65,6 +65,7 @@ class Raster(nn.Module):
             _HALF,
             margin=options.margin,
             width=options.width,
+            smooth=True,
         )
 
     def context(self, backbone: Backbone, x: Tensor) -> Tensor:
@@ -76,21 +77,38 @@ class Raster(nn.Module):
         grid = (x.shape[-2] // self.multiple, x.shape[-1] // self.multiple)
         return backbone.encode(shifted, grid, is_causal=True)[:, backbone.num_prefix_tokens :]
 
-    def log_prob(self, backbone: Backbone, images: Tensor) -> Tensor:
-        """Logarithm of the probability of byte images (B, C, H, W): (B,)."""
+    def conditionals(self, backbone: Backbone, images: Tensor) -> list[Conditionals]:
+        """Of byte images (B, C, H, W): one entry."""
         context = self.context(backbone, self.pixels.scaled(images))
-        bounds = torch.zeros_like(images), torch.full_like(images, 255)
-        return self.pixels.log_prob(images, context, bounds)
+        return [self.pixels.given(images, context, _byte_bounds(images))]
 
     def sample(
-        self, backbone: Backbone, shape: tuple[int, ...], generator: torch.Generator | None
+        self,
+        backbone: Backbone,
+        shape: tuple[int, ...],
+        generator: torch.Generator | None,
+        given: Tensor | None = None,
+        known: int = 0,
     ) -> tuple[Tensor, Tensor]:
-        """Byte images of that shape, and the logarithm of their probability."""
+        """Byte images of that shape, and the logarithm of the probability of what is drawn.
+
+        Args:
+            backbone: see the class.
+            shape: (B, C, H, W).
+            generator: on the CPU.
+            given: byte images of that shape, to be completed.
+            known: rows of patches that are taken from them.
+        """
 
         def context(values: Tensor) -> Tensor:
             return self.context(backbone, self.pixels.scaled(values))
 
-        return self.pixels.sample(shape, context, _byte_bounds, generator)
+        first = known * (shape[3] // self.multiple)
+        return self.pixels.sample(shape, context, _byte_bounds, generator, given=given, first=first)
+
+    def units(self, height: int) -> int:
+        """What `sample` counts as known: rows of patches of an image of that height."""
+        return height // self.multiple
 
 
 def _byte_bounds(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,7 +154,14 @@ class CoarseToFine(nn.Module):
         self.start = nn.Parameter(torch.empty(_CONTEXT))
         nn.init.normal_(self.start, std=0.02)
         self.approx = CellModel(
-            channels, self.cell, _CONTEXT, kind(0, 255, _BYTE_UNIT), _HALF, _HALF, **shared
+            channels,
+            self.cell,
+            _CONTEXT,
+            kind(0, 255, _BYTE_UNIT),
+            _HALF,
+            _HALF,
+            smooth=True,
+            **shared,
         )
         self.contexts = nn.ModuleList(
             CellContext(config, self.cell, _CONTEXT) for _ in range(self.levels)
@@ -162,40 +187,64 @@ class CoarseToFine(nn.Module):
     def _guide(self, approx: Tensor) -> Tensor:
         return self.approx.scaled(approx)
 
-    def log_probs(self, backbone: Backbone, pyramid: Pyramid) -> Tensor:
-        """Logarithm of the probability of the approximation and of each level: (B, levels + 1)."""
+    def of_pyramid(self, backbone: Backbone, pyramid: Pyramid) -> list[Conditionals]:
+        """Of the integer Haar transform of images: the approximation, then the levels."""
         approx = pyramid.approx
-        found = [self.approx.log_prob(approx, self._start(approx), _byte_bounds(approx))]
+        found = [self.approx.given(approx, self._start(approx), _byte_bounds(approx))]
         for context, model, bands in zip(self.contexts, self.details, pyramid.details, strict=True):
             guide = self._guide(approx)
+            known = context(backbone, guide)
             low, high = integer_haar2_bounds(approx, bands)
             values, bounds = bands.flatten(1, 2), (low.flatten(1, 2), high.flatten(1, 2))
-            found.append(model.log_prob(values, context(backbone, guide), bounds, guide))  # type: ignore[operator]
+            found.append(cast(CellModel, model).given(values, known, bounds, guide))
             approx = inverse_integer_haar2(Pyramid(approx, (bands,)))
-        return torch.stack(found, dim=1)
+        return found
 
-    def log_prob(self, backbone: Backbone, images: Tensor) -> Tensor:
-        """Logarithm of the probability of byte images (B, C, H, W): (B,)."""
-        return self.log_probs(backbone, integer_haar2(images, self.levels)).sum(1)
+    def conditionals(self, backbone: Backbone, images: Tensor) -> list[Conditionals]:
+        """Of byte images (B, C, H, W): see `of_pyramid`."""
+        return self.of_pyramid(backbone, integer_haar2(images, self.levels))
 
     def sample(
-        self, backbone: Backbone, shape: tuple[int, ...], generator: torch.Generator | None
+        self,
+        backbone: Backbone,
+        shape: tuple[int, ...],
+        generator: torch.Generator | None,
+        given: Tensor | None = None,
+        known: int = 0,
     ) -> tuple[Tensor, Tensor]:
-        """Byte images of that shape, and the logarithm of their probability."""
+        """Byte images of that shape, and the logarithm of the probability of what is drawn.
+
+        Args:
+            backbone: see the class.
+            shape: (B, C, H, W).
+            generator: on the CPU.
+            given: byte images of that shape, to be completed.
+            known: scales that are taken from them, the approximation first.
+        """
         count, channels, *size = shape
         coarse = (count, channels, *(side >> self.levels for side in size))
-        approx, total = self.approx.sample(coarse, self._start, _byte_bounds, generator)
-        for context, model in zip(self.contexts, self.details, strict=True):
+        parts = None if given is None else integer_haar2(given, self.levels)
+        if parts is not None and known:
+            approx, total = parts.approx, self.start.new_zeros(count)
+        else:
+            approx, total = self.approx.sample(coarse, self._start, _byte_bounds, generator)
+        for level, (context, model) in enumerate(zip(self.contexts, self.details, strict=True)):
+            if parts is not None and level + 1 < known:
+                approx = inverse_integer_haar2(Pyramid(approx, (parts.details[level],)))
+                continue
             guide = self._guide(approx)
-            known = context(backbone, guide)
+            read = context(backbone, guide)
 
             def bounds(values: Tensor, approx: Tensor = approx) -> tuple[Tensor, Tensor]:
                 low, high = integer_haar2_bounds(approx, values.unflatten(1, (-1, 3)))
                 return low.flatten(1, 2), high.flatten(1, 2)
 
-            values, found = model.sample(  # type: ignore[operator]
+            def context_of(values: Tensor, read: Tensor = read) -> Tensor:
+                return read
+
+            values, found = cast(CellModel, model).sample(
                 (count, 3 * channels, *approx.shape[-2:]),
-                lambda _, known=known: known,
+                context_of,
                 bounds,
                 generator,
                 guide,
@@ -203,6 +252,10 @@ class CoarseToFine(nn.Module):
             approx = inverse_integer_haar2(Pyramid(approx, (values.unflatten(1, (-1, 3)),)))
             total = total + found
         return approx, total
+
+    def units(self, height: int) -> int:
+        """What `sample` counts as known: the approximation and the levels."""
+        return self.levels + 1
 
 
 def _levels(size: tuple[int, int], least: int, cell: int) -> int:

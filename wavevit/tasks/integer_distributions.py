@@ -22,11 +22,14 @@ class Categorical:
 
     Attributes:
         count: parameters of a value.
+        moves: whether `moved` exists.
     """
 
     def __init__(self, low: int, high: int, unit: float = 1.0) -> None:
         self.low, self.high = low, high
         self.count = high - low + 1
+
+    moves = False
 
     def bias(self) -> Tensor:
         """Parameters at the start."""
@@ -88,6 +91,13 @@ class LogisticMixture:
     def __init__(self, low: int, high: int, unit: float = 1.0, components: int = 5) -> None:
         self.centre, self.unit, self.components = (low + high) / 2, unit, components
         self.count = 3 * components
+
+    moves = True
+
+    def moved(self, parameters: Tensor, steps: Tensor) -> Tensor:
+        """Parameters of the distributions moved by `steps` (…), in integers."""
+        weight, mean, scale = parameters.chunk(3, dim=-1)
+        return torch.cat([weight, mean + steps[..., None] / self.unit, scale], dim=-1)
 
     def bias(self) -> Tensor:
         """Parameters at the start: means a unit apart."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
 
+from tests import warm_python
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="contexts are forks")
 def test_first_call_works_in_every_context() -> None:
-    command = [sys.executable, "-m", "tests.first_calls"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    done = warm_python.run([sys.executable, "-m", "tests.first_calls"])
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]

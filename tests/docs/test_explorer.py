@@ -26,7 +26,6 @@ from wavevit.measure import token_change
 from wavevit.measure.shifting import shifted
 
 STATIC = Path(__file__).parents[2] / "docs" / "_static" / "explorer"
-SCENES = Scenes("test", CROP, MARGIN)
 NAMES = [choice.name for choice in MODELS]
 PAIRS = [tuple((NAMES + NAMES[:1])[place : place + 2]) for place in range(0, len(NAMES), 2)]
 SHIFTS = (("crop", (0, 3)), ("crop", (-2.5, 1.125)), ("roll", (5, -3)), ("roll", (0, 0.5)))
@@ -63,7 +62,9 @@ def window(address: str) -> Tensor:
     """The cat as the studies would cut it: (1, 1, 96, 96)."""
     (photograph,) = read_script(BUILT / "photographs" / "cat.js")
     inset = (photograph["side"] - CROP - 2 * MARGIN) // 2
-    return SCENES.normalized(window_of(photograph)[..., inset:-inset, inset:-inset])
+    return Scenes("test", CROP, MARGIN).normalized(
+        window_of(photograph)[..., inset:-inset, inset:-inset]
+    )
 
 
 class Explorer:
@@ -134,7 +135,7 @@ def explorer(browser: webdriver.Chrome, address: str) -> Explorer:
 def expected(asset: dict[str, Any], window: Tensor, kind: str, shift: tuple[float, float]) -> Any:
     """Distance, changes, probabilities and offset by the library's own definitions."""
     model = model_of(asset)
-    base = SCENES.center(window)
+    base = Scenes("test", CROP, MARGIN).center(window)
     how = kind if kind == "crop" or all(s == int(s) for s in shift) else "subpixel"
     moved = shifted(window if kind == "crop" else base, shift, how, (CROP, CROP))
     distance = (embed(model, moved) - embed(model, base)).norm() / asset["unit"]

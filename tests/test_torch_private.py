@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
+
+from tests import warm_python
 
 ROOT = Path(__file__).parent.parent
 GUARDED = ROOT / "wavevit" / "wavelets" / "_engine" / "torch_private.py"
@@ -134,5 +135,5 @@ print("right")
 def test_transforms_are_right_without_private_names() -> None:
     """Every name that the file can do without is missing, as in another release of torch."""
     command = [sys.executable, "-c", WITHOUT, str(GUARDED)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = warm_python.run(command, cwd=ROOT)
     assert done.stdout.strip() == "right", done.stderr[-3000:]

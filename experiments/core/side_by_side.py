@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of malloc.h
 
+# What a job imports and is not ours: a server has it, from which the processes are forked.
+_PRELOADED = ["torch", "torch._dynamo", "scipy.optimize", "scipy.stats"]
+
+
+def _method(device: torch.device) -> str:
+    """How processes are started; a fork could not use a GPU that an import has looked at."""
+    if device.type != "cpu" or "forkserver" not in multiprocessing.get_all_start_methods():
+        return "spawn"
+    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+    return "forkserver"
+
 
 class Clock:
     """Says what ended and about how long the rest will take."""
@@ -65,7 +76,9 @@ class _JobWorker(Worker):
         lock: object,
     ) -> None:
         arguments = (run, str(device), threads, position, lock, imported())
-        super().__init__(_serve, *arguments, daemon=False)  # a user's model may start processes
+        method = _method(device)
+        # Not a daemon, because a user's model may start processes.
+        super().__init__(_serve, *arguments, daemon=False, method=method)
         self.position = position
         self.job: Job | None = None
 
@@ -106,7 +119,7 @@ def run_side_by_side(
         threads: of each process.
         clock: says when it is too late to begin, and is told what ends.
     """
-    lock = multiprocessing.get_context("spawn").RLock()
+    lock = multiprocessing.get_context(_method(device)).RLock()
     tqdm.set_lock(lock)
     waiting = list(pending)
     places = list(range(min(count, len(pending))))

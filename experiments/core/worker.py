@@ -27,10 +27,17 @@ class Worker:
             `EOFError` says that nobody asks any more. What goes wrong it sends as a `Complaint`.
         *arguments: picklable.
         daemon: whether it ends with this process, and may have no processes of its own.
+        method: of `multiprocessing`: a new interpreter, or a fork of a server.
     """
 
-    def __init__(self, serve: Callable[..., None], *arguments: Any, daemon: bool = True) -> None:
-        context = get_context("spawn")
+    def __init__(
+        self,
+        serve: Callable[..., None],
+        *arguments: Any,
+        daemon: bool = True,
+        method: str = "spawn",
+    ) -> None:
+        context: Any = get_context(method)
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(*arguments, theirs), daemon=daemon)
         self.process.start()

@@ -12,7 +12,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "examples"
@@ -33,15 +35,19 @@ def output_of(name: str) -> Path:
     return FOLDER / f"{name}.txt"
 
 
-def run(name: str) -> str:
+def run(name: str, process: Callable[..., Any] = subprocess.run) -> str:
     """What an example prints, run in the repository's root in a process of its own.
+
+    Args:
+        name: of the example.
+        process: runs the command, with the arguments of `subprocess.run`.
 
     Raises:
         RuntimeError: it failed; the message is its own.
     """
     script = FOLDER / f"{name}.py"
     start = (_BEFORE if re.search("^import timm", script.read_text(), re.M) else "") + _START
-    done = subprocess.run(
+    done = process(
         [sys.executable, "-c", start, str(script)],
         capture_output=True,
         text=True,

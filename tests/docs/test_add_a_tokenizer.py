@@ -14,6 +14,7 @@ import torch
 
 import wavevit
 from experiments.reporting.examples import FOLDER, ROOT
+from tests import warm_python
 from wavevit.cli import main
 from wavevit.interop.hub import from_pretrained, save_pretrained
 from wavevit.plugins import import_files
@@ -28,13 +29,8 @@ def registered() -> None:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-    )
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return warm_python.run([sys.executable, *arguments], cwd=ROOT, env=env)
 
 
 def test_it_has_at_most_sixty_lines_and_the_library_does_not_name_it() -> None:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from experiments.reporting.examples import EXAMPLES, FOLDER, output_of, run, same
+from tests import warm_python
 
 PAGE = (FOLDER.parent / "examples.md").read_text()
 
@@ -19,7 +20,7 @@ def test_all_examples_are_there() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_it_prints_what_the_page_shows(name: str) -> None:
     kept = output_of(name).read_text()
-    printed = run(name)
+    printed = run(name, warm_python.run)
     assert same(name, printed, kept), f"run python -m experiments.reporting.examples\n{printed}"
 
 

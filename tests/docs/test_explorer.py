@@ -26,8 +26,8 @@ from wavevit.measure import token_change
 from wavevit.measure.shifting import shifted
 
 STATIC = Path(__file__).parents[2] / "docs" / "_static" / "explorer"
-SCENES = Scenes("test", CROP, MARGIN)
 NAMES = [choice.name for choice in MODELS]
+PAIRS = [tuple((NAMES + NAMES[:1])[place : place + 2]) for place in range(0, len(NAMES), 2)]
 SHIFTS = (("crop", (0, 3)), ("crop", (-2.5, 1.125)), ("roll", (5, -3)), ("roll", (0, 0.5)))
 KINDS = {"crop": "crop", "roll": "circular"}
 SHOWN = CROP + 2 * MARGIN  # pixels of the photograph on the stage
@@ -62,7 +62,9 @@ def window(address: str) -> Tensor:
     """The cat as the studies would cut it: (1, 1, 96, 96)."""
     (photograph,) = read_script(BUILT / "photographs" / "cat.js")
     inset = (photograph["side"] - CROP - 2 * MARGIN) // 2
-    return SCENES.normalized(window_of(photograph)[..., inset:-inset, inset:-inset])
+    return Scenes("test", CROP, MARGIN).normalized(
+        window_of(photograph)[..., inset:-inset, inset:-inset]
+    )
 
 
 class Explorer:
@@ -133,7 +135,7 @@ def explorer(browser: webdriver.Chrome, address: str) -> Explorer:
 def expected(asset: dict[str, Any], window: Tensor, kind: str, shift: tuple[float, float]) -> Any:
     """Distance, changes, probabilities and offset by the library's own definitions."""
     model = model_of(asset)
-    base = SCENES.center(window)
+    base = Scenes("test", CROP, MARGIN).center(window)
     how = kind if kind == "crop" or all(s == int(s) for s in shift) else "subpixel"
     moved = shifted(window if kind == "crop" else base, shift, how, (CROP, CROP))
     distance = (embed(model, moved) - embed(model, base)).norm() / asset["unit"]
@@ -148,27 +150,30 @@ def expected(asset: dict[str, Any], window: Tensor, kind: str, shift: tuple[floa
     return float(distance), changes, probabilities[0], list(offset)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("left", "right"), PAIRS)
 def test_the_page_shows_what_pytorch_computes(
-    explorer: Explorer, window: Tensor, name: str
+    explorer: Explorer, window: Tensor, left: str, right: str
 ) -> None:
-    asset, state = built_asset(name), {"photo": "cat", "left": name, "right": "vit"}
+    """On both sides of the page, so that each model is opened once."""
+    state = {"photo": "cat", "left": left, "right": right}
     explorer.open(**state, move="crop")
     for kind, shift in SHIFTS:
         explorer.follow(**state, move=kind, down_px=shift[0], right_px=shift[1])
-        explorer.wait_for(f"cat {name} vit {kind} first {shift[0]} {shift[1]}")
-        look = explorer.looks[0]
-        distance, changes, probabilities, offset = expected(asset, window, KINDS[kind], shift)
-        assert look["distance"] == pytest.approx(distance, abs=2e-5)
-        assert look["offset"] == offset
-        found = sorted(look["changes"])
-        assert found == pytest.approx(sorted(changes.flatten().tolist()), abs=2e-4)
-        top = probabilities.topk(3)
-        names = [found["name"] for found in look["classes"]]
-        assert names == [asset["classes"][label] for label in top.indices]
-        shares = [found["probability"] for found in look["classes"]]
-        assert shares == pytest.approx(top.values.tolist(), abs=2e-5)
-        assert explorer.distances[0] == pytest.approx(distance, abs=6e-4)
+        explorer.wait_for(f"cat {left} {right} {kind} first {shift[0]} {shift[1]}")
+        looks, distances = explorer.looks, explorer.distances
+        for name, look, shown in zip((left, right), looks, distances, strict=True):
+            asset = built_asset(name)
+            distance, changes, probabilities, offset = expected(asset, window, KINDS[kind], shift)
+            assert look["distance"] == pytest.approx(distance, abs=2e-5)
+            assert look["offset"] == offset
+            found = sorted(look["changes"])
+            assert found == pytest.approx(sorted(changes.flatten().tolist()), abs=2e-4)
+            top = probabilities.topk(3)
+            names = [found["name"] for found in look["classes"]]
+            assert names == [asset["classes"][label] for label in top.indices]
+            shares = [found["probability"] for found in look["classes"]]
+            assert shares == pytest.approx(top.values.tolist(), abs=2e-5)
+            assert shown == pytest.approx(distance, abs=6e-4)
 
 
 def test_circular_drag_by_a_patch_does_not_change_the_locked_vit(explorer: Explorer) -> None:

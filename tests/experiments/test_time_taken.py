@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from experiments.claims.time_taken import TimeTaken
+from tests import warm_python
 
 
 def test_the_time_of_the_whole_ledger_is_kept_over_attempts(tmp_path: Path) -> None:
@@ -45,12 +46,12 @@ from experiments.claims.time_taken import TimeTaken
 wait = [sys.executable, "-c", "import time; time.sleep(60)"]
 TimeTaken(Path({str(tmp_path)!r}), 0.05).by("first", subprocess.Popen(wait))
 """
-    killed = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-    while killed.poll() is None and TimeTaken(tmp_path).record()["seconds"] < 1:
+    killed = warm_python.start([sys.executable, "-c", code], new_session=True)
+    while killed.is_alive() and TimeTaken(tmp_path).record()["seconds"] < 1:
         time.sleep(0.1)
-    assert killed.poll() is None
+    assert killed.is_alive()
     os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    killed.join()
     assert TimeTaken(tmp_path).record()["seconds"] >= 1
     assert not TimeTaken(tmp_path).from_nothing(["first"])
 
@@ -67,14 +68,14 @@ process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]
 print(process.pid, flush=True)
 TimeTaken(Path({str(tmp_path)!r}), 0.05).by("first", process)
 """
-    waits = [sys.executable, "-c", code]
-    with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True) as waiting:
-        assert waiting.stdout is not None
-        child = int(waiting.stdout.readline())
-        while waiting.poll() is None and not TimeTaken(tmp_path).path.exists():
-            time.sleep(0.05)
-        os.kill(child, 0)  # it is there
-        waiting.terminate()
-        assert waiting.wait() == 1
+    said = tmp_path / "said"
+    waiting = warm_python.start([sys.executable, "-c", code], output=(str(said), os.devnull))
+    while waiting.is_alive() and not TimeTaken(tmp_path).path.exists():
+        time.sleep(0.05)
+    child = int(said.read_text())
+    os.kill(child, 0)  # it is there
+    waiting.terminate()
+    waiting.join()
+    assert waiting.exitcode == 1
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -36,6 +35,7 @@ from experiments.core.training import (
     train,
 )
 from experiments.studies.smoke import SMOKE
+from tests import warm_python
 from wavevit.models import BackboneConfig, make_stages
 
 ROOT = Path(__file__).parents[2]
@@ -133,24 +133,19 @@ def test_kill_9_of_a_real_process_and_the_same_command_again(tmp_path: Path) -> 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     options = {"seeds": (0,), "variants": ("vit",), "jobs": 1, "threads": 1, "timing": False}
     assert SMOKE.run(StudyOptions(out=whole, **options)) == 0
-    process = subprocess.Popen(
-        [*command, str(broken)],
-        cwd=ROOT,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = warm_python.start([*command, str(broken)], cwd=ROOT, new_session=True)
     run = RunFolder(broken / "vit" / "seed0")
     deadline = time.monotonic() + 120
     while not run.checkpoint.exists() and not run.weights.exists():
-        assert process.poll() is None, "the run ended before it could be killed"
+        assert process.exitcode is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.001)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not run.complete()
     killed_while_training = not run.weights.exists()
-    subprocess.run([*command, str(broken)], cwd=ROOT, check=True, capture_output=True)
+    warm_python.run([*command, str(broken)], cwd=ROOT, check=True)
     assert killed_while_training
     assert (
         run.weights.read_bytes() == (whole / "vit" / "seed0" / "weights.safetensors").read_bytes()

@@ -58,7 +58,8 @@ def test_special_images_give_finite_deterministic_outputs(name: str, kind: str) 
 @pytest.mark.parametrize("kind", SPECIAL)
 @pytest.mark.parametrize("name", ["weighted_frame", "group_average"])
 def test_averages_are_exact_for_special_images_too(name: str, kind: str) -> None:
-    everywhere = [(i, j) for i in (0, 1, 3) for j in (0, 1, 2, 7)]
+    # Fewer shifts than below, because an average calls its model for many phases of each.
+    everywhere = [(0, 1), (1, 0), (0, 2), (3, 7), (1, 2)]
     assert_shift_invariant(aligned(name), SPECIAL[kind], everywhere)
 
 

@@ -33,6 +33,9 @@ SOME = ORTHOGONAL + BIORTHOGONAL
 EVEN = sizes(2, 18, multiple=2)
 # A kernel; without one, in pieces, by products or by sums; where nobody may write in place, plain.
 EVALUATIONS = ["kernel", "products", "sums", "dense", "convolution"]
+# Odd and even sides, the shortest, some that are shorter than a filter and some that are longer.
+TURNS = [(2, 2), (3, 5), (8, 8), (7, 16), (17, 2), (4, 17), (12, 9), (16, 11), (2, 13)]
+TURNS += [(5, 3), (13, 14)]
 SIDES = sizes(2, 17)  # mirrors on a middle need two pixels; test_haar_laws.py goes down to one
 
 
@@ -63,9 +66,7 @@ def noise(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("wavelet", wavelet_names())
-@given(x=images(SIDES, SIDES), mode=st.sampled_from(MODES), way=st.sampled_from(EVALUATIONS))
-def test_every_wavelet_equals_pywavelets(wavelet: str, x, mode: str, way: str) -> None:
+def check_one_level_equals_pywavelets(x: torch.Tensor, wavelet: str, mode: str, way: str) -> None:
     with pytest.MonkeyPatch.context() as patch, kernels(way == "kernel"):
         if way in ("dense", "convolution"):
             patch.setattr(filtering, "fits", lambda *_: False)
@@ -80,6 +81,35 @@ def test_every_wavelet_equals_pywavelets(wavelet: str, x, mode: str, way: str) -
     mixed = bands.flip(2)
     expected = pywt.idwt2((mixed[:, :, 0].numpy(), tuple(mixed[:, :, 1:].unbind(2))), wavelet, mode)
     assert_close_relative(back, torch.from_numpy(expected), bound=1e-12)
+
+
+@pytest.mark.parametrize("wavelet", wavelet_names())
+def test_every_wavelet_equals_pywavelets(wavelet: str) -> None:
+    """In every mode. Evaluations and sizes take turns, so over the wavelets each meets each mode,
+    and every size meets every pair of them."""
+    number = wavelet_names().index(wavelet)
+    for place, mode in enumerate(MODES):
+        way = EVALUATIONS[(number + place) % len(EVALUATIONS)]
+        size = TURNS[(3 * number + place) % len(TURNS)]
+        check_one_level_equals_pywavelets(noise(2, 2, *size), wavelet, mode, way)
+
+
+def test_turns_meet_every_mode_evaluation_and_size() -> None:
+    met = {
+        (mode, (number + place) % len(EVALUATIONS), (3 * number + place) % len(TURNS))
+        for number in range(len(wavelet_names()))
+        for place, mode in enumerate(MODES)
+    }
+    assert len(met) == len(MODES) * len(EVALUATIONS) * len(TURNS)
+
+
+@pytest.mark.nightly  # the same with sizes, modes and evaluations that are drawn
+@pytest.mark.parametrize("wavelet", wavelet_names())
+@given(x=images(SIDES, SIDES), mode=st.sampled_from(MODES), way=st.sampled_from(EVALUATIONS))
+def test_every_wavelet_equals_pywavelets_at_drawn_sizes(
+    wavelet: str, x: torch.Tensor, mode: str, way: str
+) -> None:
+    check_one_level_equals_pywavelets(x, wavelet, mode, way)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -215,8 +245,11 @@ def test_derivatives(wavelet: str, mode: str) -> None:
         return idwt2(c, wavelet, mode, output_size=size)
 
     for function, argument in ((forward, x), (inverse, bands)):
-        assert torch.autograd.gradcheck(function, (argument,), check_forward_ad=True)
-        assert torch.autograd.gradgradcheck(function, (argument,), check_fwd_over_rev=True)
+        options = {"fast_mode": True}  # one direction each, which a linear map needs
+        assert torch.autograd.gradcheck(function, (argument,), check_forward_ad=True, **options)
+        assert torch.autograd.gradgradcheck(
+            function, (argument,), check_fwd_over_rev=True, **options
+        )
 
 
 @pytest.mark.usefixtures("evaluation")

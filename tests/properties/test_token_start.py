@@ -38,7 +38,7 @@ def config_of(tokenizer: str, **fields: Any) -> BackboneConfig:
 @pytest.fixture(scope="module")
 def crops() -> Tensor:
     """Right halves; the reference has left halves."""
-    return Scenes("test", 64).sample(256, torch.Generator().manual_seed(0)).images
+    return Scenes("test", 64).sample(96, torch.Generator().manual_seed(0)).images
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,18 @@ def test_condition_is_refused_without_blocks_that_read_it() -> None:
         build().backbone.maps(torch.zeros(1, 1, 32, 32))
 
 
+def test_recomputed_blocks_have_the_same_gradients() -> None:
+    gradients = []
+    for recompute in (False, True):
+        task = build("test_haar_pyramid").double().train()
+        for parameter in task.output.parameters():
+            torch.nn.init.ones_(parameter)
+        task.backbone.set_grad_checkpointing(recompute)
+        task.loss(task.dummy_batch(2), torch.Generator().manual_seed(0)).total.backward()
+        gradients.append([p.grad for p in task.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
 def test_classes_change_samples_and_are_checked() -> None:
     task = build(options={"classes": 3})
     with torch.no_grad():

@@ -74,6 +74,15 @@ def test_keep_is_refused_where_blocks_need_the_grid() -> None:
         task.backbone.encode(tokens, grid, keep=torch.tensor([[0]]))
 
 
+def test_hierarchical_backbone_has_maps_and_no_sequence() -> None:
+    backbone = build("test_swin").backbone
+    images = torch.randn(2, 1, 32, 40)
+    assert [tuple(x.shape[2:]) for x in backbone.maps(images)] == [(8, 10), (4, 5), (2, 3)]
+    assert torch.equal(backbone.maps(images)[-1], backbone.forward_features(images))
+    with pytest.raises(ValueError, match="backbone: expected one stage"):
+        backbone.encode(*backbone.tokenize(images))
+
+
 @pytest.mark.parametrize("target", ["pixels", "normed_pixels", "bands"])
 def test_errors_are_those_of_the_guesses(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     task = build(target=target).double()

@@ -1,0 +1,29 @@
+"""retrieval: which backbone finds the same place again, and is the list of neighbours stable under
+shifts?
+
+The task `retrieval` on two crops of each place. Figures: R@1, R@5 and mAP with the size of the
+gallery and chance, and how much of the list of neighbours a crop shift keeps.
+
+Command: ``python -m experiments run retrieval && python -m experiments report retrieval``. Not
+recorded yet. Chosen on data: nothing; the peak learning rate is that of `patch_vs_wavelet`, chosen
+there for the plain ViT as a classifier.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from experiments.core.study import Contrast, Study
+from experiments.studies.backbones import OTHERS, six_backbones
+
+RETRIEVAL = Study(
+    name="retrieval",
+    question="Which backbone finds the same place again, and is the list of neighbours stable under shifts?",
+    variants=partial(six_backbones, "retrieval", {}, test_crops=720, measured_crops=96),
+    baseline="vit",
+    contrasts=(
+        Contrast("haar_vit", "vit", "model.tokenizer"),
+        Contrast("dtcwt_vit", "vit", "model.tokenizer"),
+        *(Contrast(name, "vit", "model") for name in OTHERS[2:]),
+    ),
+)

@@ -18,7 +18,7 @@ from experiments.studies.backbones import OTHERS, six_backbones
 
 RETRIEVAL = Study(
     name="retrieval",
-    question="Which backbone finds the same place again, and is the list of neighbours stable under shifts?",
+    question="Which backbone finds a place again, and are its neighbours stable under shifts?",
     variants=partial(six_backbones, "retrieval", {}, test_crops=720, measured_crops=96),
     baseline="vit",
     contrasts=(

@@ -132,7 +132,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         settled = TASKS.options("task_options", TASKS.check("task", self.task), self.task_options)
-        object.__setattr__(self, "task_options", settled)
+        # The defaults are None, so that a copy with another task is valid.
+        own = None if settled == type(settled)() else settled
+        object.__setattr__(self, "task_options", own)
         check_at_least("checkpoint_every", self.checkpoint_every, 1)
 
     def to_dict(self) -> dict[str, Any]:

@@ -142,7 +142,8 @@ def test_embeddings_are_around_the_mean_of_the_features() -> None:
     with torch.no_grad():
         alike = F.normalize(made.backbone(images), dim=1)
     assert (alike @ alike.T).min() > 0.9, "negative control: without the norm they are alike"
-    for _ in range(60):
+    made.center.momentum = 0.5  # so that few batches settle the running statistics
+    for _ in range(40):
         made.embed(images)
     assert (made.eval().embed(images) @ plain.T).diagonal().min() > 0.99
     one = {"images": images[:1], "labels": torch.zeros(1).long()}

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: install ablation test test-nightly lint docs clean
+.PHONY: install everything ablation test test-nightly lint docs clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -23,6 +23,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.developer: $(VENV)/.installed
 	$(PIP) --editable '.[test,lint]'
 	touch $@
+
+# What lint, docs and test need, by one run of pip in place of three.
+everything:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[lint,docs]'
+	touch $(VENV)/.installed $(VENV)/.developer $(VENV)/.documented
 
 # The main job: train, measure, compare and report. ARGS reaches the experiment's own command line:
 # make ablation ARGS="--seeds 0 1 2 3 4". A run that fails is told in the report and in the exit

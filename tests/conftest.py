@@ -1,7 +1,9 @@
-"""What the whole suite shares: Hypothesis profiles, one thread, and a torchvision that imports."""
+"""What the whole suite shares: Hypothesis profiles, one thread, a torchvision that imports, and
+garbage collections that leave out what is there to stay."""
 
 from __future__ import annotations
 
+import gc
 import os
 
 import torch
@@ -27,3 +29,10 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 torch.set_num_threads(1)  # the suite runs in several processes; small tensors gain nothing
+
+
+def pytest_collection_finish() -> None:
+    """Half a million objects of imported modules and collected tests live to the end. Libraries
+    that collect garbage, accelerate for one at every load, looked through all of them: a second."""
+    gc.collect()
+    gc.freeze()

@@ -109,7 +109,7 @@ def test_a_bound_that_is_too_small_is_broken(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "lipschitz_vit_tiny",
+        pytest.param("lipschitz_vit_tiny", marks=pytest.mark.nightly),
         pytest.param("lipschitz_pyramid_tiny", marks=pytest.mark.nightly),
         *PRESETS,
     ],

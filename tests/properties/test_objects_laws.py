@@ -140,20 +140,36 @@ def test_bad_options_are_refused() -> None:
         objects().crop(objects().sample(1, torch.Generator().manual_seed(0)), (13, 0))
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_two_crops_of_a_place_overlap_inside_the_split(split: str) -> None:
-    source = Places(split, 48, 4, grid=2, jitter=6)
-    batch = source.sample(36, torch.Generator().manual_seed(0))
-    assert batch["images"].shape == (36, 1, 56, 56)
-    assert (batch["labels"][0::2] == batch["labels"][1::2]).all()
-    assert len(batch["labels"].unique()) == 18
-    # The pixels are those of the split's part: the raw window is found there.
-    label = int(batch["labels"][0])
-    top, bottom, left, right = source.scenes.region(label // 4)
-    for move in ((0, 0), (12, 12)):
-        window = source._window(label, move)
-        part = source.scenes.photograph(label // 4)[top:bottom, left:right]
-        places = part.unfold(0, 56, 1).unfold(1, 56, 1)
-        assert (places == window).flatten(2).all(2).any()
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_two_crops_of_a_place_are_near_and_inside_the_split(split: str) -> None:
+    source = Places(split, 48, 4)
+    batch = source.sample(2 * source.num_classes, torch.Generator().manual_seed(0))
+    labels, corners = batch["labels"], batch["corners"]
+    assert batch["images"].shape == (len(labels), 1, 56, 56)
+    assert (labels[0::2] == labels[1::2]).all()
+    assert len(labels.unique()) == source.num_classes >= 18
+    photographs = torch.tensor([source.places[label][0] for label in labels.tolist()])
+    for photograph, (row, column) in zip(photographs.tolist(), corners.tolist(), strict=True):
+        top, bottom, left, right = source.scenes.region(photograph)
+        assert top <= row <= bottom - 56
+        assert left <= column <= right - 56
+    apart = (corners[:, None] - corners[None]).abs().amax(-1)
+    same = labels[:, None] == labels
+    others = (photographs[:, None] == photographs) & ~same
+    assert apart[same].max() <= 2 * source.jitter == 18
+    assert apart[others].min() > 0, "crops of two places are never the same"
     with pytest.raises(ValueError, match="count: expected an even number"):
         source.sample(3, torch.Generator())
+    with pytest.raises(ValueError, match="jitter: expected a share"):
+        Places(split, 48, jitter=0.25)
+
+
+def test_crops_of_places_are_pixels_of_the_photograph() -> None:
+    source = Places("test", 48, 4)
+    batch = source.sample(6, torch.Generator().manual_seed(3))
+    for image, label, (row, column) in zip(
+        batch["images"], batch["labels"].tolist(), batch["corners"].tolist(), strict=True
+    ):
+        pixels = source.scenes.photograph(source.places[label][0])
+        window = pixels[row : row + 56, column : column + 56]
+        assert torch.equal(image, source.scenes.normalized(window[None]))

@@ -131,6 +131,38 @@ def test_neighbours_of_queries_that_move() -> None:
     assert alone["neighbours"].isnan().all()
 
 
+def test_embeddings_are_around_the_mean_of_the_features() -> None:
+    """The learned common part of features does not make all embeddings alike."""
+    made = task(width=0).train()
+    images = double(made.dummy_batch(6))["images"]
+    shared = torch.full((made.backbone.head_hidden_size,), 5.0, dtype=torch.float64)
+    plain = made.embed(images)
+    made.backbone.head = Shifted(shared)
+    assert torch.allclose(made.embed(images), plain, atol=1e-6)
+    with torch.no_grad():
+        alike = F.normalize(made.backbone(images), dim=1)
+    assert (alike @ alike.T).min() > 0.9, "negative control: without the norm they are alike"
+    made.center.momentum = 0.5  # so that few batches settle the running statistics
+    for _ in range(40):
+        made.embed(images)
+    assert (made.eval().embed(images) @ plain.T).diagonal().min() > 0.99
+    one = {"images": images[:1], "labels": torch.zeros(1).long()}
+    softmax = task(loss="normalized_softmax").train()
+    with pytest.raises(ValueError, match=r"batch\['images'\]: expected at least two images"):
+        softmax.loss(one)
+
+
+class Shifted(torch.nn.Module):
+    """A head that adds one vector to the features of every image."""
+
+    def __init__(self, shared: torch.Tensor) -> None:
+        super().__init__()
+        self.shared = shared
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.shared
+
+
 def test_batches_without_a_pair_are_refused() -> None:
     made = task()
     batch = double(made.dummy_batch(4))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from wavevit.checks import check_at_least, fail
 from wavevit.data.scenes import Scenes
@@ -18,22 +17,24 @@ __all__ = ["Places"]
 class Places(Source):
     """Crops near fixed places of the bundled photographs, with ``"labels"``, the place of each.
 
-    The places are a grid in each photograph's part of the split. A batch has two crops of each
-    drawn place, one after the other; each lies up to `jitter` pixels from the place, down or up and
-    right or left.
+    The places are a grid in each photograph's part of the split, at least half a crop apart. A
+    batch has two crops of each drawn place, one after the other; each lies a few pixels up or down
+    and left or right of it, as far as there is room. ``"corners"`` (B, 2) has the row and column of
+    each window in its photograph.
 
     Args:
         split, crop_size, margin: see `Source`.
-        grid: places in each direction, evenly spaced.
-        jitter: largest distance from the place in each direction, in pixels.
+        grid: places in each direction, at most; a narrow part has fewer.
+        jitter: largest distance from the place in each direction, as a share of the crop's side;
+            below a quarter, so that two places never show the same crop.
         max_short_side: photographs are reduced to at most this shorter side.
 
     Raises:
-        ValueError: windows that do not fit with their jitter.
+        ValueError: windows that do not fit, or a jitter out of range.
 
     Guarantees:
-        Windows lie inside the split's part. Equal seeds give equal batches
-        (tests/unit/test_sources.py).
+        Windows lie inside the split's part. Crops of two places are never the same
+        (tests/properties/test_objects_laws.py).
     """
 
     def __init__(
@@ -42,18 +43,24 @@ class Places(Source):
         crop_size: int = 64,
         margin: int = 0,
         grid: int = 3,
-        jitter: int = 8,
+        jitter: float = 0.2,
         max_short_side: int = 256,
     ) -> None:
         super().__init__(split, crop_size, margin)
-        self.grid, self.jitter = (
-            check_at_least("grid", grid, 1),
-            check_at_least("jitter", jitter, 0),
-        )
-        # Its windows have room for the jitter.
-        self.scenes = Scenes(split, crop_size, margin + jitter, max_short_side=max_short_side)
-        self._plain = Scenes(split, crop_size, margin, max_short_side=max_short_side)
-        self.num_classes = len(self.scenes.classes) * grid**2
+        check_at_least("grid", grid, 1)
+        if not 0 <= jitter < 0.25:
+            fail("jitter", "a share of the crop's side from 0 to below a quarter", jitter)
+        self.jitter = int(jitter * crop_size)
+        self.scenes = Scenes(split, crop_size, margin, max_short_side=max_short_side)
+        apart = -(-crop_size // 2)
+        #: Photograph, row and column of each place; its index is the label.
+        self.places: list[tuple[int, int, int]] = [
+            (photograph, row, column)
+            for photograph in range(len(self.scenes.classes))
+            for row in _spread(*self._rooms(photograph)[0], grid, apart)
+            for column in _spread(*self._rooms(photograph)[1], grid, apart)
+        ]
+        self.num_classes = len(self.places)
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         """See `Source.sample`; `count` is even."""
@@ -62,24 +69,34 @@ class Places(Source):
         rounds = -(-count // (2 * self.num_classes))
         orders = [torch.randperm(self.num_classes, generator=generator) for _ in range(rounds)]
         labels = torch.cat(orders)[: count // 2].repeat_interleave(2)
-        size = 2 * self.jitter + 1
-        moves = torch.randint(size, (count, 2), generator=generator)
-        images = [
-            self._window(label, (row, column))
-            for label, (row, column) in zip(labels.tolist(), moves.tolist(), strict=True)
+        moves = torch.randint(-self.jitter, self.jitter + 1, (count, 2), generator=generator)
+        corners = [
+            self._corner(label, move)
+            for label, move in zip(labels.tolist(), moves.tolist(), strict=True)
         ]
-        windows = torch.stack(images)[:, None]
-        return {"images": self._plain.normalized(windows), "labels": labels}
+        side, windows = self.window, []
+        for label, (row, column) in zip(labels.tolist(), corners, strict=True):
+            pixels = self.scenes.photograph(self.places[label][0])
+            windows.append(pixels[row : row + side, column : column + side])
+        images = self.scenes.normalized(torch.stack(windows)[:, None])
+        return {"images": images, "labels": labels, "corners": torch.tensor(corners)}
 
-    def _window(self, label: int, move: tuple[int, int]) -> Tensor:
-        photograph, place = divmod(label, self.grid**2)
+    def _rooms(self, photograph: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """First and last row, and first and last column, at which a window may begin."""
         top, bottom, left, right = self.scenes.region(photograph)
-        room = (bottom - top - self.scenes.window, right - left - self.scenes.window)
-        row, column = (
-            start + (2 * index + 1) * free // (2 * self.grid) + step
-            for start, index, free, step in zip(
-                (top, left), divmod(place, self.grid), room, move, strict=True
-            )
-        )
-        pixels = self.scenes.photograph(photograph)
-        return pixels[row : row + self.window, column : column + self.window]
+        return (top, bottom - self.window), (left, right - self.window)
+
+    def _corner(self, label: int, move: list[int]) -> list[int]:
+        photograph, *place = self.places[label]
+        return [
+            min(max(start + step, low), high)
+            for start, step, (low, high) in zip(place, move, self._rooms(photograph), strict=True)
+        ]
+
+
+def _spread(low: int, high: int, most: int, apart: int) -> list[int]:
+    """At most so many evenly spaced positions from `low` to `high`, at least `apart` apart."""
+    count = min(most, 1 + (high - low) // apart)
+    if count == 1:
+        return [(low + high) // 2]
+    return [low + index * (high - low) // (count - 1) for index in range(count)]

@@ -24,7 +24,12 @@ _LOSSES = ("contrastive", "normalized_softmax")
 
 @register_task("retrieval")
 class Retrieval(Task):
-    """Pooled features of a backbone, projected and scaled to unit length.
+    """Pooled features of a backbone, centred, projected and scaled to unit length.
+
+    A batch norm without weights takes the common mean out of the features. Without it, features
+    that differ little from their mean (of magnitudes, for example) soon have the same embedding for
+    all images. In eval mode its running statistics are used: an embedding depends on its image
+    alone.
 
     A batch has ``"labels"``, (B,) integers: images with the same label belong together. A label is
     a class, or an instance such as a place that two crops show. The backbone loses its own head.
@@ -36,7 +41,8 @@ class Retrieval(Task):
     Source:
         Khosla et al. 2020, "Supervised Contrastive Learning" (their L_out; with pairs it is the
         NT-Xent loss of Chen et al. 2020, "SimCLR"); Zhai and Wu 2019, "Classification is a Strong
-        Baseline for Deep Metric Learning" (normalised softmax).
+        Baseline for Deep Metric Learning" (normalised softmax); Luo et al. 2019, "Bag of Tricks and
+        a Strong Baseline for Deep Person Re-identification" (batch norm before the cosine).
     """
 
     @dataclasses.dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Retrieval(Task):
         classes = options.num_classes or backbone.num_classes
         backbone.reset_classifier(0)
         features = backbone.head_hidden_size
+        self.center = nn.BatchNorm1d(features, affine=False)
         self.project: nn.Module = nn.Identity()
         if options.width:
             self.project = nn.Linear(features, options.width, bias=False)
@@ -90,9 +97,10 @@ class Retrieval(Task):
 
     def embed(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to embeddings (B, D) of unit length."""
-        features = self.project(self.backbone(images))
+        features = self.backbone(images)
         wide = torch.promote_types(features.dtype, torch.float32)
-        return F.normalize(features.to(wide), dim=1)
+        embeddings = self.project(self.center(features.to(wide)))
+        return F.normalize(embeddings.to(wide), dim=1)
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """The loss that the options name; reports the share of right nearest neighbours."""
@@ -102,6 +110,8 @@ class Retrieval(Task):
         same.fill_diagonal_(False)
         if self.proxies is None and not same.any():
             fail("batch['labels']", "at least two images with the same label", "none")
+        if self.training and len(labels) < 2:
+            fail("batch['images']", "at least two images to train on (batch norm)", len(labels))
         embeddings = self.embed(batch["images"])
         cosines = embeddings @ embeddings.T
         logits = cosines / self.options.temperature

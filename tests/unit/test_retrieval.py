@@ -163,8 +163,10 @@ class Shifted(torch.nn.Module):
         return x + self.shared
 
 
-def test_batches_without_a_pair_are_refused() -> None:
-    made = task()
+def test_batches_without_a_pair_are_refused_in_training() -> None:
+    one = {name: value[:1] for name, value in double(task().dummy_batch(2)).items()}
+    assert task().loss(one).total == 0, "the cost of one image can be measured"
+    made = task().train()
     batch = double(made.dummy_batch(4))
     with pytest.raises(ValueError, match=r"batch\['labels'\]: expected at least two images"):
         made.loss({**batch, "labels": torch.arange(4)})

@@ -103,12 +103,15 @@ class Retrieval(Task):
         return F.normalize(embeddings.to(wide), dim=1)
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
-        """The loss that the options name; reports the share of right nearest neighbours."""
+        """The loss that the options name; reports the share of right nearest neighbours.
+
+        In eval mode a batch without a pair has the contrastive loss 0: its cost can be measured.
+        """
         self.check(batch)
         labels = batch["labels"]
         same = labels[:, None] == labels
         same.fill_diagonal_(False)
-        if self.proxies is None and not same.any():
+        if self.training and self.proxies is None and not same.any():
             fail("batch['labels']", "at least two images with the same label", "none")
         if self.training and len(labels) < 2:
             fail("batch['images']", "at least two images to train on (batch norm)", len(labels))
@@ -116,7 +119,8 @@ class Retrieval(Task):
         cosines = embeddings @ embeddings.T
         logits = cosines / self.options.temperature
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        logits = logits.masked_fill(itself, -torch.inf)
+        # Finite: a batch of one image would otherwise have no number left.
+        logits = logits.masked_fill(itself, torch.finfo(logits.dtype).min)
         report = {}
         if same.any():
             nearest = same.gather(1, logits.detach().argmax(1, keepdim=True))
@@ -127,7 +131,7 @@ class Retrieval(Task):
             return Losses({"normalized_softmax": F.cross_entropy(scores, labels.long())}, report)
         chances = logits.log_softmax(dim=1).masked_fill(~same, 0.0)
         asked = same.any(1)
-        loss = -(chances.sum(1)[asked] / same.sum(1)[asked]).mean()
+        loss = -(chances.sum(1)[asked] / same.sum(1)[asked]).sum() / asked.sum().clamp(min=1)
         return Losses({"contrastive": loss}, report)
 
     def predict(self, batch: Batch) -> Results:

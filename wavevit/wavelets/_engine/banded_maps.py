@@ -38,6 +38,7 @@ def _run(maps: Tensor, rows: Banded, columns: Banded) -> Tensor:
     maps = maps.resolve_neg().contiguous()
     result = room(maps, (len(maps), rows.outputs, columns.outputs, maps.shape[-1]))
     kernel = kernels_for(maps, _KERNEL, "Low-passes of tokens run")
+    assert kernel is not None  # `resamples` has asked
     kernel.resample(maps, rows, columns, result)
     return result
 

@@ -64,4 +64,6 @@ def _plain(maps: Tensor, rows: Banded, columns: Banded) -> Tensor:
     matrices = [
         torch.tensor(axis.dense(), dtype=maps.dtype, device=maps.device) for axis in (rows, columns)
     ]
-    return torch.einsum("ih,bhwc,jw->bijc", matrices[0], maps, matrices[1])
+    width, channels = maps.shape[2:]
+    lines = matrices[0] @ maps.reshape(maps.shape[0], maps.shape[1], width * channels)
+    return matrices[1] @ lines.reshape(maps.shape[0], rows.outputs, width, channels)

@@ -4,7 +4,8 @@ Question: what does a forward pass or a training step of a wavelet model cost be
 The models of the studies at 64 px, batches of 32, beside the study's plain ViT, and two models at
 224 px, batches of 2, beside theirs: a forward pass without gradients, and a training step (forward,
 cross-entropy, backward, AdamW), at several numbers of threads. Every model runs once a round, and a
-figure is the median of the ratios within a round. Memory is what autograd holds for the backward
+figure is the median of the ratios within a round: of processor time at one thread, of wall time at
+more. Memory is what autograd holds for the backward
 pass, weights left out; for `scattering2` in images.
 Record: experiments/records/latency/training_steps.json. Its column "before" is the same file run in
 a checkout of commit bcf572c with ``--out FILE``, given by ``--before FILE``.
@@ -14,6 +15,7 @@ Time on 2 logical cores of an AMD EPYC: 8 minutes.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -170,7 +172,8 @@ def _measured(case: Case, options: Options) -> dict[str, dict[str, Any]]:
         with threads_of_torch(threads):
             for kind, make in (("forward", _forward), ("step", _step)):
                 passes = {
-                    name: clocked(make(model, images, labels)) for name, model in built.items()
+                    name: clocked(make(model, images, labels), _clock(threads))
+                    for name, model in built.items()
                 }
                 seconds = times(passes, rounds, options.budget)
                 for name, row in found.items():
@@ -178,6 +181,11 @@ def _measured(case: Case, options: Options) -> dict[str, dict[str, Any]]:
                     row.setdefault(kind, {})[str(threads)] = round(ratio, 3)
                 print(f"{case.shape[-1]} px, {threads} threads, {kind}: done", flush=True)
     return found
+
+
+def _clock(threads: int) -> Callable[[], float]:
+    # Of one thread the processor's time is the time of a quiet machine, whatever else runs.
+    return time.process_time if threads == 1 else time.perf_counter
 
 
 def _loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

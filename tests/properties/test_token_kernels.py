@@ -106,8 +106,13 @@ def test_decimation_of_tokens_equals_torch(taps: int, padding: str, size: tuple[
     assert error(found, expected) < 1e-12
     gradients = (torch.autograd.grad(y, x, given)[0] for y in (found, expected))
     assert error(*gradients) < 1e-12
-    check = torch.autograd.gradcheck
+
+
+def test_decimation_of_tokens_has_every_derivative() -> None:
+    x = tokens(1, 8, 4, 4).requires_grad_()
+    check, decimation = torch.autograd.gradcheck, Decimation(5, "circular")
     assert check(decimation, (x,), check_batched_grad=True, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(lambda x: decimation(x).square(), (x,))
 
 
 def test_chained_decimations_are_one_matrix() -> None:

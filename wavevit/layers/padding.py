@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_choice
 from wavevit.layers.old_bounds import OldBounds
 from wavevit.wavelets._engine.depthwise import depthwise
+from wavevit.wavelets._engine.torch_private import transforms_active
 
 __all__ = ["PADDINGS", "DepthwiseConv", "pad_map", "pad_to_least", "pad_to_multiple"]
 
@@ -79,6 +80,7 @@ class DepthwiseConv(nn.Conv2d, OldBounds):
 
     def _by_torch(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         # Depthwise kernels on CPUs are 2 to 7 times faster in this layout, backward above all; a
-        # map of tokens has it already.
-        x = x.contiguous(memory_format=torch.channels_last)
+        # map of tokens has it already. `vmap` does not answer for a layout.
+        if torch.compiler.is_compiling() or not transforms_active():
+            x = x.contiguous(memory_format=torch.channels_last)
         return self._conv_forward(pad_map(x, self.reach, self.map_padding), weight, bias)

@@ -38,6 +38,7 @@ def _run(maps: Tensor, rows: Banded, columns: Banded) -> Tensor:
     maps = maps.resolve_neg().contiguous()
     result = room(maps, (len(maps), rows.outputs, columns.outputs, maps.shape[-1]))
     kernel = kernels_for(maps, _KERNEL, "Low-passes of tokens run")
+    assert kernel is not None  # `resamples` has asked
     kernel.resample(maps, rows, columns, result)
     return result
 
@@ -63,4 +64,6 @@ def _plain(maps: Tensor, rows: Banded, columns: Banded) -> Tensor:
     matrices = [
         torch.tensor(axis.dense(), dtype=maps.dtype, device=maps.device) for axis in (rows, columns)
     ]
-    return torch.einsum("ih,bhwc,jw->bijc", matrices[0], maps, matrices[1])
+    width, channels = maps.shape[2:]
+    lines = matrices[0] @ maps.reshape(maps.shape[0], maps.shape[1], width * channels)
+    return matrices[1] @ lines.reshape(maps.shape[0], rows.outputs, width, channels)

@@ -106,7 +106,8 @@ def _derived(
     """The gradients in torch's operations, which can be derived again."""
     again = torch.is_grad_enabled()
     with torch.enable_grad():
-        wanted = [part for part, need in zip(tensors, needed, strict=True) if need]
+        pairs = zip(tensors, needed, strict=True)
+        wanted = [part for part, need in pairs if need and part is not None]
         result = plain(*tensors)
         found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=again))
     return [next(found) if need else None for need in needed]

@@ -83,6 +83,7 @@ def _stepped(x: Tensor, inverse: bool) -> Tensor:
 
 def _run(x: Tensor, inverse: bool) -> Tensor:
     kernel = kernels_for(x, _KERNEL, "Haar transforms of tokens run")
+    assert kernel is not None  # `_has_kernel` has asked
     x = x.resolve_neg().contiguous()
     batch, height, width, channels = x.shape[0], x.shape[1], x.shape[2], x.shape[-1]
     if inverse:

@@ -143,7 +143,7 @@ TRANSFORMS = {
         lambda c, size: iwavepacket2(c, "db2", "antireflect", size),
     ),
     "swt2": there_and_back(lambda x: swt2(x, "db2", 2), lambda c, _: iswt2(c, "db2")),
-    "dtcwt2": there_and_back(lambda x: dtcwt2(x, 3), lambda c, size: idtcwt2(c, output_size=size)),
+    "dtcwt2": there_and_back(lambda x: dtcwt2(x, 2), lambda c, size: idtcwt2(c, output_size=size)),
     "dtcwt2 periodic": there_and_back(
         lambda x: dtcwt2(x, 2, "near_sym_b", "qshift_d", "periodic"),
         lambda c, size: idtcwt2(c, "near_sym_b", "qshift_d", "periodic", size),

@@ -260,7 +260,8 @@ def tables(record: Mapping[str, Any]) -> str:
     images = f"{record['scattering2_images']:.1f}"
     if "before" in record:
         images += f", before {earlier['scattering2_images']:.1f}"
-    return f"{text}\n\nImages that `scattering2` holds for its gradient, beside its own: {images} (target 4).\n"
+    held = "Images that `scattering2` holds for its gradient, beside its own"
+    return f"{text}\n\n{held}: {images} (target 4).\n"
 
 
 def _by_threads(ratios: Mapping[str, float] | None, threads: list[str]) -> str:

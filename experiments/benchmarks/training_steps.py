@@ -242,10 +242,10 @@ def tables(record: Mapping[str, Any]) -> str:
     """The record as Markdown."""
     earlier = record.get("before", {"models": {}})
     threads = list(next(iter(record["models"].values()))["forward"])
-    head = ["model", "beside", "px"]
+    head = ["model", "beside", "side, px"]
     for kind in ("forward", "step"):
-        head += [f"{kind}, target", f"{kind}, before", f"{kind}, reached"]
-    head += ["memory held, before", "memory held, reached"]
+        head += [f"{kind} target", f"{kind} before", f"{kind} reached"]
+    head += ["memory held before", "memory held reached"]
     rows = []
     for name, row in record["models"].items():
         old = earlier["models"].get(name, {})

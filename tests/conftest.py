@@ -36,3 +36,8 @@ def pytest_collection_finish() -> None:
     that collect garbage, accelerate for one at every load, looked through all of them: a second."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """What is frozen would look to bindings like a leak when the process ends."""
+    gc.unfreeze()

@@ -72,7 +72,9 @@ class Job:
         if self.complete:
             task = TASKS.get(self.folder.load_config().task)
             result = json.loads(self.folder.result.read_text())
-            return f"{task.title}: {result.get('metrics', result)[task.score]:.4g}"
+            value = result.get("metrics", result)[task.score]
+            name, percent, _ = task.title.partition(", %")
+            return f"{name} {value:.1f} %" if percent else f"{name} {value:.4g}"
         if self.folder.failed.exists():
             failure = json.loads(self.folder.failed.read_text())
             return f"FAILED, {failure['error']}: {failure['message']}"

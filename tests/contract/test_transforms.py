@@ -79,6 +79,8 @@ COMPAT = {
 # Public, and no transform of images.
 OTHERS = {"dtcwt_max_level", "dwt_max_level", "filter_bank", "level_one_frame_bounds"}
 OTHERS |= {"kernels", "scattering_paths", "smooth_magnitude", "wavelet_names"}
+# Of integers, without derivatives: tests/properties/test_integer_haar_laws.py.
+OTHERS |= {"integer_haar2", "integer_haar2_bounds", "inverse_integer_haar2"}
 
 
 def test_the_tables_have_every_public_transform() -> None:

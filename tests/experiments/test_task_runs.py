@@ -37,7 +37,7 @@ def study_of(task: str) -> Study:
     run = RunConfig(
         model=vit,
         task=task,
-        data=DataConfig(crop_size=32, margin=8, test_crops=12, measured_crops=6),
+        data=DataConfig(crop_size=32, margin=1, test_crops=6, measured_crops=3),
         optimizer=OptimizerConfig(steps=2, warmup_steps=1, batch_size=4, lr=1e-3),
     )
     haar = dataclasses.replace(run, model=dataclasses.replace(vit, tokenizer="dwt"))
@@ -47,7 +47,7 @@ def study_of(task: str) -> Study:
         variants=lambda: {"vit": run, "haar_vit": haar},
         baseline="vit",
         contrasts=(Contrast("haar_vit", "vit", "model.tokenizer"),),
-        seeds=(0, 1),
+        seeds=(0,),
         timed_batch=2,
     )
 
@@ -65,7 +65,7 @@ def test_task_is_trained_measured_timed_and_reported(task: str, tmp_path: Path) 
     measure_latency(study, folder, CPU)
     summary = summarize(study, folder)
     (score,) = deciding(task)
-    assert len(summary.metrics["haar_vit"][score].values) == 2
+    assert len(summary.metrics["haar_vit"][score].values) == 1
     page = write_report(study, tmp_path / "runs", record=tmp_path / "record").read_text()
     assert f"Task <i>{task}</i>" in page
     table = (tmp_path / "record" / "table.md").read_text()

@@ -119,8 +119,14 @@ def test_levels_equal_pywavelets_and_reconstruct(mode: str, x, wavelet: str, lev
     pyramid = wavedec2(x, wavelet, mode, level)
     approx = x.numpy()
     for details in reversed(pyramid.details):
+        above = approx
         approx, expected = pywt.dwt2(approx, wavelet, mode)
-        assert_close_relative(details, stacked(expected[0], expected[1:]), bound=1e-12)
+        # Details may be nothing but rounding of what they are computed from.
+        expected = stacked(expected[0], expected[1:])
+        error = (details - expected).norm() / max(
+            float(expected.norm()), float(torch.from_numpy(above).norm())
+        )
+        assert error < 1e-12
     assert_close_relative(pyramid.approx, torch.from_numpy(approx), bound=1e-12)
     bound = level * slack(wavelet) * growth(pyramid.approx, x)
     back = waverec2(pyramid, wavelet, mode, output_size=size)

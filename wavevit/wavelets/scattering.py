@@ -167,10 +167,9 @@ def scattering2(
         return [_paths(wide, scales, order, steps, bias).to(x.dtype)]
 
     if is_eager(x) and is_derived(x):
-        paths = _Recomputed.apply(x, scattered)
-    else:
-        paths = by_planes(scattered, x)[0]
-    return paths.flatten(1, 2)
+        result: Tensor = _Recomputed.apply(x, scattered)
+        return result
+    return by_planes(scattered, x)[0].flatten(1, 2)
 
 
 class _Recomputed(torch.autograd.Function):
@@ -180,11 +179,15 @@ class _Recomputed(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, compute: Callable[[Tensor], list[Tensor]]) -> Tensor:
         ctx.save_for_backward(x)
         ctx.compute = compute
-        return by_planes(compute, x)[0]
+        paths = by_planes(compute, x)[0]
+        ctx.channels_and_paths = paths.shape[1:3]
+        # A copy: autograd lets nobody change a view that a Function returns.
+        return paths.flatten(1, 2).clone()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
+        gradient = gradient.unflatten(1, ctx.channels_and_paths)
         if torch.is_grad_enabled():  # a second derivative is asked for
             result = ctx.compute(x)[0]
             return torch.autograd.grad(result, x, gradient, create_graph=True)[0], None

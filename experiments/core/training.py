@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 _LOG_EVERY = 10
+# What the loss draws (noise, masks) is another stream than the crops that the same step draws.
+_LOSS_SEEDS = 2**40
 
 
 def make_task(config: RunConfig) -> Task:
@@ -148,7 +150,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             with _precision(device):
-                losses = task(batch, torch.Generator().manual_seed(seed))
+                losses = task(batch, torch.Generator().manual_seed(_LOSS_SEEDS + seed))
                 loss = losses.total
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

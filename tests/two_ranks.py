@@ -34,7 +34,5 @@ def on_two_ranks(folder: Path, function: Callable[..., Any], *arguments: Any) ->
         function: at the top of a module that imports without pytest.
         *arguments: of that function.
     """
-    mp.start_processes(  # type: ignore[no-untyped-call]
-        _run, (str(folder), function, arguments), nprocs=2, start_method="spawn"
-    )
+    mp.start_processes(_run, (str(folder), function, arguments), nprocs=2, start_method="spawn")
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from experiments.core.study import Contrast, Study
-from experiments.studies.backbones import OTHERS, six_backbones
+from experiments.core.study import Study
+from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
 AUTOREGRESSIVE = Study(
     name="autoregressive",
@@ -27,9 +27,5 @@ AUTOREGRESSIVE = Study(
         measured_crops=48,
     ),
     baseline="vit",
-    contrasts=(
-        Contrast("haar_vit", "vit", "model.tokenizer"),
-        Contrast("dtcwt_vit", "vit", "model.tokenizer"),
-        *(Contrast(name, "vit", "model") for name in OTHERS[2:]),
-    ),
+    contrasts=SIX_CONTRASTS,
 )

@@ -114,7 +114,12 @@ def _variants() -> dict[str, RunConfig]:
     return {name: RunConfig(model=model, optimizer=optimizer) for name, model in models.items()}
 
 
+# What `six_backbones` gives, beside the baseline ``"vit"``.
 OTHERS = ("haar_vit", "dtcwt_vit", "haar_pyramid", "dtcwt_pyramid", "swin")
+SIX_CONTRASTS = Contrast.each(
+    "vit",
+    {name: "model.tokenizer" if name in ("haar_vit", "dtcwt_vit") else "model" for name in OTHERS},
+)
 
 
 def six_backbones(

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from experiments.core.study import Contrast, Study
-from experiments.studies.backbones import OTHERS, six_backbones
+from experiments.core.study import Study
+from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
 DETECTION = Study(
     name="detection",
@@ -22,9 +22,5 @@ DETECTION = Study(
         six_backbones, "detection", {}, batch_size=16, test_crops=360, measured_crops=96
     ),
     baseline="vit",
-    contrasts=(
-        Contrast("haar_vit", "vit", "model.tokenizer"),
-        Contrast("dtcwt_vit", "vit", "model.tokenizer"),
-        *(Contrast(name, "vit", "model") for name in OTHERS[2:]),
-    ),
+    contrasts=SIX_CONTRASTS,
 )

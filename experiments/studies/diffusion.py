@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from experiments.core.study import Contrast, Study
-from experiments.studies.backbones import OTHERS, six_backbones
+from experiments.core.study import Study
+from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
 DIFFUSION = Study(
     name="diffusion",
@@ -23,9 +23,5 @@ DIFFUSION = Study(
         six_backbones, "diffusion", {}, batch_size=40, test_crops=360, measured_crops=48
     ),
     baseline="vit",
-    contrasts=(
-        Contrast("haar_vit", "vit", "model.tokenizer"),
-        Contrast("dtcwt_vit", "vit", "model.tokenizer"),
-        *(Contrast(name, "vit", "model") for name in OTHERS[2:]),
-    ),
+    contrasts=SIX_CONTRASTS,
 )

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from experiments.core.study import Contrast, Study
-from experiments.studies.backbones import OTHERS, six_backbones
+from experiments.core.study import Study
+from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
 MASKED = Study(
     name="masked",
@@ -24,9 +24,5 @@ MASKED = Study(
         six_backbones, "masked", {"encoder": "all"}, test_crops=720, measured_crops=96
     ),
     baseline="vit",
-    contrasts=(
-        Contrast("haar_vit", "vit", "model.tokenizer"),
-        Contrast("dtcwt_vit", "vit", "model.tokenizer"),
-        *(Contrast(name, "vit", "model") for name in OTHERS[2:]),
-    ),
+    contrasts=SIX_CONTRASTS,
 )

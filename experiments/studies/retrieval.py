@@ -13,17 +13,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from experiments.core.study import Contrast, Study
-from experiments.studies.backbones import OTHERS, six_backbones
+from experiments.core.study import Study
+from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
 RETRIEVAL = Study(
     name="retrieval",
     question="Which backbone finds a place again, and are its neighbours stable under shifts?",
     variants=partial(six_backbones, "retrieval", {}, test_crops=720, measured_crops=96),
     baseline="vit",
-    contrasts=(
-        Contrast("haar_vit", "vit", "model.tokenizer"),
-        Contrast("dtcwt_vit", "vit", "model.tokenizer"),
-        *(Contrast(name, "vit", "model") for name in OTHERS[2:]),
-    ),
+    contrasts=SIX_CONTRASTS,
 )

@@ -166,7 +166,7 @@ class Answer:
 
 
 class Keyword(Calls):
-    def forward(self, *, images: Tensor, flag: bool = False) -> Any:  # type: ignore[override]
+    def forward(self, *, images: Tensor, flag: bool = False) -> Any:
         return self.what(self.net, images)
 
 

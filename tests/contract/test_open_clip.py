@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from wavevit.interop.timm import register
 
@@ -48,9 +49,9 @@ def test_model_of_the_factory_is_trained_and_read_back(name: str, tmp_path: Path
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
-    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
     read = build(2)
-    read.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    read.load_state_dict(load_file(tmp_path / "model.safetensors"))
     with torch.no_grad():
         expected = model.eval().encode_image(images)
         assert torch.equal(read.eval().encode_image(images), expected)

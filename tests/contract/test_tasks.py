@@ -50,9 +50,9 @@ class _Broken(Classification):
 
     fault = ""
 
-    def loss(self, batch, generator=None):  # type: ignore[no-untyped-def]
+    def loss(self, batch, generator=None):
         if self.fault == "bad_batches":
-            self.check = lambda batch: None  # type: ignore[method-assign]
+            self.check = lambda batch: None
         losses = super().loss(batch, generator)
         part = losses.parts["cross_entropy"]
         if self.fault == "loss_terms":
@@ -69,7 +69,7 @@ class _Broken(Classification):
             )
         return losses
 
-    def predict(self, batch):  # type: ignore[no-untyped-def]
+    def predict(self, batch):
         answers = super().predict(batch)
         if self.fault == "examples":
             answers["logits"] = answers["logits"] - answers["logits"].mean(0)
@@ -77,13 +77,13 @@ class _Broken(Classification):
             answers["logits"] = answers["logits"] + torch.rand(())
         return answers
 
-    def summarize(self, results):  # type: ignore[no-untyped-def]
+    def summarize(self, results):
         return {} if self.fault == "metrics" else super().summarize(results)
 
     def no_weight_decay(self) -> set[str]:
         return {"nothing"} if self.fault == "parameters" else super().no_weight_decay()
 
-    def load_state_dict(self, state: dict[str, Tensor], strict: bool = True):  # type: ignore
+    def load_state_dict(self, state: dict[str, Tensor], strict: bool = True):
         kept = {} if self.fault == "state" else state
         return super().load_state_dict(kept, strict=strict and self.fault != "state")
 

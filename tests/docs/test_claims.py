@@ -72,7 +72,7 @@ def drawing(claim: Claim) -> bytes:
     assert figure is not None
     figure.set_dpi(30)
     figure.canvas.draw()
-    pixels = bytes(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+    pixels = bytes(figure.canvas.buffer_rgba())
     plt.close(figure)
     return pixels
 

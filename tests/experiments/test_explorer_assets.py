@@ -178,7 +178,7 @@ def test_a_window_of_the_training_half_is_refused() -> None:
 def test_unknown_operation_is_refused_by_name() -> None:
     config = get_study("patch_vs_wavelet").configs()["vit"].model
     model = Backbone(config)
-    model.stages[0].blocks[0].mlp.act = nn.Hardswish()  # type: ignore[union-attr]
+    model.stages[0].blocks[0].mlp.act = nn.Hardswish()
     model.stages[0].blocks[0].mlp.act.forward = lambda x, grid: torch.erfinv(x)
     with pytest.raises(ValueError, match=r"model: expected operations among .*erfinv"):
         trace(model, CROP)

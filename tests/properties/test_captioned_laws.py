@@ -127,7 +127,7 @@ def test_two_objects_are_related_as_the_caption_says(
     """The first object is black, the second grey; neither covers the other."""
     calls: list[tuple[int, list[float], float]] = []
 
-    def noted(self, window, noun, diameter, center, share):  # type: ignore[no-untyped-def]
+    def noted(self, window, noun, diameter, center, share):
         calls.append((noun, center, diameter))
 
     monkeypatch.setattr(Captioned, "_paste", noted)

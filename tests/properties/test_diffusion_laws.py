@@ -176,12 +176,12 @@ def test_low_pass_opens_with_time() -> None:
     task = build("test_vit", input="low_passed")
     z, _ = noisy(task)
     kept = [
-        float(task.input(z, torch.full((2,), t).double(), None).square().sum() / z.square().sum())  # type: ignore[arg-type]
+        float(task.input(z, torch.full((2,), t).double(), None).square().sum() / z.square().sum())
         for t in (0.0, 0.3, 0.6, 1.0)
     ]
     assert kept == sorted(kept)
     assert kept[0] < 0.05
     assert kept[-1] > 0.7
     smooth = torch.full_like(z, 3.0)
-    seen = task.input(smooth, torch.zeros(2).double(), None)  # type: ignore[arg-type]
+    seen = task.input(smooth, torch.zeros(2).double(), None)
     assert torch.allclose(seen, smooth * torch.sigmoid(torch.tensor(1.5)).double(), atol=1e-6)

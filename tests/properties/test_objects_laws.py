@@ -13,7 +13,7 @@ from wavevit.data.shapes import SHAPES, Placed, levels, outline
 
 
 def objects(split: str = "test", **options: object) -> Objects:
-    return Objects(split, 48, 12, **options)  # type: ignore[arg-type]
+    return Objects(split, 48, 12, **options)
 
 
 def test_boxes_are_the_exact_extents_of_masks() -> None:

@@ -123,7 +123,7 @@ def test_file_imports_its_own_neighbour_not_the_callers_module(
     elsewhere.mkdir()
     (elsewhere / "layers.py").write_text("CLASSES = 9")
     monkeypatch.syspath_prepend(elsewhere)
-    import layers  # type: ignore[import-not-found]
+    import layers
 
     try:
         found = make_target(f"{file}:build", size=8)

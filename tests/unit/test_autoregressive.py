@@ -12,7 +12,7 @@ from wavevit.tasks import create_task
 from wavevit.tasks.integer_distributions import DISTRIBUTIONS
 
 
-def build(backbone: str = "test_vit", options: dict[str, Any] | None = None, **changes: Any):  # type: ignore[no-untyped-def]
+def build(backbone: str = "test_vit", options: dict[str, Any] | None = None, **changes: Any):
     torch.manual_seed(0)
     changes = {"in_chans": 1, "img_size": 32, **changes}
     return create_task("autoregressive", backbone, options, **changes)

@@ -11,7 +11,7 @@ from wavevit.tasks import create_task
 from wavevit.tasks.memorisation import nearest_distances
 
 
-def build(backbone: str = "test_vit", options: dict[str, Any] | None = None, **changes: Any):  # type: ignore[no-untyped-def]
+def build(backbone: str = "test_vit", options: dict[str, Any] | None = None, **changes: Any):
     torch.manual_seed(0)
     return create_task("diffusion", backbone, options, **{"in_chans": 1, "img_size": 32, **changes})
 

@@ -81,7 +81,7 @@ def test_unknown_names_and_modes() -> None:
     with pytest.raises(ValueError, match=r"wavelet: .*got 'bior22' \(unknown; nearest: bior2.2"):
         dwt2(x, "bior22")
     with pytest.raises(ValueError, match=r"wavelet: expected a name, a FilterBank, .* got int 4"):
-        filter_bank(4)  # type: ignore[arg-type]
+        filter_bank(4)
     with pytest.raises(ValueError, match="x: expected sides of at least 2 pixels for mode 'refl"):
         dwt2(x[..., :1, :], "db2", "reflect")
     with pytest.raises(ValueError, match="coefficients: expected at least 2 coefficients a side"):

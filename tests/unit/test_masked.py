@@ -10,7 +10,7 @@ from wavevit.tasks.inpainting import harmonic_inpainting
 from wavevit.tasks.patches import random_mask, to_patches, to_pixels
 
 
-def build(backbone: str = "test_vit", **options: object):  # type: ignore[no-untyped-def]
+def build(backbone: str = "test_vit", **options: object):
     torch.manual_seed(0)
     return create_task("masked", backbone, options, in_chans=1, img_size=32)
 
@@ -68,7 +68,7 @@ def test_bad_batch_is_refused(entries: dict[str, torch.Tensor], message: str) ->
 
 def test_keep_is_refused_where_blocks_need_the_grid() -> None:
     task = create_task("masked", "test_vit", position="rope", img_size=32)
-    assert not task.encodes_visible  # type: ignore[union-attr]
+    assert not task.encodes_visible
     tokens, grid = task.backbone.tokenize(task.dummy_images(1))
     with pytest.raises(ValueError, match=r"keep: expected None \(position='rope'"):
         task.backbone.encode(tokens, grid, keep=torch.tensor([[0]]))

@@ -41,10 +41,10 @@ def test_bytes_that_are_no_text_are_decoded_all_the_same() -> None:
 @pytest.mark.parametrize("name", ["contrastive", "captioning"])
 def test_bad_texts_are_refused_before_any_step(name: str, texts: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        encode_text(texts, context=12)  # type: ignore[arg-type]
+        encode_text(texts, context=12)
     task = create_task(name, "test_vit", {"context": 12}, img_size=32)
-    images = task.dummy_images(2)[: len(texts) if isinstance(texts, list) else 3]  # type: ignore
-    images = images if len(images) == len(texts) else task.dummy_images(3)  # type: ignore[arg-type]
+    images = task.dummy_images(2)[: len(texts) if isinstance(texts, list) else 3]
+    images = images if len(images) == len(texts) else task.dummy_images(3)
     message = message.replace("texts", r"batch\['texts'\]", 1)
     with pytest.raises(ValueError, match=message):
         task.loss({"images": images, "texts": texts})

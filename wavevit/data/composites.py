@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wavevit.checks import fail
 from wavevit.data.scenes import Scenes
-from wavevit.data.sources import Source, register_source
+from wavevit.data.sources import SceneCrops, register_source
 
 __all__ = ["CompositeBatch", "Composites", "composites"]
 
@@ -65,20 +65,13 @@ def composites(scenes: Scenes, count: int, generator: torch.Generator) -> Compos
 
 
 @register_source("composites")
-class Composites(Source):
+class Composites(SceneCrops):
     """`composites` as a data source: ``"labels"`` (B, S, S), the photograph of each pixel.
 
     Args:
         split, crop_size, margin: see `Source`.
         max_short_side: photographs are reduced to at most this shorter side.
     """
-
-    def __init__(
-        self, split: str, crop_size: int = 64, margin: int = 0, max_short_side: int = 256
-    ) -> None:
-        super().__init__(split, crop_size, margin)
-        self.scenes = Scenes(split, crop_size, margin, max_short_side=max_short_side)
-        self.num_classes = len(self.scenes.classes)
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         batch = composites(self.scenes, count, generator)

@@ -6,14 +6,13 @@ from typing import Any
 
 import torch
 
-from wavevit.data.scenes import Scenes
-from wavevit.data.sources import Source, register_source
+from wavevit.data.sources import SceneCrops, register_source
 
 __all__ = ["RawCrops"]
 
 
 @register_source("crops_uint8")
-class RawCrops(Source):
+class RawCrops(SceneCrops):
     """Crops of `Scenes` as bytes without normalisation: luminance, rounded to 0 … 255.
 
     A batch has ``"images"``, uint8, and ``"labels"``, the photograph that each is from. Lossless
@@ -23,13 +22,6 @@ class RawCrops(Source):
         split, crop_size, margin: see `Source`.
         max_short_side: photographs are reduced to at most this shorter side.
     """
-
-    def __init__(
-        self, split: str, crop_size: int = 64, margin: int = 0, max_short_side: int = 256
-    ) -> None:
-        super().__init__(split, crop_size, margin)
-        self.scenes = Scenes(split, crop_size, margin, max_short_side=max_short_side)
-        self.num_classes = len(self.scenes.classes)
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         batch = self.scenes.draw(count, generator)

@@ -18,14 +18,14 @@ __all__ = ["is_eager", "is_memory", "is_only_differentiated_backward"]
 
 
 def is_eager(x: Tensor) -> bool:
-    """Whether nobody looks on or derives but eager autograd's backward pass, on any device."""
+    """Whether the call is eager, with reverse-mode autograd or none, on any device."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or dispatch_modes():
         return False
     return is_ordinary(x) and not exporting() and not forward_mode() and not transforms_active()
 
 
 def is_memory(*tensors: Tensor) -> bool:
-    """Whether a kernel may read all of them: on the CPU, not empty, and no mode looks on."""
+    """Whether a kernel may read all of them: on the CPU, not empty, no dispatch mode active."""
     first = tensors[0]
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or dispatch_modes():
         return False
@@ -39,9 +39,9 @@ def is_memory(*tensors: Tensor) -> bool:
 
 
 def is_only_differentiated_backward(*tensors: Tensor) -> bool:
-    """The same, and whoever derives them does it by autograd's backward pass.
+    """Whether `is_memory`, and the only derivatives are those of autograd's backward pass.
 
-    Neither forward mode nor a transform of `torch.func` is at work: a Function with nothing but a
-    backward pass serves.
+    Neither forward mode nor a `torch.func` transform is active, so a `torch.autograd.Function` with
+    only a backward pass is enough.
     """
     return is_memory(*tensors) and not forward_mode() and not transforms_active()

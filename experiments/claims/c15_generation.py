@@ -5,24 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.measured import by_seed, subjects_of
-from experiments.claims.verdict import Verdict
+from experiments.claims.studies import Compared, against, variants_table
+from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
-from experiments.core.style import labelled_below
 from experiments.core.table import Table
 
-_RECORD, _STUDY = "decoding/measurement.json", "tokenizers/summary.json"
-_MISSING = "the heads (`wavevit/tasks`)"
+_DECODING = "decoding/measurement.json"
 _PLACES = {"first": "first tokens", "last": "last tokens"}
 _HOW = ("untrained", "trained")
+_HYBRIDS = against("vit", ("haar_vit", "dtcwt_vit", "haar_pyramid", "dtcwt_pyramid"))
+_SWIN = against("vit", ["swin"])
+# Record of a head's study -> what the head is called, its loss, and the columns of its table.
+_HEADS = {
+    "masked/summary.json": ("masked", "relative", ("error", "relative", "relative_mean")),
+    "diffusion/summary.json": ("diffusion", "flow", ("flow",)),
+}
 
 
 def _find(records: Mapping[str, Any]) -> Finding:
-    record, study = records[_RECORD], records[_STUDY]
+    deciding, shown, body = [], [], []
+    for record, (name, score, columns) in _HEADS.items():
+        summary = records[record]
+        deciding += Compared(score, _HYBRIDS, "lower").effects(summary)
+        shown += Compared(score, _SWIN).effects(summary)
+        names = [summary.baseline, *(variant for variant, _ in (*_HYBRIDS, *_SWIN))]
+        body += [
+            f"Study `{name}`, mean ± standard deviation over seeds:",
+            variants_table(summary, columns, (), names),
+        ]
+    decoding = records[_DECODING]
+    table, effects = _read_back(decoding)
+    crops = decoding["crops"]
+    body += [
+        "How well a patch can be read from its token, in a classifier: error of its pixels, "
+        "predicted by ridge regression, in % of the error of a constant; mean ± standard deviation "
+        f"over {len(decoding['seeds'])} seeds, fitted on {crops['fitted']} crops of training "
+        f"halves, judged on {crops['judged']} of test halves:",
+        table,
+    ]
+    return Finding(judge(deciding), (*deciding, *shown, *effects), tuple(body))
+
+
+def _read_back(record: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """What a linear map reads from tokens: a table, and effects that are only shown."""
     models = record["models"]
     names = subjects_of(models)
     errors = [f"error, {title}, {how}" for title in _PLACES.values() for how in _HOW]
@@ -30,43 +57,13 @@ def _find(records: Mapping[str, Any]) -> Finding:
     for name in names:
         both = [(models[f"{name}, {how}"], place) for place in _PLACES for how in _HOW]
         cells = [Statistic.of(model[place]).text(1) for model, place in both]
-        rows.append([f"`{name}`", study.metrics[name]["top1"].text(1), *cells])
-    crops = record["crops"]
-    body = (
-        "No generative head is measured. The table shows how well a patch can be read from its "
-        "token: error of its pixels, predicted by ridge regression, in % of the error of a "
-        "constant; mean ± standard deviation over "
-        f"{len(record['seeds'])} seeds, fitted on {crops['fitted']} crops of training halves, "
-        f"judged on {crops['judged']} of test halves. Top-1 is that of study `tokenizers`.",
-        Table(["tokens", "top-1, %", *errors], rows).markdown(),
-    )
-    pairs = [
-        *((name, "vit, trained", place) for place in _PLACES for name in names[1:]),
-        *((name, f"{name}, untrained", "last") for name in names),
+        rows.append([f"`{name}`", *cells])
+    effects = [
+        by_seed(f"{name}, trained", "vit, trained", models, place, f"error, {title}", "points")
+        for place, title in _PLACES.items()
+        for name in names[1:]
     ]
-    shown = [
-        by_seed(f"{name}, trained", base, models, place, f"error, {_PLACES[place]}", "points")
-        for name, base, place in pairs
-    ]
-    return Finding(Verdict("not measured", _MISSING), tuple(shown), body)
-
-
-def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
-    """What recognises against what can be read back."""
-    models, study = records[_RECORD]["models"], records[_STUDY]
-    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
-    for axis, (place, title) in zip(axes, _PLACES.items(), strict=True):
-        for name in subjects_of(models):
-            error = Statistic.of(models[f"{name}, trained"][place])
-            top1 = study.metrics[name]["top1"]
-            axis.errorbar(
-                error.mean, top1.mean, xerr=error.std, yerr=top1.std, fmt="o", capsize=3, label=name
-            )
-        axis.set_xlabel(f"error of pixels from {title}, trained, %")
-        axis.set_xlim(left=0)
-    axes[0].set_ylabel("top-1, %")
-    labelled_below(figure, axes[0], columns=6)
-    return figure
+    return Table(["tokens", *errors], rows).markdown(), effects
 
 
 CLAIM = Claim(
@@ -75,9 +72,7 @@ CLAIM = Claim(
         "One backbone serves recognition and generation: masked, autoregressive and diffusion "
         "heads work on ViT and on hybrids."
     ),
-    records=(_RECORD, _STUDY),
+    records=(*_HEADS, _DECODING),
     find=_find,
-    draw=_draw,
-    alt="Top-1 of six ViTs against the error of pixels read from their tokens",
-    missing=_MISSING,
+    alt="Differences of four hybrids and Swin to the plain ViT in masked and diffusion losses",
 )

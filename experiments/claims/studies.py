@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effect import Effect
 from experiments.claims.verdict import judge
-from experiments.core.summary import METRICS, StudySummary, pixels
+from experiments.core.summary import StudySummary, metric_named, pixels
 from experiments.core.table import Table
 from wavevit.checks import fail
 
@@ -25,10 +25,10 @@ def study_effect(
     metric: str | tuple[str, float],
     predicted: str = "",
 ) -> Effect:
-    """Variant minus baseline, paired by seed, in one of `METRICS` or in the sensitivity R to a
-    shift: ``("crop", 1)``."""
+    """Variant minus baseline, paired by seed, in a metric of the study's task or in the sensitivity
+    R to a shift: ``("crop", 1)``."""
     if isinstance(metric, str):
-        column = METRICS[metric]
+        column = metric_named(summary.task, metric)
         title, unit = column.title, _POINTS.get(column.unit, column.unit)
         digits = column.decimals(summary.metrics[baseline][metric].mean)
         difference = summary.paired_difference(variant, baseline, metric)
@@ -56,7 +56,7 @@ def variants_table(
 ) -> str:
     """Mean ± standard deviation over seeds: metrics by name, and R to crops by these shifts; of
     these variants, or of all."""
-    columns = [METRICS[name] for name in metrics]
+    columns = [metric_named(summary.task, name) for name in metrics]
     head = ["variant", *(f"{c.title}{f', {c.unit}' if c.unit else ''}" for c in columns)]
     head += [f"R({pixels(shift)} px) crop" for shift in shifts]
     head += ["MMAC", "seeds"]
@@ -76,7 +76,8 @@ class Compared:
     """Pairs of variants, compared in one metric.
 
     Attributes:
-        metric: one of `METRICS`, or a shift model and pixels: ``("crop", 1)`` is R(1 px) of crops.
+        metric: one of the study's task, or a shift model and pixels: ``("crop", 1)`` is R(1 px) of
+            crops.
         pairs: (variant, baseline).
         predicted: the sign that the claim predicts; empty where the effects are only shown.
     """

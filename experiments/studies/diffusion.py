@@ -1,8 +1,10 @@
-"""diffusion: which backbone denoises best, by the flow-matching loss?
+"""diffusion: which backbone denoises best, and do wavelets help where patches are large?
 
 The task `diffusion` on raw 8-bit crops: flow matching, the network predicts the clean pixels.
-Figures: the flow-matching loss on held-out crops, and per Haar band and time. Options `input` and
-`basis` of the task are further variants that a user can add.
+Figures: the flow-matching loss on held-out crops, and per Haar band and time. Beside the six
+backbones the plain ViT has patches of 16 x 16 pixels, a fourth of the tokens, and one change at a
+time: a low-pass by time before the network, a gate for each Haar band by time, orthonormal Haar
+coefficients as output, and dual-tree magnitudes as tokens.
 
 Command: ``python -m experiments run diffusion && python -m experiments report diffusion``. Not
 recorded yet. Chosen on data: nothing; the peak learning rate is that of `patch_vs_wavelet`, chosen
@@ -11,17 +13,47 @@ there for the plain ViT as a classifier.
 
 from __future__ import annotations
 
-from functools import partial
+import dataclasses
 
-from experiments.core.study import Study
+from experiments.core.config import RunConfig
+from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
+
+_LARGE = "vit patch 16"
+# Changes of the task, by the variant that has one of them.
+_OPTIONS = {
+    f"{_LARGE} low-passed": {"input": "low_passed"},
+    f"{_LARGE} gated": {"input": "gated"},
+    f"{_LARGE} haar output": {"basis": "haar"},
+}
+
+
+def _variants() -> dict[str, RunConfig]:
+    runs = six_backbones("diffusion", {}, batch_size=40, test_crops=360, measured_crops=48)
+    for name in ("vit", "dtcwt_vit"):
+        model = dataclasses.replace(runs[name].model, patch_size=16)
+        runs[f"{name} patch 16"] = dataclasses.replace(runs[name], model=model)
+    large = runs[_LARGE]
+    changed = {
+        name: dataclasses.replace(large, task_options=options) for name, options in _OPTIONS.items()
+    }
+    return runs | changed
+
 
 DIFFUSION = Study(
     name="diffusion",
-    question="Which backbone denoises best, by the flow-matching loss?",
-    variants=partial(
-        six_backbones, "diffusion", {}, batch_size=40, test_crops=360, measured_crops=48
-    ),
+    question="Which backbone denoises best, and do wavelets help where patches are large?",
+    variants=_variants,
     baseline="vit",
-    contrasts=SIX_CONTRASTS,
+    contrasts=(
+        *SIX_CONTRASTS,
+        Contrast(_LARGE, "vit", "model.patch_size"),
+        *Contrast.each(
+            _LARGE,
+            {
+                "dtcwt_vit patch 16": "model.tokenizer",
+                **{name: "task_options" for name in _OPTIONS},
+            },
+        ),
+    ),
 )

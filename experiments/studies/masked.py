@@ -1,7 +1,8 @@
 """masked: which backbone restores hidden patches best?
 
-The task `masked` on `scenes`: three of four blocks are hidden before the tokenizer, and their
-pixels are predicted. All backbones encode the whole grid, so that multiply-accumulates stay
+The task `masked` on `scenes`: two of the four blocks of 32 x 32 pixels are hidden before the
+tokenizer, and their pixels are predicted. The block is the coarsest stride of the pyramids, so all
+backbones restore the same holes. All encode the whole grid, so that multiply-accumulates stay
 comparable. Figures: the error relative to predicting the mean of the visible pixels and to harmonic
 inpainting.
 
@@ -21,7 +22,11 @@ MASKED = Study(
     name="masked",
     question="Which backbone restores hidden patches best?",
     variants=partial(
-        six_backbones, "masked", {"encoder": "all"}, test_crops=720, measured_crops=96
+        six_backbones,
+        "masked",
+        {"encoder": "all", "block": 32, "mask_ratio": 0.5},
+        test_crops=720,
+        measured_crops=96,
     ),
     baseline="vit",
     contrasts=SIX_CONTRASTS,

@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.core.experiment import View
 from experiments.core.summary import StudySummary, metric_named, pixels
 from experiments.core.table import Table
+from wavevit.tasks import TASKS
 
 SHARES = (
     *("top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
@@ -20,9 +21,10 @@ def _label(summary: StudySummary, name: str) -> str:
 
 
 def _shown(summary: StudySummary) -> list[str]:
-    """Metrics in the table: of classification and segmentation a choice, of other tasks all."""
+    """Metrics in the table: a choice where the task has one, or else all."""
     found = summary.metrics[summary.variants[0]]
     chosen = [name for name in SHARES if name in found]
+    chosen = chosen or list(TASKS.get(summary.task).columns)
     return chosen or [name for name in found if name not in ("parameters", "macs")]
 
 

@@ -52,7 +52,7 @@ DIFFUSION = Study(
             _LARGE,
             {
                 "dtcwt_vit patch 16": "model.tokenizer",
-                **{name: "task_options" for name in _OPTIONS},
+                **dict.fromkeys(_OPTIONS, "task_options"),
             },
         ),
     ),

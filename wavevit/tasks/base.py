@@ -70,6 +70,7 @@ class Task(nn.Module):
         score: the entry of `summarize` that is shown when a run ends.
         title: of that score, for people.
         higher_is_better: direction of that score.
+        columns: entries of `summarize` that tables of studies show; empty for all.
 
     Guarantees:
         The checks of `wavevit.testing.assert_task_contract`, for every registered task and six
@@ -82,6 +83,7 @@ class Task(nn.Module):
     score: ClassVar[str]
     title: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    columns: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, backbone: Backbone, options: Any) -> None:
         super().__init__()

@@ -25,6 +25,7 @@ from wavevit.tasks.time_filters import INPUTS, bands_to_pixels, pixels_to_bands
 __all__ = ["Diffusion"]
 
 _BINS = 4  # of time, in the evaluation
+_LEVELS = 3  # of the Haar bands there: the same for all backbones
 _WAVES = 32  # sines, and as many cosines, of the time
 _RATES = 1000.0  # fastest over slowest of them
 
@@ -96,6 +97,7 @@ class Diffusion(Task):
 
     source = "crops_uint8"
     score, title, higher_is_better = "flow", "flow-matching loss", False
+    columns = ("flow", *(f"time{quarter}" for quarter in range(_BINS)))
 
     def __init__(self, backbone: Backbone, options: Options) -> None:
         super().__init__(backbone, options)
@@ -187,18 +189,20 @@ class Diffusion(Task):
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """Mean squared errors of the velocity, each (B,).
 
-        ``flow``: over four random times, one in each quarter. ``band{b}_time{k}``: of the
-        coefficients of one Haar band (0: the approximation, then from coarse to fine) in quarter k.
+        ``flow``: over four random times, one in each quarter. ``time{k}``: in quarter k.
+        ``band{b}_time{k}``: of the coefficients of one Haar band there; 0 is the approximation at
+        stride 8, or at the largest that fits the sides, then from coarse to fine.
         """
         self.check(batch)
-        count, found, errors = len(batch["images"]), {}, []
+        count, found, bands = len(batch["images"]), {}, {}
+        side = math.gcd(*batch["images"].shape[-2:], 1 << _LEVELS)
         for quarter in range(_BINS):
             t = (quarter + torch.rand(count, generator=generator)) / _BINS
             error = self._error(batch, t, generator)
-            errors.append(error.square().flatten(1).mean(1))
-            for index, band in enumerate(pixels_to_bands(error, self.level)):
-                found[f"band{index}_time{quarter}"] = band.square().flatten(1).mean(1)
-        return {"flow": torch.stack(errors).mean(0), **found}
+            found[f"time{quarter}"] = error.square().flatten(1).mean(1)
+            for index, band in enumerate(pixels_to_bands(error, side.bit_length() - 1)):
+                bands[f"band{index}_time{quarter}"] = band.square().flatten(1).mean(1)
+        return {"flow": torch.stack(list(found.values())).mean(0), **found, **bands}
 
     def bits(
         self,

@@ -104,7 +104,7 @@ def test_samples_follow_the_generator_and_are_bytes() -> None:
         task.sample(2, 2, method="rk45")
 
 
-def test_errors_of_bands_add_up_to_the_loss() -> None:
+def test_errors_of_bands_add_up_to_the_error() -> None:
     """Parseval: the mean over the bands, weighted by their sizes, is the mean over pixels."""
     task = build("test_haar_pyramid").double()
     with torch.no_grad():
@@ -113,12 +113,21 @@ def test_errors_of_bands_add_up_to_the_loss() -> None:
     for quarter in range(4):
         assert f"band3_time{quarter}" in found
         assert f"band4_time{quarter}" not in found
-    total = sum(
-        size * found[f"band{band}_time{quarter}"]
-        for band, size in enumerate(sizes)
-        for quarter in range(4)
-    )
-    assert torch.allclose(total / (4 * 256), found["flow"], rtol=1e-6)
+        total = sum(size * found[f"band{i}_time{quarter}"] for i, size in enumerate(sizes))
+        assert torch.allclose(total / 256, found[f"time{quarter}"], rtol=1e-6)
+
+
+def test_held_out_flow_is_the_loss_of_training() -> None:
+    """The same in the mean: times are drawn from the same distribution, here a narrow one."""
+    task = build("test_vit", {"time_std": 0.2})
+    one = task.dummy_batch(1)
+    many = {"images": one["images"].expand(256, -1, -1, -1)}
+    with torch.no_grad():
+        loss = float(task.loss(many, torch.Generator().manual_seed(0)).total)
+        found = task.evaluate(many, torch.Generator().manual_seed(1))
+    assert float(found["flow"].mean()) == pytest.approx(loss, rel=0.05)
+    quarters = torch.stack([found[f"time{quarter}"] for quarter in range(4)])
+    assert float(quarters.mean()) > 2 * loss  # uniform times are another measure
 
 
 def test_copies_have_distance_zero() -> None:

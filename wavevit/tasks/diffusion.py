@@ -158,6 +158,10 @@ class Diffusion(Task):
         dtype = next(self.parameters()).dtype
         return (images.to(dtype) + steps.to(dtype)) / 128 - 1
 
+    def _times(self, normal: Tensor) -> Tensor:
+        """Times of training (B,) from normal numbers (B,)."""
+        return torch.sigmoid(self.options.time_mean + self.options.time_std * normal)
+
     def _error(self, batch: Batch, t: Tensor, generator: torch.Generator | None) -> Tensor:
         """Predicted minus true velocity (B, C, H, W) at times (B,)."""
         images = batch["images"]
@@ -173,8 +177,7 @@ class Diffusion(Task):
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """Mean squared error of the velocity at random times."""
         self.check(batch)
-        logits = torch.randn(len(batch["images"]), generator=generator)
-        t = torch.sigmoid(self.options.time_mean + self.options.time_std * logits)
+        t = self._times(torch.randn(len(batch["images"]), generator=generator))
         return Losses({"flow": self._error(batch, t, generator).square().mean()}, {})
 
     def predict(self, batch: Batch) -> Results:
@@ -189,20 +192,24 @@ class Diffusion(Task):
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """Mean squared errors of the velocity, each (B,).
 
-        ``flow``: over four random times, one in each quarter. ``time{k}``: in quarter k.
-        ``band{b}_time{k}``: of the coefficients of one Haar band there; 0 is the approximation at
-        stride 8, or at the largest that fits the sides, then from coarse to fine.
+        ``flow``: at four times drawn as in training, one in each quarter of their distribution.
+        ``time{k}``: at a time in quarter k between noise and image, the same for all options.
+        Training with the default options hardly sees the last one. ``band{b}_time{k}``: of the
+        coefficients of one Haar band there; 0 is the approximation at stride 8, or at the largest
+        that fits the sides, then from coarse to fine.
         """
         self.check(batch)
-        count, found, bands = len(batch["images"]), {}, {}
+        count, found, bands, losses = len(batch["images"]), {}, {}, []
         side = math.gcd(*batch["images"].shape[-2:], 1 << _LEVELS)
         for quarter in range(_BINS):
-            t = (quarter + torch.rand(count, generator=generator)) / _BINS
-            error = self._error(batch, t, generator)
+            share = (quarter + torch.rand(count, generator=generator)) / _BINS
+            t = self._times(torch.special.ndtri(share.clamp(1e-6, 1 - 1e-6)))
+            losses.append(self._error(batch, t, generator).square().flatten(1).mean(1))
+            error = self._error(batch, share, generator)
             found[f"time{quarter}"] = error.square().flatten(1).mean(1)
             for index, band in enumerate(pixels_to_bands(error, side.bit_length() - 1)):
                 bands[f"band{index}_time{quarter}"] = band.square().flatten(1).mean(1)
-        return {"flow": torch.stack(list(found.values())).mean(0), **found, **bands}
+        return {"flow": torch.stack(losses).mean(0), **found, **bands}
 
     def bits(
         self,

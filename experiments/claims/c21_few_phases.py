@@ -54,8 +54,17 @@ def _most(found: Mapping[str, Any], key: str, word: tuple[str, str, int, str]) -
     one, few, every = (found[name][key] for name in (_ONE, _FEW, _ALL))
     gained = [b - a for a, b in zip(one, few, strict=True)]
     half = [0.5 * (c - a) for a, c in zip(one, every, strict=True)]
-    how = {"unit": unit, "digits": digits, "predicted": sign, "over": over}
-    return between(f"gain of {_FEW}", gained, _HALF, half, title, **how)
+    return between(
+        f"gain of {_FEW}",
+        gained,
+        _HALF,
+        half,
+        title,
+        unit=unit,
+        digits=digits,
+        predicted=sign,
+        over=over,
+    )
 
 
 def _table(found: Mapping[str, Any], columns: Mapping[str, tuple[str, int]]) -> str:

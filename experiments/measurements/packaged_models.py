@@ -31,7 +31,7 @@ import importlib
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,10 @@ import torch
 from torch import Tensor, nn
 
 import wavevit
+from experiments.core.experiment import DOCS, View
 from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import noted, write_json
+from experiments.core.table import Table
 from wavevit.alignment import LowPass
 from wavevit.auditing import Samples
 from wavevit.auditing.images import load_pictures, window_side
@@ -252,6 +254,40 @@ def measure(
     }
 
 
+# By key of the audit's metrics: title and decimals.
+_COLUMNS = {
+    "r_crop": ("R(1 px) crop", 3),
+    "s_cons": ("S-Cons, %", 1),
+    "worst_crop": ("worst crop, %", 1),
+    "r_circular": ("R(1 px) circular", 3),
+    "jump": ("largest jump", 3),
+}
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def tables(record: Mapping[str, Any]) -> str:
+    """What the docs show: a table for each model, rows by treatment and pictures."""
+    parts = []
+    for name, treatments in record["models"].items():
+        classified = any("accuracy" in own for own in treatments.values())
+        head = ["treatment", "pictures", *(title for title, _ in _COLUMNS.values())]
+        head += ["top-1, %", "right for 9 crops, %"] * classified
+        rows = []
+        for treatment, own in treatments.items():
+            for source in ("foolbox", "photographs"):
+                metrics = own[source]["metrics"]
+                cells = [_cell(metrics.get(key), digits) for key, (_, digits) in _COLUMNS.items()]
+                if classified:
+                    right = own["accuracy"] if source == "foolbox" else {}
+                    cells += [_cell(right.get(key), 0) for key in ("top1", "worst_of_9")]
+                rows.append([treatment, source, *cells])
+        parts.append(f"{name}:\n\n{Table(head, rows).markdown()}")
+    return "\n\n".join(parts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PackagedAudit(Measurement):
     """A measurement that reads unpacked packages in place of runs."""
@@ -260,6 +296,14 @@ class PackagedAudit(Measurement):
     def options(self) -> type[PackagedOptions]:
         """Where the packages are, and where the record goes."""
         return PackagedOptions
+
+    def commands(self) -> dict[str, str]:
+        """One record; the packages are those of the module's docstring."""
+        return {f"{self.name}/measurement.json": self.command("--packages zoo/unpacked")}
+
+    def views(self, record: str, data: Mapping[str, Any]) -> tuple[View, ...]:
+        """The tables, in the page on alignments."""
+        return (View(DOCS / "shift-invariance.md", tables, mark=self.name),)
 
     def run(self, options: MeasurementOptions) -> int:
         """Audits, and writes the record."""
@@ -272,7 +316,8 @@ class PackagedAudit(Measurement):
         found = measure(options.packages, options.models, options.labelled)
         path = options.out / self.name / "measurement.json"
         record = {"measurement": self.name, **found}
-        write_json(path, noted(record, self.command(), time.monotonic() - start))
+        command = self.command("--packages zoo/unpacked")
+        write_json(path, noted(record, command, time.monotonic() - start))
         print(f"→ {path}", flush=True)
         return 0
 

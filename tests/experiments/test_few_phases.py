@@ -105,6 +105,8 @@ def test_pixels_are_compared_where_they_are() -> None:
         answers = Logits(task)(images[..., 16:80, 16:80]).argmax(dim=1)
     truth = nn.functional.pad(answers, (16, 16, 16, 16))
     assert segmented(task, SUBJECTS["1 phase"], images, truth)["pixels"] == [100.0, 100.0]
+    blurred = segmented(task, SUBJECTS["blur"], images, truth)["pixels"]
+    assert all(0 < share < 100 for share in blurred)
 
 
 def record(few: float) -> dict[str, Any]:

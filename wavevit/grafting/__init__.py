@@ -4,7 +4,9 @@ from wavevit.grafting.blocks import first_blocks
 from wavevit.grafting.branch import GraftBranch
 from wavevit.grafting.embedding import find_embedding
 from wavevit.grafting.grafted import GraftedEmbedding
+from wavevit.grafting.merging import merge
 from wavevit.grafting.options import GraftOptions
+from wavevit.grafting.storing import load_graft, read_graft, save_graft
 from wavevit.grafting.surgery import branch_parameters, graft, ungraft
 
 __all__ = [
@@ -15,5 +17,9 @@ __all__ = [
     "find_embedding",
     "first_blocks",
     "graft",
+    "load_graft",
+    "merge",
+    "read_graft",
+    "save_graft",
     "ungraft",
 ]

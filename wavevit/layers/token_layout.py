@@ -264,13 +264,15 @@ def _jagged(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The PyTorch API of nested tensors", UserWarning)
         nested = [
-            torch.nested.nested_tensor_from_jagged(t[0].transpose(0, 1).contiguous(), ends, **limits)
+            torch.nested.nested_tensor_from_jagged(
+                t[0].transpose(0, 1).contiguous(), ends, **limits
+            )
             for t in (q, k, v)
         ]
         turned = [t.transpose(1, 2) for t in nested]
         out = F.scaled_dot_product_attention(*turned, scale=scale)  # type: ignore[misc]
-        values: Tensor = out.transpose(1, 2).values()
-    return values[..., :width].flatten(1)[None]
+        found: Tensor = out.transpose(1, 2).values()
+    return found[..., :width].flatten(1)[None]
 
 
 def _flex(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int]) -> Tensor:

@@ -18,7 +18,7 @@ from wavevit.layers.options import PartOptions
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.token_layout import BACKENDS, level_grids, painted
-from wavevit.layers.tokenizers.start import start_projection
+from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
 from wavevit.layers.tokenizers.subbands import image_padding
 
 __all__ = ["AdaptiveOptions", "AdaptiveTokenizer"]
@@ -164,11 +164,12 @@ class AdaptiveTokenizer(Part):
         return self.patch_size
 
     def reset_parameters(self) -> None:
-        """As `PatchTokenizer`; what larger patches add is 0."""
+        """The map of photographs as large as the pixels; what larger patches add is 0."""
         start_projection(self.proj)
         if self.details is not None and self.octave is not None:
             nn.init.zeros_(self.details.weight)
             nn.init.zeros_(self.octave)
+        start_at_pixel_size(self, self.proj, self.proj.in_channels)
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Channels fitted by `fit_channels`."""

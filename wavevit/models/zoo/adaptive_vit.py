@@ -14,8 +14,8 @@ from wavevit.models.zoo.vit import vit
 __all__: list[str] = []
 
 
-def _adaptive_vit(embed_dim: int, depth: int, num_heads: int) -> BackboneConfig:
-    return dataclasses.replace(vit(embed_dim, depth, num_heads), tokenizer="adaptive")
+def _adaptive_vit(embed_dim: int, depth: int, num_heads: int, patch: int = 16) -> BackboneConfig:
+    return dataclasses.replace(vit(embed_dim, depth, num_heads, patch), tokenizer="adaptive")
 
 
 @register_model
@@ -30,4 +30,4 @@ def adaptive_vit_small() -> BackboneConfig:
 
 @register_model
 def test_adaptive_vit() -> BackboneConfig:
-    return _adaptive_vit(64, 2, 2)
+    return _adaptive_vit(64, 2, 2, patch=8)

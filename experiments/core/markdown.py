@@ -10,7 +10,7 @@ from experiments.core.summary import StudySummary, metric_named, pixels
 from experiments.core.table import Table
 
 SHARES = (
-    *("top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
+    *("tokens", "top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
     *("miou", "pixels", "edges", "kept_1", "kept_8"),
 )
 

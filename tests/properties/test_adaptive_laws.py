@@ -21,8 +21,9 @@ from wavevit import Backbone
 from wavevit.layers import quadtree
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
 from wavevit.layers.tokenizers.start import reference_crops
-from wavevit.measure import jump_scan, tie_slope
+from wavevit.measure import choice_turnover, jump_scan, tie_slope
 from wavevit.models import make_adaptive, token_counts
+from wavevit.pictures import draw_tokens
 from wavevit.testing import assert_close_relative
 from wavevit.testing.strategies import images, sizes
 
@@ -342,3 +343,48 @@ def test_what_is_refused() -> None:
             AdaptiveOptions(**options)
     with pytest.raises(ValueError, match="model: expected a backbone with tokenizer 'adaptive'"):
         token_counts(wavevit.create_model("test_vit", img_size=64), x)
+
+
+def turnover(energy: str, splitting: str, windows: Tensor) -> float:
+    made = tokenizer(padding="zeros", budget=0.5, energy=energy, splitting=splitting)
+
+    def choose(x: Tensor) -> Tensor:
+        return torch.cat([w.flatten(1) for w in made.weights_of(x.double())], dim=1)
+
+    return choice_turnover(choose, windows, crop_size=48).percent
+
+
+def test_undecimated_energies_choose_more_stably() -> None:
+    """Under a crop by one pixel, for both splits; a random choice is the least stable."""
+    windows = reference_crops()
+    found = {
+        (energy, splitting): turnover(energy, splitting, windows)
+        for energy in ("haar", "swt", "random")
+        for splitting in ("soft", "hard")
+    }
+    for splitting in ("soft", "hard"):
+        assert found["swt", splitting] < 0.6 * found["haar", splitting]
+        assert found["haar", splitting] < 0.6 * found["random", splitting]
+
+
+def test_what_the_tokens_see() -> None:
+    """The error of `seen` is the energy that is lost; with every patch split it is the image."""
+    made, x = tokenizer(budget=0.4, splitting="hard"), crops().expand(-1, 2, -1, -1)
+    energies = quadtree.haar_pyramid(x, PATCH, 3)[0]
+    lost = quadtree.lost_energy(made.weights_of(x), energies)
+    error = (x - made.seen(x)).square().mean(dim=1).sum(dim=(1, 2)) / PATCH**2
+    assert_close_relative(error, lost)
+    assert bool((lost > 0).all())
+    every = tokenizer(threshold=0, budget=None)
+    assert torch.equal(every.seen(x), x)
+
+
+def test_drawing_of_tokens() -> None:
+    image = reference_crops()[:1]
+    figure = draw_tokens(image, (1.0, 0.4), patch_size=8, title="crop")
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[0].endswith("of 64 tokens")
+    numbers = [int(title.split()[0]) for title in titles[:2]]
+    assert [len(axis.patches) for axis in figure.axes] == [*numbers, 0, 0]
+    assert numbers[0] > numbers[1]
+    assert "lost: " in titles[3]

@@ -221,6 +221,26 @@ class AdaptiveTokenizer(Part):
             [quadtree.split_share(energy, wide, softness) for energy in energies]
         )
 
+    def seen(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) at the resolution that the tokens have: what the choice keeps.
+
+        Each pixel is the weighted mean of the squares of means that cover it.
+
+        Args:
+            x: images, sides divisible by `patch_size`.
+        """
+        patch = self.patch_size
+        grid = (x.shape[-2] // patch, x.shape[-1] // patch)
+        energies, means, _ = quadtree.haar_pyramid(x, patch, self._levels(grid))
+        weights = self._weights(x, energies, means)
+        found = torch.zeros_like(x)
+        for level, (weight, mean) in enumerate(zip(weights, means, strict=True)):
+            wide = F.interpolate(mean, scale_factor=1 << level)
+            share = F.interpolate(weight[:, None], scale_factor=patch << level).to(x.dtype)
+            missing = (0, x.shape[-1] - wide.shape[-1], 0, x.shape[-2] - wide.shape[-2])
+            found = found + F.pad(wide * share, missing)
+        return found
+
     def forward(self, x: Tensor, candidates: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D).
 

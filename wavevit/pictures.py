@@ -229,9 +229,10 @@ def draw_tokens(
                 for row, place in (weight[0] > 0).nonzero().tolist():
                     count += 1
                     corner = (place * side - 0.5, row * side - 0.5)
-                    alpha = float(weight[0, row, place])
-                    frame = {"fill": False, "edgecolor": "#D55E00", "linewidth": 0.8}
-                    above.add_patch(Rectangle(corner, side, side, alpha=alpha, **frame))
+                    square = Rectangle(corner, side, side, fill=False, edgecolor="#D55E00")
+                    square.set_alpha(float(weight[0, row, place]))
+                    square.set_linewidth(0.8)
+                    above.add_patch(square)
             below.imshow(seen[0, 0].numpy(), cmap="gray", interpolation=_SHOWN)
             lost = (x - seen).norm() / (x - x.mean()).norm().clamp_min(1e-12)
             rows, columns = level_grids((height // patch_size, width // patch_size), 1)[0]

@@ -44,10 +44,10 @@ def tokenizer(padding: str = "circular", **options: Any) -> AdaptiveTokenizer:
 
 
 @functools.cache
-def backbone(position: str = "learned", **options: Any) -> Backbone:
+def backbone(position: str = "learned", mixer: str = "global", **options: Any) -> Backbone:
     """Two blocks on 32-px grey crops, with every parameter away from its start."""
     config = wavevit.model_config("test_vit")
-    stage = dataclasses.replace(config.stages[0], embed_dim=16)
+    stage = dataclasses.replace(config.stages[0], embed_dim=16, mixer=mixer)
     config = dataclasses.replace(
         config,
         stages=(stage,),
@@ -166,10 +166,16 @@ def test_shifts_by_the_largest_patch_permute_the_tokens(
     assert_close_relative(made(x.roll(shift, (2, 3))), made(x).roll(steps, (1, 2)), bound=1e-9)
 
 
-@pytest.mark.parametrize("position", ["learned", "sincos", "conv", "rope"])
-def test_every_patch_split_is_the_plain_vit(position: str) -> None:
+@pytest.mark.parametrize(
+    ("position", "mixer"),
+    [
+        *((position, "global") for position in ("learned", "sincos", "conv", "rope")),
+        ("rope", "lipschitz"),
+    ],
+)
+def test_every_patch_split_is_the_plain_vit(position: str, mixer: str) -> None:
     config = dataclasses.replace(
-        backbone(position).config, tokenizer="patch", tokenizer_options=None
+        backbone(position, mixer).config, tokenizer="patch", tokenizer_options=None
     )
     torch.manual_seed(0)
     plain, x = Backbone(config).double().eval(), crops()
@@ -195,10 +201,12 @@ def outputs(model: Backbone, x: Tensor, backend: str) -> list[Tensor]:
     return [logits.detach(), *found]
 
 
-@pytest.mark.parametrize("position", ["learned", "rope"])
+@pytest.mark.parametrize(
+    ("position", "mixer"), [("learned", "global"), ("rope", "global"), ("rope", "lipschitz")]
+)
 @pytest.mark.parametrize("backend", ["padded", "jagged"])
-def test_backends_equal_the_dense_reference(backend: str, position: str) -> None:
-    model, x = backbone(position), torch.cat([crops(), torch.zeros(1, 1, 32, 32).double()])
+def test_backends_equal_the_dense_reference(backend: str, position: str, mixer: str) -> None:
+    model, x = backbone(position, mixer), torch.cat([crops(), torch.zeros(1, 1, 32, 32).double()])
     assert len(set(token_counts(model, x).tolist())) > 1
     pairs = zip(outputs(model, x, backend), outputs(model, x, "dense"), strict=True)
     for one, two in pairs:

@@ -182,7 +182,9 @@ class TokenLayout:
         assert self.kept is not None
         return self._logarithms(dtype).flatten().index_select(0, self.kept)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, rotary: Rotary | None) -> Tensor:
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, rotary: Rotary | None, scale: float | None = None
+    ) -> Tensor:
         """Attention of each image's tokens to each other, every key's score raised by its log w.
 
         So a token of weight w counts w times, and one whose weight goes to 0 fades out.
@@ -190,6 +192,7 @@ class TokenLayout:
         Args:
             q, k, v: (B, heads, N, d), or (1, heads, ΣN, d) of one sequence.
             rotary: rotations by the middle of each token.
+            scale: factor of the scores before the logarithms are added; ``d ** -0.5`` by default.
 
         Returns:
             (B, N, heads · d) or (1, ΣN, heads · d).
@@ -198,17 +201,18 @@ class TokenLayout:
             q, k = (self._rotated(t, rotary) for t in (q, k))
         if self.kept is None:
             bias = self._logarithms(q.dtype)[:, None, None]
-            return merge_heads(F.scaled_dot_product_attention(q, k, v, bias))
+            return merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
         logs = self._packed_logarithms(q.dtype)
         if self.padded:
             bias = self._filled(logs, -torch.inf)[:, None, None]
-            return merge_heads(F.scaled_dot_product_attention(q, k, v, bias))
+            return merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
         function = {"jagged": _jagged, "flex": _flex}.get(self.backend)
         if function is not None:
-            return function(q, k, v, logs, self.counts)
+            return function(q, k, v, logs, self.counts, scale)
         bias = self._filled(logs, -torch.inf)[:, None, None]
         q, k, v = (self._filled(t[0].transpose(0, 1)).transpose(1, 2) for t in (q, k, v))
-        return self._unfilled(merge_heads(F.scaled_dot_product_attention(q, k, v, bias)))[None]
+        out = merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
+        return self._unfilled(out)[None]
 
     def _rotated(self, x: Tensor, rotary: Rotary) -> Tensor:
         places = centres(self.grid, self.levels, self.prefix, x.device)
@@ -251,31 +255,36 @@ def padded_layout(
     return TokenLayout(weights, grid, levels, prefix, "padded", kept, (), count, True)
 
 
-def _jagged(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int]) -> Tensor:
+def _jagged(
+    q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int], scale: float | None
+) -> Tensor:
     """Nested tensors. Their attention takes no bias: one more channel makes it an inner product."""
     width = q.shape[-1]
-    scale = width**-0.5
+    factor = width**-0.5 if scale is None else scale
     rest = -(width + 1) % 8  # fused kernels take multiples of 8
     q = F.pad(F.pad(q, (0, 1), value=1.0), (0, rest))
-    extra = (logs / scale)[None, None, :, None].expand(1, k.shape[1], -1, 1)
+    extra = (logs / factor)[None, None, :, None].expand(1, k.shape[1], -1, 1)
     k, v = F.pad(torch.cat([k, extra], dim=3), (0, rest)), F.pad(v, (0, 1 + rest))
     ends = torch.tensor([0, *counts], device=q.device).cumsum(0)
-    limits = {"min_seqlen": min(counts), "max_seqlen": max(counts)}
+    least, most = min(counts), max(counts)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The PyTorch API of nested tensors", UserWarning)
-        nested = [
-            torch.nested.nested_tensor_from_jagged(
-                t[0].transpose(0, 1).contiguous(), ends, **limits
+
+        def nested(x: Tensor) -> Tensor:
+            rows = x[0].transpose(0, 1).contiguous()
+            jagged: Tensor = torch.nested.nested_tensor_from_jagged(
+                rows, ends, min_seqlen=least, max_seqlen=most
             )
-            for t in (q, k, v)
-        ]
-        turned = [t.transpose(1, 2) for t in nested]
-        out = F.scaled_dot_product_attention(*turned, scale=scale)  # type: ignore[misc]
+            return jagged.transpose(1, 2)
+
+        out = F.scaled_dot_product_attention(nested(q), nested(k), nested(v), scale=factor)
         found: Tensor = out.transpose(1, 2).values()
     return found[..., :width].flatten(1)[None]
 
 
-def _flex(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int]) -> Tensor:
+def _flex(
+    q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int], scale: float | None
+) -> Tensor:
     """One sequence, in which a block mask keeps the images apart."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -292,4 +301,4 @@ def _flex(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int]) 
 
     mask = create_block_mask(same, None, None, length, length, device=q.device)
     function = torch.compile(flex_attention) if q.is_cuda else flex_attention
-    return merge_heads(function(q, k, v, score_mod=raised, block_mask=mask))
+    return merge_heads(function(q, k, v, score_mod=raised, block_mask=mask, scale=scale))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,22 @@ from torch import Tensor
 from wavevit.checks import fail, require_extra
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.data.picture_files import UnreadablePictureError, luminance, read_picture
+from wavevit.layers.padding import pad_to_multiple
+from wavevit.layers.token_layout import level_grids
+from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
 from wavevit.wavelets import ORIENTATIONS, DualTreePyramid, Pyramid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_dual_tree", "draw_pyramid", "load_image", "open_image", "pyramid_mosaic"]
+__all__ = [
+    "draw_dual_tree",
+    "draw_pyramid",
+    "draw_tokens",
+    "load_image",
+    "open_image",
+    "pyramid_mosaic",
+]
 
 # Pixels of a small band stay squares; a band with more pixels than the figure is low-passed first,
 # since leaving out pixels would show patterns that are not there.
@@ -174,4 +186,60 @@ def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
     for axis in axes.flat:
         axis.axis("off")
     figure.suptitle(title, fontsize=11, parse_math=False)
+    return figure
+
+
+def draw_tokens(
+    image: Tensor,
+    budgets: Sequence[float] = (0.5, 0.25, 0.1),
+    *,
+    patch_size: int = 16,
+    options: AdaptiveOptions | None = None,
+    title: str = "",
+) -> Figure:
+    """Draws the adaptive tokens of an image: their patches, and below what is left of the image.
+
+    Args:
+        image: one grey image (1, 1, H, W); its lower and right edge are repeated up to a multiple
+            of the patch.
+        budgets: shares of the finest grid's tokens, a column for each.
+        patch_size: side of the finest patch in pixels.
+        options: other options of the tokenizer; by default those of `AdaptiveOptions`.
+        title: title of the figure.
+    """
+    require_extra("matplotlib", "audit")
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    options = options or AdaptiveOptions()
+    x = pad_to_multiple(image, patch_size)
+    height, width = x.shape[-2:]
+    figure = Figure(figsize=(4 * len(budgets), 8 * height / width + 0.9), layout="constrained")
+    axes = figure.subplots(2, len(budgets), squeeze=False)
+    with torch.no_grad():
+        for column, budget in enumerate(budgets):
+            chosen = dataclasses.replace(options, budget=float(budget))
+            tokenizer = AdaptiveTokenizer(1, 1, patch_size, options=chosen)
+            weights, seen = tokenizer.weights_of(x), tokenizer.seen(x)
+            above, below = axes[:, column]
+            above.imshow(x[0, 0].numpy(), cmap="gray", interpolation=_SHOWN)
+            count = 0
+            for level, weight in enumerate(weights):
+                side = patch_size << level
+                for row, place in (weight[0] > 0).nonzero().tolist():
+                    count += 1
+                    corner = (place * side - 0.5, row * side - 0.5)
+                    square = Rectangle(corner, side, side, fill=False, edgecolor="#D55E00")
+                    square.set_alpha(float(weight[0, row, place]))
+                    square.set_linewidth(0.8)
+                    above.add_patch(square)
+            below.imshow(seen[0, 0].numpy(), cmap="gray", interpolation=_SHOWN)
+            lost = (x - seen).norm() / (x - x.mean()).norm().clamp_min(1e-12)
+            rows, columns = level_grids((height // patch_size, width // patch_size), 1)[0]
+            above.set_title(f"{count} of {rows * columns} tokens", fontsize=9)
+            below.set_title(f"lost: {100 * float(lost):.1f} % of the contrast", fontsize=9)
+    for axis in axes.flat:
+        axis.axis("off")
+    if title:
+        figure.suptitle(title, fontsize=11, parse_math=False)
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,8 +13,11 @@ from torch import Tensor
 from experiments.core.config import DataConfig
 from experiments.core.zoom import zoom_accuracy
 from wavevit.data import SceneBatch, Scenes
+from wavevit.layers.tokenizers import AdaptiveTokenizer
 from wavevit.measure import (
     adversarial_shift_accuracy,
+    center_crop,
+    choice_turnover,
     cost,
     local_lipschitz,
     shift_consistency,
@@ -21,7 +25,7 @@ from wavevit.measure import (
     token_turnover,
 )
 from wavevit.measure.evaluation import in_batches
-from wavevit.models import Backbone
+from wavevit.models import Backbone, token_counts
 
 __all__ = ["MEASURES", "SHIFTS", "embed", "evaluate", "further", "held_out", "token_map"]
 
@@ -74,7 +78,40 @@ def _zoom(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any
     return zoom_accuracy(model, data, batch.images.device)
 
 
+_BUDGETS = (0.25, 0.375, 0.5, 0.75, 1.0)
+
+
+def _tokens(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any]:
+    """Tokens of an image that go through the blocks; of an adaptive model also how many of them a
+    crop by one pixel changes, and accuracy with other budgets than it was trained with."""
+    crops = center_crop(batch.images, (data.crop_size, data.crop_size))
+    tokenizer = model.tokenizer
+    if not isinstance(tokenizer, AdaptiveTokenizer):
+        rows, columns = model.tokenize(crops[:1])[1]
+        return {"mean": float(rows * columns)}
+
+    def choose(x: Tensor) -> Tensor:
+        return torch.cat([weight.flatten(1) for weight in tokenizer.weights_of(x)], dim=1)
+
+    few = batch.images[: data.measured_crops]
+    changed = choice_turnover(choose, few, crop_size=data.crop_size)
+    trained, swept = tokenizer.options, {}
+    try:
+        for budget in _BUDGETS:
+            tokenizer.options = dataclasses.replace(trained, budget=budget)
+            right = in_batches(model, crops, 128).argmax(dim=1) == batch.labels
+            swept[f"{budget:g}"] = {
+                "top1": 100 * float(right.double().mean()),
+                "tokens": float(token_counts(model, crops).double().mean()),
+            }
+    finally:
+        tokenizer.options = trained
+    mean = float(token_counts(model, crops).double().mean())
+    return {"mean": mean, "changed": asdict(changed), "by_budget": swept}
+
+
 MEASURES: dict[str, Callable[[Backbone, SceneBatch, DataConfig], dict[str, Any]]] = {
+    "tokens": _tokens,
     "worst_case": _worst_case,
     "zoom": _zoom,
 }

@@ -66,6 +66,7 @@ METRICS = {
     "crop": Metric(("consistency", "crop", "percent"), "S-Cons", "%", 1, "high"),
     "subpixel": Metric(("consistency", "subpixel", "percent"), "HP-Cons", "%", 1, "high"),
     "worst": Metric(("worst_case", "percent"), "worst of ±8 px", "%", 1, "high", "worst_case"),
+    "tokens": Metric(("tokens", "mean"), "tokens", "", 1, "", "tokens"),
     "zoom_kept": Metric(("zoom", "kept"), "top-1 kept under zoom", "%", 1, "high", "zoom"),
     **{
         f"zoom_{zoom:g}": Metric(

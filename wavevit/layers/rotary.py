@@ -61,11 +61,36 @@ class Rotary(Part):
         rows = rows[:, None].expand(-1, grid[1], -1)
         columns = columns[None].expand(grid[0], -1, -1)
         angles = torch.cat([rows, columns], dim=2).flatten(0, 1)
-        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
         prefix, x = x.split([x.shape[2] - places, places], dim=2)
-        one, two = x.chunk(2, dim=3)
-        turned = torch.cat([one * cos - two * sin, two * cos + one * sin], dim=3)
-        return torch.cat([prefix, turned], dim=2)
+        return torch.cat([prefix, _turned(x, angles)], dim=2)
+
+    def at(self, x: Tensor, places: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Queries or keys (B, heads, N, d) of tokens anywhere on the plane.
+
+        Args:
+            x: queries or keys.
+            places: (B, N, 2), rows and columns, whole numbers in the middle of the grid's cells;
+                0 for tokens without a place, which stay.
+            grid: the side of the circle, with ``"circular"``.
+        """
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        rates = _BASE ** -(torch.arange(self.bands, device=x.device, dtype=dtype) / self.bands)
+        angles = []
+        for axis, side in enumerate(grid):
+            place = places[..., axis, None].to(dtype)
+            if self.closes:
+                waves = (rates * side / math.tau).round().clamp_min(1)
+                angles.append((place * waves).remainder(side) * (math.tau / side))
+            else:
+                angles.append(place * rates)
+        return _turned(x, torch.cat(angles, dim=-1)[:, None])
+
+
+def _turned(x: Tensor, angles: Tensor) -> Tensor:
+    """Pairs of channels, one of each half, turned by their angles."""
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    one, two = x.chunk(2, dim=3)
+    return torch.cat([one * cos - two * sin, two * cos + one * sin], dim=3)
 
 
 def rotary_of(context: PartContext, padding: str) -> Rotary | None:

@@ -77,6 +77,9 @@ class Part(FxLeaf, OldBounds):
         reads_heads: of a mixer or downsampling: channels are divided among `num_heads`.
         holds_token: of a mixer: it takes prefix tokens (a class token).
         takes_mask: of a mixer: its `forward` takes ``attn_mask`` over all tokens.
+        takes_weights: of a mixer: its `forward` takes a `TokenLayout` as ``attn_mask``.
+        weighted: of a tokenizer: called with ``candidates=True`` it returns tokens (B, M, D) of
+            several sizes and their weights (B, M).
         hosts: of a mixer or downsampling: positions that it computes inside its attention.
         inside_mixers: of a position: it is computed inside mixers, not added to tokens.
         unbounded: why there is no Lipschitz constant, to be read after the part's name. Rules for
@@ -91,6 +94,8 @@ class Part(FxLeaf, OldBounds):
     reads_heads = False
     holds_token = False
     takes_mask = False
+    takes_weights = False
+    weighted = False
     hosts: ClassVar[tuple[str, ...]] = ()
     inside_mixers = False
     unbounded = "declares no Lipschitz constant"

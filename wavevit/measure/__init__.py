@@ -1,6 +1,7 @@
 """Measures of any callable on images: shift, continuity, scale, depth, rank and cost."""
 
 from wavevit.measure.certify import CertifiedLipschitz, NoLipschitzBound, certified_lipschitz
+from wavevit.measure.choices import ChoiceTurnover, choice_turnover
 from wavevit.measure.continuity import LocalLipschitz, local_lipschitz
 from wavevit.measure.cost import Cost, cost, latency_ratios
 from wavevit.measure.depth import (
@@ -41,6 +42,7 @@ __all__ = [
     "AliasingNorm",
     "AttentionDistance",
     "CertifiedLipschitz",
+    "ChoiceTurnover",
     "Cost",
     "EffectiveRank",
     "EquivarianceError",
@@ -62,6 +64,7 @@ __all__ = [
     "attention_distance",
     "center_crop",
     "certified_lipschitz",
+    "choice_turnover",
     "cost",
     "effective_rank",
     "equivariance_error",

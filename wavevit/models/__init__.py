@@ -1,6 +1,7 @@
 """Backbones: configuration, the `Backbone` class, and models by name."""
 
 from wavevit.models import zoo as _zoo  # registers the names
+from wavevit.models.adaptive import make_adaptive, token_counts
 from wavevit.models.backbone import Backbone
 from wavevit.models.checkpoints import adapt_state_dict
 from wavevit.models.config import BackboneConfig, StageConfig, make_stages
@@ -19,8 +20,10 @@ __all__ = [
     "create_model",
     "fold",
     "list_models",
+    "make_adaptive",
     "make_stages",
     "model_config",
     "register_model",
+    "token_counts",
     "unfold",
 ]

@@ -37,6 +37,7 @@ from wavevit.models.merge import merged
 from wavevit.models.parts import make_backbone_alignment, make_position, make_tokenizer
 from wavevit.models.placement import placed
 from wavevit.models.stage import ColumnStage, PyramidStage, Stage, as_map, as_tokens
+from wavevit.models.weighted import WeightedStage, weighs_tokens, weighted_entries
 from wavevit.wavelets import wavedec2
 
 __all__ = ["Backbone"]
@@ -84,6 +85,8 @@ class Backbone(nn.Module, OldSteps):
     (`wavevit.alignment.place_map`).
 
     Attributes:
+        weighs_tokens: tokens of several sizes go through the blocks, with weights
+            (`wavevit.models.weighted.weighs_tokens`).
         symmetry: circular shifts in pixels that pooled features keep without the alignment;
             combined from the declarations of the layers.
         feature_info: for each intermediate of `forward_intermediates` a dict with
@@ -117,7 +120,9 @@ class Backbone(nn.Module, OldSteps):
         blocks = sum(stage.depth for stage in config.stages)
         rates = [config.drop_path_rate * i / max(blocks - 1, 1) for i in range(blocks)]
         starts = itertools.accumulate([0] + [stage.depth for stage in config.stages])
-        kind = ColumnStage if self._columnar else PyramidStage
+        self.weighs_tokens = weighs_tokens(config)
+        kind: type[Stage] = ColumnStage if self._columnar else PyramidStage
+        kind = WeightedStage if self.weighs_tokens else kind
         self.stages = nn.ModuleList(
             kind(config, index, rates[start : start + stage.depth])
             for index, (start, stage) in enumerate(zip(starts, config.stages, strict=False))
@@ -154,8 +159,9 @@ class Backbone(nn.Module, OldSteps):
         strides = self.config.strides
         if self._columnar:
             dim, names = self.num_features, range(self.config.stages[0].depth)
+            module = "painted" if self.weighs_tokens else "blocks"
             return [
-                {"num_chs": dim, "reduction": strides[0], "module": f"stages.0.blocks.{i}"}
+                {"num_chs": dim, "reduction": strides[0], "module": f"stages.0.{module}.{i}"}
                 for i in names
             ]
         return [
@@ -199,6 +205,8 @@ class Backbone(nn.Module, OldSteps):
         Returns:
             By entry, ascending: tokens (B, T + h·w, D) and (h, w).
         """
+        if self.weighs_tokens:
+            return weighted_entries(self, x, wanted, cond)
         wanted = sorted(set(wanted))
         tokens, grid = self.tokenize(x)
         tokens = self.placed_tokens(tokens, grid)

@@ -53,7 +53,8 @@ class BackboneConfig:
             ``"overlap"`` (a wider one, PVT v2),
             ``"conv_stem"`` (small convolutions), ``"deep_stem"`` (more and larger ones,
             Wave-ViT), ``"dwt"`` (a wavelet packet), ``"alias_free"`` (small convolutions and
-            wavelet magnitudes on the pixels, then an ideal low-pass); or wavelet magnitudes, which
+            wavelet magnitudes on the pixels, then an ideal low-pass), ``"adaptive"`` (patches of
+            several sizes, small ones where the details are); or wavelet magnitudes, which
             change little when an edge moves within the patch: ``"swt"`` (undecimated wavelets),
             ``"dtcwt"`` (dual tree), ``"scattering"`` (second order).
         tokenizer_options: options of this tokenizer alone (`AliasFreeOptions`, …), or a mapping of

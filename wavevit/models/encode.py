@@ -26,6 +26,8 @@ def why_no_subset(backbone: Backbone) -> str | None:
         return f"alignment={config.alignment!r} moves the tokens to other places"
     if len(config.stages) > 1:
         return "a hierarchical model needs the whole grid in each stage"
+    if backbone.weighs_tokens:
+        return f"tokenizer={config.tokenizer!r} has tokens of several sizes"
     stage = config.stages[0]
     if not MIXERS.get(stage.mixer).takes_mask:
         return f"mixer={stage.mixer!r} needs the whole grid"
@@ -75,6 +77,8 @@ def encode(
     """
     if len(self.config.stages) > 1:
         fail("backbone", "one stage (a hierarchical model encodes maps: `maps`)", "several")
+    if self.weighs_tokens:
+        fail("backbone", "tokens of one size", f"tokenizer={self.config.tokenizer!r}")
     if self.config.stages[0].inject:
         fail("backbone", "no injected details (they come from an image)", "inject=True")
     if keep is not None and (reason := why_no_subset(self)) is not None:

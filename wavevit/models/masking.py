@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import fail
-from wavevit.layers import MIXERS
+from wavevit.layers import MIXERS, TOKENIZERS
 
 if TYPE_CHECKING:
     from wavevit.models.config import BackboneConfig
@@ -34,6 +34,8 @@ def why_no_mask(config: BackboneConfig) -> str | None:
         return f"alignment={config.alignment!r} moves the tokens to other places"
     if len(config.stages) > 1:
         return "a hierarchical model has other tokens in each stage"
+    if TOKENIZERS.get(config.tokenizer).weighted:
+        return f"tokenizer={config.tokenizer!r} has tokens of several sizes"
     if not MIXERS.get(config.stages[0].mixer).takes_mask:
         return f"mixer={config.stages[0].mixer!r} has no scores between all tokens"
     return None

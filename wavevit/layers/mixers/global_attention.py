@@ -13,6 +13,7 @@ from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_mixer
 from wavevit.layers.rotary import Rotary, rotary_of
 from wavevit.layers.symmetry import Part, Symmetry
+from wavevit.layers.token_layout import TokenLayout
 
 __all__ = ["GlobalAttention"]
 
@@ -34,7 +35,7 @@ class GlobalAttention(Part):
         Vaswani et al. 2017; Dosovitskiy et al. 2021.
     """
 
-    reads_heads = holds_token = takes_mask = True
+    reads_heads = holds_token = takes_mask = takes_weights = True
     hosts = ("rope",)
 
     def __init__(
@@ -56,16 +57,21 @@ class GlobalAttention(Part):
             rotary_of(context, context.padding),
         )
 
-    def forward(self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | TokenLayout | None = None
+    ) -> Tensor:
         """Tokens (B, T + h·w, D), T of them without a place on the grid, to the same shape.
 
         Args:
             x: tokens.
             grid: (h, w).
             attn_mask: booleans (True: the row attends to the column) or numbers added to the
-                scores, (N, N) or (B, heads, N, N).
+                scores, (N, N) or (B, heads, N, N); or the layout of weighted tokens, which `x`
+                then has.
         """
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        if isinstance(attn_mask, TokenLayout):
+            return self.proj(attn_mask.attend(q, k, v, self.rotary))
         if self.rotary is not None:
             q, k = self.rotary(q, grid), self.rotary(k, grid)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask)

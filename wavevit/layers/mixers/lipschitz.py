@@ -13,6 +13,7 @@ from wavevit.layers.mixers.global_attention import GlobalAttention
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_mixer
 from wavevit.layers.rotary import Rotary, rotary_of
+from wavevit.layers.token_layout import TokenLayout
 
 __all__ = ["LipschitzAttention"]
 
@@ -77,12 +78,16 @@ class LipschitzAttention(GlobalAttention):
             length=root if context.spectral_control else 1.0,
         )
 
-    def forward(self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | TokenLayout | None = None
+    ) -> Tensor:
         """As `GlobalAttention`; the bound holds without a mask."""
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         q, k, v = _shortened(qkv, self.length)
+        scale = self.log_scale.exp() / self.length**2
+        if isinstance(attn_mask, TokenLayout):
+            return self.proj(attn_mask.attend(q * scale, k, v, self.rotary, scale=1.0))
         if self.rotary is not None:
             q, k = self.rotary(q, grid), self.rotary(k, grid)
-        scale = self.log_scale.exp() / self.length**2
         x = F.scaled_dot_product_attention(q * scale, k, v, attn_mask, scale=1.0)
         return self.proj(x.transpose(1, 2).flatten(2))

@@ -1,5 +1,6 @@
 """Tokenizers: images (B, C, H, W) to the first grid of tokens (B, h, w, D)."""
 
+from wavevit.layers.tokenizers.adaptive import AdaptiveOptions, AdaptiveTokenizer
 from wavevit.layers.tokenizers.alias_free import AliasFreeOptions, AliasFreeTokenizer
 from wavevit.layers.tokenizers.convolutional import ConvStemTokenizer, OverlapTokenizer
 from wavevit.layers.tokenizers.deep_stem import DeepStemTokenizer
@@ -10,6 +11,8 @@ from wavevit.layers.tokenizers.subbands import SubbandNorm, SubbandTokenizer
 from wavevit.layers.tokenizers.swt import SWTTokenizer
 
 __all__ = [
+    "AdaptiveOptions",
+    "AdaptiveTokenizer",
     "AliasFreeOptions",
     "AliasFreeTokenizer",
     "ConvStemTokenizer",

@@ -1,6 +1,7 @@
 """Model families, one file each; importing this package registers them."""
 
 from wavevit.models.zoo import (
+    adaptive_vit,
     alias_free_pyramid,
     dtcwt_pyramid,
     dtcwt_vit,
@@ -15,6 +16,7 @@ from wavevit.models.zoo import (
 )
 
 __all__ = [
+    "adaptive_vit",
     "alias_free_pyramid",
     "dtcwt_pyramid",
     "dtcwt_vit",

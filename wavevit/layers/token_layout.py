@@ -1,0 +1,304 @@
+"""Weighted tokens of several sizes: which are computed, their attention, and their map.
+
+Candidates are all nodes of a quadtree, finest level first, rows before columns, behind the prefix
+tokens. A candidate of weight 0 has no influence on any other, so it need not be computed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wavevit.checks import fail
+from wavevit.layers.heads import merge_heads
+from wavevit.layers.rotary import Rotary
+from wavevit.wavelets._engine.torch_private import is_derived
+
+__all__ = [
+    "BACKENDS",
+    "TokenLayout",
+    "at_centres",
+    "layout_of",
+    "level_grids",
+    "padded_layout",
+    "painted",
+]
+
+#: How attention runs over images with different numbers of tokens. ``"dense"``: all candidates,
+#: those of weight 0 masked (the reference, and what graphs hold); ``"padded"``: the tokens that
+#: have weight, filled up to the longest image for the attention alone; ``"jagged"``: nested
+#: tensors; ``"flex"``: one sequence with a block mask, compiled on CUDA.
+BACKENDS = ("dense", "padded", "jagged", "flex")
+
+
+def level_grids(grid: tuple[int, int], levels: int) -> list[tuple[int, int]]:
+    """Rows and columns of each level that has nodes, finest first."""
+    grids = [(grid[0] >> level, grid[1] >> level) for level in range(levels)]
+    return [grid for grid in grids if grid[0] and grid[1]]
+
+
+def centres(grid: tuple[int, int], levels: int, prefix: int, device: torch.device) -> Tensor:
+    """Middle of each candidate in finest cells, (T + M, 2); 0 for the prefix."""
+    places = [torch.zeros(prefix, 2, device=device, dtype=torch.float64)]
+    for level, (rows, columns) in enumerate(level_grids(grid, levels)):
+        side = 1 << level
+        row, column = (
+            torch.arange(count, device=device, dtype=torch.float64) * side + (side - 1) / 2
+            for count in (rows, columns)
+        )
+        row, column = row[:, None].expand(-1, columns), column.expand(rows, -1)
+        places.append(torch.stack([row, column], dim=-1).flatten(0, 1))
+    return torch.cat(places)
+
+
+def at_centres(vectors: Tensor, grid: tuple[int, int], levels: int) -> Tensor:
+    """Vectors of the finest cells (B, h·w, D), interpolated at the middle of each candidate.
+
+    The middle of a larger node is a corner of four cells: bilinear interpolation is their mean.
+    """
+    image, found = vectors.unflatten(1, grid), [vectors]
+    for level, (rows, columns) in enumerate(level_grids(grid, levels)[1:], start=1):
+        side = 1 << level
+        cells = image[:, : rows * side, : columns * side].unflatten(2, (columns, side))
+        cells = cells.unflatten(1, (rows, side))  # (B, rows, side, columns, side, D)
+        middle = slice(side // 2 - 1, side // 2 + 1)
+        found.append(cells[:, :, middle, :, middle].mean(dim=(2, 4)).flatten(1, 2))
+    return torch.cat(found, dim=1)
+
+
+def painted(tokens: Tensor, weights: Tensor, grid: tuple[int, int], levels: int) -> Tensor:
+    """Weighted sums of the candidates that cover each finest cell: a map of the tokens.
+
+    Args:
+        tokens: candidates (B, M, D).
+        weights: (B, M).
+        grid: rows and columns of the finest level.
+        levels: number of levels.
+
+    Returns:
+        (B, h·w, D).
+    """
+    grids = level_grids(grid, levels)
+    parts = (tokens * weights[..., None].to(tokens.dtype)).split([r * c for r, c in grids], dim=1)
+    image = parts[0].unflatten(1, grid)
+    for level, ((rows, columns), part) in enumerate(zip(grids[1:], parts[1:], strict=True), 1):
+        side = 1 << level
+        spread = part.unflatten(1, (rows, 1, columns, 1)).expand(-1, -1, side, -1, side, -1)
+        spread = spread.reshape(part.shape[0], rows * side, columns * side, part.shape[2])
+        missing = (grid[0] - rows * side, grid[1] - columns * side)
+        if missing != (0, 0):
+            spread = F.pad(spread, (0, 0, 0, missing[1], 0, missing[0]))
+        image = image + spread
+    return image.flatten(1, 2)
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """The candidates that are computed, and how they lie in memory.
+
+    Attributes:
+        weights: of all candidates (B, M).
+        grid: of the finest level.
+        levels: of the quadtree.
+        prefix: tokens before the candidates, of weight 1 (the class token).
+        backend: of `BACKENDS`.
+        kept: positions in the flat (B · (T + M)) list of those that are computed; None for all.
+        counts: how many of each image are computed, where some are not.
+        uniform: how many of every image are computed, where it is the same number; else 0.
+        padded: computed tokens lie in (B, L, D) with padding, not in one sequence (1, ΣN, D).
+    """
+
+    weights: Tensor
+    grid: tuple[int, int]
+    levels: int
+    prefix: int
+    backend: str
+    kept: Tensor | None = None
+    counts: tuple[int, ...] = ()
+    uniform: int = 0
+    padded: bool = False
+
+    @property
+    def _batch(self) -> int:
+        return self.weights.shape[0]
+
+    def _slots(self) -> Tensor:
+        """Place of each computed token in (B, L) with L the longest image."""
+        assert self.kept is not None
+        counts = torch.tensor(self.counts, device=self.kept.device)
+        first = counts.cumsum(0) - counts
+        row = torch.repeat_interleave(counts)
+        place = torch.arange(len(row), device=row.device) - first[row]
+        return row * max(self.counts) + place
+
+    def _filled(self, packed: Tensor, value: float = 0.0) -> Tensor:
+        """A sequence (ΣN, …) as (B, L, …), padded with `value`."""
+        if self.uniform:
+            return packed.unflatten(0, (self._batch, self.uniform))
+        length = max(self.counts)
+        empty = packed.new_full((self._batch * length, *packed.shape[1:]), value)
+        return empty.index_copy(0, self._slots(), packed).unflatten(0, (self._batch, length))
+
+    def _unfilled(self, filled: Tensor) -> Tensor:
+        flat = filled.flatten(0, 1)
+        return flat if self.uniform else flat.index_select(0, self._slots())
+
+    def taken(self, tokens: Tensor) -> Tensor:
+        """Of candidates (B, T + M, D) those that are computed."""
+        if self.kept is None:
+            return tokens
+        packed = tokens.flatten(0, 1).index_select(0, self.kept)
+        return self._filled(packed) if self.padded else packed[None]
+
+    def spread(self, x: Tensor) -> Tensor:
+        """Computed tokens to candidates (B, T + M, D), 0 for the others: inverse of `taken`."""
+        if self.kept is None:
+            return x
+        packed = self._unfilled(x) if self.padded else x[0]
+        count = self.prefix + self.weights.shape[1]
+        empty = packed.new_zeros(self._batch * count, packed.shape[1])
+        return empty.index_copy(0, self.kept, packed).unflatten(0, (self._batch, count))
+
+    def map_of(self, x: Tensor) -> Tensor:
+        """Computed tokens to prefix tokens and a map of the finest cells, (B, T + h·w, D)."""
+        x = self.spread(x)
+        places = painted(x[:, self.prefix :], self.weights, self.grid, self.levels)
+        return torch.cat([x[:, : self.prefix], places], dim=1) if self.prefix else places
+
+    def _logarithms(self, dtype: torch.dtype) -> Tensor:
+        """Logarithm of each candidate's weight (B, T + M), minus infinity for 0."""
+        tiny = torch.finfo(self.weights.dtype).tiny
+        logs = self.weights.clamp_min(tiny).log()
+        # A derivative by a weight of 0 is 0, and not NaN.
+        logs = torch.where(self.weights > 0, logs, torch.full_like(logs, -torch.inf))
+        return F.pad(logs, (self.prefix, 0)).to(dtype)
+
+    def _packed_logarithms(self, dtype: torch.dtype) -> Tensor:
+        assert self.kept is not None
+        return self._logarithms(dtype).flatten().index_select(0, self.kept)
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, rotary: Rotary | None, scale: float | None = None
+    ) -> Tensor:
+        """Attention of each image's tokens to each other, every key's score raised by its log w.
+
+        So a token of weight w counts w times, and one whose weight goes to 0 fades out.
+
+        Args:
+            q, k, v: (B, heads, N, d), or (1, heads, ΣN, d) of one sequence.
+            rotary: rotations by the middle of each token.
+            scale: factor of the scores before the logarithms are added; ``d ** -0.5`` by default.
+
+        Returns:
+            (B, N, heads · d) or (1, ΣN, heads · d).
+        """
+        if rotary is not None:
+            q, k = (self._rotated(t, rotary) for t in (q, k))
+        if self.kept is None:
+            bias = self._logarithms(q.dtype)[:, None, None]
+            return merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
+        logs = self._packed_logarithms(q.dtype)
+        if self.padded:
+            bias = self._filled(logs, -torch.inf)[:, None, None]
+            return merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
+        function = {"jagged": _jagged, "flex": _flex}.get(self.backend)
+        if function is not None:
+            return function(q, k, v, logs, self.counts, scale)
+        bias = self._filled(logs, -torch.inf)[:, None, None]
+        q, k, v = (self._filled(t[0].transpose(0, 1)).transpose(1, 2) for t in (q, k, v))
+        out = merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
+        return self._unfilled(out)[None]
+
+    def _rotated(self, x: Tensor, rotary: Rotary) -> Tensor:
+        places = centres(self.grid, self.levels, self.prefix, x.device)
+        places = places.expand(self._batch, -1, -1)
+        if self.kept is not None:
+            places = self.taken(places)
+        return rotary.at(x, places, self.grid)
+
+
+def layout_of(
+    weights: Tensor, grid: tuple[int, int], levels: int, prefix: int, backend: str, padded: bool
+) -> TokenLayout:
+    """The layout in which candidates of weight 0 are left out.
+
+    Args:
+        weights: of all candidates (B, M).
+        grid, levels, prefix, backend, padded: see `TokenLayout`.
+    """
+    if backend == "dense" or weights.shape[0] == 0:
+        return TokenLayout(weights, grid, levels, prefix, "dense")
+    present = F.pad(weights > 0, (prefix, 0), value=True)
+    counts = tuple(present.sum(dim=1).tolist())
+    kept = present.flatten().nonzero()[:, 0]
+    uniform = counts[0] if min(counts) == max(counts) else 0
+    return TokenLayout(weights, grid, levels, prefix, backend, kept, counts, uniform, padded)
+
+
+def padded_layout(
+    weights: Tensor, grid: tuple[int, int], levels: int, prefix: int, most: int
+) -> TokenLayout:
+    """The layout of the `most` heaviest candidates of each image, for graphs of fixed sizes."""
+    most = min(most, weights.shape[1])
+    heaviest = weights.topk(most, dim=1).indices.sort(dim=1).values
+    total = prefix + weights.shape[1]
+    first = torch.arange(prefix, device=weights.device).expand(weights.shape[0], -1)
+    places = torch.cat([first, heaviest + prefix], dim=1)
+    start = torch.arange(weights.shape[0], device=weights.device)[:, None] * total
+    kept = (places + start).flatten()
+    count = prefix + most
+    return TokenLayout(weights, grid, levels, prefix, "padded", kept, (), count, True)
+
+
+def _jagged(
+    q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int], scale: float | None
+) -> Tensor:
+    """Nested tensors. Their attention takes no bias: one more channel makes it an inner product."""
+    width = q.shape[-1]
+    factor = width**-0.5 if scale is None else scale
+    rest = -(width + 1) % 8  # fused kernels take multiples of 8
+    q = F.pad(F.pad(q, (0, 1), value=1.0), (0, rest))
+    extra = (logs / factor)[None, None, :, None].expand(1, k.shape[1], -1, 1)
+    k, v = F.pad(torch.cat([k, extra], dim=3), (0, rest)), F.pad(v, (0, 1 + rest))
+    ends = torch.tensor([0, *counts], device=q.device).cumsum(0)
+    least, most = min(counts), max(counts)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The PyTorch API of nested tensors", UserWarning)
+
+        def nested(x: Tensor) -> Tensor:
+            rows = x[0].transpose(0, 1).contiguous()
+            jagged: Tensor = torch.nested.nested_tensor_from_jagged(
+                rows, ends, min_seqlen=least, max_seqlen=most
+            )
+            return jagged.transpose(1, 2)
+
+        out = F.scaled_dot_product_attention(nested(q), nested(k), nested(v), scale=factor)
+        found: Tensor = out.transpose(1, 2).values()
+    return found[..., :width].flatten(1)[None]
+
+
+def _flex(
+    q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int], scale: float | None
+) -> Tensor:
+    """One sequence, in which a block mask keeps the images apart."""
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    if not q.is_cuda and is_derived(q, k, v, logs):
+        fail("backend", "another one for gradients on this device (PyTorch has none)", "'flex'")
+    image = torch.repeat_interleave(torch.tensor(counts, device=q.device))
+    length = len(image)
+
+    def same(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return image[i] == image[j]
+
+    def raised(score: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return score + logs[j]
+
+    mask = create_block_mask(same, None, None, length, length, device=q.device)
+    function = torch.compile(flex_attention) if q.is_cuda else flex_attention
+    return merge_heads(function(q, k, v, score_mod=raised, block_mask=mask, scale=scale))

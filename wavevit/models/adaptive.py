@@ -1,0 +1,62 @@
+"""Adaptive tokens: number of tokens, and conversion of a ViT with fixed patches."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import fail
+from wavevit.layers.padding import pad_to_multiple
+from wavevit.models.backbone import Backbone
+
+__all__ = ["make_adaptive", "token_counts"]
+
+
+def token_counts(model: Backbone, images: Tensor) -> Tensor:
+    """Tokens that are computed for each image, without the class token.
+
+    Args:
+        model: a backbone with the tokenizer ``"adaptive"``.
+        images: (B, C, H, W).
+
+    Returns:
+        (B,) integers.
+
+    Raises:
+        ValueError: another tokenizer.
+    """
+    if not model.tokenizer.weighted:
+        fail("model", "a backbone with tokenizer 'adaptive'", repr(model.config.tokenizer))
+    with torch.no_grad():
+        x = pad_to_multiple(images, model.config.patch_size)
+        weights = cast("Any", model.tokenizer).weights_of(x)
+    return torch.stack([(w > 0).flatten(1).sum(dim=1) for w in weights]).sum(dim=0)
+
+
+def make_adaptive(model: Backbone, **options: Any) -> Backbone:
+    """Converts a ViT with fixed patches to one with adaptive tokens, keeping its weights.
+
+    Args:
+        model: a backbone with ``tokenizer="patch"``; timm's weights come into one by
+            `wavevit.interop.timm.load_timm_weights`.
+        **options: fields of `AdaptiveOptions`.
+
+    Returns:
+        A new backbone with ``tokenizer="adaptive"``. What it adds for larger patches starts at 0:
+        with every patch split (``threshold=0, budget=None``) its outputs are those of `model`.
+
+    Raises:
+        ValueError: another tokenizer, or bad options.
+    """
+    if model.config.tokenizer != "patch":
+        fail("model.config.tokenizer", "'patch'", repr(model.config.tokenizer))
+    config = dataclasses.replace(model.config, tokenizer="adaptive", tokenizer_options=options)
+    weight = next(model.parameters())
+    twin = Backbone(config)
+    twin.reset_classifier(model.num_classes, model.global_pool)
+    twin = twin.to(device=weight.device, dtype=weight.dtype).train(model.training)
+    twin.load_state_dict(twin.state_dict() | model.state_dict())
+    return twin

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from experiments.core.augmentation import TrainingCrops
 from experiments.core.config import DataConfig, RunConfig
-from wavevit.checks import fail
+from wavevit.checks import check_at_least, fail
 from wavevit.data import Source, create_source
 from wavevit.data.sources import source_class
-from wavevit.tasks import TASKS
+from wavevit.tasks import TASKS, sliced
 
-__all__ = ["make_source", "on_device", "source_name", "training_batches"]
+__all__ = ["make_source", "on_device", "rank_slice", "source_name", "training_batches"]
 
 
 def source_name(config: RunConfig) -> str:
@@ -50,6 +50,33 @@ def on_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
         return value
 
     return {name: moved(value) for name, value in batch.items()}
+
+
+def rank_slice(batch: Mapping[str, Any], rank: int, world: int) -> dict[str, Any]:
+    """The examples of one rank: a contiguous part of the global batch, in the same order.
+
+    All ranks draw the same global batch from (seed, step) and each takes its part. So the crops of
+    a step are the same on any number of ranks, and the parts put together are the global batch.
+
+    Args:
+        batch: tensors (B, …) or lists of length B, by name.
+        rank: of this process, from 0.
+        world: number of processes.
+
+    Raises:
+        ValueError: a rank outside the world, or a batch that the ranks cannot share equally (the
+            mean over ranks would not be the mean over examples).
+    """
+    check_at_least("world", world, 1)
+    if not 0 <= rank < world:
+        fail("rank", f"a number from 0 to {world - 1}", rank)
+    sizes = {name: len(value) for name, value in batch.items()}
+    for name, size in sizes.items():
+        if size % world or size != next(iter(sizes.values())):
+            expected = f"as many examples under each name, a multiple of {world} (ranks)"
+            fail(f"batch[{name!r}]", expected, size)
+    own = next(iter(sizes.values()), 0) // world
+    return sliced(batch, rank * own, (rank + 1) * own)
 
 
 def training_batches(

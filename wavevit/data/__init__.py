@@ -1,9 +1,19 @@
-"""Image data without downloads: bundled photographs, the task `scenes`, picture files."""
+"""Image data: bundled photographs, the task `scenes`, picture files, sources of users' pictures."""
 
 from wavevit.data.captioned import Captioned
 from wavevit.data.composites import CompositeBatch, Composites, composites
+from wavevit.data.epochs import EpochSource
+from wavevit.data.image_folder import FolderPictures
+from wavevit.data.labelled import LabelledPictures
+from wavevit.data.near_duplicates import NearDuplicate, near_duplicates
 from wavevit.data.objects import ObjectPixels, Objects, boxes_of_masks
 from wavevit.data.pairs import Pair, Pairs, read_pairs
+from wavevit.data.photograph_files import (
+    NearDuplicateWarning,
+    PhotographFolder,
+    load_photograph_file,
+    scan_photographs,
+)
 from wavevit.data.photographs import load_photograph
 from wavevit.data.picture_files import (
     Picture,
@@ -13,7 +23,7 @@ from wavevit.data.picture_files import (
 )
 from wavevit.data.places import Places
 from wavevit.data.raw_crops import RawCrops
-from wavevit.data.scenes import SceneBatch, Scenes
+from wavevit.data.scenes import SceneBatch, Scenes, photograph_scenes
 from wavevit.data.sources import (
     SceneCrops,
     Source,
@@ -27,10 +37,16 @@ __all__ = [
     "Captioned",
     "CompositeBatch",
     "Composites",
+    "EpochSource",
+    "FolderPictures",
+    "LabelledPictures",
+    "NearDuplicate",
+    "NearDuplicateWarning",
     "ObjectPixels",
     "Objects",
     "Pair",
     "Pairs",
+    "PhotographFolder",
     "Picture",
     "Places",
     "RawCrops",
@@ -45,9 +61,13 @@ __all__ = [
     "find_pictures",
     "list_sources",
     "load_photograph",
+    "load_photograph_file",
+    "near_duplicates",
+    "photograph_scenes",
     "read_pairs",
     "read_picture",
     "register_source",
+    "scan_photographs",
 ]
 
 __getattr__, __dir__ = lazy_submodules(__name__, __path__)

@@ -13,7 +13,7 @@ from wavevit.data.sources import Source
 __all__ = ["EpochSource", "check_ranks", "epoch_order", "step_generator"]
 
 # Orders of epochs and draws of steps are streams of their own.
-_ORDERS, _DRAWS = 2**41, 2**42
+_ORDERS, _DRAWS = 2**43, 2**44
 
 
 class EpochSource(Source):

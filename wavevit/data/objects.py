@@ -88,6 +88,7 @@ class Objects(Source):
     """
 
     num_classes = len(SHAPES)
+    of_photographs = True
 
     def __init__(
         self,

@@ -38,6 +38,8 @@ class Places(Source):
         (tests/properties/test_objects_laws.py).
     """
 
+    of_photographs = True
+
     def __init__(
         self,
         split: str,

@@ -40,11 +40,14 @@ class Source:
         in_chans: channels of the images.
         num_classes: number of classes; 0 for a source without classes.
         classes: their names, where the labels of a batch are classes with names.
+        of_photographs: its pictures are made of photographs, and it takes the options of
+            `photograph_scenes`.
     """
 
     in_chans: int = 1
     num_classes: int = 0
     classes: tuple[str, ...] = ()
+    of_photographs: bool = False
 
     def __init__(self, split: str, crop_size: int = 64, margin: int = 0) -> None:
         check_at_least("crop_size", crop_size, 1)
@@ -159,6 +162,8 @@ class SceneCrops(Source):
         **photographs: the options ``photographs`` (a folder), ``duplicates``, ``least_side`` and
             ``digest`` of `photograph_scenes`.
     """
+
+    of_photographs = True
 
     def __init__(
         self,

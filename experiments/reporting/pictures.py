@@ -91,7 +91,7 @@ def token_change_picture(record: Mapping[str, Any], data: DataConfig, kind: str)
     )
     source, size = _source(data, kind), (data.crop_size, data.crop_size)
     for axis, shift in zip(axes[0], shifts, strict=True):
-        image = shifted(source, (0, shift), kind, size)[0, 0]
+        image = shifted(source, (0, shift), kind, size)[0].mean(0)
         axis.imshow(image.numpy(), cmap="gray", interpolation="nearest")
         axis.set_title("original" if shift == 0 else f"{shift} px", fontsize=11)
     for row, (name, own) in zip(axes[1:], models.items(), strict=True):

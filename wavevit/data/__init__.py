@@ -2,7 +2,15 @@
 
 from wavevit.data.captioned import Captioned
 from wavevit.data.composites import CompositeBatch, Composites, composites
+from wavevit.data.elpv import SolarCells
+from wavevit.data.elpv import SolarCells
 from wavevit.data.epochs import EpochSource
+from wavevit.data.fashion_mnist import FashionMNIST
+from wavevit.data.hub_pictures import HubPictures
+from wavevit.data.hub_stream import HubStream
+from wavevit.data.fashion_mnist import FashionMNIST
+from wavevit.data.hub_pictures import HubPictures
+from wavevit.data.hub_stream import HubStream
 from wavevit.data.image_folder import FolderPictures
 from wavevit.data.labelled import LabelledPictures
 from wavevit.data.near_duplicates import NearDuplicate, near_duplicates
@@ -24,6 +32,7 @@ from wavevit.data.picture_files import (
 from wavevit.data.places import Places
 from wavevit.data.raw_crops import RawCrops
 from wavevit.data.scenes import SceneBatch, Scenes, photograph_scenes
+from wavevit.data.windows import WindowCutter
 from wavevit.data.sources import (
     SceneCrops,
     Source,
@@ -31,6 +40,7 @@ from wavevit.data.sources import (
     list_sources,
     register_source,
 )
+from wavevit.data.windows import WindowCutter
 from wavevit.lazy import lazy_submodules
 
 __all__ = [
@@ -38,7 +48,13 @@ __all__ = [
     "CompositeBatch",
     "Composites",
     "EpochSource",
+    "FashionMNIST",
+    "FashionMNIST",
     "FolderPictures",
+    "HubPictures",
+    "HubStream",
+    "HubPictures",
+    "HubStream",
     "LabelledPictures",
     "NearDuplicate",
     "NearDuplicateWarning",
@@ -51,10 +67,14 @@ __all__ = [
     "Places",
     "RawCrops",
     "SceneBatch",
+    "SolarCells",
     "SceneCrops",
     "Scenes",
+    "SolarCells",
     "Source",
     "UnreadablePictureError",
+    "WindowCutter",
+    "WindowCutter",
     "boxes_of_masks",
     "composites",
     "create_source",

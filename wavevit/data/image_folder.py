@@ -36,7 +36,7 @@ class FolderPictures(LabelledPictures):
         seed: of the division into splits.
         share: of the pictures of each class that are trained on, above 0 and at most 1.
         digest: what `fingerprint` was before: the source is refused if the files changed.
-        **options: color, short_side, scale, mean, std, workers and memory: see `LabelledPictures`.
+        **options: see `LabelledPictures`.
 
     Raises:
         ValueError: no such folder, no classes, classes without pictures or that are not trained

@@ -3,11 +3,7 @@
 from wavevit.data.captioned import Captioned
 from wavevit.data.composites import CompositeBatch, Composites, composites
 from wavevit.data.elpv import SolarCells
-from wavevit.data.elpv import SolarCells
 from wavevit.data.epochs import EpochSource
-from wavevit.data.fashion_mnist import FashionMNIST
-from wavevit.data.hub_pictures import HubPictures
-from wavevit.data.hub_stream import HubStream
 from wavevit.data.fashion_mnist import FashionMNIST
 from wavevit.data.hub_pictures import HubPictures
 from wavevit.data.hub_stream import HubStream
@@ -32,7 +28,6 @@ from wavevit.data.picture_files import (
 from wavevit.data.places import Places
 from wavevit.data.raw_crops import RawCrops
 from wavevit.data.scenes import SceneBatch, Scenes, photograph_scenes
-from wavevit.data.windows import WindowCutter
 from wavevit.data.sources import (
     SceneCrops,
     Source,
@@ -49,10 +44,7 @@ __all__ = [
     "Composites",
     "EpochSource",
     "FashionMNIST",
-    "FashionMNIST",
     "FolderPictures",
-    "HubPictures",
-    "HubStream",
     "HubPictures",
     "HubStream",
     "LabelledPictures",
@@ -67,13 +59,11 @@ __all__ = [
     "Places",
     "RawCrops",
     "SceneBatch",
-    "SolarCells",
     "SceneCrops",
     "Scenes",
     "SolarCells",
     "Source",
     "UnreadablePictureError",
-    "WindowCutter",
     "WindowCutter",
     "boxes_of_masks",
     "composites",

@@ -113,7 +113,9 @@ class FashionMNIST(LabelledPictures):
         self.canvas = crop_size + 2 * margin + (2 * moved if split in TRAINED else 0)
         self.side = max(crop_size * _SHARE[0] // _SHARE[1], 1)
         chosen = [values[row] for row in self.rows]
-        super().__init__(split, crop_size, margin, _NAMES, chosen, memory=0, least_side=1, **cutting)
+        super().__init__(
+            split, crop_size, margin, _NAMES, chosen, memory=0, least_side=1, **cutting
+        )
         if digest:
             check_digest(digest, self.fingerprint(), self.root)
 

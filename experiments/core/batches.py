@@ -163,8 +163,7 @@ class EpochBatches(TrainingBatches):
         world: int = 1,
         augment: nn.Module | None = None,
     ) -> None:
-        super().__init__(source, lambda count, seed: self._prepared(self._drawn(count, seed)))
-        self.rank, self.world = rank, world
+        super().__init__(source, self._drawn, rank, world)
         self.epochs, self.seed, self.steps = source, config.seed, config.optimizer.steps
         self.device, self.augment = device, augment
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
@@ -190,9 +189,9 @@ class EpochBatches(TrainingBatches):
             return
         file = self._file(folder)
         # With that of the checkpoint before: the one to come may never be written.
-        held = list(read_json(file)["states"].items())[-1:] if file.exists() else []
-        states = {name: state for name, state in held if int(name) < step}
-        states[str(step)] = self._state
+        held = read_json(file)["states"].items() if file.exists() else ()
+        before = [(name, state) for name, state in held if int(name) < step][-1:]
+        states = dict([*before, (str(step), self._state)])
         write_json(file, {"world": self.world, "states": states})
 
     def resume(self, folder: Path, step: int) -> None:
@@ -234,7 +233,7 @@ class EpochBatches(TrainingBatches):
 
     def _drawn(self, count: int, seed: int) -> dict[str, Any]:
         windows = self.epochs.sample(count, torch.Generator().manual_seed(seed))
-        return windows if self.world == 1 else rank_slice(windows, self.rank, self.world)
+        return self._prepared(windows)
 
     def _prepared(self, windows: dict[str, Any]) -> dict[str, Any]:
         """Crops on the device, augmented."""

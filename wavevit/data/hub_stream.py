@@ -106,7 +106,7 @@ class HubStream(EpochSource):
         order = torch.randperm(len(first), generator=generator).tolist()
         draws = torch.rand(count, 3, generator=generator).tolist()
         examples = itertools.cycle([first[index] for index in order])
-        return self._batch(examples, draws, 2 * len(first))
+        return self._batch(examples, draws, count + 2 * len(first))
 
     def epoch_batch(
         self, count: int, seed: int, step: int, rank: int = 0, world: int = 1

@@ -129,7 +129,7 @@ class LabelledPictures(EpochSource):
         return self.cutter.normalized_crops(crops)
 
     def state(self) -> dict[str, Any]:
-        return {"unreadable": self.unreadable} if self.unreadable else {}
+        return {"unreadable": dict(self.unreadable)} if self.unreadable else {}
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.unreadable = dict(state.get("unreadable", {}))

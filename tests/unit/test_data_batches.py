@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from experiments.core.batches import data_report, rank_slice, training_batches
+from experiments.core.batches import EpochBatches, data_report, rank_slice, training_batches
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig, changed
 from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.evaluation import evaluate
 from experiments.core.folder import RunFolder
 from experiments.core.training import AbandonedError, make_task, train
 from experiments.studies.smoke import SMOKE
+from wavevit.data import EpochSource
 from wavevit.models import BackboneConfig, make_stages
 
 CPU = torch.device("cpu")
@@ -135,3 +137,56 @@ def test_study_on_other_data_has_its_classes_and_a_name_of_its_own(run: RunConfi
         on_data(SMOKE, DataChoice(source="folder", source_options=("path",)))
     with pytest.raises(ValueError, match="photographs: expected a study whose pictures are made"):
         on_data(SMOKE, DataChoice(photographs=Path(source), source="folder"))
+
+
+class Counting(EpochSource):
+    """A stream of numbers: each is the picture that follows the one before."""
+
+    streamed = True
+
+    def __init__(self) -> None:
+        super().__init__("train", 2)
+        self.at = 0
+
+    def epoch_batch(
+        self, count: int, seed: int, step: int, rank: int = 0, world: int = 1
+    ) -> dict[str, Any]:
+        numbers = torch.arange(self.at, self.at + count // world, dtype=torch.float32)
+        self.at += count // world
+        return {"images": numbers[:, None, None, None].expand(-1, 1, 2, 2)}
+
+    def state(self) -> dict[str, Any]:
+        return {"at": self.at}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.at = state["at"]
+
+
+def test_a_stream_resumes_from_either_of_the_last_two_checkpoints(
+    run: RunConfig, tmp_path: Path
+) -> None:
+    def numbers(batches: EpochBatches, steps: range) -> list[int]:
+        found = [batches(4, 0, step)["images"][:, 0, 0, 0] for step in steps]
+        return torch.cat(found).int().tolist()
+
+    first = EpochBatches(Counting(), run, CPU)
+    assert numbers(first, range(2)) == list(range(8))
+    first.save(tmp_path, 2)
+    numbers(first, range(2, 4))
+    first.save(tmp_path, 4)  # and then it is killed, before the checkpoint is written
+    for _ in range(2):
+        second = EpochBatches(Counting(), run, CPU)
+        second.resume(tmp_path, 2)
+        assert numbers(second, range(2, 4)) == list(range(8, 16))
+        second.save(tmp_path, 4)
+    third = EpochBatches(Counting(), run, CPU)
+    third.resume(tmp_path, 4)
+    assert numbers(third, range(4, 6)) == list(range(16, 24))
+    with pytest.raises(ValueError, match="folder: expected the state of the stream after step 3"):
+        third.resume(tmp_path, 3)
+    path = tmp_path / "data-rank1.json"
+    path.write_text((tmp_path / "data-rank0.json").read_text())
+    with pytest.raises(ValueError, match="world: expected 1 ranks, with which the stream began"):
+        EpochBatches(Counting(), run, CPU, 1, 2).resume(tmp_path, 4)
+    third.finish(tmp_path)
+    assert not (tmp_path / "data-rank0.json").exists()

@@ -12,7 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments.core.batches import data_report
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.folder import RunFolder
+from experiments.core.training import AbandonedError, train
 from wavevit.data import HubStream, create_source
+from wavevit.models import BackboneConfig, make_stages
 
 datasets = pytest.importorskip("datasets", reason="the extra 'datasets' is not installed")
 
@@ -135,3 +140,34 @@ def test_complaints_name_what_is_missing(folder: Path, tmp_path: Path) -> None:
         create_source("hf", "train", 8, path=tmp_path / "none")
     with pytest.raises(ValueError, match="image: expected one of 'image'"):
         create_source("hf_stream", "train", 8, path=folder, image="label")
+
+
+@pytest.mark.nightly
+def test_training_on_a_stream_resumes_bit_by_bit(folder: Path, tmp_path: Path) -> None:
+    model = BackboneConfig(
+        img_size=8,
+        in_chans=1,
+        num_classes=2,
+        patch_size=4,
+        stages=make_stages(depths=[1], embed_dims=[8], num_heads=1),
+    )
+    options = {"path": str(folder), "block": 7, **PLAIN}
+    run = RunConfig(
+        model=model,
+        data=DataConfig(crop_size=8, margin=0, source="hf_stream", source_options=options),
+        optimizer=OptimizerConfig(steps=20, batch_size=4, warmup_steps=1),
+        checkpoint_every=3,
+    )
+    whole, resumed = (RunFolder(tmp_path / name) for name in ("whole", "resumed"))
+    for one in (whole, resumed):
+        one.claim(run)
+    cpu = torch.device("cpu")
+    for stop in (5, 6):  # killed twice
+        calls = iter(range(100))
+        with pytest.raises(AbandonedError):
+            train(run, resumed, cpu, still_wanted=lambda c=calls, s=stop: next(c) < s)
+    for one in (whole, resumed):
+        train(run, one, cpu)
+    assert whole.weights.read_bytes() == resumed.weights.read_bytes()
+    assert data_report(whole.path) == data_report(resumed.path)
+    assert data_report(whole.path)["data"]["unreadable"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,11 @@ def read_idx(path: Path) -> Tensor:
         fail("path", "an IDX file that can be read", f"{path} ({error})")
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _BYTES:
         fail("path", "an IDX file of bytes", f"{path} (begins with {data[:4]!r})")
-    sides = struct.unpack_from(f">{data[3]}I", data, 4) if len(data) >= 4 + 4 * data[3] else ()
     start = 4 + 4 * data[3]
-    values = torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=start)
-    if not sides or values.numel() != torch.Size(sides).numel():
-        fail("path", f"as many bytes as {sides} has", f"{values.numel()} in {path}")
-    return values.reshape(sides)
+    sides = struct.unpack_from(f">{data[3]}I", data, 4) if len(data) > start else ()
+    if not sides or len(data) - start != math.prod(sides):
+        fail("path", f"as many bytes as {sides} has", f"{max(len(data) - start, 0)} in {path}")
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=start).reshape(sides)
 
 
 @register_source("fashion_mnist")

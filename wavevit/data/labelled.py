@@ -146,8 +146,10 @@ class LabelledPictures(EpochSource):
         return self._orders[seed, epoch]
 
     def _batch(self, chosen: list[int], draws: list[list[float]]) -> dict[str, Any]:
-        run = map if self._pool is None else self._pool.map
-        found = list(run(self._window, chosen, draws))
+        if self._pool is None:
+            found = [self._window(*one) for one in zip(chosen, draws, strict=True)]
+        else:
+            found = list(self._pool.map(self._window, chosen, draws))
         images = self.cutter.normalized(torch.stack([window for window, _ in found]))
         labels = self.labels[torch.tensor([index for _, index in found], dtype=torch.long)]
         return {"images": images, "labels": labels}

@@ -200,7 +200,9 @@ def photograph_scenes(
     """`Scenes` of the bundled photographs, or of those in a folder.
 
     Args:
-        split, crop_size, margin: see `Scenes`.
+        split: see `Scenes`.
+        crop_size: side of a crop in pixels.
+        margin: pixels around each crop.
         photographs: folder of photographs; None for the bundled ones.
         duplicates: what to do with near-duplicates: ``"report"``, ``"drop"`` or ``"refuse"``; see
             `wavevit.data.photograph_files.scan_photographs`.

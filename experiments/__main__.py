@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.records import RECORDS
 from experiments.core.registry import experiments_by_verb, find_experiment
 from experiments.core.scale import SCALES, at_scale
@@ -26,13 +27,13 @@ _PROGRAM = "python -m experiments"
 
 
 @dataclass
-class ReportOptions:
+class ReportOptions(DataChoice):
     """Write the report of a study: tables, figures and one page."""
 
     scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
     out: Path | None = None
-    """Folder of the runs. Default: that of ``run`` for this study and scale. The report is written
-    to its subfolder report."""
+    """Folder of the runs. Default: that of ``run`` for this study, scale and data. The report is
+    written to its subfolder report."""
     record: bool = False
     """Also write summary and figures to experiments/records/STUDY (or STUDY_large)."""
     module: tuple[Path, ...] = ()
@@ -86,7 +87,7 @@ def _report(words: Sequence[str]) -> int:
 
     study = get_study(_named("run", words))
     options = tyro.cli(ReportOptions, prog=f"{program} {study.name}", args=words[1:])
-    scaled = at_scale(study, options.scale)
+    scaled = on_data(at_scale(study, options.scale), options)
     record = RECORDS / scaled.name if options.record else None
     page = write_report(scaled, options.out or Path("runs") / scaled.name, record)
     print(f"Open {page.resolve()}")

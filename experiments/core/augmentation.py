@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from experiments.core.config import DataConfig
+from experiments.core.sources import scenes_of
 from wavevit.checks import check_at_least, check_image, fail
-from wavevit.data import Scenes
 
 # Pixels around the crop that an augmentation may show, all of the same photograph and half: at the
 # smallest zoom (0.8) a window of 64 + 2 · 16 pixels leaves 76, which is the crop moved by 6 pixels.
-_MARGIN = 16
+AUGMENTATION_MARGIN = 16
 _TRANSLATION = 6
 _ZOOM = (0.8, 1.25)
 # Of the low-pass, in pixels of the coarser grid: as far as the margin allows at the smallest zoom.
@@ -101,16 +101,11 @@ class TrainingCrops:
 
     def __init__(self, data: DataConfig, device: torch.device) -> None:
         self.data, self.device = data, device
-        self.scenes = Scenes(data.trained_on, data.crop_size, max_short_side=data.max_short_side)
+        self.scenes = scenes_of(data, data.trained_on)
         self.windows = self.augment = None
         if data.places or data.augmentation:
-            self.windows = Scenes(
-                data.trained_on,
-                data.crop_size,
-                _MARGIN,
-                max_short_side=data.max_short_side,
-                places=data.places,
-            )
+            margin, places = AUGMENTATION_MARGIN, data.places
+            self.windows = scenes_of(data, data.trained_on, margin, places=places)
         if data.augmentation:
             self.augment = augmentation(data)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from experiments.core.config import DataConfig
+from experiments.core.sources import scenes_of, source_of
 from experiments.core.zoom import zoom_accuracy
-from wavevit.data import SceneBatch, Scenes
+from wavevit.data import LabelledPictures, SceneBatch, Scenes, Source
 from wavevit.layers.tokenizers import AdaptiveTokenizer
 from wavevit.measure import (
     adversarial_shift_accuracy,
@@ -35,9 +36,34 @@ SHIFTS = (0.5, 1, 2, 4, 8, 16)
 _LIPSCHITZ_SHARE, _LIPSCHITZ_CALLS = 8, 128
 
 
+class Windows(NamedTuple):
+    """Held-out windows with their classes.
+
+    Attributes:
+        images: (N, C, W, W).
+        labels: (N,).
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+def held_out_windows(data: DataConfig, device: torch.device) -> tuple[Source, Windows]:
+    """The held-out windows of a data source with classes: the same for every run of a study.
+
+    A source of pictures gives each picture once at most.
+    """
+    source = source_of(data, data.source or "scenes", data.held_out, data.margin)
+    count = data.test_crops
+    if isinstance(source, LabelledPictures):
+        count = min(count, len(source))
+    batch = source.sample(count, torch.Generator().manual_seed(data.seed))
+    return source, Windows(batch["images"].to(device), batch["labels"].to(device))
+
+
 def held_out(data: DataConfig, device: torch.device) -> tuple[Scenes, SceneBatch]:
-    """The held-out crops in their windows: the same for every run of a study."""
-    scenes = Scenes(data.held_out, data.crop_size, data.margin, max_short_side=data.max_short_side)
+    """The held-out crops of scenes in their windows: the same for every run of a study."""
+    scenes = scenes_of(data, data.held_out, data.margin)
     batch = scenes.sample(data.test_crops, torch.Generator().manual_seed(data.seed))
     return scenes, SceneBatch(*(tensor.to(device) for tensor in batch))
 
@@ -57,7 +83,7 @@ def _most_calls(model: Backbone, images: Tensor) -> int:
     return 1 if model.alignment is None else int(model.alignment.calls(images).max())
 
 
-def _worst_case(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any]:
+def _worst_case(model: Backbone, batch: Windows, data: DataConfig) -> dict[str, Any]:
     """Accuracy under the worst of the crops within 8 pixels, every second pixel, on a sixth of the
     held-out crops: 81 shifts of each."""
     count = len(batch.images) // 6
@@ -73,7 +99,7 @@ def _worst_case(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[st
     return asdict(result)
 
 
-def _zoom(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any]:
+def _zoom(model: Backbone, batch: Windows, data: DataConfig) -> dict[str, Any]:
     """Accuracy from nearer and from farther away, at places of its own."""
     return zoom_accuracy(model, data, batch.images.device)
 
@@ -81,7 +107,7 @@ def _zoom(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any
 _BUDGETS = (0.25, 0.375, 0.5, 0.75, 1.0)
 
 
-def _tokens(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, Any]:
+def _tokens(model: Backbone, batch: Windows, data: DataConfig) -> dict[str, Any]:
     """Tokens of an image that go through the blocks; of an adaptive model also how many of them a
     crop by one pixel changes, and accuracy with other budgets than it was trained with."""
     crops = center_crop(batch.images, (data.crop_size, data.crop_size))
@@ -110,7 +136,7 @@ def _tokens(model: Backbone, batch: SceneBatch, data: DataConfig) -> dict[str, A
     return {"mean": mean, "changed": asdict(changed), "by_budget": swept}
 
 
-MEASURES: dict[str, Callable[[Backbone, SceneBatch, DataConfig], dict[str, Any]]] = {
+MEASURES: dict[str, Callable[[Backbone, Windows, DataConfig], dict[str, Any]]] = {
     "tokens": _tokens,
     "worst_case": _worst_case,
     "zoom": _zoom,
@@ -131,14 +157,14 @@ def evaluate(
     Returns:
         Plain data, ready for JSON; percentages in [0, 100], the rest without unit.
     """
-    scenes, batch = held_out(data, device)
-    crops, size = scenes.center(batch.images), data.crop_size
+    source, batch = held_out_windows(data, device)
+    crops, size = source.cut(batch.images, (0, 0)), data.crop_size
     logits = in_batches(model, crops, 128)
     correct = logits.argmax(dim=1) == batch.labels
     few = batch.images[: data.measured_crops]
 
     def images_for(kind: str, windows: Tensor) -> Tensor:
-        return windows if kind == "crop" else scenes.center(windows)
+        return windows if kind == "crop" else source.cut(windows, (0, 0))
 
     shifts = [shift for shift in SHIFTS if shift <= data.margin]
     consistency = {
@@ -178,11 +204,11 @@ def evaluate(
     lipschitz = local_lipschitz(
         lambda x: embed(model, x), steepest, iterations=8, batch_size=at_once
     )
-    classes = range(len(scenes.classes))
+    classes = range(len(source.classes))
     return {
         "top1": 100 * float(correct.double().mean()),
         "top1_by_class": {
-            scenes.classes[c]: 100 * float(correct[batch.labels == c].double().mean())
+            source.classes[c]: 100 * float(correct[batch.labels == c].double().mean())
             for c in classes
             if bool((batch.labels == c).any())
         },
@@ -205,10 +231,10 @@ def further(
     model: Backbone, data: DataConfig, device: torch.device, measures: Sequence[str]
 ) -> dict[str, Any]:
     """The measures of these names alone, as `evaluate` has them beside the standard."""
-    return _named(measures, model, held_out(data, device)[1], data)
+    return _named(measures, model, held_out_windows(data, device)[1], data)
 
 
 def _named(
-    measures: Sequence[str], model: Backbone, batch: SceneBatch, data: DataConfig
+    measures: Sequence[str], model: Backbone, batch: Windows, data: DataConfig
 ) -> dict[str, Any]:
     return {name: MEASURES[name](model, batch, data) for name in measures}

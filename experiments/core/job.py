@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from experiments.core import evaluation, task_evaluation
+from experiments.core.batches import data_report
 from experiments.core.config import RunConfig
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import environment, write_json
@@ -227,7 +228,7 @@ def _measured(
         lacking = [name for name in measures if name not in result]
         result |= _evaluated(task, config, place, lacking, further=True)
     else:
-        result = _evaluated(task, config, place, measures)
+        result = _evaluated(task, config, place, measures) | data_report(folder.path)
     before = result.get("seconds", {"training": 0.0, "measuring": 0.0})
     result["seconds"] = {
         "training": round(before["training"] + training, 1),

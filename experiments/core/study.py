@@ -13,6 +13,7 @@ import torch
 import tyro
 
 from experiments.core.config import RunConfig, differing_fields
+from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.device import pick_device
 from experiments.core.experiment import Experiment, View
 from experiments.core.folder import StudyFolder
@@ -48,7 +49,7 @@ class Contrast:
 
 
 @dataclass
-class StudyOptions:
+class StudyOptions(DataChoice):
     """Train and measure the variants of a study, several seeds each, several runs in parallel.
 
     Complete runs are skipped and killed runs resume: run the same command again to continue.
@@ -59,7 +60,8 @@ class StudyOptions:
     """Variants by name; by default all."""
     scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
     out: Path | None = None
-    """Folder of the runs. Default: runs/STUDY, or runs/STUDY_large for --scale large."""
+    """Folder of the runs. Default: runs/STUDY, runs/STUDY_large for --scale large, or
+    runs/STUDY_DATA on other data."""
     device: str = "auto"
     """cpu, cuda or cuda:1; auto takes the first GPU, if any. mps is not supported: no float64."""
     jobs: int | None = None
@@ -89,6 +91,7 @@ class Study(Experiment):
         pictured: variants that figures with a row or a bar each show; by default all.
         timed_batch: crops in the batch whose forward pass is timed.
         scale: the scale at which its runs are (`at_scale`).
+        typed: what is typed for it behind ``run``, where its data are not its own (`on_data`).
     """
 
     kind: ClassVar[str] = "study"
@@ -103,6 +106,7 @@ class Study(Experiment):
     pictured: tuple[str, ...] = ()
     timed_batch: int = 32
     scale: str = "default"
+    typed: str = ""
 
     @property
     def options(self) -> type[StudyOptions]:
@@ -112,6 +116,8 @@ class Study(Experiment):
     @property
     def words(self) -> str:
         """What is typed for this study behind ``run`` or ``report``."""
+        if self.typed:
+            return self.typed
         if self.scale == "default":
             return self.name
         return f"{self.name.removesuffix(f'_{self.scale}')} --scale {self.scale}"
@@ -140,7 +146,7 @@ class Study(Experiment):
 
     def run(self, options: StudyOptions) -> int:
         """Trains and measures what is not complete; returns the number of runs that are not."""
-        return at_scale(self, options.scale)._run(options)
+        return on_data(at_scale(self, options.scale), options)._run(options)
 
     def _run(self, options: StudyOptions) -> int:
         device = pick_device(options.device)

@@ -125,6 +125,7 @@ def train(
     if folder.checkpoint.exists():
         start = load_checkpoint(folder.checkpoint, task, optimizer)
     folder.keep_metrics_until(start)
+    batches.resume(folder.path, start)
     # Without a fixed workspace cuBLAS is not deterministic, and torch refuses to call it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
@@ -145,7 +146,7 @@ def train(
             if not still_wanted():
                 raise AbandonedError(f"stopped before step {step}")
             seed = _step_seed(config.seed, step)
-            batch = batches(schedule.batch_size, seed)
+            batch = batches(schedule.batch_size, seed, step)
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -175,7 +176,10 @@ def train(
                 )
             bar.update()
             if done % config.checkpoint_every == 0 and done < schedule.steps:
+                batches.save(folder.path, done)
                 save_checkpoint(folder.checkpoint, task, optimizer, done)
+    batches.report(folder.path)
     save_weights(folder.weights, task.network())
     folder.checkpoint.unlink(missing_ok=True)
+    batches.finish(folder.path)
     return task

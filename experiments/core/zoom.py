@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from experiments.core.config import DataConfig
+from experiments.core.sources import scenes_of
 from wavevit.checks import check_at_least, fail
-from wavevit.data import Scenes
 from wavevit.measure.evaluation import in_batches
 from wavevit.measure.scale import zoomed
 from wavevit.models import Backbone
@@ -25,7 +25,7 @@ _FINER = 2
 
 def _wide_enough(data: DataConfig, side: int) -> tuple[int, ...]:
     """Classes whose held-out part holds a window of that side."""
-    scenes = Scenes(data.held_out, 1, max_short_side=data.max_short_side)
+    scenes = scenes_of(data, data.held_out, crop_size=1)
     parts = [scenes.region(label) for label in range(len(scenes.classes))]
     return tuple(
         label
@@ -60,8 +60,8 @@ def zoom_views(
     classes = _wide_enough(data, farthest)
     if not classes:
         fail("zooms", "views that fit the held-out part of a photograph", f"{farthest} pixels")
-    coarse = Scenes(data.held_out, size, max_short_side=data.max_short_side)
-    fine = Scenes(data.held_out, size, max_short_side=_FINER * data.max_short_side)
+    coarse = scenes_of(data, data.held_out)
+    fine = scenes_of(data, data.held_out, max_short_side=_FINER * data.max_short_side)
     generator = torch.Generator().manual_seed(data.seed)
     rounds = -(-count // len(classes))
     orders = [torch.randperm(len(classes), generator=generator) for _ in range(rounds)]

@@ -7,6 +7,7 @@ A report computes the changes from trained models, once, and keeps them in the s
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.core.config import DataConfig
-from experiments.core.evaluation import token_map
+from experiments.core.evaluation import held_out_windows, token_map
 from experiments.core.levels import decode_levels, encode_levels
 from experiments.core.style import bare
 from wavevit.data import Scenes
@@ -29,6 +30,7 @@ PICTURE_SHIFTS = (0, 1, 4, 8, 16)
 KINDS = ("circular", "crop")
 _STEPS = 256  # of the colour map
 _PHOTOGRAPH = "motorcycle"
+_CPU = torch.device("cpu")
 
 
 def _scenes(data: DataConfig) -> Scenes:
@@ -36,8 +38,11 @@ def _scenes(data: DataConfig) -> Scenes:
 
 
 def _source(data: DataConfig, kind: str) -> Tensor:
-    """What is shifted, (1, 1, S, S): the middle of a photograph's test half; with the margin around
-    it where the camera moves."""
+    """What is shifted, (1, 1, S, S): the middle of a photograph's test half, or the first held-out
+    window of other data; with the margin around it where the camera moves."""
+    if data.source not in ("", "scenes") or "photographs" in dict(data.source_options):
+        source, batch = held_out_windows(dataclasses.replace(data, test_crops=1), _CPU)
+        return batch.images if kind == "crop" else source.cut(batch.images, (0, 0))
     scenes = _scenes(data)
     label = scenes.classes.index(_PHOTOGRAPH)
     top, bottom, left, right = scenes.region(label)
@@ -86,7 +91,7 @@ def token_change_picture(record: Mapping[str, Any], data: DataConfig, kind: str)
     )
     source, size = _source(data, kind), (data.crop_size, data.crop_size)
     for axis, shift in zip(axes[0], shifts, strict=True):
-        image = shifted(source, (0, shift), kind, size)[0, 0]
+        image = shifted(source, (0, shift), kind, size)[0].mean(0)
         axis.imshow(image.numpy(), cmap="gray", interpolation="nearest")
         axis.set_title("original" if shift == 0 else f"{shift} px", fontsize=11)
     for row, (name, own) in zip(axes[1:], models.items(), strict=True):

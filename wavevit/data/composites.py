@@ -8,6 +8,7 @@ on either side.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import torch
@@ -71,7 +72,22 @@ class Composites(SceneCrops):
     Args:
         split, crop_size, margin: see `Source`.
         max_short_side: photographs are reduced to at most this shorter side.
+        **photographs: options of a folder of photographs; see `SceneCrops`. Of an odd number of
+            photographs the last by name is left out.
     """
+
+    def __init__(
+        self,
+        split: str,
+        crop_size: int = 64,
+        margin: int = 0,
+        max_short_side: int = 256,
+        **photographs: Any,
+    ) -> None:
+        super().__init__(split, crop_size, margin, max_short_side, **photographs)
+        even = len(self.classes) // 2 * 2
+        self.classes, self.num_classes = self.classes[:even], even
+        self.scenes = dataclasses.replace(self.scenes, classes=self.classes)
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         batch = composites(self.scenes, count, generator)

@@ -19,12 +19,10 @@ from wavevit.checks import check_at_least, fail
 from wavevit.data.photographs import NAMES
 from wavevit.data.scenes import Scenes
 from wavevit.data.shapes import SHAPES, Placed, levels
-from wavevit.data.sources import Source, register_source
+from wavevit.data.sources import Source, photographs_of, register_source
 
 __all__ = ["ObjectPixels", "Objects", "boxes_of_masks"]
 
-# Photographs of the test split alone: every third one.
-_HELD_OUT = NAMES[2::3]
 _ASPECT = 0.6  # the narrowest object
 _LIGHT = (1.0, 2.0)  # least and largest difference of brightness, in contrasts of a crop
 _SHARPNESS = 2.0  # of an edge: from 10 to 90 % within about 2 pixels
@@ -71,14 +69,15 @@ class Objects(Source):
     whose box is narrower than `least_side`, stays in the picture and has no entry.
 
     Args:
-        split: ``"test"`` has the right halves of photographs that no other split has, for the
-            objects and behind them; see `wavevit.data.scenes.SPLITS` for the other splits.
+        split: ``"test"`` has the right halves of every third photograph, which no other split
+            has, for the objects and behind them; see `wavevit.data.scenes.SPLITS` for the others.
         crop_size, margin: see `Source`.
         count: mean number of objects whose middle is in a crop.
         sides: smallest and largest diameter of an object, in pixels.
         visible: share of an object that a crop must show.
         least_side: of a box, in pixels.
         max_short_side: photographs are reduced to at most this shorter side.
+        **photographs: options of a folder of photographs; see `SceneCrops`.
 
     Raises:
         ValueError: sizes or shares out of range, or crops that do not fit.
@@ -89,6 +88,7 @@ class Objects(Source):
     """
 
     num_classes = len(SHAPES)
+    of_photographs = True
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class Objects(Source):
         visible: float = 0.4,
         least_side: int = 8,
         max_short_side: int = 256,
+        **photographs: Any,
     ) -> None:
         super().__init__(split, crop_size, margin)
         if not 0 < count < math.inf:
@@ -112,8 +113,17 @@ class Objects(Source):
         self.count, self.sides = count, (float(sides[0]), float(sides[1]))
         self.visible, self.least_side = visible, least_side
         held = split == "test"
-        names = tuple(name for name in NAMES if (name in _HELD_OUT) == held)
-        self.scenes = Scenes(split, crop_size, margin, classes=names, max_short_side=max_short_side)
+        self.folder = photographs_of(photographs)
+        names = self.folder.names if self.folder is not None else NAMES
+        chosen = [name for index, name in enumerate(names) if (index % 3 == 2) == held]
+        self.scenes = Scenes(
+            split,
+            crop_size,
+            margin,
+            tuple(chosen),
+            max_short_side,
+            folder=self.folder.folder if self.folder is not None else "",
+        )
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         pictures = self._pictures(count, generator)
@@ -129,6 +139,12 @@ class Objects(Source):
         """See `Source.crop`: masks are cut as the images are, and boxes are those of the masks."""
         masks = [self.cut(own, shift) for own in batch["masks"]]
         return self._seen({**super().crop(batch, shift), "masks": masks})
+
+    def report(self) -> dict[str, Any]:
+        return self.folder.report() if self.folder is not None else {}
+
+    def fingerprint(self) -> str:
+        return self.folder.digest if self.folder is not None else ""
 
     def _pictures(self, count: int, generator: torch.Generator) -> list[_Picture]:
         check_at_least("count", count, 1)

@@ -18,13 +18,14 @@ How values are read:
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -61,9 +62,23 @@ class UnreadablePictureError(ValueError):
         reason: the reason, without the path.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"path: expected a picture that can be read, got {path} ({reason})")
         self.reason = reason
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """The bytes of a file, with what is used of a path."""
+
+    name: str
+    content: bytes
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        return io.BytesIO(self.content)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -80,11 +95,12 @@ class Picture:
     note: str = ""
 
 
-def read_picture(path: str | Path) -> Picture:
+def read_picture(path: str | Path | bytes, name: str = "bytes") -> Picture:
     """Reads a picture file; the module's docstring says how its values are read.
 
     Args:
-        path: path of the file. Its content decides the format, not its name.
+        path: path of the file, or its bytes. Its content decides the format, not its name.
+        name: of bytes, for messages.
 
     Returns:
         A `Picture`.
@@ -102,16 +118,16 @@ def read_picture(path: str | Path) -> Picture:
     """
     for module in ("PIL", "tifffile"):
         require_extra(module, "data")
-    path = Path(path)
-    if path.is_dir():
-        raise UnreadablePictureError(path, "a folder")
+    file = _Bytes(name, path) if isinstance(path, bytes) else Path(path)
+    if isinstance(file, Path) and file.is_dir():
+        raise UnreadablePictureError(file, "a folder")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged metadata; damaged pixels are errors
-            colour, alpha, note = _decoded(path)
+            colour, alpha, note = _decoded(file)
     except Exception as error:  # decoders throw all sorts of errors at damaged files
-        said = " ".join(str(error).replace(str(path), path.name).split())
-        raise UnreadablePictureError(path, f"{type(error).__name__}: {said}") from error
+        said = " ".join(str(error).replace(str(file), file.name).split())
+        raise UnreadablePictureError(str(file), f"{type(error).__name__}: {said}") from error
     if alpha is not None:
         colour = colour * alpha[..., None] + (1 - alpha[..., None])
     pixels = np.broadcast_to(colour, (*colour.shape[:2], 3)).transpose(2, 0, 1)
@@ -160,7 +176,7 @@ def find_pictures(folder: str | Path) -> list[Path]:
     return sorted(found)
 
 
-def _decoded(path: Path) -> tuple[Array, Array | None, str]:
+def _decoded(path: Path | _Bytes) -> tuple[Array, Array | None, str]:
     """Colour (H, W, 1 or 3) and alpha (H, W), both in [0, 1], and the note."""
     with path.open("rb") as file:
         start = file.read(4)
@@ -175,7 +191,7 @@ def _decoded(path: Path) -> tuple[Array, Array | None, str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path | _Bytes) -> Iterator[Any]:
     """A picture opened by Pillow.
 
     It gets a file and no path: given a path, Pillow 13 maps uncompressed pixels into memory, and
@@ -192,7 +208,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield opened
 
 
-def _from_tifffile(path: Path) -> tuple[Array, Array | None, str] | None:
+def _from_tifffile(path: Path | _Bytes) -> tuple[Array, Array | None, str] | None:
     """The first page of a TIFF file of more than 8 bits, or one that Pillow does not know.
 
     None where Pillow reads it as well or better: 8 bits, palettes, colour spaces other than RGB,
@@ -201,7 +217,7 @@ def _from_tifffile(path: Path) -> tuple[Array, Array | None, str] | None:
     from PIL import Image, UnidentifiedImageError
     from tifffile import PHOTOMETRIC, TiffFile
 
-    with TiffFile(path) as file:
+    with path.open("rb") as stream, TiffFile(stream) as file:
         page: Any = file.pages[0]
         kinds = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
         if page.photometric not in kinds:
@@ -270,7 +286,7 @@ def _unit(values: Array, white: int) -> tuple[Array, str]:
     return (wide - low) / ((high - low) or 1.0), note
 
 
-def _from_pillow(opened: Any, path: Path) -> tuple[Array, Array | None, str]:
+def _from_pillow(opened: Any, path: Path | _Bytes) -> tuple[Array, Array | None, str]:
     from PIL import ImageOps
 
     raw = _raw_mode(opened)
@@ -316,7 +332,7 @@ def _raw_mode(opened: Any) -> str | None:
     return name if name in _DEEP else None
 
 
-def _sixteen_bits(opened: Any, path: Path, raw: str) -> tuple[Array, Array | None]:
+def _sixteen_bits(opened: Any, path: Path | _Bytes, raw: str) -> tuple[Array, Array | None]:
     """Colour and alpha of 16 bits: Pillow decodes the file twice, once for each byte of a value."""
     white = 65535
     if raw == "LA;16B":
@@ -340,7 +356,7 @@ def _sixteen_bits(opened: Any, path: Path, raw: str) -> tuple[Array, Array | Non
     return (unit[..., :-1], unit[..., -1]) if unit.shape[-1] in (2, 4) else (unit, None)
 
 
-def _decoded_as(path: Path, raw: str) -> Array:
+def _decoded_as(path: Path | _Bytes, raw: str) -> Array:
     """The pixels that Pillow makes of a file when it takes its bytes for those of another mode."""
     from PIL import ImageOps
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from wavevit.checks import check_at_least, fail
-from wavevit.data.scenes import Scenes
-from wavevit.data.sources import Source, register_source
+from wavevit.data.scenes import photograph_scenes
+from wavevit.data.sources import Source, photographs_of, register_source
 
 __all__ = ["Places"]
 
@@ -28,6 +28,7 @@ class Places(Source):
         jitter: largest distance from the place in each direction, as a share of the crop's side;
             below a quarter, so that two places never show the same crop.
         max_short_side: photographs are reduced to at most this shorter side.
+        **photographs: options of a folder of photographs; see `SceneCrops`.
 
     Raises:
         ValueError: windows that do not fit, or a jitter out of range.
@@ -37,6 +38,8 @@ class Places(Source):
         (tests/properties/test_objects_laws.py).
     """
 
+    of_photographs = True
+
     def __init__(
         self,
         split: str,
@@ -45,13 +48,17 @@ class Places(Source):
         grid: int = 3,
         jitter: float = 0.2,
         max_short_side: int = 256,
+        **photographs: Any,
     ) -> None:
         super().__init__(split, crop_size, margin)
         check_at_least("grid", grid, 1)
         if not 0 <= jitter < 0.25:
             fail("jitter", "a share of the crop's side from 0 to below a quarter", jitter)
         self.jitter = int(jitter * crop_size)
-        self.scenes = Scenes(split, crop_size, margin, max_short_side=max_short_side)
+        self.scenes = photograph_scenes(
+            split, crop_size, margin, max_short_side=max_short_side, **photographs
+        )
+        self.folder = photographs_of(photographs)
         apart = -(-crop_size // 2)
         #: Photograph, row and column of each place; its index is the label.
         self.places: list[tuple[int, int, int]] = [
@@ -80,6 +87,12 @@ class Places(Source):
             windows.append(pixels[row : row + side, column : column + side])
         images = self.scenes.normalized(torch.stack(windows)[:, None])
         return {"images": images, "labels": labels, "corners": torch.tensor(corners)}
+
+    def report(self) -> dict[str, Any]:
+        return self.folder.report() if self.folder is not None else {}
+
+    def fingerprint(self) -> str:
+        return self.folder.digest if self.folder is not None else ""
 
     def _rooms(self, photograph: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """First and last row, and first and last column, at which a window may begin."""

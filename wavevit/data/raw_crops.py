@@ -21,6 +21,7 @@ class RawCrops(SceneCrops):
     Args:
         split, crop_size, margin: see `Source`.
         max_short_side: photographs are reduced to at most this shorter side.
+        **photographs: options of a folder of photographs; see `SceneCrops`.
     """
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:

@@ -11,15 +11,17 @@ the upper and lower part of the training half. Then train the chosen design on t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.data.photograph_files import load_photograph_file, scan_photographs
 from wavevit.data.photographs import NAMES, load_photograph
 
-__all__ = ["SPLITS", "SceneBatch", "Scenes"]
+__all__ = ["SPLITS", "SceneBatch", "Scenes", "photograph_scenes"]
 
 SPLITS = ("train", "test", "fit", "validation")
 
@@ -60,6 +62,8 @@ class Scenes:
         max_short_side: photographs are reduced to at most this shorter side.
         places: windows come from `places` x `places` fixed positions in each part, evenly spaced;
             0 means random positions.
+        folder: of the photographs, whose classes are names of files in it then; empty for the
+            bundled ones. `photograph_scenes` finds them.
 
     Raises:
         ValueError: an unknown split or photograph, or windows that do not fit a part.
@@ -76,6 +80,7 @@ class Scenes:
     classes: tuple[str, ...] = NAMES
     max_short_side: int = 256
     places: int = 0
+    folder: str = ""
 
     def __post_init__(self) -> None:
         check_choice("split", self.split, SPLITS)
@@ -102,7 +107,10 @@ class Scenes:
 
     def photograph(self, label: int) -> Tensor:
         """The whole photograph of a class, (H, W)."""
-        return load_photograph(self.classes[label], self.max_short_side)
+        name = self.classes[label]
+        if self.folder:
+            return load_photograph_file(Path(self.folder) / name, self.max_short_side)
+        return load_photograph(name, self.max_short_side)
 
     def region(self, label: int) -> tuple[int, int, int, int]:
         """This split's part of a photograph: rows [top, bottom), columns [left, right)."""
@@ -177,3 +185,39 @@ class Scenes:
         """The crops in the middle of windows (N, C, S, S)."""
         side = slice(self.margin, self.margin + self.crop_size)
         return windows[..., side, side]
+
+
+def photograph_scenes(
+    split: str,
+    crop_size: int = 64,
+    margin: int = 0,
+    photographs: str | Path | None = None,
+    duplicates: str = "report",
+    least_side: int = 0,
+    digest: str = "",
+    **options: Any,
+) -> Scenes:
+    """`Scenes` of the bundled photographs, or of those in a folder.
+
+    Args:
+        split: see `Scenes`.
+        crop_size: side of a crop in pixels.
+        margin: pixels around each crop.
+        photographs: folder of photographs; None for the bundled ones.
+        duplicates: what to do with near-duplicates: ``"report"``, ``"drop"`` or ``"refuse"``; see
+            `wavevit.data.photograph_files.scan_photographs`.
+        least_side: photographs with a shorter side below it, in pixels, are left out.
+        digest: of the folder before: an error if its files are others now.
+        **options: of `Scenes`.
+
+    Raises:
+        ValueError: as `Scenes` and `scan_photographs`; options of a folder without one.
+    """
+    if photographs is None:
+        given = {"duplicates": duplicates != "report", "least_side": least_side, "digest": digest}
+        for name, value in given.items():
+            if value:
+                fail(name, "a folder of photographs beside it", "none")
+        return Scenes(split, crop_size, margin, **options)
+    found = scan_photographs(photographs, duplicates, least_side, digest)
+    return Scenes(split, crop_size, margin, found.names, folder=found.folder, **options)

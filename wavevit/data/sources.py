@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_choice, fail
-from wavevit.data.scenes import Scenes
+from wavevit.data.photograph_files import PhotographFolder, scan_photographs
+from wavevit.data.scenes import photograph_scenes
 
 __all__ = [
     "SceneCrops",
@@ -38,10 +39,15 @@ class Source:
     Attributes:
         in_chans: channels of the images.
         num_classes: number of classes; 0 for a source without classes.
+        classes: their names, where the labels of a batch are classes with names.
+        of_photographs: its pictures are made of photographs, and it takes the options of
+            `photograph_scenes`.
     """
 
     in_chans: int = 1
     num_classes: int = 0
+    classes: tuple[str, ...] = ()
+    of_photographs: bool = False
 
     def __init__(self, split: str, crop_size: int = 64, margin: int = 0) -> None:
         check_at_least("crop_size", crop_size, 1)
@@ -73,6 +79,17 @@ class Source:
             A batch in which labels that have places (masks, boxes) have moved with the pixels.
         """
         return {**batch, "images": self.cut(batch["images"], shift)}
+
+    def report(self) -> dict[str, Any]:
+        """What the record of a run should say about the data, ready for JSON; empty if nothing."""
+        return {}
+
+    def fingerprint(self) -> str:
+        """Digest of the user's files that the source reads; empty if it reads none.
+
+        A source whose digest is not empty has an option ``digest``, and refuses another one.
+        """
+        return ""
 
     def cut(self, images: Tensor, shift: tuple[int, int]) -> Tensor:
         """Crops (…, S, S) of windows (…, W, W), `shift` pixels from the middle.
@@ -142,15 +159,47 @@ class SceneCrops(Source):
     Args:
         split, crop_size, margin: see `Source`.
         max_short_side: photographs are reduced to at most this shorter side.
+        **photographs: the options ``photographs`` (a folder), ``duplicates``, ``least_side`` and
+            ``digest`` of `photograph_scenes`.
     """
 
+    of_photographs = True
+
     def __init__(
-        self, split: str, crop_size: int = 64, margin: int = 0, max_short_side: int = 256
+        self,
+        split: str,
+        crop_size: int = 64,
+        margin: int = 0,
+        max_short_side: int = 256,
+        **photographs: Any,
     ) -> None:
         super().__init__(split, crop_size, margin)
-        self.scenes = Scenes(split, crop_size, margin, max_short_side=max_short_side)
-        self.num_classes = len(self.scenes.classes)
+        self.scenes = photograph_scenes(
+            split, crop_size, margin, max_short_side=max_short_side, **photographs
+        )
+        self.folder = photographs_of(photographs)
+        self.classes = self.scenes.classes
+        self.num_classes = len(self.classes)
+
+    def report(self) -> dict[str, Any]:
+        return self.folder.report() if self.folder is not None else {}
+
+    def fingerprint(self) -> str:
+        return self.folder.digest if self.folder is not None else ""
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         batch = self.scenes.sample(count, generator)
         return {"images": batch.images, "labels": batch.labels}
+
+
+def photographs_of(options: Mapping[str, Any]) -> PhotographFolder | None:
+    """The folder of photographs that options of a source name, if they do.
+
+    Args:
+        options: as `photograph_scenes` takes them.
+    """
+    folder = options.get("photographs")
+    if folder is None:
+        return None
+    own = {key: options[key] for key in ("duplicates", "least_side", "digest") if key in options}
+    return scan_photographs(folder, **own)

@@ -1,0 +1,130 @@
+"""The same study on other data: a folder of photographs, or another data source."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.core.config import RunConfig
+from experiments.core.sources import make_source, source_name
+from wavevit.checks import check_choice, fail
+from wavevit.data import list_sources
+from wavevit.data.sources import source_class
+
+if TYPE_CHECKING:
+    from experiments.core.study import Study
+
+__all__ = ["DataChoice", "on_data"]
+
+# Tasks whose classes are those of the source; others bring their own.
+_CLASSES_OF_SOURCE = ("classification", "segmentation")
+
+
+@dataclass(kw_only=True)
+class DataChoice:
+    """Options for other data than the study's own."""
+
+    photographs: Path | None = None
+    """Folder of photographs in place of the bundled ones: each is a class, its left half is trained
+    on and its right half is tested on."""
+    source: str = ""
+    """Another data source, such as folder, hf, elpv or fashion_mnist."""
+    source_options: tuple[str, ...] = ()
+    """Options of the data source: NAME=VALUE, the value in JSON or as text."""
+
+    @property
+    def words(self) -> str:
+        """What was typed."""
+        parts = [f"--photographs {shlex.quote(str(self.photographs))}"] if self.photographs else []
+        parts += [f"--source {self.source}"] if self.source else []
+        if self.source_options:
+            parts.append("--source-options " + " ".join(map(shlex.quote, self.source_options)))
+        return " ".join(parts)
+
+    @property
+    def label(self) -> str:
+        """A word for the names of folders."""
+        parts = [self.photographs.resolve().name] if self.photographs else []
+        parts += [self.source] if self.source else []
+        # Other options, other runs: a share of the data belongs to the name, a path does not.
+        parts += [
+            option.replace("=", "")
+            for option in self.source_options
+            if re.fullmatch(r"\w+=[\w.]+", option)
+        ]
+        return re.sub(r"[^A-Za-z0-9_.]+", "-", "_".join(parts)).strip("-") or "data"
+
+
+def on_data(study: Study, choice: DataChoice) -> Study:
+    """The study with every run on other data; the study itself where nothing was chosen.
+
+    The runs have as many classes and channels as the data, and a folder of their own. Where the
+    data are a user's files, their digest is part of the configuration: a run that is continued
+    after the files changed is refused.
+
+    Raises:
+        ValueError: an unknown source or option, photographs for a study that shows none, or a
+            measure that the data do not allow.
+    """
+    if not choice.words:
+        return study
+    options = _options(choice.source_options)
+    if choice.source:
+        check_choice("source", choice.source, list_sources())
+    if choice.photographs is not None:
+        options["photographs"] = str(choice.photographs)
+    configs = {name: _placed(run, choice.source, options) for name, run in study.variants().items()}
+    first = configs[study.baseline]
+    name = source_name(first)
+    if choice.photographs is not None and not source_class(name).of_photographs:
+        fail(
+            "photographs", "a study whose pictures are made of photographs", f"the source {name!r}"
+        )
+    if "zoom" in study.measures and name != "scenes":
+        fail("source", f"'scenes' for {study.name}, which measures zoom", repr(name))
+    source = make_source(first, first.data.trained_on, 0)
+    if source.fingerprint():
+        options["digest"] = source.fingerprint()
+
+    def changed(run: RunConfig) -> RunConfig:
+        fields: dict[str, Any] = {"in_chans": source.in_chans}
+        if run.task in _CLASSES_OF_SOURCE:
+            fields["num_classes"] = source.num_classes
+        model = dataclasses.replace(run.model, **fields)
+        return dataclasses.replace(_placed(run, choice.source, options), model=model)
+
+    return dataclasses.replace(
+        study,
+        name=f"{study.name}_{choice.label}",
+        typed=f"{study.words} {choice.words}",
+        variants=lambda: {name: changed(run) for name, run in study.variants().items()},
+    )
+
+
+def _placed(run: RunConfig, source: str, options: dict[str, Any]) -> RunConfig:
+    held = dict(run.data.source_options) if not source or source == run.data.source else {}
+    data = dataclasses.replace(
+        run.data,
+        source=source or run.data.source,
+        source_options=tuple(sorted((held | options).items())),
+    )
+    return dataclasses.replace(run, data=data)
+
+
+def _options(words: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name.isidentifier() and equals):
+            fail("source_options", "NAME=VALUE", repr(word))
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found

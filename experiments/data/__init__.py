@@ -1,0 +1,1 @@
+"""Scripts that bring data from package files to a folder of their own."""

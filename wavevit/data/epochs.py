@@ -1,0 +1,98 @@
+"""Sources that are read in epochs: every example once, in an order that follows from the seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavevit.checks import check_at_least, fail
+from wavevit.data.sources import Source
+
+__all__ = ["EpochSource", "check_ranks", "epoch_order", "step_generator"]
+
+# Orders of epochs and draws of steps are streams of their own.
+_ORDERS, _DRAWS = 2**43, 2**44
+
+
+class EpochSource(Source):
+    """Base class of sources that are read in epochs, by several processes if need be.
+
+    Training asks for `epoch_batch`; measures ask for `sample`.
+
+    Attributes:
+        streamed: it is read from front to back, and `state` says how far; otherwise the step says
+            what is read.
+
+    Guarantees:
+        The parts of all ranks put together are the batch of one process.
+    """
+
+    streamed: bool = False
+
+    def epoch_batch(
+        self, count: int, seed: int, step: int, rank: int = 0, world: int = 1
+    ) -> dict[str, Any]:
+        """This rank's part of the windows of a training step.
+
+        Args:
+            count: number of windows of all ranks together, a multiple of `world`.
+            seed: of the run.
+            step: from 0.
+            rank: of this process.
+            world: number of processes.
+        """
+        raise NotImplementedError
+
+    def normalized(self, crops: Tensor) -> Tensor:
+        """Crops (N, C, S, S) of windows, normalised again after an augmentation."""
+        return crops
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold beside the step, ready for JSON; empty if nothing."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes on where `state` was taken.
+
+        Args:
+            state: what `state` gave, also after JSON.
+        """
+
+
+def epoch_order(length: int, seed: int, epoch: int) -> Tensor:
+    """The order of the examples in an epoch: a permutation that follows from seed and epoch.
+
+    Args:
+        length: number of examples.
+        seed: of the run.
+        epoch: from 0.
+    """
+    generator = torch.Generator().manual_seed(_ORDERS + (seed + 1) * 1_000_003 + epoch)
+    return torch.randperm(length, generator=generator)
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """What a step draws beside its examples, the same on every rank.
+
+    Args:
+        seed: of the run.
+        step: from 0.
+    """
+    return torch.Generator().manual_seed(_DRAWS + (seed + 1) * 1_000_003 + step)
+
+
+def check_ranks(count: int, rank: int, world: int) -> slice:
+    """The part of a rank in a batch of `count` examples.
+
+    Raises:
+        ValueError: a rank outside the world, or a batch that the ranks cannot share equally.
+    """
+    check_at_least("world", world, 1)
+    if not 0 <= rank < world:
+        fail("rank", f"a number from 0 to {world - 1}", rank)
+    if check_at_least("count", count, 1) % world:
+        fail("count", f"a multiple of {world} (ranks)", count)
+    own = count // world
+    return slice(rank * own, (rank + 1) * own)

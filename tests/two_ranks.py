@@ -37,7 +37,6 @@ def on_two_ranks(folder: Path, function: Callable[..., Any], *arguments: Any) ->
         *arguments: of that function.
     """
     mp.get_context("forkserver").set_forkserver_preload(PRELOADED)
-    mp.start_processes(
-        _run, (str(folder), function, arguments), nprocs=2, start_method="forkserver"
-    )
+    given = (str(folder), function, arguments)
+    mp.start_processes(_run, given, nprocs=2, start_method="forkserver")
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]

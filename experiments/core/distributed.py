@@ -105,8 +105,7 @@ def shared(task: Task, parallel: str) -> nn.Module:
     if rank_and_world()[1] == 1:
         return task
     if parallel == "ddp":
-        # Buffers are constant filters: the same on every rank, and nothing to send at each step.
-        return DistributedDataParallel(task, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(task, gradient_as_bucket_view=True)
     from torch.distributed.fsdp import fully_shard
 
     for unit in task.fsdp_units():

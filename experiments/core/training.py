@@ -21,6 +21,7 @@ from experiments.core.checkpoint import load_checkpoint, load_weights, save_chec
 from experiments.core.config import OptimizerConfig, RunConfig
 from experiments.core.distributed import shared, whole
 from experiments.core.folder import RunFolder
+from experiments.core.mixing import mixer
 from experiments.core.preparation import prepare
 from experiments.core.step import check_share, gradients
 from experiments.core.weight_average import WeightAverage
@@ -138,7 +139,7 @@ def train(
     schedule, execution = config.optimizer, config.execution
     check_share(schedule.batch_size, execution.accumulate, task.reduction)
     rank, world = rank_and_world()
-    batches = training_batches(config, device, rank, world)
+    batches, mix = training_batches(config, device, rank, world), mixer(config)
     average = WeightAverage(task, execution.ema, parallel) if execution.ema else None
     prepare(task, execution)
     model = shared(task, parallel)
@@ -170,6 +171,8 @@ def train(
                 raise AbandonedError(f"stopped before step {step}")
             seed = _step_seed(config.seed, step)
             batch = batches(schedule.batch_size, seed, step)
+            if mix is not None:
+                batch = mix(batch, seed)
             if rank:  # dropout of other examples draws other numbers
                 torch.manual_seed(seed + rank * _RANK_SEEDS)
             rate = learning_rate(schedule, step)

@@ -17,9 +17,10 @@ from tests.experiments.noise_source import noise_run
 from wavevit.tasks import Task, create_task
 from wavevit.tasks.gathering import alone, rank_and_world
 
-__all__ = ["COUNT", "TASKS", "checks_on_a_rank", "step_of", "train_until"]
+__all__ = ["COUNT", "SHARDED", "TASKS", "checks_on_a_rank", "step_of", "train_until"]
 
 COUNT = 4
+SHARDED = ("classification", "contrastive", "masked")
 TASKS = ("captioning", "classification", "contrastive", "detection", "masked", "segmentation")
 _CPU = torch.device("cpu")
 
@@ -71,11 +72,9 @@ def _step(folder: RunFolder) -> str:
 
 def checks_on_a_rank(rank: int, path: str) -> dict[str, Any]:
     """Steps of all tasks, and a run that changes ranks and sharding at each checkpoint."""
-    found: dict[str, Any] = {
-        f"{parallel} {name}": step_of(name, parallel) for parallel in PARALLEL for name in TASKS
-    }
-    found["accumulated"] = step_of("masked", "fsdp", accumulate=2)
-    found["accumulated ddp"] = step_of("masked", "ddp", accumulate=2)
+    found: dict[str, Any] = {"ddp": {name: step_of(name, "ddp") for name in TASKS}}
+    found["fsdp"] = {name: step_of(name, "fsdp") for name in SHARDED}
+    found["accumulated"] = {name: step_of("masked", name, accumulate=2) for name in PARALLEL}
     folder = RunFolder(Path(path))
     if rank == 0:
         folder.claim(noise_run(ema=0.5))

@@ -14,7 +14,7 @@ from experiments.core.distributed import PARALLEL
 from experiments.core.folder import RunFolder
 from experiments.core.training import train
 from tests.experiments.noise_source import noise_run
-from tests.experiments.ranks import TASKS, checks_on_a_rank, step_of
+from tests.experiments.ranks import SHARDED, TASKS, checks_on_a_rank, step_of
 from tests.two_ranks import on_two_ranks
 
 CPU = torch.device("cpu")
@@ -39,23 +39,25 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]
     return found, RunFolder(place / "run")
 
 
-@pytest.mark.parametrize("parallel", PARALLEL)
 @pytest.mark.parametrize("name", TASKS)
 def test_loss_and_gradients_on_two_ranks_equal_one_process(
-    ranks: tuple[list[dict[str, Any]], RunFolder], name: str, parallel: str
+    ranks: tuple[list[dict[str, Any]], RunFolder], name: str
 ) -> None:
+    """Also tasks that count boxes, pixels or characters, of which the ranks have unequal shares."""
     expected = step_of(name)
     assert len(expected) > 10
     for found in ranks[0]:
-        assert_same_step(found[f"{parallel} {name}"], expected, name)
+        assert_same_step(found["ddp"][name], expected, name)
+        if name in SHARDED:
+            assert_same_step(found["fsdp"][name], expected, f"{name}, sharded")
 
 
-@pytest.mark.parametrize("key", ["accumulated", "accumulated ddp"])
+@pytest.mark.parametrize("parallel", PARALLEL)
 def test_accumulated_gradients_on_ranks_equal_one_large_batch(
-    ranks: tuple[list[dict[str, Any]], RunFolder], key: str
+    ranks: tuple[list[dict[str, Any]], RunFolder], parallel: str
 ) -> None:
     for found in ranks[0]:
-        assert_same_step(found[key], step_of("masked"), key)
+        assert_same_step(found["accumulated"][parallel], step_of("masked"), parallel)
 
 
 @pytest.mark.parametrize("name", ["classification", "masked"])

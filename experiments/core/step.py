@@ -80,9 +80,9 @@ def gradients(
 
     Args:
         model: a task, or what `experiments.core.distributed.shared` made of it.
-        batch: of all ranks together; each takes its part.
+        batch: this rank's part of the batch of all ranks, as large as theirs.
         seed: of what the loss draws.
-        accumulate: parts of a rank's share, one after the other.
+        accumulate: parts of this batch, one after the other.
         precision: see `ExecutionConfig`.
 
     Guarantees:
@@ -91,13 +91,12 @@ def gradients(
         draw, such as dropout (tests/experiments/test_distributed.py).
     """
     rank, world = rank_and_world()
-    count = len(batch["images"])
+    own = len(batch["images"])
     found = []
     for index in range(accumulate):
-        place = rank * accumulate + index
-        part = rank_slice(batch, place, world * accumulate)
-        start = place * count // (world * accumulate)
-        generator = PartGenerator(seed, start, count)
+        part = rank_slice(batch, index, accumulate)
+        start = rank * own + index * own // accumulate
+        generator = PartGenerator(seed, start, own * world)
         with synchronised(model, last=index == accumulate - 1):
             with autocast(precision, batch["images"].device):
                 losses: Losses = model(part, generator)

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from experiments.core.batches import rank_slice
 from experiments.core.distributed import PARALLEL, shared, whole
 from experiments.core.folder import RunFolder
 from experiments.core.step import gradients
@@ -41,7 +42,7 @@ def _batch(task: Task, name: str) -> dict[str, Any]:
 def step_of(name: str, parallel: str = "ddp", accumulate: int = 1) -> dict[str, Tensor]:
     """Loss and gradients of one step of a task, in float64, on all ranks or on this process."""
     task = _task(name)
-    batch = _batch(task, name)
+    batch = rank_slice(_batch(task, name), *rank_and_world())
     losses = gradients(shared(task, parallel), batch, seed=5, accumulate=accumulate)
     found = {"loss": torch.tensor(losses.total, dtype=torch.float64)}
     for parameter, p in task.named_parameters():

@@ -14,6 +14,7 @@ def made(**options: object) -> Task:
     return create_task("classification", "test_vit", options, num_classes=3, img_size=16)
 
 
+@torch.no_grad()
 def test_shares_of_one_class_are_that_class() -> None:
     task = made()
     labels = torch.tensor([2, 0])
@@ -27,6 +28,7 @@ def test_shares_of_one_class_are_that_class() -> None:
     assert float(task.loss(half).total) != float(one.total)
 
 
+@torch.no_grad()
 def test_binary_cross_entropy_counts_every_class_with_a_share_as_right() -> None:
     task = made(loss="bce", label_smoothing=0.0)
     images = torch.randn(1, 3, 16, 16)

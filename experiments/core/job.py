@@ -21,6 +21,7 @@ import torch
 from experiments.core import evaluation, task_evaluation
 from experiments.core.batches import data_report
 from experiments.core.checkpoint import load_weights
+from experiments.core.cluster import run_on_cluster
 from experiments.core.config import RunConfig
 from experiments.core.distributed import call_ranks, calls_of_rank_0
 from experiments.core.folder import RunFolder, StudyFolder
@@ -139,6 +140,7 @@ def run_jobs(
     threads: int,
     minutes: float = math.inf,
     parallel: str = "ddp",
+    cluster: str = "",
 ) -> list[Job]:
     """Runs what is not complete; returns the jobs that are not complete then.
 
@@ -149,6 +151,7 @@ def run_jobs(
         threads: of each process.
         minutes: after so many no further job is started; those that run are waited for.
         parallel: how several ranks share a model (`experiments.core.distributed.shared`).
+        cluster: address of a Ray cluster that runs the jobs; empty for this machine.
     """
     pending = [job for job in jobs if not job.complete]
     if len(pending) < len(jobs):
@@ -156,7 +159,9 @@ def run_jobs(
     for job in pending:
         job.folder.failed.unlink(missing_ok=True)
     clock = Clock(len(pending), minutes)
-    if workers == 1:
+    if cluster and pending:
+        run_on_cluster(pending, run_job, cluster, device, threads, clock)
+    elif workers == 1:
         for job in pending:
             if clock.late:
                 break

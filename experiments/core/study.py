@@ -79,6 +79,8 @@ class StudyOptions(DataChoice):
     parallel: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(PARALLEL)}")] = "ddp"
     """How the processes of torchrun share a model: ddp (each has all of it), or fsdp (each has a
     part of it)."""
+    cluster: str = ""
+    """Address of a Ray cluster that runs the jobs: HOST:PORT, auto, or local for a new one."""
     minutes: float = math.inf
     """Time budget in minutes: no run starts later. Run the command again to continue."""
     timing: bool = True
@@ -159,6 +161,11 @@ class Study(Experiment):
         """Trains and measures what is not complete; returns the number of runs that are not."""
         check_choice("parallel", options.parallel, PARALLEL)
         device = pick_device(options.device)
+        if options.cluster:
+            if launched_ranks() > 1:
+                fail("cluster", "none under torchrun", options.cluster)
+            if options.minutes < math.inf:
+                fail("minutes", "none with a cluster, which begins all runs", options.minutes)
         if launched_ranks() == 1:
             return self._chosen(options)._run(options, device)
         device = rank_device(device)
@@ -191,16 +198,26 @@ class Study(Experiment):
         if options.threads is not None:
             threads = check_at_least("threads", options.threads, 1)
         ranks = rank_and_world()[1]
-        if ranks > 1:
+        if ranks > 1 or options.cluster:
             workers, threads = 1, options.threads or 1
         side_by_side = f"{workers} in parallel" if ranks == 1 else f"each on {ranks} ranks"
+        if options.cluster:
+            side_by_side = f"on the cluster {options.cluster}"
         print(f"{self.question}\n{len(jobs)} runs on {device}, {side_by_side} → {folder.path}")
         reused = reuse_equal_runs(jobs, folder, run_environment(device, threads, options.parallel))
         if reused:
             print(f"{reused} runs reuse weights and measures of equal runs of other studies.")
         if any(not job.complete for job in jobs):
             folder.latency.unlink(missing_ok=True)  # it belongs to the runs of before
-        failed = run_jobs(jobs, device, workers, threads, options.minutes, options.parallel)
+        failed = run_jobs(
+            jobs,
+            device,
+            workers,
+            threads,
+            options.minutes,
+            options.parallel,
+            options.cluster,
+        )
         if options.timing and not folder.latency.exists():
             print("Timing the variants, interleaved …")
             with alone():

@@ -145,9 +145,9 @@ def test_bad_options_are_refused(fields: dict[str, Any], message: str) -> None:
 
 
 def test_losses_that_parts_cannot_share_are_refused() -> None:
-    with pytest.raises(ValueError, match="execution.accumulate: expected 1 .*'contrastive'"):
+    with pytest.raises(ValueError, match=r"execution\.accumulate: expected 1 .*'contrastive'"):
         dataclasses.replace(noise_run(accumulate=2), task="contrastive")
-    with pytest.raises(ValueError, match="optimizer.batch_size: expected a multiple of 3"):
+    with pytest.raises(ValueError, match=r"optimizer\.batch_size: expected a multiple of 3"):
         check_share(8, 3, "mean")
 
 

@@ -29,9 +29,13 @@ def torchrun(*options: str) -> list[str]:
 
 
 def ranks_of(launcher: int) -> list[int]:
-    """Processes that a launcher started."""
-    found = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-    return [int(child) for child in found]
+    """Processes of the study that a launcher started."""
+    found = []
+    for path in Path(f"/proc/{launcher}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            if b"experiments" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return sorted(found)
 
 
 def assert_close_weights(found: RunFolder, expected: RunFolder) -> None:

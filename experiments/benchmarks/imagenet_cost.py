@@ -79,7 +79,7 @@ BENCHMARK = Benchmark(
     name="imagenet_cost",
     question="What does the study imagenet cost, in hours of a GPU?",
     measure=lambda options, save: measure(options),
-    records={"imagenet_cost.json": ""},
+    records={"imagenet/cost.json": ""},
     shown=lambda record: (View(DOCS / "scale.md", render, "imagenet cost"),),
     command_line=Options,
 )

@@ -106,11 +106,13 @@ def shared(task: Task, parallel: str) -> nn.Module:
         return task
     if parallel == "ddp":
         return DistributedDataParallel(task, gradient_as_bucket_view=True)
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    for unit in task.fsdp_units():
-        fully_shard(unit)
-    fully_shard(task)
+    # By default the mesh is one of GPUs where there are any, even for a model on the CPU.
+    mesh = init_device_mesh(next(task.parameters()).device.type, (rank_and_world()[1],))
+    for unit in (*task.fsdp_units(), task):
+        fully_shard(unit, mesh=mesh)
     return task
 
 

@@ -94,7 +94,7 @@ def gradients(
     own = len(batch["images"])
     found = []
     for index in range(accumulate):
-        part = rank_slice(batch, index, accumulate)
+        part = batch if accumulate == 1 else rank_slice(batch, index, accumulate)
         start = rank * own + index * own // accumulate
         generator = PartGenerator(seed, start, own * world)
         with synchronised(model, last=index == accumulate - 1):

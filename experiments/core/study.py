@@ -104,6 +104,7 @@ class Study(Experiment):
         pictured: variants that figures with a row or a bar each show; by default all.
         timed_batch: crops in the batch whose forward pass is timed.
         scale: the scale at which its runs are (`at_scale`).
+        scales: the scales at which it can run.
         typed: what is typed for it behind ``run``, where its data are not its own (`on_data`).
     """
 
@@ -119,6 +120,7 @@ class Study(Experiment):
     pictured: tuple[str, ...] = ()
     timed_batch: int = 32
     scale: str = "default"
+    scales: tuple[str, ...] = tuple(SCALES)
     typed: str = ""
 
     @property
@@ -147,7 +149,7 @@ class Study(Experiment):
         """At each scale the summary, and what the models see, which the report draws."""
         return {
             f"{study.name}/{file}": f"{study.command()} && {study.report_command()} --record"
-            for study in (at_scale(self, name) for name in SCALES)
+            for study in (at_scale(self, name) for name in self.scales)
             for file in ("summary.json", "pictures.json")
         }
 

@@ -101,6 +101,7 @@ IMAGENET = Study(
     baseline="vit",
     contrasts=_CONTRASTS,
     seeds=(0,),
+    scales=("default",),
 )
 
 IMAGENET_TRIAL = Study(
@@ -110,4 +111,5 @@ IMAGENET_TRIAL = Study(
     baseline="vit",
     contrasts=_CONTRASTS,
     seeds=(0,),
+    scales=("default",),
 )

@@ -50,7 +50,7 @@ def run_on_cluster(
     """
     ray: Any = require_extra("ray", "cluster")
     ray.init(
-        address=None if address == "local" else address,
+        address=address,
         log_to_driver=False,
         runtime_env={"env_vars": {"PYTHONPATH": str(_ROOT), "TQDM_DISABLE": "1"}},
     )

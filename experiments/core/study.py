@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 import tyro
 
-from experiments.core.config import RunConfig, differing_fields
+from experiments.core.config import RunConfig, changed, differing_fields
 from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.device import pick_device
 from experiments.core.distributed import (
@@ -79,6 +80,8 @@ class StudyOptions(DataChoice):
     parallel: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(PARALLEL)}")] = "ddp"
     """How the processes of torchrun share a model: ddp (each has all of it), or fsdp (each has a
     part of it)."""
+    accumulate: int | None = None
+    """Parts of each batch, one after the other, to save memory. Default: as the study says."""
     cluster: str = ""
     """Address of a Ray cluster that runs the jobs: HOST:PORT, auto, or local for a new one."""
     minutes: float = math.inf
@@ -184,8 +187,17 @@ class Study(Experiment):
             return incomplete
 
     def _chosen(self, options: StudyOptions) -> Study:
-        """The study at the scale and on the data of the options."""
-        return on_data(at_scale(self, options.scale), options)
+        """The study at the scale, on the data and in the parts of batches of the options."""
+        study, parts = on_data(at_scale(self, options.scale), options), options.accumulate
+        if parts is None:
+            return study
+        return dataclasses.replace(
+            study,
+            variants=lambda: {
+                name: changed(run, {"execution.accumulate": parts})
+                for name, run in study.variants().items()
+            },
+        )
 
     def _run(self, options: StudyOptions, device: torch.device) -> int:
         if not options.minutes >= 0:  # nor NaN, after which no time would come

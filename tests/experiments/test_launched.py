@@ -116,3 +116,11 @@ def test_wrong_words_are_refused(tmp_path: Path) -> None:
         SMOKE.run(StudyOptions(parallel="both"))
     with pytest.raises(ValueError, match="minutes: expected none with a cluster"):
         SMOKE.run(StudyOptions(cluster="local", minutes=1.0))
+
+
+def test_parts_of_batches_are_those_of_the_options() -> None:
+    chosen = SMOKE._chosen(StudyOptions(accumulate=4))
+    assert {run.execution.accumulate for run in chosen.configs().values()} == {4}
+    with pytest.raises(ValueError, match=r"optimizer\.batch_size: expected a multiple of 3"):
+        SMOKE._chosen(StudyOptions(accumulate=3)).configs()
+    assert SMOKE._chosen(StudyOptions()) is SMOKE

@@ -55,15 +55,15 @@ def _variants(trial: bool = False) -> dict[str, RunConfig]:
     size = 64 if trial else 224
     data = DataConfig(
         source="folder",
-        source_options={
-            "color": True,
-            "mean": _MEAN,
-            "std": _STD,
+        source_options=(
+            ("color", True),
+            ("mean", _MEAN),
+            ("std", _STD),
             # Squares of 35 to 100 % of the shorter side in training, all of it in tests: a crop of
             # 224 pixels is the middle of 256, as usual.
-            "scale": (0.35, 1.0),
-            "workers": 2 if trial else 12,
-        },
+            ("scale", (0.35, 1.0)),
+            ("workers", 2 if trial else 12),
+        ),
         crop_size=size,
         margin=16,
         test_crops=16 if trial else 50_000,

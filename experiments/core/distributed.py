@@ -62,7 +62,12 @@ def process_group(device: torch.device) -> Iterator[None]:
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    store, rank, world = next(dist.rendezvous("env://"))
+    # torchrun keeps its store when it starts killed ranks again, and a rank would find the address
+    # that another one had before. So every start has keys of its own.
+    own = dist.PrefixStore(f"start{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=own, rank=rank, world_size=world)
     _CALLS.append(dist.new_group(backend="gloo", timeout=_PATIENCE))
     try:
         yield

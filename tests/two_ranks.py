@@ -1,4 +1,4 @@
-"""Runs a function in two processes that form a gloo group; a spawned process imports this file."""
+"""Runs a function in two processes that form a gloo group; each process imports this file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+
+from tests.warm_python import PRELOADED
 
 __all__ = ["on_two_ranks"]
 
@@ -34,5 +36,7 @@ def on_two_ranks(folder: Path, function: Callable[..., Any], *arguments: Any) ->
         function: at the top of a module that imports without pytest.
         *arguments: of that function.
     """
-    mp.start_processes(_run, (str(folder), function, arguments), nprocs=2, start_method="spawn")
+    mp.get_context("forkserver").set_forkserver_preload(PRELOADED)
+    given = (str(folder), function, arguments)
+    mp.start_processes(_run, given, nprocs=2, start_method="forkserver")
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]

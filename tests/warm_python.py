@@ -17,11 +17,11 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-__all__ = ["run", "start"]
+__all__ = ["PRELOADED", "run", "start"]
 
 # timm is not among them: a test sees how it is imported beside a torchvision of another torch.
-_PRELOADED = ["torch", "torch._dynamo", "torch._decomp.decompositions_for_jvp", "numba"]
-_PRELOADED += ["scipy.optimize", "scipy.stats", "matplotlib.pyplot", "skimage", "tyro"]
+PRELOADED = ["torch", "torch._dynamo", "torch._decomp.decompositions_for_jvp", "numba"]
+PRELOADED += ["scipy.optimize", "scipy.stats", "matplotlib.pyplot", "skimage", "tyro"]
 
 
 def start(
@@ -44,7 +44,7 @@ def start(
     interpreter, *arguments = map(str, command)
     assert interpreter == sys.executable
     context = get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
+    context.set_forkserver_preload(PRELOADED)
     place, variables = str(cwd or Path.cwd()), dict(os.environ if env is None else env)
     process = context.Process(
         target=_become, args=(arguments, place, variables, output, new_session), daemon=False

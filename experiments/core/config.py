@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUGMENTATIONS",
+    "OPTIMIZERS",
+    "PRECISIONS",
     "DataConfig",
+    "ExecutionConfig",
     "OptimizerConfig",
     "RunConfig",
     "changed",
@@ -25,6 +29,8 @@ __all__ = [
 ]
 
 AUGMENTATIONS = ("translate", "resize", "flip")
+OPTIMIZERS = ("adamw", "lamb")
+PRECISIONS = ("auto", "float32", "bf16")
 C = TypeVar("C", bound="DataclassInstance")
 
 
@@ -45,6 +51,9 @@ class DataConfig:
             from anywhere, which is an augmentation by translation already.
         augmentation: of the training crops, some of ``"translate"``, ``"resize"`` and ``"flip"``
             (`experiments.core.augmentation`).
+        mixup: of pairs of training images: both parameters of the Beta distribution of the share;
+            0 for none (`experiments.core.mixing`).
+        cutmix: the same for a rectangle of one image in another. With both, a coin decides.
         source: name of a data source (`wavevit.data.list_sources`); empty for the task's own.
         source_options: of that source, pairs of name and value; a mapping is taken too.
     """
@@ -58,6 +67,8 @@ class DataConfig:
     held_out: str = "test"
     places: int = 0
     augmentation: tuple[str, ...] = ()
+    mixup: float = 0.0
+    cutmix: float = 0.0
     source: str = ""
     source_options: tuple[tuple[str, Any], ...] = ()
 
@@ -68,6 +79,9 @@ class DataConfig:
         for name in self.augmentation:
             check_choice("augmentation", name, AUGMENTATIONS)
         check_choice("held_out", self.held_out, ("test", "validation"))
+        for name in ("mixup", "cutmix"):
+            if not 0 <= getattr(self, name) < math.inf:
+                fail(name, "a number of at least 0", getattr(self, name))
 
     @property
     def trained_on(self) -> str:
@@ -77,11 +91,12 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """AdamW with linear warm-up and cosine decay to zero.
+    """The optimiser, with linear warm-up and cosine decay to zero.
 
     Attributes:
+        name: ``"adamw"``, or ``"lamb"`` (You et al. 2020; timm's, extra ``timm``).
         steps: optimiser steps; equal for all variants of a study.
-        batch_size: crops per step.
+        batch_size: crops per step, of all ranks together.
         lr: peak learning rate.
         warmup_steps: steps of linear warm-up.
         weight_decay: on matrices and kernels; biases, norms and positions have none.
@@ -89,6 +104,7 @@ class OptimizerConfig:
         clip: largest norm of the gradient.
     """
 
+    name: str = "adamw"
     steps: int = 360
     batch_size: int = 64
     lr: float = 1e-3
@@ -98,6 +114,7 @@ class OptimizerConfig:
     clip: float = 1.0
 
     def __post_init__(self) -> None:
+        check_choice("name", self.name, OPTIMIZERS)
         check_at_least("steps", self.steps, 1)
         check_at_least("batch_size", self.batch_size, 1)
         check_at_least("warmup_steps", self.warmup_steps, 0)
@@ -105,6 +122,39 @@ class OptimizerConfig:
             fail("lr", "a positive number", self.lr)
         if not self.clip > 0:
             fail("clip", "a positive number", self.clip)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionConfig:
+    """How training steps are computed. By default nothing is on that changes a result.
+
+    Attributes:
+        precision: ``"bf16"`` (autocast; weights stay float32), ``"float32"``, or ``"auto"``: the
+            first on GPUs that have it, the second elsewhere.
+        compile: `torch.compile` each of `Task.fsdp_units`. Results change by rounding.
+        accumulate: parts of a batch whose gradients are added one after the other, to save memory.
+            For tasks whose loss is a mean over examples (`Task.reduction`). Results change by
+            rounding, and stochastic depth and dropout draw other numbers.
+        checkpoint_blocks: compute the activations of blocks again in the backward pass, to save
+            memory. Results do not change.
+        ema: decay of an exponential moving average of the weights; 0 for none.
+        ema_use: ``"beside"``: the average is measured beside the weights (``"ema"`` of the
+            result); ``"in place"``: it takes the place of the weights when training ends.
+    """
+
+    precision: str = "auto"
+    compile: bool = False
+    accumulate: int = 1
+    checkpoint_blocks: bool = False
+    ema: float = 0.0
+    ema_use: str = "beside"
+
+    def __post_init__(self) -> None:
+        check_choice("precision", self.precision, PRECISIONS)
+        check_at_least("accumulate", self.accumulate, 1)
+        if not 0 <= self.ema < 1:
+            fail("ema", "a number from 0 to below 1", self.ema)
+        check_choice("ema_use", self.ema_use, ("beside", "in place"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +170,7 @@ class RunConfig:
         seed: of the weights, of the training crops and of every random choice in training.
         checkpoint_every: steps between checkpoints; where a killed run resumes. It does not
             change the result.
+        execution: precision, compilation, memory, average of the weights.
     """
 
     model: BackboneConfig
@@ -129,6 +180,7 @@ class RunConfig:
     task_options: Any = None
     seed: int = 0
     checkpoint_every: int = 50
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
 
     def __post_init__(self) -> None:
         settled = TASKS.options("task_options", TASKS.check("task", self.task), self.task_options)
@@ -136,6 +188,12 @@ class RunConfig:
         own = None if settled == type(settled)() else settled
         object.__setattr__(self, "task_options", own)
         check_at_least("checkpoint_every", self.checkpoint_every, 1)
+        parts, size = self.execution.accumulate, self.optimizer.batch_size
+        if size % parts:
+            fail("optimizer.batch_size", f"a multiple of {parts} (execution.accumulate)", size)
+        if parts > 1 and TASKS.get(self.task).reduction != "mean":
+            expected = f"1 (the loss of {self.task!r} is no mean over examples)"
+            fail("execution.accumulate", expected, parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""

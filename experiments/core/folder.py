@@ -25,9 +25,10 @@ class RunFolder:
 
     ``config.json`` comes first and is the folder's identity; ``environment.json`` beside it;
     ``metrics.jsonl`` grows; ``checkpoint.safetensors`` is where a killed run resumes;
-    ``weights.safetensors`` ends the training; ``result.json`` ends the run. ``failed.json`` tells
-    why a run stopped; it goes away when a later attempt succeeds. ``origin.json`` is there where
-    the weights were trained in another folder, and says which.
+    ``weights.safetensors`` ends the training; ``result.json`` ends the run. ``ema.safetensors``
+    has the moving average of the weights, where the run keeps one beside them. ``failed.json``
+    tells why a run stopped; it goes away when a later attempt succeeds. ``origin.json`` is there
+    where the weights were trained in another folder, and says which.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,6 +38,7 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
         self.weights = path / "weights.safetensors"
+        self.ema = path / "ema.safetensors"
         self.result = path / "result.json"
         self.failed = path / "failed.json"
         self.origin = path / "origin.json"

@@ -20,21 +20,27 @@ import torch
 
 from experiments.core import evaluation, task_evaluation
 from experiments.core.batches import data_report
+from experiments.core.checkpoint import load_weights
+from experiments.core.cluster import run_on_cluster
 from experiments.core.config import RunConfig
+from experiments.core.distributed import call_ranks, calls_of_rank_0
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import environment, write_json
 from experiments.core.segmentation import measures as segmentation
 from experiments.core.side_by_side import Clock, run_side_by_side
-from experiments.core.training import AbandonedError, train
+from experiments.core.training import AbandonedError, NonFiniteLossError, make_task, train
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.tasks import TASKS, Task
+from wavevit.tasks.gathering import alone, rank_and_world
 
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["Job", "default_workers", "plan", "run_job", "run_jobs"]
+__all__ = ["Job", "default_workers", "follow", "plan", "run_environment", "run_job", "run_jobs"]
 
 
+# What every rank raises when one does: the group of ranks goes on with the next job.
+_OF_ALL_RANKS = (NonFiniteLossError, ValueError)
 # Every other task is measured by its own metrics (`task_evaluation`).
 _OWN_MEASURES: dict[str, Any] = {"classification": evaluation, "segmentation": segmentation}
 
@@ -133,6 +139,8 @@ def run_jobs(
     workers: int,
     threads: int,
     minutes: float = math.inf,
+    parallel: str = "ddp",
+    cluster: str = "",
 ) -> list[Job]:
     """Runs what is not complete; returns the jobs that are not complete then.
 
@@ -142,6 +150,8 @@ def run_jobs(
         workers: processes side by side; 1 computes in this one.
         threads: of each process.
         minutes: after so many no further job is started; those that run are waited for.
+        parallel: how several ranks share a model (`experiments.core.distributed.shared`).
+        cluster: address of a Ray cluster that runs the jobs; empty for this machine.
     """
     pending = [job for job in jobs if not job.complete]
     if len(pending) < len(jobs):
@@ -149,13 +159,15 @@ def run_jobs(
     for job in pending:
         job.folder.failed.unlink(missing_ok=True)
     clock = Clock(len(pending), minutes)
-    if workers == 1:
+    if cluster and pending:
+        run_on_cluster(pending, run_job, cluster, device, threads, clock)
+    elif workers == 1:
         for job in pending:
             if clock.late:
                 break
             source = job.weights_of.path if job.weights_of is not None else None
             path, label = job.folder.path, job.label
-            run_job(path, str(device), threads, label, 0, job.measures, source)
+            run_job(path, str(device), threads, label, 0, job.measures, source, parallel)
             clock.tell(job)
     else:  # jobs that train come before jobs that take their weights
         for takes in (False, True):
@@ -172,12 +184,14 @@ def run_job(
     position: int = 0,
     measures: Sequence[str] = (),
     weights_of: Path | None = None,
+    parallel: str = "ddp",
 ) -> bool:
     """Brings the run in a claimed folder to its end; True if it is complete.
 
     With `weights_of` nothing is trained: the weights are those of the run in that folder. Of a run
     that is measured only what it lacks of `measures` is. Whatever goes wrong is written to
-    ``failed.json`` and returned as False, so that the other jobs go on.
+    ``failed.json`` and returned as False, so that the other jobs go on. With several ranks it runs
+    on rank 0, and an error that the other ranks may not have is raised: they all end.
     """
     folder = RunFolder(path)
     torch.set_num_threads(threads)
@@ -188,14 +202,24 @@ def run_job(
         start = time.monotonic()
         try:
             if not (folder.weights.exists() and folder.environment.exists()):  # of the training
-                write_json(folder.environment, environment(place, threads))
+                write_json(folder.environment, run_environment(place, threads, parallel))
             if weights_of is not None:
                 folder.take_weights(RunFolder(weights_of))
+            if not folder.weights.exists():
+                call_ranks({"path": str(path), "parallel": parallel})
             task = train(
-                config, folder, place, label=label, position=position, still_wanted=_parent_lives
+                config,
+                folder,
+                place,
+                label=label,
+                position=position,
+                still_wanted=_parent_lives,
+                parallel=parallel,
             )
             training = time.monotonic() - start
-            write_json(folder.result, _measured(folder, config, task, place, measures, training))
+            with alone():
+                result = _measured(folder, config, task, place, measures, training)
+            write_json(folder.result, result)
         except AbandonedError:
             return False
         except Exception as error:  # one failed job does not end a sweep
@@ -207,9 +231,29 @@ def run_job(
                     "traceback": traceback.format_exc(),
                 },
             )
+            if rank_and_world()[1] > 1 and not isinstance(error, _OF_ALL_RANKS):
+                raise
             return False
     folder.failed.unlink(missing_ok=True)
     return True
+
+
+def follow(device: torch.device, threads: int) -> None:
+    """What every rank but rank 0 does: takes part in the trainings that rank 0 calls for."""
+    torch.set_num_threads(threads)
+    for call in calls_of_rank_0():
+        folder = RunFolder(Path(call["path"]))
+        try:
+            train(folder.load_config(), folder, device, parallel=call["parallel"])
+        except _OF_ALL_RANKS:  # rank 0 records it
+            continue
+
+
+def run_environment(device: torch.device, threads: int, parallel: str) -> dict[str, Any]:
+    """The environment of a run, with the ranks that share it where there are several."""
+    world = rank_and_world()[1]
+    ranks = {"ranks": world, "parallel": parallel} if world > 1 else {}
+    return environment(device, threads) | ranks
 
 
 def _measured(
@@ -229,6 +273,10 @@ def _measured(
         result |= _evaluated(task, config, place, lacking, further=True)
     else:
         result = _evaluated(task, config, place, measures) | data_report(folder.path)
+        if folder.ema.exists():  # the average of the weights, beside them
+            average = make_task(config).to(place)
+            load_weights(folder.ema, average.network())
+            result["ema"] = _evaluated(average, config, place, measures)
     before = result.get("seconds", {"training": 0.0, "measuring": 0.0})
     result["seconds"] = {
         "training": round(before["training"] + training, 1),

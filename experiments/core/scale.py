@@ -130,9 +130,11 @@ def at_scale(study: Study, name: str) -> Study:
     scales are kept.
 
     Raises:
-        ValueError: an unknown scale; the nearest ones are offered.
+        ValueError: an unknown scale, or one at which the study cannot run; the nearest ones are
+            offered.
     """
     check_choice("scale", name, SCALES)
+    check_choice("scale", name, study.scales)
     if name == "default":
         return study
     scale = SCALES[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -12,20 +13,28 @@ from typing import Annotated, Any, ClassVar
 import torch
 import tyro
 
-from experiments.core.config import RunConfig, differing_fields
+from experiments.core.config import RunConfig, changed, differing_fields
 from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.device import pick_device
+from experiments.core.distributed import (
+    PARALLEL,
+    call_ranks,
+    launched_ranks,
+    process_group,
+    rank_device,
+)
 from experiments.core.experiment import Experiment, View
 from experiments.core.folder import StudyFolder
-from experiments.core.job import default_workers, plan, run_jobs
+from experiments.core.job import default_workers, follow, plan, run_environment, run_jobs
 from experiments.core.latency import measure_latency
 from experiments.core.markdown import study_views
-from experiments.core.records import RECORDS, environment
+from experiments.core.records import RECORDS
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import SCALES, at_scale
 from experiments.core.summary import StudySummary
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
+from wavevit.tasks.gathering import alone, rank_and_world
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,13 @@ class StudyOptions(DataChoice):
     """Runs in parallel. Default: one per core, or one on a GPU."""
     threads: int | None = None
     """CPU threads of each run. Default: the number of cores divided by the jobs."""
+    parallel: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(PARALLEL)}")] = "ddp"
+    """How the processes of torchrun share a model: ddp (each has all of it), or fsdp (each has a
+    part of it)."""
+    accumulate: int | None = None
+    """Parts of each batch, one after the other, to save memory. Default: as the study says."""
+    cluster: str = ""
+    """Address of a Ray cluster that runs the jobs: HOST:PORT, auto, or local for a new one."""
     minutes: float = math.inf
     """Time budget in minutes: no run starts later. Run the command again to continue."""
     timing: bool = True
@@ -91,6 +107,7 @@ class Study(Experiment):
         pictured: variants that figures with a row or a bar each show; by default all.
         timed_batch: crops in the batch whose forward pass is timed.
         scale: the scale at which its runs are (`at_scale`).
+        scales: the scales at which it can run.
         typed: what is typed for it behind ``run``, where its data are not its own (`on_data`).
     """
 
@@ -106,6 +123,7 @@ class Study(Experiment):
     pictured: tuple[str, ...] = ()
     timed_batch: int = 32
     scale: str = "default"
+    scales: tuple[str, ...] = tuple(SCALES)
     typed: str = ""
 
     @property
@@ -134,7 +152,7 @@ class Study(Experiment):
         """At each scale the summary, and what the models see, which the report draws."""
         return {
             f"{study.name}/{file}": f"{study.command()} && {study.report_command()} --record"
-            for study in (at_scale(self, name) for name in SCALES)
+            for study in (at_scale(self, name) for name in self.scales)
             for file in ("summary.json", "pictures.json")
         }
 
@@ -146,10 +164,42 @@ class Study(Experiment):
 
     def run(self, options: StudyOptions) -> int:
         """Trains and measures what is not complete; returns the number of runs that are not."""
-        return on_data(at_scale(self, options.scale), options)._run(options)
-
-    def _run(self, options: StudyOptions) -> int:
+        check_choice("parallel", options.parallel, PARALLEL)
         device = pick_device(options.device)
+        if options.cluster:
+            if launched_ranks() > 1:
+                fail("cluster", "none under torchrun", options.cluster)
+            if options.minutes < math.inf:
+                fail("minutes", "none with a cluster, which begins all runs", options.minutes)
+        if launched_ranks() == 1:
+            return self._chosen(options)._run(options, device)
+        device = rank_device(device)
+        with process_group(device):
+            if rank_and_world()[0]:
+                follow(device, options.threads or 1)
+                return 0
+            try:
+                incomplete = self._chosen(options)._run(options, device)
+            except ValueError:  # of the options: nothing runs
+                call_ranks(None)
+                raise
+            call_ranks(None)
+            return incomplete
+
+    def _chosen(self, options: StudyOptions) -> Study:
+        """The study at the scale, on the data and in the parts of batches of the options."""
+        study, parts = on_data(at_scale(self, options.scale), options), options.accumulate
+        if parts is None:
+            return study
+        return dataclasses.replace(
+            study,
+            variants=lambda: {
+                name: changed(run, {"execution.accumulate": parts})
+                for name, run in study.variants().items()
+            },
+        )
+
+    def _run(self, options: StudyOptions, device: torch.device) -> int:
         if not options.minutes >= 0:  # nor NaN, after which no time would come
             fail("minutes", "a number of at least 0", options.minutes)
         folder = StudyFolder(options.out or Path("runs") / self.name, self.name)
@@ -161,18 +211,31 @@ class Study(Experiment):
             threads = max(torch.get_num_threads() // workers, 1)
         if options.threads is not None:
             threads = check_at_least("threads", options.threads, 1)
-        print(
-            f"{self.question}\n{len(jobs)} runs on {device}, {workers} in parallel → {folder.path}"
-        )
-        reused = reuse_equal_runs(jobs, folder, environment(device, threads))
+        ranks = rank_and_world()[1]
+        if ranks > 1 or options.cluster:
+            workers, threads = 1, options.threads or 1
+        side_by_side = f"{workers} in parallel" if ranks == 1 else f"each on {ranks} ranks"
+        if options.cluster:
+            side_by_side = f"on the cluster {options.cluster}"
+        print(f"{self.question}\n{len(jobs)} runs on {device}, {side_by_side} → {folder.path}")
+        reused = reuse_equal_runs(jobs, folder, run_environment(device, threads, options.parallel))
         if reused:
             print(f"{reused} runs reuse weights and measures of equal runs of other studies.")
         if any(not job.complete for job in jobs):
             folder.latency.unlink(missing_ok=True)  # it belongs to the runs of before
-        failed = run_jobs(jobs, device, workers, threads, options.minutes)
+        failed = run_jobs(
+            jobs,
+            device,
+            workers,
+            threads,
+            options.minutes,
+            options.parallel,
+            options.cluster,
+        )
         if options.timing and not folder.latency.exists():
             print("Timing the variants, interleaved …")
-            measure_latency(self, folder, device)
+            with alone():
+                measure_latency(self, folder, device)
         for job in failed:
             tried = job.folder.failed.exists()
             reason = f"the reason is in {job.folder.failed}" if tried else "it was not started"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,8 +19,15 @@ from tqdm import tqdm
 from experiments.core.batches import training_batches
 from experiments.core.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from experiments.core.config import OptimizerConfig, RunConfig
+from experiments.core.distributed import shared, whole
 from experiments.core.folder import RunFolder
+from experiments.core.mixing import mixer
+from experiments.core.preparation import prepare
+from experiments.core.step import check_share, gradients
+from experiments.core.weight_average import WeightAverage
+from wavevit.interop.timm_import import import_timm
 from wavevit.tasks import Task, create_task
+from wavevit.tasks.gathering import rank_and_world
 
 __all__ = [
     "AbandonedError",
@@ -35,6 +42,7 @@ __all__ = [
 _LOG_EVERY = 10
 # What the loss draws (noise, masks) is another stream than the crops that the same step draws.
 _LOSS_SEEDS = 2**40
+_RANK_SEEDS = 2**48
 
 
 def make_task(config: RunConfig) -> Task:
@@ -64,31 +72,35 @@ def learning_rate(config: OptimizerConfig, step: int) -> float:
     return config.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_optimizer(model: Task, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW; no decay on vectors (biases, norms, gains) and on what the task exempts."""
+def make_optimizer(model: Task, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The optimiser; no decay on vectors (biases, norms, gains) and on what the task exempts.
+
+    Raises:
+        ImportError: LAMB without timm.
+    """
     exempt = model.no_weight_decay()
-    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    decayed: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, parameter in model.trainable():
-        groups[parameter.squeeze().ndim > 1 and name not in exempt].append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": groups[True], "weight_decay": config.weight_decay},
-            {"params": groups[False], "weight_decay": 0.0},
-        ],
-        lr=config.lr,
-        betas=config.betas,
-        fused=True,
-    )
+        matrix = sum(side != 1 for side in parameter.shape) > 1
+        decayed[matrix and name not in exempt].append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": decayed[True], "weight_decay": config.weight_decay},
+        {"params": decayed[False], "weight_decay": 0.0},
+    ]
+    if config.name == "lamb":
+        import_timm()
+        from timm.optim import Lamb
+
+        # Gradients are clipped by the loop, as for AdamW.
+        lamb: torch.optim.Optimizer = Lamb(
+            groups, lr=config.lr, betas=config.betas, max_grad_norm=None
+        )
+        return lamb
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
 def _step_seed(seed: int, step: int) -> int:
     return (seed + 1) * 1_000_003 + step
-
-
-def _precision(device: torch.device) -> torch.autocast | nullcontext[None]:
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", torch.bfloat16)
-    return nullcontext()
 
 
 def train(
@@ -99,8 +111,12 @@ def train(
     label: str = "",
     position: int = 0,
     still_wanted: Callable[[], bool] = lambda: True,
+    parallel: str = "ddp",
 ) -> Task:
     """Trains to the end, from the folder's checkpoint where there is one.
+
+    With a process group of several ranks (`experiments.core.distributed`) all of them call it; they
+    share each batch, and rank 0 writes.
 
     Args:
         config: the run.
@@ -109,22 +125,30 @@ def train(
         label: shown at the progress bar.
         position: line of the progress bar, for several runs side by side.
         still_wanted: asked at every step; a False stops the run at its last checkpoint.
+        parallel: how several ranks share the model (`experiments.core.distributed.shared`).
 
     Raises:
         NonFiniteLossError: with step and learning rate in the message; weights stay unwritten.
         AbandonedError: `still_wanted` said no.
+        ValueError: a batch or a task that the ranks cannot share.
     """
     task = make_task(config).to(device)
     if folder.weights.exists():
         load_weights(folder.weights, task.network())
         return task
-    schedule = config.optimizer
-    batches = training_batches(config, device)
+    schedule, execution = config.optimizer, config.execution
+    check_share(schedule.batch_size, execution.accumulate, task.reduction)
+    rank, world = rank_and_world()
+    batches, mix = training_batches(config, device, rank, world), mixer(config)
+    average = WeightAverage(task, execution.ema, parallel) if execution.ema else None
+    prepare(task, execution)
+    model = shared(task, parallel)
     optimizer = make_optimizer(task, schedule)
     start = 0
     if folder.checkpoint.exists():
-        start = load_checkpoint(folder.checkpoint, task, optimizer)
-    folder.keep_metrics_until(start)
+        start = load_checkpoint(folder.checkpoint, task, optimizer, average)
+    if rank == 0:
+        folder.keep_metrics_until(start)
     batches.resume(folder.path, start)
     # Without a fixed workspace cuBLAS is not deterministic, and torch refuses to call it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -138,7 +162,7 @@ def train(
         leave=False,
         unit="step",
         mininterval=0.5,
-        disable=None,
+        disable=None if rank == 0 else True,
         dynamic_ncols=True,
     )
     with bar:
@@ -147,39 +171,54 @@ def train(
                 raise AbandonedError(f"stopped before step {step}")
             seed = _step_seed(config.seed, step)
             batch = batches(schedule.batch_size, seed, step)
+            if mix is not None:
+                batch = mix(batch, seed)
+            if rank:  # dropout of other examples draws other numbers
+                torch.manual_seed(seed + rank * _RANK_SEEDS)
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with _precision(device):
-                losses = task(batch, torch.Generator().manual_seed(_LOSS_SEEDS + seed))
-                loss = losses.total
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = float(nn.utils.clip_grad_norm_(task.parameters(), schedule.clip))
-            value = loss.item()
+            losses = gradients(
+                model, batch, _LOSS_SEEDS + seed, execution.accumulate, execution.precision
+            )
+            value = losses.total
+            norm = float(whole(nn.utils.clip_grad_norm_(task.parameters(), schedule.clip)))
             if not (math.isfinite(value) and math.isfinite(norm)):
                 raise NonFiniteLossError(
                     f"loss {value}, gradient norm {norm} at step {step} of {schedule.steps}, "
                     f"learning rate {rate:.3g}"
                 )
             optimizer.step()
+            if average is not None:
+                average.update(task)
             done = step + 1
-            if done % _LOG_EVERY == 0 or done == schedule.steps:
-                report = {name: float(item) for name, item in losses.report.items()}
-                if len(losses.parts) > 1:
-                    report |= {name: float(item.detach()) for name, item in losses.parts.items()}
-                folder.log(step=done, loss=value, **report, grad_norm=norm, lr=rate)
+            if rank == 0 and (done % _LOG_EVERY == 0 or done == schedule.steps):
+                folder.log(step=done, loss=value, **losses.others, grad_norm=norm, lr=rate)
                 bar.set_postfix(
                     {"loss": f"{value:.3f}"}
-                    | {name: f"{item:.3g}" for name, item in report.items()},
+                    | {name: f"{item:.3g}" for name, item in losses.others.items()},
                     refresh=False,
                 )
             bar.update()
             if done % config.checkpoint_every == 0 and done < schedule.steps:
                 batches.save(folder.path, done)
-                save_checkpoint(folder.checkpoint, task, optimizer, done)
+                save_checkpoint(folder.checkpoint, task, optimizer, done, average)
     batches.report(folder.path)
-    save_weights(folder.weights, task.network())
-    folder.checkpoint.unlink(missing_ok=True)
+    kept = task
+    if average is not None:
+        in_place = execution.ema_use == "in place"
+        save_weights(folder.weights if in_place else folder.ema, average.task.network())
+        kept = average.task if in_place else task
+    if kept is task:
+        save_weights(folder.weights, task.network())
+    if rank == 0:
+        folder.checkpoint.unlink(missing_ok=True)
     batches.finish(folder.path)
-    return task
+    if world == 1 and kept is task and not execution.compile:
+        return task
+    # The file has the weights; these modules are spread over ranks, compiled, or not the average.
+    finished = make_task(config).to(device)
+    if rank == 0:
+        load_weights(folder.weights, finished.network())
+    return finished

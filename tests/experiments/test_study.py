@@ -15,7 +15,7 @@ from experiments.core.folder import RunFolder, StudyFolder, slug
 from experiments.core.job import Job, default_workers, plan, run_jobs
 from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
-from experiments.core.scale import SCALES, at_scale
+from experiments.core.scale import at_scale
 from experiments.core.study import Contrast, Study, StudyOptions
 from experiments.core.summarize import summarize
 from experiments.core.summary import Statistic
@@ -48,7 +48,7 @@ def quick(name: str = "smoke", lr: float | None = None) -> Study:
     return dataclasses.replace(SMOKE, name=name, variants=variants)
 
 
-AT_SCALES = [at_scale(study, scale) for study in STUDIES.values() for scale in SCALES]
+AT_SCALES = [at_scale(study, scale) for study in STUDIES.values() for scale in study.scales]
 
 
 @pytest.mark.parametrize("study", AT_SCALES, ids=lambda study: study.name)

@@ -11,6 +11,7 @@ from wavevit.tasks.classification import Classification
 from wavevit.tasks.contrastive import Contrastive, zero_shot
 from wavevit.tasks.detection import Detection
 from wavevit.tasks.diffusion import Diffusion
+from wavevit.tasks.draws import PartGenerator, draw_examples
 from wavevit.tasks.feature_pyramid import FeaturePyramid
 from wavevit.tasks.inpainting import harmonic_inpainting
 from wavevit.tasks.masked import Masked
@@ -34,12 +35,14 @@ __all__ = [
     "Losses",
     "Masked",
     "NoTaskOptions",
+    "PartGenerator",
     "Results",
     "Retrieval",
     "Segmentation",
     "Task",
     "TaskOptions",
     "create_task",
+    "draw_examples",
     "harmonic_inpainting",
     "joined",
     "list_tasks",

@@ -71,6 +71,10 @@ class Task(nn.Module):
         title: of that score, for people.
         higher_is_better: direction of that score.
         columns: entries of `summarize` that tables of studies show; empty for all.
+        reduction: how the loss is put together from examples. ``"mean"``: a mean over examples, so
+            that the losses of equal parts of a batch average to that of the batch. ``"ranks"``: it
+            compares or counts all examples, and does so over all ranks of a process group.
+            ``"whole"``: it does so inside one process only.
 
     Guarantees:
         The checks of `wavevit.testing.assert_task_contract`, for every registered task and six
@@ -84,6 +88,7 @@ class Task(nn.Module):
     title: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = ()
+    reduction: ClassVar[str] = "mean"
 
     def __init__(self, backbone: Backbone, options: Any) -> None:
         super().__init__()
@@ -105,7 +110,8 @@ class Task(nn.Module):
         Args:
             batch: see the class; `check` is called first.
             generator: source of what the loss draws (masks, noise, times), on the CPU; None for
-                torch's global generator.
+                torch's global generator. What it draws for each example it draws through
+                `draw_examples`, so that parts of a batch get the same.
 
         Raises:
             ValueError: a batch that `check` refuses.

@@ -14,6 +14,8 @@ from wavevit.checks import check_at_least, check_choice, check_multiple, fail
 from wavevit.layers.blocks import Block
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.draws import draw_examples
+from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
 from wavevit.tasks.registry import register_task
 from wavevit.tasks.text import BOS, EOS, PAD, VOCABULARY, check_texts, decode_text, encode_text
 from wavevit.tasks.text_transformer import TextTransformer
@@ -66,6 +68,7 @@ class Captioning(Task):
 
     keys = ("texts",)
     source = "captioned"
+    reduction = "ranks"
     score, title = "bits", "bits per character"
     higher_is_better = False
 
@@ -122,12 +125,14 @@ class Captioning(Task):
         """Cross-entropy of a token, over all tokens; reports bits per character."""
         self.check(batch)
         tokens, prefix = self._encoded(batch), self.image_tokens(batch["images"])
-        draws = torch.rand(len(prefix), 1, 1, generator=generator).to(prefix.device)
+        draws = draw_examples(
+            lambda count: torch.rand(count, 1, 1, generator=generator), len(prefix), generator
+        ).to(prefix.device)
         prefix = torch.where(draws < self.options.without_image, self.no_image, prefix)
         total = self.nats(prefix, tokens).sum()
         characters = sum(map(len, batch["texts"]))
         bits = total.detach() / math.log(2) / characters
-        count = (tokens[:, 1:] != PAD).sum()
+        count = sum_over_ranks((tokens[:, 1:] != PAD).sum()) / rank_and_world()[1]
         return Losses({"cross_entropy": total / count}, {"bits_per_character": bits})
 
     def predict(self, batch: Batch) -> Results:

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import check_choice, fail
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
-from wavevit.tasks.labels import check_labels
+from wavevit.tasks.labels import check_labels, check_shares
 from wavevit.tasks.registry import register_task
 
 __all__ = ["Classification"]
@@ -20,9 +20,10 @@ __all__ = ["Classification"]
 
 @register_task("classification")
 class Classification(Task):
-    """The backbone's own head, trained with the cross-entropy.
+    """The backbone's own head, trained with a cross-entropy.
 
-    A batch has ``"labels"``, (B,) integers below the backbone's ``num_classes``.
+    A batch has ``"labels"``, (B,) integers below the backbone's ``num_classes``, or shares of the
+    classes, (B, num_classes) floating point, as mixed images have them.
 
     Raises:
         ValueError: a backbone without a head.
@@ -34,12 +35,19 @@ class Classification(Task):
 
         Attributes:
             label_smoothing: share of the target that all classes get in equal parts. The default is
-            that of timm's training script.
+                that of timm's training script.
+            loss: ``"cross_entropy"`` of the classes, or ``"bce"``: the mean binary cross-entropy of
+                each class, where every class with a share is right (Touvron et al. 2022, DeiT III);
+                without label smoothing.
         """
 
         label_smoothing: float = 0.1
+        loss: str = "cross_entropy"
 
         def __post_init__(self) -> None:
+            check_choice("loss", self.loss, ("cross_entropy", "bce"))
+            if self.loss == "bce" and self.label_smoothing:
+                fail("label_smoothing", "0 for the loss 'bce'", self.label_smoothing)
             if not 0 <= self.label_smoothing < 1:
                 fail("label_smoothing", "a number from 0 to below 1", self.label_smoothing)
 
@@ -61,13 +69,21 @@ class Classification(Task):
         return logits
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
-        """Cross-entropy; reports the accuracy on the batch."""
+        """The loss that the options name; reports the accuracy on the batch."""
         self.check(batch)
-        logits, labels = self.logits(batch["images"]).float(), batch["labels"]
-        smoothing = self.options.label_smoothing
-        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-        right = (logits.detach().argmax(1) == labels).float().mean()
-        return Losses({"cross_entropy": loss}, {"accuracy": right})
+        logits, labels = self.logits(batch["images"]), batch["labels"]
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        soft = labels.is_floating_point()
+        if self.options.loss == "bce":
+            hot = labels if soft else F.one_hot(labels.long(), logits.shape[1])
+            loss = F.binary_cross_entropy_with_logits(logits, (hot > 0).to(logits))
+        else:
+            labels = labels.to(logits) if soft else labels
+            smoothing = self.options.label_smoothing
+            loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        classes = labels.argmax(1) if soft else labels
+        right = (logits.detach().argmax(1) == classes).float().mean()
+        return Losses({self.options.loss: loss}, {"accuracy": right})
 
     def predict(self, batch: Batch) -> Results:
         """``logits`` (B, num_classes) and ``classes`` (B,)."""
@@ -77,7 +93,9 @@ class Classification(Task):
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """``top1`` (B,): 100 where the class is right, else 0."""
         self.check(batch)
-        return {"top1": 100.0 * (self.predict(batch)["classes"] == batch["labels"]).float()}
+        labels = batch["labels"]
+        classes = labels.argmax(1) if labels.is_floating_point() else labels
+        return {"top1": 100.0 * (self.predict(batch)["classes"] == classes).float()}
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
         """``same_class`` (B,): 100 where both crops have the same class, else 0."""
@@ -90,6 +108,11 @@ class Classification(Task):
         return {"images": images, "labels": labels.to(images.device)}
 
     def check(self, batch: Batch) -> None:
-        """See `Task.check`; labels are integers of shape (B,) in range."""
+        """See `Task.check`; labels are integers of shape (B,) in range, or shares of the classes,
+        (B, num_classes)."""
         super().check(batch)
-        check_labels(batch["labels"], (len(batch["images"]),), self.backbone.num_classes)
+        labels, classes = batch["labels"], self.backbone.num_classes
+        if isinstance(labels, Tensor) and labels.is_floating_point() and labels.ndim == 2:
+            check_shares(labels, (len(batch["images"]), classes))
+        else:
+            check_labels(labels, (len(batch["images"]),), classes)

@@ -76,6 +76,7 @@ class Contrastive(Task):
 
     keys = ("texts",)
     source = "captioned"
+    reduction = "ranks"
     score, title = "image_to_text_r1", "image to text R@1, %"
 
     def __init__(self, backbone: Backbone, options: Options) -> None:

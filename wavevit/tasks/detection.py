@@ -91,6 +91,7 @@ class Detection(Task):
 
     keys = ("boxes", "labels")
     source = "objects"
+    reduction = "ranks"
     score, title = "AP", "AP, %"
 
     def __init__(self, backbone: Backbone, options: Options) -> None:

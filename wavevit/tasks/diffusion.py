@@ -17,6 +17,7 @@ from wavevit.models.stage import Stage
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
 from wavevit.tasks.byte_images import check_bytes, random_bytes
 from wavevit.tasks.cell_context import CellContext
+from wavevit.tasks.draws import draw_examples
 from wavevit.tasks.flow import integrate, log_likelihood
 from wavevit.tasks.labels import check_labels
 from wavevit.tasks.registry import register_task
@@ -154,7 +155,10 @@ class Diffusion(Task):
 
     def _numbers(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         """Bytes as numbers from −1 to 1, with uniform noise of one step."""
-        steps = torch.rand(images.shape, generator=generator).to(images.device)
+        shape = images.shape[1:]
+        steps = draw_examples(
+            lambda count: torch.rand(count, *shape, generator=generator), len(images), generator
+        ).to(images.device)
         dtype = next(self.parameters()).dtype
         return (images.to(dtype) + steps.to(dtype)) / 128 - 1
 
@@ -166,7 +170,10 @@ class Diffusion(Task):
         """Predicted minus true velocity (B, C, H, W) at times (B,)."""
         images = batch["images"]
         x = self._numbers(images, generator)
-        noise = random_normal(tuple(images.shape), generator).to(x)
+        shape = images.shape[1:]
+        noise = draw_examples(
+            lambda count: random_normal((count, *shape), generator), len(images), generator
+        ).to(x)
         t = t.to(x)
         z = t[:, None, None, None] * x + (1 - t)[:, None, None, None] * noise
         return (self.denoise(z, t, self._labels(batch)) - x) / self._gap(t)
@@ -177,7 +184,10 @@ class Diffusion(Task):
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """Mean squared error of the velocity at random times."""
         self.check(batch)
-        t = self._times(torch.randn(len(batch["images"]), generator=generator))
+        normal = draw_examples(
+            lambda count: random_normal((count,), generator), len(batch["images"]), generator
+        )
+        t = self._times(normal)
         return Losses({"flow": self._error(batch, t, generator).square().mean()}, {})
 
     def predict(self, batch: Batch) -> Results:

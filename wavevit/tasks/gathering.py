@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -10,11 +13,27 @@ from torch import Tensor
 
 from wavevit.checks import fail
 
-__all__ = ["gathered", "mean_over_ranks", "rank_and_world"]
+__all__ = ["alone", "gathered", "mean_over_ranks", "rank_and_world", "sum_over_ranks"]
+
+
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Context in which this process computes as if there were no process group: rank 0 measures a
+    model while the other ranks wait."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
 
 
 def rank_and_world() -> tuple[int, int]:
     """Number of this process and number of processes; (0, 1) without a process group."""
+    if _ALONE.get():
+        return 0, 1
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
@@ -75,3 +94,19 @@ def mean_over_ranks(loss: Tensor) -> Tensor:
     mean = loss.detach().clone()
     dist.all_reduce(mean)
     return loss + (mean / world - loss.detach())
+
+
+def sum_over_ranks(count: Tensor) -> Tensor:
+    """The sum of a tensor over all ranks, without gradients; without a group, the tensor itself.
+
+    A loss that is a sum over its own examples divided by such a sum, times the number of ranks, has
+    gradients whose average over the ranks is the gradient of the whole batch.
+
+    Args:
+        count: of the same shape on every rank.
+    """
+    if rank_and_world()[1] == 1:
+        return count.detach()
+    total = count.detach().clone()
+    dist.all_reduce(total)
+    return total

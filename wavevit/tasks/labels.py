@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wavevit.checks import fail
 
-__all__ = ["check_labels"]
+__all__ = ["check_labels", "check_shares"]
 
 
 def check_labels(
@@ -37,3 +37,23 @@ def check_labels(
         if ignore is not None:
             expected += f", or {ignore} for none"
         fail(name, expected, f"values from {int(known.min())} to {int(known.max())}")
+
+
+def check_shares(labels: Tensor, shape: tuple[int, int]) -> None:
+    """Refuses labels that are no shares of classes.
+
+    Args:
+        labels: floating point.
+        shape: examples and classes.
+
+    Raises:
+        ValueError: another shape, a negative share, or shares of an example that do not sum to 1.
+    """
+    name = "batch['labels']"
+    if tuple(labels.shape) != shape:
+        fail(name, f"shape {shape}", tuple(labels.shape))
+    if labels.numel() and not float(labels.min()) >= 0:
+        fail(name, "shares of at least 0", float(labels.min()))
+    off = float((labels.sum(1) - 1).abs().max()) if labels.numel() else 0.0
+    if not off < 1e-3:
+        fail(name, "shares that sum to 1", f"a sum that is off by {off:.3g}")

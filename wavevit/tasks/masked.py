@@ -17,6 +17,7 @@ from wavevit.models.encode import why_no_subset
 from wavevit.models.init import init_weights
 from wavevit.models.stage import as_tokens
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.draws import draw_examples
 from wavevit.tasks.inpainting import harmonic_inpainting
 from wavevit.tasks.mask_targets import TARGETS, PatchTarget
 from wavevit.tasks.patches import from_patches, random_mask, to_patches, to_pixels
@@ -190,7 +191,10 @@ class Masked(Task):
         images, mask = batch["images"], batch.get("mask")
         if mask is None:
             grid = self.grid(images)
-            mask = random_mask(len(images), grid, self.options.mask_ratio, generator)
+            ratio = self.options.mask_ratio
+            mask = draw_examples(
+                lambda count: random_mask(count, grid, ratio, generator), len(images), generator
+            )
         return mask.to(images.device)
 
     def _hidden_mean(self, costs: Tensor, mask: Tensor) -> Tensor:

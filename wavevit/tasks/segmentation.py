@@ -15,6 +15,7 @@ from wavevit.layers.padding import pad_map
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
 from wavevit.tasks.feature_pyramid import deepest_maps, maps_of
+from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
 from wavevit.tasks.labels import check_labels
 from wavevit.tasks.overlap import overlap
 from wavevit.tasks.pixel_metrics import border_shift, confusion, edge_band, mean_iou
@@ -73,6 +74,7 @@ class Segmentation(Task):
 
     keys = ("labels",)
     source = "composites"
+    reduction = "ranks"
     score, title = "miou", "mIoU, %"
 
     def __init__(self, backbone: Backbone, options: Options) -> None:
@@ -129,9 +131,12 @@ class Segmentation(Task):
         known = labels != ignore
         if not known.any():
             fail("batch['labels']", "at least one pixel with a class", "none")
-        logits = self.logits(batch["images"]).float()
+        logits = self.logits(batch["images"])
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         smoothing = self.options.label_smoothing
         loss = F.cross_entropy(logits, labels, ignore_index=ignore, label_smoothing=smoothing)
+        own = known.sum()  # from a mean over this rank's pixels to its part of that over all
+        loss = loss * (rank_and_world()[1] * own / sum_over_ranks(own))
         right = (logits.detach().argmax(1) == labels)[known].float().mean()
         return Losses({"cross_entropy": loss}, {"accuracy": right})
 

@@ -1,0 +1,95 @@
+"""The jobs of a study on the machines of a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from experiments.core.records import write_json
+from wavevit.checks import require_extra
+from wavevit.plugins import import_files, imported
+
+if TYPE_CHECKING:
+    from experiments.core.job import Job
+    from experiments.core.side_by_side import Clock
+
+__all__ = ["run_on_cluster"]
+
+# How often a job is begun again whose process or machine was lost.
+_RETRIES = 5
+_ROOT = Path(__file__).parents[2]
+
+
+def run_on_cluster(
+    pending: Sequence[Job],
+    run: Callable[..., bool],
+    address: str,
+    device: torch.device,
+    threads: int,
+    clock: Clock,
+) -> None:
+    """Runs jobs as tasks of Ray, each on one GPU or on as many CPUs as it has threads.
+
+    A job whose machine is lost begins again on another one, from its last checkpoint: all machines
+    see the folder of the runs and have this package at the same place.
+
+    Args:
+        pending: jobs that are not complete; those that take weights come after all that train.
+        run: `experiments.core.job.run_job`.
+        address: of the cluster; ``"auto"`` for the one of this machine, ``"local"`` for one that is
+            started here and ends with this process.
+        device: the kind of device where jobs compute.
+        threads: of each job.
+        clock: is told what ends.
+
+    Raises:
+        ImportError: Ray is not installed; the message names the extra.
+    """
+    ray: Any = require_extra("ray", "cluster")
+    ray.init(
+        address=address,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": str(_ROOT), "TQDM_DISABLE": "1"}},
+    )
+    # A process for each job: what a failed one left behind computes nothing more.
+    task = ray.remote(
+        num_cpus=threads,
+        num_gpus=int(device.type == "cuda"),
+        max_retries=_RETRIES,
+        max_calls=1,
+    )(_run_one)
+    try:
+        for takes in (False, True):
+            part = [job for job in pending if (job.weights_of is not None) == takes]
+            running = {
+                task.remote(run, *_arguments(job, device, threads), list(imported())): job
+                for job in part
+            }
+            while running:
+                ended, _ = ray.wait(list(running), num_returns=1)
+                job = running.pop(ended[0])
+                try:
+                    ray.get(ended[0])
+                except ray.exceptions.RayError as error:
+                    failure = {"error": type(error).__name__, "message": str(error)}
+                    write_json(job.folder.failed, {**failure, "traceback": ""})
+                clock.tell(job)
+    finally:
+        ray.shutdown()
+
+
+def _arguments(job: Job, device: torch.device, threads: int) -> tuple[Any, ...]:
+    """Those of `experiments.core.job.run_job`."""
+    source = job.weights_of.path.resolve() if job.weights_of is not None else None
+    path = job.folder.path.resolve()
+    return path, device.type, threads, job.label, 0, job.measures, source
+
+
+def _run_one(run: Callable[..., bool], *arguments: Any) -> bool:
+    """One job on a machine of the cluster; the last argument names files that register layers."""
+    *own, modules = arguments
+    import_files(modules)
+    return run(*own)

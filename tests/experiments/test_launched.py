@@ -1,0 +1,126 @@
+"""Studies under torchrun and on a Ray cluster, with processes that are killed. Minutes: nightly."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from experiments.core.folder import RunFolder
+from experiments.core.study import StudyOptions
+from experiments.studies.smoke import SMOKE
+
+ROOT = Path(__file__).parents[2]
+MINUTES = 20
+ENVIRONMENT = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+WORDS = ("run", "smoke", "--seeds", "0", "--no-timing", "--device", "cpu", "--threads", "1")
+
+
+def torchrun(*options: str) -> list[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return [*launcher, "--nproc-per-node", "2", *options, "-m", "experiments", *WORDS]
+
+
+def ranks_of(launcher: int) -> list[int]:
+    """Processes of the study that a launcher started."""
+    found = []
+    for path in Path(f"/proc/{launcher}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            if b"experiments" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return sorted(found)
+
+
+def assert_close_weights(found: RunFolder, expected: RunFolder) -> None:
+    one, two = load_file(found.weights), load_file(expected.weights)
+    assert set(one) == set(two)
+    for name, value in two.items():
+        assert float((one[name] - value).abs().max()) < 1e-3, name
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study of one process."""
+    out = tmp_path_factory.mktemp("alone") / "runs"
+    options = StudyOptions(seeds=(0,), out=out, jobs=1, threads=1, timing=False, device="cpu")
+    assert SMOKE.run(options) == 0
+    return out
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_rank_that_is_killed_and_restarted_continues_from_the_checkpoint(
+    tmp_path: Path, alone: Path, parallel: str
+) -> None:
+    out = tmp_path / "runs"
+    command = [*torchrun("--max-restarts", "1"), "--parallel", parallel, "--out", str(out)]
+    launcher = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
+    run = RunFolder(out / "vit" / "seed0")
+    deadline = time.monotonic() + 60 * MINUTES
+    while not run.checkpoint.exists():
+        assert launcher.poll() is None, "the study ended before a rank could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    os.kill(ranks_of(launcher.pid)[-1], signal.SIGKILL)
+    assert launcher.wait(60 * MINUTES) == 0
+    for variant in ("vit", "vit-phase_lock"):
+        found = RunFolder(out / variant / "seed0")
+        assert found.complete(SMOKE.measures)
+        assert_close_weights(found, RunFolder(alone / variant / "seed0"))
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra cluster")
+def test_cluster_gives_the_results_of_one_machine(tmp_path: Path, alone: Path) -> None:
+    """On a local cluster; the process of a job that trains is killed, and the job runs again."""
+    out = tmp_path / "runs"
+    command = [sys.executable, "-m", "experiments", *WORDS, "--cluster", "local", "--out", str(out)]
+    study = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
+    run = RunFolder(out / "vit" / "seed0")
+    deadline = time.monotonic() + 60 * MINUTES
+    while not run.checkpoint.exists():
+        assert study.poll() is None, "the study ended before a process could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    os.kill(holder_of(run.path / ".lock"), signal.SIGKILL)
+    assert study.wait(60 * MINUTES) == 0
+    for variant in ("vit", "vit-phase_lock", "vit-then-phase_lock"):
+        found = RunFolder(out / variant / "seed0")
+        assert found.complete(SMOKE.measures)
+        assert (
+            found.weights.read_bytes()
+            == (alone / variant / "seed0" / found.weights.name).read_bytes()
+        )
+
+
+def holder_of(path: Path) -> int:
+    """The process that has a file open."""
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if entry.readlink() == path:
+                return int(entry.parts[2])
+        except OSError:  # it ended, or belongs to somebody else
+            continue
+    raise AssertionError(f"nobody has {path} open")
+
+
+def test_wrong_words_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="parallel: expected one of"):
+        SMOKE.run(StudyOptions(parallel="both"))
+    with pytest.raises(ValueError, match="minutes: expected none with a cluster"):
+        SMOKE.run(StudyOptions(cluster="local", minutes=1.0))
+
+
+def test_parts_of_batches_are_those_of_the_options() -> None:
+    chosen = SMOKE._chosen(StudyOptions(accumulate=4))
+    assert {run.execution.accumulate for run in chosen.configs().values()} == {4}
+    with pytest.raises(ValueError, match=r"optimizer\.batch_size: expected a multiple of 3"):
+        SMOKE._chosen(StudyOptions(accumulate=3)).configs()
+    assert SMOKE._chosen(StudyOptions()) is SMOKE

@@ -26,12 +26,8 @@ _FOUND: dict[str, dict[str, Experiment]] = {}  # by package, once its modules ar
 
 
 def _values(modules: Iterable[ModuleType], kinds: tuple[type[E], ...]) -> dict[str, E]:
-    found: dict[str, E] = {}
     values = [value for module in modules for value in vars(module).values()]
-    for value in values:
-        if isinstance(value, kinds) and found.setdefault(value.name, value) is not value:
-            fail("name", f"one {value.kind} named {value.name!r}", "two")
-    return found
+    return by_name(value for value in values if isinstance(value, kinds))
 
 
 def found_in(package: str, kind: type[E]) -> dict[str, E]:
@@ -52,8 +48,27 @@ def all_experiments() -> Iterator[Experiment]:
 
 
 def experiments_by_verb(verb: str) -> dict[str, Experiment]:
-    """What ``python -m experiments VERB`` can name; a user's file wins over ours."""
-    return {one.name: one for one in all_experiments() if one.verb == verb}
+    """What ``python -m experiments VERB`` can name.
+
+    Raises:
+        ValueError: two experiments of one name; a user's file needs other names than ours.
+    """
+    return by_name(one for one in all_experiments() if one.verb == verb)
+
+
+def by_name(experiments: Iterable[E]) -> dict[str, E]:
+    """Experiments by their names.
+
+    Raises:
+        ValueError: two of one name; both are named.
+    """
+    found: dict[str, E] = {}
+    for one in experiments:
+        other = found.setdefault(one.name, one)
+        if other is not one:
+            both = " and ".join(f"the {x.kind} {x.question!r}" for x in (other, one))
+            fail("name", f"one experiment named {one.name!r}", both)
+    return found
 
 
 def find_experiment(verb: str, name: str) -> Experiment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import shlex
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from experiments.__main__ import main
 from experiments.core import job
-from experiments.core.registry import experiments_by_verb
+from experiments.core.registry import all_experiments, experiments_by_verb
 from wavevit import plugins
 
 
@@ -111,6 +112,27 @@ def test_help_lists_every_experiment(
     for name, one in experiments_by_verb(verb).items():
         assert f"{name} " in text
         assert one.question in text
+
+
+def test_two_experiments_of_one_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of two kinds with one verb: one would hide the other."""
+    file = tmp_path / "second_noise.py"
+    file.write_text(
+        "import dataclasses\n"
+        "from experiments.studies.smoke import SMOKE\n"
+        "MINE = dataclasses.replace(SMOKE, name='noise', question='Mine?')\n"
+    )
+    monkeypatch.setattr(plugins, "_FILES", {})
+    (hidden,) = (one for one in all_experiments() if one.name == "noise")
+    plugins.import_files([file])
+    expected = (
+        f"name: expected one experiment named 'noise', got the measurement {hidden.question!r} "
+    )
+    with pytest.raises(ValueError, match=re.escape(expected + "and the study 'Mine?'")):
+        experiments_by_verb("run")
+    assert "noise" not in experiments_by_verb("bench")
 
 
 @pytest.mark.nightly  # every run trains the study of docs/examples/add_a_tokenizer.py

@@ -1,10 +1,10 @@
-"""retrieval: which backbone finds the same place again, and is the list of neighbours stable under
+"""places: which backbone finds the same place again, and is the list of neighbours stable under
 shifts?
 
 The task `retrieval` on two crops of each place. Figures: R@1, R@5 and mAP with the size of the
 gallery and chance, and how much of the list of neighbours a crop shift keeps.
 
-Command: ``python -m experiments run retrieval && python -m experiments report retrieval``. Not
+Command: ``python -m experiments run places && python -m experiments report places``. Not
 recorded yet. Chosen on data: nothing; the peak learning rate is that of `patch_vs_wavelet`, chosen
 there for the plain ViT as a classifier.
 """
@@ -16,8 +16,8 @@ from functools import partial
 from experiments.core.study import Study
 from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
-RETRIEVAL = Study(
-    name="retrieval",
+PLACES = Study(
+    name="places",
     question="Which backbone finds a place again, and are its neighbours stable under shifts?",
     variants=partial(six_backbones, "retrieval", {}, test_crops=720, measured_crops=96),
     baseline="vit",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wavevit.checks import fail
 
-__all__ = ["gathered", "mean_over_ranks", "rank_and_world"]
+__all__ = ["gathered", "mean_over_ranks", "rank_and_world", "sum_over_ranks"]
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -75,3 +75,11 @@ def mean_over_ranks(loss: Tensor) -> Tensor:
     mean = loss.detach().clone()
     dist.all_reduce(mean)
     return loss + (mean / world - loss.detach())
+
+
+def sum_over_ranks(value: Tensor) -> Tensor:
+    """Sum of a number over all ranks, without a gradient; without a group, the number itself."""
+    total = value.detach().clone()
+    if rank_and_world()[1] > 1:
+        dist.all_reduce(total)
+    return total

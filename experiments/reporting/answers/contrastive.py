@@ -68,7 +68,7 @@ def _closest(
         images = task.embed_images(examples.crops(0, _EXAMPLES, moved)["images"])
         best = torch.max(images @ texts.T, dim=1)
         found[kind] = [
-            {"text": gallery[index], "cosine": round(value, 3)}
+            {"text": gallery[index], "cosine": round(value, 2) + 0.0}  # no −0
             for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,10 +13,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from experiments.core.checkpoint import save_weights
+from experiments.core.folder import StudyFolder
 from experiments.core.levels import encode_levels
+from experiments.core.measurement import MeasurementOptions
 from experiments.core.style import figure_style, save_figure
+from experiments.core.training import make_task
 from experiments.measurements.lossless_files import FORMATS, file_sizes, lossless_bits
-from experiments.measurements.masked_probe import principal_components, probe_table, top1
+from experiments.measurements.masked_probe import (
+    MEASUREMENT,
+    SHOTS,
+    principal_components,
+    probe_table,
+    top1,
+)
 from experiments.measurements.nearest_crops import nearest_crops
 from experiments.measurements.ridge import chosen_ridge, ridge
 from experiments.reporting.answers import Answers, answers_of, register_answers
@@ -22,6 +34,7 @@ from experiments.reporting.answers.canvas import Canvas
 from experiments.reporting.answers.contrastive import closest_picture
 from experiments.reporting.answers.grid import Cell, picture_grid
 from experiments.reporting.study_report import _pictures
+from experiments.studies.masked import MASKED
 from wavevit.tasks import list_tasks
 
 
@@ -95,6 +108,35 @@ def test_probe_names_classes_that_features_separate_and_is_at_chance_else() -> N
         assert top1(noise(60, 3), labels, noise(60, 3, seed=1), labels, shots) < 65
     record = {"classes": 3, "shots": 5, "models": {"vit": {"linear": [50.0], "few": [40.0]}}}
     assert "| chance | 33.3 | 33.3 |" in probe_table(record).markdown()
+
+
+def test_masked_probe_reads_finished_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """One run with 5 crops to fit: controls, trained and random weights, and the table."""
+    config = MASKED.configs()["vit"]
+    config = dataclasses.replace(
+        config, model=dataclasses.replace(config.model, stages=config.model.stages[:1])
+    )
+    run = StudyFolder(tmp_path / "runs" / "masked", "masked").run("vit", 1)
+    run.claim(dataclasses.replace(config, seed=1))
+    task = make_task(run.load_config())
+    with torch.no_grad():
+        for parameter in task.backbone.parameters():
+            parameter.mul_(0.1)
+    save_weights(run.weights, task.network())
+    probe = dataclasses.replace(
+        MEASUREMENT, measure=lambda runs: MEASUREMENT.measure(runs, crops=SHOTS)
+    )
+    assert probe.run(MeasurementOptions(runs=tmp_path / "runs", out=tmp_path / "records")) == 0
+    folder = tmp_path / "records" / "masked_probe"
+    record = json.loads((folder / "measurement.json").read_text())
+    names = ["PCA of patches", "scattering", "vit, masked", "vit, random weights"]
+    assert list(record["models"]) == names
+    assert record["models"]["vit, masked"] != record["models"]["vit, random weights"]
+    assert all(own["linear"] == own["few"] for own in record["models"].values())
+    assert record["models"]["scattering"]["linear"][0] > 15  # chance is 5.6
+    assert (folder / "table.md").read_text() in capsys.readouterr().out
+    with pytest.raises(ValueError, match="runs: expected a folder with trained runs"):
+        MEASUREMENT.measure(tmp_path)
 
 
 def test_principal_components_are_those_of_the_patches() -> None:

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 
 from experiments.core.checkpoint import save_weights
 from experiments.core.folder import StudyFolder
-from experiments.core.levels import encode_levels
 from experiments.core.measurement import MeasurementOptions
 from experiments.core.style import figure_style, save_figure
 from experiments.core.training import make_task
@@ -33,6 +32,7 @@ from experiments.reporting.answers import Answers, answers_of, register_answers
 from experiments.reporting.answers.canvas import Canvas
 from experiments.reporting.answers.contrastive import closest_picture
 from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.study_report import _pictures
 from experiments.studies.masked import MASKED
 from wavevit.tasks import list_tasks
@@ -155,7 +155,7 @@ def test_text_of_a_model_is_drawn_as_it_is(tmp_path: Path) -> None:
     """Control characters, ends of lines, mathematics and letters that the font lacks; in warnings
     as errors."""
     record = {
-        "crops": encode_levels(np.zeros((1, 2, 2), np.uint8)),
+        "crops": packed(np.zeros((1, 2, 2), np.uint8)),
         "gallery": 4,
         "texts": ["a $cat_{1}"],
         "models": {
@@ -171,6 +171,14 @@ def test_text_of_a_model_is_drawn_as_it_is(tmp_path: Path) -> None:
         assert right <= figure.bbox.x1 + 1
         save_figure(figure, tmp_path, "texts")
         assert (tmp_path / "texts.svg").exists()
+
+
+def test_packed_pictures_come_back_to_two_grey_levels() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 5, 7), dtype=np.uint8)
+    back = unpacked(json.loads(json.dumps(packed(pictures))))
+    assert back.shape == pictures.shape
+    assert back.dtype == np.uint8
+    assert int(np.abs(back.astype(int) - pictures).max()) <= 2
 
 
 def test_both_files_of_a_page_have_the_same_layout() -> None:

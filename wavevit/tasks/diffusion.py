@@ -224,7 +224,7 @@ class Diffusion(Task):
         t = torch.sigmoid(self.options.time_mean + self.options.time_std * logits)
         known = None
         if self.options.label_dropout:
-            draws = torch.rand(len(logits), generator=generator)
+            draws = torch.rand(len(t), generator=generator)
             known = (draws >= self.options.label_dropout).to(batch["images"].device)
         return Losses({"flow": self._error(batch, t, generator, known).square().mean()}, {})
 

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.core.config import RunConfig
-from experiments.core.levels import decode_levels, encode_levels
 from experiments.measurements.lossless_files import lossless_bits
 from experiments.reporting.answers.base import Answers, register_answers, table
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.tasks import Autoregressive
@@ -37,7 +37,7 @@ class Samples(Answers):
         crops = held_out_examples(config).crops(0, config.data.test_crops)["images"]
         given = crops[:_COMPLETED]
         return {
-            "crops": encode_levels(grey_levels(given)),
+            "crops": packed(grey_levels(given)),
             "models": {name: _drawn(task, given) for name, task in trained.models().items()},
             "tables": {"lossless": _files(crops)},
         }
@@ -63,9 +63,7 @@ def _drawn(task: Autoregressive, given: Tensor) -> dict[str, Any]:
     drawn = task.sample(_SAMPLES, generator, size)
     completed = task.sample(len(given), generator, given=given, known=known)
     return {
-        "levels": encode_levels(
-            grey_levels(torch.cat([drawn["images"], completed["images"]]).cpu())
-        ),
+        "levels": packed(grey_levels(torch.cat([drawn["images"], completed["images"]]).cpu())),
         "bits": [round(b, 2) for b in [*drawn["bits"].tolist(), *completed["bits"].tolist()]],
     }
 
@@ -90,9 +88,9 @@ def _files(crops: Tensor) -> dict[str, Any]:
 
 def samples_picture(record: Mapping[str, Any]) -> Figure:
     """Crops, then a row of samples and completions for each model."""
-    crops = [Cell(picture, "held out") for picture in decode_levels(record["crops"])]
+    crops = [Cell(picture, "held out") for picture in unpacked(record["crops"])]
     rows: list[tuple[str, list[Cell | None]]] = [("crop", [*[None] * _SAMPLES, *crops])]
     for name, own in record["models"].items():
-        pairs = zip(decode_levels(own["levels"]), own["bits"], strict=True)
+        pairs = zip(unpacked(own["levels"]), own["bits"], strict=True)
         rows.append((name, [Cell(picture, f"{bits:.2f} bits") for picture, bits in pairs]))
     return picture_grid(rows, [*["sample"] * _SAMPLES, *["completed"] * len(crops)])

@@ -10,11 +10,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments.core.config import RunConfig
-from experiments.core.levels import decode_levels, encode_levels
 from experiments.reporting.answers.base import Answers, register_answers
 from experiments.reporting.answers.examples import Examples, grey_levels, held_out_examples
 from experiments.reporting.answers.grid import RIGHT, WRONG
 from experiments.reporting.answers.lines import Line, picture_with_lines
+from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.tasks import Contrastive
@@ -36,7 +36,7 @@ class ClosestCaptions(Answers):
         batch = examples.crops(0, _EXAMPLES)
         gallery = list(dict.fromkeys(texts))
         return {
-            "crops": encode_levels(grey_levels(batch["images"])),
+            "crops": packed(grey_levels(batch["images"])),
             "texts": list(batch["texts"]),
             "gallery": len(gallery),
             "models": {
@@ -78,7 +78,7 @@ def closest_picture(record: Mapping[str, Any]) -> Figure:
     """A picture, its caption, and the closest caption of each model."""
     blocks = []
     for index, (crop, truth) in enumerate(
-        zip(decode_levels(record["crops"]), record["texts"], strict=True)
+        zip(unpacked(record["crops"]), record["texts"], strict=True)
     ):
         lines = []
         for name, own in record["models"].items():

@@ -15,10 +15,10 @@ from matplotlib.transforms import Transform
 from torch import Tensor
 
 from experiments.core.config import RunConfig
-from experiments.core.levels import decode_levels, encode_levels
 from experiments.reporting.answers.base import Answers, register_answers
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.data import Objects
@@ -44,7 +44,7 @@ class Boxes(Answers):
         models = trained.models()
         return {
             "classes": _names(examples.source, models),
-            "crops": [encode_levels(grey_levels(batch["images"])) for batch in batches],
+            "crops": [packed(grey_levels(batch["images"])) for batch in batches],
             "truth": [_rows(batch["boxes"], batch["labels"]) for batch in batches],
             "models": {
                 name: _answers(task, batches, examples.shift) for name, task in models.items()
@@ -117,7 +117,7 @@ def _draw(rows: Sequence[Sequence[float]], numbered: bool, axis: Axes, pixels: T
 
 def boxes_picture(record: Mapping[str, Any]) -> Figure:
     """True boxes, then a row of answers for each model; pairs of crops side by side."""
-    still, moved = (decode_levels(levels) for levels in record["crops"])
+    still, moved = (unpacked(levels) for levels in record["crops"])
     rows = []
     entries = [("truth", {"boxes": record["truth"], "moved": None}), *record["models"].items()]
     for name, own in entries:

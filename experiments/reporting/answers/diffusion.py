@@ -12,12 +12,12 @@ from torch import Tensor
 
 from experiments.core.batches import make_source
 from experiments.core.config import RunConfig
-from experiments.core.levels import decode_levels, encode_levels
 from experiments.core.statistic import Statistic
 from experiments.measurements.nearest_crops import nearest_crops
 from experiments.reporting.answers.base import Answers, register_answers, table
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.data import RawCrops
@@ -29,7 +29,10 @@ _SHOWN = 3
 _STEPS, _QUARTERS = 16, 4  # of Heun's method; pictures on the way
 _HELD_OUT = 48  # crops whose distances are the yardstick
 _REFERENCES = 2048  # crops of a source that is not ours
-_ALT_PATH = "One row for each model: one noise on its way to a sample, in five pictures."
+_ALT_PATH = (
+    "One row for each model: what it predicts for one noise on its way to a sample, in five "
+    "pictures."
+)
 _ALT_SAMPLES = (
     "One row for each model: samples, each beside the training crop that is nearest to it, with "
     "the distance below."
@@ -50,9 +53,9 @@ class DrawnImages(Answers):
             drawn = [_drawn(task, held) for task in trained.of_seeds(name)]
             nearest = [search(own.samples) for own in drawn]
             models[name] = {
-                "path": encode_levels(_bytes(drawn[0].path)),
-                "samples": encode_levels(_bytes(drawn[0].samples[:_SHOWN])),
-                "nearest": encode_levels(_bytes(nearest[0][0][:_SHOWN])),
+                "path": packed(_bytes(drawn[0].path)),
+                "samples": packed(_bytes(drawn[0].samples[:_SHOWN])),
+                "nearest": packed(_bytes(nearest[0][0][:_SHOWN])),
                 "distances": [round(d, 1) for d in nearest[0][1][:_SHOWN].tolist()],
             }
             distances[name] = Statistic.of([float(found.mean()) for _, found in nearest])
@@ -72,8 +75,9 @@ class DrawnImages(Answers):
         self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
     ) -> list[StudyFigure]:
         path = (
-            f"One noise, the same for all models (first seed), in {_STEPS} steps of Heun's method: "
-            "after none, a quarter, half, three quarters and all of them."
+            "The picture that each model predicts for one noise, the same for all (first seed), on "
+            f"its way to a sample in {_STEPS} steps of Heun's method: after none, a quarter, half "
+            "and three quarters of them; then the sample."
         )
         samples = (
             f"Samples (first seed), each with the nearest of {record['searched']}. Number: root "
@@ -83,7 +87,7 @@ class DrawnImages(Answers):
         return [
             StudyFigure(
                 "path",
-                "From noise to a sample",
+                "Predictions on the way from noise to a sample",
                 path,
                 partial(path_picture, record),
                 "picture",
@@ -101,7 +105,7 @@ class DrawnImages(Answers):
 
 
 class _Drawn(NamedTuple):
-    path: Tensor  # (5, H, W), grey levels of one sample on its way
+    path: Tensor  # (5, H, W), grey levels of the predictions for one noise, and of its sample
     samples: Tensor  # (N, H, W), grey levels
 
 
@@ -114,8 +118,11 @@ def _drawn(task: Diffusion, held: Mapping[str, Any]) -> _Drawn:
     if task.options.classes:
         labels = held["labels"].repeat(-(-_COUNT // len(held["labels"])))[:_COUNT]
     states = list(trajectory(lambda z, t: task.velocity(z, t, labels), noise, _STEPS))
-    some = torch.stack([state[0] for state in states[:: _STEPS // _QUARTERS]])
-    return _Drawn(_levels(some), _levels(states[-1]))
+    times = torch.arange(_QUARTERS) / _QUARTERS
+    some = torch.stack([state[0] for state in states[: -1 : _STEPS // _QUARTERS]])
+    first = None if labels is None else labels[:1].expand(_QUARTERS)
+    path = torch.cat([task.denoise(some, times, first), states[-1][:1]])
+    return _Drawn(_levels(path), _levels(states[-1]))
 
 
 def _levels(values: Tensor) -> Tensor:
@@ -186,12 +193,12 @@ def _memorisation(
 
 
 def path_picture(record: Mapping[str, Any]) -> Figure:
-    """One row for each model: a noise on its way to a sample."""
+    """One row for each model: its predictions for a noise on the way to a sample."""
     rows = [
-        (name, [Cell(picture) for picture in decode_levels(own["path"])])
+        (name, [Cell(picture) for picture in unpacked(own["path"])])
         for name, own in record["models"].items()
     ]
-    heads = ["noise", *(f"{i}/{_QUARTERS}" for i in range(1, _QUARTERS)), "sample"]
+    heads = [*(f"t = {i}/{_QUARTERS}" for i in range(_QUARTERS)), "sample"]
     return picture_grid(rows, heads)
 
 
@@ -201,8 +208,8 @@ def samples_picture(record: Mapping[str, Any]) -> Figure:
     for name, own in record["models"].items():
         cells: list[Cell | None] = []
         for sample, crop, distance in zip(
-            decode_levels(own["samples"]),
-            decode_levels(own["nearest"]),
+            unpacked(own["samples"]),
+            unpacked(own["nearest"]),
             own["distances"],
             strict=True,
         ):

@@ -16,6 +16,7 @@ from experiments.core.levels import decode_levels, encode_levels
 from experiments.reporting.answers.base import Answers, register_answers
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.tasks import harmonic_inpainting
@@ -52,7 +53,7 @@ class Reconstructions(Answers):
                 }
             own = _filled(images, found["reconstructions"], hidden)
             groups[task.block]["filled"][name] = own
-        return {"crops": encode_levels(grey_levels(images)), "groups": list(groups.values())}
+        return {"crops": packed(grey_levels(images)), "groups": list(groups.values())}
 
     def figures(
         self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
@@ -77,23 +78,26 @@ def _errors(images: Tensor, guess: Tensor, hidden: Tensor) -> list[float]:
 
 
 def _filled(images: Tensor, guess: Tensor, hidden: Tensor) -> dict[str, Any]:
+    levels = np.where(hidden[:, 0].numpy(), grey_levels(guess), 0)  # the others are the crop's
     return {
-        "levels": encode_levels(grey_levels(guess)),
+        "levels": packed(levels),
         "error": _errors(images, guess, hidden),
     }
 
 
 def masked_picture(record: Mapping[str, Any]) -> Figure:
     """Whole crops; for each size of a block what is hidden, and a row for each way to fill it."""
-    crops = decode_levels(record["crops"])
+    crops = unpacked(record["crops"])
     rows: list[tuple[str, list[Cell | None]]] = [("crop", [Cell(picture) for picture in crops])]
     for group in record["groups"]:
+        hidden = decode_levels(group["hidden"]).astype(bool)
         covered = np.repeat(crops[..., None], 3, axis=-1)
-        covered[decode_levels(group["hidden"]).astype(bool)] = _HIDDEN
+        covered[hidden] = _HIDDEN
         pairs = zip(covered, group["mean_error"], strict=True)
         title = f"hidden,\n{group['block']} px"
         rows.append((title, [Cell(picture, f"mean {error:.2f}") for picture, error in pairs]))
         for name, own in group["filled"].items():
-            pairs = zip(decode_levels(own["levels"]), own["error"], strict=True)
+            filled = np.where(hidden, unpacked(own["levels"]), crops)
+            pairs = zip(filled, own["error"], strict=True)
             rows.append((name, [Cell(picture, f"{error:.2f}") for picture, error in pairs]))
     return picture_grid(rows)

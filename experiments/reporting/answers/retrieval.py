@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.core.config import RunConfig
-from experiments.core.levels import decode_levels, encode_levels
 from experiments.reporting.answers.base import Answers, register_answers
 from experiments.reporting.answers.examples import Examples, grey_levels, held_out_examples
 from experiments.reporting.answers.grid import RIGHT, WRONG, Cell, picture_grid
+from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.tasks import Retrieval
@@ -45,9 +45,9 @@ class Neighbours(Answers):
         return {
             "labels": batch["labels"].tolist(),
             "queries": queries,
-            "moved": encode_levels(grey_levels(moved)),
+            "moved": packed(grey_levels(moved)),
             "shown": [*queries, *shown],
-            "crops": encode_levels(grey_levels(batch["images"][[*queries, *shown]])),
+            "crops": packed(grey_levels(batch["images"][[*queries, *shown]])),
             "models": found,
         }
 
@@ -91,9 +91,9 @@ def _neighbours(
 
 def neighbours_picture(record: Mapping[str, Any]) -> Figure:
     """Two rows for each model: the nearest pictures of the queries, and of the moved queries."""
-    crops = decode_levels(record["crops"])
+    crops = unpacked(record["crops"])
     picture = dict(zip(record["shown"], crops, strict=True))
-    moved = decode_levels(record["moved"])
+    moved = unpacked(record["moved"])
     labels, queries = record["labels"], record["queries"]
     rows = []
     for name, own in record["models"].items():

@@ -32,7 +32,7 @@ class ClosestCaptions(Answers):
 
     def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
         examples = held_out_examples(config)
-        texts = examples.crops(0, config.data.measured_crops)["texts"]
+        texts = examples.crops(0, max(config.data.measured_crops, _EXAMPLES))["texts"]
         batch = examples.crops(0, _EXAMPLES)
         gallery = list(dict.fromkeys(texts))
         return {

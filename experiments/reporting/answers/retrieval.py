@@ -66,10 +66,11 @@ class Neighbours(Answers):
 
 
 def _first_of_labels(labels: Tensor) -> list[int]:
-    """The first example of each of the first labels that another example has."""
+    """The first example of each of the first labels, of those that another example has if any."""
     values = labels.tolist()
-    repeated = [value for value in dict.fromkeys(values) if values.count(value) > 1]
-    return [values.index(value) for value in repeated[:_QUERIES]]
+    different = list(dict.fromkeys(values))
+    repeated = [value for value in different if values.count(value) > 1]
+    return [values.index(value) for value in (repeated or different)[:_QUERIES]]
 
 
 def _neighbours(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from experiments.core.experiment import View
 from experiments.core.summary import StudySummary, metric_named, pixels
@@ -70,3 +72,16 @@ def study_views(folder: Path, summary: StudySummary) -> tuple[View, ...]:
         for kind in kinds
     )
     return (View(folder / "table.md", markdown_table), *curves)
+
+
+def _answer_table(name: str, record: Mapping[str, Any]) -> str:
+    own = record["tables"][name]
+    return Table(own["head"], own["rows"]).markdown() + "\n"
+
+
+def answer_views(folder: Path, record: Mapping[str, Any]) -> tuple[View, ...]:
+    """The files of Markdown with the tables of the record ``pictures.json``, if it has any."""
+    return tuple(
+        View(folder / f"{name}.md", partial(_answer_table, name))
+        for name in record.get("tables", ())
+    )

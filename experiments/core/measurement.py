@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from experiments.core.experiment import Experiment
-from experiments.core.records import RECORDS, noted, write_json
+from experiments.core.experiment import Experiment, View
+from experiments.core.records import RECORDS, noted, write_bytes, write_json
+from experiments.core.table import Table
 from wavevit.files import check_output_folder
 
 
@@ -31,12 +32,14 @@ class Measurement(Experiment):
 
     Attributes:
         measure: from the folder of the studies' folders to plain data.
+        table: of the record; it is printed, and stands beside the record.
     """
 
     kind: ClassVar[str] = "measurement"
     verb: ClassVar[str] = "run"
 
     measure: Callable[[Path], dict[str, Any]]
+    table: Callable[[Mapping[str, Any]], Table] | None = None
 
     @property
     def options(self) -> type[MeasurementOptions]:
@@ -47,6 +50,16 @@ class Measurement(Experiment):
         """One record."""
         return {f"{self.name}/measurement.json": self.command()}
 
+    def views(self, record: str, data: Any) -> tuple[View, ...]:
+        """The table, if it has one."""
+        return self._views(RECORDS / Path(record).parent)
+
+    def _views(self, folder: Path) -> tuple[View, ...]:
+        if self.table is None:
+            return ()
+        table = self.table
+        return (View(folder / "table.md", lambda data: table(data).markdown() + "\n"),)
+
     def run(self, options: MeasurementOptions) -> int:
         """Measures, and writes the record."""
         check_output_folder("out", options.out)
@@ -54,6 +67,11 @@ class Measurement(Experiment):
         start = time.monotonic()
         found = {"measurement": self.name, **self.measure(options.runs)}
         path = options.out / self.name / "measurement.json"
-        write_json(path, noted(found, self.command(), time.monotonic() - start))
+        record = noted(found, self.command(), time.monotonic() - start)
+        write_json(path, record)
+        for view in self._views(path.parent):
+            text = view.render(record)
+            write_bytes(view.path, text.encode())
+            print(text, end="")
         print(f"→ {path}", flush=True)
         return 0

@@ -27,7 +27,7 @@ from experiments.core.experiment import Experiment, View
 from experiments.core.folder import StudyFolder
 from experiments.core.job import default_workers, follow, plan, run_environment, run_jobs
 from experiments.core.latency import measure_latency
-from experiments.core.markdown import study_views
+from experiments.core.markdown import answer_views, study_views
 from experiments.core.records import RECORDS
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import SCALES, at_scale
@@ -157,10 +157,12 @@ class Study(Experiment):
         }
 
     def views(self, record: str, data: StudySummary | Mapping[str, Any]) -> tuple[View, ...]:
-        """The table, and for alignments after training the sensitivity by shift."""
-        if not isinstance(data, StudySummary):
-            return ()
-        return study_views(RECORDS / Path(record).parent, data)
+        """The table, for alignments after training the sensitivity by shift, and the tables of what
+        models answer."""
+        folder = RECORDS / Path(record).parent
+        if isinstance(data, StudySummary):
+            return study_views(folder, data)
+        return answer_views(folder, data)
 
     def run(self, options: StudyOptions) -> int:
         """Trains and measures what is not complete; returns the number of runs that are not."""

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from experiments.core.page_templates import render
 from experiments.core.summary import StudySummary, deciding, metric_named
+from experiments.reporting.figure import StudyFigure
 from experiments.reporting.sentences import about_contrasts, headline
-from experiments.reporting.study_figures import StudyFigure
 from wavevit.auditing.style import PAGE_STYLE
 from wavevit.tasks import TASKS
 
 
 def render_page(
-    summary: StudySummary, figures: Sequence[tuple[StudyFigure, str]], command: str
+    summary: StudySummary,
+    figures: Sequence[tuple[StudyFigure, str]],
+    command: str,
+    tables: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The whole page as text; each figure comes with its drawing as SVG."""
+    """The whole page as text.
+
+    Args:
+        summary: of the study.
+        figures: each with its drawing as SVG.
+        command: that makes the runs and the page.
+        tables: that stand beside the study's own (`Answers.record`).
+    """
     first = summary.variants[0]
     shown = [name for name in summary.metrics[first] if name not in ("parameters", "macs")]
     counts = sorted({len(seeds) for seeds in summary.seeds.values()})
@@ -30,6 +41,7 @@ def render_page(
         about=TASKS.get(summary.task).about(),
         contrasts=about_contrasts(summary),
         figures=figures,
+        tables=tables,
         classes=summary.configs[first]["model"]["num_classes"],
         seeds=f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}",
         environment=summary.environment,

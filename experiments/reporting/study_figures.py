@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from experiments.core.config import RunConfig
 from experiments.core.summary import StudySummary
+from experiments.reporting.answers import answers_of
+from experiments.reporting.figure import StudyFigure
 from experiments.reporting.figures import (
     accuracy_against_cost,
     consistency_against_time,
     consistency_bars,
     sensitivity_curves,
 )
-from experiments.reporting.pictures import KINDS, token_change_picture
-from experiments.reporting.segmentation import ABOUT_COMPOSITES, segmentation_picture
 from experiments.reporting.sentences import (
     about_consistency,
     about_cost,
-    about_picture,
     about_sensitivity,
     about_trade_off,
 )
-
-_TITLES = {
-    "circular": "Change of the tokens under a circular shift by 1 px",
-    "crop": "Change of the tokens under a crop shift by 1 px, as when a camera moves",
-}
-
-
-@dataclass(frozen=True)
-class StudyFigure:
-    """A figure with what it shows in words.
-
-    Attributes:
-        name: of its file.
-        title: heading above it.
-        caption: a sentence written from the numbers.
-        draw: makes it.
-        kind: ``"diagram"`` or ``"picture"`` (narrower).
-    """
-
-    name: str
-    title: str
-    caption: str
-    draw: Callable[[], Figure]
-    kind: str = "diagram"
 
 
 def study_figures(
@@ -59,8 +31,7 @@ def study_figures(
 
     Args:
         summary: of the study.
-        pictures: what trained models see, of `record_changes` or `record_answers`; None where no
-            weights were at hand.
+        pictures: what trained models answer (`Answers.record`); None where no weights were at hand.
     """
     cost = StudyFigure(
         "cost",
@@ -68,32 +39,15 @@ def study_figures(
         about_cost(summary),
         partial(accuracy_against_cost, summary),
     )
-    shown = [] if pictures is None else _pictures(summary, pictures)
+    answers = answers_of(summary.task)
+    shown = []
+    if pictures is not None and answers is not None:
+        configs = {name: RunConfig.from_dict(summary.configs[name]) for name in summary.pictured}
+        shown = answers.figures(pictures, configs)
     if summary.task != "classification":
         return [*shown, cost]
     diagrams = _diagrams(summary)
     return [*shown[:1], diagrams[0], *shown[1:], *diagrams[1:], cost]
-
-
-def _pictures(summary: StudySummary, record: Mapping[str, Any]) -> list[StudyFigure]:
-    configs = [RunConfig.from_dict(summary.configs[name]) for name in summary.pictured]
-    data = configs[-1].data
-    if summary.task == "segmentation":
-        draw = partial(segmentation_picture, record, data)
-        title = "Segmentation of held-out composites"
-        return [StudyFigure("composites", title, ABOUT_COMPOSITES, draw, "picture")]
-    follows = ""
-    if any(config.model.alignment != "none" for config in configs):
-        follows = (
-            " Maps of an aligned model follow the image: a circular shift by part of a token "
-            "interpolates between tokens."
-        )
-    figures = []
-    for kind in KINDS:
-        caption = about_picture(record, kind) + follows
-        draw = partial(token_change_picture, record, data, kind)
-        figures.append(StudyFigure(f"tokens_{kind}", _TITLES[kind], caption, draw, "picture"))
-    return figures
 
 
 def _curves(summary: StudySummary, names: Sequence[str], applied: bool) -> StudyFigure:

@@ -7,45 +7,32 @@ from typing import Any
 
 import torch
 
-from experiments.core.checkpoint import load_weights
-from experiments.core.config import RunConfig
 from experiments.core.folder import StudyFolder
-from experiments.core.markdown import study_views
+from experiments.core.markdown import answer_views, study_views
 from experiments.core.records import write_bytes, write_json
 from experiments.core.study import Study
 from experiments.core.style import figure_style, save_figure, svg_of
 from experiments.core.summarize import summarize
 from experiments.core.summary import StudySummary
-from experiments.core.training import make_model
+from experiments.reporting.answers import answers_of
 from experiments.reporting.page import render_page
-from experiments.reporting.pictures import record_changes
-from experiments.reporting.segmentation import record_answers
 from experiments.reporting.study_figures import study_figures
-
-
-def _trained(folder: StudyFolder, variant: str, seed: int) -> tuple[Any, RunConfig]:
-    run = folder.run(variant, seed)
-    config = run.load_config()
-    model = make_model(config).eval()
-    load_weights(run.weights, model)
-    return model, config
+from experiments.reporting.trained import TrainedRuns
 
 
 def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | None:
-    """What trained models see, as a record; None where weights did not come along from another
-    machine, or where the task has no picture."""
-    if summary.task not in ("classification", "segmentation"):
+    """What trained models answer, as a record; None where weights did not come along from another
+    machine, or where nothing says how answers of the task are shown."""
+    answers = answers_of(summary.task)
+    if answers is None:
         return None
-    runs = {name: folder.run(name, summary.seeds[name][0]) for name in summary.pictured}
-    away = [name for name, run in runs.items() if not run.weights.exists()]
+    trained = TrainedRuns(folder, {name: summary.seeds[name] for name in summary.pictured})
+    away = trained.away()
     if away:
         print(f"No pictures: no weights in {folder.path} of {', '.join(away)}")
         return None
-    models: dict[str, Any] = {}
-    for name in runs:
-        models[name], config = _trained(folder, name, summary.seeds[name][0])
-    record = record_answers if summary.task == "segmentation" else record_changes
-    return record(models, config.data)
+    with torch.no_grad():
+        return answers.record(trained, trained.config(summary.pictured[-1]))
 
 
 def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
@@ -65,7 +52,8 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
         for figure in study_figures(summary, pictures):
             save_figure(figure.draw(), target, figure.name)
             drawn.append((figure, svg_of(target / f"{figure.name}.svg")))
-    page = render_page(summary, drawn, f"{study.command()} && {study.report_command()}")
+    tables = list((pictures or {}).get("tables", {}).values())
+    page = render_page(summary, drawn, f"{study.command()} && {study.report_command()}", tables)
     write_bytes(target / "report.html", page.encode())
     for place in (target, record):
         if place is not None:
@@ -75,4 +63,6 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     if record is not None:
         for view in study_views(record, summary):
             write_bytes(view.path, view.render(summary).encode())
+        for view in answer_views(record, pictures or {}):
+            write_bytes(view.path, view.render(pictures).encode())
     return target / "report.html"

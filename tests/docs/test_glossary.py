@@ -7,9 +7,13 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+import torch
+
 import wavevit.measure
-from experiments.core.summary import METRICS
+from experiments.core.summary import METRICS, metrics_of
 from wavevit.auditing import METRICS as AUDITED
+from wavevit.tasks import create_task, list_tasks
 
 ROOT = Path(__file__).parents[2]
 ROWS = [
@@ -59,6 +63,20 @@ def has(title: str) -> bool:
 
 def test_every_column_is_in_the_glossary() -> None:
     assert not [title for title in sorted(columns()) if not has(title)]
+
+
+@pytest.mark.parametrize("task", [name for name in list_tasks() if name != "classification"])
+def test_every_metric_of_a_task_is_in_the_glossary(task: str) -> None:
+    """As a study of the task would head its columns; classification has columns of its own."""
+    built = create_task(task, "test_vit", img_size=32, in_chans=1, num_classes=3)
+    batch = built.eval().dummy_batch(4)
+    with torch.no_grad():
+        result = {"metrics": built.summarize(built.evaluate(batch))}
+        answers = built.predict(batch)
+        result["shifts"] = {name: {"1": 0.0} for name in built.compare(answers, answers, (0, 0))}
+    found = metrics_of(task, result)
+    assert built.score in found
+    assert not [metric.title for metric in found.values() if not has(metric.title)]
 
 
 def test_every_measure_is_in_the_glossary_with_its_unit() -> None:

@@ -17,6 +17,7 @@ from experiments.core.records import read_json
 from experiments.core.study import Contrast, Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import deciding
+from experiments.reporting.answers import answers_of
 from experiments.reporting.study_report import write_report
 from wavevit.models import BackboneConfig, make_stages
 from wavevit.tasks import list_tasks
@@ -70,6 +71,15 @@ def test_task_is_trained_measured_timed_and_reported(task: str, tmp_path: Path) 
     assert f"Task <i>{task}</i>" in page
     table = (tmp_path / "record" / "table.md").read_text()
     assert "`haar_vit`" in table
+    answers = answers_of(task)
+    assert answers is not None
+    record = read_json(tmp_path / "record" / "pictures.json")
+    for figure in answers.figures(record, study.configs()):
+        assert f'aria-label="{figure.description}"' in page
+        assert figure.alt
+    beside = {"autoregressive": {"lossless.md"}, "diffusion": {"memorisation.md"}}
+    tables = {path.name for path in (tmp_path / "record").glob("*.md")}
+    assert tables == {"table.md"} | beside.get(task, set())
 
 
 @pytest.mark.parametrize("task", list_tasks())

@@ -1,4 +1,4 @@
-"""Contrastive model: several ranks equal one, permutations, limits of the temperature, recall."""
+"""Contrastive model (ranks: retrieval and detection too): permutations, limits, recall."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.contrastive_on_ranks import COUNT, contrastive, gradients, pairs, shared_gradients
+from tests.contrastive_on_ranks import (
+    COUNT,
+    OTHERS,
+    contrastive,
+    examples,
+    gradients,
+    other,
+    pairs,
+    shared_gradients,
+)
 from tests.two_ranks import on_two_ranks
 from wavevit.tasks import recalls, sliced, zero_shot
 
@@ -24,9 +33,10 @@ def distance(one: torch.Tensor, two: torch.Tensor) -> float:
 def test_loss_and_gradients_on_two_ranks_equal_those_on_one(tmp_path: Path) -> None:
     """With DistributedDataParallel; batches of different size are refused on every rank."""
     ranks = on_two_ranks(tmp_path, shared_gradients, LOSSES)
-    for loss in LOSSES:
-        task = contrastive(loss)
-        expected = gradients(task, task, pairs(task))
+    for loss in (*LOSSES, *OTHERS):
+        task = other(loss) if loss in OTHERS else contrastive(loss)
+        batch = examples(loss, task) if loss in OTHERS else pairs(task)
+        expected = gradients(task, task, batch)
         assert len(expected) == 1 + len(list(task.named_parameters()))
         for found in ranks:
             assert set(found[loss]) == set(expected)
@@ -45,6 +55,14 @@ def test_negative_control_ranks_that_do_not_gather_have_another_loss(loss: str) 
     halves = [sliced(pairs(task), start, start + COUNT // 2) for start in (0, COUNT // 2)]
     apart = torch.stack([task.loss(half).total for half in halves]).mean()
     assert distance(apart, whole) > 1e-6
+
+
+def test_negative_control_detection_on_ranks_alone_has_another_loss() -> None:
+    task = other("detection")
+    batch = examples("detection", task)
+    halves = [sliced(batch, start, start + COUNT // 2) for start in (0, COUNT // 2)]
+    apart = torch.stack([task.loss(half).total for half in halves]).mean()
+    assert distance(apart, task.loss(batch).total) > 1e-6
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -73,6 +73,39 @@ def test_negative_control_a_trained_condition_changes_the_prediction() -> None:
         assert not torch.allclose(task.denoise(z, t), task.denoise(z, t + 0.1), atol=1e-3)
 
 
+def test_guidance_is_a_line_through_the_velocities_with_and_without_a_class() -> None:
+    task = build("test_vit", classes=3, label_dropout=0.2)
+    z, t = noisy(task)
+    labels, known = torch.tensor([2, 0]), torch.tensor([True, False])
+    gap = (1 - t)[:, None, None, None]
+    with_class, without = ((task.denoise(z, t, own) - z) / gap for own in (labels, None))
+    assert not torch.allclose(with_class, without, atol=1e-3)
+    assert torch.equal(task.velocity(z, t, labels), with_class)
+    assert torch.equal(task.velocity(z, t, labels, guidance=1.0), with_class)
+    assert torch.equal(task.velocity(z, t, labels, guidance=0.0), without)
+    beyond = task.velocity(z, t, labels, guidance=2.5)
+    assert torch.allclose(beyond, without + 2.5 * (with_class - without), atol=1e-9)
+    # An example that is trained without its class has the prediction without one.
+    mixed = task.denoise(z, t, labels, known)
+    assert torch.allclose(mixed[0], task.denoise(z, t, labels)[0], atol=1e-9)
+    assert torch.allclose(mixed[1], task.denoise(z, t)[1], atol=1e-9)
+    drawn = [
+        task.sample(2, 2, labels=labels, noise=z, guidance=scale)["values"] for scale in (0, 1, 3)
+    ]
+    assert not torch.allclose(drawn[0], drawn[1], atol=1e-3)
+    assert not torch.allclose(drawn[1], drawn[2], atol=1e-3)
+
+
+def test_label_dropout_trains_so_many_examples_without_their_class() -> None:
+    """With almost all labels dropped, the loss hardly depends on them; without, it does."""
+    for share, differ in ((0.0, True), (0.999999, False)):
+        task = build("test_vit", classes=3, label_dropout=share)
+        batch = task.dummy_batch(4)
+        other = {**batch, "labels": (batch["labels"] + 1) % 3}
+        one, two = (task.loss(b, torch.Generator().manual_seed(0)).total for b in (batch, other))
+        assert bool((one - two).abs() > 1e-6) is differ
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"input": "low_passed"}, {"input": "gated", "basis": "haar"}]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ def build(backbone: str = "test_vit", options: dict[str, Any] | None = None, **c
         ({"input": "wavelets"}, "input: expected one of 'plain', 'low_passed', 'gated'"),
         ({"basis": "dct"}, "basis: expected one of 'pixels', 'haar'"),
         ({"classes": -1}, "classes: expected an integer of at least 0"),
+        ({"label_dropout": 0.1}, "label_dropout: expected 0 without classes"),
+        ({"classes": 2, "label_dropout": 1.0}, "label_dropout: expected a share of at least 0"),
         ({"time_std": 0.0}, "time_std: expected a positive number"),
         ({"least_gap": 0.0}, "least_gap: expected a number above 0"),
     ],
@@ -90,6 +93,15 @@ def test_classes_change_samples_and_are_checked() -> None:
     assert task.loss(task.dummy_batch(2)).total.isfinite()
     with pytest.raises(ValueError, match="labels: expected None"):
         build().sample(1, 2, labels=torch.tensor([0]))
+
+
+def test_guidance_needs_a_task_trained_without_some_labels() -> None:
+    task, labels = build(options={"classes": 3}), torch.tensor([1])
+    with pytest.raises(ValueError, match="guidance: expected 1 for a task that was trained"):
+        task.sample(1, 2, labels=labels, guidance=2.0)
+    task = build(options={"classes": 3, "label_dropout": 0.5})
+    with pytest.raises(ValueError, match="guidance: expected a finite number"):
+        task.sample(1, 2, labels=labels, guidance=math.nan)
 
 
 def test_samples_follow_the_generator_and_are_bytes() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from wavevit.tasks.boxes import giou_loss
 from wavevit.tasks.detection_head import CellAnswers
 from wavevit.tasks.detection_targets import assign
-from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
+from wavevit.tasks.gathering import mean_over_ranks, rank_and_world, sum_over_ranks
 
 __all__ = ["detection_losses", "focal_loss"]
 
@@ -31,8 +31,7 @@ def detection_losses(
 
     Returns:
         ``classes``, ``boxes`` (weighted by the centre-ness of the cells) and ``centerness``, per
-        cell that learns a box; and the number of such cells in an image. With a process group
-        cells are counted over all ranks.
+        cell that learns a box on any rank; and the number of such cells in an image of this rank.
     """
     targets = torch.zeros_like(found.logits)
     owned, wanted, quality = [], [], []
@@ -46,9 +45,11 @@ def detection_losses(
         wanted.append(own[owner])
         quality.append(assigned.quality[cells])
     cells, truth, rank = torch.cat(owned), torch.cat(wanted), torch.cat(quality)
+    # Means over the cells of all ranks: one rank may have few of them, or none. The gradients of the
+    # ranks are averaged.
     world = rank_and_world()[1]
-    sums = sum_over_ranks(torch.stack([rank.new_tensor(len(cells)), rank.sum()]))
-    count = max(float(sums[0]), 1.0) / world
+    sums = sum_over_ranks(torch.stack([rank.new_tensor(float(len(cells))), rank.sum()]))
+    count, weight = sums[0].clamp(min=1) / world, sums[1].clamp(min=1e-6) / world
     # Without cells these are sums over nothing: 0, with gradients of 0 for all parameters.
     apart = giou_loss(found.boxes().flatten(0, 1)[cells], truth)
     ranks = F.binary_cross_entropy_with_logits(
@@ -56,9 +57,10 @@ def detection_losses(
     )
     parts = {
         "classes": focal_loss(found.logits, targets) / count,
-        "boxes": (rank * apart).sum() * world / sums[1].clamp(min=1e-6),
+        "boxes": (rank * apart).sum() / weight,
         "centerness": ranks / count,
     }
+    parts = {name: mean_over_ranks(part) for name, part in parts.items()}
     return parts, found.points.new_tensor(len(cells) / len(targets))
 
 

@@ -55,11 +55,12 @@ class Diffusion(Task):
 
     Guarantees:
         At the start the prediction is 0, whatever the condition; the sampler follows circular
-        shifts of the noise by the backbone's period (tests/properties/test_diffusion_laws.py).
+        shifts of the noise by the backbone's period; a guidance of 1 gives the velocity with a
+        class and 0 the one without (tests/properties/test_diffusion_laws.py).
 
     Source:
         Lipman et al. 2023 (flow matching); Li & He 2025 (JiT: x-prediction with v-loss on pixel
-        patches); Peebles & Xie 2023 (DiT).
+        patches); Peebles & Xie 2023 (DiT); Ho & Salimans 2022 (classifier-free guidance).
     """
 
     @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Diffusion(Task):
             time_mean: of the logit of the times in training.
             time_std: of the same.
             least_gap: smallest ``1 − t`` that the velocity is divided by.
+            label_dropout: share of the examples that are trained without their class, so that one
+                model has the velocity with and without a class (classifier-free guidance).
         """
 
         input: str = "plain"
@@ -85,11 +88,16 @@ class Diffusion(Task):
         time_mean: float = -0.8
         time_std: float = 0.8
         least_gap: float = 0.05
+        label_dropout: float = 0.0
 
         def __post_init__(self) -> None:
             check_choice("input", self.input, INPUTS)
             check_choice("basis", self.basis, ("pixels", "haar"))
             check_at_least("classes", self.classes, 0)
+            if not 0 <= self.label_dropout < 1:
+                fail("label_dropout", "a share of at least 0 and below 1", self.label_dropout)
+            if self.label_dropout and not self.classes:
+                fail("label_dropout", "0 without classes", self.label_dropout)
             check_at_least("cond_dim", self.cond_dim, 1)
             if not self.time_std > 0:
                 fail("time_std", "a positive number", self.time_std)
@@ -125,23 +133,41 @@ class Diffusion(Task):
         for parameter in self.output.parameters():
             nn.init.zeros_(parameter)
 
-    def condition(self, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The condition (B, E) of times (B,) and classes (B,)."""
+    def condition(
+        self, t: Tensor, labels: Tensor | None = None, known: Tensor | None = None
+    ) -> Tensor:
+        """The condition (B, E).
+
+        Args:
+            t: times (B,).
+            labels: classes (B,); None for no class, which adds nothing to the time.
+            known: (B,) booleans, False for examples without their class; None for all True.
+        """
         dtype = next(self.time.parameters()).dtype
         steps = torch.arange(_WAVES, device=t.device, dtype=dtype) / (_WAVES - 1)
         angles = t.to(dtype)[:, None] * _RATES**steps
         cond: Tensor = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))
-        return cond if labels is None else cond + self.label(labels)
+        if labels is None:
+            return cond
+        added: Tensor = self.label(labels)
+        return cond + (added if known is None else added * known[:, None].to(added))
 
-    def denoise(self, z: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+    def denoise(
+        self,
+        z: Tensor,
+        t: Tensor,
+        labels: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Tensor:
         """The image that the network predicts.
 
         Args:
             z: noisy images (B, C, H, W).
             t: times (B,).
             labels: classes (B,), where there are classes.
+            known: see `condition`.
         """
-        cond = self.condition(t, labels)
+        cond = self.condition(t, labels, known)
         found = self.output(self.backbone, self.input(z, t, cond), cond)
         found = found.transpose(1, 2).unflatten(2, z.shape[-2:]).to(z.dtype)
         return bands_to_pixels(found, self.level) if self.options.basis == "haar" else found
@@ -149,9 +175,26 @@ class Diffusion(Task):
     def _gap(self, t: Tensor) -> Tensor:
         return (1 - t).clamp_min(self.options.least_gap)[:, None, None, None]
 
-    def velocity(self, z: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The velocity (B, C, H, W) of the flow; arguments as in `denoise`."""
-        return (self.denoise(z, t, labels) - z) / self._gap(t)
+    def velocity(
+        self, z: Tensor, t: Tensor, labels: Tensor | None = None, guidance: float = 1.0
+    ) -> Tensor:
+        """The velocity (B, C, H, W) of the flow.
+
+        Args:
+            z: noisy images (B, C, H, W).
+            t: times (B,).
+            labels: classes (B,), where there are classes.
+            guidance: how far from the velocity without a class (0) to the one with it (1); beyond
+                1, images are more typical of their class and less diverse.
+        """
+        if guidance == 1:
+            found = self.denoise(z, t, labels)
+        elif guidance == 0:
+            found = self.denoise(z, t)
+        else:
+            apart = self.denoise(z, t)
+            found = apart + guidance * (self.denoise(z, t, labels) - apart)
+        return (found - z) / self._gap(t)
 
     def _numbers(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         """Bytes as numbers from −1 to 1, with uniform noise of one step."""
@@ -166,8 +209,14 @@ class Diffusion(Task):
         """Times of training (B,) from normal numbers (B,)."""
         return torch.sigmoid(self.options.time_mean + self.options.time_std * normal)
 
-    def _error(self, batch: Batch, t: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Predicted minus true velocity (B, C, H, W) at times (B,)."""
+    def _error(
+        self,
+        batch: Batch,
+        t: Tensor,
+        generator: torch.Generator | None,
+        known: Tensor | None = None,
+    ) -> Tensor:
+        """Predicted minus true velocity (B, C, H, W) at times (B,); `known` as in `condition`."""
         images = batch["images"]
         x = self._numbers(images, generator)
         shape = images.shape[1:]
@@ -176,7 +225,7 @@ class Diffusion(Task):
         ).to(x)
         t = t.to(x)
         z = t[:, None, None, None] * x + (1 - t)[:, None, None, None] * noise
-        return (self.denoise(z, t, self._labels(batch)) - x) / self._gap(t)
+        return (self.denoise(z, t, self._labels(batch), known) - x) / self._gap(t)
 
     def _labels(self, batch: Batch) -> Tensor | None:
         return cast("Tensor", batch["labels"]) if self.options.classes else None
@@ -184,11 +233,18 @@ class Diffusion(Task):
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """Mean squared error of the velocity at random times."""
         self.check(batch)
+        count = len(batch["images"])
         normal = draw_examples(
-            lambda count: random_normal((count,), generator), len(batch["images"]), generator
+            lambda number: random_normal((number,), generator), count, generator
         )
         t = self._times(normal)
-        return Losses({"flow": self._error(batch, t, generator).square().mean()}, {})
+        known = None
+        if self.options.label_dropout:
+            draws = draw_examples(
+                lambda number: torch.rand(number, generator=generator), count, generator
+            )
+            known = (draws >= self.options.label_dropout).to(batch["images"].device)
+        return Losses({"flow": self._error(batch, t, generator, known).square().mean()}, {})
 
     def predict(self, batch: Batch) -> Results:
         """``denoised`` (B, C, H, W) from −1 to 1, at time 0.5, with one noise for all images."""
@@ -257,6 +313,7 @@ class Diffusion(Task):
         method: str = "heun",
         labels: Tensor | None = None,
         noise: Tensor | None = None,
+        guidance: float = 1.0,
     ) -> Results:
         """Draws images.
 
@@ -267,6 +324,7 @@ class Diffusion(Task):
             method: ``"euler"`` or ``"heun"``.
             labels: classes (count,), where there are classes.
             noise: to start from, (count, C, H, W); None to draw it at the backbone's size.
+            guidance: see `velocity`; other than 1 only for a task with `Options.label_dropout`.
 
         Returns:
             ``values`` (count, C, H, W), about −1 to 1, and ``images``, the same as uint8.
@@ -284,8 +342,12 @@ class Diffusion(Task):
             check_labels(labels, (count,), self.options.classes)
         elif labels is not None:
             fail("labels", "None for a task without classes", "labels")
+        if not math.isfinite(guidance):
+            fail("guidance", "a finite number", guidance)
+        if guidance != 1 and not self.options.label_dropout:
+            fail("guidance", "1 for a task that was trained without label_dropout", guidance)
         values = integrate(
-            lambda z, t: self.velocity(z, t, labels), noise.to(weight), steps, method
+            lambda z, t: self.velocity(z, t, labels, guidance), noise.to(weight), steps, method
         )
         images = ((values + 1) * 128).floor().clamp(0, 255).to(torch.uint8)
         return {"values": values, "images": images}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_choice
 
-__all__ = ["divergence", "integrate", "log_likelihood"]
+__all__ = ["divergence", "integrate", "log_likelihood", "trajectory"]
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 
@@ -24,15 +24,22 @@ def integrate(velocity: Velocity, x: Tensor, steps: int, method: str = "heun") -
         steps: equal steps.
         method: ``"euler"``, or ``"heun"`` (twice the cost, one order more).
     """
+    *_, last = trajectory(velocity, x, steps, method)
+    return last
+
+
+def trajectory(velocity: Velocity, x: Tensor, steps: int, method: str = "heun") -> Iterator[Tensor]:
+    """States of `integrate`: after 0, 1, …, `steps` steps; arguments as there."""
     check_at_least("steps", steps, 1)
     check_choice("method", method, ("euler", "heun"))
+    yield x
     for index in range(steps):
         now, then = (x.new_full((len(x),), (index + add) / steps) for add in (0, 1))
         slope = velocity(x, now)
         if method == "heun":
             slope = (slope + velocity(x + slope / steps, then)) / 2
         x = x + slope / steps
-    return x
+        yield x
 
 
 def divergence(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.gathering import gathered
 from wavevit.tasks.labels import check_labels
 from wavevit.tasks.ranking_metrics import chance_of_ranking, neighbours, rank_metrics
 from wavevit.tasks.registry import register_task
@@ -31,12 +32,19 @@ class Retrieval(Task):
     all images. In eval mode its running statistics are used: an embedding depends on its image
     alone.
 
+    With a process group of several ranks the loss compares the examples of all ranks; call it on
+    all of them, with as many examples on each.
+
     A batch has ``"labels"``, (B,) integers: images with the same label belong together. A label is
     a class, or an instance such as a place that two crops show. The backbone loses its own head.
 
     Raises:
         ValueError: a backbone without pooling, or the loss ``"normalized_softmax"`` without a
             number of classes.
+
+    Guarantees:
+        Loss and gradients on 2 ranks, with DistributedDataParallel, equal those on 1
+        (tests/properties/test_contrastive_laws.py).
 
     Source:
         Khosla et al. 2020, "Supervised Contrastive Learning" (their L_out; with pairs it is the
@@ -98,7 +106,9 @@ class Retrieval(Task):
 
     def embed(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to embeddings (B, D) of unit length."""
-        features = self.backbone(images)
+        return self._embedded(self.backbone(images))
+
+    def _embedded(self, features: Tensor) -> Tensor:
         wide = torch.promote_types(features.dtype, torch.float32)
         embeddings = self.project(self.center(features.to(wide)))
         return F.normalize(embeddings.to(wide), dim=1)
@@ -106,17 +116,20 @@ class Retrieval(Task):
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """The loss that the options name; reports the share of right nearest neighbours.
 
+        With a process group the loss is that of the examples of all ranks, the same on each.
+
         In eval mode a batch without a pair has the contrastive loss 0: its cost can be measured.
         """
         self.check(batch)
-        labels = batch["labels"]
+        labels = gathered(batch["labels"])
         same = labels[:, None] == labels
         same.fill_diagonal_(False)
         if self.training and self.proxies is None and not same.any():
             fail("batch['labels']", "at least two images with the same label", "none")
         if self.training and len(labels) < 2:
             fail("batch['images']", "at least two images to train on (batch norm)", len(labels))
-        embeddings = self.embed(batch["images"])
+        # Of all ranks before the batch norm, whose statistics are then those of all examples.
+        embeddings = self._embedded(gathered(self.backbone(batch["images"])))
         cosines = embeddings @ embeddings.T
         logits = cosines / self.options.temperature
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)

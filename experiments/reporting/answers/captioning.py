@@ -1,0 +1,95 @@
+"""Captioning: the caption that each model writes, before and after a move by one pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from experiments.core.config import RunConfig
+from experiments.reporting.answers.base import Answers, register_answers
+from experiments.reporting.answers.examples import Examples, grey_levels, held_out_examples
+from experiments.reporting.answers.grid import RIGHT, WRONG
+from experiments.reporting.answers.lines import Line, picture_with_lines
+from experiments.reporting.answers.packed import packed, unpacked
+from experiments.reporting.figure import StudyFigure
+from experiments.reporting.trained import TrainedRuns
+from wavevit.tasks import Captioning
+
+_EXAMPLES = 3
+_ALT = (
+    "Held-out pictures with their captions; beside each, one line for each model: the bits per "
+    "character of the true caption, the caption that the model writes, and the one after a move "
+    "by one pixel."
+)
+
+
+@register_answers("captioning")
+class WrittenCaptions(Answers):
+    """Captions for a crop and the moved crop, beside the cost of the true caption."""
+
+    def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
+        examples = held_out_examples(config)
+        batch = examples.crops(0, _EXAMPLES)
+        return {
+            "crops": packed(grey_levels(batch["images"])),
+            "texts": list(batch["texts"]),
+            "models": {name: _written(task, examples) for name, task in trained.models().items()},
+        }
+
+    def figures(
+        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
+    ) -> list[StudyFigure]:
+        caption = (
+            "Held-out pictures with their captions, and what each model writes (first seed). Bits "
+            "per character of the true caption: with the picture / with another picture. After the "
+            "arrow: the caption of the crop that starts one pixel further right."
+        )
+        draw = partial(written_picture, record)
+        title = "Captions of held-out pictures"
+        return [StudyFigure("written_captions", title, caption, draw, "picture", _ALT)]
+
+
+def _written(task: Captioning, examples: Examples) -> dict[str, Any]:
+    batch = examples.crops(0, _EXAMPLES)
+    costs = task.evaluate(batch)
+    bits = {
+        kind: [
+            round(total / length, 3)
+            for total, length in zip(
+                costs[name].tolist(), costs["characters"].tolist(), strict=True
+            )
+        ]
+        for kind, name in (("own", "total"), ("other", "total_shuffled"))
+    }
+    return {
+        "still": task.predict(batch)["captions"],
+        "moved": task.predict(examples.crops(0, _EXAMPLES, moved=True))["captions"],
+        "bits": bits,
+    }
+
+
+def written_picture(record: Mapping[str, Any]) -> Figure:
+    """A picture, its caption, and what each model writes."""
+    blocks = []
+    for index, (crop, truth) in enumerate(
+        zip(unpacked(record["crops"]), record["texts"], strict=True)
+    ):
+        lines = []
+        for name, own in record["models"].items():
+            still, moved = own["still"][index], own["moved"][index]
+            right = still == truth
+            bits = own["bits"]
+            lines.append(
+                Line(
+                    name,
+                    f"{bits['own'][index]:.2f} / {bits['other'][index]:.2f}",
+                    still or "(nothing)",
+                    "→ same" if moved == still else f"→ {moved or '(nothing)'}",
+                    RIGHT if right else WRONG,
+                )
+            )
+        blocks.append((crop, truth, lines))
+    return picture_with_lines(blocks, ("model", "bits", "caption → after 1 px"))

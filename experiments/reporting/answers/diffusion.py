@@ -1,0 +1,218 @@
+"""Diffusion: from noise to a sample, and how near samples are to training crops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments.core.batches import make_source
+from experiments.core.config import RunConfig
+from experiments.core.statistic import Statistic
+from experiments.measurements.nearest_crops import nearest_crops
+from experiments.reporting.answers.base import Answers, register_answers, table
+from experiments.reporting.answers.examples import grey_levels, held_out_examples
+from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.packed import packed, unpacked
+from experiments.reporting.figure import StudyFigure
+from experiments.reporting.trained import TrainedRuns
+from wavevit.data import RawCrops
+from wavevit.tasks import Diffusion
+from wavevit.tasks.flow import trajectory
+
+_COUNT = 12  # samples of each seed
+_SHOWN = 3
+_STEPS, _QUARTERS = 16, 4  # of Heun's method; pictures on the way
+_HELD_OUT = 48  # crops whose distances are the yardstick
+_REFERENCES = 2048  # crops of a source that is not ours
+_ALT_PATH = (
+    "One row for each model: what it predicts for one noise on its way to a sample, in five "
+    "pictures."
+)
+_ALT_SAMPLES = (
+    "One row for each model: samples, each beside the training crop that is nearest to it, with "
+    "the distance below."
+)
+
+
+@register_answers("diffusion")
+class DrawnImages(Answers):
+    """Steps of the sampler, samples beside their nearest training crops, and the distances."""
+
+    def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
+        examples = held_out_examples(config)
+        held = examples.crops(0, min(_HELD_OUT, config.data.test_crops))
+        search = _Search.of(config)
+        models: dict[str, Any] = {}
+        distances, contrasts = {}, {}
+        for name in trained.seeds:
+            drawn = [_drawn(task, held) for task in trained.of_seeds(name)]
+            nearest = [search(own.samples) for own in drawn]
+            models[name] = {
+                "path": packed(_bytes(drawn[0].path)),
+                "samples": packed(_bytes(drawn[0].samples[:_SHOWN])),
+                "nearest": packed(_bytes(nearest[0][0][:_SHOWN])),
+                "distances": [round(d, 1) for d in nearest[0][1][:_SHOWN].tolist()],
+            }
+            distances[name] = Statistic.of([float(found.mean()) for _, found in nearest])
+            contrasts[name] = Statistic.of([_contrast(own.samples) for own in drawn])
+        real = grey_levels(held["images"])
+        return {
+            "models": models,
+            "searched": search.words,
+            "tables": {
+                "memorisation": _memorisation(
+                    distances, contrasts, torch.from_numpy(real).float(), search
+                )
+            },
+        }
+
+    def figures(
+        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
+    ) -> list[StudyFigure]:
+        path = (
+            "The picture that each model predicts for one noise, the same for all (first seed), on "
+            f"its way to a sample in {_STEPS} steps of Heun's method: after none, a quarter, half "
+            "and three quarters of them; then the sample."
+        )
+        samples = (
+            f"Samples (first seed), each with the nearest of {record['searched']}. Number: root "
+            "mean square distance of the two, in grey levels from 0 to 255. A copy has 0; the "
+            "table has the same of held-out crops."
+        )
+        return [
+            StudyFigure(
+                "path",
+                "Predictions on the way from noise to a sample",
+                path,
+                partial(path_picture, record),
+                "picture",
+                _ALT_PATH,
+            ),
+            StudyFigure(
+                "samples",
+                "Samples and the nearest training crops",
+                samples,
+                partial(samples_picture, record),
+                "picture",
+                _ALT_SAMPLES,
+            ),
+        ]
+
+
+class _Drawn(NamedTuple):
+    path: Tensor  # (5, H, W), grey levels of the predictions for one noise, and of its sample
+    samples: Tensor  # (N, H, W), grey levels
+
+
+def _drawn(task: Diffusion, held: Mapping[str, Any]) -> _Drawn:
+    """Samples of the same noise for every model; of the held-out crops' classes, if any."""
+    size = tuple(held["images"].shape[-2:])
+    shape = (_COUNT, task.backbone.in_chans, *size)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    labels = None
+    if task.options.classes:
+        labels = held["labels"].repeat(-(-_COUNT // len(held["labels"])))[:_COUNT]
+    states = list(trajectory(lambda z, t: task.velocity(z, t, labels), noise, _STEPS))
+    times = torch.arange(_QUARTERS) / _QUARTERS
+    some = torch.stack([state[0] for state in states[: -1 : _STEPS // _QUARTERS]])
+    first = None if labels is None else labels[:1].expand(_QUARTERS)
+    path = torch.cat([task.denoise(some, times, first), states[-1][:1]])
+    return _Drawn(_levels(path), _levels(states[-1]))
+
+
+def _levels(values: Tensor) -> Tensor:
+    """Numbers from −1 to 1, (N, C, H, W), as grey levels (N, H, W)."""
+    return ((values + 1) * 128).floor().clamp(0, 255).mean(1)
+
+
+def _bytes(levels: Tensor) -> Any:
+    return levels.round().to(torch.uint8).numpy()
+
+
+def _contrast(levels: Tensor) -> float:
+    """Mean over images of the standard deviation of their pixels."""
+    return float(levels.flatten(1).std(dim=1, correction=0).mean())
+
+
+class _Search(NamedTuple):
+    """What samples are compared with: photographs at any place, or crops that were drawn."""
+
+    photographs: list[Tensor]
+    words: str
+
+    @classmethod
+    def of(cls, config: RunConfig) -> _Search:
+        source = make_source(config, config.data.trained_on, 0)
+        if isinstance(source, RawCrops):
+            pages = []
+            for label in range(len(source.scenes.classes)):
+                top, bottom, left, right = source.scenes.region(label)
+                page = source.scenes.photograph(label)[top:bottom, left:right]
+                pages.append((255 * page).round())
+            return cls(pages, "all crops of the training halves, at any place")
+        batch = source.crop(source.sample(_REFERENCES, torch.Generator().manual_seed(1)))
+        crops = torch.from_numpy(grey_levels(batch["images"])).float()
+        return cls(list(crops), f"{len(crops)} training crops")
+
+    def __call__(self, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest crop of each image, and its distance."""
+        return tuple(nearest_crops(levels, self.photographs))  # type: ignore[return-value]
+
+
+def _memorisation(
+    distances: Mapping[str, Statistic],
+    contrasts: Mapping[str, Statistic],
+    held: Tensor,
+    search: _Search,
+) -> dict[str, Any]:
+    base, contrast = float(search(held)[1].mean()), _contrast(held)
+    rows = [
+        [
+            name,
+            own.text(1),
+            Statistic.of([value / base for value in own.values]).text(2),
+            contrasts[name].text(1),
+        ]
+        for name, own in distances.items()
+    ]
+    rows.append(["held-out crops", f"{base:.1f}", "1.00", f"{contrast:.1f}"])
+    return table(
+        "Memorisation",
+        f"Mean root mean square distance of {_COUNT} samples of each seed to the nearest of "
+        f"{search.words}, in grey levels from 0 to 255, mean ± standard deviation over seeds; the "
+        f"last row has the same of {len(held)} held-out crops. A ratio far below 1 means copies or "
+        "flat samples: the contrast (standard deviation of an image's pixels) tells which.",
+        ["variant", "nearest training distance", "ratio to held-out crops", "contrast"],
+        rows,
+    )
+
+
+def path_picture(record: Mapping[str, Any]) -> Figure:
+    """One row for each model: its predictions for a noise on the way to a sample."""
+    rows = [
+        (name, [Cell(picture) for picture in unpacked(own["path"])])
+        for name, own in record["models"].items()
+    ]
+    heads = [*(f"t = {i}/{_QUARTERS}" for i in range(_QUARTERS)), "sample"]
+    return picture_grid(rows, heads)
+
+
+def samples_picture(record: Mapping[str, Any]) -> Figure:
+    """One row for each model: samples beside their nearest training crops."""
+    rows = []
+    for name, own in record["models"].items():
+        cells: list[Cell | None] = []
+        for sample, crop, distance in zip(
+            unpacked(own["samples"]),
+            unpacked(own["nearest"]),
+            own["distances"],
+            strict=True,
+        ):
+            cells += [Cell(sample), Cell(crop, f"distance {distance:.0f}")]
+        rows.append((name, cells))
+    return picture_grid(rows, ["sample", "nearest"] * _SHOWN)

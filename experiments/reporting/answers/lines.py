@@ -1,0 +1,84 @@
+"""Pictures with lines of text beside them, one line a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.reporting.answers.canvas import MISSING, Canvas
+
+__all__ = ["Line", "picture_with_lines"]
+
+_WIDTH, _PICTURE = 9.2, 1.5  # inches
+_HIGH, _BETWEEN = 0.2, 0.22  # inches of a line of text, between blocks
+_TEXT = 9.0  # points
+_NAME, _FIGURE, _ANSWER = _PICTURE + 0.2, _PICTURE + 1.35, _PICTURE + 2.35  # left ends, inches
+_ROOM = _WIDTH - _ANSWER - 0.05
+_WRAP = 66  # characters on one line
+_SOFT = "#5b6775"
+
+
+class Line(NamedTuple):
+    """What one model says.
+
+    Attributes:
+        name: of the model.
+        figure: a number beside it.
+        answer: a text.
+        after: a text behind it, of the moved crop.
+        colour: of the answer.
+    """
+
+    name: str
+    figure: str
+    answer: str
+    after: str
+    colour: str
+
+    @property
+    def long(self) -> bool:
+        """Whether the two texts need a line each."""
+        return len(self.answer) + len(self.after) + 3 > _WRAP
+
+
+def picture_with_lines(
+    blocks: Sequence[tuple[np.ndarray, str, Sequence[Line]]], heads: tuple[str, str, str]
+) -> Figure:
+    """Draws blocks: a picture, the true text above the lines, and a line for each model.
+
+    Args:
+        blocks: grey levels (H, W), the true text, the lines.
+        heads: above the columns.
+    """
+    heights = [
+        max(_PICTURE, _HIGH * (2 + sum(1 + line.long for line in lines))) + _BETWEEN
+        for *_, lines in blocks
+    ]
+    canvas = Canvas(_WIDTH, sum(heights))
+    start = _BETWEEN / 2
+    for (picture, truth, lines), height in zip(blocks, heights, strict=True):
+        canvas.picture(picture, 0.05, start, _PICTURE)
+        place = start + _HIGH / 2
+        canvas.text(_NAME, place, truth, _TEXT + 1, _WIDTH - _NAME, fontweight="bold")
+        place += _HIGH
+        for left, head in zip((_NAME, _FIGURE, _ANSWER), heads, strict=True):
+            canvas.text(left, place, head, _TEXT, color=_SOFT)
+        for line in lines:
+            place += _HIGH
+            canvas.text(_NAME, place, line.name, _TEXT, _FIGURE - _NAME)
+            canvas.text(_FIGURE, place, line.figure, _TEXT)
+            answer, after = (_one_line(text) for text in (line.answer, line.after))
+            end = canvas.text(_ANSWER, place, answer, _TEXT, _ROOM, color=line.colour) + 0.12
+            if line.long:
+                place, end = place + _HIGH, _ANSWER
+            canvas.text(end, place, after, _TEXT, _ANSWER + _ROOM - end, color=_SOFT)
+        start += height
+    return canvas.figure
+
+
+def _one_line(text: str) -> str:
+    """A model may write ends of lines too."""
+    return "".join(c if c.isprintable() else MISSING for c in text)

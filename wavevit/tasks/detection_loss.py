@@ -45,7 +45,7 @@ def detection_losses(
         wanted.append(own[owner])
         quality.append(assigned.quality[cells])
     cells, truth, rank = torch.cat(owned), torch.cat(wanted), torch.cat(quality)
-    # Means over the cells of all ranks: one rank may have few of them, or none. The gradients of the
+    # Means over the cells of all ranks: one rank may have few of them, or none. Gradients of the
     # ranks are averaged.
     world = rank_and_world()[1]
     sums = sum_over_ranks(torch.stack([rank.new_tensor(float(len(cells))), rank.sum()]))

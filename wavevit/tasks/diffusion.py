@@ -234,9 +234,7 @@ class Diffusion(Task):
         """Mean squared error of the velocity at random times."""
         self.check(batch)
         count = len(batch["images"])
-        normal = draw_examples(
-            lambda number: random_normal((number,), generator), count, generator
-        )
+        normal = draw_examples(lambda number: random_normal((number,), generator), count, generator)
         t = self._times(normal)
         known = None
         if self.options.label_dropout:

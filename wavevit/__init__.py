@@ -23,8 +23,9 @@ from wavevit.models import (
 )
 
 if TYPE_CHECKING:
-    from wavevit import auditing, data, interop, measure, pictures, testing  # noqa: F401
+    from wavevit import auditing, data, grafting, interop, measure, pictures, testing  # noqa: F401
     from wavevit.auditing import audit
+    from wavevit.grafting import graft, ungraft
 
 __version__ = "0.1.0"
 
@@ -37,21 +38,27 @@ __all__ = [
     "audit",
     "create_model",
     "fold",
+    "graft",
     "list_models",
     "make_stages",
     "model_config",
     "register_model",
     "unfold",
+    "ungraft",
 ]
 
 
-_submodule, __dir__ = lazy_submodules(__name__, __path__, ["audit"])
+_submodule, __dir__ = lazy_submodules(__name__, __path__, ["audit", "graft", "ungraft"])
 
 
 def __getattr__(name: str) -> Any:
-    """`audit` brings the upper layers along, so it is imported when it is asked for."""
+    """`audit`, `graft` and `ungraft` are of upper layers: imported when they are asked for."""
     if name == "audit":
         from wavevit.auditing import audit
 
         return audit
+    if name in ("graft", "ungraft"):
+        from wavevit import grafting
+
+        return getattr(grafting, name)
     return _submodule(name)

@@ -22,6 +22,7 @@ MODULES = (
     "wavevit.layers.inject",
     "wavevit.layers.symmetry",
     "wavevit.alignment",
+    "wavevit.grafting",
     "wavevit.models",
     "wavevit.tasks",
     "wavevit.measure",

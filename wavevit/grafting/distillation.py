@@ -1,4 +1,4 @@
-"""Label-free distillation: a model learns its teacher's features, averaged over shifts of a crop."""
+"""Label-free distillation: a model learns its teacher's features averaged over crop shifts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Distillation:
         best_step: step of the lowest held-out loss, whose parameters the model has now.
         parameters: number of trained values.
         loss: held-out loss before and after; 1 is the spread of the teacher's features.
-        sensitivity: R for a 1-px crop shift (`wavevit.measure.shift_sensitivity`), before and after.
+        sensitivity: R for a crop shift by 1 px (`wavevit.measure.shift_sensitivity`), before and
+            after.
         cosine: mean cosine between the model's features and the teacher's features averaged over
             shifts, before and after.
         history: step and held-out loss, for each evaluation.
@@ -136,14 +137,14 @@ class _Objective:
     def loss(self, model: nn.Module, windows: Tensor, generator: torch.Generator) -> Tensor:
         target = self.target(windows, generator)
         (offset,) = shift_offsets(1, self.span, generator)
-        moved = crop_at(windows, offset, self.crop_size)
-        if not self.keep:
-            return F.mse_loss(self.features(model, moved), target) / self.unit
-        still = crop_at(windows, (0, 0), self.crop_size)
-        with torch.no_grad():
-            own = self.features(self.teacher, still)
-        shifted, kept = self.features(model, torch.cat([moved, still])).chunk(2)
-        return (F.mse_loss(shifted, target) + self.keep * F.mse_loss(kept, own)) / self.unit
+        crops = crop_at(windows, offset, self.crop_size)
+        found = self.features(model, crops)
+        loss = F.mse_loss(found, target)
+        if self.keep:
+            with torch.no_grad():
+                own = self.features(self.teacher, crops)
+            loss = loss + self.keep * F.mse_loss(found, own)
+        return loss / self.unit
 
 
 @dataclass(frozen=True)
@@ -322,8 +323,9 @@ def distil(
     Each step draws windows of photographs, a crop's side plus the range of shifts. The target is
     the mean of the teacher's features over `shifts` crops of a window; the model sees one more
     crop, at a shift of its own. So the model's best answer is the teacher's response averaged over
-    shifts. A second term of weight `keep` holds the features at no shift to the teacher's. Teacher
-    and model run in eval mode: without dropout, with fixed statistics of batch norms.
+    shifts. A second term, of weight `keep`, pulls to the teacher's features of this same crop,
+    without a shift between them. Teacher and model run in eval mode: without dropout, with fixed
+    statistics of batch norms.
 
     Args:
         model: the student, usually from `wavevit.graft`; any module whose features have the
@@ -345,8 +347,9 @@ def distil(
         shifts: crops whose features are averaged.
         span: shifts go over ``span x span`` pixels; by default the teacher's patch size, so that
             all positions of the patch grid count alike.
-        keep: weight of the features at no shift; 0 leaves the term and half of the model's work
-            out.
+        keep: weight of the teacher's features of the crop that the model sees. The best answer is
+            then the mean of both targets with weights 1 and `keep`, so a share
+            ``keep / (1 + keep)`` of the teacher's sensitivity stays.
         batch_size: windows in a step.
         lr: peak learning rate (AdamW without weight decay) of the branch.
         own_lr: of the model's own parameters; ``lr / 10`` by default.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +14,6 @@ from wavevit.grafting.options import GraftOptions
 from wavevit.grafting.resample import next_power_of_two, resample_patches
 from wavevit.layers import TOKENIZERS, PartContext
 from wavevit.layers.fx_leaf import FxLeaf
-from wavevit.layers.symmetry import Symmetry
 
 __all__ = ["GatedLowPass", "GraftBranch"]
 
@@ -57,6 +58,8 @@ class GraftBranch(FxLeaf):
         options: as given.
         tokenizer: images to tokens of `options.width` channels.
         proj: linear map to `embed_dim` channels; zero at the start.
+        stride: pixels of a patch that the tokenizer reads on each axis.
+        beside: name of the embedding's convolution, whose stride is the patch.
         low_pass: what the patch embedding itself reads the image through: a `GatedLowPass`, or
             the identity.
 
@@ -74,7 +77,7 @@ class GraftBranch(FxLeaf):
         options: GraftOptions,
     ) -> None:
         super().__init__()
-        self.options, self.in_chans = options, in_chans
+        self.options, self.in_chans, self.beside = options, in_chans, ""
         kind = TOKENIZERS.get(options.tokenizer)
         square = patch[0] == patch[1]
         self.stride = patch[0] if kind.any_patch and square else next_power_of_two(max(patch))
@@ -114,21 +117,22 @@ class GraftBranch(FxLeaf):
             expected = f"a tokenizer of 2 x 3 patches to shape {(1, 2, 3, width)}"
             fail("tokenizer", expected, f"{self.options.tokenizer!r}, which gives {shape}")
 
-    @property
-    def symmetry(self) -> Symmetry:
-        """Circular shifts that the branch keeps, in pixels that the tokenizer reads."""
-        circular = self.options.padding == "circular"
-        return Symmetry.combine([self.tokenizer.symmetry, Symmetry(1, circular)])
+    def kept_period(self, patch: int) -> int | None:
+        """The smallest circular shift in pixels that the branch keeps, of square patches."""
+        kept = self.tokenizer.symmetry.lockable_period
+        if kept is None or self.options.padding != "circular" or patch == self.stride:
+            return kept if self.options.padding == "circular" else None
+        return math.lcm(kept, self.stride) // self.stride * patch  # resampling keeps whole patches
 
     def whole_patches(self, x: Tensor, patch: tuple[int, int], pad: bool) -> Tensor:
         """The pixels that become tokens: cropped to whole patches, or with repeated borders."""
-        rows, columns = x.shape[-2] % patch[0], x.shape[-1] % patch[1]
         if pad:
             missing = (-x.shape[-1] % patch[1], -x.shape[-2] % patch[0])
             if missing == (0, 0):
                 return x
             return F.pad(x, (0, missing[0], 0, missing[1]), mode="replicate")
-        return x[..., : x.shape[-2] - rows, : x.shape[-1] - columns]
+        height, width = x.shape[-2:]
+        return x[..., : height - height % patch[0], : width - width % patch[1]]
 
     def pixels(self, x: Tensor, patch: tuple[int, int], pad: bool = False) -> Tensor:
         """The image that the tokenizer reads, `stride` pixels for each patch on both axes."""

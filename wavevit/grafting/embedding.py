@@ -10,7 +10,7 @@ from wavevit.checks import fail
 from wavevit.layers import Part
 from wavevit.layers.tokenizers import PatchTokenizer
 
-__all__ = ["find_embedding", "patch_convolution", "patch_of", "training_grid"]
+__all__ = ["convolution_name", "find_embedding", "patch_convolution", "training_grid"]
 
 # Names of patch embeddings: timm; transformers (a module, or the convolution itself); wavevit;
 # OpenAI's CLIP and open_clip; torchvision.
@@ -61,14 +61,27 @@ def _candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return others or stems[:1]
 
 
+def convolution_name(module: nn.Module) -> str | None:
+    """Name of the only convolution of a patch embedding, ``""`` for itself; None if unclear."""
+    if isinstance(module, nn.Conv2d):
+        return ""
+    convolutions = [
+        name
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Conv2d) and not name.startswith("graft.")
+    ]
+    only = convolutions[0] if len(convolutions) == 1 else "."
+    return None if "." in only else only
+
+
 def patch_convolution(module: nn.Module) -> nn.Conv2d | None:
     """The only convolution of a patch embedding; None if there is none or several."""
-    if isinstance(module, nn.Conv2d):
-        return module
-    own = (child for name, child in module.named_children() if name != "graft")
-    found = [part for child in own for part in child.modules() if isinstance(part, nn.Conv2d)]
-    direct = [part for part in found if part in list(module.children())]
-    return direct[0] if len(found) == len(direct) == 1 else None
+    name = convolution_name(module)
+    if name is None:
+        return None
+    found = module.get_submodule(name)
+    assert isinstance(found, nn.Conv2d)
+    return found
 
 
 def _check_convolution(name: str, module: nn.Module) -> None:
@@ -89,22 +102,11 @@ def _check_convolution(name: str, module: nn.Module) -> None:
         fail(name, f"{expected} fit a graft)", got + ("" if plain else extras))
 
 
-def patch_of(module: nn.Module) -> tuple[int, int]:
-    """Rows and columns of a patch in pixels, as they are now."""
-    conv = patch_convolution(module)
-    assert conv is not None  # `find_embedding` has checked it
-    rows, columns = conv.stride
-    return rows, columns
-
-
-def training_grid(module: nn.Module) -> tuple[int, int]:
+def training_grid(module: nn.Module, patch: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of tokens at the training size; of one token where no size is known."""
     grid: Any = getattr(module, "grid_size", None)
     if grid is not None:
         return int(grid[0]), int(grid[1])
-    size: Any = getattr(module, "image_size", None)
-    if size is None:
-        return 1, 1
+    size: Any = getattr(module, "image_size", patch)
     height, width = (size, size) if isinstance(size, int) else size
-    patch = patch_of(module)
     return max(height // patch[0], 1), max(width // patch[1], 1)

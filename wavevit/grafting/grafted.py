@@ -11,7 +11,7 @@ from torch.fx import Proxy
 
 from wavevit.checks import check_image, fail
 from wavevit.grafting.branch import GraftBranch
-from wavevit.grafting.embedding import patch_convolution, patch_of
+from wavevit.grafting.embedding import convolution_name
 from wavevit.layers import Part
 
 __all__ = ["GraftedEmbedding", "add_branch", "find_grafted", "remove_branch"]
@@ -36,14 +36,45 @@ class GraftedEmbedding(nn.Module):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Images (B, C, H, W) to the tokens of the original class plus those of the branch."""
-        traced = isinstance(x, Proxy)
-        if not traced:
+        if not isinstance(x, Proxy):
             check_image(x, channels=self.graft.in_chans)
         found = super().forward(self.graft.low_pass(x), *args, **kwargs)
         tokens = found[0] if isinstance(found, tuple) else found
-        added = self.graft(x, patch_of(self), _pads(self))
-        tokens = tokens + _laid_out(added, tokens, self).to(tokens.dtype)
+        added = self.graft(x, self.convolution.stride, _pads(self))
+        tokens = tokens + self._laid_out(added, tokens).to(tokens.dtype)
         return (tokens, *found[1:]) if isinstance(found, tuple) else tokens
+
+    @property
+    def convolution(self) -> nn.Conv2d:
+        """The convolution of the patches; its stride is the patch."""
+        found = getattr(self, self.graft.beside) if self.graft.beside else self
+        assert isinstance(found, nn.Conv2d)
+        return found
+
+    def _laid_out(self, added: Tensor, tokens: Tensor) -> Tensor:
+        """The branch's (B, h, w, D) in the layout of the tokens that it is added to."""
+        layout = self._layout(tokens)
+        if layout == "NHWC":
+            return added
+        if layout == "NCHW":
+            return added.permute(0, 3, 1, 2)
+        added = added.flatten(1, 2)
+        return added.transpose(1, 2) if layout == "NCL" else added
+
+    def _layout(self, tokens: Tensor) -> str:
+        if isinstance(self, nn.Conv2d):
+            return "NCHW"
+        if isinstance(self, Part):
+            return "NHWC"
+        if getattr(self, "flatten", False) is True:  # timm
+            return "NLC"
+        declared = getattr(self, "output_fmt", None)  # timm
+        name = getattr(declared, "value", declared)
+        if name in _LAYOUTS:
+            return str(name)
+        if isinstance(tokens, Proxy) or tokens.ndim == 3:
+            return "NLC"
+        return "NCHW" if tokens.shape[1] == self.convolution.out_channels else "NHWC"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # The class is made when it is needed: a pickle names the class that it is made from.
@@ -64,41 +95,14 @@ class _GraftedTokenizer(GraftedEmbedding):
         """Tokens of the patches, and what the branch computes before its first non-linear step."""
         branch = self.graft
         own: Tensor = super().linear_part(branch.low_pass(x))  # type: ignore[misc]
-        return torch.cat([own, branch.tokenizer.linear_part(branch.pixels(x, patch_of(self)))], 1)
+        return torch.cat(
+            [own, branch.tokenizer.linear_part(branch.pixels(x, self.convolution.stride))], 1
+        )
 
 
 def _pads(module: nn.Module) -> bool:
     """Whether an embedding completes the last patches of an image (timm; transformers' Swin)."""
     return bool(getattr(module, "dynamic_img_pad", False)) or hasattr(module, "maybe_pad")
-
-
-def _laid_out(added: Tensor, tokens: Tensor, module: nn.Module) -> Tensor:
-    """The branch's (B, h, w, D) in the layout of the tokens that it is added to."""
-    layout = _layout(tokens, module)
-    if layout == "NHWC":
-        return added
-    if layout == "NCHW":
-        return added.permute(0, 3, 1, 2)
-    added = added.flatten(1, 2)
-    return added.transpose(1, 2) if layout == "NCL" else added
-
-
-def _layout(tokens: Tensor, module: nn.Module) -> str:
-    if isinstance(module, nn.Conv2d):
-        return "NCHW"
-    if isinstance(module, Part):
-        return "NHWC"
-    if getattr(module, "flatten", False) is True:  # timm
-        return "NLC"
-    declared = getattr(module, "output_fmt", None)  # timm
-    name = getattr(declared, "value", declared)
-    if name in _LAYOUTS:
-        return str(name)
-    if isinstance(tokens, Proxy) or tokens.ndim == 3:
-        return "NLC"
-    conv = patch_convolution(module)
-    assert conv is not None
-    return "NCHW" if tokens.shape[1] == conv.out_channels else "NHWC"
 
 
 @functools.cache
@@ -115,7 +119,10 @@ def _new(cls: type[nn.Module]) -> nn.Module:
 
 
 def add_branch(embedding: nn.Module, branch: GraftBranch) -> None:
-    """Makes a patch embedding a `GraftedEmbedding`, in place."""
+    """Makes a patch embedding with one convolution a `GraftedEmbedding`, in place."""
+    name = convolution_name(embedding)
+    assert name is not None  # `find_embedding` has checked it
+    branch.beside = name
     embedding.__class__ = _grafted_class(type(embedding))
     embedding.add_module("graft", branch)
 

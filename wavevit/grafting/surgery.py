@@ -9,7 +9,7 @@ from torch import nn
 
 from wavevit.checks import fail
 from wavevit.grafting.branch import GraftBranch
-from wavevit.grafting.embedding import find_embedding, patch_convolution, patch_of, training_grid
+from wavevit.grafting.embedding import find_embedding, patch_convolution, training_grid
 from wavevit.grafting.grafted import GraftedEmbedding, add_branch, find_grafted, remove_branch
 from wavevit.grafting.options import GraftOptions
 from wavevit.layers import Symmetry
@@ -70,13 +70,14 @@ def graft(
         embedding = model.get_submodule(name)
     conv = patch_convolution(embedding)
     assert conv is not None  # `find_embedding` has checked it
-    kept = _kept_shifts(model)
+    patch = (conv.stride[0], conv.stride[1])
+    kept = _kept_shifts(model, name)
     if kept is not None:
         options = {"padding": "circular", **options}
     chosen = GraftOptions.of({"tokenizer": tokenizer, **options})
-    grid = training_grid(embedding)
-    branch = GraftBranch(conv.in_channels, conv.out_channels, patch_of(embedding), grid, chosen)
-    if kept is not None and not _keeps(branch, kept):
+    grid = training_grid(embedding, patch)
+    branch = GraftBranch(conv.in_channels, conv.out_channels, patch, grid, chosen)
+    if kept is not None and kept % (branch.kept_period(patch[0]) or kept + 1):
         expected = f"a branch that keeps circular shifts by {kept} px, as the model does"
         fail("padding", f"{expected} (padding='circular')", f"{chosen.padding!r}, {tokenizer!r}")
     branch.to(device=conv.weight.device, dtype=conv.weight.dtype).train(embedding.training)
@@ -84,15 +85,14 @@ def graft(
     return model
 
 
-def _kept_shifts(model: nn.Module) -> int | None:
-    """Shift period in pixels that a backbone of ours declares and may be aligned by."""
-    symmetry = getattr(model, "symmetry", None)
-    return symmetry.lockable_period if isinstance(symmetry, Symmetry) else None
-
-
-def _keeps(branch: GraftBranch, period: int) -> bool:
-    kept = branch.symmetry.lockable_period
-    return kept is not None and period % kept == 0
+def _kept_shifts(model: nn.Module, name: str) -> int | None:
+    """Shift period in pixels that a backbone of wavevit around its tokenizer declares exact."""
+    while name:
+        name = name.rpartition(".")[0]
+        symmetry = getattr(model.get_submodule(name), "symmetry", None)
+        if isinstance(symmetry, Symmetry):
+            return symmetry.lockable_period
+    return None
 
 
 def ungraft(grafted: Model, *, inplace: bool = False) -> Model:

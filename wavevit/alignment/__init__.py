@@ -4,7 +4,9 @@ from typing import Any
 
 from wavevit.alignment.base import Alignment, Views
 from wavevit.alignment.blur import LowPass, blur_strides
-from wavevit.alignment.frames import GroupAverage, WeightedFrame, WeightedFrameOptions
+from wavevit.alignment.frames import WeightedFrame, WeightedFrameOptions
+from wavevit.alignment.group_average import GroupAverage, GroupAverageOptions
+from wavevit.alignment.lattice import allowed_phases, phase_lattice
 from wavevit.alignment.phase_lock import SHIFTS, Phase, PhaseLock, PhaseLockOptions, phase_of
 from wavevit.alignment.polyphase import PhaseTree, Polyphase
 from wavevit.alignment.probe import kept_period
@@ -21,6 +23,7 @@ __all__ = [
     "AlignedModel",
     "Alignment",
     "GroupAverage",
+    "GroupAverageOptions",
     "LowPass",
     "Phase",
     "PhaseLock",
@@ -31,10 +34,12 @@ __all__ = [
     "WeightedFrame",
     "WeightedFrameOptions",
     "align",
+    "allowed_phases",
     "blur_strides",
     "fourier_shift",
     "kept_period",
     "make_alignment",
+    "phase_lattice",
     "phase_of",
     "place_map",
     "register_alignment",

@@ -80,6 +80,14 @@ class Alignment(nn.Module, ABC):
         self.period = period
         self.boundary = check_choice("boundary", boundary, BOUNDARIES)
 
+    @property
+    def takes_stride(self) -> bool:
+        """Whether the stride of the model's grid is its period if the model keeps no shift.
+
+        The result is then not exact. By default the period is the whole image, which is exact.
+        """
+        return False
+
     @classmethod
     def build(cls, period: int | None, boundary: str, options: Any) -> Self:
         """The alignment of a backbone.
@@ -138,14 +146,24 @@ class Alignment(nn.Module, ABC):
             fail("x", f"{expected} for boundary='interior'", f"{height} x {width}")
         return height - period, width - period
 
+    def call_size(self, x: Tensor) -> int | None:
+        """Largest number of views of images (B, C, H, W) in one call of the model; None for all.
+
+        It is B, or with gradients on a GPU and in a compiled graph all. On a CPU smaller batches
+        take half the time, because they stay in the caches.
+        """
+        no_slower = x.device.type != "cpu" or torch.compiler.is_compiling()
+        # A graph of `torch.jit.trace` repeats no loop more often than it ran at first.
+        at_once = (torch.is_grad_enabled() and no_slower) or torch.jit.is_tracing()
+        return None if at_once else x.shape[0]
+
     def through(
         self, model: Callable[[Tensor], Any], x: Tensor, restore: Restore | None = None
     ) -> Any:
         """Runs a model on the views of images and returns the aligned output.
 
-        The model gets at most B views in one batch, from different images. With gradients on a GPU
-        and in a compiled graph all views are one batch. (On a CPU smaller batches take half the
-        time, because they stay in the caches.) In training, a batch norm sees these batches.
+        The model gets at most `call_size` views in one call. In training, a batch norm sees these
+        batches.
 
         Args:
             model: images to an output of tensors that have a row for each image.
@@ -168,11 +186,9 @@ class Alignment(nn.Module, ABC):
         if views.image is None or views.weight is None:
             return run(views)
         total: Any = None
-        no_slower = x.device.type != "cpu" or torch.compiler.is_compiling()
-        # A graph of `torch.jit.trace` repeats no loop more often than it ran at first.
-        at_once = (torch.is_grad_enabled() and no_slower) or torch.jit.is_tracing()
+        size = self.call_size(x)
         everything = (views.offset, views.image, views.weight)
-        parts = [(t,) if at_once else t.split(x.shape[0]) for t in everything]
+        parts = [(t,) if size is None else t.split(size) for t in everything]
         for offset, image, weight in zip(*parts, strict=True):
             output = run(Views(offset, image, weight))
 

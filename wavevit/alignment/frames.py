@@ -1,4 +1,4 @@
-"""Weighted averages over phases: alignments without a hard choice, so without jumps."""
+"""Weighted frame: an average over the strongest phases, without a hard choice or a jump."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from wavevit.alignment.base import Alignment, Views
 from wavevit.alignment.registry import register_alignment
 from wavevit.alignment.statistics import laplacian_energy, spans, sum_by_phase, taper
 from wavevit.checks import check_at_least, fail
-from wavevit.layers.options import NoOptions, PartOptions
+from wavevit.layers.options import PartOptions
 
-__all__ = ["GroupAverage", "WeightedFrame", "WeightedFrameOptions"]
+__all__ = ["WeightedFrame", "WeightedFrameOptions"]
 
 
 @dataclass(frozen=True)
@@ -117,29 +117,3 @@ class WeightedFrame(Alignment):
     def extra_repr(self) -> str:
         bound = f", threshold={self.threshold}, max_phases={self.max_phases}"
         return super().extra_repr() + bound
-
-
-@register_alignment("group_average")
-class GroupAverage(Alignment):
-    """Average of the model over all P² phases, with P² calls: the reference for other methods.
-
-    Guarantees:
-        Exact for integer circular shifts and continuous for every image; gradients are averages
-        too (tests/properties/test_alignment_laws.py). The boundary does not
-        matter, because no phase is chosen.
-    """
-
-    def __init__(self, period: int | None) -> None:
-        super().__init__(period)
-
-    @classmethod
-    def build(cls, period: int | None, boundary: str, options: NoOptions) -> Self:
-        return cls(period)
-
-    def views(self, x: Tensor) -> Views:
-        """One phase of all images after the other: what a model sees together is a batch."""
-        rows, columns = (torch.arange(s, device=x.device) for s in spans(x.shape[-2:], self.period))
-        phases = torch.cartesian_prod(rows, columns).reshape(-1, 2)
-        image = torch.arange(x.shape[0], device=x.device).repeat(len(phases))
-        weight = torch.full((len(image),), 1 / len(phases), dtype=torch.float64, device=x.device)
-        return Views(phases.repeat_interleave(x.shape[0], dim=0), image, weight)

@@ -65,7 +65,8 @@ class AlignedModel(nn.Module):
         model: the model; for ``"blur"`` a copy that shares its weights.
         alignment: an `Alignment`, or None for ``"blur"``.
         period_source: where the period comes from: ``"given"``, ``"declared"``, ``"probed at …"``
-            or ``"assumed"`` (not known: the whole image, which is exact for any model).
+            ``"stride"`` (of a model that keeps no known shift, so not exact) or ``"assumed"`` (not
+            known: the whole image, which is exact for any model).
         blurred: names of the modules that have a low-pass.
         layout: layout of maps, see `align`.
     """
@@ -185,6 +186,18 @@ def _restorer(
     return restore
 
 
+def _largest_stride(model: nn.Module) -> int:
+    """In pixels, from timm's description of the model's maps."""
+    info: Any = getattr(model, "feature_info", None) or []
+    strides = (
+        info.reduction() if hasattr(info, "reduction") else [entry["reduction"] for entry in info]
+    )
+    if not strides:
+        expected = "the stride of the model's grid in pixels (the model keeps no known shift)"
+        fail("period", expected, None)
+    return int(max(strides))
+
+
 def _find_period(
     model: nn.Module, input_size: tuple[int, int, int] | None, layout: str
 ) -> tuple[int | None, str]:
@@ -230,14 +243,17 @@ def align(
         layout: layout of maps: ``"NCHW"``, ``"NHWC"``, or ``"none"`` if no output is a map.
         **options: options of the method: ``boundary`` for all except ``"group_average"``;
             ``shift`` and ``gate`` for ``"phase_lock"``; ``threshold`` and ``max_phases`` for
-            ``"weighted_frame"``.
+            ``"weighted_frame"``; ``phases`` and ``max_views`` for ``"group_average"``. With
+            `phases`, a model that keeps no known shift gets the largest stride in its
+            ``feature_info`` as period (`GroupAverage`).
 
     Returns:
         A module of the same signature.
 
     Raises:
-        ValueError: an unknown method, layout or option, a period below 1, ``"none"``, or a model
-            without a stride that ``"blur"`` can find.
+        ValueError: an unknown method, layout or option, a period below 1, ``"none"``, a model
+            without a stride that ``"blur"`` can find, or with `phases` a model that has neither a
+            known shift period nor a ``feature_info``.
 
     Guarantees:
         Those of the method's class (tests/properties/test_alignment_laws.py), if the model keeps
@@ -259,5 +275,7 @@ def align(
     source = "given"
     if period is None:
         period, source = _find_period(model, input_size, layout)
+        if period is None and alignment is not None and alignment.takes_stride:
+            period, source = _largest_stride(model), "stride"
         alignment = make_alignment(method, period, **options)
     return AlignedModel(model, alignment, source, (), layout)

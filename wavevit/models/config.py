@@ -89,7 +89,7 @@ class BackboneConfig:
             crops), ``"mirror"`` (follows crops and does not wrap) or ``"interior"`` (follows crops
             and reads one period less on each axis).
         alignment_options: options of this alignment alone (`wavevit.alignment.PhaseLockOptions`,
-            `WeightedFrameOptions`), as `tokenizer_options`.
+            `WeightedFrameOptions`, `GroupAverageOptions`), as `tokenizer_options`.
         pool: ``"token"`` (class token), ``"avg"``, or ``"power"`` (mean and standard deviation of
             every channel over the map, concatenated).
         fc_norm: apply the final norm after the pooling instead of before, as in timm's ViT with

@@ -104,4 +104,8 @@ def make_backbone_alignment(config: BackboneConfig, period: int | None) -> Align
     if config.alignment in ALIGNMENTS.without:
         return None
     cls = ALIGNMENTS.get(config.alignment)
-    return cls.build(period, config.alignment_boundary, config.options("alignment"))
+    options = config.options("alignment")
+    alignment = cls.build(period, config.alignment_boundary, options)
+    if alignment.period is None and alignment.takes_stride:
+        return cls.build(config.strides[-1], config.alignment_boundary, options)
+    return alignment

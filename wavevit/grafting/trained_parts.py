@@ -8,7 +8,7 @@ from torch import nn
 
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.grafting.blocks import first_blocks
-from wavevit.grafting.embedding import find_embedding, patch_of
+from wavevit.grafting.embedding import find_embedding
 from wavevit.grafting.grafted import GraftedEmbedding
 
 __all__ = ["TRAINED", "Chosen", "choose_parameters", "patch_size"]
@@ -81,6 +81,12 @@ def patch_size(model: nn.Module) -> int:
         ValueError: a model without a patch embedding.
     """
     try:
-        return max(patch_of(find_embedding(model)[1]))
+        _, embedding = find_embedding(model)
     except ValueError as error:
         fail("span", f"a number of pixels (by default the patch size; {error})", None)
+    strides = [
+        max(module.stride)
+        for name, module in embedding.named_modules()
+        if isinstance(module, nn.Conv2d) and not name.startswith("graft.")
+    ]
+    return max(strides)

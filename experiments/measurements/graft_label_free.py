@@ -111,6 +111,7 @@ def measure_label_free(
     runs: Path,
     methods: Sequence[str],
     minutes: float,
+    rate: float,
     seeds: Sequence[int],
 ) -> tuple[str, dict[str, Any]]:
     """All methods on one pretrained model.
@@ -121,6 +122,7 @@ def measure_label_free(
         runs: folder of the runs.
         methods: names of `METHODS`; the original is among them.
         minutes: of each distillation.
+        rate: peak learning rate of the model's own parameters.
         seeds: of the distillations.
 
     Returns:
@@ -141,7 +143,7 @@ def measure_label_free(
             changed = student(method, one.model)
             figures: dict[str, Any] = {}
             if method.train:
-                settings = {"minutes": minutes, "photographs": len(trained), "train": method.train}
+                settings = {"minutes": minutes, "rate": rate, "photographs": len(trained)}
                 path = runs / "graft" / slug(one.name) / slug(name) / f"seed{seed}"
                 figures = distilled(
                     method,
@@ -150,6 +152,7 @@ def measure_label_free(
                     path,
                     settings,
                     trained,
+                    rate,
                     crop_size=one.size,
                     minutes=minutes,
                     batch_size=_BATCH,
@@ -177,6 +180,7 @@ def measure_label_free(
         "photographs": {"trained_on": len(trained), "measured": count},
         "seeds": list(seeds),
         "minutes": minutes,
+        "rate": rate,
         "shifts": list(_SHIFTS),
         "methods": {name: {"time": ratios[name], "runs": found[name]} for name in methods},
     }

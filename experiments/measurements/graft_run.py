@@ -19,7 +19,7 @@ from experiments.core.evaluation import held_out
 from experiments.core.folder import RunFolder, slug
 from experiments.core.records import write_json
 from experiments.core.training import train
-from experiments.measurements.graft_methods import METHODS, Method, student, views_of
+from experiments.measurements.graft_methods import BRANCH_FACTOR, METHODS, Method, student, views_of
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.data import Scenes
 from wavevit.grafting import distil, shift_averaged
@@ -94,44 +94,71 @@ def _fits(split: str, crop_size: int, margin: int, name: str) -> bool:
     return True
 
 
-def run_method(plan: Plan, name: str, seed: int) -> dict[str, Any]:
-    """Distils and measures; a complete run is read, a killed one resumes."""
+def run_method(plan: Plan, name: str, seed: int, rate: float) -> dict[str, Any]:
+    """Distils and measures; a complete run is read, a killed one resumes.
+
+    Args:
+        plan: what all runs share.
+        name: of the method.
+        seed: of the model and of the distillation.
+        rate: peak learning rate of the model's own parameters; unused without training.
+    """
     torch.set_num_threads(1)
-    method, config = METHODS[name], configuration(seed)
-    folder = plan.folder / slug(name) / f"seed{seed}"
-    settings = {
-        "method": dataclasses.asdict(method),
-        "steps": plan.steps,
-        "batch": plan.batch,
-    }
+    folder, settings = _folder(plan, name, seed, rate), _settings(plan, name, rate)
     result = folder / "measured.json"
     if result.exists():
         held = json.loads(result.read_text())
         if held["settings"] == settings:
             figures: dict[str, Any] = held["figures"]
             return figures
-    teacher = original(plan, seed)
-    model = student(method, teacher)
-    figures = {}
-    if method.train:
-        size, patch = config.data.crop_size, config.model.patch_size
-        figures |= distilled(
-            method,
-            model,
-            teacher,
-            folder,
-            settings,
-            unlabelled("fit", size, patch),
-            held_out=unlabelled("validation", size, patch),
-            crop_size=size,
-            steps=plan.steps,
-            batch_size=plan.batch,
-            judged=_JUDGED,
-            seed=seed,
-        )
-    figures |= measured(method, model, teacher, config)
+    model, teacher, figures = _trained(plan, name, seed, rate)
+    figures = figures | measured(METHODS[name], model, teacher, configuration(seed))
     write_json(result, {"settings": settings, "figures": figures})
     return figures
+
+
+def held_out_loss(plan: Plan, name: str, seed: int, rate: float) -> float:
+    """The loss on held-out windows of the training half after distillation at a rate."""
+    torch.set_num_threads(1)
+    return float(_trained(plan, name, seed, rate)[2]["held_out_loss"][1])
+
+
+def _folder(plan: Plan, name: str, seed: int, rate: float) -> Path:
+    path = plan.folder / slug(name) / f"seed{seed}"
+    return path / f"rate{rate:g}" if METHODS[name].train else path
+
+
+def _settings(plan: Plan, name: str, rate: float) -> dict[str, Any]:
+    method = dataclasses.asdict(METHODS[name])
+    method["options"] = [list(pair) for pair in method["options"]]  # as JSON gives it back
+    return {"method": method, "steps": plan.steps, "batch": plan.batch, "rate": rate}
+
+
+def _trained(
+    plan: Plan, name: str, seed: int, rate: float
+) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
+    """The changed model, the original, and what the distillation's report says."""
+    method, config, teacher = METHODS[name], configuration(seed), original(plan, seed)
+    model = student(method, teacher)
+    if not method.train:
+        return model, teacher, {}
+    size, patch = config.data.crop_size, config.model.patch_size
+    report = distilled(
+        method,
+        model,
+        teacher,
+        _folder(plan, name, seed, rate),
+        _settings(plan, name, rate),
+        unlabelled("fit", size, patch),
+        rate,
+        held_out=unlabelled("validation", size, patch),
+        crop_size=size,
+        steps=plan.steps,
+        batch_size=plan.batch,
+        judged=_JUDGED,
+        seed=seed,
+    )
+    return model, teacher, report
 
 
 def distilled(
@@ -141,17 +168,19 @@ def distilled(
     folder: Path,
     settings: Mapping[str, Any],
     photographs: Photographs,
+    rate: float,
     **arguments: Any,
 ) -> dict[str, Any]:
     """Trains the model, or loads what was trained; what its report says.
 
     Args:
-        method: what is trained, and at which rates.
+        method: what is trained.
         model: from `student`; changed in place.
         teacher: the original.
         folder: of the run, where weights, report and checkpoint are.
         settings: what the result follows from; weights of other settings are not taken.
         photographs: see `distil`.
+        rate: peak learning rate of the model's own parameters.
         **arguments: more of `distil`'s.
     """
     weights, report = folder / "weights.safetensors", folder / "distillation.json"
@@ -165,8 +194,8 @@ def distilled(
         teacher,
         photographs,
         train=method.train,
-        lr=method.lr,
-        own_lr=method.own_lr,
+        lr=BRANCH_FACTOR * rate,
+        own_lr=rate,
         progress=True,
         checkpoint=folder / "checkpoint.safetensors",
         **arguments,

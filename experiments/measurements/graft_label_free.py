@@ -158,6 +158,7 @@ def measure_label_free(
                     batch_size=_BATCH,
                     judged=_JUDGED,
                     seed=seed,
+                    progress=True,
                 )
             embed = views_of(method, changed, patch)[1]
             moved = shift_sensitivity(

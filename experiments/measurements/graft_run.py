@@ -196,7 +196,6 @@ def distilled(
         train=method.train,
         lr=BRANCH_FACTOR * rate,
         own_lr=rate,
-        progress=True,
         checkpoint=folder / "checkpoint.safetensors",
         **arguments,
     )

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +185,10 @@ class _Judged:
 
 def _unit(objective: _Objective, windows: Tensor) -> float:
     """Mean square of the teacher's features around their mean: the scale of the loss."""
-    with torch.no_grad():
-        crops = crop_at(windows, (0, 0), objective.crop_size)
-        found = objective.features(objective.teacher, crops).double()
+    crops = crop_at(windows, (0, 0), objective.crop_size)
+    found = in_batches(
+        lambda x: objective.features(objective.teacher, x), crops, _JUDGED_BATCH
+    ).double()
     spread = float((found - found.mean(0)).square().mean())
     if not spread > 0 or not math.isfinite(spread):
         fail("teacher", "features that are finite and differ between photographs", f"{spread=}")
@@ -234,7 +235,7 @@ def _check_separate(
     for argument, one in (("model", model), ("teacher", teacher)):
         if not isinstance(one, nn.Module):
             fail(argument, "a torch.nn.Module", type(one).__name__)
-    own = {parameter.data_ptr() for parameter in teacher.parameters()}
+    own = {parameter.data_ptr() for parameter in teacher.parameters() if parameter.numel()}
     shared = [name for name, parameter in chosen.items() if parameter.data_ptr() in own]
     if shared:
         expected = "a model of its own (a deep copy), which stays as it is"
@@ -352,7 +353,7 @@ def distil(
             ``keep / (1 + keep)`` of the teacher's sensitivity stays.
         batch_size: windows in a step.
         lr: peak learning rate (AdamW without weight decay) of the branch.
-        own_lr: of the model's own parameters; ``lr / 10`` by default.
+        own_lr: of the model's own parameters; ``lr / 5`` by default.
         held_out: photographs to judge by; by default an eighth of the tensors.
         judged: number of held-out windows.
         evaluate_every: steps between evaluations (and between checkpoints).
@@ -375,21 +376,23 @@ def distil(
         was not, on the same machine with the same number of threads
         (tests/unit/test_distillation.py). Only what `train` names changes.
     """
-    check_at_least("crop_size", crop_size, 1)
-    for name, number in (("shifts", shifts), ("batch_size", batch_size), ("patience", patience)):
-        check_at_least(name, number, 1)
-    check_at_least("evaluate_every", evaluate_every, 1)
-    check_at_least("judged", judged, 2)
+    own_lr = lr / 5 if own_lr is None else own_lr
+    for name, number, least in (
+        ("crop_size", crop_size, 1),
+        ("shifts", shifts, 1),
+        ("batch_size", batch_size, 1),
+        ("judged", judged, 2),
+        ("evaluate_every", evaluate_every, 1),
+        ("patience", patience, 1),
+    ):
+        check_at_least(name, number, least)
     if steps is None and minutes is None:
         fail("steps", "a number of steps, or minutes", "neither")
     if steps is not None:
         check_at_least("steps", steps, 1)
-    if minutes is not None and not 0 < minutes < math.inf:
-        fail("minutes", "a positive number", minutes)
-    own_lr = lr / 10 if own_lr is None else own_lr
-    for name, rate in (("lr", lr), ("own_lr", own_lr)):
-        if not 0 < rate < math.inf:
-            fail(name, "a positive number", rate)
+    for name, positive in (("minutes", minutes), ("lr", lr), ("own_lr", own_lr)):
+        if positive is not None and not 0 < positive < math.inf:
+            fail(name, "a positive number", positive)
     if not 0 <= keep < math.inf:
         fail("keep", "a number of at least 0", keep)
     if checkpoint is not None:
@@ -426,8 +429,7 @@ def distil(
     }
     with evaluation_mode(model), evaluation_mode(teacher), _only_trained(model, chosen.parameters):
         objective = _Objective(teacher, features, crop_size, shifts, span, keep)
-        unit = _unit(objective, judging)
-        objective = _Objective(teacher, features, crop_size, shifts, span, keep, unit)
+        objective = replace(objective, unit=_unit(objective, judging))
         measured = _Judged(objective, judging)
         groups = [
             {"params": list(group), "lr": rate, "peak": rate}
@@ -436,16 +438,16 @@ def distil(
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         run = _Run(model, objective, source, chosen, optimizer, device, seed, batch_size)
-        figures = measured.figures(model)
-        before = measured.loss(model)
         if checkpoint is not None and checkpoint.exists():
             state = load_state(checkpoint, chosen.parameters, optimizer, settings)
         else:
+            before = measured.figures(model)
             planned = steps
             if planned is None:
                 assert minutes is not None
                 planned = run.steps_within(minutes, evaluate_every, lambda: measured.loss(model))
-            state = State(planned, history=[(0, before)], best=_copies(chosen.parameters))
+            history = [(0, measured.loss(model))]
+            state = State(planned, before, history=history, best=_copies(chosen.parameters))
         stopped = _train(
             run, measured, state, minutes, evaluate_every, patience, progress, checkpoint, settings
         )
@@ -462,8 +464,8 @@ def distil(
         best_step=state.best_step,
         parameters=sum(parameter.numel() for parameter in chosen.parameters.values()),
         loss=(state.history[0][1], after),
-        sensitivity=(figures[0], final[0]),
-        cosine=(figures[1], final[1]),
+        sensitivity=(state.before[0], final[0]),
+        cosine=(state.before[1], final[1]),
         history=tuple(state.history),
     )
 

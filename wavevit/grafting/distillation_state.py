@@ -25,6 +25,7 @@ class State:
 
     Attributes:
         steps: planned.
+        before: R and cosine of the model as it came.
         done: steps that are done.
         seconds: that the steps took, over all calls.
         history: pairs of step and held-out loss.
@@ -33,6 +34,7 @@ class State:
     """
 
     steps: int
+    before: tuple[float, float] = (0.0, 0.0)
     done: int = 0
     seconds: float = 0.0
     history: list[tuple[int, float]] = field(default_factory=list)
@@ -105,4 +107,5 @@ def load_state(
             where = value if kind == "step" else value.to(parameter.device)
             optimizer.state[parameter][kind] = where
     progress["history"] = [(step, loss) for step, loss in progress["history"]]
+    progress["before"] = tuple(progress["before"])
     return State(best=best, **progress)

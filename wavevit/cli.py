@@ -142,6 +142,8 @@ class Audit:
     path/to/model.onnx. Add +METHOD to align the model, as in haar_pyramid_tiny+phase_lock."""
     against: tuple[str, ...] = ()
     """Other models to compare with."""
+    graft: Path | None = None
+    """A file of wavevit.grafting.save_graft: compare MODEL with this graft with MODEL itself."""
     images: Path | None = None
     """A folder of pictures, or one picture; by default the bundled photographs. Fewer than four
     pictures are cut into windows."""
@@ -186,6 +188,7 @@ class Audit:
         report = audit(
             self.model,
             against=self.against,
+            graft=self.graft,
             images=self.images,
             size=self.size,
             channels=self.channels,

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,6 +42,7 @@ def audit(
     model: Any,
     *,
     against: Sequence[Any] | Mapping[str, Any] = (),
+    graft: str | Path | None = None,
     images: Any = None,
     size: int | None = None,
     channels: int | None = None,
@@ -63,6 +65,8 @@ def audit(
             with ``"+METHOD"``, which aligns the model. If a model returns a tuple, list, dict or
             dataclass, the audit uses the first matrix (B, classes) in it, else a map.
         against: other models to compare with; a mapping gives them names.
+        graft: a file of `wavevit.grafting.save_graft`. The audit then measures the model with this
+            graft first, and compares it with the model itself.
         images: a folder, a file or several; a tensor (N, 1 or 3, H, W) in [0, 1]; by default the
             bundled photographs. All models see the same pictures, each with its own normalisation.
         size: side of the input in pixels, for all models; by default each model's own.
@@ -111,7 +115,7 @@ def audit(
     if device is not None:
         device = check_device("device", device)
     arguments = {"size": size, "channels": channels, "mean": mean, "std": std, "device": device}
-    targets = _targets(model, against, pretrained, seed, arguments)
+    targets = _targets(model, against, graft, pretrained, seed, arguments)
     sizes = [target.size for target in targets]
     pictures = load_pictures(images, samples.pictures, window_side(max(sizes)))
     entries, seconds = [], {}
@@ -143,6 +147,7 @@ def audit(
 def _targets(
     model: Any,
     against: Sequence[Any] | Mapping[str, Any],
+    graft: str | Path | None,
     pretrained: bool,
     seed: int,
     arguments: Mapping[str, Any],
@@ -151,14 +156,17 @@ def _targets(
         fail("against", "a sequence of models", f"the string {against!r}")
     named = against.items() if isinstance(against, Mapping) else [(None, m) for m in against]
     targets: list[Target] = []
-    models = [(None, model), *named]
+    models = [(None, model, None), *((name, one, None) for name, one in named)]
+    if graft is not None:
+        label = model if isinstance(model, str) else type(model).__name__
+        models.insert(0, (f"{label} with graft", model, graft))
     # Published weights exist for timm's models alone; beside them the others stay random.
-    of_timm = [isinstance(one, str) and one.startswith("timm:") for _, one in models]
+    of_timm = [isinstance(one, str) and one.startswith("timm:") for _, one, _ in models]
     if pretrained and not any(of_timm):
         fail("pretrained", "a timm:NAME among the models (others have no published weights)", True)
-    for (name, one), theirs in zip(models, of_timm, strict=True):
+    for (name, one, file), theirs in zip(models, of_timm, strict=True):
         target = make_target(
-            one, name=name, pretrained=pretrained and theirs, seed=seed, **arguments
+            one, name=name, graft=file, pretrained=pretrained and theirs, seed=seed, **arguments
         )
         if target.name in [other.name for other in targets]:
             fail("against", "models of different names (a mapping gives them)", target.name)

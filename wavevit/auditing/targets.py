@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from wavevit.auditing.outputs import Chosen, at_path, place_of
 from wavevit.auditing.runtimes import as_callable
 from wavevit.auditing.tracing import Maker
 from wavevit.checks import check_at_least, fail
+from wavevit.grafting import load_graft
 from wavevit.models import Backbone
 
 __all__ = ["Target", "make_target"]
@@ -74,6 +76,7 @@ def make_target(
     model: Any,
     *,
     name: str | None = None,
+    graft: str | Path | None = None,
     size: int | None = None,
     channels: int | None = None,
     mean: Sequence[float] | float | None = None,
@@ -88,6 +91,7 @@ def make_target(
         model: a MODEL string, a module (aligned, compiled or wrapped), a program of
             `torch.export`, a session of onnxruntime, or any callable.
         name: in the report; the string, or the class, by default.
+        graft: a file of `wavevit.grafting.save_graft`, for a copy of the model with this graft.
         size: side of the input in pixels; by default what the model declares.
         channels: of the input; by default what the model declares, or takes.
         mean: of each channel (or one for all), in place of what the model declares.
@@ -121,6 +125,8 @@ def make_target(
         fail("model", f"a model, such as {kind}(…)", f"the class {kind}")
     name = name or type(model).__name__
     model = as_callable(named.model)
+    if graft is not None:
+        model = load_graft(graft, model)
     if not callable(model):
         fail("model", f"a module, a callable, or {SYNTAX}", type(model).__name__)
     if device is not None and isinstance(model, nn.Module):

@@ -67,7 +67,7 @@ class GraftOptions(MeasurementOptions):
     """Seeds of the trained models and of the distillation."""
     methods: tuple[str, ...] = ()
     """Methods by name; by default all. The original is always measured."""
-    steps: int = 200
+    steps: int = 300
     """Steps of each distillation."""
     batch: int = 32
     """Windows in a step."""

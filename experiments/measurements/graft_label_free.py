@@ -31,7 +31,7 @@ _MARGIN = 16  # pixels around a crop, for the shifts that are measured
 _MEASURED_SHARE = 4  # one photograph in so many is measured and not trained on
 _FEWEST = 8
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-_BATCH, _JUDGED, _ROUNDS = 8, 32, 15
+_BATCH, _BATCHES, _AVERAGED, _JUDGED, _ROUNDS = 8, 16, 8, 32, 15
 
 
 class Subject(NamedTuple):
@@ -156,6 +156,8 @@ def measure_label_free(
                     crop_size=one.size,
                     minutes=minutes,
                     batch_size=_BATCH,
+                    batches=_BATCHES,
+                    shifts=_AVERAGED,
                     judged=_JUDGED,
                     seed=seed,
                     progress=True,

@@ -34,6 +34,7 @@ from wavevit.measure.evaluation import Model, in_batches
 
 SHIFTS = (1, 2, 4, 8)
 _CPU = torch.device("cpu")
+_BATCHES, _AVERAGED = 24, 16  # different batches, and shifts that their targets average over
 _JUDGED = 128  # windows by which a distillation stops
 _STEEP = 18  # crops whose condition number and jumps are measured, one of each photograph
 
@@ -48,7 +49,7 @@ class Plan(NamedTuple):
     """
 
     folder: Path
-    steps: int = 200
+    steps: int = 300
     batch: int = 32
 
 
@@ -155,6 +156,8 @@ def _trained(
         crop_size=size,
         steps=plan.steps,
         batch_size=plan.batch,
+        batches=_BATCHES,
+        shifts=_AVERAGED,
         judged=_JUDGED,
         seed=seed,
     )

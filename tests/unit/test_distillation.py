@@ -73,9 +73,9 @@ def test_loss_is_towards_the_mean_over_shifts_and_the_features_of_the_same_crop(
     windows = torch.randn(3, 1, 20, 20, generator=rng(1))
     with torch.no_grad():
         teacher.last.bias += 1
-    found = _Objective(teacher, pooled_features, 16, shifts=3, span=4, keep=0.5, unit=2.0).loss(
-        model, windows, rng(2)
-    )
+    objective = _Objective(teacher, pooled_features, 16, shifts=3, span=4, keep=0.5, unit=2.0)
+    draws = rng(2)
+    found = objective.loss(model, windows, objective.target(windows, draws), draws)
     generator = rng(2)
     offsets = shift_offsets(3, 4, generator)
     ((down, right),) = shift_offsets(1, 4, generator)
@@ -133,22 +133,27 @@ def test_only_what_is_named_is_trained(train: str, moves: set[str]) -> None:
     assert all(p.grad is None for p in student.parameters())
 
 
-def test_a_killed_run_ends_in_the_same_bits(tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("batches", [None, 5])
+def test_a_killed_run_ends_in_the_same_bits(
+    batches: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, teacher = pair()
-    report = run(whole, teacher)
+    report = run(whole, teacher, batches=batches)
     checkpoint = tmp_path / "folder" / "state.safetensors"
     killed, _ = pair()
     # The time is over before every third step, in the middle of the steps between evaluations.
     ticks = iter(range(10**6))
     monkeypatch.setattr("time.monotonic", lambda: float(next(ticks)))
     calls = 1
-    while not (found := run(killed, teacher, minutes=7 / 60, checkpoint=checkpoint)).complete:
+    again: dict[str, Any] = {"minutes": 7 / 60, "checkpoint": checkpoint, "batches": batches}
+    while not (found := run(killed, teacher, **again)).complete:
         assert checkpoint.exists()
         calls += 1
         killed, _ = pair()  # another process would begin with the original
     assert calls > 2
     assert same(killed, whole)
     assert (found.history, found.best_step) == (report.history, report.best_step)
+    assert (found.sensitivity, found.cosine) == (report.sensitivity, report.cosine)
     assert not checkpoint.exists()
 
 
@@ -187,11 +192,29 @@ def test_a_loss_that_is_no_number_is_an_error_and_the_model_keeps_its_best() -> 
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_targets_of_a_batch_are_computed_once() -> None:
+    _, teacher = pair()
+    calls = [0, 0]
+
+    def features(one: nn.Module, images: Tensor) -> Tensor:
+        calls[one is teacher] += 1
+        out: Tensor = one(images)
+        return out
+
+    def taught(**changes: Any) -> int:
+        calls[1] = 0
+        run(pair()[0], teacher, keep=0.0, shifts=7, features=features, **changes)
+        return calls[1]
+
+    assert taught(steps=9, batches=2) - taught(steps=3, batches=2) == 0
+    assert taught(steps=9) - taught(steps=3) == 6 * 7
+
+
 def test_steps_follow_from_the_minutes() -> None:
     model, teacher = pair()
     report = run(model, teacher, steps=None, minutes=0.002)
     assert report.planned >= 1
-    few = run(pair()[0], teacher, steps=None, minutes=1e-7)
+    few = run(pair()[0], teacher, steps=None, minutes=1e-7, batches=3)
     assert few.planned == 1
 
 
@@ -202,6 +225,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"train": "branch"}, "train: expected 'embedding', 'blocks' or 'all' for a model without"),
     ({"train": "bottom"}, "train: expected one of 'branch', 'embedding', 'blocks', 'all'"),
     ({"keep": -1.0}, "keep: expected a number of at least 0"),
+    ({"batches": 0}, "batches: expected an integer of at least 1"),
     ({"lr": 0.0}, "lr: expected a positive number"),
     ({"span": 1}, "span: expected an integer of at least 2"),
     ({"pictures": []}, "photographs: expected at least one photograph"),

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ _TIMED = 4  # steps that are timed, and not taken, where only minutes are given
 _SHARE_OF_TIME = 0.95  # of the budget is planned: a busy moment shall not cut the last steps
 _CLIP = 1.0
 _JUDGED_BATCH = 16  # windows that have the same shifts when they are judged
-_TRAINED_SEEDS, _JUDGED_SEEDS = 1_000_003, 2**40
+_TRAINED_SEEDS, _SHIFT_SEEDS, _JUDGED_SEEDS = 1_000_003, 2**39, 2**40
 
 
 class DistillationError(RuntimeError):
@@ -130,12 +130,15 @@ class _Objective:
     unit: float = 1.0
 
     def target(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+        """The teacher's features averaged over shifts."""
         with torch.no_grad():
             offsets = shift_offsets(self.shifts, self.span, generator)
             return shift_averaged(self.teacher, windows, offsets, self.crop_size, self.features)
 
-    def loss(self, model: nn.Module, windows: Tensor, generator: torch.Generator) -> Tensor:
-        target = self.target(windows, generator)
+    def loss(
+        self, model: nn.Module, windows: Tensor, target: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Of a model that sees one crop of each window."""
         (offset,) = shift_offsets(1, self.span, generator)
         crops = crop_at(windows, offset, self.crop_size)
         found = self.features(model, crops)
@@ -147,19 +150,23 @@ class _Objective:
         return loss / self.unit
 
 
-@dataclass(frozen=True)
 class _Judged:
-    """Held-out windows, and what is measured on them."""
+    """Held-out windows with their targets, and what is measured on them."""
 
-    objective: _Objective
-    windows: Tensor
+    def __init__(self, objective: _Objective, windows: Tensor) -> None:
+        self.objective, self.windows = objective, windows
+        self.parts = [
+            (batch, objective.target(batch, torch.Generator().manual_seed(index)))
+            for index, batch in enumerate(windows.split(_JUDGED_BATCH))
+        ]
 
     def loss(self, model: nn.Module) -> float:
+        """Mean loss, each part of the windows with one shift."""
         total = 0.0
         with torch.no_grad():
-            for index, batch in enumerate(self.windows.split(_JUDGED_BATCH)):
-                generator = torch.Generator().manual_seed(index)
-                total += len(batch) * float(self.objective.loss(model, batch, generator))
+            for index, (batch, target) in enumerate(self.parts):
+                generator = torch.Generator().manual_seed(_JUDGED_SEEDS + index)
+                total += len(batch) * float(self.objective.loss(model, batch, target, generator))
         return total / len(self.windows)
 
     def figures(self, model: nn.Module) -> tuple[float, float]:
@@ -175,12 +182,8 @@ class _Judged:
         )
         crops = crop_at(self.windows, (0, 0), size)
         found = in_batches(lambda x: features(model, x), crops, _JUDGED_BATCH)
-        targets = [
-            self.objective.target(batch, torch.Generator().manual_seed(index))
-            for index, batch in enumerate(self.windows.split(_JUDGED_BATCH))
-        ]
-        cosine = F.cosine_similarity(found, torch.cat(targets)).mean()
-        return sensitivity.values[0], float(cosine)
+        targets = torch.cat([target for _, target in self.parts])
+        return sensitivity.values[0], float(F.cosine_similarity(found, targets).mean())
 
 
 def _unit(objective: _Objective, windows: Tensor) -> float:
@@ -258,13 +261,22 @@ class _Run:
     device: torch.device
     seed: int
     batch_size: int
+    batches: int | None
+    targets: dict[int, Tensor] = field(default_factory=dict)  # by batch
 
     def gradient(self, step: int) -> None:
         """Sets the gradients of a step; what is drawn follows from the seed and the step alone."""
-        seed = (self.seed + 1) * _TRAINED_SEEDS + step
-        windows = self.source(self.batch_size, seed).to(self.device)
-        generator = torch.Generator().manual_seed(seed)
-        loss = self.objective.loss(self.model, windows, generator)
+        first = (self.seed + 1) * _TRAINED_SEEDS
+        batch = step if self.batches is None else step % self.batches
+        windows = self.source(self.batch_size, first + batch).to(self.device)
+        target = self.targets.get(batch)
+        if target is None:
+            generator = torch.Generator().manual_seed(first + batch)
+            target = self.objective.target(windows, generator)
+            if self.batches is not None:
+                self.targets[batch] = target
+        generator = torch.Generator().manual_seed(_SHIFT_SEEDS + first + step)
+        loss = self.objective.loss(self.model, windows, target, generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.chosen.parameters.values(), _CLIP))
@@ -284,14 +296,22 @@ class _Run:
     def steps_within(self, minutes: float, every: int, judge: Callable[[], object]) -> int:
         """How many steps fit into the minutes, by the time of a few that are not taken."""
         self.gradient(0)  # the first one also loads and plans
-        start = time.monotonic()
-        for step in range(_TIMED):
-            self.gradient(step)
-        each = (time.monotonic() - start) / _TIMED
+        first = self._time_of(_TIMED)
+        each = self._time_of(_TIMED) if self.batches is not None else first  # with their targets
         start = time.monotonic()
         judge()
         each += (time.monotonic() - start) / every
-        return max(int(_SHARE_OF_TIME * 60 * minutes / each), 1)
+        left = 60 * _SHARE_OF_TIME * minutes
+        if self.batches is not None and (once := self.batches * (first - each)) > 0:
+            left -= once
+        return max(int(left / each), 1)
+
+    def _time_of(self, count: int) -> float:
+        """Seconds of one of the steps 1 … count, which are not taken."""
+        start = time.monotonic()
+        for step in range(1, count + 1):
+            self.gradient(step)
+        return (time.monotonic() - start) / count
 
 
 def distil(
@@ -308,6 +328,7 @@ def distil(
     span: int | None = None,
     keep: float = 0.1,
     batch_size: int = 32,
+    batches: int | None = None,
     lr: float = 1e-3,
     own_lr: float | None = None,
     held_out: Photographs | None = None,
@@ -352,6 +373,9 @@ def distil(
             then the mean of both targets with weights 1 and `keep`, so a share
             ``keep / (1 + keep)`` of the teacher's sensitivity stays.
         batch_size: windows in a step.
+        batches: number of different batches, which come in turn, each time with another shift of
+            the model's crop. The targets of a batch are computed once, so many `shifts` cost
+            little. None for new windows in each step.
         lr: peak learning rate (AdamW without weight decay) of the branch.
         own_lr: of the model's own parameters; ``lr / 5`` by default.
         held_out: photographs to judge by; by default an eighth of the tensors.
@@ -388,8 +412,9 @@ def distil(
         check_at_least(name, number, least)
     if steps is None and minutes is None:
         fail("steps", "a number of steps, or minutes", "neither")
-    if steps is not None:
-        check_at_least("steps", steps, 1)
+    for name, given in (("steps", steps), ("batches", batches)):
+        if given is not None:
+            check_at_least(name, given, 1)
     for name, positive in (("minutes", minutes), ("lr", lr), ("own_lr", own_lr)):
         if positive is not None and not 0 < positive < math.inf:
             fail(name, "a positive number", positive)
@@ -419,6 +444,7 @@ def distil(
         "keep": keep,
         "crop_size": crop_size,
         "batch_size": batch_size,
+        "batches": batches,
         "lr": lr,
         "own_lr": own_lr,
         "judged": judged,
@@ -437,7 +463,7 @@ def distil(
             if group
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
-        run = _Run(model, objective, source, chosen, optimizer, device, seed, batch_size)
+        run = _Run(model, objective, source, chosen, optimizer, device, seed, batch_size, batches)
         if checkpoint is not None and checkpoint.exists():
             state = load_state(checkpoint, chosen.parameters, optimizer, settings)
         else:

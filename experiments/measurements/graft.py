@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -114,6 +114,13 @@ def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
     )
 
 
+def _workers(jobs: int) -> Executor:
+    """Processes side by side; one job runs in this one."""
+    if jobs == 1:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+
+
 def measure(options: GraftOptions) -> dict[str, Any]:
     """Runs all methods on all seeds, then times the methods, interleaved."""
     names = _names(options, list(METHODS))
@@ -123,7 +130,7 @@ def measure(options: GraftOptions) -> dict[str, Any]:
         fail("seeds", "at least one", "none")
     plan, first = Plan(options.runs / "graft", options.steps, options.batch), options.seeds[0]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+    with _workers(options.jobs) as pool:
 
         def run(chosen: Sequence[str], rates: Mapping[str, float]) -> None:
             tasks = [(name, seed) for seed in options.seeds for name in chosen]

@@ -24,8 +24,9 @@ from wavevit.grafting.trained_parts import patch_size
 from wavevit.measure import latency_ratios, shift_sensitivity
 from wavevit.measure.evaluation import in_batches
 
-LABEL_FREE = ("original", "mean of 2 phases", "mean of 4 phases")
-LABEL_FREE += tuple(name for name, one in METHODS.items() if one.train == "all" and not one.blur)
+LABEL_FREE = tuple(
+    name for name, one in METHODS.items() if one.train in ("", "all") and not one.blur
+)
 _SHIFTS = (1, 2, 4, 8)
 _MARGIN = 16  # pixels around a crop, for the shifts that are measured
 _MEASURED_SHARE = 4  # one photograph in so many is measured and not trained on

@@ -157,6 +157,27 @@ def test_a_run_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert other["top1"] >= 0  # other settings are measured
 
 
+def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graft_run, "configuration", tiny)
+    monkeypatch.setattr("experiments.measurements.graft.configuration", tiny)
+    monkeypatch.setattr("experiments.measurements.graft.RATES", (1e-4, 1e-3))
+    monkeypatch.setattr("experiments.measurements.graft._ROUNDS", 1)
+    monkeypatch.setattr(graft_run, "_STEEP", 2)
+    chosen = (CONTROL, GRAFT, "mean of 2 phases")
+    options = GraftOptions(
+        runs=tmp_path, out=tmp_path, seeds=(0,), methods=chosen, steps=1, batch=2, jobs=1
+    )
+    assert MEASUREMENT.run(options) == 0
+    record = json.loads((tmp_path / "graft" / "measurement.json").read_text())
+    assert list(record["methods"]) == ["original", "mean of 2 phases", CONTROL, GRAFT]
+    losses = record["held_out_loss_by_rate"][GRAFT]
+    assert f"{record['rates'][GRAFT]:g}" == min(losses, key=lambda rate: losses[rate])
+    assert "One seed allows no statement" in render(record)
+    (view,) = MEASUREMENT.views("graft/measurement.json", record)
+    page = view.path.read_text()
+    assert render(record) in view.text(record, page)
+
+
 def test_command_line_options_are_checked(tmp_path: Path) -> None:
     commands = find_experiment("run", "graft").commands()
     assert commands["graft/measurement.json"] == "python -m experiments run graft"

@@ -27,11 +27,12 @@ def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
         ValueError: an output that is not one vector for each image.
     """
     found: Any
+    verbs: Any = model
     if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
-        found = model.forward_head(model.forward_features(images), pre_logits=True)
+        found = verbs.forward_head(verbs.forward_features(images), pre_logits=True)
     else:
         prefix = getattr(model, "base_model_prefix", "")
-        base = getattr(model, prefix, model) if prefix else model
+        base: Any = getattr(model, prefix, model) if prefix else model
         found = base(images)
         hidden = getattr(found, "last_hidden_state", None)
         if hidden is not None:

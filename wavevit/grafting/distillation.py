@@ -235,9 +235,6 @@ def _check_separate(
     model: nn.Module, teacher: nn.Module, chosen: Mapping[str, nn.Parameter]
 ) -> torch.device:
     """The device of both, if the teacher stays as it is while the model learns."""
-    for argument, one in (("model", model), ("teacher", teacher)):
-        if not isinstance(one, nn.Module):
-            fail(argument, "a torch.nn.Module", type(one).__name__)
     own = {parameter.data_ptr() for parameter in teacher.parameters() if parameter.numel()}
     shared = [name for name, parameter in chosen.items() if parameter.data_ptr() in own]
     if shared:
@@ -400,6 +397,9 @@ def distil(
         was not, on the same machine with the same number of threads
         (tests/unit/test_distillation.py). Only what `train` names changes.
     """
+    for argument, one in (("model", model), ("teacher", teacher)):
+        if not isinstance(one, nn.Module):
+            fail(argument, "a torch.nn.Module", type(one).__name__)
     own_lr = lr / 5 if own_lr is None else own_lr
     for name, number, least in (
         ("crop_size", crop_size, 1),

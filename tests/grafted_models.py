@@ -39,7 +39,7 @@ def torchvision_vit() -> nn.Module:
 
 def ours(name: str = "test_vit", **arguments: Any) -> nn.Module:
     torch.manual_seed(0)
-    return wavevit.create_model(name, num_classes=5, img_size=32, **arguments).eval()
+    return wavevit.create_model(name, **{"num_classes": 5, "img_size": 32, **arguments}).eval()
 
 
 # By name: how to build it, its image, and the name of its patch embedding.

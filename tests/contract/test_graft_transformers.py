@@ -71,7 +71,7 @@ def swin() -> nn.Module:
     from transformers import SwinConfig, SwinModel
 
     return SwinModel(
-        SwinConfig(image_size=28, patch_size=4, embed_dim=16, depths=[1, 2], num_heads=[1, 1])
+        SwinConfig(image_size=56, patch_size=4, embed_dim=16, depths=[1, 2], num_heads=[1, 1])
     )
 
 
@@ -92,7 +92,7 @@ FAMILIES = [  # how to build it, side of its image, name of its patch embedding
     pytest.param(dinov3, 32, HERE, marks=NIGHTLY),
     pytest.param(clip, 32, "embeddings.patch_embedding", marks=NIGHTLY),
     pytest.param(siglip, 32, "embeddings.patch_embedding", marks=NIGHTLY),
-    pytest.param(swin, 28, HERE, marks=NIGHTLY),
+    pytest.param(swin, 56, HERE, marks=NIGHTLY),
     pytest.param(open_clip, 32, "conv1", marks=NIGHTLY),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 
@@ -45,15 +46,15 @@ drawn = {
 }
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(
     **drawn,
     dtype=st.sampled_from(list(BOUNDS)),
     position=st.sampled_from(["learned", "conv"]),
     pool=st.sampled_from(["token", "avg"]),
     lowpass=st.sampled_from([None, 2, 4]),
-    rows=st.integers(9, 40),
-    columns=st.integers(9, 40),
+    rows=st.integers(14, 40),
+    columns=st.integers(14, 40),
 )
 def test_outputs_are_equal_at_the_start_and_after_ungraft(
     tokenizer: str,
@@ -66,8 +67,6 @@ def test_outputs_are_equal_at_the_start_and_after_ungraft(
     rows: int,
     columns: int,
 ) -> None:
-    import copy
-
     model = copy.deepcopy(plain(patch, position, pool)).to(dtype)
     grafted = graft(model, tokenizer, lowpass=lowpass, width=8)
     x = noise(seed, 2, 3, rows, columns, dtype=dtype)
@@ -182,7 +181,7 @@ def test_patches_that_are_not_square() -> None:
 
 
 class HardChoice(Part):
-    """Reads the rows of the phase with the larger energy: it jumps where both are equal."""
+    """Reads the columns of the phase with the larger energy: it jumps where both are equal."""
 
     def __init__(self, channels: int, dim: int, patch: int) -> None:
         super().__init__()
@@ -194,8 +193,8 @@ class HardChoice(Part):
         return cls(context.in_chans, context.dim, context.patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        even, odd = (x[..., start::2, :].square().sum((1, 2, 3)) for start in (0, 1))
-        chosen = torch.where((odd > even)[:, None, None, None], x.roll(-1, 2), x)
+        even, odd = (x[..., start::2].square().sum((1, 2, 3)) for start in (0, 1))
+        chosen = torch.where((odd > even)[:, None, None, None], x.roll(-1, 3), x)
         return self.proj(chosen).permute(0, 2, 3, 1)
 
 
@@ -207,7 +206,7 @@ def test_continuity_is_kept(tokenizer: str, monkeypatch: pytest.MonkeyPatch) -> 
     grafted = trained(graft(model, tokenizer, padding="circular"))
     if tokenizer == "hard":  # negative control
         with pytest.raises(AssertionError, match="not continuous"):
-            assert_continuous(grafted, x, path="line")
+            assert_continuous(grafted, x)
     else:
         assert_continuous(grafted, x, path="line")
         assert_continuous(grafted, x)
@@ -220,5 +219,5 @@ def test_a_tokenizer_on_another_grid_is_refused(monkeypatch: pytest.MonkeyPatch)
             return cls(context.in_chans, context.dim, 2 * context.patch_size)
 
     monkeypatch.setitem(TOKENIZERS._classes, "coarse", Coarse)
-    with pytest.raises(ValueError, match=r"tokenizer: expected .* \(1, 2, 3, 32\), got 'coarse'"):
+    with pytest.raises(ValueError, match=r"tokenizer: expected .* \(1, 2, 3, 64\), got 'coarse'"):
         graft(plain(8, "learned", "token"), "coarse")

@@ -156,6 +156,7 @@ def _targets(
         fail("against", "a sequence of models", f"the string {against!r}")
     named = against.items() if isinstance(against, Mapping) else [(None, m) for m in against]
     targets: list[Target] = []
+    models: list[tuple[str | None, Any, str | Path | None]]
     models = [(None, model, None), *((name, one, None) for name, one in named)]
     if graft is not None:
         label = model if isinstance(model, str) else type(model).__name__

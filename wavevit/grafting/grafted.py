@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import torch
@@ -40,7 +39,7 @@ class GraftedEmbedding(nn.Module):
             check_image(x, channels=self.graft.in_chans)
         found = super().forward(self.graft.low_pass(x), *args, **kwargs)
         tokens = found[0] if isinstance(found, tuple) else found
-        added = self.graft(x, self.convolution.stride, _pads(self))
+        added = self.graft(x, self._patch, _pads(self))
         tokens = tokens + self._laid_out(added, tokens).to(tokens.dtype)
         return (tokens, *found[1:]) if isinstance(found, tuple) else tokens
 
@@ -50,6 +49,11 @@ class GraftedEmbedding(nn.Module):
         found = getattr(self, self.graft.beside) if self.graft.beside else self
         assert isinstance(found, nn.Conv2d)
         return found
+
+    @property
+    def _patch(self) -> tuple[int, int]:
+        rows, columns = self.convolution.stride
+        return rows, columns
 
     def _laid_out(self, added: Tensor, tokens: Tensor) -> Tensor:
         """The branch's (B, h, w, D) in the layout of the tokens that it is added to."""
@@ -78,8 +82,9 @@ class GraftedEmbedding(nn.Module):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # The class is made when it is needed: a pickle names the class that it is made from.
-        _, _, *rest = super().__reduce_ex__(max(protocol, 2))
-        return (_new, (self.ungrafted_class,), *rest)
+        reduced = super().__reduce_ex__(max(protocol, 2))
+        assert isinstance(reduced, tuple)
+        return (_new, (self.ungrafted_class,), *reduced[2:])
 
 
 class _GraftedTokenizer(GraftedEmbedding):
@@ -95,9 +100,7 @@ class _GraftedTokenizer(GraftedEmbedding):
         """Tokens of the patches, and what the branch computes before its first non-linear step."""
         branch = self.graft
         own: Tensor = super().linear_part(branch.low_pass(x))  # type: ignore[misc]
-        return torch.cat(
-            [own, branch.tokenizer.linear_part(branch.pixels(x, self.convolution.stride))], 1
-        )
+        return torch.cat([own, branch.tokenizer.linear_part(branch.pixels(x, self._patch))], 1)
 
 
 def _pads(module: nn.Module) -> bool:
@@ -105,11 +108,15 @@ def _pads(module: nn.Module) -> bool:
     return bool(getattr(module, "dynamic_img_pad", False)) or hasattr(module, "maybe_pad")
 
 
-@functools.cache
-def _grafted_class(cls: type[nn.Module]) -> type[nn.Module]:
-    base = _GraftedTokenizer if issubclass(cls, Part) else GraftedEmbedding
-    facts = {"ungrafted_class": cls, "__doc__": GraftedEmbedding.__doc__}
-    return type(f"Grafted{cls.__name__}", (base, cls), facts)
+_CLASSES: dict[type[nn.Module], type[GraftedEmbedding]] = {}  # by the class that was grafted
+
+
+def _grafted_class(cls: type[nn.Module]) -> type[GraftedEmbedding]:
+    if cls not in _CLASSES:
+        base = _GraftedTokenizer if issubclass(cls, Part) else GraftedEmbedding
+        facts = {"ungrafted_class": cls, "__doc__": GraftedEmbedding.__doc__}
+        _CLASSES[cls] = type(f"Grafted{cls.__name__}", (base, cls), facts)
+    return _CLASSES[cls]
 
 
 def _new(cls: type[nn.Module]) -> nn.Module:
@@ -118,19 +125,23 @@ def _new(cls: type[nn.Module]) -> nn.Module:
     return grafted.__new__(grafted)
 
 
+def _become(module: nn.Module, cls: type[nn.Module]) -> None:
+    module.__class__ = cls
+
+
 def add_branch(embedding: nn.Module, branch: GraftBranch) -> None:
     """Makes a patch embedding with one convolution a `GraftedEmbedding`, in place."""
     name = convolution_name(embedding)
     assert name is not None  # `find_embedding` has checked it
     branch.beside = name
-    embedding.__class__ = _grafted_class(type(embedding))
+    _become(embedding, _grafted_class(type(embedding)))
     embedding.add_module("graft", branch)
 
 
 def remove_branch(embedding: GraftedEmbedding) -> None:
     """Gives a grafted embedding its own class back, in place; its parameters stay as they are."""
     del embedding.graft
-    embedding.__class__ = embedding.ungrafted_class
+    _become(embedding, embedding.ungrafted_class)
 
 
 def find_grafted(model: nn.Module, argument: str = "grafted") -> tuple[str, GraftedEmbedding]:

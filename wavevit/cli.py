@@ -138,8 +138,9 @@ class Audit:
     """
 
     model: Annotated[str, tyro.conf.Positional]
-    """A name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory (the file is run) or
-    path/to/model.onnx. Add +METHOD to align the model, as in haar_pyramid_tiny+phase_lock."""
+    """A name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory (the file is run),
+    path/to/model.onnx or path/to/folder (of transformers, or ours: config.json and
+    model.safetensors). Add +METHOD to align the model, as in haar_pyramid_tiny+phase_lock."""
     against: tuple[str, ...] = ()
     """Other models to compare with."""
     graft: Path | None = None

@@ -115,7 +115,8 @@ def _table(records: Path) -> str:
 
 def page_with(page: str, records: Path = RECORDS) -> str:
     """The page with its table from the records."""
-    names = sorted({name for claim in CLAIMS for name in claim.records})
+    wanted = {name for claim in CLAIMS for name in claim.records}
+    names = sorted(name for name in wanted if (records / name).exists())
     taken = {name: minutes_of(name, json.loads((records / name).read_text())) for name in names}
     run = records / "claims" / "run.json"
     whole = f"{json.loads(run.read_text())['seconds'] / 60:.0f}" if run.exists() else None

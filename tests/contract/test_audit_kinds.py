@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -21,6 +22,8 @@ from wavevit.auditing import AuditReport, Samples
 from wavevit.auditing.scene import Scene
 from wavevit.auditing.sections import run_section
 from wavevit.auditing.targets import make_target
+from wavevit.interop.hub import save_pretrained
+from wavevit.testing import assert_close_relative
 
 FEW = Samples(
     pictures=4,
@@ -416,6 +419,74 @@ def test_models_of_transformers_have_tokens_and_attention(name: str) -> None:
     assert len(entries["attention"]["figures"]["by_layer"]) == depth
     classifies = "of shape (2,)" in target.facts["output"]
     assert bool(target.unclassed) != classifies
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A trained ViT as transformers saves it, with its image processor's file."""
+    import transformers
+
+    torch.manual_seed(0)
+    model = hugging_face()["registers"](transformers)
+    model.save_pretrained(tmp_path)
+    processor = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4], "do_normalize": True}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
+    return tmp_path
+
+
+def test_folders_of_transformers_are_read(folder: Path) -> None:
+    import transformers
+
+    target = make_target(str(folder))
+    assert (target.size, target.channels) == (32, 3)
+    assert target.facts["weights"] == "of the folder"
+    assert target.facts["normalization_source"].startswith("declared by preprocess_cfg of Dinov2")
+    model = transformers.Dinov2WithRegistersForImageClassification.from_pretrained(folder).eval()
+    pictures = PICTURES[..., :32, :32]
+    normal = (pictures - torch.tensor([0.4, 0.5, 0.6]).reshape(3, 1, 1)) / torch.tensor(
+        [0.2, 0.3, 0.4]
+    ).reshape(3, 1, 1)
+    with torch.no_grad():
+        assert_close_relative(target.logits(pictures), model(normal).logits)
+    assert target.tokens is not None
+    assert make_target(folder).facts["output"] == target.facts["output"]
+    aligned = make_target(f"{folder}/+group_average").facts
+    assert aligned["alignment"]["method"] == "GroupAverage"
+
+
+def test_folders_without_a_model_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"model: expected a folder of a model, with config\.json"):
+        make_target(str(tmp_path.parent))
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    whole = json.loads(config.read_text())
+
+    def complains(changes: dict[str, Any], message: str) -> None:
+        config.write_text(json.dumps({k: v for k, v in (whole | changes).items() if v is not None}))
+        with pytest.raises(ValueError, match=message):
+            make_target(str(folder))
+
+    complains({"model_type": None}, "expected a model_type in")
+    complains({"model_type": None, "architecture": "vit"}, "timm:local-dir:")
+    complains({"model_type": "no_such"}, "expected a model that transformers can load from")
+    complains({"architectures": ["NoSuch"]}, "an architecture that transformers has, got 'NoSuch'")
+    wider = {"architectures": ["Dinov2WithRegistersBackbone"], "num_hidden_layers": 3}
+    complains(wider, "weights of all parameters of Dinov2WithRegistersBackbone in")
+    complains({"hidden_size": 32}, "expected a model that transformers can load from")
+    config.write_text("{")
+    with pytest.raises(ValueError, match="model: expected JSON in"):
+        make_target(str(folder))
+    config.write_text(json.dumps(whole))
+    weights.rename(folder / "pytorch_model.bin")
+    with pytest.raises(
+        ValueError, match=r"expected model\.safetensors in .* \(other formats are unp"
+    ):
+        make_target(str(folder))
+
+
+def test_folders_of_ours_are_read(tmp_path: Path) -> None:
+    save_pretrained(wavevit.create_model("test_vit", img_size=32, num_classes=3), tmp_path)
+    target = make_target(str(tmp_path))
+    assert (target.size, target.facts["output"]) == (32, "the tensor of shape (3,) for each image")
 
 
 def test_timms_model_inside_transformers_is_looked_at_like_the_bare_one() -> None:

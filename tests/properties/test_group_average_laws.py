@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import wavevit
 from tests.aligned_vit import PERIOD, Patches
-from wavevit.alignment import GroupAverage, allowed_phases, phase_lattice
+from wavevit.alignment import AlignedModel, GroupAverage, allowed_phases, phase_lattice
 from wavevit.testing import assert_close_relative, assert_shift_equivariant, assert_shift_invariant
 from wavevit.testing.strategies import images, sizes
 
@@ -26,7 +26,7 @@ def noise(side: int = 16, dtype: torch.dtype = torch.float64) -> Tensor:
     return x.to(dtype)
 
 
-def averaged(phases: int | None, model: nn.Module | None = None, **options: Any) -> nn.Module:
+def averaged(phases: int | None, model: nn.Module | None = None, **options: Any) -> AlignedModel:
     model = Patches() if model is None else model
     return wavevit.align(model, "group_average", PERIOD, phases=phases, **options)
 
@@ -52,7 +52,7 @@ def length(offset: tuple[int, ...], period: int) -> int:
     return sum(min(k % period, -k % period) ** 2 for k in offset)
 
 
-def generated(period: int, *generators: tuple[int, int]) -> frozenset[tuple[int, int]]:
+def generated(period: int, *generators: tuple[int, int]) -> frozenset[tuple[int, ...]]:
     times = itertools.product(range(period), repeat=len(generators))
     return frozenset(
         tuple(
@@ -202,11 +202,13 @@ def test_average_and_gradient_are_those_of_shifted_images() -> None:
 
 @pytest.mark.parametrize(("limit", "calls"), [(None, [8]), (3, [3, 3, 2]), (8, [8])])
 def test_phases_are_one_call_unless_memory_is_limited(limit: int | None, calls: list[int]) -> None:
-    model, x, seen = averaged(4, max_views=limit), noise(8), []
+    seen: list[int] = []
+    model, x = averaged(4, max_views=limit), noise(8)
     model.model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     with torch.no_grad():
         limited = model(x)
         assert seen == calls
+        assert isinstance(model.alignment, GroupAverage)
         assert model.alignment.calls(x).tolist() == [4, 4]
         assert_close_relative(limited, averaged(4)(x), bound=1e-12)
 
@@ -224,8 +226,11 @@ def test_compiles_in_one_graph() -> None:
 
 
 def test_backbone_reads_the_options() -> None:
-    few = {"alignment": "group_average", "alignment_options": {"phases": 4}}
-    ours = {"img_size": 16, "in_chans": 2, "patch_size": PERIOD, "num_classes": 3}
+    few: dict[str, Any] = {
+        "alignment": "group_average",
+        "alignment_options": {"phases": 4},
+    }
+    ours: dict[str, Any] = {"img_size": 16, "in_chans": 2, "patch_size": PERIOD, "num_classes": 3}
     torch.manual_seed(0)
     plain = wavevit.create_model("test_vit", position="none", pool="avg", **ours).double().eval()
     torch.manual_seed(0)
@@ -246,10 +251,12 @@ def test_backbone_reads_the_options() -> None:
 
 def test_without_a_shift_period_few_phases_are_those_of_the_stride() -> None:
     """Phases of the whole image would be whole patches apart."""
-    few = {"alignment": "group_average", "img_size": 32}
+    few: dict[str, Any] = {"alignment": "group_average", "img_size": 32}
     for options, period in (({"phases": 4}, 16), ({"phases": 4, "period": 8}, 8), (None, None)):
         model = wavevit.create_model("test_vit", alignment_options=options, **few)
+        assert isinstance(model, wavevit.Backbone)
         assert model.symmetry.lockable_period is None
+        assert isinstance(model.alignment, GroupAverage)
         assert model.alignment.period == period
     plain = wavevit.create_model("test_vit", img_size=32)
     aligned = wavevit.align(plain, "group_average", phases=4)

@@ -61,8 +61,9 @@ def audit(
         model: a module (also an aligned, compiled or wrapped one), a program of `torch.export`, an
             onnxruntime session, any callable from images to outputs, or a string. The string is a
             name of `wavevit.list_models`, ``"timm:NAME"``, ``"hub:ID"``,
-            ``"path/to/file.py:factory"`` or ``"path/to/model.onnx"``; except for ONNX it may end
-            with ``"+METHOD"``, which aligns the model. If a model returns a tuple, list, dict or
+            ``"path/to/file.py:factory"``, ``"path/to/model.onnx"`` or ``"path/to/folder"`` of
+            transformers (config.json, model.safetensors); except for ONNX it may end with
+            ``"+METHOD"``, which aligns the model. If a model returns a tuple, list, dict or
             dataclass, the audit uses the first matrix (B, classes) in it, else a map.
         against: other models to compare with; a mapping gives them names.
         graft: a file of `wavevit.grafting.save_graft`. The audit then measures the model with this

@@ -1,4 +1,4 @@
-"""Build the model that a MODEL string names: ours, timm's, the Hub's, or a factory in a file."""
+"""Build the model that a MODEL string names: ours, timm's, the Hub's, a file's or a folder's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from wavevit.alignment import ALIGNMENTS
+from wavevit.auditing.folders import is_model_folder, read_model_folder
 from wavevit.auditing.loading import load_factory
 from wavevit.auditing.runtimes import is_model_file, read_model_file
 from wavevit.checks import check_choice, fail, nearest
@@ -22,7 +23,8 @@ from wavevit.models import create_model, list_models
 __all__ = ["SYNTAX", "Named", "model_of", "split_method"]
 
 SYNTAX = (
-    "a name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory or path/to/model.onnx"
+    "a name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory, path/to/model.onnx or "
+    "path/to/folder"
 )
 _OF_TIMMS_HUB = ("hf-hub:", "hf_hub:", "local-dir:")  # timm's own names of where a model is
 
@@ -70,7 +72,7 @@ def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> Nam
         The model, where its weights come from, and the context to call it in.
 
     Raises:
-        ImportError: the extra that brings timm, the Hub or onnxruntime is not installed.
+        ImportError: what reads it (timm, the Hub, onnxruntime, transformers) is not installed.
         ValueError: a string that names nothing.
     """
     path, colon, factory = name.rpartition(":")
@@ -88,6 +90,8 @@ def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> Nam
             return Named(from_pretrained(name[4:]), name, "of the checkpoint")
         if is_model_file(name):
             return Named(read_model_file(name), name, "of the file")
+        if name not in list_models() and is_model_folder(name):
+            return Named(read_model_folder(name), name, "of the folder")
         if colon or "/" in name or name.endswith(".py"):
             fail("model", SYNTAX, repr(name))
         check_choice("model", name, list_models())

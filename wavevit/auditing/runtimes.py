@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wavevit.auditing.folders import read_model_folder
 from wavevit.checks import fail, require_extra
 
 __all__ = ["OnnxModel", "ProgramModel", "as_callable", "is_model_file", "read_model_file"]
@@ -133,7 +134,7 @@ def as_callable(model: Any) -> Callable[..., Any] | Any:
     if type(model).__name__ == "InferenceSession" and hasattr(model, "get_inputs"):
         return OnnxModel(model)
     if isinstance(model, Path):
-        return read_model_file(model)
+        return read_model_folder(model) if model.is_dir() else read_model_file(model)
     return model
 
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.folder import slug
 from experiments.core.registry import find_experiment
 from experiments.measurements import graft_run
 from experiments.measurements.graft import (
@@ -146,10 +147,11 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(graft_run, "_STEEP", 2)
     monkeypatch.setattr(graft_run, "_JUDGED", 16)
 
-    def record(**changes: Any) -> dict[str, Any]:
-        settings: dict[str, Any] = {"steps": 1, "batch": 2, "jobs": 1, **changes}
-        chosen = (CONTROL, GRAFT)
-        options = GraftOptions(runs=tmp_path, out=tmp_path, seeds=(0,), methods=chosen, **settings)
+    options = GraftOptions(
+        runs=tmp_path, out=tmp_path, seeds=(0,), methods=(CONTROL, GRAFT), steps=1, batch=2, jobs=1
+    )
+
+    def record() -> dict[str, Any]:
         assert MEASUREMENT.run(options) == 0
         found: dict[str, Any] = json.loads((tmp_path / "graft" / "measurement.json").read_text())
         return found
@@ -165,13 +167,21 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "One seed allows no statement" in render(first)
     (view,) = MEASUREMENT.views("graft/measurement.json", first)
     assert render(first) in view.text(first, view.path.read_text())
-    # What is complete is read and not measured again; other settings are measured.
-    (result,) = tmp_path.glob(f"graft/dtcwt-graft/seed0/rate{rate:g}/measured.json")
-    noted = json.loads(result.read_text())
-    noted["figures"]["top1"] = -1
-    result.write_text(json.dumps(noted))
-    assert record()["methods"][GRAFT]["runs"][0]["top1"] == -1
-    assert record(batch=3)["methods"][GRAFT]["runs"][0]["top1"] >= 0
+    # What is complete is read and not measured again; what has other settings is measured.
+    for name, rate_of, settings in (
+        ("dtcwt-graft", GRAFT, {}),
+        (slug(CONTROL), CONTROL, {"steps": 9}),
+    ):
+        path = tmp_path / "graft" / name / "seed0" / f"rate{first['rates'][rate_of]:g}"
+        noted = json.loads((path / "measured.json").read_text())
+        noted["figures"]["top1"] = -1
+        noted["settings"] |= settings
+        (path / "measured.json").write_text(json.dumps(noted))
+    again = record()["methods"]
+    assert again[GRAFT]["runs"][0]["top1"] == -1
+    for figure in ("top1", "sensitivity", "steps"):
+        old, new = (by[CONTROL]["runs"][0][figure] for by in (first["methods"], again))
+        assert new == old, figure
 
 
 def test_command_line_options_are_checked(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from wavevit.grafting import (
     graft,
     ungraft,
 )
+from wavevit.measure.certify import NoLipschitzBound, lipschitz_at
 from wavevit.testing import assert_close_relative
 
 
@@ -185,6 +186,30 @@ def test_symbolic_tracing_keeps_the_branch_as_one_node() -> None:
     model = trained(graft(ours(), lowpass=2))
     traced = torch.fx.symbolic_trace(model)
     assert_close_relative(traced(images((32, 32))), model(images((32, 32))), depth=10)
+
+
+@torch.no_grad()
+def test_declarations_of_a_grafted_tokenizer_count_the_branch() -> None:
+    tokenizer = graft(ours()).tokenizer.in_float64()
+    x = images((32, 32), dtype=torch.float64)
+    both, own = tokenizer.linear_part(x), tokenizer.proj(x)
+    assert torch.equal(both[:, : own.shape[1]], own)
+    branch = tokenizer.graft.tokenizer.linear_part(x)
+    assert torch.equal(both[:, own.shape[1] :], branch)
+    assert tokenizer.simplified() is None  # and so `Backbone.fold` keeps the branch
+    with pytest.raises(NoLipschitzBound):
+        lipschitz_at(tokenizer, (32, 32))
+    model = trained(graft(ours()))
+    assert_close_relative(model.fold()(images((32, 32))), model(images((32, 32))), depth=10)
+
+
+def test_convolutional_networks_are_refused() -> None:
+    from torchvision.models import resnet18
+
+    with torch.device("meta"):
+        model = resnet18()
+    with pytest.raises(ValueError, match=r"conv1: expected .*overlapping.* got kernel \(7, 7\)"):
+        graft(model)
 
 
 def test_grafting_twice_is_refused() -> None:

@@ -119,9 +119,11 @@ class GraftBranch(FxLeaf):
 
     def kept_period(self, patch: int) -> int | None:
         """The smallest circular shift in pixels that the branch keeps, of square patches."""
+        if self.options.padding != "circular":
+            return None
         kept = self.tokenizer.symmetry.lockable_period
-        if kept is None or self.options.padding != "circular" or patch == self.stride:
-            return kept if self.options.padding == "circular" else None
+        if kept is None or patch == self.stride:
+            return kept
         return math.lcm(kept, self.stride) // self.stride * patch  # resampling keeps whole patches
 
     def whole_patches(self, x: Tensor, patch: tuple[int, int], pad: bool) -> Tensor:

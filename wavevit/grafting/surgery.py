@@ -27,7 +27,8 @@ def graft(
     The branch is a wavelet tokenizer at the stride of the patch embedding and a linear map, whose
     output is added to the tokens before class tokens and positions. The map starts at zero, so the
     output does not change until the branch is trained. The model keeps its class, its methods and
-    the names of its parameters; those of the branch are ``<patch embedding>.graft.*``.
+    the names of its parameters; those of the branch are ``<patch embedding>.graft.*``. The
+    tokenizer's weights are drawn from torch's random state.
 
     Args:
         model: of timm (`patch_embed`), transformers (ViT, DINOv2, CLIP, …), open_clip, torchvision

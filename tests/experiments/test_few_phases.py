@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 import wavevit
 from experiments.claims.c21_few_phases import CLAIM
+from experiments.core.config import changed
 from experiments.core.segmentation.measures import Logits
+from experiments.measurements import few_phases
 from experiments.measurements.few_phases import (
     CONTROL,
     PHASES,
@@ -102,6 +105,8 @@ def test_pixels_are_compared_where_they_are() -> None:
         answers = Logits(task)(images[..., 16:80, 16:80]).argmax(dim=1)
     truth = nn.functional.pad(answers, (16, 16, 16, 16))
     assert segmented(task, SUBJECTS["1 phase"], images, truth)["pixels"] == [100.0, 100.0]
+    blurred = segmented(task, SUBJECTS["blur"], images, truth)["pixels"]
+    assert all(0 < share < 100 for share in blurred)
 
 
 def record(few: float) -> dict[str, Any]:
@@ -140,3 +145,29 @@ def test_claim_asks_for_more_than_half_of_the_gain(few: float, word: str) -> Non
     figure = CLAIM.draw(records, finding)
     assert len(figure.axes) == 4
     plt.close(figure)
+
+
+@pytest.mark.nightly
+def test_record_of_models_trained_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One training step each; what is trained already is kept."""
+    short = {name: changed(run, {"optimizer.steps": 1}) for name, run in configs().items()}
+    few = {name: SUBJECTS[name] for name in ("1 phase", "4 phases", "dtcwt")}
+    monkeypatch.setattr(few_phases, "configs", lambda: short)
+    monkeypatch.setattr(few_phases, "SUBJECTS", few)
+    monkeypatch.setattr(few_phases, "SEEDS", (0,))
+    found = few_phases.measure(tmp_path, crops=1)
+    weights = sorted(tmp_path.glob("few_phases/*/seed0/weights.safetensors"))
+    assert len(weights) == 4
+    before = [file.stat().st_mtime_ns for file in weights]
+    for part, keys, count in (
+        ("classification", ("top1", "sensitivity", "consistency", "worst"), 18),
+        ("segmentation", ("pixels", "kept"), 9),
+    ):
+        assert set(found[part]) == set(few)
+        for own in found[part].values():
+            assert all(len(own[key]) == count for key in keys)
+        assert found[part]["4 phases"]["macs"] == 4 * found[part]["1 phase"]["macs"]
+    assert few_phases.measure(tmp_path, crops=1) == found
+    assert [file.stat().st_mtime_ns for file in weights] == before

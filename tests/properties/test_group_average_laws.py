@@ -13,7 +13,13 @@ from torch import Tensor, nn
 
 import wavevit
 from tests.aligned_vit import PERIOD, Patches
-from wavevit.alignment import AlignedModel, GroupAverage, allowed_phases, phase_lattice
+from wavevit.alignment import (
+    AlignedModel,
+    GroupAverage,
+    PhaseLock,
+    allowed_phases,
+    phase_lattice,
+)
 from wavevit.testing import assert_close_relative, assert_shift_equivariant, assert_shift_invariant
 from wavevit.testing.strategies import images, sizes
 
@@ -262,6 +268,20 @@ def test_without_a_shift_period_few_phases_are_those_of_the_stride() -> None:
     aligned = wavevit.align(plain, "group_average", phases=4)
     assert (aligned.period, aligned.period_source) == (16, "stride")
     assert wavevit.align(plain, "group_average").period is None
+
+
+def test_declared_shifts() -> None:
+    """In words, as the model card has them."""
+    for phases, kept, words in (
+        (None, None, "every circular shift"),
+        (16, 4, "every circular shift"),
+        (4, 4, "circular shifts between 4 phases of 4 pixels"),
+        (4, 2, "circular shifts between 4 phases of 4 pixels"),
+        (4, None, "none exactly"),
+        (4, 8, "none exactly"),
+    ):
+        assert GroupAverage(4, phases).kept_shifts(kept).startswith(words)
+    assert PhaseLock(4, "window").kept_shifts(4) == "none exactly"
 
 
 def test_refuses() -> None:

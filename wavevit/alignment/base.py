@@ -88,6 +88,16 @@ class Alignment(nn.Module, ABC):
         """
         return False
 
+    def kept_shifts(self, period: int | None) -> str:
+        """The shifts that the aligned model keeps exactly, in words.
+
+        Args:
+            period: the shift in pixels that the model itself keeps; None if there is none.
+        """
+        if self.boundary != "circular":
+            return "none exactly"
+        return "every circular shift by whole pixels"
+
     @classmethod
     def build(cls, period: int | None, boundary: str, options: Any) -> Self:
         """The alignment of a backbone.

@@ -101,6 +101,16 @@ class GroupAverage(Alignment):
         """With few phases: those of the whole image would be whole patches apart."""
         return self.phases is not None
 
+    def kept_shifts(self, period: int | None) -> str:
+        """See `Alignment.kept_shifts`."""
+        if self.phases is None:
+            return super().kept_shifts(period)
+        if self.period is None or period is None or self.period % period:
+            return "none exactly"
+        if self.phases == self.period**2:
+            return super().kept_shifts(period)
+        return f"circular shifts between {self.phases} phases of {self.period} pixels"
+
     def views(self, x: Tensor) -> Views:
         """One phase of all images after the other: what a model sees together is a batch."""
         if self.phases is None:

@@ -38,8 +38,8 @@ def model_card(model: Backbone, name: str) -> str:
     height, width = config.image_size
     period = model.symmetry.lockable_period
     shifts = f"circular shifts by multiples of {period} pixels" if period else "none exactly"
-    if config.alignment != "none":
-        shifts = f"every circular shift by whole pixels (alignment `{config.alignment}`)"
+    if model.alignment is not None:
+        shifts = f"{model.alignment.kept_shifts(period)} (alignment `{config.alignment}`)"
     table = {
         "parameters": f"{counted.parameters / 1e6:.2f} M",
         "multiply-accumulates": f"{counted.macs / 1e9:.2f} G at {height} × {width} pixels",

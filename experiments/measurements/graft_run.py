@@ -34,7 +34,7 @@ from wavevit.measure.evaluation import Model, in_batches
 
 SHIFTS = (1, 2, 4, 8)
 _CPU = torch.device("cpu")
-_BATCHES, _AVERAGED = 24, 16  # different batches, and shifts that their targets average over
+_BATCHES, _AVERAGED = 24, 8  # different batches, and shifts that their targets average over
 _JUDGED = 128  # windows by which a distillation stops
 _STEEP = 18  # crops whose condition number and jumps are measured, one of each photograph
 

@@ -1,0 +1,95 @@
+"""Ways to make a trained model more shift-robust, for the measurement `graft`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from wavevit.alignment import align
+from wavevit.grafting import graft, pooled_features
+from wavevit.measure.evaluation import Model
+
+CONTROL = "distilled, no wavelets"
+GRAFT = "dtcwt graft"
+# Peak learning rates of the model's own parameters; the branch, which is new, learns faster.
+RATES = (1e-4, 3e-4, 1e-3)
+BRANCH_FACTOR = 5
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is done to the model.
+
+    A method without wavelets is trained at the rate that is best for `CONTROL`, a graft at the rate
+    that is best for `GRAFT`.
+
+    Attributes:
+        tokenizer: of the graft; empty for none.
+        options: more of `wavevit.graft`'s, as pairs of name and value.
+        blur: whether a low-pass stands before the patch embedding.
+        phases: grid offsets that are averaged; 1 for none.
+        train: what is distilled (`wavevit.grafting.distil`); empty for no training.
+    """
+
+    tokenizer: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+    blur: bool = False
+    phases: int = 1
+    train: str = ""
+
+
+METHODS: dict[str, Method] = {
+    "original": Method(),
+    "blur": Method(blur=True),
+    "mean of 2 phases": Method(phases=2),
+    "mean of 4 phases": Method(phases=4),
+    CONTROL: Method(train="all"),
+    f"{CONTROL}, first blocks": Method(train="embedding+blocks"),
+    "blur, distilled": Method(blur=True, train="all"),
+    f"{GRAFT}, branch": Method("dtcwt", train="branch"),
+    f"{GRAFT}, first blocks": Method("dtcwt", train="branch+blocks"),
+    GRAFT: Method("dtcwt", train="all"),
+    f"{GRAFT} with low-pass": Method("dtcwt", (("lowpass", 4),), train="all"),
+    "swt graft": Method("swt", train="all"),
+    "dwt graft, linear": Method("dwt", (("subband_act", False),), train="all"),
+}
+
+
+class Pooled(nn.Module):
+    """A model's pooled features as its output."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) to (B, D)."""
+        return pooled_features(self.model, x)
+
+
+def student(method: Method, original: nn.Module) -> nn.Module:
+    """The model that a method trains, or the changed model where it trains none.
+
+    Its parameters are its own: the original stays as it is.
+    """
+    model = copy.deepcopy(original)
+    if method.blur:
+        model = align(model, "blur", boundary="window").model
+    if method.tokenizer:
+        model = graft(model, method.tokenizer, inplace=True, **dict(method.options))
+    return model.eval()
+
+
+def views_of(method: Method, model: nn.Module, patch: int) -> tuple[Model, Model]:
+    """Images to logits, and images to pooled features."""
+
+    def averaged(one: nn.Module) -> Callable[[Tensor], Tensor]:
+        if method.phases == 1:
+            return one
+        return align(one, "group_average", period=patch, layout="none", phases=method.phases)
+
+    return averaged(model), averaged(Pooled(model))

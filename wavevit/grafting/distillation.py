@@ -1,0 +1,549 @@
+"""Label-free distillation: a model learns its teacher's features averaged over crop shifts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.checks import check_at_least, fail
+from wavevit.files import check_output_file
+from wavevit.grafting.distillation_state import State, load_state, save_state
+from wavevit.grafting.pooled import pooled_features
+from wavevit.grafting.trained_parts import Chosen, choose_parameters, patch_size
+from wavevit.grafting.windows import (
+    Photographs,
+    crop_at,
+    shift_offsets,
+    split_photographs,
+    windows_of,
+)
+from wavevit.measure import shift_sensitivity
+from wavevit.measure.evaluation import evaluation_mode, in_batches
+from wavevit.progress import Progress
+
+__all__ = ["Distillation", "DistillationError", "distil", "shift_averaged"]
+
+Features = Callable[[nn.Module, Tensor], Tensor]
+
+_WARM_UP = 20  # one step in so many warms up
+_TIMED = 4  # steps that are timed, and not taken, where only minutes are given
+_SHARE_OF_TIME = 0.95  # of the budget is planned: a busy moment shall not cut the last steps
+_CLIP = 1.0
+_JUDGED_BATCH = 16  # windows that have the same shifts when they are judged
+_TRAINED_SEEDS, _SHIFT_SEEDS, _JUDGED_SEEDS = 1_000_003, 2**39, 2**40
+
+
+class DistillationError(RuntimeError):
+    """A loss or a gradient that is NaN or infinite; the model has its best parameters so far."""
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Report of a distillation; all figures are of held-out photographs.
+
+    Attributes:
+        steps: optimiser steps, over all calls that resumed it.
+        planned: steps of the schedule.
+        seconds: time of the steps, over all calls.
+        stopped: ``"steps"`` (all are done), ``"early"`` (the held-out loss fell no more), or
+            ``"time"`` (the budget is over: the same call with its checkpoint continues).
+        best_step: step of the lowest held-out loss, whose parameters the model has now.
+        parameters: number of trained values.
+        loss: held-out loss before and after; 1 is the spread of the teacher's features.
+        sensitivity: R for a crop shift by 1 px (`wavevit.measure.shift_sensitivity`), before and
+            after.
+        cosine: mean cosine between the model's features and the teacher's features averaged over
+            shifts, before and after.
+        history: step and held-out loss, for each evaluation.
+    """
+
+    steps: int
+    planned: int
+    seconds: float
+    stopped: str
+    best_step: int
+    parameters: int
+    loss: tuple[float, float]
+    sensitivity: tuple[float, float]
+    cosine: tuple[float, float]
+    history: tuple[tuple[int, float], ...]
+
+    @property
+    def complete(self) -> bool:
+        """False where the time was over before the steps were."""
+        return self.stopped != "time"
+
+    def __str__(self) -> str:
+        """Three lines for people."""
+        return "\n".join(
+            f"{name:38} {before:8.4f} → {after:.4f}"
+            for name, (before, after) in (
+                ("held-out loss", self.loss),
+                ("R, crop shift by 1 px", self.sensitivity),
+                ("cosine to the teacher's shift average", self.cosine),
+            )
+        )
+
+
+def shift_averaged(
+    model: nn.Module,
+    windows: Tensor,
+    offsets: Sequence[tuple[int, int]],
+    crop_size: int,
+    features: Features = pooled_features,
+) -> Tensor:
+    """Mean of a model's features over crops of windows, (B, D).
+
+    Args:
+        model: images to an output.
+        windows: (B, C, W, W), large enough for all offsets.
+        offsets: of the crops from the middle, in pixels.
+        crop_size: side of the crops in pixels.
+        features: from the model and images to (B, D).
+    """
+    first, *others = offsets
+    total = features(model, crop_at(windows, first, crop_size))
+    for offset in others:
+        total = total + features(model, crop_at(windows, offset, crop_size))
+    return total / len(offsets)
+
+
+@dataclass(frozen=True)
+class _Objective:
+    """The loss of a batch of windows."""
+
+    teacher: nn.Module
+    features: Features
+    crop_size: int
+    shifts: int
+    span: int
+    keep: float
+    unit: float = 1.0
+
+    def target(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+        """The teacher's features averaged over shifts."""
+        with torch.no_grad():
+            offsets = shift_offsets(self.shifts, self.span, generator)
+            return shift_averaged(self.teacher, windows, offsets, self.crop_size, self.features)
+
+    def loss(
+        self, model: nn.Module, windows: Tensor, target: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Of a model that sees one crop of each window."""
+        (offset,) = shift_offsets(1, self.span, generator)
+        crops = crop_at(windows, offset, self.crop_size)
+        found = self.features(model, crops)
+        loss = F.mse_loss(found, target)
+        if self.keep:
+            with torch.no_grad():
+                own = self.features(self.teacher, crops)
+            loss = loss + self.keep * F.mse_loss(found, own)
+        return loss / self.unit
+
+
+class _Judged:
+    """Held-out windows with their targets, and what is measured on them."""
+
+    def __init__(self, objective: _Objective, windows: Tensor) -> None:
+        self.objective, self.windows = objective, windows
+        self.parts = [
+            (batch, objective.target(batch, torch.Generator().manual_seed(index)))
+            for index, batch in enumerate(windows.split(_JUDGED_BATCH))
+        ]
+
+    def loss(self, model: nn.Module) -> float:
+        """Mean loss, each part of the windows with one shift."""
+        total = 0.0
+        with torch.no_grad():
+            for index, (batch, target) in enumerate(self.parts):
+                generator = torch.Generator().manual_seed(_JUDGED_SEEDS + index)
+                total += len(batch) * float(self.objective.loss(model, batch, target, generator))
+        return total / len(self.windows)
+
+    def figures(self, model: nn.Module) -> tuple[float, float]:
+        """R for one pixel, and the cosine to the teacher's average over shifts."""
+        size, features = self.objective.crop_size, self.objective.features
+        sensitivity = shift_sensitivity(
+            lambda x: features(model, x),
+            self.windows,
+            (1,),
+            kind="crop",
+            crop_size=size,
+            batch_size=_JUDGED_BATCH,
+        )
+        crops = crop_at(self.windows, (0, 0), size)
+        found = in_batches(lambda x: features(model, x), crops, _JUDGED_BATCH)
+        targets = torch.cat([target for _, target in self.parts])
+        return sensitivity.values[0], float(F.cosine_similarity(found, targets).mean())
+
+
+def _unit(objective: _Objective, windows: Tensor) -> float:
+    """Mean square of the teacher's features around their mean: the scale of the loss."""
+    crops = crop_at(windows, (0, 0), objective.crop_size)
+    found = in_batches(
+        lambda x: objective.features(objective.teacher, x), crops, _JUDGED_BATCH
+    ).double()
+    spread = float((found - found.mean(0)).square().mean())
+    if not spread > 0 or not math.isfinite(spread):
+        fail("teacher", "features that are finite and differ between photographs", f"{spread=}")
+    return spread
+
+
+def _rate(step: int, steps: int) -> float:
+    """Linear warm-up, then a cosine to zero, as a share of the peak."""
+    warm = max(steps // _WARM_UP, 1)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
+
+
+@contextmanager
+def _only_trained(model: nn.Module, chosen: Mapping[str, nn.Parameter]) -> Iterator[None]:
+    """Gradients of the chosen parameters alone."""
+    before = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    wanted = set(chosen.values())
+    try:
+        for parameter in before:
+            parameter.requires_grad_(parameter in wanted)
+        yield
+    finally:
+        for parameter, required in before.items():
+            parameter.requires_grad_(required)
+            parameter.grad = None
+
+
+def _copies(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in parameters.items()}
+
+
+def _restore(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, value in values.items():
+            parameters[name].copy_(value)
+
+
+def _check_separate(
+    model: nn.Module, teacher: nn.Module, chosen: Mapping[str, nn.Parameter]
+) -> torch.device:
+    """The device of both, if the teacher stays as it is while the model learns."""
+    own = {parameter.data_ptr() for parameter in teacher.parameters() if parameter.numel()}
+    shared = [name for name, parameter in chosen.items() if parameter.data_ptr() in own]
+    if shared:
+        expected = "a model of its own (a deep copy), which stays as it is"
+        fail("teacher", expected, f"one that shares {shared[0]!r} with the model")
+    devices = {parameter.device for one in (model, teacher) for parameter in one.parameters()}
+    if len(devices) != 1:
+        fail("model and teacher", "one device", sorted(map(str, devices)))
+    return devices.pop()
+
+
+@dataclass
+class _Run:
+    """A distillation on its way."""
+
+    model: nn.Module
+    objective: _Objective
+    source: Callable[[int, int], Tensor]
+    chosen: Chosen
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    seed: int
+    batch_size: int
+    batches: int | None
+    targets: dict[int, Tensor] = field(default_factory=dict)  # by batch
+
+    def gradient(self, step: int) -> None:
+        """Sets the gradients of a step; what is drawn follows from the seed and the step alone."""
+        first = (self.seed + 1) * _TRAINED_SEEDS
+        batch = step if self.batches is None else step % self.batches
+        windows = self.source(self.batch_size, first + batch).to(self.device)
+        target = self.targets.get(batch)
+        if target is None:
+            generator = torch.Generator().manual_seed(first + batch)
+            target = self.objective.target(windows, generator)
+            if self.batches is not None:
+                self.targets[batch] = target
+        generator = torch.Generator().manual_seed(_SHIFT_SEEDS + first + step)
+        loss = self.objective.loss(self.model, windows, target, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = float(nn.utils.clip_grad_norm_(self.chosen.parameters.values(), _CLIP))
+        value = float(loss.detach())
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            rates = ", ".join(f"{group['lr']:.3g}" for group in self.optimizer.param_groups)
+            found = f"loss {value}, gradient norm {norm} at step {step}, learning rate {rates}"
+            raise DistillationError(f"{found}; try a smaller lr and own_lr")
+
+    def step(self, step: int, steps: int) -> None:
+        """One step of the schedule."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * _rate(step, steps)
+        self.gradient(step)
+        self.optimizer.step()
+
+    def steps_within(self, minutes: float, every: int, judge: Callable[[], object]) -> int:
+        """How many steps fit into the minutes, by the time of a few that are not taken."""
+        self.gradient(0)  # the first one also loads and plans
+        first = self._time_of(_TIMED)
+        each = self._time_of(_TIMED) if self.batches is not None else first  # with their targets
+        start = time.monotonic()
+        judge()
+        each += (time.monotonic() - start) / every
+        left = 60 * _SHARE_OF_TIME * minutes
+        if self.batches is not None and (once := self.batches * (first - each)) > 0:
+            left -= once
+        return max(int(left / each), 1)
+
+    def _time_of(self, count: int) -> float:
+        """Seconds of one of the steps 1 … count, which are not taken."""
+        start = time.monotonic()
+        for step in range(1, count + 1):
+            self.gradient(step)
+        return (time.monotonic() - start) / count
+
+
+def distil(
+    model: nn.Module,
+    teacher: nn.Module,
+    photographs: Photographs,
+    *,
+    crop_size: int,
+    steps: int | None = None,
+    minutes: float | None = None,
+    train: str = "branch",
+    blocks: int = 2,
+    shifts: int = 4,
+    span: int | None = None,
+    keep: float = 0.1,
+    batch_size: int = 32,
+    batches: int | None = None,
+    lr: float = 1e-3,
+    own_lr: float | None = None,
+    held_out: Photographs | None = None,
+    judged: int = 64,
+    evaluate_every: int = 25,
+    patience: int = 6,
+    features: Features = pooled_features,
+    seed: int = 0,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+) -> Distillation:
+    """Trains a model, in place and without labels, to give its teacher's shift-averaged features.
+
+    Each step draws windows of photographs, a crop's side plus the range of shifts. The target is
+    the mean of the teacher's features over `shifts` crops of a window; the model sees one more
+    crop, at a shift of its own. So the model's best answer is the teacher's response averaged over
+    shifts. A second term, of weight `keep`, pulls to the teacher's features of this same crop,
+    without a shift between them. Teacher and model run in eval mode: without dropout, with fixed
+    statistics of batch norms.
+
+    Args:
+        model: the student, usually from `wavevit.graft`; any module whose features have the
+            teacher's size, a plain copy of the teacher too (``train="all"``).
+        teacher: the frozen model; it shares no parameter that is trained.
+        photographs: tensors (C, H, W), normalised as the models take them, or a callable from
+            (count, seed) to windows (count, C, W, W) of at least ``crop_size + 2 * (span // 2)``
+            pixels. For a folder of pictures, read them with `wavevit.data.find_pictures` and
+            `wavevit.data.read_picture`.
+        crop_size: side of the models' input in pixels.
+        steps: optimiser steps, warm-up and cosine decay included. By default as many as fit into
+            `minutes`, by the time of a few steps before the start.
+        minutes: time budget of this call. When it is over before the steps are, the call ends;
+            with a checkpoint the same call continues.
+        train: what is trained, joined by ``+``: ``"branch"`` (what the graft added),
+            ``"embedding"`` (the model's own patch embedding), ``"blocks"`` (the first `blocks`
+            blocks); or ``"all"``.
+        blocks: number of first blocks.
+        shifts: crops whose features are averaged.
+        span: shifts go over ``span x span`` pixels; by default the teacher's patch size, so that
+            all positions of the patch grid count alike.
+        keep: weight of the teacher's features of the crop that the model sees. The best answer is
+            then the mean of both targets with weights 1 and `keep`, so a share
+            ``keep / (1 + keep)`` of the teacher's sensitivity stays.
+        batch_size: windows in a step.
+        batches: number of different batches, which come in turn, each time with another shift of
+            the model's crop. The targets of a batch are computed once, so many `shifts` cost
+            little. None for new windows in each step.
+        lr: peak learning rate (AdamW without weight decay) of the branch.
+        own_lr: of the model's own parameters; ``lr / 5`` by default.
+        held_out: photographs to judge by; by default an eighth of the tensors.
+        judged: number of held-out windows.
+        evaluate_every: steps between evaluations (and between checkpoints).
+        patience: evaluations without a lower held-out loss before the training stops.
+        features: from a model and images to (B, D), for both models.
+        seed: of everything that is drawn.
+        progress: show a bar on a terminal, and a line for each evaluation elsewhere.
+        checkpoint: file to resume from, written at evaluations and removed at the end.
+
+    Returns:
+        A `Distillation`. The model has the parameters of the lowest held-out loss, which may be
+        those that it came with.
+
+    Raises:
+        ValueError: an argument that does not fit; the message names it.
+        DistillationError: the loss became NaN or infinite.
+
+    Guarantees:
+        A run that is killed and called again with its checkpoint ends in the same bits as one that
+        was not, on the same machine with the same number of threads
+        (tests/unit/test_distillation.py). Only what `train` names changes.
+    """
+    for argument, one in (("model", model), ("teacher", teacher)):
+        if not isinstance(one, nn.Module):
+            fail(argument, "a torch.nn.Module", type(one).__name__)
+    own_lr = lr / 5 if own_lr is None else own_lr
+    for name, number, least in (
+        ("crop_size", crop_size, 1),
+        ("shifts", shifts, 1),
+        ("batch_size", batch_size, 1),
+        ("judged", judged, 2),
+        ("evaluate_every", evaluate_every, 1),
+        ("patience", patience, 1),
+    ):
+        check_at_least(name, number, least)
+    if steps is None and minutes is None:
+        fail("steps", "a number of steps, or minutes", "neither")
+    for name, given in (("steps", steps), ("batches", batches)):
+        if given is not None:
+            check_at_least(name, given, 1)
+    for name, positive in (("minutes", minutes), ("lr", lr), ("own_lr", own_lr)):
+        if positive is not None and not 0 < positive < math.inf:
+            fail(name, "a positive number", positive)
+    if not 0 <= keep < math.inf:
+        fail("keep", "a number of at least 0", keep)
+    if checkpoint is not None:
+        checkpoint = Path(checkpoint)
+        check_output_file("checkpoint", checkpoint, make_folder=True)
+    chosen = choose_parameters(model, train, blocks)
+    device = _check_separate(model, teacher, chosen.parameters)
+    span = patch_size(teacher) if span is None else check_at_least("span", span, 2)
+
+    if held_out is None:
+        if callable(photographs):
+            fail("held_out", "photographs to judge by, beside a callable", None)
+        windows_of("photographs", photographs, 1)  # complains of other things than a sequence
+        photographs, held_out = split_photographs(photographs, seed)
+    side = crop_size + 2 * (span // 2)
+    source = windows_of("photographs", photographs, side)
+    judging = windows_of("held_out", held_out, side)(judged, _JUDGED_SEEDS + seed).to(device)
+
+    settings = {
+        "train": train,
+        "blocks": blocks if "blocks" in train else 0,
+        "shifts": shifts,
+        "span": span,
+        "keep": keep,
+        "crop_size": crop_size,
+        "batch_size": batch_size,
+        "batches": batches,
+        "lr": lr,
+        "own_lr": own_lr,
+        "judged": judged,
+        "evaluate_every": evaluate_every,
+        "seed": seed,
+        "steps": steps,
+        "parameters": {name: list(p.shape) for name, p in chosen.parameters.items()},
+    }
+    with evaluation_mode(model), evaluation_mode(teacher), _only_trained(model, chosen.parameters):
+        objective = _Objective(teacher, features, crop_size, shifts, span, keep)
+        objective = replace(objective, unit=_unit(objective, judging))
+        measured = _Judged(objective, judging)
+        groups = [
+            {"params": list(group), "lr": rate, "peak": rate}
+            for group, rate in ((chosen.added, lr), (chosen.own, own_lr))
+            if group
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
+        run = _Run(model, objective, source, chosen, optimizer, device, seed, batch_size, batches)
+        if checkpoint is not None and checkpoint.exists():
+            state = load_state(checkpoint, chosen.parameters, optimizer, settings)
+        else:
+            before = measured.figures(model)
+            planned = steps
+            if planned is None:
+                assert minutes is not None
+                planned = run.steps_within(minutes, evaluate_every, lambda: measured.loss(model))
+            history = [(0, measured.loss(model))]
+            state = State(planned, before, history=history, best=_copies(chosen.parameters))
+        stopped = _train(
+            run, measured, state, minutes, evaluate_every, patience, progress, checkpoint, settings
+        )
+        _restore(chosen.parameters, state.best)
+        after = dict(state.history)[state.best_step]
+        final = measured.figures(model)
+    if checkpoint is not None and stopped != "time":
+        checkpoint.unlink(missing_ok=True)
+    return Distillation(
+        steps=state.done,
+        planned=state.steps,
+        seconds=state.seconds,
+        stopped=stopped,
+        best_step=state.best_step,
+        parameters=sum(parameter.numel() for parameter in chosen.parameters.values()),
+        loss=(state.history[0][1], after),
+        sensitivity=(state.before[0], final[0]),
+        cosine=(state.before[1], final[1]),
+        history=tuple(state.history),
+    )
+
+
+def _train(
+    run: _Run,
+    measured: _Judged,
+    state: State,
+    minutes: float | None,
+    every: int,
+    patience: int,
+    progress: bool,
+    checkpoint: Path | None,
+    settings: Mapping[str, Any],
+) -> str:
+    """Steps until they are done, the held-out loss falls no more, or the time is over.
+
+    Returns:
+        Why it stopped.
+    """
+    parameters = run.chosen.parameters
+    deadline = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
+    ends = [*range((state.done // every + 1) * every, state.steps, every), state.steps]
+    parts = [float(end - first) for first, end in zip([state.done, *ends], ends, strict=False)]
+
+    def keep_progress(start: float) -> None:
+        state.seconds += time.monotonic() - start
+        if checkpoint is not None:
+            save_state(checkpoint, state, parameters, run.optimizer, settings)
+
+    with Progress(parts, shown=progress) as shown:
+        for end in ends:
+            if sum(step > state.best_step for step, _ in state.history) >= patience:
+                return "early"
+            start = time.monotonic()
+            shown.begin(f"step {state.done} of {state.steps}, loss {state.history[-1][1]:.4f}")
+            try:
+                while state.done < end:
+                    if time.monotonic() >= deadline:
+                        keep_progress(start)
+                        return "time"
+                    run.step(state.done, state.steps)
+                    state.done += 1
+                loss = measured.loss(run.model)
+                if not math.isfinite(loss):
+                    raise DistillationError(f"held-out loss {loss} after step {state.done}")
+            except DistillationError:
+                _restore(parameters, state.best)
+                raise
+            state.history.append((state.done, loss))
+            if loss < min(value for _, value in state.history[:-1]):
+                state.best_step, state.best = state.done, _copies(parameters)
+            shown.end()
+            keep_progress(start)
+    return "steps"

@@ -32,7 +32,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import wavevit
 from experiments.core.config import RunConfig, changed
 from experiments.core.evaluation import embed
 from experiments.core.measurement import Measurement
@@ -42,6 +41,7 @@ from experiments.measurements.subjects import SEEDS
 from experiments.measurements.trained_here import side_by_side, task_of, trained_here
 from experiments.studies.dense import DENSE
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
+from wavevit.alignment import align
 from wavevit.data import Scenes, composites
 from wavevit.measure import cost, shifted
 from wavevit.measure.evaluation import in_batches
@@ -105,7 +105,7 @@ def configs() -> dict[str, RunConfig]:
 
 
 def _aligned(model: nn.Module, subject: Subject) -> nn.Module:
-    return wavevit.align(model, **subject.options) if subject.options else model
+    return align(model, **subject.options) if subject.options else model
 
 
 class _Pooled(nn.Module):

@@ -40,13 +40,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import wavevit
 from experiments.core.experiment import DOCS, View
 from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import noted, write_json
 from experiments.core.table import Table
-from wavevit.alignment import LowPass
-from wavevit.auditing import Samples
+from wavevit.alignment import LowPass, align
+from wavevit.auditing import Samples, audit
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.runtimes import OnnxModel
 from wavevit.checks import fail, require_extra
@@ -175,7 +174,7 @@ class _Blurred(nn.Module):
 
 
 def _phases(count: int, stride: int) -> Callable[[nn.Module], nn.Module]:
-    return lambda model: wavevit.align(model, "group_average", stride, phases=count, max_views=16)
+    return lambda model: align(model, "group_average", stride, phases=count, max_views=16)
 
 
 def _treatments(stride: int, whole: bool) -> dict[str, Callable[[nn.Module], nn.Module]]:
@@ -187,8 +186,8 @@ def _treatments(stride: int, whole: bool) -> dict[str, Callable[[nn.Module], nn.
     }
     if whole:
         found["16 phases"] = _phases(16, stride)
-        found["blur before strides"] = lambda model: wavevit.align(model, "blur")
-        found["phase_lock"] = lambda model: wavevit.align(model, "phase_lock")
+        found["blur before strides"] = lambda model: align(model, "blur")
+        found["phase_lock"] = lambda model: align(model, "phase_lock")
     return found
 
 
@@ -239,7 +238,7 @@ def measure(
             own: dict[str, Any] = {}
             for source, files in pictures.items():
                 start = time.monotonic()
-                report = wavevit.audit(model, images=files, samples=samples, progress=False)
+                report = audit(model, images=files, samples=samples, progress=False)
                 (entry,) = report.record["models"]
                 own[source] = {key: entry[key] for key in ("alignment", "output", "metrics")}
                 took = time.monotonic() - start

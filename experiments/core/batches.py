@@ -204,7 +204,7 @@ class EpochBatches(TrainingBatches):
             return
         self._forget()
         file = self._file(folder)
-        held = read_json(file) if file.exists() else {"world": self.world, "states": {}}
+        held: Any = read_json(file) if file.exists() else {"world": self.world, "states": {}}
         if self.epochs.streamed:
             if held["world"] != self.world:
                 fail("world", f"{held['world']} ranks, with which the stream began", self.world)

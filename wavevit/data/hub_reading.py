@@ -135,15 +135,22 @@ def read_example(picture: Any, name: str) -> Tensor:
     Raises:
         UnreadablePictureError: it cannot be read.
     """
-    content, path = (picture or {}).get("bytes"), (picture or {}).get("path")
-    if content is None and path is None:
-        raise UnreadablePictureError(name, "neither bytes nor a path")
-    if content is None and not Path(path).exists():
-        import fsspec  # comes with datasets
+    held = picture or {}
+    content: bytes | None = held.get("bytes")
+    if content is None:
+        content = _content(held.get("path"), name)
+    return read_picture(content, name).pixels
 
-        try:
-            with fsspec.open(path, "rb") as file:
-                content = file.read()
-        except (OSError, ValueError) as error:
-            raise UnreadablePictureError(name, f"{type(error).__name__}: {error}") from error
-    return read_picture(Path(path) if content is None else content, name).pixels
+
+def _content(path: str | None, name: str) -> bytes:
+    """The bytes of a picture that a data set has by its path, which may be an address."""
+    if path is None:
+        raise UnreadablePictureError(name, "neither bytes nor a path")
+    import fsspec  # comes with datasets
+
+    try:
+        with fsspec.open(path, "rb") as file:
+            content: bytes = file.read()
+    except (OSError, ValueError) as error:
+        raise UnreadablePictureError(name, f"{type(error).__name__}: {error}") from error
+    return content

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.data.epochs import EpochSource, check_ranks, epoch_order, step_generator
@@ -175,7 +176,8 @@ class HubStream(EpochSource):
     def _batch(
         self, examples: Iterator[dict[str, Any]], draws: list[list[float]], most: int
     ) -> dict[str, Any]:
-        windows, labels = [], []
+        windows: list[Tensor] = []
+        labels: list[int] = []
         for example in itertools.islice(examples, most):
             picture = example[self.columns.image]
             name = f"{self.part}/{(picture or {}).get('path') or f'epoch {self._epoch}'}"

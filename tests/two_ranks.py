@@ -1,4 +1,4 @@
-"""Runs a function in two processes that form a gloo group; a spawned process imports this file."""
+"""Runs a function in two processes that form a gloo group; both import this file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+
+from tests import warm_python
 
 __all__ = ["on_two_ranks"]
 
@@ -34,5 +36,8 @@ def on_two_ranks(folder: Path, function: Callable[..., Any], *arguments: Any) ->
         function: at the top of a module that imports without pytest.
         *arguments: of that function.
     """
-    mp.start_processes(_run, (str(folder), function, arguments), nprocs=2, start_method="spawn")
+    with warm_python.server():
+        mp.start_processes(
+            _run, (str(folder), function, arguments), nprocs=2, start_method="forkserver"
+        )
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]

@@ -81,7 +81,7 @@ def test_contract(name: str, check: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-@settings(max_examples=8)
+@settings(max_examples=settings().max_examples // 4)  # of up to 384 pixels a side
 @given(height=st.integers(32, 384), width=st.integers(32, 384))
 def test_any_size(name: str, height: int, width: int) -> None:
     subject = Subject(factory(name), [(height, width)])

@@ -6,10 +6,9 @@ from __future__ import annotations
 import gc
 import os
 
-# Read when torch's compiler is imported. It would start processes that compile for GPUs, each with
-# a torch of its own, and make headers ready for many kernels: the suite compiles a handful.
+# Read when torch's compiler is imported. Else it would start processes that compile for GPUs, each
+# with a torch of its own, as soon as one test compiles for the CPU.
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
-os.environ.setdefault("TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS", "0")
 
 import torch
 from hypothesis import HealthCheck, settings

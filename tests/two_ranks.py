@@ -1,4 +1,4 @@
-"""Runs a function in two processes that form a gloo group; each process imports this file."""
+"""Runs a function in two processes that form a gloo group; both import this file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from tests.warm_python import PRELOADED
+from tests import warm_python
 
 __all__ = ["on_two_ranks"]
 
@@ -36,7 +36,8 @@ def on_two_ranks(folder: Path, function: Callable[..., Any], *arguments: Any) ->
         function: at the top of a module that imports without pytest.
         *arguments: of that function.
     """
-    mp.get_context("forkserver").set_forkserver_preload(PRELOADED)
-    given = (str(folder), function, arguments)
-    mp.start_processes(_run, given, nprocs=2, start_method="forkserver")
+    with warm_python.server():
+        mp.start_processes(
+            _run, (str(folder), function, arguments), nprocs=2, start_method="forkserver"
+        )
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]

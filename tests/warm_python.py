@@ -12,16 +12,35 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-__all__ = ["PRELOADED", "run", "start"]
+__all__ = ["run", "server", "start"]
 
 # timm is not among them: a test sees how it is imported beside a torchvision of another torch.
-PRELOADED = ["torch", "torch._dynamo", "torch._decomp.decompositions_for_jvp", "numba"]
-PRELOADED += ["scipy.optimize", "scipy.stats", "matplotlib.pyplot", "skimage", "tyro"]
+_PRELOADED = ["torch", "torch._dynamo", "torch._decomp.decompositions_for_jvp", "numba"]
+_PRELOADED += ["scipy.optimize", "scipy.stats", "matplotlib.pyplot", "skimage", "tyro"]
+
+
+@contextmanager
+def server() -> Iterator[ForkServerContext]:
+    """The server, for processes that are started inside of ``with server() as context``."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    # Threads of numerical libraries are counted when these are imported, and so by the server.
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield context
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
 
 
 def start(
@@ -43,22 +62,12 @@ def start(
     """
     interpreter, *arguments = map(str, command)
     assert interpreter == sys.executable
-    context = get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     place, variables = str(cwd or Path.cwd()), dict(os.environ if env is None else env)
-    process = context.Process(
-        target=_become, args=(arguments, place, variables, output, new_session), daemon=False
-    )
-    # Threads of numerical libraries are counted when these are imported, and so by the server.
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
+    with server() as context:
+        process = context.Process(
+            target=_become, args=(arguments, place, variables, output, new_session), daemon=False
+        )
         process.start()
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
     return process
 
 

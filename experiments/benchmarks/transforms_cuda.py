@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._functorch import config as functorch
 from torch.utils._pytree import tree_leaves
 
 from experiments.benchmarks.interleaved import LIBRARIES, Shape, clock_of, medians, times
@@ -259,7 +260,7 @@ def benchmark(
             x = torch.randn(shape, device=device, dtype=DTYPES[name])
             for what in PASSES:
                 # A compiled backward pass is run again and again: it must keep its buffers.
-                with torch._functorch.config.patch(donated_buffer=False):
+                with functorch.patch(donated_buffer=False):
                     record["cells"].append(_cell(what, x, level, found, rounds))
                 shares = record["cells"][-1]["share_of_copy"]
                 print(f"{name}, levels: {level}, {what}, share of the copy: {shares}", flush=True)

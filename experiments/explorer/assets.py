@@ -29,7 +29,7 @@ from experiments.explorer.graph import trace
 from experiments.explorer.store import STORE, read_models, rounded
 from wavevit.alignment import PhaseLock
 from wavevit.checks import fail
-from wavevit.data import load_photograph
+from wavevit.data import Scenes, load_photograph
 from wavevit.data.photographs import NAMES
 from wavevit.measure import cost
 from wavevit.measure.evaluation import in_batches
@@ -118,7 +118,8 @@ def make_model_asset(
     plain = Backbone(_without_alignment(config.model)).eval()
     plain.load_state_dict(dict(weights))
     graph = trace(plain, CROP)
-    scenes, _ = held_out(config.data, torch.device("cpu"))
+    data = config.data
+    scenes = Scenes(data.held_out, data.crop_size, data.margin, max_short_side=data.max_short_side)
     shapes = [[name, list(tensor.shape)] for name, tensor in graph.weights.items()]
     if set(graph.weights) != set(weights):
         fail("model", "a graph that reads every weight", f"{len(graph.weights)} of them")

@@ -73,6 +73,12 @@ def report() -> AuditReport:
     return audited("test_vit", against=against, size=64)
 
 
+@pytest.fixture(scope="module")
+def histogram() -> AuditReport:
+    """Of the histogram model, which other models are compared with."""
+    return audited(Histogram())
+
+
 def test_every_section_of_ours_is_measured(report: AuditReport) -> None:
     for model in report.models:
         assert set(statuses(report, model).values()) == {"measured"}, model
@@ -99,20 +105,19 @@ def test_jump_is_reported(report: AuditReport) -> None:
     assert plain["jumps"]["grade"] == "good"
 
 
-def test_histogram_model_is_exactly_invariant() -> None:
-    report = audited(Histogram())
-    found = report.sections()
+def test_histogram_model_is_exactly_invariant(histogram: AuditReport) -> None:
+    found = histogram.sections()
     assert found["sensitivity"]["verdict"].startswith("Exactly invariant to circular shifts")
     assert found["sensitivity"]["grade"] != "poor"  # a crop of 32 px brings 3 % of new content
-    assert statuses(report)["tokens"] == statuses(report)["attention"] == "not applicable"
+    assert statuses(histogram)["tokens"] == statuses(histogram)["attention"] == "not applicable"
     assert "without attention" in found["attention"]["reason"]
     others = [name for name in SECTIONS if name not in ("tokens", "map", "attention")]
-    assert {statuses(report)[name] for name in others} == {"measured"}
+    assert {statuses(histogram)[name] for name in others} == {"measured"}
 
 
-def test_error_in_one_section_does_not_stop_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = audited(Histogram())
-
+def test_error_in_one_section_does_not_stop_others(
+    monkeypatch: pytest.MonkeyPatch, histogram: AuditReport
+) -> None:
     def broken(scene: Any) -> dict[str, Any]:
         raise RuntimeError("out of luck")
 
@@ -123,7 +128,7 @@ def test_error_in_one_section_does_not_stop_others(monkeypatch: pytest.MonkeyPat
     assert scale["error"] == "RuntimeError: out of luck"
     assert "out of luck" in report.to_html()
     others = {name: entry for name, entry in report.sections().items() if name != "scale"}
-    assert others == {name: e for name, e in whole.sections().items() if name != "scale"}
+    assert others == {name: e for name, e in histogram.sections().items() if name != "scale"}
 
 
 def test_a_figure_that_is_not_finite_fails_its_section(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,10 +154,12 @@ def test_nan_fails_what_reads_it_and_is_named() -> None:
         (lambda x: {"mask": x.round(), "logits": x}, "['logits']"),
     ],
 )
-def test_the_first_matrix_of_an_output_is_looked_at(output: Any, place: str) -> None:
+def test_the_first_matrix_of_an_output_is_looked_at(
+    output: Any, place: str, histogram: AuditReport
+) -> None:
     report = audited(Other(output))
     assert report.record["models"][0]["output"].startswith(place)
-    assert report.sections() | {"cost": 0} == audited(Histogram()).sections() | {"cost": 0}
+    assert report.sections() | {"cost": 0} == histogram.sections() | {"cost": 0}
 
 
 @pytest.mark.parametrize(
@@ -207,7 +214,7 @@ def test_fixed_input_size_is_found_and_other_sizes_are_refused() -> None:
 
 
 def test_audit_takes_any_callable() -> None:
-    report = audited(Histogram().forward, against={"again": Histogram()})
+    report = audited(Histogram().forward, against={"again": Histogram()}, quick=True)
     assert report.models == ("method", "again")
     assert report.sections("again")["sensitivity"] == report.sections()["sensitivity"]
 
@@ -221,7 +228,11 @@ def test_the_model_is_left_as_it_was() -> None:
     assert model(torch.zeros(1, 3, 32, 32)).shape[1] == model.num_classes
 
 
-@pytest.mark.parametrize("method", ["blur", "polyphase", "weighted_frame"])
+@pytest.mark.parametrize(
+    "method",
+    # A choice among views and an average of them by day; one filtered view at night.
+    [pytest.param("blur", marks=pytest.mark.nightly), "polyphase", "weighted_frame"],
+)
 def test_aligned_models_keep_their_views(method: str, report: AuditReport) -> None:
     found = audited(f"test_haar_pyramid+{method}")
     assert set(statuses(found).values()) == {"measured"}
@@ -249,8 +260,8 @@ def test_the_same_twice(report: AuditReport) -> None:
     assert again.record["models"][0] == report.record["models"][0]
     same = ("format", "environment", "seed", "samples", "images", "thresholds")
     assert all(again.record[key] == report.record[key] for key in same)
-    other = audited("test_vit", size=64, seed=1)
-    assert other.record["models"] != again.record["models"]
+    other = audited("test_vit", size=64, seed=1, quick=True).sections()
+    assert other["sensitivity"]["figures"] != again.sections()["sensitivity"]["figures"]
 
 
 def test_the_json_says_how_it_was_made(report: AuditReport, tmp_path: Path) -> None:
@@ -280,7 +291,7 @@ def test_audit_page_is_self_contained(report: AuditReport) -> None:
 
 
 def test_names_are_escaped() -> None:
-    text = audited(Histogram(), against={"<i>&": Histogram()}).to_html()
+    text = audited(Histogram(), against={"<i>&": Histogram()}, quick=True).to_html()
     assert "<i>&" not in text
     assert "&lt;i&gt;&amp;" in text
 
@@ -306,15 +317,16 @@ def test_samples_have_minimum_values() -> None:
         Samples(pictures=3)
 
 
-def test_the_quick_audit_measures_the_main_figures_and_says_what_it_left_out() -> None:
-    report = audited("test_vit", quick=True)
-    measured = {name for name, status in statuses(report).items() if status == "measured"}
+def test_the_quick_audit_measures_the_main_figures_and_says_what_it_left_out(
+    report: AuditReport,
+) -> None:
+    quick = audited("test_vit", size=64, quick=True)
+    measured = {name for name, status in statuses(quick).items() if status == "measured"}
     assert measured == {"consistency", "sensitivity", "tokens", "cost"}
-    whole = audited("test_vit")
     for name in measured:
-        assert report.sections()[name] == whole.sections()[name]
-    words = report.table()
+        assert quick.sections()[name] == report.sections("test_vit")[name]
+    words = quick.table()
     assert "left out of the quick audit" in words
-    answer = report.to_html().split('<p class="answer">')[1].split("</p>")[0]
+    answer = quick.to_html().split('<p class="answer">')[1].split("</p>")[0]
     assert "left out" not in answer
-    assert report.record["quick"]
+    assert quick.record["quick"]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
-
-from tests import warm_python
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -16,14 +13,10 @@ README = (ROOT / "README.md").read_text()
 MOVED = {"tokenizers": "axes/tokenizers.md", "patch_vs_wavelet": "when-the-image-moves.md"}
 
 
-def test_the_example_runs_and_keeps_its_promises() -> None:
+def test_the_example_is_short() -> None:
+    """That it runs and keeps its promises: tests/unit/test_wheel.py, in a new environment."""
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len(code.splitlines()) <= 10
-    # tests/unit/test_wheel.py runs it in a new environment.
-    done = warm_python.run([sys.executable, "-c", code], check=True)
-    numbers = [float(n) for n in re.findall(r"tensor\(([\d.e+-]+)", done.stdout)]
-    assert len(numbers) == 2
-    assert max(numbers) < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,17 @@ def stop_after(steps: int):
     return lambda: next(calls) < steps
 
 
-def test_same_seed_same_bits_and_other_seed_other_bits(tmp_path: Path) -> None:
-    weights = []
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that nothing stopped."""
+    folder = claimed(tmp_path_factory.mktemp("whole") / "run", tiny())
+    train(tiny(), folder, CPU)
+    return folder
+
+
+def test_same_seed_same_bits_and_other_seed_other_bits(tmp_path: Path, whole: RunFolder) -> None:
+    weights = [whole.weights.read_bytes()]
+    for name, seed in (("b", 0), ("c", 1)):
         folder = claimed(tmp_path / name, dataclasses.replace(tiny(), seed=seed))
         train(folder.load_config(), folder, CPU)
         weights.append(folder.weights.read_bytes())
@@ -82,9 +90,8 @@ def test_same_seed_same_bits_and_other_seed_other_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 3, 7, 11])
-def test_a_stopped_run_continues_to_equal_bits(tmp_path: Path, stop: int) -> None:
-    whole, broken = claimed(tmp_path / "whole", tiny()), claimed(tmp_path / "broken", tiny())
-    train(tiny(), whole, CPU)
+def test_a_stopped_run_continues_to_equal_bits(tmp_path: Path, stop: int, whole: RunFolder) -> None:
+    broken = claimed(tmp_path / "broken", tiny())
     with pytest.raises(AbandonedError):
         train(tiny(), broken, CPU, still_wanted=stop_after(stop))
     assert broken.checkpoint.exists() == (stop >= 3)

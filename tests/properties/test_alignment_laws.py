@@ -71,7 +71,6 @@ def circular_interpolation(m: np.ndarray, centres: np.ndarray, at: np.ndarray, s
     return np.stack(rows).reshape(*m.shape[:-1], len(at))
 
 
-@settings(max_examples=30)
 @given(
     x=images(sizes(1, 5), sizes(1, 5), batch=1),
     stride=st.integers(1, 4),
@@ -197,8 +196,18 @@ def path_images() -> Tensor:
     return torch.randn(4, 2, 16, 16, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("path", ["subpixel", "line"])
-@pytest.mark.parametrize("name", ["phase_lock fractional", "weighted_frame", "group_average"])
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        *(
+            (n, p)
+            for n in ("phase_lock fractional", "weighted_frame")
+            for p in ("subpixel", "line")
+        ),
+        pytest.param("group_average", "subpixel", marks=pytest.mark.nightly),
+        ("group_average", "line"),
+    ],
+)
 def test_continuous_methods_pass_the_jump_scan(name: str, path: str) -> None:
     # A group average calls its model for every phase: two of the paths take it ten seconds.
     images = path_images()[: 2 if name == "group_average" else 4]
@@ -273,9 +282,10 @@ def test_offsets_move_with_the_image(make: type, x: Tensor, shift: tuple[int, in
     assert torch.equal((still + torch.tensor(shift)) % span, moved)
 
 
-# A group average is one model called many times: the same graph, twenty times as long.
+# A group average is one model called many times: the same graph, twenty times as long. A phase lock
+# is compiled by day in front of a model: tests/contract/test_backbone.py.
 COMPILED = [
-    pytest.param(name, marks=[pytest.mark.nightly] * (name == "group_average"))
+    pytest.param(name, marks=[pytest.mark.nightly] * (name in ("group_average", "phase_lock")))
     for name in EXACT
     if name != "weighted_frame"
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests import warm_python
 from wavevit.testing import tolerance
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import (
@@ -166,8 +166,20 @@ def test_func_transforms(function: Transform) -> None:
     torch.testing.assert_close(pushed, function(tangent))  # linear maps
 
 
+# One operator of each kind by day; with free sizes every transform is compiled by day in
+# tests/contract/test_transforms.py.
+COMPILED = (one, undecimated_two, dual_tree)
+
+
 @pytest.mark.parametrize(
-    ("function", "dynamic"), [*((each, False) for each in TRANSFORMS), (pyramid, True)]
+    ("function", "dynamic"),
+    [
+        *(
+            pytest.param(each, False, marks=[pytest.mark.nightly] * (each not in COMPILED))
+            for each in TRANSFORMS
+        ),
+        pytest.param(pyramid, True, marks=pytest.mark.nightly),
+    ],
 )
 def test_compiles_forward_and_backward(function: Transform, dynamic: bool) -> None:
     torch._dynamo.reset()
@@ -271,5 +283,5 @@ def test_works_with_a_broken_numba() -> None:
         "    for _ in range(2): assert abs(dwt2(torch.ones(1, 1, 8, 8), 'db2').sum() - 32) < 1e-4\n"
         "print(len([w for w in caught if 'fast kernel' in str(w.message)]))\n"
     )
-    done = subprocess.run([sys.executable, "-c", use], capture_output=True, text=True, check=True)
+    done = warm_python.run([sys.executable, "-c", use], check=True)
     assert done.stdout.strip() == "1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests import warm_python
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import kernels
@@ -356,7 +356,5 @@ def test_works_without_numba_and_with_a_broken_one() -> None:
         "print(len([w for w in caught if 'fast kernel' in str(w.message)]))\n"
     )
     for prelude, warned in ((missing, "0"), (broken, "1")):
-        done = subprocess.run(
-            [sys.executable, "-c", prelude + use], capture_output=True, text=True, check=True
-        )
+        done = warm_python.run([sys.executable, "-c", prelude + use], check=True)
         assert done.stdout.strip() == warned

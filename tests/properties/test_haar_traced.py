@@ -48,8 +48,21 @@ def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Ten
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
+def named(enabled: bool, function: Callable[..., Any], *rest: object, night: bool = False) -> Any:
+    """A case with kernels or without."""
+    parts = ("kernels" if enabled else "plain", function.__name__, *map(str, rest))
+    marks = [pytest.mark.nightly] * night
+    return pytest.param(enabled, function, *rest, id="-".join(parts), marks=marks)
+
+
 @pytest.mark.parametrize(
-    ("function", "dynamic"), [(one, False), (one, True), (pyramid, False), (packet, False)]
+    ("_either_path", "function", "dynamic"),
+    [  # Without kernels all three are made of the operations of the first.
+        named(enabled, function, dynamic, night=not enabled and function is not one)
+        for enabled in (True, False)
+        for function, dynamic in ((one, False), (one, True), (pyramid, False), (packet, False))
+    ],
+    indirect=["_either_path"],
 )
 def test_compiles_forward_and_backward(
     function: Callable[[Tensor], tuple[Tensor, ...]], dynamic: bool
@@ -97,7 +110,15 @@ def test_func_transforms_inside_the_compiler(
         torch.testing.assert_close(compiled(x), transformed(x))
 
 
-@pytest.mark.parametrize("function", [*TRANSFORMS, one_back])
+@pytest.mark.parametrize(
+    ("_either_path", "function"),
+    [  # An export sees plain operations either way.
+        named(enabled, function, night=not enabled)
+        for enabled in (True, False)
+        for function in (*TRANSFORMS, one_back)
+    ],
+    indirect=["_either_path"],
+)
 def test_exports_with_free_batch_and_sizes(
     function: Callable[[Tensor], tuple[Tensor, ...]],
 ) -> None:

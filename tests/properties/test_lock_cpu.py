@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import warm_python
 from wavevit.alignment import phase_of, roll_images
 from wavevit.alignment.statistics import harmonics, loops_for, spans
 from wavevit.wavelets import kernels
@@ -116,7 +116,5 @@ def test_phase_lock_works_with_broken_numba() -> None:
         "    for _ in range(2): assert PhaseLock(4)(x).sum() == x.sum()\n"
         "print(len([w for w in caught if 'fast kernel' in str(w.message)]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    done = warm_python.run([sys.executable, "-c", script], check=True)
     assert done.stdout.strip() == "1"

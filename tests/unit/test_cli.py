@@ -16,6 +16,7 @@ import torch
 from skimage.io import imread, imsave
 
 import wavevit
+from tests import warm_python
 from wavevit.auditing import Samples
 from wavevit.checks import check_device
 from wavevit.cli import main
@@ -354,16 +355,15 @@ def test_one_picture_is_audited_by_its_windows(
     assert {section["status"] for section in sections.values()} == {"measured"}
 
 
-def test_the_installed_command_answers() -> None:
-    command = Path(sys.executable).with_name("wavevit")
-    done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
+def test_the_package_answers_as_a_command() -> None:
+    done = warm_python.run([sys.executable, "-m", "wavevit", "--help"], check=True)
     assert "transform" in done.stdout
     assert "models" in done.stdout
 
 
 def test_closed_output_pipe_ends_the_command_quietly() -> None:
     """As in ``wavevit --help | head -1``: no traceback, and not the status of a broken bound."""
-    command = [sys.executable, "-m", "wavevit", "--help"]
+    command = [Path(sys.executable).with_name("wavevit"), "--help"]  # as installed
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()

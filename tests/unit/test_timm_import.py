@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from types import ModuleType
 
 import pytest
 
+from tests import warm_python
 from wavevit.interop import timm_import
 from wavevit.interop.timm_import import import_timm
 
@@ -17,7 +17,7 @@ def test_a_process_of_its_own_gets_timm() -> None:
     code = (
         "from wavevit.interop.timm_import import import_timm as i; print(i().is_model('vit_tiny'))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = warm_python.run([sys.executable, "-c", code])
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("True", "False")
     # Where torchvision fits there is nothing to say.

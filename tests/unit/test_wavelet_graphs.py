@@ -31,7 +31,11 @@ from wavevit.wavelets import (
     waverec2,
 )
 
-CASES = [("haar", "periodization"), ("bior2.2", "reflect")]
+CASES = [
+    # By day: tests/properties/test_haar_traced.py.
+    pytest.param("haar", "periodization", marks=pytest.mark.nightly),
+    ("bior2.2", "reflect"),
+]
 
 
 class _RoundTrip(nn.Module):
@@ -234,7 +238,7 @@ def run(session: runtime.InferenceSession, x: torch.Tensor) -> list[torch.Tensor
 
 
 @pytest.mark.nightly  # by day a ViT of wavelet tokens runs there: tests/contract/test_backbone.py
-@pytest.mark.parametrize(("wavelet", "mode"), CASES[:2])
+@pytest.mark.parametrize(("wavelet", "mode"), CASES)
 def test_runs_in_onnxruntime(wavelet: str, mode: str, tmp_path) -> None:
     session = session_of(_RoundTrip(wavelet, mode).eval(), 3, tmp_path)
     x = torch.randn(3, 3, 21, 26)

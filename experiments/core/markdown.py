@@ -26,7 +26,7 @@ def _shown(summary: StudySummary) -> list[str]:
     """Metrics in the table: a choice where the task has one, or else all."""
     found = summary.metrics[summary.variants[0]]
     chosen = [name for name in SHARES if name in found]
-    chosen = chosen or list(TASKS.get(summary.task).columns)
+    chosen = chosen or [name for name in TASKS.get(summary.task).columns if name in found]
     return chosen or [name for name in found if name not in ("parameters", "macs")]
 
 

@@ -70,7 +70,8 @@ class Task(nn.Module):
         score: the entry of `summarize` that is shown when a run ends.
         title: of that score, for people.
         higher_is_better: direction of that score.
-        columns: entries of `summarize` that tables of studies show; empty for all.
+        columns: what tables of studies show: entries of `summarize`, or ``"NAME at 1 px"`` of
+            `compare`; empty for all.
         reduction: how the loss is put together from examples. ``"mean"``: a mean over examples, so
             that the losses of equal parts of a batch average to that of the batch. ``"ranks"``: it
             compares or counts all examples, and does so over all ranks of a process group.

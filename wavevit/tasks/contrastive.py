@@ -78,6 +78,10 @@ class Contrastive(Task):
     source = "captioned"
     reduction = "ranks"
     score, title = "image_to_text_r1", "image to text R@1, %"
+    columns = (
+        *("image_to_text_r1", "image_to_text_r5", "text_to_image_r1", "text_to_image_r5"),
+        *("negatives_right", "same_caption at 1 px", "same_caption at 4 px"),
+    )
 
     def __init__(self, backbone: Backbone, options: Options) -> None:
         super().__init__(backbone, options)

@@ -28,8 +28,19 @@ def _above_chance(summary: StudySummary) -> list[Effect]:
     for share, chance, title in _SHARES:
         for name in summary.variants:
             own, least = (summary.metrics[name][key].values for key in (share, chance))
-            words = {"unit": "points", "digits": 1, "predicted": "higher", "over": "seeds"}
-            found.append(between(name, own, "chance", least, title, **words))
+            found.append(
+                between(
+                    name,
+                    own,
+                    "chance",
+                    least,
+                    title,
+                    unit="points",
+                    digits=1,
+                    predicted="higher",
+                    over="seeds",
+                )
+            )
     return found
 
 

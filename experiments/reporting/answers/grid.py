@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ RIGHT, WRONG = "#009E73", "#D55E00"  # told apart with every common colour blind
 _NOTE, _LABEL = 8.5, 10.0  # points
 _NAMES, _GAP = 1.2, 0.09  # inches: for the names of the rows, between pictures
 _LINE = 0.17  # inches of a line of a note
+_WIDTH = 13  # letters in a line of a row's name
 _FRAME = 4.0  # points
 
 
@@ -63,7 +65,8 @@ def picture_grid(
     for left, head in zip(lefts, heads, strict=bool(heads)) if heads else ():
         canvas.text(left + side / 2, top / 2, head, _LABEL, ha="center")
     for (name, cells), height in zip(rows, heights, strict=True):
-        canvas.text(_NAMES - 0.1, top + side / 2, name, _LABEL, ha="right")
+        label = "\n".join(line for part in name.split("\n") for line in wrap(part, _WIDTH))
+        canvas.text(_NAMES - 0.1, top + side / 2, label, _LABEL, ha="right")
         for left, cell in zip(lefts, cells, strict=False):
             if cell is not None:
                 _draw(canvas, cell, left, top, side)

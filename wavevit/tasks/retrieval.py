@@ -83,7 +83,7 @@ class Retrieval(Task):
 
     keys = ("labels",)
     source = "places"
-    reduction = "whole"
+    reduction = "ranks"
     score, title = "R@1", "R@1, %"
 
     def __init__(self, backbone: Backbone, options: Options) -> None:

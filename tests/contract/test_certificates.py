@@ -139,6 +139,7 @@ def test_each_rule_gives_a_number_or_its_reason() -> None:
         "downsample lifting",
         *(f"mixer {name}" for name in ("covariance", "cross_covariance", "global", "lowpass_kv")),
         *(f"mixer {name}" for name in ("pooled", "spatial_reduction", "wavelet_kv", "window")),
+        "tokenizer adaptive",
     ]
 
 

@@ -155,6 +155,14 @@ MEASURES = {
         SHIFT + "test_token_turnover_of_patches",
         SHIFT + "test_token_turnover_of_patches",
     ),
+    "choice_turnover": Entry(
+        lambda s: measure.choice_turnover(
+            lambda x: maps(s)(x).flatten(1).abs(), noise(), (0, 1), kind="circular"
+        ),
+        "in percent of the tokens",
+        "unit/test_measure_choices.py::test_known_values",
+        "unit/test_measure_choices.py::test_known_values",
+    ),
     "equivariance_error": Entry(
         lambda s: measure.equivariance_error(maps(s), noise(), (1, 0)),
         "decibel",

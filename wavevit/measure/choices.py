@@ -8,6 +8,7 @@ from torch import Tensor
 
 from wavevit.checks import check_choice, fail
 from wavevit.measure.evaluation import Model, in_batches
+from wavevit.measure.intervals import Interval, mean_interval
 from wavevit.measure.shift import standard_error
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, input_sides, shifted
 
@@ -22,7 +23,7 @@ class ChoiceTurnover:
         percent: mean over images of ``100 Σ |w' − w| / Σ (w' + w)``: 0 if the same tokens are
             chosen, 100 if no token is chosen twice. Of weights 0 and 1 it is the share of the
             tokens that change.
-        standard_error: of that mean.
+        stderr: standard error of `percent` over images.
         tokens: mean number of tokens with a weight above 0.
         shift: rows and columns in pixels.
         kind: shift model.
@@ -30,11 +31,17 @@ class ChoiceTurnover:
     """
 
     percent: float
-    standard_error: float
+    stderr: float
     tokens: float
     shift: tuple[float, float]
     kind: str
     images: int
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of `percent` (Student)."""
+        low, high = mean_interval(self.percent, self.stderr, self.images)
+        return max(low, 0.0), min(high, 100.0)
 
 
 def choice_turnover(

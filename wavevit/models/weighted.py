@@ -112,8 +112,12 @@ class WeightedStage(FxLeaf, ColumnStage):
         last = len(self.blocks) - 1 if taps is None else taps[-1]
         for index, block in enumerate(self.blocks):
             x = self._run(block, x, grid, layout, *extra)
-            if index == last or (taps is not None and index in taps):
-                kept.append(self.painted[index](x, layout))
+            wanted = index == last or (taps is not None and index in taps)
+            # A hook, as timm's features_only sets them, asks for a map too.
+            if wanted or self.painted[index]._forward_hooks:
+                image = self.painted[index](x, layout)
+                if wanted:
+                    kept.append(image)
             if index == last:
                 break
         return kept[-1] if taps is None else kept

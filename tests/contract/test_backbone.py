@@ -54,8 +54,9 @@ DAILY = (HYBRID, "test_swin")
 # That every family exports is `test_exports_and_runs_in_onnxruntime`, which asks for more, at night
 # for most. What `recompiles` changes is the same code in every family: in every run it is asked of
 # the model in tests/docs/test_add_a_tokenizer.py.
-# Its tokens have several sizes: the map of an intermediate is painted beside the path of the tokens,
-# when it is asked for, so gradients do not pass through it (tests/properties/test_adaptive_laws.py).
+# Its tokens have several sizes: the map of an intermediate is painted beside the path of the
+# tokens, when it is asked for, so no gradient passes through it
+# (tests/properties/test_adaptive_laws.py).
 UNFIT = {("test_adaptive_vit", "hooks")}
 FEW = {"exports": (HYBRID,), "recompiles": ("test_vit",)}
 

@@ -21,7 +21,7 @@ added = sum(parameter.numel() for parameter in branch_parameters(grafted))
 print(f"parameters added: {added / sum(p.numel() for p in vit.parameters()):.1%}")
 print(f"multiply-accumulates: {cost(grafted, images[:1]).macs / cost(vit, images[:1]).macs:.3f} x")
 
-# Train here, for example with `wavevit.grafting.distil`. One step on the branch stands for it:
+# Train here, for example with `wavevit.grafting.distil`. One step on the branch is enough here:
 grafted(images).square().sum().backward()
 with torch.no_grad():
     for parameter in branch_parameters(grafted):

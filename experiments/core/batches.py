@@ -113,7 +113,7 @@ class TrainingBatches:
         """
 
     def resume(self, folder: Path, step: int) -> None:
-        """Goes on after `step` steps with what `save` wrote.
+        """Continues after `step` steps with what `save` wrote.
 
         Args:
             folder: of the run.

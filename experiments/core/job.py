@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "default_workers", "follow", "plan", "run_environment", "run_job", "run_jobs"]
 
 
-# What every rank raises when one does: the group of ranks goes on with the next job.
+# What every rank raises when one does: the group of ranks continues with the next job.
 _OF_ALL_RANKS = (NonFiniteLossError, ValueError)
 # Every other task is measured by its own metrics (`task_evaluation`).
 _OWN_MEASURES: dict[str, Any] = {"classification": evaluation, "segmentation": segmentation}

@@ -32,7 +32,7 @@ class Measurement(Experiment):
 
     Attributes:
         measure: from the folder of the studies' folders to plain data.
-        table: of the record; it is printed, and stands beside the record.
+        table: of the record; it is printed, and kept beside the record.
     """
 
     kind: ClassVar[str] = "measurement"

@@ -30,7 +30,7 @@ class Method:
     Attributes:
         tokenizer: of the graft; empty for none.
         options: more of `wavevit.graft`'s, as pairs of name and value.
-        blur: whether a low-pass stands before the patch embedding.
+        blur: whether there is a low-pass before the patch embedding.
         phases: grid offsets that are averaged; 1 for none.
         train: what is distilled (`wavevit.grafting.distil`); empty for no training.
     """

@@ -54,7 +54,7 @@ class EpochSource(Source):
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken.
+        """Continues where `state` was taken.
 
         Args:
             state: what `state` gave, also after JSON.

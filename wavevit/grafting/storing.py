@@ -90,7 +90,7 @@ def save_graft(
 
 
 def read_graft(path: str | Path) -> dict[str, Any]:
-    """Reads what a file of `save_graft` says of itself, without its tensors.
+    """Reads the metadata of a file of `save_graft`, without its tensors.
 
     Returns:
         ``base``, ``licence``, ``model`` (its class), ``embedding``, ``options``, ``shapes`` of the

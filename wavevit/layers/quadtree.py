@@ -97,8 +97,8 @@ def swt_energies(x: Tensor, patch: int, levels: int, padding: str) -> list[Tenso
     density = maps.square().sum(dim=3).mean(dim=1)  # (B, levels, H + 2 margin, W + 2 margin)
     total = torch.zeros_like(energies[0])
     for level in range(1, levels):
-        # A coefficient stands in the middle of the 2**level pixels from its index on, which is
-        # between two pixels: half of it belongs to each.
+        # A coefficient is of the 2**level pixels from its index on. Their middle is between two
+        # pixels: half of it belongs to each.
         here = density[:, levels - 1 - level] / 4**level
         start = margin - (1 << (level - 1))
         height, width = x.shape[-2:]

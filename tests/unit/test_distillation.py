@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import wavevit
 from wavevit.grafting import Distillation, DistillationError, distil, pooled_features
-from wavevit.grafting.distillation import _Objective
+from wavevit.grafting.distillation_loss import Objective
 from wavevit.grafting.windows import crop_at, shift_offsets, windows_of
 
 
@@ -73,7 +73,7 @@ def test_loss_is_towards_the_mean_over_shifts_and_the_features_of_the_same_crop(
     windows = torch.randn(3, 1, 20, 20, generator=rng(1))
     with torch.no_grad():
         teacher.last.bias += 1
-    objective = _Objective(teacher, pooled_features, 16, shifts=3, span=4, keep=0.5, unit=2.0)
+    objective = Objective(teacher, pooled_features, 16, shifts=3, span=4, keep=0.5, unit=2.0)
     draws = rng(2)
     found = objective.loss(model, windows, objective.target(windows, draws), draws)
     generator = rng(2)

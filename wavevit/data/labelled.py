@@ -42,7 +42,7 @@ class LabelledPictures(EpochSource):
     pixels around a crop are those of its picture.
 
     A picture that cannot be read does not end the training: the one that follows it in the list
-    stands in for it, and `report` counts and names it.
+    takes its place, and `report` counts and names it.
 
     Args:
         split, crop_size, margin: see `Source`.

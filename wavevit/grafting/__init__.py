@@ -2,12 +2,9 @@
 
 from wavevit.grafting.blocks import first_blocks
 from wavevit.grafting.branch import GraftBranch
-from wavevit.grafting.distillation import (
-    Distillation,
-    DistillationError,
-    distil,
-    shift_averaged,
-)
+from wavevit.grafting.distillation import distil
+from wavevit.grafting.distillation_loss import shift_averaged
+from wavevit.grafting.distillation_report import Distillation, DistillationError
 from wavevit.grafting.embedding import find_embedding
 from wavevit.grafting.grafted import GraftedEmbedding
 from wavevit.grafting.merging import merge

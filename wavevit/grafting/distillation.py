@@ -4,198 +4,43 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, fail
 from wavevit.files import check_output_file
+from wavevit.grafting.distillation_loss import (
+    JUDGED_SEEDS,
+    Features,
+    Judged,
+    Objective,
+    feature_spread,
+)
+from wavevit.grafting.distillation_report import Distillation, DistillationError
 from wavevit.grafting.distillation_state import State, load_state, save_state
 from wavevit.grafting.pooled import pooled_features
 from wavevit.grafting.trained_parts import Chosen, choose_parameters, patch_size
 from wavevit.grafting.windows import (
     Photographs,
-    crop_at,
-    shift_offsets,
     split_photographs,
     windows_of,
 )
-from wavevit.measure import shift_sensitivity
-from wavevit.measure.evaluation import evaluation_mode, in_batches
+from wavevit.measure.evaluation import evaluation_mode
 from wavevit.progress import Progress
 
-__all__ = ["Distillation", "DistillationError", "distil", "shift_averaged"]
-
-Features = Callable[[nn.Module, Tensor], Tensor]
+__all__ = ["distil"]
 
 _WARM_UP = 20  # one step in so many warms up
 _TIMED = 4  # steps that are timed, and not taken, where only minutes are given
 _SHARE_OF_TIME = 0.95  # of the budget is planned: a busy moment shall not cut the last steps
 _CLIP = 1.0
-_JUDGED_BATCH = 16  # windows that have the same shifts when they are judged
-_TRAINED_SEEDS, _SHIFT_SEEDS, _JUDGED_SEEDS = 1_000_003, 2**39, 2**40
-
-
-class DistillationError(RuntimeError):
-    """A loss or a gradient that is NaN or infinite; the model has its best parameters so far."""
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """Report of a distillation; all figures are of held-out photographs.
-
-    Attributes:
-        steps: optimiser steps, over all calls that resumed it.
-        planned: steps of the schedule.
-        seconds: time of the steps, over all calls.
-        stopped: ``"steps"`` (all are done), ``"early"`` (the held-out loss fell no more), or
-            ``"time"`` (the budget is over: the same call with its checkpoint continues).
-        best_step: step of the lowest held-out loss, whose parameters the model has now.
-        parameters: number of trained values.
-        loss: held-out loss before and after; 1 is the spread of the teacher's features.
-        sensitivity: R for a crop shift by 1 px (`wavevit.measure.shift_sensitivity`), before and
-            after.
-        cosine: mean cosine between the model's features and the teacher's features averaged over
-            shifts, before and after.
-        history: step and held-out loss, for each evaluation.
-    """
-
-    steps: int
-    planned: int
-    seconds: float
-    stopped: str
-    best_step: int
-    parameters: int
-    loss: tuple[float, float]
-    sensitivity: tuple[float, float]
-    cosine: tuple[float, float]
-    history: tuple[tuple[int, float], ...]
-
-    @property
-    def complete(self) -> bool:
-        """False where the time was over before the steps were."""
-        return self.stopped != "time"
-
-    def __str__(self) -> str:
-        """Three lines for people."""
-        return "\n".join(
-            f"{name:38} {before:8.4f} → {after:.4f}"
-            for name, (before, after) in (
-                ("held-out loss", self.loss),
-                ("R, crop shift by 1 px", self.sensitivity),
-                ("cosine to the teacher's shift average", self.cosine),
-            )
-        )
-
-
-def shift_averaged(
-    model: nn.Module,
-    windows: Tensor,
-    offsets: Sequence[tuple[int, int]],
-    crop_size: int,
-    features: Features = pooled_features,
-) -> Tensor:
-    """Mean of a model's features over crops of windows, (B, D).
-
-    Args:
-        model: images to an output.
-        windows: (B, C, W, W), large enough for all offsets.
-        offsets: of the crops from the middle, in pixels.
-        crop_size: side of the crops in pixels.
-        features: from the model and images to (B, D).
-    """
-    first, *others = offsets
-    total = features(model, crop_at(windows, first, crop_size))
-    for offset in others:
-        total = total + features(model, crop_at(windows, offset, crop_size))
-    return total / len(offsets)
-
-
-@dataclass(frozen=True)
-class _Objective:
-    """The loss of a batch of windows."""
-
-    teacher: nn.Module
-    features: Features
-    crop_size: int
-    shifts: int
-    span: int
-    keep: float
-    unit: float = 1.0
-
-    def target(self, windows: Tensor, generator: torch.Generator) -> Tensor:
-        """The teacher's features averaged over shifts."""
-        with torch.no_grad():
-            offsets = shift_offsets(self.shifts, self.span, generator)
-            return shift_averaged(self.teacher, windows, offsets, self.crop_size, self.features)
-
-    def loss(
-        self, model: nn.Module, windows: Tensor, target: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Of a model that sees one crop of each window."""
-        (offset,) = shift_offsets(1, self.span, generator)
-        crops = crop_at(windows, offset, self.crop_size)
-        found = self.features(model, crops)
-        loss = F.mse_loss(found, target)
-        if self.keep:
-            with torch.no_grad():
-                own = self.features(self.teacher, crops)
-            loss = loss + self.keep * F.mse_loss(found, own)
-        return loss / self.unit
-
-
-class _Judged:
-    """Held-out windows with their targets, and what is measured on them."""
-
-    def __init__(self, objective: _Objective, windows: Tensor) -> None:
-        self.objective, self.windows = objective, windows
-        self.parts = [
-            (batch, objective.target(batch, torch.Generator().manual_seed(index)))
-            for index, batch in enumerate(windows.split(_JUDGED_BATCH))
-        ]
-
-    def loss(self, model: nn.Module) -> float:
-        """Mean loss, each part of the windows with one shift."""
-        total = 0.0
-        with torch.no_grad():
-            for index, (batch, target) in enumerate(self.parts):
-                generator = torch.Generator().manual_seed(_JUDGED_SEEDS + index)
-                total += len(batch) * float(self.objective.loss(model, batch, target, generator))
-        return total / len(self.windows)
-
-    def figures(self, model: nn.Module) -> tuple[float, float]:
-        """R for one pixel, and the cosine to the teacher's average over shifts."""
-        size, features = self.objective.crop_size, self.objective.features
-        sensitivity = shift_sensitivity(
-            lambda x: features(model, x),
-            self.windows,
-            (1,),
-            kind="crop",
-            crop_size=size,
-            batch_size=_JUDGED_BATCH,
-        )
-        crops = crop_at(self.windows, (0, 0), size)
-        found = in_batches(lambda x: features(model, x), crops, _JUDGED_BATCH)
-        targets = torch.cat([target for _, target in self.parts])
-        return sensitivity.values[0], float(F.cosine_similarity(found, targets).mean())
-
-
-def _unit(objective: _Objective, windows: Tensor) -> float:
-    """Mean square of the teacher's features around their mean: the scale of the loss."""
-    crops = crop_at(windows, (0, 0), objective.crop_size)
-    found = in_batches(
-        lambda x: objective.features(objective.teacher, x), crops, _JUDGED_BATCH
-    ).double()
-    spread = float((found - found.mean(0)).square().mean())
-    if not spread > 0 or not math.isfinite(spread):
-        fail("teacher", "features that are finite and differ between photographs", f"{spread=}")
-    return spread
+_TRAINED_SEEDS, _SHIFT_SEEDS = 1_000_003, 2**39
 
 
 def _rate(step: int, steps: int) -> float:
@@ -251,7 +96,7 @@ class _Run:
     """A distillation on its way."""
 
     model: nn.Module
-    objective: _Objective
+    objective: Objective
     source: Callable[[int, int], Tensor]
     chosen: Chosen
     optimizer: torch.optim.Optimizer
@@ -434,7 +279,7 @@ def distil(
         photographs, held_out = split_photographs(photographs, seed)
     side = crop_size + 2 * (span // 2)
     source = windows_of("photographs", photographs, side)
-    judging = windows_of("held_out", held_out, side)(judged, _JUDGED_SEEDS + seed).to(device)
+    judging = windows_of("held_out", held_out, side)(judged, JUDGED_SEEDS + seed).to(device)
 
     settings = {
         "train": train,
@@ -454,9 +299,9 @@ def distil(
         "parameters": {name: list(p.shape) for name, p in chosen.parameters.items()},
     }
     with evaluation_mode(model), evaluation_mode(teacher), _only_trained(model, chosen.parameters):
-        objective = _Objective(teacher, features, crop_size, shifts, span, keep)
-        objective = replace(objective, unit=_unit(objective, judging))
-        measured = _Judged(objective, judging)
+        objective = Objective(teacher, features, crop_size, shifts, span, keep)
+        objective = replace(objective, unit=feature_spread(objective, judging))
+        measured = Judged(objective, judging)
         groups = [
             {"params": list(group), "lr": rate, "peak": rate}
             for group, rate in ((chosen.added, lr), (chosen.own, own_lr))
@@ -498,7 +343,7 @@ def distil(
 
 def _train(
     run: _Run,
-    measured: _Judged,
+    measured: Judged,
     state: State,
     minutes: float | None,
     every: int,

@@ -1,0 +1,128 @@
+"""The loss of a distillation, and what of it is judged on held-out windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavevit.checks import fail
+from wavevit.grafting.pooled import pooled_features
+from wavevit.grafting.windows import crop_at, shift_offsets
+from wavevit.measure import shift_sensitivity
+from wavevit.measure.evaluation import in_batches
+
+__all__ = ["JUDGED_SEEDS", "Features", "Judged", "Objective", "feature_spread", "shift_averaged"]
+
+Features = Callable[[nn.Module, Tensor], Tensor]
+
+_JUDGED_BATCH = 16  # windows that have the same shifts when they are judged
+JUDGED_SEEDS = 2**40  # apart from those of training
+
+
+def shift_averaged(
+    model: nn.Module,
+    windows: Tensor,
+    offsets: Sequence[tuple[int, int]],
+    crop_size: int,
+    features: Features = pooled_features,
+) -> Tensor:
+    """Mean of a model's features over crops of windows, (B, D).
+
+    Args:
+        model: images to an output.
+        windows: (B, C, W, W), large enough for all offsets.
+        offsets: of the crops from the middle, in pixels.
+        crop_size: side of the crops in pixels.
+        features: from the model and images to (B, D).
+    """
+    first, *others = offsets
+    total = features(model, crop_at(windows, first, crop_size))
+    for offset in others:
+        total = total + features(model, crop_at(windows, offset, crop_size))
+    return total / len(offsets)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a batch of windows."""
+
+    teacher: nn.Module
+    features: Features
+    crop_size: int
+    shifts: int
+    span: int
+    keep: float
+    unit: float = 1.0
+
+    def target(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+        """The teacher's features averaged over shifts."""
+        with torch.no_grad():
+            offsets = shift_offsets(self.shifts, self.span, generator)
+            return shift_averaged(self.teacher, windows, offsets, self.crop_size, self.features)
+
+    def loss(
+        self, model: nn.Module, windows: Tensor, target: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Of a model that sees one crop of each window."""
+        (offset,) = shift_offsets(1, self.span, generator)
+        crops = crop_at(windows, offset, self.crop_size)
+        found = self.features(model, crops)
+        loss = F.mse_loss(found, target)
+        if self.keep:
+            with torch.no_grad():
+                own = self.features(self.teacher, crops)
+            loss = loss + self.keep * F.mse_loss(found, own)
+        return loss / self.unit
+
+
+class Judged:
+    """Held-out windows with their targets, and what is measured on them."""
+
+    def __init__(self, objective: Objective, windows: Tensor) -> None:
+        self.objective, self.windows = objective, windows
+        self.parts = [
+            (batch, objective.target(batch, torch.Generator().manual_seed(index)))
+            for index, batch in enumerate(windows.split(_JUDGED_BATCH))
+        ]
+
+    def loss(self, model: nn.Module) -> float:
+        """Mean loss, each part of the windows with one shift."""
+        total = 0.0
+        with torch.no_grad():
+            for index, (batch, target) in enumerate(self.parts):
+                generator = torch.Generator().manual_seed(JUDGED_SEEDS + index)
+                total += len(batch) * float(self.objective.loss(model, batch, target, generator))
+        return total / len(self.windows)
+
+    def figures(self, model: nn.Module) -> tuple[float, float]:
+        """R for one pixel, and the cosine to the teacher's average over shifts."""
+        size, features = self.objective.crop_size, self.objective.features
+        sensitivity = shift_sensitivity(
+            lambda x: features(model, x),
+            self.windows,
+            (1,),
+            kind="crop",
+            crop_size=size,
+            batch_size=_JUDGED_BATCH,
+        )
+        crops = crop_at(self.windows, (0, 0), size)
+        found = in_batches(lambda x: features(model, x), crops, _JUDGED_BATCH)
+        targets = torch.cat([target for _, target in self.parts])
+        return sensitivity.values[0], float(F.cosine_similarity(found, targets).mean())
+
+
+def feature_spread(objective: Objective, windows: Tensor) -> float:
+    """Mean square of the teacher's features around their mean: the scale of the loss."""
+    crops = crop_at(windows, (0, 0), objective.crop_size)
+    found = in_batches(
+        lambda x: objective.features(objective.teacher, x), crops, _JUDGED_BATCH
+    ).double()
+    spread = float((found - found.mean(0)).square().mean())
+    if not spread > 0 or not math.isfinite(spread):
+        fail("teacher", "features that are finite and differ between photographs", f"{spread=}")
+    return spread

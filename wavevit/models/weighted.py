@@ -23,7 +23,7 @@ from wavevit.layers.tokenizers.adaptive import AdaptiveOptions
 from wavevit.models.config import BackboneConfig
 from wavevit.models.stage import ColumnStage
 from wavevit.wavelets._engine.symbolic_shapes import exporting
-from wavevit.wavelets._engine.torch_private import transforms_active
+from wavevit.wavelets._engine.torch_private import has_forward_hooks, transforms_active
 
 if TYPE_CHECKING:
     from wavevit.models.backbone import Backbone
@@ -114,7 +114,7 @@ class WeightedStage(FxLeaf, ColumnStage):
             x = self._run(block, x, grid, layout, *extra)
             wanted = index == last or (taps is not None and index in taps)
             # A hook, as timm's features_only sets them, asks for a map too.
-            if wanted or self.painted[index]._forward_hooks:
+            if wanted or has_forward_hooks(self.painted[index]):
                 image = self.painted[index](x, layout)
                 if wanted:
                     kept.append(image)

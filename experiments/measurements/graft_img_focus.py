@@ -49,9 +49,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ValueError: a file that is no ONNX model.
     """
     onnx = require_extra("onnx", "test")
+    from google.protobuf.message import DecodeError  # comes with onnx
+
     try:
         model = onnx.load(path)
-    except Exception as error:  # protobuf's and the operating system's
+    except (OSError, DecodeError) as error:
         fail("model", "an ONNX file", f"{path} ({type(error).__name__}: {error})")
     found = {
         one.name: torch.from_numpy(onnx.numpy_helper.to_array(one).copy())

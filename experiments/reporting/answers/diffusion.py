@@ -13,7 +13,7 @@ from torch import Tensor
 from experiments.core.batches import make_source
 from experiments.core.config import RunConfig
 from experiments.core.statistic import Statistic
-from experiments.measurements.nearest_crops import nearest_crops
+from experiments.measurements.nearest_crops import Nearest, nearest_crops
 from experiments.reporting.answers.base import Answers, register_answers, table
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
@@ -159,9 +159,9 @@ class _Search(NamedTuple):
         crops = torch.from_numpy(grey_levels(batch["images"])).float()
         return cls(list(crops), f"{len(crops)} training crops")
 
-    def __call__(self, levels: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, levels: Tensor) -> Nearest:
         """The nearest crop of each image, and its distance."""
-        return tuple(nearest_crops(levels, self.photographs))  # type: ignore[return-value]
+        return nearest_crops(levels, self.photographs)
 
 
 def _memorisation(

@@ -137,6 +137,8 @@ CLAIM = Claim(
     find=_find,
     alt="Differences of dual-tree tokens to the plain ViT in top-1 and S-Cons on each data set",
     missing="the study `carry` has no record yet",
-    command="python -m experiments run carry --photographs gcompris --source-options duplicates=drop",
+    command=(
+        "python -m experiments run carry --photographs gcompris --source-options duplicates=drop"
+    ),
     fetched="photographs of gcompris-qt-data, ELPV, Fashion-MNIST",
 )

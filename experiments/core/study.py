@@ -172,7 +172,11 @@ class Study(Experiment):
             for study in (at_scale(self, name) for name in self.scales)
             for file in ("summary.json", "pictures.json")
         }
-        return own | {
+        return own | self.data_commands()
+
+    def data_commands(self) -> dict[str, str]:
+        """By record of other data (`data_sets`), the commands that make it."""
+        return {
             f"{self.name}_{data.label}/summary.json": (
                 f"{self.command(data.words)} && {self.report_command()} {data.words} --record"
             )

@@ -20,11 +20,13 @@ class Finding:
         verdict: by the claim's rule.
         effects: what it rests on, the one that the ledger shows first.
         body: tables and sentences for the page, each a piece of Markdown.
+        data: what the verdict holds for, where it is not what all records were measured on.
     """
 
     verdict: Verdict
     effects: tuple[Effect, ...]
     body: tuple[str, ...] = ()
+    data: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,11 @@ class Claim:
         draw: the page's figure; by default the effects with their intervals.
         alt: what the figure shows, for a screen reader.
         missing: why there is no record, where there is none.
-        data: what the records were measured on; every verdict names it.
+        data: what records were measured on that do not say it (`experiments.claims.data`); every
+            verdict names its data.
+        optional: further records, which `find` is given where they are there.
+        fetched: data that have to be fetched before the command; ``claims --run`` leaves the claim
+            out.
     """
 
     id: str
@@ -57,6 +63,8 @@ class Claim:
     missing: str = ""
     data: str = "crops of 18 photographs"
     command: str = ""
+    optional: tuple[str, ...] = ()
+    fetched: str = ""
 
     def __post_init__(self) -> None:
         if self.records and not self.command:

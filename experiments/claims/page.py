@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
+from experiments.claims.data import data_words
 from experiments.claims.effect import Effect, number
 from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
@@ -76,9 +77,9 @@ def _provenance(records: Mapping[str, Any], command: str) -> str:
     return f"Record{plural}: {'; '.join(parts)}. Command: `{command}`."
 
 
-def _claim_part(claim: Claim, finding: Finding) -> str:
+def _claim_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> str:
     words = render(f"claims/{claim.name}.md.j2", common_rule=common_rule)
-    verdict = f"**Verdict.** {claim.id} is {_verdicts(claim, finding)}."
+    verdict = f"**Verdict.** {claim.id} is {_verdicts(claim, finding, records)}."
     return f"> {claim.sentence}\n\n{verdict}\n\n{words}"
 
 
@@ -92,7 +93,7 @@ def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | 
     if larger is not None:
         found = claim.find(larger)
         parts += [
-            f"**At a larger scale** {claim.id} is {found.verdict.text(claim.data)}.",
+            f"**At a larger scale** {claim.id} is {_verdict(claim, found, larger)}.",
             _provenance(larger, f"{claim.command} --scale large"),
             *found.body,
             _effects(found.effects),
@@ -100,11 +101,16 @@ def _measured_part(claim: Claim, finding: Finding, records: Mapping[str, Any] | 
     return "\n\n".join(part for part in parts if part)
 
 
-def _verdicts(claim: Claim, finding: Finding) -> str:
+def _verdict(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> str:
+    """The verdict with the data that it holds for."""
+    return finding.verdict.text(data_words(claim, finding, records))
+
+
+def _verdicts(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> str:
     """The verdict, and the larger scale's where there is one."""
-    text, larger = finding.verdict.text(claim.data), larger_records_of(claim)
+    text, larger = _verdict(claim, finding, records), larger_records_of(claim)
     if larger is not None:
-        text += f". Larger models: {claim.find(larger).verdict.text(claim.data)}"
+        text += f". Larger models: {_verdict(claim, claim.find(larger), larger)}"
     return text
 
 
@@ -116,7 +122,7 @@ def claim_page(claim: Claim, page: str) -> str:
     """A claim's page with its generated parts replaced."""
     records = records_of(claim)
     finding = finding_of(claim, records)
-    page = marked(page, "claim", _claim_part(claim, finding))
+    page = marked(page, "claim", _claim_part(claim, finding, records))
     return marked(page, "measured", _measured_part(claim, finding, records))
 
 
@@ -134,25 +140,29 @@ def ledger_table() -> str:
     """The ledger: claim, verdict, effect size, small figure, command."""
     rows = []
     for claim in CLAIMS:
-        finding = finding_of(claim, records_of(claim))
+        records = records_of(claim)
+        finding = finding_of(claim, records)
         picture = "–"
         if _has_figure(claim, finding) and finding.verdict.word != "not measured":
             path = f"_generated/figures/claims/{claim.name}.png"
             picture = f"![{claim.alt}]({path}){{width=160px .ledger-figure}}"
-        rows.append([*_row(claim, finding), picture, f"`{claim.command}`"])
+        rows.append([*_row(claim, finding, records), picture, f"`{claim.command}`"])
     return Table(("claim", "verdict", "effect [interval]", "figure", "command"), rows).markdown()
 
 
 def headline() -> str:
     """The short ledger of the home page: claim, verdict, effect."""
-    rows = [_row(claim, finding_of(claim, records_of(claim))) for claim in CLAIMS]
+    rows = [
+        _row(claim, finding_of(claim, found), found)
+        for claim, found in ((claim, records_of(claim)) for claim in CLAIMS)
+    ]
     return Table(("claim", "verdict", "effect [interval]"), rows).markdown()
 
 
-def _row(claim: Claim, finding: Finding) -> list[str]:
+def _row(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> list[str]:
     """The cells that both ledgers have."""
     name = f"[{claim.id}](claims/{claim.name}.md) {claim.sentence}"
-    return [name, _verdicts(claim, finding), _headline(finding)]
+    return [name, _verdicts(claim, finding, records), _headline(finding)]
 
 
 def claim_figure(claim: Claim) -> Figure | None:

@@ -12,10 +12,12 @@ from experiments.core import records
 
 
 def records_of(claim: Claim) -> dict[str, Any] | None:
-    """A claim's records by name; None where one is not there yet."""
+    """A claim's records by name, with the optional ones that are there; None where another one is
+    not there yet."""
     if not all((records.RECORDS / name).exists() for name in claim.records):
         return None
-    return {name: records.load_record(name) for name in claim.records}
+    further = [name for name in claim.optional if (records.RECORDS / name).exists()]
+    return {name: records.load_record(name) for name in (*claim.records, *further)}
 
 
 def larger_records_of(claim: Claim) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,12 @@ from wavevit.data.sources import source_class
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["DataChoice", "on_data"]
+__all__ = ["DataChoice", "on_data", "without_folders"]
 
 # Tasks whose classes are those of the source; others bring their own.
 _CLASSES_OF_SOURCE = ("classification", "segmentation")
+# Options of sources that may name a place on the user's machine.
+_PATHS = ("path", "photographs")
 
 
 @dataclass(kw_only=True)
@@ -105,6 +107,25 @@ def on_data(study: Study, choice: DataChoice) -> Study:
         typed=f"{study.words} {choice.words}",
         variants=lambda: {name: changed(run) for name, run in study.variants().items()},
     )
+
+
+def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration as plain data for a record: of a path on this machine its last part.
+
+    Args:
+        config: as `RunConfig.to_dict` gives it.
+    """
+    options = [
+        (name, Path(value).name if name in _PATHS and _is_path(value) else value)
+        for name, value in config["data"]["source_options"]
+    ]
+    return {**config, "data": {**config["data"], "source_options": options}}
+
+
+def _is_path(value: object) -> bool:
+    """Whether a value names a place on this machine: not one of a data set on the Hub."""
+    text = str(value)
+    return text.startswith(("/", "~", ".")) or Path(text).exists()
 
 
 def _placed(run: RunConfig, source: str, options: dict[str, Any]) -> RunConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,13 @@ from experiments.core.folder import StudyFolder
 from experiments.core.job import default_workers, follow, plan, run_environment, run_jobs
 from experiments.core.latency import measure_latency
 from experiments.core.markdown import answer_views, study_views
+from experiments.core.rate_choice import (
+    ChosenRates,
+    RateChoice,
+    rate_folder,
+    rate_study,
+    with_chosen_rates,
+)
 from experiments.core.records import RECORDS
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import SCALES, at_scale
@@ -109,6 +117,11 @@ class Study(Experiment):
         scale: the scale at which its runs are (`at_scale`).
         scales: the scales at which it can run.
         typed: what is typed for it behind ``run``, where its data are not its own (`on_data`).
+        data_sets: other data of which the study has records; their files are named as they lie in
+            the current folder.
+        rates: how the peak learning rate of each variant is chosen before its runs; by default the
+            configurations have them.
+        chosen: what was found by that choice (`with_chosen_rates`).
     """
 
     kind: ClassVar[str] = "study"
@@ -125,6 +138,9 @@ class Study(Experiment):
     scale: str = "default"
     scales: tuple[str, ...] = tuple(SCALES)
     typed: str = ""
+    data_sets: tuple[DataChoice, ...] = ()
+    rates: RateChoice | None = None
+    chosen: ChosenRates = field(default_factory=ChosenRates)
 
     @property
     def options(self) -> type[StudyOptions]:
@@ -149,11 +165,22 @@ class Study(Experiment):
         return f"python -m experiments report {self.words}"
 
     def commands(self) -> dict[str, str]:
-        """At each scale the summary, and what the models see, which the report draws."""
-        return {
+        """At each scale the summary, and what the models see, which the report draws; on other data
+        the summary alone, since their pictures are not ours to pass on."""
+        own = {
             f"{study.name}/{file}": f"{study.command()} && {study.report_command()} --record"
             for study in (at_scale(self, name) for name in self.scales)
             for file in ("summary.json", "pictures.json")
+        }
+        return own | self.data_commands()
+
+    def data_commands(self) -> dict[str, str]:
+        """By record of other data (`data_sets`), the commands that make it."""
+        return {
+            f"{self.name}_{data.label}/summary.json": (
+                f"{self.command(data.words)} && {self.report_command()} {data.words} --record"
+            )
+            for data in self.data_sets
         }
 
     def views(self, record: str, data: StudySummary | Mapping[str, Any]) -> tuple[View, ...]:
@@ -206,7 +233,16 @@ class Study(Experiment):
             fail("minutes", "a number of at least 0", options.minutes)
         folder = StudyFolder(options.out or Path("runs") / self.name, self.name)
         check_output_folder("out", folder.path)
-        jobs = plan(self, folder, options.seeds or self.seeds, options.variants or None)
+        begun, names = time.monotonic(), options.variants or tuple(self.configs())
+        for name in names:
+            check_choice("variants", name, self.configs())
+        if self.rates is not None:
+            incomplete = self._try_rates(options, device, folder, names)
+            if incomplete:
+                return incomplete
+        minutes = max(options.minutes - (time.monotonic() - begun) / 60, 0)
+        study = with_chosen_rates(self, folder, names)
+        jobs = plan(study, folder, options.seeds or self.seeds, options.variants or None)
         workers, threads = default_workers(device, len(jobs))
         if options.jobs is not None:
             workers = check_at_least("jobs", options.jobs, 1)
@@ -219,7 +255,7 @@ class Study(Experiment):
         side_by_side = f"{workers} in parallel" if ranks == 1 else f"each on {ranks} ranks"
         if options.cluster:
             side_by_side = f"on the cluster {options.cluster}"
-        print(f"{self.question}\n{len(jobs)} runs on {device}, {side_by_side} → {folder.path}")
+        print(f"{study.question}\n{len(jobs)} runs on {device}, {side_by_side} → {folder.path}")
         reused = reuse_equal_runs(jobs, folder, run_environment(device, threads, options.parallel))
         if reused:
             print(f"{reused} runs reuse weights and measures of equal runs of other studies.")
@@ -230,19 +266,31 @@ class Study(Experiment):
             device,
             workers,
             threads,
-            options.minutes,
+            minutes,
             options.parallel,
             options.cluster,
         )
         if options.timing and not folder.latency.exists():
             print("Timing the variants, interleaved …")
             with alone():
-                measure_latency(self, folder, device)
+                measure_latency(study, folder, device)
         for job in failed:
             tried = job.folder.failed.exists()
             reason = f"the reason is in {job.folder.failed}" if tried else "it was not started"
             print(f"Not complete: {job.label}; {reason}", file=sys.stderr)
         return len(failed)
+
+    def _try_rates(
+        self,
+        options: StudyOptions,
+        device: torch.device,
+        folder: StudyFolder,
+        names: tuple[str, ...],
+    ) -> int:
+        """Trains the named variants at each rate; returns the number of runs that are missing."""
+        path = rate_folder(folder).path
+        tried = dataclasses.replace(options, out=path, seeds=(), variants=(), timing=False)
+        return rate_study(self, names)._run(tried, device)
 
     def configs(self) -> dict[str, RunConfig]:
         """The variants, checked: every name is that of a variant, all learn one task, and a variant

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from experiments.core.data_choice import without_folders
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import read_json
 from experiments.core.statistic import Statistic
@@ -84,9 +85,10 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         },
         latency={name: ratio for name, ratio in latency.items() if name in results},
         timed_batch=timed["batch"][0] if timed else 0,
-        configs={name: configs[name].to_dict() for name in results},
+        configs={name: without_folders(configs[name].to_dict()) for name in results},
         environment=environment,
-        core_minutes=_core_minutes(results, environment),
+        core_minutes=_core_minutes(results, environment, study.chosen.core_minutes),
+        rates=study.chosen.scores,
         failed=failed,
         missing=tuple(missing),
     )
@@ -99,7 +101,7 @@ def _common_metrics(task: str, results: list[dict[str, Any]]) -> dict[str, Metri
 
 
 def _core_minutes(
-    results: Mapping[str, list[dict[str, Any]]], environment: Mapping[str, Any]
+    results: Mapping[str, list[dict[str, Any]]], environment: Mapping[str, Any], before: float
 ) -> float:
     if environment["device"] != "cpu":
         return 0.0
@@ -107,7 +109,7 @@ def _core_minutes(
         len(runs) * median(sum(run["seconds"].values()) for run in runs)
         for runs in results.values()
     ]
-    return round(sum(seconds) * environment["threads"] / 60, 1)
+    return round(before + sum(seconds) * environment["threads"] / 60, 1)
 
 
 def _sensitivity(runs: list[dict[str, Any]]) -> dict[str, dict[float, Statistic]]:

@@ -155,7 +155,10 @@ class StudySummary:
         core_minutes: that its runs took on CPUs in their last attempts, training and measuring:
             for each variant the median over seeds times their number, since a machine that was
             suspended counts for nothing. Weights taken from another run cost nothing. 0 on a GPU,
-            and in old records.
+            and in old records. With the trainings that chose the rates.
+        rates: variant → peak learning rate in words → score on validation data, for a study that
+            chooses its rates (`experiments.core.rate_choice`); the one that was taken is in
+            `configs`.
         failed: run → reason.
         missing: runs that are neither complete nor failed.
     """
@@ -175,6 +178,7 @@ class StudySummary:
     configs: dict[str, Any]
     environment: dict[str, Any]
     core_minutes: float
+    rates: dict[str, dict[str, float]]
     failed: dict[str, str]
     missing: tuple[str, ...]
 
@@ -227,7 +231,7 @@ class StudySummary:
     def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
         """The summary that `to_dict` wrote. Records of before a field came have it empty."""
         early: dict[str, Any] = {"applied": {}, "pictured": list(data["metrics"])}
-        early |= {"timed_batch": 0, "core_minutes": 0.0}
+        early |= {"timed_batch": 0, "core_minutes": 0.0, "rates": {}}
         return converter.structure({**early, **data}, cls)
 
 

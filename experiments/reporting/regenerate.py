@@ -14,7 +14,7 @@ from experiments.core.experiment import DOCS, Experiment
 from experiments.core.marked import marked
 from experiments.core.records import RECORDS, load_record, write_bytes
 from experiments.core.registry import all_experiments
-from experiments.reporting import citations, comparison, reproduce
+from experiments.reporting import carry, citations, comparison, reproduce
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def generated() -> list[Generated]:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))
     found.append(_part(DOCS / "claims.md", "ledger", ledger_table()))
     found.append(_part(DOCS / "index.md", "headline", headline()))
+    found.append(Generated(carry.PAGE, carry.page_with))
     found.append(Generated(reproduce.PAGE, reproduce.page_with))
     found += [Generated(page, citations.page_with) for page in citations.PAGES]
     return found

@@ -9,6 +9,7 @@ import torch
 
 from experiments.core.folder import StudyFolder
 from experiments.core.markdown import answer_views, study_views
+from experiments.core.rate_choice import with_chosen_rates
 from experiments.core.records import write_bytes, write_json
 from experiments.core.study import Study
 from experiments.core.style import figure_style, save_figure, svg_of
@@ -44,6 +45,8 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     """
     torch.manual_seed(0)
     folder = StudyFolder(path, study.name)
+    begun = [name for name in study.configs() if folder.run(name, 0).path.parent.exists()]
+    study = with_chosen_rates(study, folder, begun)
     summary = summarize(study, folder)
     target = path / "report"
     pictures = _pictures(summary, folder)
@@ -58,11 +61,12 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     for place in (target, record):
         if place is not None:
             write_json(place / "summary.json", summary.to_dict())
-            if pictures is not None:
+            # A user's pictures, or those of a data set with a licence of its own, are not recorded.
+            if pictures is not None and not (study.typed and place == record):
                 write_json(place / "pictures.json", pictures)
     if record is not None:
         for view in study_views(record, summary):
             write_bytes(view.path, view.render(summary).encode())
-        for view in answer_views(record, pictures or {}):
+        for view in answer_views(record, {} if study.typed else pictures or {}):
             write_bytes(view.path, view.render(pictures).encode())
     return target / "report.html"

@@ -168,7 +168,7 @@ class LabelledPictures(EpochSource):
         kept = self._kept.get(index)
         if kept is not None:
             return kept
-        pixels = self.cutter.channels(self.read(index))
+        pixels = self.cutter.sized(self.cutter.channels(self.read(index)))
         size = pixels.untyped_storage().nbytes()
         if size <= self._room:
             self._room -= size

@@ -70,8 +70,15 @@ class WindowCutter:
             return pixels.expand(3, -1, -1)
         return luminance(pixels) if len(pixels) == 3 else pixels
 
+    def sized(self, pixels: Tensor) -> Tensor:
+        """A picture (C, H, W) with the shorter side `short_side`, if one is given.
+
+        All windows of a picture are cut from this, and it may be kept in place of the picture.
+        """
+        return resized(pixels, self.short_side) if self.short_side else pixels
+
     def cut(self, pixels: Tensor, draw: Sequence[float]) -> Tensor:
-        """A window (C, W, W) of a picture (C, H, W).
+        """A window (C, W, W) of a picture (C, H, W), or of what `sized` made of it.
 
         Resizing is bilinear and antialiased.
 
@@ -79,8 +86,7 @@ class WindowCutter:
             pixels: of the picture.
             draw: three numbers in [0, 1): size, row and column.
         """
-        if self.short_side:
-            pixels = resized(pixels, self.short_side)
+        pixels = self.sized(pixels)
         side = self.window
         if self.scale is None:
             if not self.short_side and min(pixels.shape[-2:]) < self.least_side:

@@ -90,6 +90,7 @@ class WeightedFrame(Alignment):
 
     @property
     def calls_vary(self) -> bool:
+        """One call for each phase of positive weight."""
         return self.max_phases != 1
 
     def views(self, x: Tensor) -> Views:

@@ -168,6 +168,7 @@ class PhaseLock(Alignment):
 
     @property
     def calls_vary(self) -> bool:
+        """With a gate: two calls where it is half open."""
         return self.gate > 0
 
     def views(self, x: Tensor) -> Views:

@@ -79,6 +79,7 @@ def test_train_and_validate(name: str, tmp_path: Path) -> None:
     clone = Path(os.environ[CLONE])
     data, out = photographs(tmp_path / "data"), tmp_path / "out"
     shared = [str(data), "--model", name, "--num-classes", "2", "--img-size", "32"]
+    shared += ["--model-kwargs", "img_size=32"]
     shared += ["--device", "cpu", "--workers", "0", "--batch-size", "2", "--no-prefetcher"]
     options = ["--epochs", "1", "--warmup-epochs", "0", "--opt", "adamw", "--lr", "1e-3"]
     options += ["--layer-decay", "0.75", "--drop-path", "0.1", "--model-ema"]

@@ -43,9 +43,14 @@ ablation: install
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# The slow cases too, and a thousand examples for each property: hours.
-test-nightly: $(VENV)/.developer
+# The slow cases too, and a thousand examples for each property: hours. WAVEVIT_TIMM may name a
+# clone of timm's repository, whose scripts are then tested too.
+test-nightly: $(VENV)/.nightly
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
+
+$(VENV)/.nightly: $(VENV)/.developer
+	$(PIP) --editable '.[tools]'
+	touch $@
 
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,8 @@ class Metric:
         path: keys into ``result.json``.
         title: head of the column.
         unit: behind the title, empty for a pure number.
-        digits: decimals shown; None: one for values from 10, three below.
+        digits: decimals shown; None: one for values from 10, three below, and fewer where the first
+            figure of the standard deviation comes earlier.
         better: ``"high"``, ``"low"`` or ``""``.
         measure: which of `experiments.core.evaluation.MEASURES` it is of; empty for a standard one.
         task: that has it; empty for all of them.
@@ -43,8 +45,11 @@ class Metric:
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
     def text(self, statistic: Statistic) -> str:
-        """``mean ± std`` in this column."""
-        return statistic.text(self.decimals(statistic.mean))
+        """``mean ± std`` in this column: no more decimals than the spread over seeds supports."""
+        digits = self.decimals(statistic.mean)
+        if self.digits is None and statistic.std > 0:
+            digits = min(digits, max(1, math.ceil(-math.log10(statistic.std))))
+        return statistic.text(digits)
 
     def decimals(self, value: float) -> int:
         """Decimals of a value in this column."""

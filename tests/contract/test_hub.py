@@ -53,6 +53,31 @@ def test_pooling_dtype_and_alignment_are_kept(tmp_path: Path) -> None:
     assert read.alignment is not None
 
 
+@pytest.mark.parametrize(
+    ("method", "boundary", "options", "most"),
+    [
+        ("phase_lock", "circular", {"gate": 0.3}, 2),
+        ("phase_lock", "mirror", {"gate": 0.3}, 2),
+        ("weighted_frame", "interior", {"max_phases": 3}, 3),
+        ("weighted_frame", "circular", {}, None),
+    ],
+)
+def test_alignments_whose_cost_depends_on_the_image(
+    method: str, boundary: str, options: dict[str, object], most: int | None, tmp_path: Path
+) -> None:
+    changes = {"alignment": method, "alignment_boundary": boundary, "alignment_options": options}
+    model = build("test_haar_pyramid", img_size=64, **changes)
+    most = most or model.alignment.period**2
+    read = from_pretrained(save_pretrained(model, tmp_path))
+    assert read.config == model.config
+    square = images()[..., :48, :]
+    assert torch.equal(read(square), model(square))
+    assert (
+        f"G at 64 × 64 pixels for each call; an image takes 1 to {most} calls |"
+        in (tmp_path / "README.md").read_text()
+    )
+
+
 def test_written_files(tmp_path: Path) -> None:
     save_pretrained(build("test_haar_pyramid"), tmp_path, name="me/haar")
     files = sorted(path.name for path in tmp_path.iterdir())

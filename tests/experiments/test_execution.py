@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from experiments.core.step import check_share, gradients
 from experiments.core.training import make_optimizer, make_task, train
 from tests.experiments.noise_source import noise_run
 from tests.experiments.ranks import train_until
+from wavevit.tasks import TASKS, Retrieval, register_task
 
 CPU = torch.device("cpu")
 
@@ -150,6 +152,43 @@ def test_losses_that_parts_cannot_share_are_refused() -> None:
         dataclasses.replace(noise_run(accumulate=2), task="contrastive")
     with pytest.raises(ValueError, match=r"optimizer\.batch_size: expected a multiple of 3"):
         check_share(8, 3, "mean")
+
+
+@pytest.fixture
+def whole_task() -> Iterator[str]:
+    """A task of a user whose loss compares the examples of one process."""
+    name = "whole_of_a_user"
+
+    class Whole(Retrieval):
+        reduction = "whole"
+
+    register_task(name)(Whole)
+    yield name
+    del TASKS._classes[name], TASKS._origins[name]
+
+
+def test_tasks_that_compare_examples_are_not_accumulated(whole_task: str) -> None:
+    for name in (whole_task, "retrieval"):
+        message = rf"execution\.accumulate: expected 1 .*'{name}'.*, got 2"
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(noise_run(accumulate=2), task=name)
+        assert dataclasses.replace(noise_run(), task=name).task == name
+
+
+def test_several_ranks_share_a_loss_over_ranks_only(
+    whole_task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.core.step.rank_and_world", lambda: (0, 2))
+    config = dataclasses.replace(noise_run(), task=whole_task)
+    folder = RunFolder(tmp_path)
+    folder.claim(config)
+    expected = r"task: expected a loss that several ranks can share \(Task\.reduction\)"
+    with pytest.raises(ValueError, match=expected):
+        train(config, folder, CPU)
+    assert not folder.checkpoint.exists()
+    check_share(8, 2, Retrieval.reduction)
+    with pytest.raises(ValueError, match=r"a multiple of 6 \(ranks times execution.accumulate"):
+        check_share(8, 3, Retrieval.reduction)
 
 
 def test_recipe_of_deit_iii() -> None:

@@ -17,7 +17,7 @@ from experiments.core.latency import measure_latency
 from experiments.core.markdown import markdown_curves, markdown_table
 from experiments.core.study import Study
 from experiments.core.summarize import summarize
-from experiments.core.summary import Statistic, StudySummary
+from experiments.core.summary import Statistic, StudySummary, metric_named
 from experiments.reporting.page import render_page
 from experiments.reporting.sentences import headline, points
 from experiments.reporting.study_report import write_report
@@ -120,6 +120,25 @@ def test_the_worst_case_is_shown_where_it_was_measured(runs: Path) -> None:
         "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) circular "
         "| R(1 px) crop | condition number | MMAC | time |"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((2.3154,), "2.315 ± 0.000"),  # one seed has no spread
+        ((1.7, 2.315, 2.93), "2.3 ± 0.6"),
+        ((8.72, 8.8, 8.88), "8.80 ± 0.08"),
+        ((0.135, 0.136, 0.137), "0.136 ± 0.001"),
+        ((0.5, 0.50001), "0.500 ± 0.000"),
+        ((15.0, 30.0), "22.5 ± 10.6"),
+    ],
+)
+def test_decimals_of_a_tasks_figures_follow_their_spread(
+    values: tuple[float, ...], text: str
+) -> None:
+    metric = metric_named("detection", "box shift")
+    assert metric.digits is None
+    assert metric.text(Statistic.of(values)) == text
 
 
 def test_curves_have_every_shift(runs: Path) -> None:

@@ -105,6 +105,19 @@ def test_decimation_of_tokens_equals_torch(taps: int, padding: str, size: tuple[
     assert error(*gradients) < 1e-12
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_autocast_rounds_a_decimation_as_timms_low_pass(fast: bool) -> None:
+    from timm.layers import BlurPool2d
+
+    x = tokens(2, 9, 8, 8).float()
+    x = x if fast else x.contiguous()
+    theirs = BlurPool2d(9, filt_size=5, pad_mode="replicate")
+    with torch.autocast("cpu", torch.bfloat16):
+        found, expected = Decimation(5, "replicate")(x), theirs(x)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    assert error(found, expected) < torch.finfo(torch.bfloat16).eps
+
+
 def test_decimation_of_tokens_has_every_derivative() -> None:
     x = tokens(1, 8, 4, 4).requires_grad_()
     check, decimation = torch.autograd.gradcheck, Decimation(5, "circular")

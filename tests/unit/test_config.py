@@ -12,6 +12,7 @@ import wavevit
 from wavevit import Backbone, BackboneConfig, StageConfig, make_stages
 from wavevit.alignment import PhaseLock, align, phase_of
 from wavevit.layers import MIXERS, Part, Symmetry, register_mixer
+from wavevit.layers.options import NoOptions
 from wavevit.layers.tokenizers import AliasFreeOptions
 from wavevit.wavelets import FilterBank, filter_bank
 
@@ -201,6 +202,22 @@ def test_another_part_of_a_named_model_has_its_own_defaults() -> None:
     assert same == wavevit.model_config(name)
     with pytest.raises(ValueError, match="tokenizer_options: expected no options"):
         wavevit.create_model(name, tokenizer="patch", tokenizer_options={"stem_width": 4})
+
+
+def test_replace_keeps_the_options_of_the_old_part_and_the_error_says_so() -> None:
+    config = wavevit.model_config("test_alias_free_pyramid")
+    expected = (
+        r"tokenizer_options: expected None or NoOptions, the options of tokenizer 'dwt', got "
+        r"AliasFreeOptions\(.*\), the options of tokenizer 'alias_free'\. dataclasses\.replace "
+        r"keeps them: with another tokenizer, also give tokenizer_options=None"
+    )
+    with pytest.raises(ValueError, match=expected):
+        dataclasses.replace(config, tokenizer="dwt")
+    haar = dataclasses.replace(config, tokenizer="dwt", tokenizer_options=None)
+    assert haar.options("tokenizer") == NoOptions()
+    stage = StageConfig(depth=1, embed_dim=8, mixer="window", mixer_options={"window_size": 4})
+    with pytest.raises(ValueError, match=r"mixer_options: .*WindowOptions.*of mixer 'window'\."):
+        dataclasses.replace(stage, mixer="global")
 
 
 def test_unknown_names_offer_the_nearest() -> None:

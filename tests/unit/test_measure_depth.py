@@ -129,6 +129,16 @@ def test_a_model_without_attention_is_refused(model) -> None:
         attention_distance(model, noise(1, 1, 16, 16))
 
 
+def test_tokens_of_several_sizes_have_no_grid() -> None:
+    model = wavevit.create_model("test_vit", in_chans=1, img_size=64, tokenizer="adaptive")
+    for shown in (model, nn.Sequential(model)):
+        with pytest.raises(ValueError, match=r"model: .*on a grid.*got a tokenizer .*'adaptive'"):
+            attention_distance(shown, noise(1, 1, 64, 64))
+    # A pyramid paints them on the finest grid, and attends there.
+    pyramid = wavevit.create_model("test_pvt_v2", in_chans=1, img_size=64, tokenizer="adaptive")
+    assert attention_distance(pyramid, noise(1, 1, 64, 64)).pixels
+
+
 @pytest.mark.parametrize("wanted", [False, True])
 def test_multihead_attention_is_seen_and_answers_as_before(wanted: bool) -> None:
     """Of a module with zero projections, which attends to everything alike; and only when asked."""

@@ -88,6 +88,14 @@ class Alignment(nn.Module, ABC):
         """
         return False
 
+    @property
+    def calls_vary(self) -> bool:
+        """Whether the number of model calls depends on the image.
+
+        On the meta device, which has no values, `views` then returns as many as there can be.
+        """
+        return False
+
     def kept_shifts(self, period: int | None) -> str:
         """The shifts that the aligned model keeps exactly, in words.
 

@@ -88,6 +88,11 @@ class WeightedFrame(Alignment):
     def build(cls, period: int | None, boundary: str, options: WeightedFrameOptions) -> Self:
         return cls(period, boundary, options.threshold, options.max_phases)
 
+    @property
+    def calls_vary(self) -> bool:
+        """One call for each phase of positive weight."""
+        return self.max_phases != 1
+
     def views(self, x: Tensor) -> Views:
         """The views of positive weight, images in order."""
         span = spans(x.shape[-2:], self.period)
@@ -108,7 +113,7 @@ class WeightedFrame(Alignment):
         first[:, 0] = 1
         weight = torch.where(total > 0, weight / torch.where(total > 0, total, 1.0), first)
         offset = torch.stack([phase // span[1], phase % span[1]], dim=-1)
-        if bounded and torch.compiler.is_compiling():
+        if x.is_meta or (bounded and torch.compiler.is_compiling()):
             image = torch.arange(x.shape[0], device=x.device)[:, None].expand_as(phase)
             return Views(offset.flatten(0, 1), image.flatten(), weight.flatten())
         image, place = (weight > 0).nonzero(as_tuple=True)

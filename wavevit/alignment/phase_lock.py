@@ -166,6 +166,11 @@ class PhaseLock(Alignment):
     def build(cls, period: int | None, boundary: str, options: PhaseLockOptions) -> Self:
         return cls(period, boundary, options.shift, options.gate)
 
+    @property
+    def calls_vary(self) -> bool:
+        """With a gate: two calls where it is half open."""
+        return self.gate > 0
+
     def views(self, x: Tensor) -> Views:
         """One view of each image, at its phase; where the gate is half open, also the image."""
         if self.shift == "integer":
@@ -177,7 +182,8 @@ class PhaseLock(Alignment):
         locked = opened.square() * (3 - 2 * opened)
         offsets = torch.stack([offset, torch.zeros_like(offset)], dim=1)
         weights = torch.stack([locked, 1 - locked], dim=1)
-        if torch.compiler.is_compiling():  # one graph: both views of every image
+        # One graph, or no values to look at: both views of every image.
+        if torch.compiler.is_compiling() or x.is_meta:
             image = torch.arange(len(x), device=x.device)[:, None].expand_as(weights)
             return Views(offsets.flatten(0, 1), image.flatten(), weights.flatten())
         image, place = (weights > 0).nonzero(as_tuple=True)

@@ -6,7 +6,7 @@ import dataclasses
 
 import torch
 
-from wavevit.measure import cost
+from wavevit.measure import Cost, cost
 from wavevit.models import Backbone
 
 __all__ = ["model_card"]
@@ -30,19 +30,15 @@ def model_card(model: Backbone, name: str) -> str:
             a folder.
     """
     config = model.config
-    with torch.device("meta"):  # shapes are enough to count
-        counted = cost(
-            Backbone(dataclasses.replace(config, num_classes=model.num_classes)),
-            torch.zeros(1, config.in_chans, *config.image_size),
-        )
     height, width = config.image_size
+    counted, calls = _counted(model)
     period = model.symmetry.lockable_period
     shifts = f"circular shifts by multiples of {period} pixels" if period else "none exactly"
     if model.alignment is not None:
         shifts = f"{model.alignment.kept_shifts(period)} (alignment `{config.alignment}`)"
     table = {
         "parameters": f"{counted.parameters / 1e6:.2f} M",
-        "multiply-accumulates": f"{counted.macs / 1e9:.2f} G at {height} × {width} pixels",
+        "multiply-accumulates": f"{counted.macs / 1e9:.2f} G at {height} × {width} pixels{calls}",
         "input": f"(B, {config.in_chans}, H, W), sides from {config.min_size} pixels",
         "outputs": f"{model.num_classes} classes" if model.num_classes else "pooled features",
         "tokenizer": f"`{config.tokenizer}`",
@@ -74,3 +70,17 @@ maps = from_pretrained("{name}", features_only=True)
 
 `config.json` holds the whole configuration; `wavevit.BackboneConfig.from_dict` reads its `config`.
 """
+
+
+def _counted(model: Backbone) -> tuple[Cost, str]:
+    """What a pass costs, and in words how many there are if the image decides."""
+    config, calls = model.config, ""
+    with torch.device("meta"):  # shapes are enough to count
+        size = config.image_size
+        if model.alignment is not None and model.alignment.calls_vary:
+            most = len(model.alignment.views(torch.zeros(1, config.in_chans, *size)).offset)
+            calls = f" for each call; an image takes 1 to {most} calls"
+            size = model.alignment.seen(size)
+            config = dataclasses.replace(config, alignment="none", alignment_options=None)
+        whole = Backbone(dataclasses.replace(config, num_classes=model.num_classes))
+        return cost(whole, torch.zeros(1, config.in_chans, *size)), calls

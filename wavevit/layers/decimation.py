@@ -51,7 +51,9 @@ class Decimation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to (B, C, ⌈H/2⌉, ⌈W/2⌉); an even filter takes even sides only."""
-        if self.padding is not None and resamples(x):
+        # Autocast rounds as for every convolution, timm's low-passes too, whatever the layout.
+        narrows = torch.is_autocast_enabled("cpu")
+        if self.padding is not None and not narrows and resamples(x):
             return resampled(x, *chained((self,), x.shape[-2:]))
         channels = x.shape[1]
         kernel = self.kernel(x.dtype, x.device).expand(channels, 1, self.taps, self.taps)

@@ -147,7 +147,22 @@ class Registry(Generic[Base]):
             ValueError: the options of another part, an unknown field or a bad value.
         """
         known = NoOptions if name in self.without else getattr(self.get(name), "Options", NoOptions)
+        if isinstance(value, PartOptions) and type(value) is not known:
+            expected = f"None or {known.__qualname__}, the options of {self.kind} {name!r}"
+            fail(argument, expected, f"{value!r}{self._whose(type(value), argument)}")
         return read_options(argument, f"{self.kind} {name!r}", known, value)
+
+    def _whose(self, options: type[PartOptions], argument: str) -> str:
+        """In words, where options come from that another part was given."""
+        classes = self._classes.items()
+        owners = sorted(name for name, cls in classes if vars(cls).get("Options") is options)
+        if not owners:
+            return ""
+        of = " and ".join(map(repr, owners))
+        return (
+            f", the options of {self.kind} {of}. dataclasses.replace keeps them: with another "
+            f"{self.kind}, also give {argument}=None (its defaults) or its own options"
+        )
 
 
 TOKENIZERS: Registry[Part] = Registry("tokenizer", Part)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from wavevit.checks import check_at_least, check_image, fail
@@ -279,7 +279,8 @@ def attention_distance(model: Model, images: Tensor, *, batch_size: int = 32) ->
 
     Raises:
         ValueError: no attention over tokens at all (a convolutional network, attention over
-            channels), or tokens that fill no grid of the image's shape.
+            channels), tokens that fill no grid of the image's shape, or a model that computes
+            tokens of several sizes (tokenizer ``"adaptive"``): they have no grid.
 
     Guarantees:
         Uniform attention gives the mean distance between positions of the grid; attention of every
@@ -289,6 +290,7 @@ def attention_distance(model: Model, images: Tensor, *, batch_size: int = 32) ->
         Dosovitskiy et al. 2021, appendix D.7.
     """
     check_image(images, "images")
+    _refuse_several_sizes(model)
     parts = [_distances(model, batch) for batch in images.split(batch_size)]
     layers = [torch.cat(layer) for layer in zip(*parts, strict=True)]  # each (images, heads)
     count = len(images)
@@ -296,6 +298,13 @@ def attention_distance(model: Model, images: Tensor, *, batch_size: int = 32) ->
     errors = [standard_error(mean) for mean in means]
     pixels = tuple(tuple(layer.mean(dim=0).tolist()) for layer in layers)
     return AttentionDistance(pixels, tuple(errors), count)
+
+
+def _refuse_several_sizes(model: Model) -> None:
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    if any(getattr(module, "weighs_tokens", False) is True for module in modules):
+        got = "a tokenizer with tokens of several sizes ('adaptive')"
+        fail("model", "one whose tokens lie on a grid, so that they have places", got)
 
 
 def _distances(model: Model, images: Tensor) -> list[Tensor]:

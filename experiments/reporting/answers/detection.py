@@ -103,16 +103,16 @@ def _answers(
 
 
 def _draw(rows: Sequence[Sequence[float]], numbered: bool, axis: Axes, pixels: Transform) -> None:
-    for left, top, right, bottom, kind, score in rows:
+    for left, top, right, bottom, kind, _ in reversed(rows):  # the strongest on top
         colour = _COLOURS[int(kind) % len(_COLOURS)]
         for width, edge in ((3.0, "black"), (1.6, colour)):
             frame = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=edge)
             frame.set(linewidth=width, transform=pixels)
             axis.add_patch(frame)
-        if numbered:
-            text = axis.text(left + 1, top + 1, f"{score:.2f}", fontsize=7, transform=pixels)
-            text.set(color="white", va="top", ha="left")
-            text.set_bbox({"facecolor": "black", "alpha": 0.65, "pad": 0.6, "linewidth": 0})
+    for left, top, *_, score in reversed(rows) if numbered else ():
+        text = axis.text(left + 1, top + 1, f"{score:.2f}", fontsize=7, transform=pixels)
+        text.set(color="white", va="top", ha="left")
+        text.set_bbox({"facecolor": "black", "alpha": 0.65, "pad": 0.6, "linewidth": 0})
 
 
 def boxes_picture(record: Mapping[str, Any]) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,10 +50,12 @@ def run_on_cluster(
         ImportError: Ray is not installed; the message names the extra.
     """
     ray: Any = require_extra("ray", "cluster")
+    # Layers of a user's file may import packages that only their path has.
+    paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     ray.init(
         address=address,
         log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": str(_ROOT), "TQDM_DISABLE": "1"}},
+        runtime_env={"env_vars": {"PYTHONPATH": paths, "TQDM_DISABLE": "1"}},
     )
     # A process for each job: what a failed one left behind computes nothing more.
     task = ray.remote(

@@ -78,26 +78,41 @@ def test_rank_that_is_killed_and_restarted_continues_from_the_checkpoint(
 
 @pytest.mark.nightly
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra cluster")
-def test_cluster_gives_the_results_of_one_machine(tmp_path: Path, alone: Path) -> None:
-    """On a local cluster; the process of a job that trains is killed, and the job runs again."""
-    out = tmp_path / "runs"
-    command = [sys.executable, "-m", "experiments", *WORDS, "--cluster", "local", "--out", str(out)]
-    study = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
-    run = RunFolder(out / "vit" / "seed0")
-    deadline = time.monotonic() + 60 * MINUTES
-    while not run.checkpoint.exists():
-        assert study.poll() is None, "the study ended before a process could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    os.kill(holder_of(run.path / ".lock"), signal.SIGKILL)
-    assert study.wait(60 * MINUTES) == 0
-    for variant in ("vit", "vit-phase_lock", "vit-then-phase_lock"):
-        found = RunFolder(out / variant / "seed0")
-        assert found.complete(SMOKE.measures)
-        assert (
-            found.weights.read_bytes()
-            == (alone / variant / "seed0" / found.weights.name).read_bytes()
+def test_study_on_a_cluster_survives_the_loss_of_a_machine(tmp_path: Path, alone: Path) -> None:
+    """Two nodes of Ray on this machine. The node of a job that trains is killed: the job continues
+    on the other node, and the weights are those of one process, bit for bit."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        out = tmp_path / "runs"
+        options = ("--cluster", cluster.address, "--out", str(out))
+        study = subprocess.Popen(
+            [sys.executable, "-m", "experiments", *WORDS, *options], cwd=ROOT, env=ENVIRONMENT
         )
+        run = RunFolder(out / "vit" / "seed0")
+        deadline = time.monotonic() + 60 * MINUTES
+        while not run.checkpoint.exists():
+            assert study.poll() is None, "the study ended before a node could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        node = parent_of(holder_of(run.path / ".lock"))
+        assert b"raylet" in Path(f"/proc/{node}/cmdline").read_bytes()
+        os.kill(node, signal.SIGKILL)
+        assert study.wait(60 * MINUTES) == 0
+    finally:
+        cluster.shutdown()
+    for variant in ("vit", "vit-phase_lock", "vit-then-phase_lock"):
+        found, expected = (RunFolder(one / variant / "seed0") for one in (out, alone))
+        assert found.complete(SMOKE.measures)
+        assert found.weights.read_bytes() == expected.weights.read_bytes()
+
+
+def parent_of(process: int) -> int:
+    """The process that started a process: of a job of Ray, its node."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def holder_of(path: Path) -> int:

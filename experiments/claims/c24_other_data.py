@@ -7,15 +7,15 @@ known; it is shown and does not decide.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.data import data_of
 from experiments.claims.effect import Effect, number
-from experiments.claims.measured import text_of
+from experiments.claims.measured import between, text_of
 from experiments.claims.studies import study_effect
-from experiments.claims.verdict import judge, judged, listed
+from experiments.claims.verdict import Judged, judge, judged, listed
 from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 
@@ -30,11 +30,22 @@ DECIDING = {
     "carry_fashion_mnist_share1.0/summary.json": "Fashion-MNIST, all",
 }
 # Shown beside them: few pictures, and the larger models on the bundled photographs.
-FEW = "carry_fashion_mnist_share0.01/summary.json"
+FEW, ALL = "carry_fashion_mnist_share0.01/summary.json", list(DECIDING)[-1]
 LARGER = "tokenizers_large/summary.json"
 SHOWN = {FEW: "Fashion-MNIST, a hundredth", LARGER: "larger models, bundled photographs"}
 NAMES = DECIDING | SHOWN
 _REQUIRED = next(iter(DECIDING))
+_ANSWERS = {
+    "supported": "It carries over",
+    "mixed": "It carries over to some data and turns around on others",
+    "refuted": "It does not carry over",
+    "inconclusive": "It is open whether it carries over",
+}
+_OUTCOMES = {
+    "supported": "higher on",
+    "refuted": "lower on",
+    "inconclusive": "not found to differ on",
+}
 
 
 def _effects(records: Mapping[str, Any], predicted: Mapping[str, str]) -> list[Effect]:
@@ -50,9 +61,20 @@ def _effects(records: Mapping[str, Any], predicted: Mapping[str, str]) -> list[E
     ]
 
 
+def _gain_with_data(few: StudySummary, many: StudySummary) -> Effect:
+    """How much larger the advantage in top-1 is with all pictures than with few, seed by seed."""
+    gains = [summary.paired_difference(_TOKENS, _PATCHES, "top1") for summary in (many, few)]
+    values = [() if gain is None else gain.values for gain in gains]
+    variants = [f"{_TOKENS}, {NAMES[name]}" for name in (ALL, FEW)]
+    title, how = "top-1 over that of patches", {"unit": "points", "digits": 1, "over": "seeds"}
+    return between(variants[0], values[0], variants[1], values[1], title, **how)
+
+
 def _find(records: Mapping[str, Any]) -> Finding:
     deciding = _effects(records, dict.fromkeys(DECIDING, "higher"))
     shown = _effects(records, dict.fromkeys(SHOWN, ""))
+    if {FEW, ALL} <= records.keys():
+        shown.append(_gain_with_data(records[FEW], records[ALL]))
     data = listed([data_of(records[name], "") for name in DECIDING if name in records])
     return Finding(judge(deciding), (*deciding, *shown), (carry_table(records),), data)
 
@@ -60,26 +82,29 @@ def _find(records: Mapping[str, Any]) -> Finding:
 def answer(records: Mapping[str, Any] | None) -> str:
     """The first sentences of the page "How far does it carry?", by the claim's rule."""
     if records is None:
-        return "Not measured: the study `carry` has no record yet."
-    every = judged(_find(records).effects)
-    sentences = []
-    for metric in _METRICS:
-        title = METRICS[metric].title
-        parts = []
-        for outcome, words in (
-            ("supported", "higher on"),
-            ("refuted", "lower on"),
-            ("inconclusive", "not found to differ on"),
-        ):
-            names = [
-                f"{one.effect.variant.partition(', ')[2]} ({one.amount()})"
-                for one in every
-                if one.outcome == outcome and one.effect.metric == title
-            ]
-            if names:
-                parts.append(f"{words} {listed(names)}")
-        sentences.append(f"{title} of dual-tree tokens is {'; '.join(parts)}, against patches.")
+        return f"Not measured: {CLAIM.missing}."
+    finding = _find(records)
+    every = judged(finding.effects)
+    sentences = [_of_metric(every, METRICS[metric].title) for metric in _METRICS]
+    sentences[0] = f"{_ANSWERS[finding.verdict.word]}: {sentences[0]}"
+    left = [words for name, words in DECIDING.items() if name not in records]
+    if left:
+        sentences.append(f"Without a record: {listed(left)}.")
     return " ".join(sentences)
+
+
+def _of_metric(every: Sequence[Judged], title: str) -> str:
+    """On which data dual-tree tokens are better than patches in a metric, and on which worse."""
+    parts = []
+    for outcome, words in _OUTCOMES.items():
+        names = [
+            f"{one.effect.variant.partition(', ')[2]} ({one.amount()})"
+            for one in every
+            if one.outcome == outcome and one.effect.metric == title
+        ]
+        if names:
+            parts.append(f"{words} {listed(names)}")
+    return f"against patches, {title} of dual-tree tokens is {'; '.join(parts)}."
 
 
 def _interval(values: tuple[float, ...], digits: int) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from experiments.core.data_choice import without_folders
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import read_json
 from experiments.core.statistic import Statistic
@@ -86,7 +85,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         budgets={variant: swept for variant, runs in results.items() if (swept := _budgets(runs))},
         latency={name: ratio for name, ratio in latency.items() if name in results},
         timed_batch=timed["batch"][0] if timed else 0,
-        configs={name: without_folders(configs[name].to_dict()) for name in results},
+        configs={name: configs[name].to_dict() for name in results},
         environment=environment,
         core_minutes=_core_minutes(results, environment, study.chosen.core_minutes),
         rates=study.chosen.scores,

@@ -115,7 +115,8 @@ def _table(records: Path) -> str:
 
 def page_with(page: str, records: Path = RECORDS) -> str:
     """The page with its table from the records."""
-    wanted = {name for claim in CLAIMS for name in claim.records}
+    # Of a claim whose data have to be fetched nothing is made in one go.
+    wanted = {name for claim in CLAIMS if not claim.fetched for name in claim.records}
     names = sorted(name for name in wanted if (records / name).exists())
     taken = {name: minutes_of(name, json.loads((records / name).read_text())) for name in names}
     run = records / "claims" / "run.json"

@@ -133,7 +133,8 @@ def products() -> Iterator[Product]:
         made = partial(_write_study, name, wanted)
         yield Product(f"study {name}: {', '.join(sorted(wanted))}", inputs, made)
     for claim in CLAIMS:
-        held = [RECORDS / name for name in claim.records if (RECORDS / name).exists()]
+        names = (*claim.records, *claim.optional)
+        held = [RECORDS / name for name in names if (RECORDS / name).exists()]
         inputs = [*held, core, _EXPERIMENTS / "claims"]
         yield Product(f"claim {claim.id}", inputs, partial(_write_claim, claim))
     audit = (RECORDS / "audit" / "audit.json", _LIBRARY / "auditing", data)

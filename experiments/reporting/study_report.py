@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from experiments.core.data_choice import without_folders
 from experiments.core.folder import StudyFolder
 from experiments.core.markdown import answer_views, study_views
 from experiments.core.rate_choice import with_chosen_rates
@@ -60,15 +62,26 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     tables = list((pictures or {}).get("tables", {}).values())
     page = render_page(summary, drawn, f"{study.command()} && {study.report_command()}", tables)
     write_bytes(target / "report.html", page.encode())
-    for place in (target, record):
-        if place is not None:
-            write_json(place / "summary.json", summary.to_dict())
-            # A user's pictures, or those of a data set with a licence of its own, are not recorded.
-            if pictures is not None and not (study.typed and place == record):
-                write_json(place / "pictures.json", pictures)
+    _write(target, summary, pictures)
     if record is not None:
-        for view in study_views(record, summary):
-            write_bytes(view.path, view.render(summary).encode())
-        for view in answer_views(record, {} if study.typed else pictures or {}):
-            write_bytes(view.path, view.render(pictures).encode())
+        # A user's pictures, or those of a data set with a licence of its own, are not recorded.
+        kept = None if study.typed else pictures
+        recorded = recordable(summary)
+        _write(record, recorded, kept)
+        for view in study_views(record, recorded):
+            write_bytes(view.path, view.render(recorded).encode())
+        for view in answer_views(record, kept or {}):
+            write_bytes(view.path, view.render(kept).encode())
     return target / "report.html"
+
+
+def recordable(summary: StudySummary) -> StudySummary:
+    """The summary without places on this machine."""
+    configs = {name: without_folders(config) for name, config in summary.configs.items()}
+    return dataclasses.replace(summary, configs=configs)
+
+
+def _write(folder: Path, summary: StudySummary, pictures: dict[str, Any] | None) -> None:
+    write_json(folder / "summary.json", summary.to_dict())
+    if pictures is not None:
+        write_json(folder / "pictures.json", pictures)

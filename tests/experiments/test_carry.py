@@ -77,11 +77,25 @@ def test_mixed_verdict_says_where() -> None:
 
 def test_first_sentence_follows_from_the_rule() -> None:
     text = answer(records(GAIN, LOSS, NOTHING))
-    first = text.split(" S-Cons of")[0]
-    assert first.startswith("top-1 of dual-tree tokens is higher on other photographs (+10.0 [")
+    first = text.split(" against patches, S-Cons of")[0]
+    assert first.startswith("It carries over to some data and turns around on others: ")
+    assert "top-1 of dual-tree tokens is higher on other photographs (+10.0 [" in first
     assert "lower on ELPV (−10.0 [" in first
     assert "not found to differ on Fashion-MNIST" in first
+    assert text.endswith("Without a record: Fashion-MNIST, all.")
+    assert answer(records(LOSS)).startswith("It does not carry over: against patches")
     assert answer(None).startswith("Not measured")
+
+
+def test_gap_with_few_pictures_is_compared_with_that_with_all() -> None:
+    """The advantage grows by four points from a hundredth of the pictures to all of them."""
+    own = records(GAIN, GAIN, GAIN, (13.0, 14.0, 15.0))
+    assert not [e for e in CLAIM.find(own).effects if "over that of patches" in e.metric]
+    few = next(name for name in SHOWN if name.startswith("carry"))
+    effect = CLAIM.find(own | {few: record(few, GAIN)}).effects[-1]
+    assert effect.metric == "top-1 over that of patches"
+    assert effect.difference.mean == pytest.approx(4.0)
+    assert not effect.predicted
 
 
 def test_few_pictures_and_larger_models_do_not_decide() -> None:

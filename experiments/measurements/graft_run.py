@@ -19,7 +19,14 @@ from experiments.core.evaluation import held_out
 from experiments.core.folder import RunFolder, slug
 from experiments.core.records import write_json
 from experiments.core.training import train
-from experiments.measurements.graft_methods import BRANCH_FACTOR, METHODS, Method, student, views_of
+from experiments.measurements.graft_methods import (
+    BRANCH_FACTOR,
+    METHODS,
+    Method,
+    Setting,
+    student,
+    views_of,
+)
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.data import Scenes
 from wavevit.grafting import distil, shift_averaged
@@ -37,12 +44,8 @@ _CPU = torch.device("cpu")
 # Different batches, and shifts that their targets average over. Few shifts: what the target of one
 # window lacks, the others of its batch have, and more windows are worth more than better targets.
 _BATCHES, _AVERAGED = 96, 4
-# Weight of the model's own change under a shift by one pixel. With it a step sees two crops of each
-# window, so a batch of 16 windows costs what one of 32 costs without.
-STILL = 1.0
-_JUDGED = 128  # windows by which the learning rate is chosen
-_EVERY = 100  # steps between evaluations, which decide nothing on their way
-_CHOICE = 2  # a rate is chosen after one in so many of the steps
+_JUDGED = 128  # windows of the reports' held-out loss, which decides nothing
+_EVERY = 100  # steps between evaluations
 _STEEP = 18  # crops whose condition number and jumps are measured, one of each photograph
 
 
@@ -57,7 +60,7 @@ class Plan(NamedTuple):
     """
 
     folder: Path
-    steps: int = 500
+    steps: int = 450
     batch: int = 16
     split: str = "train"
 
@@ -71,10 +74,20 @@ def configuration(seed: int) -> RunConfig:
     return dataclasses.replace(PATCH_VS_WAVELET.configs()["vit"], seed=seed)
 
 
-def original(plan: Plan, seed: int) -> nn.Module:
-    """The model of a seed, with labels; trained once."""
+def configuration_of(plan: Plan, seed: int) -> RunConfig:
+    """The same; judged on validation crops where the plan's split is ``"fit"``."""
     config = configuration(seed)
-    folder = RunFolder(plan.folder / "original" / f"seed{seed}")
+    if plan.split == "train":
+        return config
+    return dataclasses.replace(
+        config, data=dataclasses.replace(config.data, held_out="validation", margin=0)
+    )
+
+
+def original(plan: Plan, seed: int) -> nn.Module:
+    """The model of a seed, trained with labels on the plan's split; once."""
+    config = configuration_of(plan, seed)
+    folder = RunFolder(plan.folder / f"original-{plan.split}" / f"seed{seed}")
     folder.claim(config)
     with folder.locked():
         return train(config, folder, _CPU, label=f"original, seed {seed}").network().eval()
@@ -104,63 +117,57 @@ def _fits(split: str, crop_size: int, margin: int, name: str) -> bool:
     return True
 
 
-def run_method(plan: Plan, name: str, seed: int, rate: float) -> dict[str, Any]:
+def run_method(plan: Plan, name: str, seed: int, setting: Setting) -> dict[str, Any]:
     """Distils and measures; a complete run is read, a killed one resumes.
 
     Args:
         plan: what all runs share.
         name: of the method.
         seed: of the model and of the distillation.
-        rate: peak learning rate of the model's own parameters; unused without training.
+        setting: of the distillation; unused without training.
     """
     torch.set_num_threads(1)
-    folder, settings = _folder(plan, name, seed, rate), _settings(plan, name, rate)
+    folder, settings = _folder(plan, name, seed, setting), _settings(plan, name, setting)
     result = folder / "measured.json"
     if result.exists():
         held = json.loads(result.read_text())
         if held["settings"] == settings:
             figures: dict[str, Any] = held["figures"]
             return figures
-    model, teacher, figures = _trained(plan, name, seed, rate)
-    figures.pop("held_out_loss", None)  # its windows are inside "train"
+    model, teacher, figures = changed(plan, name, seed, setting)
+    figures.pop("held_out_loss", None)  # the windows of "validation" are inside "train"
     figures = figures | measured(METHODS[name], model, teacher, configuration(seed))
     write_json(result, {"settings": settings, "figures": figures})
     return figures
 
 
-def held_out_loss(plan: Plan, name: str, seed: int, rate: float) -> float:
-    """The loss at a rate on windows of ``"validation"``, of a model that is distilled on ``"fit"``
-    with a part of the steps."""
-    torch.set_num_threads(1)
-    fewer = plan._replace(split="fit", steps=max(plan.steps // _CHOICE, 1))
-    return float(_trained(fewer, name, seed, rate)[2]["held_out_loss"][1])
-
-
-def _folder(plan: Plan, name: str, seed: int, rate: float) -> Path:
+def _folder(plan: Plan, name: str, seed: int, setting: Setting) -> Path:
     path = plan.folder / slug(name) / f"seed{seed}"
-    return path / f"{plan.split}-rate{rate:g}" if METHODS[name].train else path
+    return path / slug(f"{plan.split} {setting.title}") if METHODS[name].train else path
 
 
-def _settings(plan: Plan, name: str, rate: float) -> dict[str, Any]:
+def _settings(plan: Plan, name: str, setting: Setting) -> dict[str, Any]:
+    if not METHODS[name].train:
+        return {"method": name}
     method = dataclasses.asdict(METHODS[name])
     method["options"] = [list(pair) for pair in method["options"]]  # as JSON gives it back
     return {
         "method": method,
         "steps": plan.steps,
         "batch": plan.batch,
-        "rate": rate,
+        "rate": setting.rate,
+        "still": setting.still,
         "split": plan.split,
         "batches": _BATCHES,
         "shifts": _AVERAGED,
-        "still": STILL,
     }
 
 
-def _trained(
-    plan: Plan, name: str, seed: int, rate: float
+def changed(
+    plan: Plan, name: str, seed: int, setting: Setting
 ) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
     """The changed model, the original, and what the distillation's report says."""
-    method, config, teacher = METHODS[name], configuration(seed), original(plan, seed)
+    method, config, teacher = METHODS[name], configuration_of(plan, seed), original(plan, seed)
     model = student(method, teacher)
     if not method.train:
         return model, teacher, {}
@@ -169,10 +176,10 @@ def _trained(
         method,
         model,
         teacher,
-        _folder(plan, name, seed, rate),
-        _settings(plan, name, rate),
+        _folder(plan, name, seed, setting),
+        _settings(plan, name, setting),
         unlabelled(plan.split, size, patch),
-        rate,
+        setting.rate,
         held_out=unlabelled("validation", size, patch),
         crop_size=size,
         steps=plan.steps,
@@ -180,7 +187,7 @@ def _trained(
         batch_size=plan.batch,
         batches=_BATCHES,
         shifts=_AVERAGED,
-        still=STILL,
+        still=setting.still,
         judged=_JUDGED,
         evaluate_every=_EVERY,
         seed=seed,

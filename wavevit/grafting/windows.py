@@ -11,7 +11,15 @@ from torch import Tensor
 
 from wavevit.checks import check_image, fail
 
-__all__ = ["Photographs", "crop_at", "middle", "shift_offsets", "split_photographs", "windows_of"]
+__all__ = [
+    "Photographs",
+    "crop_at",
+    "crops_at",
+    "middle",
+    "shift_offsets",
+    "split_photographs",
+    "windows_of",
+]
 
 WindowSource: TypeAlias = Callable[[int, int], Tensor]
 Photographs: TypeAlias = WindowSource | Sequence[Tensor]
@@ -108,16 +116,28 @@ def middle(windows: Tensor, side: int) -> Tensor:
 
 
 def crop_at(windows: Tensor, offset: tuple[int, int], size: int) -> Tensor:
-    """Crops (B, C, size, size) that begin `offset` pixels from the middle of windows.
+    """Crops (…, size, size) that begin `offset` pixels from the middle of windows.
 
     Args:
-        windows: (B, C, W, W).
+        windows: (…, W, W).
         offset: pixels down and to the right.
         size: side of the crops.
     """
     top = (windows.shape[-2] - size) // 2 + offset[0]
     left = (windows.shape[-1] - size) // 2 + offset[1]
     return windows[..., top : top + size, left : left + size]
+
+
+def crops_at(windows: Tensor, offsets: Sequence[tuple[int, int]], size: int) -> Tensor:
+    """Crops (B, C, size, size), each at an offset of its own from the middle of its window.
+
+    Args:
+        windows: (B, C, W, W).
+        offsets: pixels down and to the right, one pair for each window.
+        size: side of the crops.
+    """
+    pairs = zip(windows, offsets, strict=True)
+    return torch.stack([crop_at(window, offset, size) for window, offset in pairs])
 
 
 def shift_offsets(count: int, span: int, generator: torch.Generator) -> list[tuple[int, int]]:

@@ -1,0 +1,115 @@
+"""C20: does a graft make a pretrained model shift-robust, at its accuracy and cost?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.claims.claim import Claim, Finding
+from experiments.claims.effect import Effect
+from experiments.claims.measured import between
+from experiments.claims.verdict import judge
+from experiments.core.statistic import Statistic
+from experiments.measurements.graft import R_SHARE, TIME, figure, table
+from experiments.measurements.graft_methods import CONTROL, GRAFT
+
+_RECORD = "graft/measurement.json"
+_ORIGINAL, _BRANCH = "original", f"{GRAFT}, branch"
+_R, _TOP1, _CONS = "R(1 px), crop shift", "top-1", "S-Cons"
+
+
+def _values(record: Mapping[str, Any], name: str, key: str) -> list[float]:
+    found = figure(record, name, key)
+    assert found is not None  # every method has these figures
+    return list(found.values)
+
+
+def _compared(
+    record: Mapping[str, Any], name: str, other: str, key: str, metric: str, predicted: str = ""
+) -> Effect:
+    """A method minus another one, seed by seed."""
+    unit, digits = ("", 3) if key == "R" else ("points", 1)
+    return between(
+        name,
+        _values(record, name, key),
+        other,
+        _values(record, other, key),
+        metric,
+        unit=unit,
+        digits=digits,
+        predicted=predicted,
+        over="seeds",
+    )
+
+
+def _deciding(record: Mapping[str, Any]) -> list[Effect]:
+    original = _values(record, _ORIGINAL, "R")
+    right = _values(record, _ORIGINAL, "top1")
+    allowed = Statistic.of(right).std
+    return [
+        _compared(record, GRAFT, CONTROL, "R", _R, "lower"),
+        between(
+            GRAFT,
+            _values(record, GRAFT, "R"),
+            f"{R_SHARE:g} of the original's",
+            [R_SHARE * value for value in original],
+            _R,
+            predicted="lower",
+            over="seeds",
+        ),
+        between(
+            GRAFT,
+            _values(record, GRAFT, "top1"),
+            "the original less one standard deviation over seeds",
+            [value - allowed for value in right],
+            _TOP1,
+            unit="points",
+            digits=1,
+            predicted="higher",
+            over="seeds",
+        ),
+        Effect(
+            variant=GRAFT,
+            metric="time as a multiple of the original's",
+            unit="",
+            digits=2,
+            difference=Statistic.of([one - TIME for one in record["methods"][GRAFT]["times"]]),
+            predicted="lower",
+            over="repetitions",
+            threshold=TIME,
+        ),
+    ]
+
+
+def _find(records: Mapping[str, Any]) -> Finding:
+    record = records[_RECORD]
+    deciding = _deciding(record)
+    keys = (("R", _R), ("s_cons", _CONS), ("top1", _TOP1))
+    pairs = [(CONTROL, _ORIGINAL), (GRAFT, _ORIGINAL), (_BRANCH, _ORIGINAL)]
+    pairs += [(GRAFT, f"mean of {count} phases") for count in (2, 4)]
+    shown = [
+        _compared(record, name, other, key, metric)
+        for name, other in pairs
+        for key, metric in keys
+        if {name, other} <= set(record["methods"])
+    ]
+    shown += [_compared(record, GRAFT, CONTROL, key, metric) for key, metric in keys[1:]]
+    body = (
+        f"{record['steps']} steps of distillation with {record['batch']} windows each; mean ± "
+        f"standard deviation over {len(record['seeds'])} seeds:",
+        table(record),
+    )
+    return Finding(judge(deciding), (*deciding, *shown), body)
+
+
+CLAIM = Claim(
+    id="C20",
+    sentence=(
+        "A graft makes a trained model shift-robust, at its accuracy and at most 1.1 times its "
+        "cost."
+    ),
+    records=(_RECORD,),
+    find=_find,
+    alt="Differences of the graft to the control, to the original and to means over phases in "
+    "crop sensitivity, S-Cons and top-1",
+)

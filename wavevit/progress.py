@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from wavevit.checks import require_extra
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress", "duration", "in_steps"]
+
+Item = TypeVar("Item")
 
 _SILENT = 5.0  # seconds: what is over by then needs no line
 
@@ -34,6 +37,7 @@ class Progress:
         work: of each step, in any unit; only the ratios count.
         shown: whether to show anything.
         stream: where to; standard error by default.
+        bar: whether to draw a bar on a terminal. Steps with bars of their own get lines there too.
 
     Example:
         >>> import sys
@@ -46,14 +50,20 @@ class Progress:
     """
 
     def __init__(
-        self, work: list[float], *, shown: bool = True, stream: TextIO | None = None
+        self,
+        work: Sequence[float],
+        *,
+        shown: bool = True,
+        stream: TextIO | None = None,
+        bar: bool = True,
     ) -> None:
         self.work, self.shown = work, shown
         self.stream = sys.stderr if stream is None else stream
         self.done = 0
+        self._finished = 0.0  # of the work
         self.started = time.monotonic()
         self.bar: Any = None
-        if shown and self.stream.isatty():
+        if shown and bar and self.stream.isatty():
             require_extra("tqdm", "audit")
             from tqdm import tqdm
 
@@ -68,25 +78,42 @@ class Progress:
     @property
     def left(self) -> float | None:
         """Estimated seconds that are left; None before the first step has ended."""
-        finished = sum(self.work[: self.done])
-        if not finished:
+        if not self._finished:
             return None
-        return (time.monotonic() - self.started) * (sum(self.work) - finished) / finished
+        elapsed, rest = time.monotonic() - self.started, sum(self.work) - self._finished
+        return elapsed * rest / self._finished
 
     def begin(self, step: str) -> None:
         """Names the step that begins now."""
+        self._say(self.done + 1, step)
+
+    def end(self) -> None:
+        """The step is over."""
+        self._add(self.work[self.done])
+
+    def ended(self, index: int, step: str) -> None:
+        """Names a step that is over, where several run at the same time.
+
+        Args:
+            index: of the step in `work`.
+            step: its name.
+        """
+        self._add(self.work[index])
+        self._say(self.done, f"{step}: done")
+
+    def _add(self, work: float) -> None:
+        if self.bar is not None:
+            self.bar.update(work)
+        self.done += 1
+        self._finished += work
+
+    def _say(self, number: int, step: str) -> None:
         if self.bar is not None:
             self.bar.set_description_str(step)
         elif self.shown and time.monotonic() - self.started >= _SILENT:
             left = "" if self.left is None else f", about {duration(self.left)} left"
-            words = f"[{self.done + 1}/{len(self.work)}{left}] {step}"
+            words = f"[{number}/{len(self.work)}{left}] {step}"
             print(words, file=self.stream, flush=True)
-
-    def end(self) -> None:
-        """The step is over."""
-        if self.bar is not None:
-            self.bar.update(self.work[self.done])
-        self.done += 1
 
     def __enter__(self) -> Progress:
         return self
@@ -99,3 +126,31 @@ class Progress:
     ) -> None:
         if self.bar is not None:
             self.bar.close()
+
+
+def in_steps(
+    items: Iterable[Item],
+    name: Callable[[Item], object] = str,
+    *,
+    shown: bool = True,
+    stream: TextIO | None = None,
+) -> Iterator[Item]:
+    """The items of a loop, each a step of a `Progress`, all with the same work.
+
+    Args:
+        items: of the loop.
+        name: of an item's step.
+        shown: whether to show anything.
+        stream: where to; standard error by default.
+
+    Example:
+        >>> import sys
+        >>> [side**2 for side in in_steps((8, 16), stream=sys.stdout, shown=False)]
+        [64, 256]
+    """
+    listed = list(items)
+    with Progress([1.0] * len(listed), shown=shown, stream=stream) as progress:
+        for item in listed:
+            progress.begin(str(name(item)))
+            yield item
+            progress.end()

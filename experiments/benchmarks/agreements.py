@@ -33,6 +33,7 @@ from wavevit.measure import (
     shift_consistency,
 )
 from wavevit.models import create_model
+from wavevit.progress import in_steps
 
 CROP = 112  # of windows 8/7 as large, as 224 is of 256
 PAIRS, SEED = 16, 0
@@ -302,12 +303,13 @@ def certificates() -> list[Row]:
 def measure() -> dict[str, Any]:
     """Everything that the page shows."""
     agreements = []
-    for part in (consistency, jacobians, distances, macs, fields):
-        agreements += part()
-        print(render({"agreements": agreements, "certificates": []}), flush=True)
+    certified: list[dict[str, Any]] = []
+    parts = (consistency, jacobians, distances, macs, fields, certificates)
+    for part in in_steps(parts, lambda part: part.__name__):
+        (certified if part is certificates else agreements).extend(part())
     return {
         "agreements": agreements,
-        "certificates": certificates(),
+        "certificates": certified,
         "weights": "random",
         "photographs": len(NAMES),
         "crop": CROP,

@@ -48,6 +48,7 @@ from wavevit.measure import (
     shift_sensitivity,
 )
 from wavevit.models import create_model
+from wavevit.progress import in_steps
 
 RECORD = "alignment/audit.json"
 TIMM = (
@@ -242,7 +243,7 @@ def benchmark(options: Options, save: Save) -> dict[str, Any]:
     record.pop("environment", None)  # this run's is noted
     if options.cost:
         return record | {"lock_cost": lock_cost()}
-    for name in options.models:  # one by one: an interrupted audit keeps what it has
+    for name in in_steps(options.models):  # one by one: an interrupted audit keeps what it has
         if not options.times:
             new = measure([name])
             record |= new | {"audit": record["audit"] | new["audit"]}

@@ -32,6 +32,7 @@ from experiments.benchmarks.interleaved import (
 from experiments.core.benchmark import BenchmarkOptions
 from experiments.core.worker import Complaint, Worker
 from wavevit.checks import check_at_least, fail
+from wavevit.progress import Progress
 
 _PASSES = 3
 _LONG = 0.1  # seconds
@@ -207,13 +208,18 @@ def check_threads(options: TimingOptions) -> None:
         check_at_least("threads", threads, 1)
 
 
+def _named(case: _Case) -> str:
+    *names, level, shape = asdict(case).values()
+    return f"{' '.join(map(str, names))} level {level} {'x'.join(map(str, shape))}"
+
+
 def tell_cell(case: _Case, cell: dict[str, Any]) -> None:
     """Prints a cell."""
-    *names, level, shape = asdict(case).values()
-    where = f"{' '.join(names)} level {level} {'x'.join(map(str, shape))}"
     multiple = ", ".join(f"{name} {value}" for name, value in cell["multiple_of_clone"].items())
     faster = cell.get("times_faster_than_best_library", "–")
-    print(f"{where} {cell['pass']} x{cell['threads']}: {multiple}; faster {faster}", flush=True)
+    print(
+        f"{_named(case)} {cell['pass']} x{cell['threads']}: {multiple}; faster {faster}", flush=True
+    )
 
 
 @dataclass(frozen=True)
@@ -318,18 +324,21 @@ class Comparison(Generic[C]):
         both = [(case, backward) for case in cases for backward in (False, True)]
         seconds: dict[tuple[C, bool], dict[str, list[float]]] = {key: {} for key in both}
         cells: dict[tuple[C, bool], dict[str, Any]] = {}
-        for turn in range(processes):
-            with ExitStack() as stack:
-                found = {}
-                for name, build in self.builders.items():
-                    if any(self.serves(name, case) for case in cases):
-                        found[name] = Alone(name, build, threads)
-                        stack.callback(found[name].close)
-                first = 2 * (turn * len(cases) // processes)
-                for key in both[first:] + both[:first]:
-                    for name, new in self._seconds(*key, found, rounds, budget).items():
-                        seconds[key].setdefault(name, []).extend(new)
-                    if turn == processes - 1:
-                        cells[key] = self._cell(seconds[key], key[1], threads)
-                        tell(key[0], cells[key])
+        with Progress([1.0] * (processes * len(both))) as progress:
+            for turn in range(processes):
+                with ExitStack() as stack:
+                    found = {}
+                    for name, build in self.builders.items():
+                        if any(self.serves(name, case) for case in cases):
+                            found[name] = Alone(name, build, threads)
+                            stack.callback(found[name].close)
+                    first = 2 * (turn * len(cases) // processes)
+                    for key in both[first:] + both[:first]:
+                        progress.begin(f"{_named(key[0])} x{threads}")
+                        for name, new in self._seconds(*key, found, rounds, budget).items():
+                            seconds[key].setdefault(name, []).extend(new)
+                        if turn == processes - 1:
+                            cells[key] = self._cell(seconds[key], key[1], threads)
+                            tell(key[0], cells[key])
+                        progress.end()
         return [(key[0], cells[key]) for key in both]

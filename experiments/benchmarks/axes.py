@@ -38,6 +38,7 @@ from wavevit.checks import check_choice
 from wavevit.layers import DOWNSAMPLES, MIXERS, POSITIONS, TOKENIZERS
 from wavevit.measure import center_crop, cost, latency_ratios, shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
+from wavevit.progress import in_steps
 
 SEEDS = (0, 1, 2)
 COST_SIZE, SHIFT_SIZE = 224, 128
@@ -130,7 +131,7 @@ def measure(axis: str, seeds: tuple[int, ...] = SEEDS, rounds: int = 11) -> dict
     batch = torch.rand(2, 3, COST_SIZE, COST_SIZE, generator=torch.Generator().manual_seed(0))
     values: dict[str, dict[str, Any]] = {}
     models = {}
-    for value in AXES[axis]:
+    for value in in_steps(AXES[axis], lambda value: f"{axis} {value}"):
         try:
             models[value] = _build(axis, value, COST_SIZE, seeds[0])
         except ValueError as error:
@@ -152,7 +153,6 @@ def measure(axis: str, seeds: tuple[int, ...] = SEEDS, rounds: int = 11) -> dict
             "circular": symmetry.circular,
             "shift": shift,
         }
-        print(axis, value, values[value], flush=True)
     ratios = latency_ratios(models, batch, next(iter(models)), rounds=rounds)
     for value, ratio in ratios.items():
         values[value]["time"] = round(ratio, 3)

@@ -32,6 +32,7 @@ from experiments.core.timm_models import timm_model
 from wavevit.checks import check_at_least
 from wavevit.measure import cost, growth_exponent, latency_ratios, peak_activation_bytes
 from wavevit.models import Backbone, create_model, model_config
+from wavevit.progress import in_steps
 
 REFERENCE = "timm vit_small_patch16_224"
 
@@ -130,7 +131,7 @@ def _latency(models: Mapping[str, Builder], options: Options) -> dict[str, Any]:
     built = {name: build(side) for name, build in models.items()}
     costs = {name: asdict(cost(model, images[:1])) for name, model in built.items()}
     ratios = []
-    for threads in options.threads:
+    for threads in in_steps(options.threads, lambda count: f"latency, threads: {count}"):
         contenders: dict[str, Callable[[Tensor], Any]] = dict(built)
         with threads_of_torch(threads):
             if not options.quick:
@@ -149,7 +150,7 @@ def _growth(
     found: dict[str, dict[str, dict[int, float]]] = {
         name: {"macs": {}, "seconds": {}, "peak_bytes": {}} for name in models
     }
-    for side in sizes:
+    for side in in_steps(sizes, lambda side: f"growth, {side} px"):
         images = _images(1, side)
         built = {name: build(side) for name, build in models.items()}
         for name, model in built.items():

@@ -17,6 +17,7 @@ from experiments.core.table import Table
 from experiments.studies.imagenet import EPOCHS, IMAGENET, IMAGES
 from wavevit.measure import cost
 from wavevit.models import Backbone
+from wavevit.progress import in_steps
 
 __all__ = ["BENCHMARK", "gpu_hours", "render"]
 
@@ -51,7 +52,7 @@ def measure(options: Options) -> dict[str, Any]:
     """Parameters and multiply-accumulates of each variant."""
     configs = IMAGENET.configs()
     found = {}
-    for name in options.variants or configs:
+    for name in in_steps(options.variants or configs):
         model = Backbone(configs[name].model).eval()
         one = cost(model, torch.randn(1, 3, *configs[name].model.image_size))
         found[name] = {"parameters": one.parameters, "macs": one.macs}

@@ -34,6 +34,7 @@ from experiments.studies.tokenizers import TOKENIZERS
 from wavevit.data import FolderPictures
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.models import Backbone, create_model
+from wavevit.progress import in_steps
 
 __all__ = ["Case", "Options", "benchmark", "table", "write_pictures"]
 
@@ -124,7 +125,8 @@ def benchmark(options: Options, cases: Mapping[str, Case] = CASES) -> dict[str, 
     with tempfile.TemporaryDirectory() as place, threads_of_torch(1):
         folder = Path(place)
         write_pictures(folder, each)
-        for name, case in cases.items():
+        for name in in_steps(cases):
+            case = cases[name]
             batch = min(case.batch, 4) if options.quick else case.batch
             contenders = {_STEP: clocked(_step(case, batch))}
             for workers in options.workers:

@@ -30,6 +30,7 @@ from experiments.core.table import Table
 from experiments.core.training import train
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.measure.evaluation import in_batches
+from wavevit.progress import Progress
 
 RATES = (1e-3, 2e-3, 3e-3, 5e-3)
 SEEDS = (0, 1, 2, 3, 4)
@@ -83,12 +84,14 @@ def measure() -> dict[str, Any]:
     """Trains and judges all, two at a time."""
     tasks = [(v, name, seed) for v, found in choices().items() for name in found for seed in SEEDS]
     values: dict[str, dict[str, list[float]]] = {}
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        for (variant, name, _), value in zip(
-            tasks, pool.map(top1, *zip(*tasks, strict=True)), strict=True
-        ):
-            values.setdefault(variant, {}).setdefault(name, []).append(value)
-            print(variant, name, f"{value:.1f}", flush=True)
+    with (
+        Progress([1.0] * len(tasks)) as progress,
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
+    ):
+        answers = pool.map(top1, *zip(*tasks, strict=True))
+        for index, (variant, name, seed) in enumerate(tasks):
+            values.setdefault(variant, {}).setdefault(name, []).append(next(answers))
+            progress.ended(index, f"{variant}, {name}, seed {seed}")
     return {"environment": environment(_CPU, 1), "seeds": list(SEEDS), "top1": values}
 
 

@@ -29,6 +29,7 @@ from experiments.core.benchmark import Benchmark
 from experiments.core.experiment import DOCS, View
 from experiments.core.table import Table
 from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.progress import in_steps
 from wavevit.wavelets import dtcwt2, dwt2, scattering2, wavedec2
 from wavevit.wavelets._engine.haar import haar_details_undecimated
 
@@ -109,9 +110,9 @@ def measure() -> dict[str, Any]:
     """Everything that the page shows."""
     torch.set_num_threads(1)
     errors: dict[str, dict[str, dict[str, float]]] = {}
-    for row, columns in REPRESENTATIONS.items():
+    for row in in_steps(REPRESENTATIONS):
         errors[row] = {}
-        for column, representation in columns.items():
+        for column, representation in REPRESENTATIONS[row].items():
             values = [e for x in photographs() for e in shift_error(representation, x)]
             errors[row][column] = {
                 "mean": round(statistics.mean(values), 4),

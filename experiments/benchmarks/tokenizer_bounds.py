@@ -21,6 +21,7 @@ from experiments.core.table import Table
 from wavevit.measure import tokenizer_bounds
 from wavevit.models import Backbone, BackboneConfig
 from wavevit.models.config import make_stages
+from wavevit.progress import in_steps
 from wavevit.testing import steepest_pair
 
 SIDE, STRIDE, DIM = 48, 8, 128
@@ -52,7 +53,7 @@ def images() -> Tensor:
 def measure() -> dict[str, Any]:
     """Every tokenizer with both paddings; a tokenizer that pads nothing once."""
     rows = []
-    for name, fields in TOKENIZERS.items():
+    for name in in_steps(TOKENIZERS):
         for border in BORDERS:
             torch.manual_seed(0)
             config = BackboneConfig(
@@ -61,7 +62,7 @@ def measure() -> dict[str, Any]:
                 tokenizer=name.partition(",")[0],
                 patch_size=STRIDE,
                 padding=border,
-                **fields,
+                **TOKENIZERS[name],
             )
             tokenizer = Backbone(config).double().eval().tokenizer
             if border == "zeros" and tokenizer.symmetry.circular:
@@ -81,7 +82,6 @@ def measure() -> dict[str, Any]:
                     "found": float(slopes.max()),
                 }
             )
-            print(rows[-1], flush=True)
     return {
         "tokenizers": rows,
         "side": SIDE,

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from experiments.studies.backbones import BACKBONES
 from experiments.studies.tokenizers import TOKENIZERS
 from wavevit.checks import check_at_least, fail
 from wavevit.models import Backbone, BackboneConfig, create_model
+from wavevit.progress import in_steps
 from wavevit.wavelets import scattering2
 
 __all__ = ["LARGE", "SMALL", "Case", "Options", "benchmark", "held_bytes", "tables"]
@@ -168,18 +170,21 @@ def _measured(case: Case, options: Options) -> dict[str, dict[str, Any]]:
     }
     for name, row in found.items():
         row["held"] = round(held[name] / held[row["reference"]], 3)
-    for threads in options.threads:
+    kinds = {"forward": _forward, "step": _step}
+
+    def label(step: tuple[int, str]) -> str:
+        return f"{case.shape[-1]} px, {step[1]}, threads: {step[0]}"
+
+    for threads, kind in in_steps(product(options.threads, kinds), label):
         with threads_of_torch(threads):
-            for kind, make in (("forward", _forward), ("step", _step)):
-                passes = {
-                    name: clocked(make(model, images, labels), _clock(threads))
-                    for name, model in built.items()
-                }
-                seconds = times(passes, rounds, options.budget)
-                for name, row in found.items():
-                    ratio = multiples(seconds, row["reference"])[name]
-                    row.setdefault(kind, {})[str(threads)] = round(ratio, 3)
-                print(f"{case.shape[-1]} px, {threads} threads, {kind}: done", flush=True)
+            passes = {
+                name: clocked(kinds[kind](model, images, labels), _clock(threads))
+                for name, model in built.items()
+            }
+            seconds = times(passes, rounds, options.budget)
+        for name, row in found.items():
+            ratio = multiples(seconds, row["reference"])[name]
+            row.setdefault(kind, {})[str(threads)] = round(ratio, 3)
     return found
 
 

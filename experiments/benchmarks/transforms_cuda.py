@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import product
 from statistics import median
 from typing import Any, Literal
 
@@ -35,6 +36,7 @@ from experiments.core.experiment import DOCS, View
 from experiments.core.records import NOT_INSTALLED, environment
 from experiments.core.table import Table
 from wavevit.checks import check_at_least, fail
+from wavevit.progress import in_steps
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.wavelets import dwt2, idwt2, kernels, wavedec2, waverec2
 
@@ -253,20 +255,20 @@ def benchmark(
     device = pick_device(options.device)
     record: dict[str, Any] = {"environment": _packages(device), "cells": []}
     rounds = 1 if options.quick else 7
-    for name in options.dtypes:
-        for level in options.levels:
-            torch.compiler.reset()
-            found = {key: build(level) for key, build in CONTENDERS.items()}
-            x = torch.randn(shape, device=device, dtype=DTYPES[name])
-            for what in PASSES:
-                # A compiled backward pass is run again and again: it must keep its buffers.
-                with functorch.patch(donated_buffer=False):
-                    record["cells"].append(_cell(what, x, level, found, rounds))
-                shares = record["cells"][-1]["share_of_copy"]
-                print(f"{name}, levels: {level}, {what}, share of the copy: {shares}", flush=True)
-                save(record)
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
+    places = product(options.dtypes, options.levels)
+    for name, level in in_steps(places, lambda place: f"{place[0]}, levels: {place[1]}"):
+        torch.compiler.reset()
+        found = {key: build(level) for key, build in CONTENDERS.items()}
+        x = torch.randn(shape, device=device, dtype=DTYPES[name])
+        for what in PASSES:
+            # A compiled backward pass is run again and again: it must keep its buffers.
+            with functorch.patch(donated_buffer=False):
+                record["cells"].append(_cell(what, x, level, found, rounds))
+            shares = record["cells"][-1]["share_of_copy"]
+            print(f"{name}, levels: {level}, {what}, share of the copy: {shares}", flush=True)
+            save(record)
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
     return record
 
 

@@ -19,6 +19,7 @@ from experiments.explorer.assets import trained
 from experiments.explorer.choice import MODELS, SEED
 from experiments.explorer.store import STORE, write_models
 from wavevit.files import check_output_file
+from wavevit.progress import in_steps
 
 
 @dataclass
@@ -34,7 +35,7 @@ def store_models(options: Options) -> None:
     """Writes the file, and prints what it holds."""
     check_output_file("out", options.out, make_folder=True)
     models = {}
-    for choice in MODELS:
+    for choice in in_steps(MODELS, lambda choice: choice.name):
         run = StudyFolder(options.runs / choice.study, choice.study).run(choice.variant, SEED)
         models[choice.name] = trained(choice, run)
         facts = models[choice.name][1]

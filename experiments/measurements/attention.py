@@ -18,6 +18,7 @@ from experiments.measurements.samples import CROP, mean_over, photographs
 from experiments.measurements.subjects import SEEDS, state, trained
 from wavevit.measure import attention_distance, receptive_field
 from wavevit.measure.shifting import center_crop
+from wavevit.progress import in_steps
 
 SUBJECTS = ("vit", "swin", "pvt_v2", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 
@@ -35,7 +36,7 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
     images = center_crop(batch.images, (CROP, CROP))
     groups = [images[batch.labels == label] for label in range(len(scenes.classes))]
     found: dict[str, Any] = {}
-    for name in SUBJECTS:
+    for name in in_steps(SUBJECTS):
         distances, fields = [], []
         for seed in SEEDS:
             model = trained(runs, name, seed)

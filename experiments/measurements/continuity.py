@@ -20,6 +20,7 @@ from experiments.measurements.subjects import SEEDS, trained
 from wavevit.measure import jump_scan, local_lipschitz
 from wavevit.measure.jumps import PATHS
 from wavevit.measure.shifting import center_crop
+from wavevit.progress import in_steps
 
 CONTROL = "vit + polyphase"
 SUBJECTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -36,7 +37,8 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
     scenes, batch = photographs(crops)
     images = center_crop(batch.images, (CROP, CROP)).double()
     found: dict[str, Any] = {}
-    for name, (variant, changes) in SUBJECTS.items():
+    for name in in_steps(SUBJECTS):
+        variant, changes = SUBJECTS[name]
         conditions: list[list[float]] = []
         steps: dict[str, tuple[list[list[float]], list[list[float]]]]
         steps = {path: ([], []) for path in PATHS}

@@ -19,6 +19,7 @@ from experiments.measurements.samples import CROP, mean_over, photographs
 from experiments.measurements.subjects import SEEDS
 from wavevit.measure import equivariance_error
 from wavevit.measure.shifting import center_crop
+from wavevit.progress import in_steps
 
 SHIFTS = (1, 2, 4, 32)
 _Padding = Literal["circular", "zeros"]
@@ -73,7 +74,7 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
     images = center_crop(batch.images, (CROP, CROP)).double()
     groups = [images[batch.labels == label] for label in range(len(scenes.classes))]
     found: dict[str, Any] = {}
-    for name in (*CONVOLUTIONS, *TIMM):
+    for name in in_steps((*CONVOLUTIONS, *TIMM)):
         by_shift: dict[str, list[list[float]]] = {str(shift): [] for shift in SHIFTS}
         for seed in SEEDS:
             model = _subject(name, seed)

@@ -23,6 +23,7 @@ from experiments.measurements.subjects import SEEDS, both_ways, state
 from experiments.studies.tokenizers import TOKENIZERS
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone
+from wavevit.progress import in_steps
 
 SUBJECTS = ("vit", "dwt, linear", "dwt", "swt", "dtcwt", "scattering")
 PLACES = ("first", "last")  # tokens before positions and blocks, and behind the last block
@@ -58,8 +59,9 @@ def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
     """By model and seed, percent: error of pixels from first and last tokens."""
     sides = [crops_of("train", crops, 43_000)[1].images, crops_of("test", crops, 44_000)[1].images]
     found = {}
-    for name, make in both_ways(runs, TOKENIZERS, SUBJECTS).items():
-        errors = [_errors(make(seed), *sides) for seed in SEEDS]
+    makers = both_ways(runs, TOKENIZERS, SUBJECTS)
+    for name in in_steps(makers):
+        errors = [_errors(makers[name](seed), *sides) for seed in SEEDS]
         found[name] = {place: [e[place] for e in errors] for place in PLACES}
     return {
         "seeds": list(SEEDS),

@@ -214,6 +214,11 @@ class _Part:
     weights: Path
     crops: int
 
+    def label(self) -> str:
+        """Subject, output and seed, for people."""
+        output = "segmentation" if self.dense else "classification"
+        return f"{self.name}, {output}, {self.weights.name}"
+
 
 @torch.no_grad()
 def _measured(part: _Part) -> dict[str, Any]:
@@ -242,7 +247,10 @@ def measure(runs: Path, crops: int = 4) -> dict[str, Any]:
         _Part(n, dense, folders[f"{'dense ' * dense}{SUBJECTS[n].variant}", seed], crops)
         for n, dense, seed in places
     ]
-    found = dict(zip(places, side_by_side(_measured, parts), strict=True))
+    measured = side_by_side(
+        _measured, parts, _Part.label, work=lambda part: SUBJECTS[part.name].calls
+    )
+    found = dict(zip(places, measured, strict=True))
 
     def gathered(dense: bool) -> dict[str, dict[str, Any]]:
         subjects = {}

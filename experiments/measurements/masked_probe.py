@@ -31,6 +31,7 @@ from experiments.measurements.subjects import SEEDS
 from experiments.studies.masked import MASKED
 from wavevit.checks import fail
 from wavevit.measure.evaluation import in_batches
+from wavevit.progress import in_steps
 from wavevit.wavelets import scattering2
 
 SHOTS = 5  # crops of each photograph in a few-shot probe
@@ -140,8 +141,8 @@ def measure(runs: Path, crops: int = 40) -> dict[str, Any]:
     for name, features in controls.items():
         note(name, features)
     trained = _trained_runs(runs)
-    for variant, by_seed in trained.items():
-        for run in by_seed.values():
+    for variant in in_steps(trained):
+        for run in trained[variant].values():
             note(f"{variant}, masked", _encoder(run, trained=True))
             note(f"{variant}, random weights", _encoder(run, trained=False))
     return {

@@ -19,6 +19,7 @@ from experiments.measurements.samples import CROP, by_photograph, mean_over, pho
 from experiments.measurements.subjects import SEEDS, trained
 from wavevit.measure.shift import token_change
 from wavevit.measure.shifting import center_crop, shifted
+from wavevit.progress import in_steps
 
 VARIANTS = ("vit", "haar_pyramid", "dtcwt_pyramid")
 _SIZE = (CROP, CROP)
@@ -42,7 +43,8 @@ def measure(runs: Path, crops: int = 4) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     with torch.no_grad():
-        for source, images in windows.items():
+        for source in in_steps(windows):
+            images = windows[source]
             before, after = center_crop(images, _SIZE), shifted(images, (0, 1), "crop", _SIZE)
             change = token_change(F.pixel_unshuffle(before, 8), F.pixel_unshuffle(after, 8))
             found[source] = {"pixels": by_photograph(change.mean(dim=(1, 2)), batch.labels)}

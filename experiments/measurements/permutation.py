@@ -20,6 +20,7 @@ from experiments.measurements.subjects import SEEDS, state, trained, untrained
 from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.measure.shifting import center_crop
 from wavevit.models import Backbone
+from wavevit.progress import in_steps
 
 SHIFTS = (1, 4, 8, 16)
 # Positions that are not learned leave no choice but random weights: no study trains the plain ViT
@@ -54,7 +55,7 @@ def measure(runs: Path, crops: int = 2) -> dict[str, Any]:
     depth = small_vit().stages[0].depth
     found: dict[str, Any] = {}
     with torch.no_grad():
-        for name in SUBJECTS:
+        for name in in_steps(SUBJECTS):
             models = [_subject(name, runs, seed).double() for seed in SEEDS]
             found[name] = {str(shift): [] for shift in SHIFTS}
             for index in range(-1, depth):

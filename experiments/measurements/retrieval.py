@@ -24,6 +24,7 @@ from experiments.measurements.samples import crops_of
 from experiments.measurements.subjects import SEEDS, both_ways
 from experiments.studies.backbones import BACKBONES
 from wavevit.measure.evaluation import in_batches
+from wavevit.progress import in_steps
 
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
 KINDS: dict[str, tuple[str, ...]] = {
@@ -82,10 +83,11 @@ def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
     _, held = crops_of("train", crops, 46_000)
     kinds = kind_of_classes(scenes.classes)
     found: dict[str, dict[str, list[float]]] = {}
-    for name, make in both_ways(runs, BACKBONES, SUBJECTS).items():
+    makers = both_ways(runs, BACKBONES, SUBJECTS)
+    for name in in_steps(makers):
         own: dict[str, list[float]] = {"photograph": [], "kind": []}
         for seed in SEEDS:
-            features = partial(embed, make(seed))
+            features = partial(embed, makers[name](seed))
             sides = [in_batches(features, batch.images, 128) for batch in (asked, held)]
             of = shares(sides[0], asked.labels, sides[1], held.labels, kinds)
             for key, values in own.items():

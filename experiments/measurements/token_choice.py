@@ -17,6 +17,7 @@ from experiments.core.measurement import Measurement
 from experiments.measurements.samples import CROP, photographs
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
 from wavevit.measure import choice_turnover
+from wavevit.progress import in_steps
 
 CHOICES: dict[str, dict[str, Any]] = {
     f"{energy}, {splitting}": {"energy": energy, "splitting": splitting}
@@ -30,8 +31,9 @@ def measure(runs: Path, crops: int = 12) -> dict[str, Any]:
     """Turnover in percent by photograph, for each choice."""
     scenes, batch = photographs(crops)
     found: dict[str, Any] = {}
-    for name, options in CHOICES.items():
-        tokenizer = AdaptiveTokenizer(1, 8, PATCH, options=AdaptiveOptions(**options))
+    for name in in_steps(CHOICES):
+        options = AdaptiveOptions(**CHOICES[name])
+        tokenizer = AdaptiveTokenizer(1, 8, PATCH, options=options)
 
         def choose(x: Tensor, tokenizer: AdaptiveTokenizer = tokenizer) -> Tensor:
             return torch.cat([w.flatten(1) for w in tokenizer.weights_of(x)], dim=1)

@@ -6,7 +6,7 @@ import dataclasses
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from experiments.core.job import Job
 from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.training import train
+from wavevit.progress import Progress
 from wavevit.tasks import Task
 
 __all__ = ["side_by_side", "task_of", "trained_here"]
@@ -28,20 +29,40 @@ Result = TypeVar("Result")
 
 
 def side_by_side(
-    function: Callable[[Argument], Result], arguments: Sequence[Argument]
+    function: Callable[[Argument], Result],
+    arguments: Sequence[Argument],
+    name: Callable[[Argument], str],
+    *,
+    work: Callable[[Argument], float] = lambda argument: 1.0,
+    bar: bool = True,
 ) -> list[Result]:
     """`function` of each argument, one process with one thread for each core.
 
     Args:
         function: of a module, so that processes can import it.
         arguments: the longest first.
+        name: of an argument, in the lines that show progress.
+        work: of an argument, for the estimate of the time left; only ratios count.
+        bar: as in `wavevit.progress.Progress`.
     """
     workers = max(min(len(arguments), len(os.sched_getaffinity(0))), 1)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        return list(pool.map(function, arguments))
+    print(f"{len(arguments)} steps in {workers} processes", flush=True)
+    with (
+        Progress([work(argument) for argument in arguments], bar=bar) as progress,
+        ProcessPoolExecutor(
+            workers, context, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool,
+    ):
+        calls = {pool.submit(function, each): index for index, each in enumerate(arguments)}
+        try:
+            for call in as_completed(calls):
+                call.result()
+                progress.ended(calls[call], name(arguments[calls[call]]))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [call.result() for call in calls]
 
 
 def trained_here(
@@ -70,8 +91,13 @@ def trained_here(
     waiting = [job.folder.path for job in jobs if not job.folder.weights.exists()]
     if waiting:
         print(f"Training {len(waiting)} of {len(jobs)} runs → {folder.path}", flush=True)
-        side_by_side(_train, waiting)
+        # Each training draws a bar of its own on a terminal.
+        side_by_side(_train, waiting, _label, bar=False)
     return {(job.variant, job.seed): job.folder.path for job in jobs}
+
+
+def _label(path: Path) -> str:
+    return f"{path.parent.name}, {path.name}"
 
 
 def _train(path: Path) -> None:
@@ -79,7 +105,7 @@ def _train(path: Path) -> None:
     with run.locked():
         if not run.environment.exists():
             write_json(run.environment, environment(_CPU, 1))
-        train(run.load_config(), run, _CPU, label=f"{path.parent.name}, {path.name}")
+        train(run.load_config(), run, _CPU, label=_label(path))
 
 
 def task_of(path: Path) -> Task:

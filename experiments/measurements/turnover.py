@@ -18,6 +18,7 @@ from experiments.measurements.subjects import SEEDS, state, untrained
 from experiments.studies.patch_vs_wavelet import small_vit
 from wavevit.measure.shift import token_change
 from wavevit.measure.shifting import center_crop, shifted
+from wavevit.progress import in_steps
 
 TOKENIZERS = ("patch", "overlap", "conv_stem", "dwt", "swt", "dtcwt", "scattering")
 THRESHOLD = 0.1
@@ -36,7 +37,7 @@ def measure(runs: Path, crops: int = 4) -> dict[str, Any]:
     sources = {"photographs": batch.images, "white noise": scenes.normalized(noise)}
     found: dict[str, Any] = {}
     with torch.no_grad():
-        for name in ("pixels", *TOKENIZERS):
+        for name in in_steps(("pixels", *TOKENIZERS)):
             seeds = (0,) if name == "pixels" else SEEDS
             found[name] = {
                 source: {

@@ -28,6 +28,7 @@ from experiments.studies.backbones import BACKBONES
 from experiments.studies.capacity import CAPACITY
 from wavevit.measure import effective_rank, n_term_error
 from wavevit.measure.evaluation import in_batches
+from wavevit.progress import in_steps
 from wavevit.wavelets import dwt2
 
 SUBJECTS = ("vit", "haar_vit", "haar_pyramid", "dtcwt_pyramid")
@@ -92,10 +93,10 @@ def measure(runs: Path, fit_crops: int = 20, test_crops: int = 20) -> dict[str, 
         model = CAPACITY.configs()[name].model
         makers[f"{name}, untrained"] = partial(untrained, model, changes={})
     found: dict[str, dict[str, list[float]]] = {}
-    for name, make in makers.items():
+    for name in in_steps(makers):
         own: dict[str, list[float]] = {"rank": [], "dim": [], "probe": []}
         for seed in SEEDS:
-            features = partial(embed, make(seed))
+            features = partial(embed, makers[name](seed))
             rank = effective_rank(features, batch.images, resamples=2)  # seeds give the interval
             own["rank"].append(rank.rank)
             own["dim"].append(float(rank.dim))

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from wavevit.progress import in_steps
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "examples"
 EXAMPLES = tuple(sorted(path.stem for path in FOLDER.glob("*.py")))
@@ -71,7 +73,7 @@ def same(name: str, printed: str, kept: str) -> bool:
 
 def main() -> None:
     """Writes every output."""
-    for name in EXAMPLES:
+    for name in in_steps(EXAMPLES):
         output_of(name).write_text(run(name))
         print(f"wrote {output_of(name)}")
 

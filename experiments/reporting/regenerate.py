@@ -15,6 +15,7 @@ from experiments.core.marked import marked
 from experiments.core.records import RECORDS, load_record, write_bytes
 from experiments.core.registry import all_experiments
 from experiments.reporting import citations, comparison, reproduce
+from wavevit.progress import in_steps
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def generated() -> list[Generated]:
 def regenerate() -> list[Path]:
     """Writes tables and pages; returns the files whose text changed."""
     changed = []
-    for file in generated():
+    for file in in_steps(generated(), lambda file: file.path.name):
         text = file.wanted()
         if not file.path.exists() or file.path.read_text() != text:
             write_bytes(file.path, text.encode())

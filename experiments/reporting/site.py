@@ -31,6 +31,7 @@ from experiments.reporting.study_figures import study_figures
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.report import AuditReport
 from wavevit.checks import fail
+from wavevit.progress import in_steps
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "_generated"
@@ -158,7 +159,8 @@ def build(folder: Path = GENERATED, chosen: Iterable[Product] | None = None) -> 
         fcntl.flock(lock, fcntl.LOCK_EX)  # two processes would do the same work twice
         listed = folder / "products.json"
         known = json.loads(listed.read_text()) if listed.exists() else {}
-        for product in products() if chosen is None else chosen:
+        listing = products() if chosen is None else chosen
+        for product in in_steps(listing, lambda product: product.name):
             digest = product.digest()
             held = known.get(product.name, {"digest": "", "files": []})
             there = all((folder / name).exists() for name in held["files"])

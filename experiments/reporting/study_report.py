@@ -18,6 +18,7 @@ from experiments.reporting.answers import answers_of
 from experiments.reporting.page import render_page
 from experiments.reporting.study_figures import study_figures
 from experiments.reporting.trained import TrainedRuns
+from wavevit.progress import in_steps
 
 
 def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | None:
@@ -31,6 +32,7 @@ def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | No
     if away:
         print(f"No pictures: no weights in {folder.path} of {', '.join(away)}")
         return None
+    print("What the trained models answer …", flush=True)
     with torch.no_grad():
         return answers.record(trained, trained.config(summary.pictured[-1]))
 
@@ -49,7 +51,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     pictures = _pictures(summary, folder)
     drawn = []
     with figure_style():
-        for figure in study_figures(summary, pictures):
+        for figure in in_steps(study_figures(summary, pictures), lambda one: one.name):
             save_figure(figure.draw(), target, figure.name)
             drawn.append((figure, svg_of(target / f"{figure.name}.svg")))
     tables = list((pictures or {}).get("tables", {}).values())

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from wavevit import progress
-from wavevit.progress import Progress, duration
+from wavevit.progress import Progress, duration, in_steps
 
 
 class Terminal(io.StringIO):
@@ -47,6 +47,37 @@ def test_a_terminal_has_a_bar(clock: list[float]) -> None:
     written = steps(Terminal(), clock, 30.0)
     assert "second" in written
     assert "%|" in written
+
+
+def test_steps_side_by_side_are_named_when_they_end(clock: list[float]) -> None:
+    """In whatever order; the work of those that are done gives the time left."""
+    stream = io.StringIO()
+    with Progress([6, 2, 2], stream=stream) as bar:
+        for index, name in ((2, "third"), (0, "first"), (1, "second")):
+            clock[0] += 10.0
+            bar.ended(index, name)
+    assert stream.getvalue().splitlines() == [
+        "[1/3, about 40 s left] third: done",
+        "[2/3, about 5 s left] first: done",
+        "[3/3, about 0 s left] second: done",
+    ]
+
+
+def test_steps_with_bars_of_their_own_get_lines_on_a_terminal(clock: list[float]) -> None:
+    stream = Terminal()
+    with Progress([1, 1], stream=stream, bar=False) as bar:
+        clock[0] += 10.0
+        bar.ended(0, "first")
+    assert stream.getvalue() == "[1/2, about 10 s left] first: done\n"
+
+
+def test_a_loop_in_steps(clock: list[float]) -> None:
+    stream, seen = io.StringIO(), []
+    for side in in_steps((8, 16), lambda side: f"{side} px", stream=stream):
+        seen.append(side)
+        clock[0] += 10.0
+    assert seen == [8, 16]
+    assert stream.getvalue() == "[2/2, about 10 s left] 16 px\n"
 
 
 def test_durations() -> None:

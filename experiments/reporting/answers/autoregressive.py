@@ -20,6 +20,7 @@ from experiments.reporting.answers.grid import Cell, picture_grid
 from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
+from wavevit.progress import in_steps
 from wavevit.tasks import Autoregressive
 
 _SAMPLES, _COMPLETED = 3, 2
@@ -35,10 +36,10 @@ class Samples(Answers):
 
     def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
         crops = held_out_examples(config).crops(0, config.data.test_crops)["images"]
-        given = crops[:_COMPLETED]
+        given, models = crops[:_COMPLETED], trained.models()
         return {
             "crops": packed(grey_levels(given)),
-            "models": {name: _drawn(task, given) for name, task in trained.models().items()},
+            "models": {name: _drawn(models[name], given) for name in in_steps(models)},
             "tables": {"lossless": _files(crops)},
         }
 

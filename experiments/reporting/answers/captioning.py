@@ -16,6 +16,7 @@ from experiments.reporting.answers.lines import Line, picture_with_lines
 from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
+from wavevit.progress import in_steps
 from wavevit.tasks import Captioning
 
 _EXAMPLES = 3
@@ -32,11 +33,11 @@ class WrittenCaptions(Answers):
 
     def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
         examples = held_out_examples(config)
-        batch = examples.crops(0, _EXAMPLES)
+        batch, models = examples.crops(0, _EXAMPLES), trained.models()
         return {
             "crops": packed(grey_levels(batch["images"])),
             "texts": list(batch["texts"]),
-            "models": {name: _written(task, examples) for name, task in trained.models().items()},
+            "models": {name: _written(models[name], examples) for name in in_steps(models)},
         }
 
     def figures(

@@ -21,6 +21,7 @@ from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.data import RawCrops
+from wavevit.progress import in_steps
 from wavevit.tasks import Diffusion
 from wavevit.tasks.flow import trajectory
 
@@ -49,7 +50,7 @@ class DrawnImages(Answers):
         search = _Search.of(config)
         models: dict[str, Any] = {}
         distances, contrasts = {}, {}
-        for name in trained.seeds:
+        for name in in_steps(trained.seeds):
             drawn = [_drawn(task, held) for task in trained.of_seeds(name)]
             nearest = [search(own.samples) for own in drawn]
             models[name] = {

@@ -37,7 +37,7 @@ class Progress:
         work: of each step, in any unit; only the ratios count.
         shown: whether to show anything.
         stream: where to; standard error by default.
-        bar: whether to draw a bar on a terminal. Steps with bars of their own get lines there too.
+        bar: whether to draw a bar on a terminal. Steps that draw bars or print get lines there too.
 
     Example:
         >>> import sys
@@ -134,6 +134,7 @@ def in_steps(
     *,
     shown: bool = True,
     stream: TextIO | None = None,
+    bar: bool = True,
 ) -> Iterator[Item]:
     """The items of a loop, each a step of a `Progress`, all with the same work.
 
@@ -142,6 +143,7 @@ def in_steps(
         name: of an item's step.
         shown: whether to show anything.
         stream: where to; standard error by default.
+        bar: as in `Progress`; False for loops that print.
 
     Example:
         >>> import sys
@@ -149,7 +151,7 @@ def in_steps(
         [64, 256]
     """
     listed = list(items)
-    with Progress([1.0] * len(listed), shown=shown, stream=stream) as progress:
+    with Progress([1.0] * len(listed), shown=shown, stream=stream, bar=bar) as progress:
         for item in listed:
             progress.begin(str(name(item)))
             yield item

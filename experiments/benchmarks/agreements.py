@@ -302,7 +302,7 @@ def certificates() -> list[Row]:
 
 def measure() -> dict[str, Any]:
     """Everything that the page shows."""
-    agreements = []
+    agreements: list[dict[str, Any]] = []
     certified: list[dict[str, Any]] = []
     parts = (consistency, jacobians, distances, macs, fields, certificates)
     for part in in_steps(parts, lambda part: part.__name__):

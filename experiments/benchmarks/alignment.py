@@ -243,7 +243,9 @@ def benchmark(options: Options, save: Save) -> dict[str, Any]:
     record.pop("environment", None)  # this run's is noted
     if options.cost:
         return record | {"lock_cost": lock_cost()}
-    for name in in_steps(options.models):  # one by one: an interrupted audit keeps what it has
+    for name in in_steps(
+        options.models, bar=False
+    ):  # one by one: an interrupted audit keeps what it has
         if not options.times:
             new = measure([name])
             record |= new | {"audit": record["audit"] | new["audit"]}

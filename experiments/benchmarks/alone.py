@@ -324,7 +324,7 @@ class Comparison(Generic[C]):
         both = [(case, backward) for case in cases for backward in (False, True)]
         seconds: dict[tuple[C, bool], dict[str, list[float]]] = {key: {} for key in both}
         cells: dict[tuple[C, bool], dict[str, Any]] = {}
-        with Progress([1.0] * (processes * len(both))) as progress:
+        with Progress([1.0] * (processes * len(both)), bar=False) as progress:
             for turn in range(processes):
                 with ExitStack() as stack:
                     found = {}

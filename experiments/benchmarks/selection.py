@@ -85,7 +85,7 @@ def measure() -> dict[str, Any]:
     tasks = [(v, name, seed) for v, found in choices().items() for name in found for seed in SEEDS]
     values: dict[str, dict[str, list[float]]] = {}
     with (
-        Progress([1.0] * len(tasks)) as progress,
+        Progress([1.0] * len(tasks), bar=False) as progress,
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
     ):
         answers = pool.map(top1, *zip(*tasks, strict=True))

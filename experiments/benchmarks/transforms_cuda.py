@@ -256,7 +256,7 @@ def benchmark(
     record: dict[str, Any] = {"environment": _packages(device), "cells": []}
     rounds = 1 if options.quick else 7
     places = product(options.dtypes, options.levels)
-    for name, level in in_steps(places, lambda place: f"{place[0]}, levels: {place[1]}"):
+    for name, level in in_steps(places, lambda place: f"{place[0]}, levels: {place[1]}", bar=False):
         torch.compiler.reset()
         found = {key: build(level) for key, build in CONTENDERS.items()}
         x = torch.randn(shape, device=device, dtype=DTYPES[name])

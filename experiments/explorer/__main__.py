@@ -35,7 +35,7 @@ def store_models(options: Options) -> None:
     """Writes the file, and prints what it holds."""
     check_output_file("out", options.out, make_folder=True)
     models = {}
-    for choice in in_steps(MODELS, lambda choice: choice.name):
+    for choice in in_steps(MODELS, lambda choice: choice.name, bar=False):
         run = StudyFolder(options.runs / choice.study, choice.study).run(choice.variant, SEED)
         models[choice.name] = trained(choice, run)
         facts = models[choice.name][1]

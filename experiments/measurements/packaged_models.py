@@ -51,6 +51,7 @@ from wavevit.auditing.runtimes import OnnxModel
 from wavevit.checks import fail, require_extra
 from wavevit.files import check_output_folder
 from wavevit.measure import adversarial_shift_accuracy
+from wavevit.progress import in_steps
 
 SIDE = 224
 _MEAN, _STD = 127 / 255, 128 / 255  # of EfficientNet-Lite, all channels
@@ -230,22 +231,23 @@ def measure(
     images = labelled_images(packages)
     pictures = {"foolbox": [path for path, _ in images], "photographs": None}
     found: dict[str, Any] = {}
-    for name in names or MODELS:
+    steps = [
+        (name, treatment)
+        for name in names or MODELS
+        for treatment in _treatments(MODELS[name][1], MODELS[name][0] is efficientnet)
+    ]
+    for name, treatment in in_steps(steps, ", ".join):
         make, stride = MODELS[name]
         classifier = make is efficientnet
-        for treatment, treat in _treatments(stride, classifier).items():
-            model = treat(make(packages))
-            own: dict[str, Any] = {}
-            for source, files in pictures.items():
-                start = time.monotonic()
-                report = audit(model, images=files, samples=samples, progress=False)
-                (entry,) = report.record["models"]
-                own[source] = {key: entry[key] for key in ("alignment", "output", "metrics")}
-                took = time.monotonic() - start
-                print(f"{name}, {treatment}, {source}: {took:.0f} s", flush=True)
-            if classifier:
-                own["accuracy"] = _accuracy(model, images[:labelled])
-            found.setdefault(name, {})[treatment] = own
+        model = _treatments(stride, classifier)[treatment](make(packages))
+        own: dict[str, Any] = {}
+        for source, files in pictures.items():
+            report = audit(model, images=files, samples=samples, progress=False)
+            (entry,) = report.record["models"]
+            own[source] = {key: entry[key] for key in ("alignment", "output", "metrics")}
+        if classifier:
+            own["accuracy"] = _accuracy(model, images[:labelled])
+        found.setdefault(name, {})[treatment] = own
     return {
         "images": {"foolbox": len(images), "labelled": min(labelled, len(images))},
         "samples": {field: getattr(samples, field) for field in samples.__dataclass_fields__},

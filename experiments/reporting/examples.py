@@ -73,7 +73,7 @@ def same(name: str, printed: str, kept: str) -> bool:
 
 def main() -> None:
     """Writes every output."""
-    for name in in_steps(EXAMPLES):
+    for name in in_steps(EXAMPLES, bar=False):
         output_of(name).write_text(run(name))
         print(f"wrote {output_of(name)}")
 

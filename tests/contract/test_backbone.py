@@ -48,9 +48,9 @@ def image(size: tuple[int, int] = (64, 64), batch: int = 2, channels: int = 3) -
     return torch.randn(batch, channels, *size, generator=torch.Generator().manual_seed(0))
 
 
-# Compilers and exporters take 10 to 30 s for a model. In every run the compiler sees two families,
-# one of them with windows, and onnxruntime one; the others at night.
-DAILY = (HYBRID, "test_swin")
+# Compilers and exporters take 10 to 30 s for a model. In every run the compiler sees a pyramid here
+# and the ViT of tests/docs/test_add_a_tokenizer.py, onnxruntime one family; the others at night.
+DAILY = (HYBRID,)
 # That every family exports is `test_exports_and_runs_in_onnxruntime`, which asks for more, at night
 # for most. What `recompiles` changes is the same code in every family: in every run it is asked of
 # the model in tests/docs/test_add_a_tokenizer.py.

@@ -50,6 +50,11 @@ SLOW_TO_COMPILE = (
     ("lifting", "forth"),
     ("lifting", "back"),
     ("scattering2", "forth"),
+    # A level of it is that of "dwt2".
+    ("wavepacket2", "forth"),
+    # The way back is one linear operator: the derivative of the way forth, which every run compiles
+    # ("wavepacket2": that of "dwt2").
+    *((n, "back") for n in ("dwt2 haar", "wavedec2 haar", "wavepacket2", "wavepacket2 haar")),
     # The same operators as of images: those of one transform are compiled in every run.
     *((n, w) for n in ("dwt", "wavedec", "swt", "dwt3 haar", "wavedec3", "swt3") for w in WAYS),
 )

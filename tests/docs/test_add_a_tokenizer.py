@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import wavevit
+from experiments.__main__ import main as experiments_command
 from experiments.reporting.examples import FOLDER, ROOT
 from tests import warm_python
 from wavevit.cli import main
@@ -62,12 +63,31 @@ def test_audit_takes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "mean_vit" in (tmp_path / "audit.json").read_text()
 
 
-def test_a_study_trains_it_in_worker_processes(tmp_path: Path) -> None:
+def tokenizers_of_runs(folder: Path) -> set[str]:
+    configs = [json.loads(path.read_text()) for path in folder.rglob("config.json")]
+    return {config["model"]["tokenizer"] for config in configs}
+
+
+def test_a_study_trains_it_in_a_worker_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new process, which has imported the file because the study's command named it."""
+    words = ("smooth", "--module", str(FILE), "--out", str(tmp_path / "run"), "--no-timing")
+    words += ("--jobs", "2", "--seeds", "0", "--variants", "smooth")
+    monkeypatch.setattr("sys.argv", ["experiments", "run", *words])
+    with pytest.raises(SystemExit) as end:
+        experiments_command()
+    assert end.value.code == 0
+    assert tokenizers_of_runs(tmp_path) == {"smooth_patch"}
+    assert len([*tmp_path.rglob("result.json")]) == 1
+
+
+@pytest.mark.nightly  # every run has the test above, and the audit in a process of its own
+def test_a_study_is_found_by_a_new_command(tmp_path: Path) -> None:
     arguments = ("smooth", "--module", str(FILE), "--out", str(tmp_path / "run"), "--no-timing")
     done = command("-m", "experiments", "run", *arguments, "--jobs", "2", "--seeds", "0")
     assert done.returncode == 0, done.stderr
-    configs = [json.loads(p.read_text()) for p in tmp_path.rglob("config.json")]
-    assert {c["model"]["tokenizer"] for c in configs} == {"patch", "smooth_patch"}
+    assert tokenizers_of_runs(tmp_path) == {"patch", "smooth_patch"}
 
 
 def test_timm_builds_it() -> None:

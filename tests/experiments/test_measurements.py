@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,15 @@ def test_measurement_record_is_written(tmp_path: Path) -> None:
     assert '"tokens": {}' in text
     assert '"command": "python -m experiments run turnover"' in text
     assert '"seconds": 0' in text
+
+
+def test_measurements_show_their_steps() -> None:
+    """Some take many minutes: a line for each step, with the time left."""
+    showing = ("in_steps(", "side_by_side(", "Progress(", "progress=True")
+    for name, one in MEASUREMENTS.items():
+        module = sys.modules[one.measure.__module__]
+        text = Path(str(module.__file__)).read_text()
+        parts = [text]
+        if name == "graft":  # a line for each distillation
+            parts.append(Path(str(module.__file__)).with_name("graft_label_free.py").read_text())
+        assert any(word in part for word in showing for part in parts), name

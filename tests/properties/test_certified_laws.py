@@ -60,7 +60,7 @@ def hunted(model: nn.Module, seed: int, size: tuple[int, int], contrast: float) 
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@settings(max_examples=settings().max_examples // 3)  # each climbs to the steepest pair
+@settings(max_examples=settings().max_examples // 5)  # each climbs to the steepest pair
 @given(
     weights=st.integers(0, 2**31),
     seed=st.integers(0, 2**31),
@@ -87,7 +87,7 @@ def test_a_bound_that_is_too_small_is_broken(name: str) -> None:
     """Negative control: nine tenths of the steepest slope measured anywhere are exceeded."""
     model = build(name)
     images = torch.cat([contrast * noise(2, 1, 32, 32) for contrast in (1e-2, 1, 10)])
-    steepest = max(local_lipschitz(model, images, iterations=50).absolute)
+    steepest = max(local_lipschitz(model, images, iterations=20).absolute)
     assert steepest <= certified_lipschitz(model, images).bound
 
     @settings(
@@ -309,6 +309,6 @@ def test_dot_product_attention_outgrows_any_number() -> None:
     image[..., :16, :16] = 0  # a query between keys: its scores are equal, however large they get
     for model, grows in ((plain, True), (own, False)):
         slopes = [
-            local_lipschitz(model, size * image, iterations=30).absolute[0] for size in (1.0, 1e2)
+            local_lipschitz(model, size * image, iterations=15).absolute[0] for size in (1.0, 1e2)
         ]
         assert (slopes[1] > 10 * slopes[0]) == grows, slopes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import onnxruntime as runtime
 import pytest
@@ -158,18 +157,10 @@ TRANSFORMS = {
 }
 
 
-# What every run exports: each of these has another kind of sum. An export takes about 5 s, one for
-# onnxruntime 10 to 30 s; `make test-nightly` has all transforms in both.
-EXPORTED = ("wavedec2 db2", "swt2", "dtcwt2", "lifting")
-IN_ONNXRUNTIME = ("scattering2 of one scale",)
-
-
-def at_night_but(daily: tuple[str, ...]) -> list[Any]:
-    """All transforms; those that are not `daily` in the nightly run alone."""
-    return [
-        pytest.param(name, marks=[] if name in daily else [pytest.mark.nightly])
-        for name in TRANSFORMS
-    ]
+# What every run exports: each of these has another kind of sum, and `_RoundTrip` above has that of
+# "swt2". An export takes about 5 s, one for onnxruntime 10 to 30 s; `make test-nightly` has all
+# transforms in both.
+EXPORTED = ("wavedec2 db2", "dtcwt2", "lifting")
 
 
 def flat(outputs) -> list[torch.Tensor]:
@@ -182,7 +173,10 @@ def flat(outputs) -> list[torch.Tensor]:
 SIZES = [(32, 48), (9, 30), (22, 11), (19, 13)]
 
 
-@pytest.mark.parametrize("name", at_night_but(EXPORTED))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.nightly] * (n not in EXPORTED)) for n in TRANSFORMS],
+)
 def test_every_transform_exports_with_free_sizes(name: str) -> None:
     transform = TRANSFORMS[name]
     program = torch.export.export(
@@ -245,7 +239,8 @@ def test_runs_in_onnxruntime(wavelet: str, mode: str, tmp_path) -> None:
     check(run(session, x), x, wavelet, mode)
 
 
-@pytest.mark.parametrize("name", at_night_but(IN_ONNXRUNTIME))
+@pytest.mark.nightly  # likewise
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_every_transform_runs_in_onnxruntime(name: str, tmp_path) -> None:
     session = session_of(_Call(TRANSFORMS[name]), 1, tmp_path)
     for batch, size in enumerate(SIZES, start=1):

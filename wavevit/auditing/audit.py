@@ -100,9 +100,7 @@ def audit(
         ViT not (tests/contract/test_audit.py).
 
     Example:
-        >>> from wavevit.auditing import Samples
-        >>> few = Samples(pictures=4, sensitivity_pictures=2, worst_radius=1)
-        >>> report = audit("test_vit", samples=few)
+        >>> report = audit("test_vit", quick=True)
         >>> report.status("test_vit", "sensitivity")
         'measured'
     """

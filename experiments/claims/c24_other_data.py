@@ -66,8 +66,16 @@ def _gain_with_data(few: StudySummary, many: StudySummary) -> Effect:
     gains = [summary.paired_difference(_TOKENS, _PATCHES, "top1") for summary in (many, few)]
     values = [() if gain is None else gain.values for gain in gains]
     variants = [f"{_TOKENS}, {NAMES[name]}" for name in (ALL, FEW)]
-    title, how = "top-1 over that of patches", {"unit": "points", "digits": 1, "over": "seeds"}
-    return between(variants[0], values[0], variants[1], values[1], title, **how)
+    return between(
+        variants[0],
+        values[0],
+        variants[1],
+        values[1],
+        "top-1 over that of patches",
+        unit="points",
+        digits=1,
+        over="seeds",
+    )
 
 
 def _find(records: Mapping[str, Any]) -> Finding:

@@ -98,6 +98,9 @@ def against(baseline: str, variants: Sequence[str]) -> tuple[tuple[str, str], ..
 
 def study_claim(
     *,
+    id: str,
+    sentence: str,
+    alt: str,
     study: str,
     deciding: Sequence[Compared],
     shown: Sequence[Compared],
@@ -105,11 +108,14 @@ def study_claim(
     shifts: Sequence[float] = (),
     variants: Sequence[str] = (),
     draw: Callable[[Mapping[str, Any], Finding], Figure] | None = None,
-    **words: str,
+    missing: str = "",
 ) -> Claim:
     """A claim that the common rule decides, from one study.
 
     Args:
+        id: as `Claim.id`.
+        sentence: as `Claim.sentence`.
+        alt: as `Claim.alt`.
         study: whose summary is the record.
         deciding: with one predicted sign.
         shown: beside them.
@@ -117,7 +123,7 @@ def study_claim(
         shifts: of the table's sensitivities to crops.
         variants: of the table; by default all.
         draw: as `Claim.draw`.
-        **words: `Claim`'s ``id``, ``sentence`` and ``alt``.
+        missing: as `Claim.missing`.
     """
     record = f"{study}/summary.json"
 
@@ -128,4 +134,6 @@ def study_claim(
         table = variants_table(summary, columns, shifts, variants)
         return Finding(judge(deciders), (*deciders, *others), (table,))
 
-    return Claim(**words, records=(record,), find=find, draw=draw)
+    return Claim(
+        id=id, sentence=sentence, alt=alt, missing=missing, records=(record,), find=find, draw=draw
+    )

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.core.config import RunConfig, changed
 from experiments.core.folder import RunFolder, StudyFolder
@@ -198,9 +198,9 @@ def best_rate(scores: Mapping[str, float], own: str, higher_is_better: bool = Tr
     return max(scores, key=lambda rate: (sign * scores[rate], rate == own))
 
 
-def _result(run: RunFolder, study: Study) -> dict[str, float | dict[str, float]]:
+def _result(run: RunFolder, study: Study) -> dict[str, Any]:
     if not run.complete():
         expected = f"complete runs in {run.path.parents[1]} (made by: {study.command()})"
         fail("out", expected, f"none in {run.path}")
-    result: dict[str, float | dict[str, float]] = read_json(run.result)
+    result: dict[str, Any] = read_json(run.result)
     return result

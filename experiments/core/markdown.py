@@ -64,6 +64,17 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
     return Table(head, rows).markdown() + "\n"
 
 
+def budgets_table(summary: StudySummary) -> str:
+    """Top-1 and tokens of trained models with other budgets than they were trained with."""
+    head = ["variant", "budget, share of the finest grid", "tokens", "top-1, %"]
+    rows = [
+        [f"`{name}`", budget, one["tokens"].text(1), one["top1"].text(1)]
+        for name, swept in summary.budgets.items()
+        for budget, one in swept.items()
+    ]
+    return Table(head, rows).markdown() + "\n"
+
+
 def study_views(folder: Path, summary: StudySummary) -> tuple[View, ...]:
     """The files of Markdown that stand beside a study's record."""
     kinds = summary.sensitivity[summary.baseline] if summary.applied else ()
@@ -71,7 +82,8 @@ def study_views(folder: Path, summary: StudySummary) -> tuple[View, ...]:
         View(folder / f"sensitivity_{kind}.md", partial(markdown_curves, kind=kind))
         for kind in kinds
     )
-    return (View(folder / "table.md", markdown_table), *curves)
+    swept = [View(folder / "budgets.md", budgets_table)] if summary.budgets else []
+    return (View(folder / "table.md", markdown_table), *curves, *swept)
 
 
 def _answer_table(name: str, record: Mapping[str, Any]) -> str:

@@ -82,6 +82,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
             }
             for variant, runs in results.items()
         },
+        budgets={variant: swept for variant, runs in results.items() if (swept := _budgets(runs))},
         latency={name: ratio for name, ratio in latency.items() if name in results},
         timed_batch=timed["batch"][0] if timed else 0,
         configs={name: configs[name].to_dict() for name in results},
@@ -117,4 +118,15 @@ def _sensitivity(runs: list[dict[str, Any]]) -> dict[str, dict[float, Statistic]
             for i, shift in enumerate(curve["shifts"])
         }
         for kind, curve in runs[0].get("sensitivity", {}).items()
+    }
+
+
+def _budgets(runs: list[dict[str, Any]]) -> dict[str, dict[str, Statistic]]:
+    """Of `experiments.core.evaluation.MEASURES` ``"tokens"``: by budget, if the model has one."""
+    return {
+        budget: {
+            key: Statistic.of([run["tokens"]["by_budget"][budget][key] for run in runs])
+            for key in found
+        }
+        for budget, found in runs[0].get("tokens", {}).get("by_budget", {}).items()
     }

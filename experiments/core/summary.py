@@ -148,6 +148,8 @@ class StudySummary:
         sensitivity: variant → shift model → shift in pixels → statistic; of classification.
         turnover: variant → shift model → statistic, percent of tokens a 1-px shift changes; of
             classification.
+        budgets: variant → token budget → ``"top1"`` and ``"tokens"`` of the trained model with that
+            budget; of adaptive tokenizers, where the study measures ``"tokens"``.
         latency: variant → time as a multiple of the baseline's; empty if not measured.
         timed_batch: crops in the batch that was timed; 0 if none was.
         configs: variant → configuration as plain data.
@@ -170,6 +172,7 @@ class StudySummary:
     metrics: dict[str, dict[str, Statistic]]
     sensitivity: dict[str, dict[str, dict[float, Statistic]]]
     turnover: dict[str, dict[str, Statistic]]
+    budgets: dict[str, dict[str, dict[str, Statistic]]]
     latency: dict[str, float]
     timed_batch: int
     configs: dict[str, Any]
@@ -227,7 +230,7 @@ class StudySummary:
     def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
         """The summary that `to_dict` wrote. Records of before a field came have it empty."""
         early: dict[str, Any] = {"applied": {}, "pictured": list(data["metrics"])}
-        early |= {"timed_batch": 0, "core_minutes": 0.0}
+        early |= {"timed_batch": 0, "core_minutes": 0.0, "budgets": {}}
         return converter.structure({**early, **data}, cls)
 
 

@@ -1,0 +1,132 @@
+"""C19: should tokens go where the detail is?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.claims.claim import Claim, Finding
+from experiments.claims.effect import Effect
+from experiments.claims.measured import between, values_table
+from experiments.claims.names import reader_name
+from experiments.claims.studies import Compared, variants_table
+from experiments.claims.verdict import judge
+from experiments.core.markdown import budgets_table
+from experiments.core.statistic import Statistic
+from experiments.core.summary import StudySummary
+
+_STUDY, _CHOICE = "adaptive/summary.json", "token_choice/measurement.json"
+_SOFT, _SWT, _RANDOM = "adaptive", "adaptive, swt", "adaptive, random"
+_HALF, _FULL = "vit, patch 12", "vit"  # uniform grids with as many tokens, and with twice as many
+_DECIDING = Compared("top1", ((_SOFT, _HALF), (_SOFT, _RANDOM)), "higher")
+_PAIRS = ((_SOFT, _FULL), (_SOFT, _HALF), (_SOFT, "adaptive, hard"), (_SWT, _SOFT))
+_SHOWN = (
+    Compared("top1", ((_SOFT, _FULL), ("adaptive, hard", _RANDOM), *_PAIRS[2:])),
+    Compared("crop", _PAIRS),
+    Compared(("crop", 1), _PAIRS),
+)
+_CHOICES = (
+    ("swt, soft", "haar, soft"),
+    ("haar, soft", "haar, hard"),
+    ("haar, soft", "random, hard"),
+)
+
+
+def _targets(summary: StudySummary) -> str:
+    """The targets of the study's lab note, and whether they are met."""
+    own, grid, random = (summary.metrics[name] for name in (_SOFT, _FULL, _RANDOM))
+    top1, least = own["top1"].mean, grid["top1"].mean - grid["top1"].std
+    found = {
+        f"top-1 at most one standard deviation below the uniform grid of {grid['tokens'].mean:.0f} "
+        f"tokens ({top1:.1f} %, at least {least:.1f} %)": top1 >= least,
+        f"top-1 above the random choice ({random['top1'].mean:.1f} %)": top1 > random["top1"].mean,
+        f"S-Cons not below that uniform grid ({own['crop'].mean:.1f} %, "
+        f"{grid['crop'].mean:.1f} %)": own["crop"].mean >= grid["crop"].mean,
+    }
+    parts = [f"{words}: {'met' if met else 'missed'}" for words, met in found.items()]
+    count = own["tokens"].mean
+    return (
+        f"Targets of the lab note for the soft split, with {count:.1f} tokens, by means over "
+        f"seeds: {'; '.join(parts)}."
+    )
+
+
+def _turnover(record: Mapping[str, Any]) -> tuple[str, list[Effect]]:
+    choices = record["choices"]
+    rows = {name: [own["percent"], own["tokens"]] for name, own in choices.items()}
+    effects = [
+        between(
+            variant,
+            choices[variant]["percent"],
+            baseline,
+            choices[baseline]["percent"],
+            "tokens changed by 1 px of crop",
+            unit="points",
+            digits=1,
+        )
+        for variant, baseline in _CHOICES
+    ]
+    return values_table("choice", ("tokens changed, %", "tokens"), rows, 1), effects
+
+
+def _find(records: Mapping[str, Any]) -> Finding:
+    summary, choice = records[_STUDY], records[_CHOICE]
+    deciding = _DECIDING.effects(summary)
+    shown = [effect for one in _SHOWN for effect in one.effects(summary)]
+    table, changed = _turnover(choice)
+    body = (
+        "Study `adaptive`, mean ± standard deviation over seeds:",
+        variants_table(summary, ("tokens", "top1", "crop"), (1,)),
+        _targets(summary),
+        "Each trained model with other budgets than that of its training:",
+        budgets_table(summary),
+        "How many of the chosen tokens a crop by one pixel changes, untrained, mean [95 % "
+        f"interval] over photographs, {choice['crops']} crops:",
+        table,
+    )
+    return Finding(judge(deciding), (*deciding, *shown, *changed), body)
+
+
+def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
+    """Top-1 against tokens: uniform grids, and each trained model with every budget."""
+    summary: StudySummary = records[_STUDY]
+    figure, axis = plt.subplots(figsize=(8.4, 3.6))
+    grids = [name for name in summary.variants if name not in summary.budgets]
+    grids.sort(key=lambda name: summary.metrics[name]["tokens"].mean)
+    _curve(axis, [summary.metrics[name] for name in grids], "o-", "black", "uniform grids")
+    for place, (name, swept) in enumerate(summary.budgets.items()):
+        _curve(axis, list(swept.values()), ".--", f"C{place}", "")
+        _curve(axis, [summary.metrics[name]], "D", f"C{place}", reader_name(name))
+    axis.set_title(
+        "diamonds: budget of the training; dashed: the same model with others", fontsize=9
+    )
+    axis.set_xlabel("tokens of an image, mean over crops", fontsize=9)
+    axis.set_ylabel("top-1, %", fontsize=9)
+    figure.legend(loc="outside right upper", fontsize=7)
+    return figure
+
+
+def _curve(
+    axis: Axes, points: Sequence[Mapping[str, Statistic]], style: str, colour: str, label: str
+) -> None:
+    tokens, top1 = ([point[key].mean for point in points] for key in ("tokens", "top1"))
+    spread = [point["top1"].std for point in points]
+    look: dict[str, Any] = {"color": colour, "markersize": 5, "capsize": 2}
+    axis.errorbar(tokens, top1, yerr=spread, fmt=style, label=label or None, **look)
+
+
+CLAIM = Claim(
+    id="C19",
+    sentence=(
+        "Tokens should go where the detail is: at equal tokens, wavelet-adaptive tokens beat a "
+        "uniform grid."
+    ),
+    records=(_STUDY, _CHOICE),
+    find=_find,
+    draw=_draw,
+    alt="Top-1 against tokens: uniform grids, adaptive tokens by energy and at random places",
+)

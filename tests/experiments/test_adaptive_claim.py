@@ -1,0 +1,94 @@
+"""Claim C19: its rule and its targets follow from the record, and can come out both ways."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+
+from experiments.claims.c19_adaptive_tokens import CLAIM
+from experiments.claims.claim import Finding
+from experiments.core.records import RECORDS
+from experiments.core.style import figure_style
+from experiments.core.summary import StudySummary
+from experiments.measurements.token_choice import CHOICES
+from experiments.studies.adaptive import ADAPTIVE
+
+TOKENS = {"vit": 64, "vit, patch 12": 36, "vit, patch 16": 16}
+NOISE = (-0.2, 0.0, 0.2)
+
+
+def records_with(top1: dict[str, float], s_cons: float = 80.0) -> dict[str, Any]:
+    """Records with this top-1 by variant, 70 % for the others, and this S-Cons of `adaptive`."""
+    plain = json.loads((RECORDS / "augmentation" / "summary.json").read_text())
+    old = plain["baseline"]
+    names = list(ADAPTIVE.configs())
+    for key in ("metrics", "sensitivity", "turnover", "seeds", "configs"):
+        plain[key] = dict.fromkeys(names, plain[key][old])
+    plain |= {"study": "adaptive", "baseline": "vit", "contrasts": [], "pictured": names}
+    plain["budgets"], plain["latency"] = {}, {}
+    for place, name in enumerate(names):
+        # Another order of the seeds' noise for each, so that differences have a spread.
+        noise = [NOISE[(seed * (place + 1) + place) % 3] for seed in range(3)]
+        plain["metrics"][name] = plain["metrics"][name] | {
+            "top1": [top1.get(name, 70.0) + one for one in noise],
+            "crop": [s_cons if name == "adaptive" else 80.0] * 3,
+            "tokens": [TOKENS.get(name, 34.0)] * 3,
+        }
+        if name not in TOKENS:
+            share = {"top1": [65.0, 66.0, 67.0], "tokens": [16.0, 17.0, 16.5]}
+            plain["budgets"][name] = {"0.25": share, "1": plain["metrics"][name]}
+    choice = {
+        name: {"percent": [10.0 + place, 12.0, 13.0], "tokens": [34.0, 33.0, 35.0]}
+        for place, name in enumerate(CHOICES)
+    }
+    return {
+        "adaptive/summary.json": StudySummary.from_dict(plain),
+        "token_choice/measurement.json": {"crops": 36, "choices": choice},
+    }
+
+
+def finding_with(top1: dict[str, float], s_cons: float = 80.0) -> Finding:
+    return CLAIM.find(records_with(top1, s_cons))
+
+
+@pytest.mark.parametrize(
+    ("top1", "word"),
+    [
+        ({"adaptive": 75.0}, "supported"),
+        ({"adaptive": 75.0, "adaptive, random": 78.0}, "mixed"),
+        ({"adaptive": 65.0}, "refuted"),
+        ({}, "inconclusive"),
+        # What counts is the grid of as many tokens: that of twice as many may be better.
+        ({"adaptive": 75.0, "vit": 80.0}, "supported"),
+    ],
+)
+def test_rule_compares_with_equal_tokens_and_with_random_places(
+    top1: dict[str, float], word: str
+) -> None:
+    assert finding_with(top1).verdict.word == word
+
+
+def test_targets_are_met_or_missed_by_the_record() -> None:
+    def targets(found: Finding) -> str:
+        return next(part for part in found.body if part.startswith("Targets"))
+
+    assert targets(finding_with({"adaptive": 75.0})).count(": met") == 3
+    missed = targets(finding_with({"adaptive": 60.0}, s_cons=79.0))
+    assert missed.count(": missed") == 3
+    assert ": met" not in missed
+
+
+def test_figure_has_each_budget_and_each_uniform_grid() -> None:
+    records = records_with({"adaptive": 75.0})
+    assert CLAIM.draw is not None
+    with figure_style():
+        figure = CLAIM.draw(records, CLAIM.find(records))
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    curves = [len(line.get_xdata()) for line in figure.axes[0].get_lines() if "--" in line.get_ls()]
+    plt.close(figure)
+    assert labels[:2] == ["uniform grids", "adaptive tokens"]
+    assert len(labels) == 1 + 4
+    assert curves == [2] * 4

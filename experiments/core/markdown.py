@@ -66,7 +66,7 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
 
 def budgets_table(summary: StudySummary) -> str:
     """Top-1 and tokens of trained models with other budgets than they were trained with."""
-    head = ["variant", "budget, share of the finest grid", "tokens", "top-1, %"]
+    head = ["variant", "budget", "tokens", "top-1, %"]
     rows = [
         [f"`{name}`", budget, one["tokens"].text(1), one["top1"].text(1)]
         for name, swept in summary.budgets.items()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
@@ -15,8 +13,7 @@ from experiments.claims.measured import between, values_table
 from experiments.claims.names import reader_name
 from experiments.claims.studies import Compared, variants_table
 from experiments.claims.verdict import judge
-from experiments.core.markdown import budgets_table
-from experiments.core.statistic import Statistic
+from experiments.core.budgets import budgets_figure, budgets_table
 from experiments.core.summary import StudySummary
 
 _STUDY, _CHOICE = "adaptive/summary.json", "token_choice/measurement.json"
@@ -92,31 +89,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
 
 
 def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
-    """Top-1 against tokens: uniform grids, and each trained model with every budget."""
-    summary: StudySummary = records[_STUDY]
-    figure, axis = plt.subplots(figsize=(8.4, 3.6))
-    grids = [name for name in summary.variants if name not in summary.budgets]
-    grids.sort(key=lambda name: summary.metrics[name]["tokens"].mean)
-    _curve(axis, [summary.metrics[name] for name in grids], "o-", "black", "uniform grids")
-    for place, (name, swept) in enumerate(summary.budgets.items()):
-        _curve(axis, list(swept.values()), ".--", f"C{place}", "")
-        _curve(axis, [summary.metrics[name]], "D", f"C{place}", reader_name(name))
-    axis.set_title(
-        "diamonds: budget of the training; dashed: the same model with others", fontsize=9
-    )
-    axis.set_xlabel("tokens of an image, mean over crops", fontsize=9)
-    axis.set_ylabel("top-1, %", fontsize=9)
-    figure.legend(loc="outside right upper", fontsize=7)
-    return figure
-
-
-def _curve(
-    axis: Axes, points: Sequence[Mapping[str, Statistic]], style: str, colour: str, label: str
-) -> None:
-    tokens, top1 = ([point[key].mean for point in points] for key in ("tokens", "top1"))
-    spread = [point["top1"].std for point in points]
-    look: dict[str, Any] = {"color": colour, "markersize": 5, "capsize": 2}
-    axis.errorbar(tokens, top1, yerr=spread, fmt=style, label=label or None, **look)
+    return budgets_figure(records[_STUDY], reader_name)
 
 
 CLAIM = Claim(

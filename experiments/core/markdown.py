@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from experiments.core.budgets import budgets_table
 from experiments.core.experiment import View
 from experiments.core.summary import StudySummary, metric_named, pixels
 from experiments.core.table import Table
@@ -61,17 +62,6 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
     for name in summary.variants:
         curve = summary.sensitivity[name][kind]
         rows.append([_label(summary, name), *(curve[shift].text(3) for shift in shifts)])
-    return Table(head, rows).markdown() + "\n"
-
-
-def budgets_table(summary: StudySummary) -> str:
-    """Top-1 and tokens of trained models with other budgets than they were trained with."""
-    head = ["variant", "budget", "tokens", "top-1, %"]
-    rows = [
-        [f"`{name}`", budget, one["tokens"].text(1), one["top1"].text(1)]
-        for name, swept in summary.budgets.items()
-        for budget, one in swept.items()
-    ]
     return Table(head, rows).markdown() + "\n"
 
 

@@ -181,3 +181,20 @@ def about_contrasts(summary: StudySummary) -> list[tuple[str, ...]]:
             )
         rows.append((variant, baseline, field, *texts))
     return rows
+
+
+def about_budgets(summary: StudySummary) -> str:
+    """What the smallest budget costs each adaptive model, beside the largest."""
+    parts = []
+    for name, swept in summary.budgets.items():
+        least, most = (
+            choose(swept.values(), key=lambda one: one["tokens"].mean) for choose in (min, max)
+        )
+        parts.append(
+            f"{name} {least['top1'].mean:.1f} % with {least['tokens'].mean:.0f} tokens and "
+            f"{most['top1'].mean:.1f} % with {most['tokens'].mean:.0f}"
+        )
+    return (
+        "Each adaptive model was trained with one token budget, and is measured with others "
+        f"without training: top-1 of {'; '.join(parts)}."
+    )

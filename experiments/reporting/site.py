@@ -28,6 +28,7 @@ from experiments.explorer.assets import write_model, write_photographs
 from experiments.explorer.choice import MODELS, ModelChoice
 from experiments.explorer.store import STORE
 from experiments.reporting.study_figures import study_figures
+from experiments.reporting.token_pictures import write_token_pictures
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.report import AuditReport
 from wavevit.checks import fail
@@ -137,6 +138,9 @@ def products() -> Iterator[Product]:
         yield Product(f"claim {claim.id}", inputs, partial(_write_claim, claim))
     audit = (RECORDS / "audit" / "audit.json", _LIBRARY / "auditing", data)
     yield Product("audit", audit, _write_audit)
+    tokens = [_EXPERIMENTS / "reporting" / "token_pictures.py", core / "style.py", data]
+    tokens += [_LIBRARY / name for name in ("pictures.py", "layers", "wavelets", "measure")]
+    yield Product("pictures of tokens", tokens, write_token_pictures, (*_PACKAGES, "torch"))
     yield from explorer_products()
 
 

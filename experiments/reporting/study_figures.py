@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from experiments.core.budgets import budgets_figure
 from experiments.core.config import RunConfig
 from experiments.core.summary import StudySummary
 from experiments.reporting.answers import answers_of
@@ -17,6 +18,7 @@ from experiments.reporting.figures import (
     sensitivity_curves,
 )
 from experiments.reporting.sentences import (
+    about_budgets,
     about_consistency,
     about_cost,
     about_sensitivity,
@@ -71,6 +73,9 @@ def _diagrams(summary: StudySummary) -> list[StudyFigure]:
         trade_off = partial(consistency_against_time, summary)
         about = about_trade_off(summary)
         diagrams.append(StudyFigure("trade_off", "Consistency against time", about, trade_off))
+    if summary.budgets:
+        title, swept = "Top-1 against tokens", partial(budgets_figure, summary)
+        diagrams.append(StudyFigure("budgets", title, about_budgets(summary), swept))
     about, bars = about_consistency(summary), partial(consistency_bars, summary)
     return [
         *diagrams,

@@ -1,0 +1,59 @@
+"""Token budgets of trained adaptive models, from a study's summary: table and figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.core.statistic import Statistic
+from experiments.core.summary import StudySummary
+from experiments.core.table import Table
+
+__all__ = ["budgets_figure", "budgets_table"]
+
+
+def budgets_table(summary: StudySummary) -> str:
+    """Top-1 and tokens of trained models with other budgets than they were trained with."""
+    head = ["variant", "budget", "tokens", "top-1, %"]
+    rows = [
+        [f"`{name}`", budget, one["tokens"].text(1), one["top1"].text(1)]
+        for name, swept in summary.budgets.items()
+        for budget, one in swept.items()
+    ]
+    return Table(head, rows).markdown() + "\n"
+
+
+def budgets_figure(summary: StudySummary, label: Callable[[str], str] = str) -> Figure:
+    """Top-1 against tokens: uniform grids, and each trained model with every budget.
+
+    Args:
+        summary: of a study with `StudySummary.budgets`.
+        label: name of a variant in the legend.
+    """
+    figure, axis = plt.subplots(figsize=(8.4, 3.6))
+    grids = [name for name in summary.variants if name not in summary.budgets]
+    grids.sort(key=lambda name: summary.metrics[name]["tokens"].mean)
+    if grids:
+        _curve(axis, [summary.metrics[name] for name in grids], "o-", "black", "uniform grids")
+    for place, (name, swept) in enumerate(summary.budgets.items()):
+        _curve(axis, list(swept.values()), ".--", f"C{place}", "")
+        _curve(axis, [summary.metrics[name]], "D", f"C{place}", label(name))
+    title = "diamonds: budget of the training; dashed: the same model with others"
+    axis.set_title(title, fontsize=9)
+    axis.set_xlabel("tokens of an image, mean over crops", fontsize=9)
+    axis.set_ylabel("top-1, %", fontsize=9)
+    figure.legend(loc="outside right upper", fontsize=7)
+    return figure
+
+
+def _curve(
+    axis: Axes, points: Sequence[Mapping[str, Statistic]], style: str, colour: str, label: str
+) -> None:
+    tokens, top1 = ([point[key].mean for point in points] for key in ("tokens", "top1"))
+    spread = [point["top1"].std for point in points]
+    look: dict[str, Any] = {"color": colour, "markersize": 5, "capsize": 2}
+    axis.errorbar(tokens, top1, yerr=spread, fmt=style, label=label or None, **look)

@@ -82,7 +82,9 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
             }
             for variant, runs in results.items()
         },
-        budgets={variant: swept for variant, runs in results.items() if (swept := _budgets(runs))},
+        budgets={
+            variant: swept for variant, runs in results.items() if (swept := swept_budgets(runs))
+        },
         latency={name: ratio for name, ratio in latency.items() if name in results},
         timed_batch=timed["batch"][0] if timed else 0,
         configs={name: configs[name].to_dict() for name in results},
@@ -121,8 +123,8 @@ def _sensitivity(runs: list[dict[str, Any]]) -> dict[str, dict[float, Statistic]
     }
 
 
-def _budgets(runs: list[dict[str, Any]]) -> dict[str, dict[str, Statistic]]:
-    """Of `experiments.core.evaluation.MEASURES` ``"tokens"``: by budget, if the model has one."""
+def swept_budgets(runs: list[dict[str, Any]]) -> dict[str, dict[str, Statistic]]:
+    """Top-1 and tokens by budget, of the measure ``"tokens"``; empty for a uniform grid."""
     return {
         budget: {
             key: Statistic.of([run["tokens"]["by_budget"][budget][key] for run in runs])

@@ -196,5 +196,5 @@ def about_budgets(summary: StudySummary) -> str:
         )
     return (
         "Each adaptive model was trained with one token budget, and is measured with others "
-        f"without training: top-1 of {'; '.join(parts)}."
+        f"without further training; top-1: {'; '.join(parts)}."
     )

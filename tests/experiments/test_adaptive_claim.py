@@ -12,8 +12,11 @@ from experiments.claims.c19_adaptive_tokens import CLAIM
 from experiments.claims.claim import Finding
 from experiments.core.records import RECORDS
 from experiments.core.style import figure_style
+from experiments.core.summarize import swept_budgets
 from experiments.core.summary import StudySummary
 from experiments.measurements.token_choice import CHOICES
+from experiments.reporting.sentences import about_budgets
+from experiments.reporting.study_figures import study_figures
 from experiments.studies.adaptive import ADAPTIVE
 
 TOKENS = {"vit": 64, "vit, patch 12": 36, "vit, patch 16": 16}
@@ -92,3 +95,20 @@ def test_figure_has_each_budget_and_each_uniform_grid() -> None:
     assert labels[:2] == ["uniform grids", "adaptive tokens"]
     assert len(labels) == 1 + 4
     assert curves == [2] * 4
+
+
+def test_summary_holds_the_budgets_of_adaptive_models() -> None:
+    """A model with a uniform grid has none."""
+
+    def run(top1: float) -> dict[str, Any]:
+        return {"tokens": {"mean": 34.0, "by_budget": {"0.5": {"top1": top1, "tokens": 34.0}}}}
+
+    found = swept_budgets([run(60.0), run(62.0)])
+    assert found["0.5"]["top1"].values == (60.0, 62.0)
+    assert found["0.5"]["tokens"].mean == 34.0
+    assert swept_budgets([{"tokens": {"mean": 64.0}}]) == swept_budgets([{}]) == {}
+    summary = records_with({})["adaptive/summary.json"]
+    assert list(summary.budgets) == [name for name in summary.variants if name not in TOKENS]
+    assert StudySummary.from_dict(json.loads(json.dumps(summary.to_dict()))) == summary
+    assert "adaptive 66.0 % with 16 tokens and 70.0 % with 34" in about_budgets(summary)
+    assert any(one.name == "budgets" for one in study_figures(summary))

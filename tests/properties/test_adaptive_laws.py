@@ -310,6 +310,22 @@ def test_intermediates_are_painted_once_and_all_layers_are_called() -> None:
         assert_close_relative(block, block[:, :1].expand_as(block))
 
 
+@pytest.mark.parametrize("backend", ["padded", "jagged", "dense"])
+def test_checkpointing_changes_no_gradient(backend: str) -> None:
+    """What the layout holds is made once, outside of what is computed twice."""
+    model, x = backbone(), torch.cat([crops(2), torch.zeros(1, 1, 32, 32).double()])
+    model.train()
+    try:
+        expected = outputs(model, x, backend)
+        model.set_grad_checkpointing(True)
+        found = outputs(model, x, backend)
+    finally:
+        model.set_grad_checkpointing(False)
+        model.eval()
+    for one, two in zip(found, expected, strict=True):
+        assert torch.equal(one, two)
+
+
 def test_stochastic_depth_drops_whole_images() -> None:
     model = Backbone(dataclasses.replace(backbone().config, drop_path_rate=0.5)).double()
     torch.manual_seed(0)

@@ -107,10 +107,14 @@ class TokenLayout:
         levels: of the quadtree.
         prefix: tokens before the candidates, of weight 1 (the class token).
         backend: of `BACKENDS`.
+        logs: logarithm of each weight, as `attend` needs it: (B, 1, 1, N) to be added to scores, or
+            (ΣN) of one sequence. It is made once for all blocks, outside of a checkpoint.
         kept: positions in the flat (B · (T + M)) list of those that are computed; None for all.
         counts: how many of each image are computed, where some are not.
         uniform: how many of every image are computed, where it is the same number; else 0.
         padded: computed tokens lie in (B, L, D) with padding, not in one sequence (1, ΣN, D).
+        slots: place of each computed token in (B, L) with L the longest image, where images have
+            different numbers.
     """
 
     weights: Tensor
@@ -118,35 +122,26 @@ class TokenLayout:
     levels: int
     prefix: int
     backend: str
+    logs: Tensor
     kept: Tensor | None = None
     counts: tuple[int, ...] = ()
     uniform: int = 0
     padded: bool = False
+    slots: Tensor | None = None
 
     @property
     def _batch(self) -> int:
         return self.weights.shape[0]
 
-    def _slots(self) -> Tensor:
-        """Place of each computed token in (B, L) with L the longest image."""
-        assert self.kept is not None
-        counts = torch.tensor(self.counts, device=self.kept.device)
-        first = counts.cumsum(0) - counts
-        row = torch.repeat_interleave(counts)
-        place = torch.arange(len(row), device=row.device) - first[row]
-        return row * max(self.counts) + place
-
-    def _filled(self, packed: Tensor, value: float = 0.0) -> Tensor:
-        """A sequence (ΣN, …) as (B, L, …), padded with `value`."""
-        if self.uniform:
+    def _filled(self, packed: Tensor) -> Tensor:
+        """A sequence (ΣN, …) as (B, L, …), padded with 0."""
+        if self.slots is None:
             return packed.unflatten(0, (self._batch, self.uniform))
-        length = max(self.counts)
-        empty = packed.new_full((self._batch * length, *packed.shape[1:]), value)
-        return empty.index_copy(0, self._slots(), packed).unflatten(0, (self._batch, length))
+        return _in_rows(packed, self.slots, (self._batch, max(self.counts)), 0.0)
 
     def _unfilled(self, filled: Tensor) -> Tensor:
         flat = filled.flatten(0, 1)
-        return flat if self.uniform else flat.index_select(0, self._slots())
+        return flat if self.slots is None else flat.index_select(0, self.slots)
 
     def taken(self, tokens: Tensor) -> Tensor:
         """Of candidates (B, T + M, D) those that are computed."""
@@ -170,18 +165,6 @@ class TokenLayout:
         places = painted(x[:, self.prefix :], self.weights, self.grid, self.levels)
         return torch.cat([x[:, : self.prefix], places], dim=1) if self.prefix else places
 
-    def _logarithms(self, dtype: torch.dtype) -> Tensor:
-        """Logarithm of each candidate's weight (B, T + M), minus infinity for 0."""
-        tiny = torch.finfo(self.weights.dtype).tiny
-        logs = self.weights.clamp_min(tiny).log()
-        # A derivative by a weight of 0 is 0, and not NaN.
-        logs = torch.where(self.weights > 0, logs, torch.full_like(logs, -torch.inf))
-        return F.pad(logs, (self.prefix, 0)).to(dtype)
-
-    def _packed_logarithms(self, dtype: torch.dtype) -> Tensor:
-        assert self.kept is not None
-        return self._logarithms(dtype).flatten().index_select(0, self.kept)
-
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, rotary: Rotary | None, scale: float | None = None
     ) -> Tensor:
@@ -199,19 +182,14 @@ class TokenLayout:
         """
         if rotary is not None:
             q, k = (self._rotated(t, rotary) for t in (q, k))
-        if self.kept is None:
-            bias = self._logarithms(q.dtype)[:, None, None]
-            return merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
-        logs = self._packed_logarithms(q.dtype)
-        if self.padded:
-            bias = self._filled(logs, -torch.inf)[:, None, None]
-            return merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
-        function = {"jagged": _jagged, "flex": _flex}.get(self.backend)
+        logs = self.logs.to(q.dtype)
+        if self.kept is None or self.padded:
+            return merge_heads(F.scaled_dot_product_attention(q, k, v, logs, scale=scale))
+        function = _ON_ONE_SEQUENCE.get(self.backend)
         if function is not None:
             return function(q, k, v, logs, self.counts, scale)
-        bias = self._filled(logs, -torch.inf)[:, None, None]
         q, k, v = (self._filled(t[0].transpose(0, 1)).transpose(1, 2) for t in (q, k, v))
-        out = merge_heads(F.scaled_dot_product_attention(q, k, v, bias, scale=scale))
+        out = merge_heads(F.scaled_dot_product_attention(q, k, v, logs, scale=scale))
         return self._unfilled(out)[None]
 
     def _rotated(self, x: Tensor, rotary: Rotary) -> Tensor:
@@ -231,13 +209,45 @@ def layout_of(
         weights: of all candidates (B, M).
         grid, levels, prefix, backend, padded: see `TokenLayout`.
     """
+    logs = _logarithms(weights, prefix)
     if backend == "dense" or weights.shape[0] == 0:
-        return TokenLayout(weights, grid, levels, prefix, "dense")
+        return TokenLayout(weights, grid, levels, prefix, "dense", logs[:, None, None])
     present = F.pad(weights > 0, (prefix, 0), value=True)
     counts = tuple(present.sum(dim=1).tolist())
     kept = present.flatten().nonzero()[:, 0]
     uniform = counts[0] if min(counts) == max(counts) else 0
-    return TokenLayout(weights, grid, levels, prefix, backend, kept, counts, uniform, padded)
+    slots = None if uniform else _slots(counts, weights.device)
+    logs = logs.flatten().index_select(0, kept)
+    if padded or backend not in _ON_ONE_SEQUENCE:
+        shape = (len(counts), max(counts))
+        rows = (
+            logs.unflatten(0, shape) if slots is None else _in_rows(logs, slots, shape, -torch.inf)
+        )
+        logs = rows[:, None, None]
+    facts = (weights, grid, levels, prefix, backend, logs)
+    return TokenLayout(*facts, kept, counts, uniform, padded, slots)
+
+
+def _logarithms(weights: Tensor, prefix: int) -> Tensor:
+    """Logarithm of each candidate's weight (B, T + M), minus infinity for 0, 0 for the prefix."""
+    logs = weights.clamp_min(torch.finfo(weights.dtype).tiny).log()
+    # A derivative by a weight of 0 is 0, and not NaN.
+    logs = torch.where(weights > 0, logs, torch.full_like(logs, -torch.inf))
+    return F.pad(logs, (prefix, 0))
+
+
+def _in_rows(packed: Tensor, slots: Tensor, shape: tuple[int, int], value: float) -> Tensor:
+    """A sequence (ΣN, …) as (B, L, …), filled with `value`."""
+    empty = packed.new_full((shape[0] * shape[1], *packed.shape[1:]), value)
+    return empty.index_copy(0, slots, packed).unflatten(0, shape)
+
+
+def _slots(counts: Sequence[int], device: torch.device) -> Tensor:
+    """Place of each token of one sequence in (B, L) with L the longest image."""
+    numbers = torch.tensor(counts, device=device)
+    first = numbers.cumsum(0) - numbers
+    row = torch.repeat_interleave(numbers)
+    return row * max(counts) + torch.arange(len(row), device=device) - first[row]
 
 
 def padded_layout(
@@ -252,7 +262,9 @@ def padded_layout(
     start = torch.arange(weights.shape[0], device=weights.device)[:, None] * total
     kept = (places + start).flatten()
     count = prefix + most
-    return TokenLayout(weights, grid, levels, prefix, "padded", kept, (), count, True)
+    logs = _logarithms(weights, prefix).flatten().index_select(0, kept)
+    logs = logs.unflatten(0, (weights.shape[0], count))[:, None, None]
+    return TokenLayout(weights, grid, levels, prefix, "padded", logs, kept, (), count, True)
 
 
 def _jagged(
@@ -302,3 +314,7 @@ def _flex(
     mask = create_block_mask(same, None, None, length, length, device=q.device)
     function = torch.compile(flex_attention) if q.is_cuda else flex_attention
     return merge_heads(function(q, k, v, score_mod=raised, block_mask=mask, scale=scale))
+
+
+# Backends of attention on one sequence of all images.
+_ON_ONE_SEQUENCE = {"jagged": _jagged, "flex": _flex}

@@ -367,6 +367,9 @@ def test_what_is_refused() -> None:
             AdaptiveOptions(**options)
     with pytest.raises(ValueError, match="model: expected a backbone with tokenizer 'adaptive'"):
         token_counts(wavevit.create_model("test_vit", img_size=64), x)
+    for function in (make_adaptive, lambda module: token_counts(module, x)):
+        with pytest.raises(ValueError, match=r"model: expected a .*ackbone.*, got a Identity"):
+            function(torch.nn.Identity())
 
 
 def turnover(energy: str, splitting: str, windows: Tensor) -> float:

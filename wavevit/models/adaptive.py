@@ -28,6 +28,8 @@ def token_counts(model: Backbone, images: Tensor) -> Tensor:
     Raises:
         ValueError: another tokenizer.
     """
+    if not isinstance(model, Backbone):
+        fail("model", "a backbone with tokenizer 'adaptive'", f"a {type(model).__name__}")
     if not model.tokenizer.weighted:
         fail("model", "a backbone with tokenizer 'adaptive'", repr(model.config.tokenizer))
     with torch.no_grad():
@@ -49,8 +51,11 @@ def make_adaptive(model: Backbone, **options: Any) -> Backbone:
         with every patch split (``threshold=0, budget=None``) its outputs are those of `model`.
 
     Raises:
-        ValueError: another tokenizer, or bad options.
+        ValueError: no `Backbone`, another tokenizer, or bad options.
     """
+    if not isinstance(model, Backbone):
+        expected = "a Backbone (into which load_timm_weights of wavevit.interop.timm brings timm's)"
+        fail("model", expected, f"a {type(model).__name__}")
     if model.config.tokenizer != "patch":
         fail("model.config.tokenizer", "'patch'", repr(model.config.tokenizer))
     config = dataclasses.replace(model.config, tokenizer="adaptive", tokenizer_options=options)

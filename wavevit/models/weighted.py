@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from wavevit.layers import ACTIVATIONS, MIXERS, TOKENIZERS
 from wavevit.layers.fx_leaf import FxLeaf
@@ -86,6 +87,13 @@ class WeightedStage(FxLeaf, ColumnStage):
                 return padded_layout(*facts, options.capacity)
             return layout_of(*facts, "dense", False)
         return layout_of(*facts, options.backend, rows)
+
+    def _run(self, block: nn.Module, *arguments: Any) -> Any:
+        if self.grad_checkpointing and self.training and self.options.backend == "jagged":
+            # torch's check of what is computed twice asks nested tensors for a shape, which those
+            # inside of their attention do not have: it raises an internal error.
+            return checkpoint(block, *arguments, use_reentrant=False, determinism_check="none")
+        return super()._run(block, *arguments)
 
     def forward(  # type: ignore[override]
         self,

@@ -51,10 +51,6 @@ class RateChoice:
         check_at_least("shorter", self.shorter, 1)
         check_at_least("seed", self.seed, 0)
 
-    def tried(self, names: Collection[str]) -> tuple[str, ...]:
-        """The variants that are trained at each rate, for the rates of the named ones."""
-        return tuple(dict.fromkeys(self.same_as.get(name, name) for name in names))
-
     def runs(self, run: RunConfig) -> dict[str, RunConfig]:
         """The shorter run of a variant at each rate, by the rate in words."""
         optimizer = run.optimizer
@@ -90,6 +86,19 @@ def _variant(name: str, rate: str) -> str:
     return f"{name}, rate {rate}"
 
 
+def _tried(study: Study, names: Collection[str]) -> tuple[str, ...]:
+    """The variants that are trained at each rate, for the rates of the named ones."""
+    return tuple(dict.fromkeys(_source(study, name) for name in names))
+
+
+def _source(study: Study, name: str) -> str:
+    """The variant whose rate a variant takes: another one where it has that one's weights, or where
+    the choice says so."""
+    assert study.rates is not None
+    name = study.applied.get(name, name)
+    return study.rates.same_as.get(name, name)
+
+
 def rate_folder(folder: StudyFolder) -> StudyFolder:
     """Where a study's trainings for the choice are kept: beside its own folder."""
     path = folder.path.with_name(f"{folder.path.name}_rates")
@@ -119,7 +128,7 @@ def rate_study(study: Study, names: Collection[str]) -> Study:
     def variants() -> dict[str, RunConfig]:
         return {
             _variant(name, rate): run
-            for name in choice.tried(names)
+            for name in _tried(study, names)
             for rate, run in choice.runs(configs[name]).items()
         }
 
@@ -159,7 +168,7 @@ def with_chosen_rates(study: Study, folder: StudyFolder, names: Collection[str])
     kind = TASKS.get(configs[study.baseline].task)
     scores: dict[str, dict[str, float]] = {}
     seconds = 0.0
-    for name in choice.tried(names):
+    for name in _tried(study, names):
         for rate in choice.runs(configs[name]):
             run = tried.run(_variant(name, rate), choice.seed)
             result = _result(run, study)
@@ -172,9 +181,9 @@ def with_chosen_rates(study: Study, folder: StudyFolder, names: Collection[str])
     }
 
     def chosen(name: str, run: RunConfig) -> RunConfig:
-        source = choice.same_as.get(name, name)
         if name not in names:
             return run
+        source = _source(study, name)
         lr = choice.runs(configs[source])[best[source]].optimizer.lr
         return changed(run, {"optimizer.lr": lr})
 

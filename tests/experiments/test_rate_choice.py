@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.core.config import RunConfig, changed
 from experiments.core.data_choice import DataChoice
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.rate_choice import (
@@ -19,10 +20,11 @@ from experiments.core.rate_choice import (
     with_chosen_rates,
 )
 from experiments.core.records import write_json
-from experiments.core.study import Study
+from experiments.core.study import Study, StudyOptions
 from experiments.core.summarize import summarize
 from experiments.reporting.study_report import recordable
 from experiments.studies.carry import CARRY
+from experiments.studies.smoke import SMOKE
 from experiments.studies.tokenizers import TOKENIZERS
 
 LR = TOKENIZERS.configs()["vit"].optimizer.lr
@@ -97,6 +99,19 @@ def test_runs_take_the_chosen_rate_and_the_lock_that_of_its_model(tmp_path: Path
     assert chosen.chosen.core_minutes == 3 * 3 * 2 * 2  # nine trainings, two minutes, two threads
 
 
+def test_alignment_after_training_takes_the_rate_of_its_weights(tmp_path: Path) -> None:
+    """Or else it would differ from them in more than the alignment, which `configs` refuses."""
+    study = dataclasses.replace(SMOKE, rates=RateChoice(same_as={"vit + phase_lock": "vit"}))
+    names = tuple(study.configs())
+    assert {n.partition(", rate")[0] for n in rate_study(study, names).configs()} == {"vit"}
+    folder = StudyFolder(tmp_path / "smoke", "smoke")
+    own = study.configs()["vit"].optimizer.lr
+    for rate, value in zip((own / 3, own, 3 * own), (70.0, 60.0, 50.0), strict=True):
+        finish(rate_folder(folder).run(f"vit, rate {rate:.3g}", 0), value)
+    configs = with_chosen_rates(study, folder, names).configs()
+    assert {f"{run.optimizer.lr:.3g}" for run in configs.values()} == {f"{own / 3:.3g}"}
+
+
 def test_missing_training_of_the_choice_is_named(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / "carry", "carry")
     tried(folder, {"vit": (50, 60, 55)})
@@ -158,3 +173,32 @@ def test_records_of_other_data_are_named_after_them() -> None:
     assert typed.label in by_label
     typed = DataChoice(source="fashion_mnist", source_options=("share=0.1", "path=/some/where"))
     assert typed.label in by_label
+
+
+@pytest.mark.nightly
+def test_run_chooses_rates_first_and_resumes(tmp_path: Path) -> None:
+    """Trained, not made up: the runs have the rate that the validation crops chose."""
+
+    def variants() -> dict[str, RunConfig]:
+        short = {"optimizer.steps": 3, "optimizer.warmup_steps": 1, "optimizer.batch_size": 4}
+        return {name: changed(run, short) for name, run in SMOKE.variants().items()}
+
+    locked = "vit + phase_lock"
+    choice = RateChoice(same_as={locked: "vit"}, shorter=1)
+    study = dataclasses.replace(SMOKE, name="tried", variants=variants, rates=choice)
+    options = StudyOptions(
+        out=tmp_path / "tried", seeds=(0,), device="cpu", jobs=1, threads=1, timing=False
+    )
+    assert study.run(options) == 0
+    folder = StudyFolder(tmp_path / "tried", "tried")
+    weights = folder.run("vit", 0).weights
+    before = weights.stat().st_mtime_ns
+    assert study.run(options) == 0
+    assert weights.stat().st_mtime_ns == before
+    summary = summarize(with_chosen_rates(study, folder, tuple(variants())), folder)
+    own = variants()["vit"].optimizer.lr
+    best = best_rate(summary.rates["vit"], f"{own:.3g}")
+    for name in ("vit", locked):
+        assert f"{folder.run(name, 0).load_config().optimizer.lr:.3g}" == best
+    trial = rate_folder(folder).run(f"vit, rate {best}", 0)
+    assert set(json.loads(trial.result.read_text())) == {"top1", "test_crops", "seconds"}

@@ -113,6 +113,9 @@ class TokenLayout:
         counts: how many of each image are computed, where some are not.
         uniform: how many of every image are computed, where it is the same number; else 0.
         padded: computed tokens lie in (B, L, D) with padding, not in one sequence (1, ΣN, D).
+        ends: where each image's tokens end in one sequence, after a 0, for nested tensors. torch
+            takes two nested tensors for equally long only if this is the same tensor: so it is made
+            once too.
         slots: place of each computed token in (B, L) with L the longest image, where images have
             different numbers.
     """
@@ -127,6 +130,7 @@ class TokenLayout:
     counts: tuple[int, ...] = ()
     uniform: int = 0
     padded: bool = False
+    ends: Tensor | None = None
     slots: Tensor | None = None
 
     @property
@@ -187,7 +191,7 @@ class TokenLayout:
             return merge_heads(F.scaled_dot_product_attention(q, k, v, logs, scale=scale))
         function = _ON_ONE_SEQUENCE.get(self.backend)
         if function is not None:
-            return function(q, k, v, logs, self.counts, scale)
+            return function(q, k, v, logs, self, scale)
         q, k, v = (self._filled(t[0].transpose(0, 1)).transpose(1, 2) for t in (q, k, v))
         out = merge_heads(F.scaled_dot_product_attention(q, k, v, logs, scale=scale))
         return self._unfilled(out)[None]
@@ -224,8 +228,9 @@ def layout_of(
             logs.unflatten(0, shape) if slots is None else _in_rows(logs, slots, shape, -torch.inf)
         )
         logs = rows[:, None, None]
+    ends = torch.tensor([0, *counts], device=weights.device).cumsum(0)
     facts = (weights, grid, levels, prefix, backend, logs)
-    return TokenLayout(*facts, kept, counts, uniform, padded, slots)
+    return TokenLayout(*facts, kept, counts, uniform, padded, ends, slots)
 
 
 def _logarithms(weights: Tensor, prefix: int) -> Tensor:
@@ -268,7 +273,7 @@ def padded_layout(
 
 
 def _jagged(
-    q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int], scale: float | None
+    q: Tensor, k: Tensor, v: Tensor, logs: Tensor, layout: TokenLayout, scale: float | None
 ) -> Tensor:
     """Nested tensors. Their attention takes no bias: one more channel makes it an inner product."""
     width = q.shape[-1]
@@ -277,8 +282,7 @@ def _jagged(
     q = F.pad(F.pad(q, (0, 1), value=1.0), (0, rest))
     extra = (logs / factor)[None, None, :, None].expand(1, k.shape[1], -1, 1)
     k, v = F.pad(torch.cat([k, extra], dim=3), (0, rest)), F.pad(v, (0, 1 + rest))
-    ends = torch.tensor([0, *counts], device=q.device).cumsum(0)
-    least, most = min(counts), max(counts)
+    ends, least, most = layout.ends, min(layout.counts), max(layout.counts)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The PyTorch API of nested tensors", UserWarning)
 
@@ -295,14 +299,14 @@ def _jagged(
 
 
 def _flex(
-    q: Tensor, k: Tensor, v: Tensor, logs: Tensor, counts: Sequence[int], scale: float | None
+    q: Tensor, k: Tensor, v: Tensor, logs: Tensor, layout: TokenLayout, scale: float | None
 ) -> Tensor:
     """One sequence, in which a block mask keeps the images apart."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
     if not q.is_cuda and is_derived(q, k, v, logs):
         fail("backend", "another one for gradients on this device (PyTorch has none)", "'flex'")
-    image = torch.repeat_interleave(torch.tensor(counts, device=q.device))
+    image = torch.repeat_interleave(torch.tensor(layout.counts, device=q.device))
     length = len(image)
 
     def same(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:

@@ -64,11 +64,13 @@ class Model:
     def build(self, side: int, small: bool) -> Backbone:
         """For images of this side; `small` for the size of the tests' models."""
         base, adaptive = ("test_vit", "test_adaptive_vit") if small else _NAMES
-        name, fields = base, {"img_size": side, "patch_size": self.patch}
+        fields: dict[str, Any] = {"img_size": side, "patch_size": self.patch}
         if self.options is not None:
-            name, fields = adaptive, fields | {"tokenizer_options": dict(self.options)}
+            fields["tokenizer_options"] = dict(self.options)
         torch.manual_seed(0)
-        return create_model(name, **fields).eval()
+        made: Any = create_model(base if self.options is None else adaptive, **fields)
+        model: Backbone = made.eval()
+        return model
 
 
 _NAMES = ("vit_small_patch16", "adaptive_vit_small")

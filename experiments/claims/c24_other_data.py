@@ -93,8 +93,9 @@ def answer(records: Mapping[str, Any] | None) -> str:
         return f"Not measured: {CLAIM.missing}."
     finding = _find(records)
     every = judged(finding.effects)
-    sentences = [_of_metric(every, METRICS[metric].title) for metric in _METRICS]
-    sentences[0] = f"{_ANSWERS[finding.verdict.word]}: {sentences[0]}"
+    first, *others = (_of_metric(every, METRICS[metric].title) for metric in _METRICS)
+    sentences = [f"{_ANSWERS[finding.verdict.word]}: against patches, {first}."]
+    sentences += [f"Against patches, {other}." for other in others]
     left = [words for name, words in DECIDING.items() if name not in records]
     if left:
         sentences.append(f"Without a record: {listed(left)}.")
@@ -112,7 +113,7 @@ def _of_metric(every: Sequence[Judged], title: str) -> str:
         ]
         if names:
             parts.append(f"{words} {listed(names)}")
-    return f"against patches, {title} of dual-tree tokens is {'; '.join(parts)}."
+    return f"{title} of dual-tree tokens is {'; '.join(parts)}"
 
 
 def _interval(values: tuple[float, ...], digits: int) -> str:

@@ -77,7 +77,7 @@ def test_mixed_verdict_says_where() -> None:
 
 def test_first_sentence_follows_from_the_rule() -> None:
     text = answer(records(GAIN, LOSS, NOTHING))
-    first = text.split(" against patches, S-Cons of")[0]
+    first = text.split(" Against patches, S-Cons of")[0]
     assert first.startswith("It carries over to some data and turns around on others: ")
     assert "top-1 of dual-tree tokens is higher on other photographs (+10.0 [" in first
     assert "lower on ELPV (−10.0 [" in first

@@ -17,9 +17,10 @@ their class under a crop shift by one pixel, mean of four directions.
 
 Command: ``python -m experiments run few_phases && python -m experiments report``. It takes trained
 runs of `crop_shift`, `patch_vs_wavelet` or `dense` in the same folder if code and machine are the
-same, and trains the rest. Record: ``experiments/records/few_phases/measurement.json``. Set
-before the first run: K, the lattices, the control, seeds, crops and the rule of C21. Nothing is
-chosen on data; the peak learning rate is the one that `patch_vs_wavelet` chose for the plain ViT.
+same, and trains the rest. Time: 52 minutes of one core of an AMD EPYC, training included. Record:
+``experiments/records/few_phases/measurement.json``. Set before the first run: K, the lattices, the
+control, seeds, crops and the rule of C21. Nothing is chosen on data; the peak learning rate is the
+one that `patch_vs_wavelet` chose for the plain ViT.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,8 @@ def test_it_learns_and_reports_what_the_model_has_now() -> None:
     assert same(teacher, before)
     assert (report.stopped, report.complete) == ("steps", True) or report.stopped == "early"
     assert "R, crop shift by 1 px" in str(report)
+    assert "came with" not in str(report)
+    assert "came with" in str(dataclasses.replace(report, best_step=0))
 
 
 @pytest.mark.parametrize(

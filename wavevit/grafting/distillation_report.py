@@ -49,12 +49,18 @@ class Distillation:
         return self.stopped != "time"
 
     def __str__(self) -> str:
-        """Three lines for people."""
-        return "\n".join(
+        """Three lines for people, and one more where the training changed nothing."""
+        lines = [
             f"{name:38} {before:8.4f} → {after:.4f}"
             for name, (before, after) in (
                 ("held-out loss", self.loss),
                 ("R, crop shift by 1 px", self.sensitivity),
                 ("cosine to the teacher's shift average", self.cosine),
             )
-        )
+        ]
+        if self.steps and not self.best_step:
+            lines.append(
+                "The model has the parameters that it came with: no later held-out loss was lower. "
+                "Try patience=None, more steps, or still=1."
+            )
+        return "\n".join(lines)

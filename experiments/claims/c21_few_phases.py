@@ -13,6 +13,7 @@ from experiments.claims.effect import Effect
 from experiments.claims.measured import between, text_of
 from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
+from experiments.core.style import labelled_below
 from experiments.core.table import Table
 from experiments.measurements.few_phases import CONTROL, PHASES, phases_of
 
@@ -115,6 +116,7 @@ def _curve(axis: Any, found: Mapping[str, Any], key: str, title: str) -> None:
         mean = Statistic.of(found[name][key]).mean
         axis.plot(found[name]["calls"], mean, marker, markersize=6, label=name, linestyle="")
     axis.set_xscale("log", base=4)
+    axis.set_xticks(PHASES, [str(count) for count in PHASES])
     axis.set_xlabel("calls of the model", fontsize=8)
     axis.set_title(title, fontsize=9)
 
@@ -126,7 +128,7 @@ def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
     figure, axes = plt.subplots(1, len(panels), figsize=(10.4, 3.2))
     for axis, (part, key) in zip(axes, panels, strict=True):
         _curve(axis, record[part], key, _COLUMNS[part][key][0])
-    axes[-1].legend(fontsize=7)
+    labelled_below(figure, axes[0], 4)
     return figure
 
 

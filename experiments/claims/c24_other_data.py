@@ -94,7 +94,10 @@ def answer(records: Mapping[str, Any] | None) -> str:
     finding = _find(records)
     every = judged(finding.effects)
     first, *others = (_of_metric(every, METRICS[metric].title) for metric in _METRICS)
-    sentences = [f"{_ANSWERS[finding.verdict.word]}: against patches, {first}."]
+    begin = _ANSWERS[finding.verdict.word]
+    if begin == _ANSWERS["supported"] and any(one.outcome != "supported" for one in every):
+        begin += " to some data"
+    sentences = [f"{begin}: against patches, {first}."]
     sentences += [f"Against patches, {other}." for other in others]
     left = [words for name, words in DECIDING.items() if name not in records]
     if left:

@@ -92,8 +92,8 @@ def _tried(study: Study, names: Collection[str]) -> tuple[str, ...]:
 
 
 def _source(study: Study, name: str) -> str:
-    """The variant whose rate a variant takes: another one where it has that one's weights, or where
-    the choice says so."""
+    """The variant whose rate a variant takes: the one whose weights it has, the one that `same_as`
+    names, or itself."""
     assert study.rates is not None
     name = study.applied.get(name, name)
     return study.rates.same_as.get(name, name)

@@ -38,6 +38,15 @@ def ranks_of(launcher: int) -> list[int]:
     return sorted(found)
 
 
+def wait_for_checkpoint(run: RunFolder, study: subprocess.Popen[bytes]) -> None:
+    """Until a run of a study has its first checkpoint."""
+    deadline = time.monotonic() + 60 * MINUTES
+    while not run.checkpoint.exists():
+        assert study.poll() is None, "the study ended before one of its processes could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)  # a small run ends soon after its checkpoint
+
+
 def assert_close_weights(found: RunFolder, expected: RunFolder) -> None:
     one, two = load_file(found.weights), load_file(expected.weights)
     assert set(one) == set(two)
@@ -63,11 +72,7 @@ def test_rank_that_is_killed_and_restarted_continues_from_the_checkpoint(
     command = [*torchrun("--max-restarts", "1"), "--parallel", parallel, "--out", str(out)]
     launcher = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
     run = RunFolder(out / "vit" / "seed0")
-    deadline = time.monotonic() + 60 * MINUTES
-    while not run.checkpoint.exists():
-        assert launcher.poll() is None, "the study ended before a rank could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_for_checkpoint(run, launcher)
     os.kill(ranks_of(launcher.pid)[-1], signal.SIGKILL)
     assert launcher.wait(60 * MINUTES) == 0
     for variant in ("vit", "vit-phase_lock"):
@@ -93,11 +98,7 @@ def test_study_on_a_cluster_survives_the_loss_of_a_machine(tmp_path: Path, alone
             [sys.executable, "-m", "experiments", *WORDS, *options], cwd=ROOT, env=ENVIRONMENT
         )
         run = RunFolder(out / "vit" / "seed0")
-        deadline = time.monotonic() + 60 * MINUTES
-        while not run.checkpoint.exists():
-            assert study.poll() is None, "the study ended before a node could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        wait_for_checkpoint(run, study)
         node = parent_of(holder_of(run.path / ".lock"))
         assert b"raylet" in Path(f"/proc/{node}/cmdline").read_bytes()
         os.kill(node, signal.SIGKILL)

@@ -74,10 +74,11 @@ def test_best_rate_wins_and_the_studys_own_wins_a_tie(
 
 
 def test_every_variant_has_the_same_budget_and_no_run_reads_the_test_split() -> None:
-    configs = CARRY.configs()
+    configs, rates = CARRY.configs(), CARRY.rates
+    assert rates is not None
     trials = rate_study(CARRY, tuple(configs)).configs()
     tried_names = {name.partition(", rate")[0] for name in trials}
-    assert tried_names == configs.keys() - CARRY.rates.same_as.keys()  # type: ignore[union-attr]
+    assert tried_names == configs.keys() - rates.same_as.keys()
     for name in tried_names:
         own = [run for trial, run in trials.items() if trial.partition(", rate")[0] == name]
         assert [run.optimizer.lr for run in own] == pytest.approx([LR / 3, LR, 3 * LR])

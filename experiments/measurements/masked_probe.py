@@ -5,6 +5,9 @@ crops go through ridge regression to the photograph's name: with many crops of e
 linear probe) and with five (few-shot). Controls without training, on the same crops: the energy of
 principal components of patches, and scattering coefficients. Fitted on crops of training halves,
 judged on crops of test halves; the penalty is chosen by leave-one-out on the fitted crops.
+
+The upper reference is the plain ViT that learned the photographs' names on the training halves
+(`patch_vs_wavelet`'s, trained here where no equal run is found).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.core.checkpoint import load_weights
+from experiments.core.config import RunConfig
 from experiments.core.evaluation import embed
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.measurement import Measurement
@@ -28,7 +32,9 @@ from experiments.core.training import make_task
 from experiments.measurements.ridge import chosen_ridge
 from experiments.measurements.samples import crops_of
 from experiments.measurements.subjects import SEEDS
+from experiments.measurements.trained_here import trained_here
 from experiments.studies.masked import MASKED
+from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.checks import fail
 from wavevit.measure.evaluation import in_batches
 from wavevit.progress import in_steps
@@ -118,8 +124,16 @@ def _encoder(run: RunFolder, trained: bool) -> Features:
     return partial(embed, task.backbone)
 
 
+def with_labels() -> dict[str, RunConfig]:
+    """The plain ViT, trained to name the photographs."""
+    return {"vit": PATCH_VS_WAVELET.configs()["vit"]}
+
+
 def measure(runs: Path, crops: int = 40) -> dict[str, Any]:
     """By encoder and seed, top-1 in percent of a linear probe and of few-shot probes."""
+    trained = _trained_runs(runs)
+    seeds = sorted({seed for by_seed in trained.values() for seed in by_seed})
+    supervised = trained_here(runs, "masked_probe", with_labels(), seeds)
     scenes, known = crops_of("train", crops, 47_000)
     _, asked = crops_of("test", crops // 2, 48_000)
     sides = (known.images, asked.images)
@@ -140,7 +154,8 @@ def measure(runs: Path, crops: int = 40) -> dict[str, Any]:
 
     for name, features in controls.items():
         note(name, features)
-    trained = _trained_runs(runs)
+    for (variant, _), path in supervised.items():
+        note(f"{variant}, labels", _encoder(RunFolder(path), trained=True))
     for variant in in_steps(trained):
         for run in trained[variant].values():
             note(f"{variant}, masked", _encoder(run, trained=True))

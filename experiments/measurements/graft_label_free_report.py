@@ -102,12 +102,26 @@ def targets(record: Mapping[str, Any]) -> str:
     return target_table(GRAFT, rows)
 
 
+def _steps(record: Mapping[str, Any]) -> str:
+    """Steps that fitted into the minutes, by method: a slow moment of the machine makes fewer."""
+    counts = {
+        name: {run["steps"] for run in one["runs"] if "steps" in run}
+        for name, one in record["methods"].items()
+    }
+    parts = [
+        f"{name}: {' to '.join(map(str, sorted({min(own), max(own)})))} steps"
+        for name, own in counts.items()
+        if own
+    ]
+    return "; ".join(parts)
+
+
 def _about(record: Mapping[str, Any]) -> str:
     photographs, labelled = record["photographs"], record["labelled"]
     parts = [
         f"{record['model']}: {record['minutes']:g} minutes of distillation on "
-        f"{photographs['trained_on']} photographs, without labels; R and cosine of "
-        f"{photographs['measured']} others. "
+        f"{photographs['trained_on']} photographs, without labels ({_steps(record)}); R and cosine "
+        f"of {photographs['measured']} others. "
         "R@1: the share of these whose upper left crop is nearest to their own lower right crop "
         f"among those of {photographs['gallery']} photographs."
     ]

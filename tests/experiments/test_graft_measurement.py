@@ -354,8 +354,11 @@ def label_free_record(graft: list[list[float]], control: list[list[float]]) -> d
         "labelled": {"name": "elpv", "fitted": 9, "asked": 400, "classes": 2, "neighbours": 20},
         "methods": {
             "original": {"time": 1.0, "runs": runs([[0.2, 0.3]])},
-            CONTROL: {"time": 1.0, "runs": runs(control, minutes=19.0)},
-            GRAFT: {"time": 1.05, "runs": runs(graft, minutes=19.5, probe=78.5, s_cons=97.5)},
+            CONTROL: {"time": 1.0, "runs": runs(control, minutes=19.0, steps=111)},
+            GRAFT: {
+                "time": 1.05,
+                "runs": runs(graft, minutes=19.5, steps=98, probe=78.5, s_cons=97.5),
+            },
         },
     }
 
@@ -396,7 +399,9 @@ def test_targets_of_a_pretrained_model_are_judged_by_the_record() -> None:
     assert (
         "| linear probe, points: at least −2.0 (one standard deviation, binomial) | −2.1 |" in text
     )
-    assert "± " not in render_label_free(record)  # one run has no spread
+    page = render_label_free(record)
+    assert "± " not in page  # one run has no spread
+    assert f"({CONTROL}: 111 steps; {GRAFT}: 98 steps)" in page
     del record["methods"][CONTROL]
     with pytest.raises(ValueError, match=r"record: expected one that has"):
         render_label_free(record)

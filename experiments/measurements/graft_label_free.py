@@ -12,31 +12,25 @@ from torch import Tensor, nn
 
 from experiments.core.folder import slug
 from experiments.core.records import environment, write_json
-from experiments.measurements.graft_labels import NEIGHBOURS, labelled_figures, recall
-from experiments.measurements.graft_methods import (
-    METHODS,
-    STANDARD,
-    Method,
-    Pooled,
-    student,
-    views_of,
+from experiments.measurements.graft_labels import (
+    NEIGHBOURS,
+    head_figures,
+    labelled_figures,
+    recall,
 )
-from experiments.measurements.graft_run import continuity, cosines, distilled, ideal
-from experiments.measurements.graft_subjects import (
+from experiments.measurements.graft_methods import METHODS, Method, Pooled, student, views_of
+from experiments.measurements.graft_pictures import (
     Labelled,
-    Subject,
     read_labelled,
     read_photographs,
-    subject,
     windows,
 )
+from experiments.measurements.graft_run import continuity, cosines, distilled, ideal
+from experiments.measurements.graft_subjects import Subject
 from wavevit.grafting.windows import middle
 from wavevit.measure import latency_ratios, shift_sensitivity, shifted
 from wavevit.measure.evaluation import Model, in_batches
 
-LABEL_FREE = tuple(
-    name for name in STANDARD if METHODS[name].train in ("", "all") and not METHODS[name].blur
-)
 _SHIFTS = (1, 2, 4, 8)
 _STILL = 1.0  # weight of the change of the features under a shift by one pixel
 _MEASURED_SHARE = 4  # one photograph in so many is measured and not trained on
@@ -117,6 +111,8 @@ def _figures(method: Method, model: nn.Module, one: Subject, shown: _Shown) -> d
     }
     if shown.labelled is not None:
         found |= labelled_figures(embed, shown.labelled, size, _MEASURED_BATCH)
+    if one.classified is not None:
+        found |= head_figures(embed, one.classified, measured, size, _MEASURED_BATCH)
     if method.phases == 1:
         found |= continuity(method, model, crops[::each][:_STEEP], one.patch)
     return found
@@ -128,7 +124,10 @@ def _measured(
     """The figures of a method, from its folder where they are already there."""
     method = METHODS[name]
     model = student(method, one.model)
-    settings = _settings(shown) | {"distillation": training and training["settings"]}
+    settings = _settings(shown) | {
+        "classified": None if one.classified is None else len(one.classified.labels),
+        "distillation": training and training["settings"],
+    }
     figures: dict[str, Any] = {}
     if training is not None:
         figures = distilled(method, model, one.model, folder, progress=True, seed=seed, **training)
@@ -143,7 +142,7 @@ def _measured(
 
 
 def measure_label_free(
-    model: str,
+    one: Subject,
     folder: Path,
     runs: Path,
     methods: Sequence[str],
@@ -158,10 +157,10 @@ def measure_label_free(
     what is there.
 
     Args:
-        model: see `subject`.
+        one: the model.
         folder: of photographs.
         runs: folder of the runs.
-        methods: names of `METHODS`; the original is among them.
+        methods: names of the subject's methods; the original is among them.
         minutes: of each distillation.
         rate: peak learning rate of the model's own parameters.
         seeds: of the distillations.
@@ -170,7 +169,6 @@ def measure_label_free(
     Returns:
         The record's name and the record.
     """
-    one = subject(model)
     classed = None if labelled is None else read_labelled(labelled, one, _FITTED, _ASKED)
     photographs = read_photographs(folder, one)
     order = torch.randperm(len(photographs), generator=torch.Generator().manual_seed(0)).tolist()
@@ -201,6 +199,7 @@ def measure_label_free(
             "still": _STILL,
             "patience": None,
             "judged": _JUDGED,
+            "span": one.patch,
         }
         for seed in seeds if method.train else seeds[:1]:
             path = runs / "graft" / slug(one.name) / slug(name) / f"seed{seed}"
@@ -229,6 +228,7 @@ def measure_label_free(
             "classes": classed.classes,
             "neighbours": NEIGHBOURS,
         },
+        "classified": None if one.classified is None else len(one.classified.labels),
         "seeds": list(seeds),
         "minutes": minutes,
         "rate": rate,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.core.statistic import Statistic
-from experiments.measurements.graft_methods import CONTROL, GRAFT
+from experiments.measurements.graft_methods import BLURRED, CONTROL, GRAFT
 from experiments.measurements.graft_report import (
     COSINE,
     R_SHARE,
@@ -31,15 +31,21 @@ MINUTES = 20.0
 _ORIGINAL = "original"
 
 
+def _judged(record: Mapping[str, Any]) -> str:
+    """The method that is compared with the control: the graft, or blur-pool of a CNN."""
+    return GRAFT if GRAFT in record["methods"] else BLURRED
+
+
 def verdict(record: Mapping[str, Any]) -> str:
-    """The first sentence: whether wavelets are needed."""
+    """The first sentence: whether wavelets (of a CNN: blur-pool) are needed."""
+    name = _judged(record)
     if len(record["seeds"]) > 1:
-        return sentence(record, difference(record, GRAFT, CONTROL, "R"))
-    (graft,), (control,) = (record["methods"][name]["runs"] for name in (GRAFT, CONTROL))
+        return sentence(record, difference(record, name, CONTROL, "R"), name=name)
+    (graft,), (control,) = (record["methods"][one]["runs"] for one in (name, CONTROL))
     pairs = zip(graft["by_photograph"], control["by_photograph"], strict=True)
     change = Statistic.of([one - other for one, other in pairs])
     over = f", over {len(change.values)} photographs; one distillation of each, others may differ"
-    return sentence(record, change, over)
+    return sentence(record, change, over, name)
 
 
 def _mean(record: Mapping[str, Any], name: str, key: str) -> float | None:
@@ -51,7 +57,7 @@ def _kept(
     record: Mapping[str, Any], key: str, words: str, asked: int
 ) -> list[tuple[str, str, bool]]:
     """The target of an accuracy; no row where it was not measured."""
-    before, after = (_mean(record, name, key) for name in (_ORIGINAL, GRAFT))
+    before, after = (_mean(record, name, key) for name in (_ORIGINAL, _judged(record)))
     if before is None or after is None:
         return []
     share = before / 100
@@ -62,7 +68,8 @@ def _kept(
 
 def targets(record: Mapping[str, Any]) -> str:
     """What was asked of the graft, and whether it was reached."""
-    found = {key: _mean(record, GRAFT, key) for key in ("R", "s_cons", "cosine", "minutes")}
+    name = _judged(record)
+    found = {key: _mean(record, name, key) for key in ("R", "s_cons", "cosine", "minutes")}
     plain, before = (_mean(record, _ORIGINAL, key) for key in ("R", "s_cons"))
     moved, cosine, minutes = found["R"], found["cosine"], found["minutes"]
     assert plain is not None
@@ -80,12 +87,14 @@ def targets(record: Mapping[str, Any]) -> str:
     if before is not None and found["s_cons"] is not None:
         wanted, gained = wanted_consistency(before), found["s_cons"] - before
         rows.append((f"S-Cons, points: at least {wanted:+.1f}", f"{gained:+.1f}", gained >= wanted))
+    if record["classified"] is not None:
+        rows += _kept(record, "top1", "top-1", record["classified"])
     if record["labelled"] is not None:
         asked = record["labelled"]["asked"]
         rows += _kept(record, "probe", "linear probe", asked)
         rows += _kept(record, "neighbours", "nearest neighbours", asked)
     rows += _kept(record, "recall", "R@1", record["photographs"]["measured"])
-    ratio = record["methods"][GRAFT]["time"]
+    ratio = record["methods"][name]["time"]
     rows += [
         (
             f"cosine to the teacher's shift average: at least {COSINE}",
@@ -99,7 +108,7 @@ def targets(record: Mapping[str, Any]) -> str:
             minutes <= MINUTES,
         ),
     ]
-    return target_table(GRAFT, rows)
+    return target_table(name, rows)
 
 
 def _steps(record: Mapping[str, Any]) -> str:
@@ -129,9 +138,16 @@ def _about(record: Mapping[str, Any]) -> str:
         parts.append(
             f"Linear probe and nearest neighbours: top-1 of {labelled['asked']} test pictures of "
             f"{labelled['name']} ({labelled['classes']} classes) by the features of "
-            f"{labelled['fitted']} training pictures, {labelled['neighbours']} neighbours. "
-            "S-Cons: of the linear probe."
+            f"{labelled['fitted']} training pictures, {labelled['neighbours']} neighbours."
         )
+    if record["classified"] is not None:
+        parts.append(
+            f"Top-1: of {record['classified']} ImageNet images (of foolbox), a sanity check. "
+            "S-Cons: of the model's own classes on the photographs. R and cosine are those of its "
+            "class scores. Blur: a low-pass before each stride (blur-pool)."
+        )
+    elif labelled is not None:
+        parts.append("S-Cons: of the linear probe.")
     parts.append("Time: of a forward pass, as a multiple of the original's.")
     return " ".join(parts)
 
@@ -142,6 +158,7 @@ def render(record: Mapping[str, Any]) -> str:
     Raises:
         ValueError: a record without the graft or its control.
     """
-    if not {GRAFT, CONTROL} <= set(record["methods"]):
-        fail("record", f"one that has {GRAFT!r} and {CONTROL!r}", list(record["methods"]))
+    if not {_judged(record), CONTROL} <= set(record["methods"]):
+        expected = f"one that has {CONTROL!r}, and {GRAFT!r} or {BLURRED!r}"
+        fail("record", expected, list(record["methods"]))
     return "\n\n".join([verdict(record), _about(record), table(record), targets(record)])

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.measurements.graft_subjects import Labelled
+from experiments.measurements.graft_pictures import Labelled
+from experiments.measurements.graft_subjects import Classified
 from experiments.measurements.retrieval import nearest
 from experiments.measurements.ridge import chosen_ridge
 from wavevit.grafting.windows import middle
@@ -64,6 +65,25 @@ def labelled_figures(embed: Model, pictures: Labelled, size: int, batch: int) ->
         "neighbours": _percent(voted == pictures.wanted),
         "s_cons": consistency.percent,
     }
+
+
+def head_figures(
+    logits: Model, pictures: Classified, photographs: Tensor, size: int, batch: int
+) -> dict[str, float]:
+    """Top-1 of a classifier's own head on pictures of its classes, and S-Cons on photographs.
+
+    Args:
+        logits: crops to class scores (B, K).
+        pictures: with classes.
+        photographs: windows; whatever class they get, it should stay under a shift.
+        size: side of the crops in pixels.
+        batch: crops at a time.
+    """
+    found = in_batches(logits, middle(pictures.windows, size), batch).argmax(dim=1)
+    consistency = shift_consistency(
+        logits, photographs, kind="crop", crop_size=size, batch_size=batch
+    )
+    return {"top1": _percent(found == pictures.labels), "s_cons": consistency.percent}
 
 
 def recall(embed: Model, queries: Tensor, wanted: Tensor, gallery: Tensor, batch: int) -> float:

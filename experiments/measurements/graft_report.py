@@ -7,12 +7,18 @@ from typing import Any
 
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
-from experiments.measurements.graft_methods import CONTROL, GRAFT, Setting
+from experiments.measurements.graft_methods import BLURRED, CONTROL, GRAFT, Setting
 from wavevit.checks import fail
 
 # Targets for a graft, as shares of the original's figure or in the unit of the figure.
 R_SHARE, COSINE, TIME = 0.4, 0.98, 1.1
 _CONSISTENCY = 6.0  # points of S-Cons; where less than twice as much is missing, half of that
+
+# What the first sentence calls a method: it, whether it is needed, and beside what control.
+_SENTENCES = {
+    GRAFT: ("The graft", "Wavelets are", "wavelets", "the graft"),
+    BLURRED: ("Blur-pool", "Blur-pool is", "it", "blur-pool"),
+}
 
 
 def figure(record: Mapping[str, Any], name: str, key: str) -> Statistic | None:
@@ -52,30 +58,34 @@ def verdict(record: Mapping[str, Any]) -> str:
     return sentence(record, difference(record, GRAFT, CONTROL, "R"))
 
 
-def sentence(record: Mapping[str, Any], change: Statistic, over: str = "") -> str:
+def sentence(
+    record: Mapping[str, Any], change: Statistic, over: str = "", name: str = GRAFT
+) -> str:
     """Whether wavelets are needed, by R(1 px crop) of the graft minus that of the control.
 
     Args:
         record: has the original, the control and the graft.
         change: the paired differences.
         over: what they are differences over, where it is not seeds.
+        name: `GRAFT`, or what is compared in its place.
     """
-    graft, control, plain = (figure(record, one, "R") for one in (GRAFT, CONTROL, "original"))
+    what, needed, beside, against = _SENTENCES[name]
+    graft, control, plain = (figure(record, one, "R") for one in (name, CONTROL, "original"))
     assert graft is not None
     assert control is not None
     assert plain is not None
     means = f"R(1 px crop) is {plain.mean:.3f} for the original, {control.mean:.3f}"
-    figures = f"{means} after distillation without wavelets, {graft.mean:.3f} with the graft"
-    paired = f"graft minus control {_with_interval(change, 3)}"
+    figures = f"{means} after distillation without {beside}, {graft.mean:.3f} with {against}"
+    paired = f"{against.removeprefix('the ')} minus control {_with_interval(change, 3)}"
     match change.direction():
         case "lower":
-            begin = "The graft makes the model more shift-robust than distillation alone"
+            begin = f"{what} makes the model more shift-robust than distillation alone"
         case "higher":
-            begin = "Wavelets are not needed: distillation alone makes the model more shift-robust"
+            begin = f"{needed} not needed: distillation alone makes the model more shift-robust"
         case "inconclusive":
-            begin = "Wavelets are not needed, as far as this measurement can tell"
+            begin = f"{needed} not needed, as far as this measurement can tell"
         case _:
-            begin = "One seed allows no statement on whether wavelets are needed"
+            begin = f"One seed allows no statement on whether {needed.lower()} needed"
     return f"**{begin}**: {figures}; {paired}{over}."
 
 

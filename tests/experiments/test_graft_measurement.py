@@ -27,6 +27,7 @@ from experiments.measurements.graft_label_free_report import targets as label_fr
 from experiments.measurements.graft_label_free_report import verdict as label_free_verdict
 from experiments.measurements.graft_labels import neighbour_classes
 from experiments.measurements.graft_methods import (
+    BLURRED,
     CONTROL,
     GRAFT,
     METHODS,
@@ -35,6 +36,7 @@ from experiments.measurements.graft_methods import (
     student,
     views_of,
 )
+from experiments.measurements.graft_pictures import read_labelled, read_photographs
 from experiments.measurements.graft_report import (
     difference,
     render,
@@ -43,7 +45,8 @@ from experiments.measurements.graft_report import (
     verdict,
 )
 from experiments.measurements.graft_run import cosines, unlabelled
-from experiments.measurements.graft_subjects import Subject, read_labelled, read_photographs
+from experiments.measurements.graft_subjects import Classified, Subject, subject
+from wavevit.interop.timm_import import import_timm
 from wavevit.measure import shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
 
@@ -276,11 +279,18 @@ def tiny_subject() -> Subject:
     return Subject("tiny/1", model, 16, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0))
 
 
+def show_few(monkeypatch: pytest.MonkeyPatch, one: Subject) -> None:
+    """The subject, whatever the command line says; the slowest figures of one crop."""
+    monkeypatch.setattr("experiments.measurements.graft_subjects.subject", lambda name: one)
+    for name in ("_STEEP", "_ROUNDS"):
+        monkeypatch.setattr(f"experiments.measurements.graft_label_free.{name}", 1)
+
+
 def test_a_pretrained_model_is_measured_without_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = tiny_subject()
-    monkeypatch.setattr("experiments.measurements.graft_label_free.subject", lambda name: one)
+    show_few(monkeypatch, one)
     few, folder, labelled = (tmp_path / name for name in ("few", "photographs", "labelled"))
     write_pictures(few, 3)
     with pytest.raises(ValueError, match=r"photographs: expected at least 8 pictures .* 3 in"):
@@ -336,6 +346,74 @@ def test_a_pretrained_model_is_measured_without_labels(
         read_labelled(few, one, 4, 4)
 
 
+def test_blur_pool_of_a_convolutional_network_is_distilled_and_its_head_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, 2, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(4, 4, 3, 2, padding=1),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4, 5),
+    ).eval()
+    generator = torch.Generator().manual_seed(0)
+    classified = Classified(torch.randn(4, 3, 20, 20, generator=generator), torch.arange(4))
+    channels = ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0))
+    one = Subject("network", network, 16, *channels, stride=4, classified=classified)
+    show_few(monkeypatch, one)
+    folder = tmp_path / "photographs"
+    write_pictures(folder, 8)
+    options = GraftOptions(
+        runs=tmp_path,
+        out=tmp_path,
+        model="network",
+        photographs=folder,
+        minutes=0.002,
+        seeds=(0,),
+    )
+    with pytest.raises(ValueError, match=r"methods: expected one of .*got 'dtcwt graft'"):
+        MEASUREMENT.run(dataclasses.replace(options, methods=(GRAFT,)))
+    assert MEASUREMENT.run(options) == 0
+    record = json.loads((tmp_path / "graft" / "network.json").read_text())
+    assert list(record["methods"]) == ["original", "blur", CONTROL, BLURRED]
+    with torch.no_grad():
+        right = network(classified.windows[..., 2:-2, 2:-2]).argmax(1) == classified.labels
+    assert record["methods"]["original"]["runs"][0]["top1"] == 100 * float(right.double().mean())
+    page = render_label_free(record)
+    assert "Blur-pool" in page.splitlines()[0]
+    assert "Top-1: of 4 ImageNet images" in page
+    assert f"| target for `{BLURRED}` |" in page
+
+
+def test_subjects_are_read_from_a_folder_or_its_file(tmp_path: Path) -> None:
+    timm = import_timm()
+    hub = pytest.importorskip("timm.models._hub")
+    small = {"img_size": 32, "depth": 1, "embed_dim": 12, "num_heads": 1, "num_classes": 2}
+    for name, arguments in (("vit", small), ("grey", small | {"in_chans": 1})):
+        model = timm.create_model("vit_tiny_patch16_224", **arguments).eval()
+        hub.save_for_hf(model, tmp_path / name, model_args=arguments, safe_serialization=True)
+    stem = timm.create_model("resnet10t").eval()
+    hub.save_for_hf(stem, tmp_path / "resnet", safe_serialization=True)
+    one = subject(str(tmp_path / "vit" / "model.safetensors"))
+    assert (one.name, one.size, one.patch) == ("vit", 32, 16)
+    assert one.mean == (0.5, 0.5, 0.5)
+    whole = subject(str(tmp_path / "vit")).model.state_dict()
+    assert all(torch.equal(value, whole[key]) for key, value in one.model.state_dict().items())
+    for model, message in (
+        ("grey", "model: expected one that takes 3 channels, as photographs have, got"),
+        ("resnet", r"conv1: expected a patch embedding .*\(no stem of several layers\), got"),
+        ("none.safetensors", "model: expected an existing .safetensors file"),
+        ("vit/pytorch_model.bin", "model: expected an existing .safetensors file"),
+        ("", "model: expected a config.json beside the weights"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            subject(str(tmp_path / model))
+    with pytest.raises(ValueError, match=r"model: expected a model of timm \(nearest: vit_tiny"):
+        subject("vit_tiny_patch16_225")
+
+
 def label_free_record(graft: list[list[float]], control: list[list[float]]) -> dict[str, Any]:
     """A record with R of photographs by seed: the first figures of each list are one run's."""
 
@@ -351,6 +429,7 @@ def label_free_record(graft: list[list[float]], control: list[list[float]]) -> d
         "seeds": list(range(len(graft))),
         "minutes": 20.0,
         "photographs": {"trained_on": 87, "measured": 25, "gallery": 112},
+        "classified": None,
         "labelled": {"name": "elpv", "fitted": 9, "asked": 400, "classes": 2, "neighbours": 20},
         "methods": {
             "original": {"time": 1.0, "runs": runs([[0.2, 0.3]])},

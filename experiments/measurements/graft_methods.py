@@ -15,6 +15,7 @@ from wavevit.measure.evaluation import Model
 
 CONTROL = "distilled, no wavelets"
 GRAFT = "dtcwt graft"
+BLURRED = "blur, distilled"
 # The branch, which is new, learns faster than the model's own parameters.
 BRANCH_FACTOR = 5
 
@@ -67,7 +68,7 @@ METHODS: dict[str, Method] = {
     "mean of 2 phases": Method(phases=2),
     "mean of 4 phases": Method(phases=4),
     CONTROL: Method(train="all"),
-    "blur, distilled": Method(blur=True, train="all"),
+    BLURRED: Method(blur=True, train="all"),
     f"{GRAFT}, branch": Method("dtcwt", train="branch"),
     GRAFT: Method("dtcwt", train="all"),
     f"{GRAFT} with low-pass": Method("dtcwt", (("lowpass", 4),), train="all"),
@@ -83,11 +84,19 @@ STANDARD = (
     "mean of 2 phases",
     "mean of 4 phases",
     CONTROL,
-    "blur, distilled",
+    BLURRED,
     f"{GRAFT}, branch",
     GRAFT,
     f"{GRAFT} with low-pass",
 )
+
+# Of a pretrained model, whose distillation takes minutes: no blur before its patch embedding,
+# which changes its features too much.
+LABEL_FREE = tuple(
+    name for name in STANDARD if METHODS[name].train in ("", "all") and not METHODS[name].blur
+)
+# Of a convolutional network: a low-pass before each of its strides (blur-pool).
+CONVOLUTIONAL = ("original", "blur", CONTROL, BLURRED)
 
 
 class Pooled(nn.Module):

@@ -7,11 +7,18 @@ from typing import Any
 
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
-from experiments.measurements.graft_methods import CONTROL, GRAFT, Setting
+from experiments.measurements.graft_methods import BLURRED, CONTROL, GRAFT, Setting
 from wavevit.checks import fail
 
 # Targets for a graft, as shares of the original's figure or in the unit of the figure.
-R_SHARE, _COSINE, TIME = 0.4, 0.98, 1.1
+R_SHARE, COSINE, TIME = 0.4, 0.98, 1.1
+_CONSISTENCY = 6.0  # points of S-Cons; where less than twice as much is missing, half of that
+
+# What the first sentence calls a method: it, whether it is needed, and beside what control.
+_SENTENCES = {
+    GRAFT: ("The graft", "Wavelets are", "wavelets", "the graft"),
+    BLURRED: ("Blur-pool", "Blur-pool is", "it", "blur-pool"),
+}
 
 
 def figure(record: Mapping[str, Any], name: str, key: str) -> Statistic | None:
@@ -48,24 +55,43 @@ def verdict(record: Mapping[str, Any]) -> str:
     They are where R of the graft is lower than R of the control, distilled in the same way without
     wavelets: where the 95 % interval of the paired difference lies below 0.
     """
-    graft, control, plain = (figure(record, one, "R") for one in (GRAFT, CONTROL, "original"))
+    return sentence(record, difference(record, GRAFT, CONTROL, "R"))
+
+
+def sentence(
+    record: Mapping[str, Any], change: Statistic, over: str = "", name: str = GRAFT
+) -> str:
+    """Whether wavelets are needed, by R(1 px crop) of the graft minus that of the control.
+
+    Args:
+        record: has the original, the control and the graft.
+        change: the paired differences.
+        over: what they are differences over, where it is not seeds.
+        name: `GRAFT`, or what is compared in its place.
+    """
+    what, needed, beside, against = _SENTENCES[name]
+    graft, control, plain = (figure(record, one, "R") for one in (name, CONTROL, "original"))
     assert graft is not None
     assert control is not None
     assert plain is not None
-    change = difference(record, GRAFT, CONTROL, "R")
     means = f"R(1 px crop) is {plain.mean:.3f} for the original, {control.mean:.3f}"
-    figures = f"{means} after distillation without wavelets, {graft.mean:.3f} with the graft"
-    paired = f"graft minus control {_with_interval(change, 3)}"
+    figures = f"{means} after distillation without {beside}, {graft.mean:.3f} with {against}"
+    paired = f"{against.removeprefix('the ')} minus control {_with_interval(change, 3)}"
     match change.direction():
         case "lower":
-            begin = "The graft makes the model more shift-robust than distillation alone"
+            begin = f"{what} makes the model more shift-robust than distillation alone"
         case "higher":
-            begin = "Wavelets are not needed: distillation alone makes the model more shift-robust"
+            begin = f"{needed} not needed: distillation alone makes the model more shift-robust"
         case "inconclusive":
-            begin = "Wavelets are not needed, as far as this measurement can tell"
+            begin = f"{needed} not needed, as far as this measurement can tell"
         case _:
-            begin = "One seed allows no statement on whether wavelets are needed"
-    return f"**{begin}**: {figures}; {paired}."
+            begin = f"One seed allows no statement on whether {needed.lower()} needed"
+    return f"**{begin}**: {figures}; {paired}{over}."
+
+
+def wanted_consistency(before: float) -> float:
+    """Points of S-Cons that a graft should gain over the original's percentage."""
+    return min(_CONSISTENCY, (100 - before) / 2)
 
 
 def targets(record: Mapping[str, Any]) -> str:
@@ -79,7 +105,7 @@ def targets(record: Mapping[str, Any]) -> str:
     consistency = difference(record, GRAFT, "original", "s_cons").mean
     before = figure(record, "original", "s_cons")
     assert before is not None
-    wanted = min(6.0, (100 - before.mean) / 2)
+    wanted = wanted_consistency(before.mean)
     accuracy = difference(record, GRAFT, "original", "top1").mean
     ratio = record["methods"][GRAFT]["time"]
     rows = [
@@ -95,21 +121,34 @@ def targets(record: Mapping[str, Any]) -> str:
             accuracy >= -right.std,
         ),
         (
-            f"cosine to the teacher's shift average: at least {_COSINE}",
+            f"cosine to the teacher's shift average: at least {COSINE}",
             f"{cosine.mean:.3f}",
-            cosine.mean >= _COSINE,
+            cosine.mean >= COSINE,
         ),
         (f"time: at most {TIME}", f"{ratio:.2f}", ratio <= TIME),
     ]
+    return target_table(GRAFT, rows)
+
+
+def target_table(name: str, rows: Sequence[tuple[str, str, bool]]) -> str:
+    """Rows of target, what was found, and whether the target was reached.
+
+    Args:
+        name: of the method.
+        rows: one for each target.
+    """
     cells = [
         [words, found.replace("-", "−"), "reached" if reached else "**not reached**"]
         for words, found, reached in rows
     ]
-    return Table([f"target for `{GRAFT}`", "found", ""], cells).markdown()
+    return Table([f"target for `{name}`", "found", ""], cells).markdown()
 
 
 _COLUMNS = {
     "top1": ("top-1, %", 1),
+    "probe": ("linear probe, %", 1),
+    "neighbours": ("nearest neighbours, %", 1),
+    "recall": ("R@1, %", 1),
     "s_cons": ("S-Cons, %", 1),
     "R": ("R(1 px) crop", 3),
     "cosine": ("cosine", 3),
@@ -118,9 +157,13 @@ _COLUMNS = {
 }
 
 
+def _cell(found: Statistic, digits: int) -> str:
+    return found.text(digits) if len(found.values) > 1 else f"{found.mean:.{digits}f}"
+
+
 def table(record: Mapping[str, Any]) -> str:
-    """A row for each method: mean ± standard deviation over seeds. Figures that no method has get
-    no column."""
+    """A row for each method: mean ± standard deviation over seeds, or the figure of one run.
+    Figures that no method has get no column."""
     names = list(record["methods"])
     columns = [
         (key, *words)
@@ -135,7 +178,7 @@ def table(record: Mapping[str, Any]) -> str:
         cells = [name]
         for key, _, digits in columns:
             found = figure(record, name, key)
-            cells.append("–" if found is None else found.text(digits))
+            cells.append("–" if found is None else _cell(found, digits))
         jumps = figure(record, name, "jumps")
         cells.append(f"{one['time']:.2f}")
         if jumping:
@@ -164,14 +207,3 @@ def render(record: Mapping[str, Any]) -> str:
         "distillation on one core."
     )
     return "\n\n".join([verdict(record), about, table(record), targets(record)])
-
-
-def render_label_free(record: Mapping[str, Any]) -> str:
-    """What the page shows of a pretrained model's record."""
-    photographs = record["photographs"]
-    about = (
-        f"{record['model']}: {record['minutes']:g} minutes of distillation on "
-        f"{photographs['trained_on']} photographs, figures of {photographs['measured']} others, "
-        "without labels."
-    )
-    return "\n\n".join([verdict(record), about, table(record)])

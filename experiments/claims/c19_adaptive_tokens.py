@@ -1,22 +1,34 @@
-"""C19: should tokens go where the detail is?"""
+"""C19: should tokens go where the detail is?
+
+That every data set of the study decides was written before a record of another one than the bundled
+photographs was there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
+from experiments.claims.data import data_of
 from experiments.claims.effect import Effect
 from experiments.claims.measured import between, values_table
 from experiments.claims.names import reader_name
 from experiments.claims.studies import Compared, variants_table
-from experiments.claims.verdict import judge
+from experiments.claims.verdict import judge, listed
 from experiments.core.budgets import budgets_figure, budgets_table
 from experiments.core.summary import StudySummary
 
 _STUDY, _CHOICE = "adaptive/summary.json", "token_choice/measurement.json"
+# The same study on other data, with what the tables call them.
+OTHERS = {
+    "adaptive_gcompris_duplicatesdrop/summary.json": "other photographs",
+    "adaptive_elpv/summary.json": "ELPV",
+}
+_BUNDLED, _DATA = "bundled photographs", "crops of 18 photographs"
 _SOFT, _SWT, _RANDOM = "adaptive", "adaptive, swt", "adaptive, random"
 _HALF, _FULL = "vit, patch 12", "vit"  # uniform grids with as many tokens, and with twice as many
 _DECIDING = Compared("top1", ((_SOFT, _HALF), (_SOFT, _RANDOM)), "higher")
@@ -70,22 +82,49 @@ def _turnover(record: Mapping[str, Any]) -> tuple[str, list[Effect]]:
     return values_table("choice", ("tokens changed, %", "tokens"), rows, 1), effects
 
 
-def _find(records: Mapping[str, Any]) -> Finding:
-    summary, choice = records[_STUDY], records[_CHOICE]
-    deciding = _DECIDING.effects(summary)
-    shown = [effect for one in _SHOWN for effect in one.effects(summary)]
-    table, changed = _turnover(choice)
-    body = (
-        "Study `adaptive`, mean ± standard deviation over seeds:",
+def _effects(summary: StudySummary, compared: Compared, words: str) -> Iterator[Effect]:
+    """Effects of those pairs whose variants a record has, named after its data."""
+    pairs = [pair for pair in compared.pairs if summary.metrics.keys() >= set(pair)]
+    for effect in dataclasses.replace(compared, pairs=pairs).effects(summary):
+        name = f"{effect.variant}, {words}" if words else effect.variant
+        yield dataclasses.replace(effect, variant=name)
+
+
+def _study_part(summary: StudySummary, on: str = "") -> tuple[str, ...]:
+    return (
+        f"Study `adaptive`{on}, mean ± standard deviation over seeds:",
         variants_table(summary, ("tokens", "top1", "crop"), (1,)),
         _targets(summary),
+    )
+
+
+def _find(records: Mapping[str, Any]) -> Finding:
+    summary, choice = records[_STUDY], records[_CHOICE]
+    others = {name: words for name, words in OTHERS.items() if name in records}
+    # With one data set its name would be said again and again.
+    named = {_STUDY: _BUNDLED if others else "", **others}
+    deciding = [
+        e for name, words in named.items() for e in _effects(records[name], _DECIDING, words)
+    ]
+    shown = [
+        effect
+        for name, words in named.items()
+        for compared in _SHOWN
+        for effect in _effects(records[name], compared, words)
+    ]
+    table, changed = _turnover(choice)
+    data = {name: data_of(records[name], _DATA) for name in named}
+    body = (
+        *_study_part(summary),
+        *(part for name in others for part in _study_part(records[name], f" on {data[name]}")),
         "Each trained model with other budgets than that of its training:",
         budgets_table(summary),
         "How many of the chosen tokens a crop by one pixel changes, untrained, mean [95 % "
         f"interval] over photographs, {choice['crops']} crops:",
         table,
     )
-    return Finding(judge(deciding), (*deciding, *shown, *changed), body)
+    effects = (*deciding, *shown, *changed)
+    return Finding(judge(deciding), effects, body, listed(list(data.values())) if others else "")
 
 
 def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
@@ -99,6 +138,8 @@ CLAIM = Claim(
         "uniform grid."
     ),
     records=(_STUDY, _CHOICE),
+    optional=tuple(OTHERS),
+    data=_DATA,
     find=_find,
     draw=_draw,
     alt="Top-1 against tokens: uniform grids, adaptive tokens by energy and at random places",

@@ -101,11 +101,14 @@ def on_data(study: Study, choice: DataChoice) -> Study:
         model = dataclasses.replace(run.model, **fields)
         return dataclasses.replace(_placed(run, choice.source, options), model=model)
 
+    variants = {name: changed(run) for name, run in study.variants().items()}
+    if study.fitted is not None:
+        variants = study.fitted(variants, source)
     return dataclasses.replace(
         study,
         name=f"{study.name}_{choice.label}",
         typed=f"{study.words} {choice.words}",
-        variants=lambda: {name: changed(run) for name, run in study.variants().items()},
+        variants=lambda: variants,
     )
 
 

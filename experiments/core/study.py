@@ -41,6 +41,7 @@ from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import SCALES, at_scale
 from experiments.core.summary import StudySummary
 from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.data import Source
 from wavevit.files import check_output_folder
 from wavevit.tasks.gathering import alone, rank_and_world
 
@@ -119,6 +120,8 @@ class Study(Experiment):
         typed: what is typed for it behind ``run``, where its data are not its own (`on_data`).
         data_sets: other data of which the study has records; their files are named as they lie in
             the current folder.
+        fitted: gives the variants for other data, where they have numbers that depend on pictures:
+            from the variants and the source of the training pictures.
         rates: how the peak learning rate of each variant is chosen before its runs; by default the
             configurations have them.
         chosen: what was found by that choice (`with_chosen_rates`).
@@ -139,6 +142,7 @@ class Study(Experiment):
     scales: tuple[str, ...] = tuple(SCALES)
     typed: str = ""
     data_sets: tuple[DataChoice, ...] = ()
+    fitted: Callable[[Mapping[str, RunConfig], Source], dict[str, RunConfig]] | None = None
     rates: RateChoice | None = None
     chosen: ChosenRates = field(default_factory=ChosenRates)
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
 
-from experiments.claims.c19_adaptive_tokens import CLAIM
+from experiments.claims.c19_adaptive_tokens import CLAIM, OTHERS
 from experiments.claims.claim import Finding
+from experiments.claims.data import data_words
 from experiments.core.records import RECORDS
 from experiments.core.style import figure_style
 from experiments.core.summarize import swept_budgets
@@ -17,7 +19,9 @@ from experiments.core.summary import StudySummary
 from experiments.measurements.token_choice import CHOICES
 from experiments.reporting.sentences import about_budgets
 from experiments.reporting.study_figures import study_figures
-from experiments.studies.adaptive import ADAPTIVE
+from experiments.studies.adaptive import ADAPTIVE, equal_tokens
+from wavevit.data import Source, create_source
+from wavevit.models import Backbone, token_counts
 
 TOKENS = {"vit": 64, "vit, patch 12": 36, "vit, patch 16": 16}
 NOISE = (-0.2, 0.0, 0.2)
@@ -74,6 +78,41 @@ def test_rule_compares_with_equal_tokens_and_with_random_places(
     assert finding_with(top1).verdict.word == word
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "word"),
+    [
+        ({"adaptive": 75.0}, {"adaptive": 75.0}, "supported"),
+        ({"adaptive": 75.0}, {"adaptive": 65.0}, "mixed"),
+        ({}, {"adaptive": 75.0}, "supported"),
+        ({}, {}, "inconclusive"),
+    ],
+)
+def test_every_data_set_with_a_record_decides_and_is_named(
+    own: dict[str, float], other: dict[str, float], word: str
+) -> None:
+    """The record of other data has the four variants that decide, and no others."""
+    name = next(iter(OTHERS))
+    record = json.loads(json.dumps(records_with(other)["adaptive/summary.json"].to_dict()))
+    kept = ("vit", "vit, patch 12", "adaptive", "adaptive, random")
+    for key in ("metrics", "sensitivity", "turnover", "seeds", "configs", "budgets"):
+        record[key] = {key: one for key, one in record[key].items() if key in kept}
+    for config in record["configs"].values():
+        config["data"]["source_options"] = [["photographs", "gcompris"]]
+    records = records_with(own) | {name: StudySummary.from_dict(record)}
+    found = CLAIM.find(records)
+    assert found.verdict.word == word
+    deciding = [effect for effect in found.effects if effect.predicted]
+    assert [effect.variant.partition(", ")[2] for effect in deciding] == [
+        *["bundled photographs"] * 2,
+        *["other photographs"] * 2,
+    ]
+    words = data_words(CLAIM, found, records)
+    assert words.startswith("crops of 18 photographs and crops of ")
+    assert words.endswith("(gcompris)")
+    assert sum(part.startswith("Targets") for part in found.body) == 2
+    assert data_words(CLAIM, CLAIM.find(records_with(own)), None) == "crops of 18 photographs"
+
+
 def test_targets_are_met_or_missed_by_the_record() -> None:
     def targets(found: Finding) -> str:
         return next(part for part in found.body if part.startswith("Targets"))
@@ -112,3 +151,27 @@ def test_summary_holds_the_budgets_of_adaptive_models() -> None:
     assert StudySummary.from_dict(json.loads(json.dumps(summary.to_dict()))) == summary
     assert "adaptive 66.0 % with 16 tokens and 70.0 % with 34" in about_budgets(summary)
     assert any(one.name == "budgets" for one in study_figures(summary))
+
+
+class Ramp(Source):
+    """Noise that grows from left to right."""
+
+    def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
+        noise = torch.randn(count, 1, self.window, self.window, generator=generator)
+        return {"images": noise * torch.linspace(0.7, 1, self.window)}
+
+
+def test_budgets_of_other_data_are_those_of_equal_tokens() -> None:
+    """Those of the bundled photographs come out as they are in the record; other pictures need
+    another budget, with which the models compute as many tokens."""
+    names = ("vit", "adaptive", "adaptive, hard")
+    runs = {name: ADAPTIVE.configs()[name] for name in names}
+    assert equal_tokens(runs, create_source("scenes", "train", 64, 0)) == runs
+    source = Ramp("train")
+    found = equal_tokens(runs, source)
+    assert found["vit"] == runs["vit"]
+    assert found["adaptive"] != runs["adaptive"]
+    crops = source.sample(64, torch.Generator().manual_seed(1))["images"]
+    for name in names[1:]:
+        tokens = token_counts(Backbone(found[name].model), crops).double().mean()
+        assert float(tokens) == pytest.approx(34, abs=1.5 if name == "adaptive" else 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Self
 
 import torch
@@ -87,6 +89,15 @@ class AdaptiveOptions(PartOptions):
             fail("threshold", expected, self.threshold)
         check_choice("backend", self.backend, BACKENDS)
         check_at_least("capacity", self.capacity, 0)
+
+    def scaled(self, width: int, pixels: Fraction) -> Self:
+        """Numbers of tokens grow as the grid does; shares of it stay."""
+        budget = self.budget
+        return dataclasses.replace(
+            self,
+            budget=round(budget * pixels**2) if isinstance(budget, int) else budget,
+            capacity=round(self.capacity * pixels**2),
+        )
 
 
 @register_tokenizer("adaptive")

@@ -23,6 +23,7 @@ from wavevit.grafting import find_embedding
 from wavevit.grafting.trained_parts import patch_size
 from wavevit.measure import latency_ratios, shift_sensitivity
 from wavevit.measure.evaluation import in_batches
+from wavevit.progress import Progress
 
 LABEL_FREE = tuple(
     name for name in STANDARD if METHODS[name].train in ("", "all") and not METHODS[name].blur
@@ -139,9 +140,14 @@ def measure_label_free(
     patch = patch_size(one.model)
     targets = ideal(one.model, measured, one.size, patch)
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
-    for name in methods:
-        method = METHODS[name]
-        for seed in seeds if method.train else seeds[:1]:
+    todo = [
+        (name, seed) for name in methods for seed in (seeds if METHODS[name].train else seeds[:1])
+    ]
+    # What is not trained is measured in a moment.
+    with Progress([float(bool(METHODS[name].train)) for name, _ in todo], bar=False) as progress:
+        for name, seed in todo:
+            progress.begin(f"{name}, seed {seed}")
+            method = METHODS[name]
             changed = student(method, one.model)
             figures: dict[str, Any] = {}
             if method.train:
@@ -175,12 +181,13 @@ def measure_label_free(
             figures |= cosines(in_batches(embed, crops, _BATCH), targets)
             found[name].append(figures)
             print(f"{name}, seed {seed}: R(1 px) {moved.values[0]:.3f}", flush=True)
+            progress.end()
     views = {
         name: views_of(METHODS[name], Pooled(student(METHODS[name], one.model)), patch)[0]
         for name in methods
     }
     crops = measured[:_BATCH, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    ratios = latency_ratios(views, crops, "original", rounds=_ROUNDS)
+    ratios = latency_ratios(views, crops, "original", rounds=_ROUNDS, progress=True)
     record = {
         "environment": environment(torch.device("cpu"), torch.get_num_threads(), ("timm",)),
         "model": one.name,

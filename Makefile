@@ -46,7 +46,7 @@ test: $(VENV)/.developer
 # The slow cases too, and a thousand examples for each property: hours. WAVEVIT_TIMM may name a
 # clone of timm's repository, whose scripts are then tested too.
 test-nightly: $(VENV)/.nightly
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist worksteal -m "" --timeout 3600
 
 $(VENV)/.nightly: $(VENV)/.developer
 	$(PIP) --editable '.[tools]'

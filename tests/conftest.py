@@ -13,6 +13,8 @@ os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 import torch
 from hypothesis import HealthCheck, settings
 
+from tests.examples import DAILY
+
 # PyPI's torchvision is built for CUDA torch and asks for operators that CPU torch lacks; declaring
 # their schemas is enough for it, and so timm, to import. Here only: the library does not do this.
 _TORCHVISION = torch.library.Library("torchvision", "DEF")
@@ -25,7 +27,7 @@ for schema in (
 _SLOW_OK = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # By day few examples of each law: other ones in every developer's run, the same ten in CI, where
 # they guard against what was right before. At night a thousand.
-settings.register_profile("dev", max_examples=15, deadline=None, suppress_health_check=_SLOW_OK)
+settings.register_profile("dev", max_examples=DAILY, deadline=None, suppress_health_check=_SLOW_OK)
 settings.register_profile(
     "ci", max_examples=10, deadline=None, derandomize=True, suppress_health_check=_SLOW_OK
 )

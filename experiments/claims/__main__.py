@@ -19,12 +19,14 @@ import tyro
 
 from experiments.claims.claim import Claim
 from experiments.claims.data import data_words
+from experiments.claims.expected_time import expected_seconds
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, records_of
 from experiments.claims.time_taken import TimeTaken
 from experiments.core.records import RECORDS, environment, write_json
 from experiments.core.usage import old_command
 from experiments.studies import STUDIES
+from wavevit.progress import Progress
 
 RUNS = Path("runs")  # where the commands keep their runs
 
@@ -69,14 +71,17 @@ def _stop(number: int, frame: object) -> None:
 def _run() -> None:
     """Every command in turn; stops at the first that fails."""
     todo, taken = commands(CLAIMS), TimeTaken(RUNS)
-    for command in todo:
-        print(f"\n$ {command}", flush=True)
-        python, *arguments = shlex.split(command)
-        assert python == "python"
-        process = subprocess.Popen([sys.executable, *arguments])
-        code = taken.by(command, process)
-        if code:
-            raise SystemExit(f"{command} ended with {code}; run the command again to resume.")
+    with Progress(expected_seconds(todo, taken.done), bar=False) as progress:
+        for command in todo:
+            print(f"\n$ {command}", flush=True)
+            progress.begin(command)
+            python, *arguments = shlex.split(command)
+            assert python == "python"
+            process = subprocess.Popen([sys.executable, *arguments])
+            code = taken.by(command, process)
+            if code:
+                raise SystemExit(f"{command} ended with {code}; run the command again to resume.")
+            progress.end()
     if taken.from_nothing(todo):
         where = environment(torch.device("cpu"), torch.get_num_threads())
         write_json(RECORDS / "claims" / "run.json", {"environment": where, **taken.record()})

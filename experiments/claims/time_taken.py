@@ -37,6 +37,11 @@ class TimeTaken:
         self._seconds: dict[str, float] = held["seconds"]
         self._done: list[str] = held["done"]
 
+    @property
+    def done(self) -> tuple[str, ...]:
+        """The commands that have succeeded."""
+        return tuple(self._done)
+
     def by(self, command: str, process: subprocess.Popen[Any]) -> int:
         """Waits for the process of a command; returns its exit code.
 

@@ -45,7 +45,7 @@ def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> 
     models = {name: _timed(configs[name], batch, device) for name in first.values()}
     threads = torch.get_num_threads()
     reference = first[config.model, config.task_options]
-    measured = latency_ratios(models, crops, reference, rounds=30)
+    measured = latency_ratios(models, crops, reference, rounds=30, progress=True)
     ratios = {name: measured[first[run.model, run.task_options]] for name, run in configs.items()}
     write_json(
         folder.latency,

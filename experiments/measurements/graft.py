@@ -27,12 +27,12 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -62,6 +62,7 @@ from experiments.measurements.graft_run import (
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
 from wavevit.measure import latency_ratios
+from wavevit.progress import Progress, in_steps
 
 _RECORD = "graft/measurement.json"
 # By record of a pretrained model, what `--model` and other options were.
@@ -70,6 +71,7 @@ _PRETRAINED = {
     "graft/efficientnet-lite0.json": "--model unpacked --photographs DIR",
 }
 _TIMED_BATCH, _ROUNDS, _REPETITIONS = 32, 10, 3
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -172,7 +174,16 @@ def measure(options: GraftOptions) -> dict[str, Any]:
         fail("seeds", "at least one", "none")
     plan, first = Plan(options.runs / "graft", options.steps, options.batch), options.seeds[0]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    with _workers(options.jobs) as pool:
+    trained = [name for name in names if METHODS[name].train]
+    families = [one for one in (CONTROL, GRAFT) if one in map(_family, trained)]
+    # The steps that are waited for: runs of all methods, and trials of settings.
+    steps = len(names) * len(options.seeds) + 1 + len(families) * len(SETTINGS)
+    with _workers(options.jobs) as pool, Progress([1.0] * steps, bar=False) as progress:
+
+        def result_of(waiting: Future[Result], step: str) -> Result:
+            result = waiting.result()
+            progress.ended(progress.done, step)
+            return result
 
         def run(chosen: Sequence[str], settings: Mapping[str, Setting]) -> None:
             tasks = [(name, seed) for seed in options.seeds for name in chosen]
@@ -181,7 +192,7 @@ def measure(options: GraftOptions) -> dict[str, Any]:
                 for name, seed in tasks
             ]
             for (name, seed), result in zip(tasks, results, strict=True):
-                figures = result.result()
+                figures = result_of(result, f"{name}, seed {seed}")
                 found[name].append(figures)
                 moved = figures["sensitivity"][0]
                 print(f"{name}, seed {seed}: R(1 px) {moved:.3f}", flush=True)
@@ -189,15 +200,18 @@ def measure(options: GraftOptions) -> dict[str, Any]:
         untrained = {CONTROL: SETTINGS[0]}
         original = pool.submit(judged, plan, names[0], first, SETTINGS[0])
         run(names[:1], untrained)  # all other runs of a seed begin with its original
-        before = original.result()
-        trained = [name for name in names if METHODS[name].train]
-        families = [one for one in (CONTROL, GRAFT) if one in map(_family, trained)]
+        before = result_of(original, "original, for the choice of settings")
         waiting = {
-            family: [pool.submit(judged, plan, family, first, setting) for setting in SETTINGS]
+            family: {
+                setting: pool.submit(judged, plan, family, first, setting) for setting in SETTINGS
+            }
             for family in families
         }
         choices = {
-            family: dict(zip(SETTINGS, [one.result() for one in results], strict=True))
+            family: {
+                setting: result_of(result, f"{family}, trial: {setting.title}")
+                for setting, result in results.items()
+            }
             for family, results in waiting.items()
         }
         chosen = {family: best(by, before) for family, by in choices.items()}
@@ -208,9 +222,8 @@ def measure(options: GraftOptions) -> dict[str, Any]:
     config = configuration(first)
     scenes, batch = held_out(config.data, torch.device("cpu"))
     crops = scenes.center(batch.images[:_TIMED_BATCH])
-    repeated = [
-        latency_ratios(models, crops, "original", rounds=_ROUNDS) for _ in range(_REPETITIONS)
-    ]
+    turns = in_steps(range(_REPETITIONS), lambda turn: f"timing, repetition {turn + 1}")
+    repeated = [latency_ratios(models, crops, "original", rounds=_ROUNDS) for _ in turns]
     times = {name: [ratios[name] for ratios in repeated] for name in names}
     return {
         "environment": environment(torch.device("cpu"), torch.get_num_threads()),

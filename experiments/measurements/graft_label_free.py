@@ -30,6 +30,7 @@ from experiments.measurements.graft_subjects import Subject
 from wavevit.grafting.windows import middle
 from wavevit.measure import latency_ratios, shift_sensitivity, shifted
 from wavevit.measure.evaluation import Model, in_batches
+from wavevit.progress import Progress
 
 _SHIFTS = (1, 2, 4, 8)
 _STILL = 1.0  # weight of the change of the features under a shift by one pixel
@@ -185,32 +186,38 @@ def measure_label_free(
         classed,
     )
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
-    for name in methods:
-        method = METHODS[name]
-        training = {
-            "settings": {"minutes": minutes, "rate": rate, "photographs": len(trained)},
-            "photographs": trained,
-            "rate": rate,
-            "crop_size": one.size,
-            "minutes": minutes,
-            "batch_size": _BATCH,
-            "batches": _BATCHES,
-            "shifts": _AVERAGED,
-            "still": _STILL,
-            "patience": None,
-            "judged": _JUDGED,
-            "span": one.patch,
-        }
-        for seed in seeds if method.train else seeds[:1]:
+    todo = [
+        (name, seed) for name in methods for seed in (seeds if METHODS[name].train else seeds[:1])
+    ]
+    with Progress([1.0] * len(todo), bar=False) as progress:
+        for name, seed in todo:
+            progress.begin(f"{name}, seed {seed}")
+            method = METHODS[name]
+            training = {
+                "settings": {"minutes": minutes, "rate": rate, "photographs": len(trained)},
+                "photographs": trained,
+                "rate": rate,
+                "crop_size": one.size,
+                "minutes": minutes,
+                "batch_size": _BATCH,
+                "batches": _BATCHES,
+                "shifts": _AVERAGED,
+                "still": _STILL,
+                "patience": None,
+                "judged": _JUDGED,
+                "span": one.patch,
+            }
             path = runs / "graft" / slug(one.name) / slug(name) / f"seed{seed}"
             figures = _measured(name, seed, one, shown, path, training if method.train else None)
             found[name].append(figures)
             print(f"{name}, seed {seed}: R(1 px) {figures['sensitivity'][0]:.3f}", flush=True)
+            progress.end()
     views = {
         name: views_of(METHODS[name], Pooled(student(METHODS[name], one.model)), one.patch)[0]
         for name in methods
     }
-    ratios = latency_ratios(views, middle(measured[:_BATCH], one.size), "original", rounds=_ROUNDS)
+    crops = middle(measured[:_BATCH], one.size)
+    ratios = latency_ratios(views, crops, "original", rounds=_ROUNDS, progress=True)
     record = {
         "environment": environment(torch.device("cpu"), torch.get_num_threads(), ("timm",)),
         "model": one.name,

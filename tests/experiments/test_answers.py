@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Transform
 
 from experiments.core.checkpoint import save_weights
 from experiments.core.folder import StudyFolder
@@ -32,7 +35,9 @@ from experiments.measurements.ridge import chosen_ridge, ridge
 from experiments.reporting.answers import Answers, answers_of, register_answers
 from experiments.reporting.answers.canvas import Canvas
 from experiments.reporting.answers.contrastive import closest_picture
+from experiments.reporting.answers.detection import boxes_picture
 from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.lines import Line, picture_with_lines
 from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.study_report import _pictures
 from experiments.studies.masked import MASKED
@@ -207,3 +212,48 @@ def test_pictures_of_a_grid_do_not_overlap() -> None:
     assert len(boxes) == 4 + 4 + 2 + 3 + 2
     for index, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:index])
+
+
+def test_what_is_drawn_on_a_picture_stays_inside_it() -> None:
+    def pixels(left: float, right: float) -> np.ndarray:
+        """Of two pictures beside each other, with a box drawn on the first."""
+
+        def draw(axis: Axes, moved: Transform) -> None:
+            box = Rectangle((left, left), right - left, right - left, color="red", linewidth=0)
+            axis.add_patch(box).set_transform(moved)
+
+        black = np.zeros((8, 8), np.uint8)
+        figure = picture_grid([("a", [Cell(black, draw=draw), Cell(black)])])
+        figure.canvas.draw()
+        return np.asarray(figure.canvas.buffer_rgba())
+
+    assert np.array_equal(pixels(0, 8), pixels(-5, 30))
+    assert not np.array_equal(pixels(0, 8), pixels(0, 4))
+
+
+def test_scores_of_boxes_that_leave_their_picture_stay_inside_it() -> None:
+    corners = [(-9.0, -9.0), (60.0, -3.0), (-3.0, 62.0), (62.0, 62.0)]
+    rows = [[left, top, left + 20, top + 20, 0, 0.5] for left, top in corners]
+    crops = packed(np.zeros((1, 64, 64), np.uint8))
+    record = {
+        "crops": [crops, crops],
+        "truth": [[[]], [[]]],
+        "models": {"vit": {"boxes": [[rows], [rows]], "moved": [0.1]}},
+        "classes": ["disc"],
+    }
+    axis = boxes_picture(record).axes[0]
+    pictures = [image.get_window_extent() for image in axis.images]
+    scores = [text.get_window_extent() for text in axis.texts if text.get_text() == "0.50"]
+    assert len(scores) == 8
+    for score in scores:
+        assert any(one.x0 <= score.x0 < score.x1 <= one.x1 for one in pictures)
+        assert any(one.y0 <= score.y0 < score.y1 <= one.y1 for one in pictures)
+
+
+def test_long_names_of_models_are_written_whole() -> None:
+    picture, name = np.zeros((8, 8), np.uint8), "ViT with dual-tree tokens of 16 px"
+    lines = [Line(each, "0.30", "a ring", "→ same", "red") for each in (name, "vit")]
+    axis = picture_with_lines([(picture, "a ring", lines)], ("model", "bits", "caption")).axes[0]
+    places = {text.get_text(): text.get_window_extent() for text in axis.texts}
+    assert places[name].x1 < places["0.30"].x0
+    assert places["→ same"].x1 < axis.figure.bbox.x1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.core.batches import training_batches
@@ -29,6 +29,7 @@ from experiments.core.summarize import summarize
 from experiments.core.training import make_model
 from experiments.reporting.study_report import write_report
 from experiments.studies import get_study
+from tests.examples import examples
 from wavevit.data import Scenes, composites
 from wavevit.measure import cost
 from wavevit.models import Backbone
@@ -44,7 +45,7 @@ def drawn(seed: int, margin: int = 0, count: int = 18):
     return scenes, composites(scenes, count, generator)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(daily=10)
 @given(st.integers(0, 2**31 - 1), st.sampled_from([0, 16]))
 def test_each_composite_shows_two_photographs_in_equal_parts(seed: int, margin: int) -> None:
     scenes, batch = drawn(seed, margin)
@@ -57,7 +58,7 @@ def test_each_composite_shows_two_photographs_in_equal_parts(seed: int, margin: 
         assert share == pytest.approx(0.5, abs=1e-3), (first, second)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(daily=10)
 @given(st.integers(0, 2**31 - 1))
 def test_away_from_the_border_a_composite_is_its_photograph(seed: int) -> None:
     """The generator draws the crops first, so they are known; the blend stays near the border."""

@@ -204,7 +204,9 @@ def test_distillation_sees_windows_of_the_training_half_only() -> None:
     assert unlabelled("validation", 64, 8)(2, 0).shape[-1] == 72
 
 
-def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_command_in_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(graft_run, "configuration", tiny)
     monkeypatch.setattr("experiments.measurements.graft.configuration", tiny)
     only = Setting(1e-3, 4.0)
@@ -213,6 +215,7 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(graft_run, "_STEEP", 2)
     monkeypatch.setattr(graft_run, "_JUDGED", 16)
     monkeypatch.setattr(graft_run, "_BATCHES", 1)
+    monkeypatch.setattr("wavevit.progress._SILENT", 0.0)
 
     options = GraftOptions(
         runs=tmp_path, out=tmp_path, seeds=(0,), methods=(CONTROL, GRAFT), steps=1, batch=2, jobs=1
@@ -224,6 +227,11 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return found
 
     first = record()
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("[")]
+    # Three methods, the original for the choice and a trial of each family; three repetitions.
+    assert [line[: line.index(",")] for line in said[:6]] == [f"[{n}/6" for n in range(1, 7)]
+    assert " left] original, seed 0: done" in said[0]
+    assert said[-1].endswith("] timing, repetition 3")
     assert list(first["methods"]) == ["original", CONTROL, GRAFT]
     (grafted,) = first["methods"][GRAFT]["runs"]
     assert 0 < grafted["sensitivity"][0] < 2

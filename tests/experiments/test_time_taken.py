@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.claims import __main__ as ledger
+from experiments.claims.expected_time import expected_seconds
 from experiments.claims.time_taken import TimeTaken
+from experiments.core.records import read_json, write_json
 from tests import warm_python
 
 
@@ -79,3 +82,31 @@ TimeTaken(Path({str(tmp_path)!r}), 0.05).by("first", process)
     assert waiting.exitcode == 1
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+def test_time_of_the_ledger_is_expected_from_its_records(tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0))
+    write_json(tmp_path / "zoom" / "summary.json", {"core_minutes": 2.0 * cores})
+    write_json(tmp_path / "turnover" / "measurement.json", {"seconds": 30.0})
+    words = ("run zoom", "report zoom --record", "run turnover", "run clip", "run graft")
+    commands = [f"python -m experiments {word}" for word in words]
+    assert expected_seconds(commands, records=tmp_path) == [120.0, 30.0, 30.0, 75.0, 75.0]
+    done = commands[:1]  # it only finds that it was done
+    assert expected_seconds(commands, done, records=tmp_path)[0] == 30.0
+    assert len({*expected_seconds(commands, records=tmp_path / "none")}) == 1
+
+
+def test_ledger_says_what_it_runs_and_the_time_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (f"python -c 'print({number})'" for number in (1, 2))
+    monkeypatch.setattr(ledger, "commands", lambda claims: [first, second])
+    monkeypatch.setattr(ledger, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(ledger, "RECORDS", tmp_path)
+    monkeypatch.setattr("wavevit.progress._SILENT", 0.0)
+    ledger._run()
+    said = capfd.readouterr().err.splitlines()
+    assert said[0] == f"[1/2] {first}"
+    assert said[1].startswith("[2/2, about ")
+    assert said[1].endswith(f" left] {second}")
+    assert list(read_json(tmp_path / "claims" / "run.json")["commands"]) == [first, second]

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 import wavevit
+from tests.examples import examples
 from wavevit import Backbone
 from wavevit.layers import quadtree
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
@@ -84,7 +85,7 @@ def weight_map(weights: list[Tensor]) -> Tensor:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-@settings(max_examples=5)
+@examples(daily=5)
 @given(x=images(SIDES, SIDES))
 def test_weights_over_a_pixel_sum_to_one(name: str, x: Tensor) -> None:
     weights = tokenizer(**OPTIONS[name]).weights_of(x)
@@ -97,7 +98,7 @@ def test_weights_over_a_pixel_sum_to_one(name: str, x: Tensor) -> None:
         assert bool((counted(weights) <= fewest.clamp_min(most) + 1e-6).all())
 
 
-@settings(max_examples=5)
+@examples(daily=5)
 @given(x=images(SIDES, SIDES, channels=1))
 def test_energy_is_what_a_large_patch_loses(x: Tensor) -> None:
     energies, means, _ = quadtree.haar_pyramid(x, PATCH, 3)
@@ -108,7 +109,7 @@ def test_energy_is_what_a_large_patch_loses(x: Tensor) -> None:
         assert_close_relative(energies[level], lost)
 
 
-@settings(max_examples=3)
+@examples(daily=3)
 @given(x=images(st.just(32), st.just(32), batch=1, channels=1))
 def test_undecimated_energy_is_the_mean_over_positions_of_the_grid(x: Tensor) -> None:
     found = quadtree.swt_energies(x, PATCH, 3, "circular")
@@ -121,7 +122,7 @@ def test_undecimated_energy_is_the_mean_over_positions_of_the_grid(x: Tensor) ->
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-@settings(max_examples=5)
+@examples(daily=5)
 @given(x=images(SIDES, SIDES), value=st.floats(-3, 3))
 def test_a_constant_image_has_the_fewest_tokens(name: str, x: Tensor, value: float) -> None:
     made = tokenizer(**OPTIONS[name])
@@ -132,7 +133,7 @@ def test_a_constant_image_has_the_fewest_tokens(name: str, x: Tensor, value: flo
 
 
 @pytest.mark.parametrize("splitting", ["soft", "hard"])
-@settings(max_examples=10)
+@examples(daily=10)
 @given(x=images(SIDES, SIDES), low=st.floats(0.01, 10), factor=st.floats(1.001, 10))
 def test_the_number_of_tokens_falls_with_the_threshold(
     splitting: str, x: Tensor, low: float, factor: float
@@ -148,7 +149,7 @@ def test_the_number_of_tokens_falls_with_the_threshold(
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-@settings(max_examples=5)
+@examples(daily=5)
 @given(x=images(st.just(32), st.just(48)), rows=st.integers(0, 1), columns=st.integers(0, 2))
 def test_shifts_by_the_largest_patch_permute_the_tokens(
     name: str, x: Tensor, rows: int, columns: int

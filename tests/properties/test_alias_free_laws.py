@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from torch import Tensor
 
 import wavevit
+from tests.examples import examples
 from wavevit import Backbone, StageConfig
 from wavevit.alignment import PhaseLock
 from wavevit.layers.activations import Activation
@@ -45,7 +46,7 @@ def noise(*shape: int) -> Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-@settings(max_examples=15)
+@examples(daily=15)
 @given(x=images(SIDES, SIDES, channels=1), shift=shifts())
 def test_every_integer_shift_at_every_size(x: Tensor, shift: tuple[int, int]) -> None:
     model = model_of()
@@ -53,7 +54,7 @@ def test_every_integer_shift_at_every_size(x: Tensor, shift: tuple[int, int]) ->
     assert_shift_invariant(model, x, [shift], bound=1e-9)
 
 
-@settings(max_examples=10)
+@examples(daily=10)
 @given(x=images(SIDES, SIDES, channels=1), shift=shifts())
 def test_maps_follow(x: Tensor, shift: tuple[int, int]) -> None:
     """The map of every stage moves by the shift's fraction of its own circle."""

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import wavevit
 from tests.aligned_vit import EXACT, PERIOD, SIDES, Patches, aligned
+from tests.examples import examples
 from wavevit.alignment import (
     METHODS,
     PhaseLock,
@@ -29,7 +30,7 @@ from wavevit.testing.strategies import images, shifts, sizes
 
 
 @pytest.mark.parametrize("name", EXACT)
-@settings(max_examples=12)
+@examples(daily=12)
 @given(x=images(SIDES, SIDES), shift=shifts())
 def test_exact_methods_are_invariant(name: str, x: Tensor, shift: tuple[int, int]) -> None:
     if name == "group_average":  # as many calls as pixels where the period divides no side
@@ -95,7 +96,7 @@ def test_place_map_is_periodic_interpolation(
 
 
 @pytest.mark.parametrize("name", EXACT)
-@settings(max_examples=8)
+@examples(daily=8)
 @given(
     x=images(sizes(8, 16, multiple=PERIOD), sizes(8, 16, multiple=PERIOD)),
     steps=st.tuples(st.integers(-3, 3), st.integers(-3, 3)),
@@ -109,7 +110,7 @@ def test_maps_roll_by_whole_cells(name: str, x: Tensor, steps: tuple[int, int]) 
 
 
 @pytest.mark.parametrize("name", EXACT)
-@settings(max_examples=6)
+@examples(daily=6)
 @given(x=images(SIDES, SIDES), shift=shifts())
 def test_pixel_maps_roll_by_every_pixel(name: str, x: Tensor, shift: tuple[int, int]) -> None:
     """Upsampled inside the model, a map has a cell for each pixel: exact for every shift."""
@@ -129,7 +130,7 @@ class ToPixels(Patches):
         return nn.functional.interpolate(super().forward(x)[:, :4], x.shape[-2:], mode="bilinear")
 
 
-@settings(max_examples=10)
+@examples(daily=10)
 @given(x=images(sizes(32, 48, multiple=16), sizes(32, 48, multiple=16), channels=1), shift=shifts())
 def test_feature_pyramids_follow_as_functions_of_pixels(x: Tensor, shift: tuple[int, int]) -> None:
     """Maps of T_s x are the canonical map (of the aligned image), moved by the offset plus s."""
@@ -164,7 +165,7 @@ def band_limited(x: Tensor, period: int) -> Tensor:
     return torch.fft.ifft2(spectrum).real
 
 
-@settings(max_examples=15)
+@examples(daily=15)
 @given(
     x=images(sizes(16, 32, multiple=8), sizes(16, 32, multiple=8)),
     shift=st.tuples(st.floats(-9, 9), st.floats(-9, 9)),
@@ -273,7 +274,7 @@ def test_views_go_a_batch_at_a_time_and_change_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("make", [Polyphase, PhaseTree, PhaseLock])
-@settings(max_examples=15)
+@examples(daily=15)
 @given(x=images(SIDES, SIDES), shift=shifts())
 def test_offsets_move_with_the_image(make: type, x: Tensor, shift: tuple[int, int]) -> None:
     alignment = make(PERIOD)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.examples import examples
 from wavevit.data import LabelledPictures, UnreadablePictureError, WindowCutter
 from wavevit.data.splits import divide, part_of, take_share
 
@@ -39,7 +40,7 @@ def indices(batch: dict[str, Any]) -> list[int]:
 
 
 @given(length=st.integers(1, 40), count=st.integers(1, 12), seed=SEEDS)
-@settings(max_examples=15)
+@examples(daily=15)
 def test_every_picture_is_seen_once_an_epoch(length: int, count: int, seed: int) -> None:
     source, epochs = Numbers(length), 3
     steps = -(-epochs * length // count)
@@ -49,7 +50,7 @@ def test_every_picture_is_seen_once_an_epoch(length: int, count: int, seed: int)
 
 
 @given(length=st.integers(1, 40), own=st.integers(1, 4), world=st.integers(1, 4), seed=SEEDS)
-@settings(max_examples=15)
+@examples(daily=15)
 def test_parts_of_ranks_are_the_batch_of_one_process(
     length: int, own: int, world: int, seed: int
 ) -> None:
@@ -93,7 +94,7 @@ def test_threads_change_no_batch() -> None:
 
 
 @given(labels=st.lists(st.integers(0, 3), min_size=1, max_size=60), seed=st.integers(0, 99))
-@settings(max_examples=15)
+@examples(daily=15)
 def test_splits_are_apart_and_shares_are_nested(labels: list[int], seed: int) -> None:
     names = [f"n{index}" for index in range(len(labels))]
     train, test, fit, validation = (
@@ -121,7 +122,7 @@ def test_another_order_of_the_names_gives_the_same_parts() -> None:
 @given(
     side=st.integers(5, 40), margin=st.integers(0, 4), draw=st.tuples(*[st.floats(0, 0.999)] * 3)
 )
-@settings(max_examples=25)
+@examples(daily=25)
 def test_windows_of_large_pictures_are_their_pixels(
     side: int, margin: int, draw: tuple[float, float, float]
 ) -> None:

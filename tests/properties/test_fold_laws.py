@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wavevit import Backbone, BackboneConfig, create_model, fold, make_stages, unfold
 
 
@@ -23,7 +24,7 @@ def small_vit(patch_size: int, in_chans: int, seed: int, **changes: object) -> B
     return Backbone(config).double().eval()
 
 
-@settings(max_examples=20)
+@examples(daily=20)
 @given(
     level=st.integers(0, 4),
     in_chans=st.integers(1, 4),

@@ -8,11 +8,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import wavevit
+from tests.examples import examples
 from tests.grafted_models import trained
 from wavevit.grafting import branch_parameters, graft, ungraft
 from wavevit.grafting.resample import next_power_of_two, resample_patches
@@ -46,7 +47,7 @@ drawn = {
 }
 
 
-@settings(max_examples=6)
+@examples(daily=6)
 @given(
     **drawn,
     dtype=st.sampled_from(list(BOUNDS)),
@@ -84,7 +85,7 @@ def test_outputs_are_equal_at_the_start_and_after_ungraft(
     assert torch.equal(ungraft(grafted).head.bias, model.head.bias + 1)
 
 
-@settings(max_examples=4)
+@examples(daily=4)
 @given(**drawn)
 def test_the_branch_has_a_gradient_at_the_start(tokenizer: str, patch: int, seed: int) -> None:
     grafted = graft(plain(patch, "learned", "token"), tokenizer, lowpass=2, width=8)
@@ -101,7 +102,7 @@ def test_the_branch_has_a_gradient_at_the_start(tokenizer: str, patch: int, seed
     assert branch.tokenizer.proj.weight.grad.norm() > 0
 
 
-@settings(max_examples=8)
+@examples(daily=8)
 @given(**drawn, rows=st.integers(-3, 3), columns=st.integers(-3, 3), lowpass=st.booleans())
 @torch.no_grad()
 def test_a_circular_shift_by_patches_moves_the_tokens(
@@ -132,7 +133,7 @@ def test_negative_control_other_shifts_do_not_move_the_tokens(patch: int) -> Non
 sides = st.sampled_from([(14, 16), (7, 8), (12, 16), (6, 8), (10, 16), (32, 16), (14, 8)])
 
 
-@settings(max_examples=12)
+@examples(daily=12)
 @given(
     ratio=sides,
     seed=st.integers(0, 2**31),

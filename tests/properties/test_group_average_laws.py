@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import wavevit
 from tests.aligned_vit import PERIOD, Patches
+from tests.examples import examples
 from wavevit.alignment import (
     AlignedModel,
     GroupAverage,
@@ -129,14 +130,14 @@ def cases(draw: st.DrawFn) -> tuple[int, tuple[int, int]]:
     return phases, (offset[0] + PERIOD * steps[0], offset[1] + PERIOD * steps[1])
 
 
-@settings(max_examples=10)
+@examples(daily=10)
 @given(x=images(SIDES, SIDES), case=cases())
 def test_invariant_to_the_shifts_of_the_subgroup(x: Tensor, case: tuple[int, Any]) -> None:
     phases, shift = case
     assert_shift_invariant(averaged(phases), x, [shift], bound=1e-9)
 
 
-@settings(max_examples=6)
+@examples(daily=6)
 @given(x=images(SIDES, SIDES), case=cases())
 def test_pixel_maps_move_with_the_shifts_of_the_subgroup(x: Tensor, case: tuple[int, Any]) -> None:
     phases, shift = case

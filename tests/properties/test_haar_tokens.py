@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.examples import examples
 from wavevit.wavelets import dwt2, idwt2
 from wavevit.wavelets._engine.haar_channels_last import is_channels_last
 
@@ -26,7 +27,7 @@ GRIDS = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@settings(max_examples=20)
+@examples(daily=20)
 @given(seed=st.integers(0, 2**31), grid=GRIDS)
 def test_values_and_layout(dtype: torch.dtype, seed: int, grid: tuple[int, int]) -> None:
     x = tokens(seed, grid, dtype)
@@ -40,7 +41,7 @@ def test_values_and_layout(dtype: torch.dtype, seed: int, grid: tuple[int, int])
     assert idwt2(bands).is_contiguous(memory_format=torch.channels_last)
 
 
-@settings(max_examples=5)
+@examples(daily=5)
 @given(seed=st.integers(0, 2**31), grid=st.tuples(st.integers(1, 3), st.integers(1, 3)))
 def test_derivatives(seed: int, grid: tuple[int, int]) -> None:
     x = tokens(seed, grid, torch.float64).requires_grad_()

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.examples import examples
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, shifts, sizes
 from wavevit.wavelets import dwt2, kernels
@@ -121,7 +122,7 @@ def test_threads_and_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-@settings(max_examples=10)
+@examples(daily=10)
 @given(x=images(sizes(1, 13), sizes(1, 13)), seed=st.integers(0, 99))
 def test_levels_in_one_map_are_levels_one_by_one(x: Tensor, level: int, seed: int) -> None:
     expected, image = [], x

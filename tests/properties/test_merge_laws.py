@@ -6,9 +6,10 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wavevit import Backbone, create_model, list_models, model_config
 from wavevit.layers.downsample import DWTDownsample, LowPassDownsample
 from wavevit.layers.merged_downsample import MergedDownsample
@@ -28,7 +29,7 @@ def scrambled(model: Backbone, seed: int) -> Backbone:
 
 @pytest.mark.parametrize("name", list_models("test_*"))
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@settings(max_examples=4)
+@examples(daily=4)
 @given(seed=st.integers(0, 2**31), size=st.tuples(st.integers(32, 70), st.integers(32, 70)))
 def test_outputs_are_equal(name: str, dtype: torch.dtype, seed: int, size: tuple[int, int]) -> None:
     model = scrambled(create_model(name, img_size=64, num_classes=7).to(dtype), seed)

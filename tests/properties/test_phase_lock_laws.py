@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import wavevit
+from tests.examples import examples
 from wavevit import Backbone
 from wavevit.alignment import PhaseLock, phase_of, roll_images
 from wavevit.testing import assert_shift_invariant
@@ -26,14 +27,14 @@ def model_of(name: str, **changes: object) -> Backbone:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@settings(max_examples=15)
+@examples(daily=15)
 @given(x=images(SIDES, SIDES, channels=1), shift=shifts())
 def test_locked_models_are_invariant(name: str, x: torch.Tensor, shift: tuple[int, int]) -> None:
     assert_shift_invariant(model_of(name, alignment="phase_lock"), x, [shift], bound=1e-9)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@settings(max_examples=8)
+@examples(daily=8)
 @given(x=images(sizes(33, 50), sizes(33, 50), channels=1), shift=shifts())
 def test_invariant_where_the_period_divides_no_side(
     name: str, x: torch.Tensor, shift: tuple[int, int]
@@ -57,7 +58,7 @@ def test_window_boundary_is_not_exact() -> None:
         assert_shift_invariant(model, x, [(i, 3 * i) for i in range(1, 16)])
 
 
-@settings(max_examples=15)
+@examples(daily=15)
 @given(x=images(SIDES, SIDES, channels=1), steps=st.tuples(st.integers(-3, 3), st.integers(-3, 3)))
 def test_declared_symmetry_holds(x: torch.Tensor, steps: tuple[int, int]) -> None:
     """Without positions the tokenizer's period, with the pyramid's circular borders its own."""
@@ -87,7 +88,7 @@ def test_zero_padding_declares_no_lockable_period() -> None:
 
 
 @pytest.mark.parametrize("boundary", ["circular", "window"])
-@settings(max_examples=20)
+@examples(daily=20)
 @given(x=images(SIDES, SIDES), shift=shifts())
 def test_alignment_moves_pixels_and_changes_none(
     boundary: str, x: torch.Tensor, shift: tuple[int, int]
@@ -100,7 +101,7 @@ def test_alignment_moves_pixels_and_changes_none(
     )
 
 
-@settings(max_examples=20)
+@examples(daily=20)
 @given(x=images(SIDES, SIDES, channels=1), shift=shifts())
 def test_offset_follows_the_content(x: torch.Tensor, shift: tuple[int, int]) -> None:
     before, after = phase_of(x, 8).offset, phase_of(torch.roll(x, shift, (-2, -1)), 8).offset

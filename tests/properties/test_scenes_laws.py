@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import wavevit
+from tests.examples import examples
 from wavevit.data import Scenes, load_photograph
 from wavevit.data.photographs import NAMES
 
-FEW = settings(max_examples=15)
+FEW = examples(daily=15)
 
 
 def boxes(scenes: Scenes, seed: int) -> list[tuple[int, int, int, int, int]]:

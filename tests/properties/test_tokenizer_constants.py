@@ -8,11 +8,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings, target
+from hypothesis import given, target
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import wavevit
+from tests.examples import examples
 from wavevit.layers.mixers import WaveletConv
 from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers import (
@@ -103,7 +104,7 @@ def steepest(part: nn.Module, images: Tensor, seed: int) -> float:
 
 @pytest.mark.parametrize("name", LINEAR)
 @given(seed=st.integers(0, 2**31), size=st.sampled_from(SIZES))
-@settings(max_examples=5)
+@examples(daily=5)
 def test_linear_ones_have_the_norm_of_their_whole_matrix(
     name: str, seed: int, size: tuple[int, int]
 ) -> None:
@@ -124,7 +125,7 @@ def test_linear_ones_have_the_norm_of_their_whole_matrix(
     size=st.sampled_from(SIZES),
     contrast=st.floats(1e-3, 1e3),
 )
-@settings(max_examples=8)
+@examples(daily=8)
 def test_no_pair_exceeds_the_constant(
     name: str, weights: int, seed: int, size: tuple[int, int], contrast: float
 ) -> None:

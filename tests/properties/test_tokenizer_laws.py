@@ -7,9 +7,10 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.layers.downsample import DWTDownsample, LiftingDownsample
 from wavevit.layers.tokenizers import (
@@ -56,7 +57,7 @@ def way(tokenizer: torch.nn.Module, kind: str) -> float:
 
 @pytest.mark.parametrize("kind", ["circular", "crop"])
 @pytest.mark.parametrize("patch", [4, 8, 16])
-@settings(max_examples=3)
+@examples(daily=3)
 @given(seed=st.integers(0, 2**31))
 def test_magnitudes_move_less_than_a_patch(patch: int, kind: str, seed: int) -> None:
     reference = way(build(PatchTokenizer, patch, seed), kind)
@@ -70,7 +71,7 @@ def test_magnitudes_move_less_than_a_patch(patch: int, kind: str, seed: int) -> 
 @pytest.mark.parametrize("cls", MAGNITUDES)
 @pytest.mark.parametrize("patch", [2, 8, 16])
 @pytest.mark.parametrize("padding", ["circular", "zeros"])
-@settings(max_examples=8)
+@examples(daily=8)
 @given(x=images(EVEN, EVEN), axis=st.sampled_from([-2, -1]))
 def test_a_mirrored_image_has_mirrored_bands(cls, patch: int, padding: str, x, axis: int) -> None:
     """Tokens stand in the middle of their patches, at every scale and at the borders."""

@@ -107,3 +107,12 @@ def test_latency_is_relative_to_the_reference() -> None:
     assert ratios["one"] == 1.0
     assert set(ratios) == {"one", "two"}
     assert ratios["two"] > 0
+
+
+def test_timing_shows_progress_when_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("wavevit.progress._SILENT", 0.0)
+    for asked, lines in ((False, 0), (True, 4)):  # two rounds to warm up, two that are timed
+        latency_ratios({"one": nn.Identity()}, torch.zeros(1), "one", rounds=2, progress=asked)
+        assert len(capsys.readouterr().err.splitlines()) == lines

@@ -48,6 +48,23 @@ def test_both_ways_of_an_orthonormal_transform_agree_and_errors_fall() -> None:
     assert n_term_error(packet, x, shares=[1.0]).errors == pytest.approx([0], abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("images", "coefficients"), [(torch.float32, torch.float64), (torch.float64, torch.float32)]
+)
+def test_images_and_coefficients_may_differ_in_precision(
+    images: torch.dtype, coefficients: torch.dtype
+) -> None:
+    x = noise(3, 2, 16, 16)
+
+    def analyse(x: Tensor) -> Tensor:
+        return packet(x.to(coefficients))
+
+    expected = n_term_error(packet, x).errors
+    assert n_term_error(analyse, x.to(images)).errors == pytest.approx(expected, rel=1e-4)
+    rebuilt = n_term_error(analyse, x.to(images), synthesise=lambda c: iwavepacket2(c, "haar"))
+    assert rebuilt.errors == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_sparse_image_needs_as_many_coefficients_as_it_has() -> None:
     coefficients = torch.zeros(1, 1, 16, 4, 4, dtype=torch.float64)
     coefficients[0, 0, [0, 3, 9], [1, 2, 3], 0] = torch.tensor([3.0, -2.0, 1.0]).double()
@@ -69,6 +86,7 @@ def test_photographs_are_sparse_in_haar_and_not_in_pixels() -> None:
         ({"analyse": lambda x: 2 * x}, "orthonormal"),
         ({"analyse": lambda x: x, "synthesise": lambda c: 2 * c}, "inverse"),
         ({"analyse": lambda x: x, "shares": [0.0]}, r"\(0, 1\]"),
+        ({"analyse": lambda x: x.long()}, "analyse: expected floating-point .* got torch.int64"),
     ],
 )
 def test_bad_transforms_are_refused(kwargs, message: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from torch import Tensor
 
 import wavevit
+from tests.examples import examples
 from wavevit.testing import (
     NETWORK_TOLERANCES,
     assert_continuous,
@@ -122,7 +123,7 @@ def test_assert_continuous_passes_smooth_models_and_finds_jumps() -> None:
         assert_continuous(chooses, IMAGES, path="line")
 
 
-@settings(max_examples=10)
+@examples(daily=10)
 @given(
     wavelet=wavelets(orthogonal=True), x=images(sizes(2, 16, multiple=2), sizes(2, 16, multiple=2))
 )
@@ -133,7 +134,7 @@ def test_drawn_wavelets_are_what_was_asked_for(wavelet: str, x: Tensor) -> None:
     )
 
 
-@settings(max_examples=5)
+@examples(daily=5)
 @given(model=small_backbones("test_*vit", in_chans=1, num_classes=3, img_size=32))
 def test_drawn_backbones_run(model: torch.nn.Module) -> None:
     with torch.no_grad():

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wavevit.checks import check_at_least
 from wavevit.measure.evaluation import evaluation_mode, plain_attention
+from wavevit.progress import in_steps
 from wavevit.wavelets import dwt, dwt2, dwt3, filter_bank, idwt, idwt2, idwt3
 from wavevit.wavelets._engine.dtcwt_bank import Level, level_of
 from wavevit.wavelets._engine.dtcwt_levels import analyse, approximate, synthesise
@@ -173,6 +174,7 @@ def latency_ratios(
     reference: str,
     *,
     rounds: int = 15,
+    progress: bool = False,
 ) -> dict[str, float]:
     """Times of forward passes as multiples of a reference model's time, measured in turn.
 
@@ -185,6 +187,8 @@ def latency_ratios(
         images: one batch (B, C, H, W).
         reference: name of the reference model, whose ratio is 1.0.
         rounds: timed rounds, after two warm-up rounds.
+        progress: whether to show a bar on a terminal, and a line for each round elsewhere, once
+            five seconds have passed.
 
     Returns:
         Ratio by name, without unit.
@@ -194,7 +198,8 @@ def latency_ratios(
     """
     check_at_least("rounds", rounds, 1)
     seconds: dict[str, list[float]] = {name: [] for name in models}
-    for turn in range(rounds + 2):
+    turns = in_steps(range(rounds + 2), lambda turn: f"timing, round {turn + 1}", shown=progress)
+    for turn in turns:
         for name, model in models.items():
             with torch.no_grad(), evaluation_mode(model):
                 _synchronize(images)

@@ -127,7 +127,7 @@ def n_term_error(
     """How well the largest coefficients of a transform describe each image.
 
     Args:
-        analyse: images (N, C, H, W) to coefficients (N, …).
+        analyse: images (N, C, H, W) to coefficients (N, …), of any precision.
         images: (N, C, H, W).
         synthesise: coefficients to images. Without it the transform must be orthonormal, and the
             error is the energy of what is dropped; that it is orthonormal is checked.
@@ -138,8 +138,8 @@ def n_term_error(
         An `NTermError`, without unit.
 
     Raises:
-        ValueError: a share outside (0, 1], a transform that keeps no energy without
-            `synthesise`, or a synthesis that does not bring the images back.
+        ValueError: a share outside (0, 1], integer coefficients, a transform that keeps no energy
+            without `synthesise`, or a synthesis that does not bring the images back.
 
     Guarantees:
         0 where as many coefficients are kept as differ from 0, monotone in the share, equal for
@@ -154,11 +154,13 @@ def n_term_error(
             fail("shares", "numbers in (0, 1]", share)
     with torch.no_grad():
         coefficients = analyse(images)
+        if not (coefficients.is_floating_point() or coefficients.is_complex()):
+            fail("analyse", "floating-point or complex coefficients", coefficients.dtype)
         shape = coefficients.shape
         flat = coefficients.flatten(1)
         norm = images.flatten(1).norm(dim=1)
         whole = flat.norm(dim=1) if synthesise is None else None
-        if whole is not None and not torch.allclose(whole, norm, rtol=1e-4):
+        if whole is not None and not torch.allclose(whole, norm.to(whole.dtype), rtol=1e-4):
             worst = float((whole / norm - 1).abs().max())
             fail("analyse", "an orthonormal transform, or a `synthesise`", f"energy off by {worst}")
         if synthesise is not None:

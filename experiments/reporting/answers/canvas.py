@@ -13,9 +13,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
+from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D, Transform
 
-__all__ = ["MISSING", "Canvas", "printable"]
+__all__ = ["MISSING", "Canvas", "printable", "text_width"]
 
 MISSING = "□"  # in place of a character that the font lacks
 
@@ -28,6 +29,16 @@ def _has(character: str) -> bool:
 def printable(text: str) -> str:
     """The text, with a box for each character that the font of the figures lacks."""
     return "".join(c if c.isprintable() and _has(c) else MISSING for c in text)
+
+
+def text_width(text: str, size: float) -> float:
+    """Inches that one line of text takes, before there is a page.
+
+    Args:
+        text: as `Canvas.text` writes it.
+        size: in points.
+    """
+    return float(TextPath((0, 0), printable(text), size=size).get_extents().x1) / 72
 
 
 class Canvas:

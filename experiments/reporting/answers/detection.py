@@ -27,6 +27,7 @@ from wavevit.tasks import Detection
 
 _EXAMPLES = 3
 _MOST = 8  # boxes of a picture, strongest first
+_LAST_LEFT, _LAST_TOP = 0.75, 0.87  # of a picture's side: up to there a score has room
 _COLOURS = ("#56B4E9", "#E69F00", "#CC79A7", "#F0E442", "#009E73", "#D55E00", "#0072B2")
 _ALT = (
     "Held-out pictures in pairs, as a crop and moved by one pixel, with boxes in the colours of "
@@ -102,7 +103,10 @@ def _answers(
     }
 
 
-def _draw(rows: Sequence[Sequence[float]], numbered: bool, axis: Axes, pixels: Transform) -> None:
+def _draw(
+    rows: Sequence[Sequence[float]], numbered: bool, side: int, axis: Axes, pixels: Transform
+) -> None:
+    """Boxes, and their scores inside the picture of `side` pixels."""
     for left, top, right, bottom, kind, _ in reversed(rows):  # the strongest on top
         colour = _COLOURS[int(kind) % len(_COLOURS)]
         for width, edge in ((3.0, "black"), (1.6, colour)):
@@ -110,8 +114,11 @@ def _draw(rows: Sequence[Sequence[float]], numbered: bool, axis: Axes, pixels: T
             frame.set(linewidth=width, transform=pixels)
             axis.add_patch(frame)
     for left, top, *_, score in reversed(rows) if numbered else ():
-        text = axis.text(left + 1, top + 1, f"{score:.2f}", fontsize=7, transform=pixels)
-        text.set(color="white", va="top", ha="left")
+        at_right = left > _LAST_LEFT * side
+        across = side - 1 if at_right else max(left, 0) + 1
+        down = min(max(top, 0), _LAST_TOP * side) + 1
+        text = axis.text(across, down, f"{score:.2f}", fontsize=7, transform=pixels)
+        text.set(color="white", va="top", ha="right" if at_right else "left")
         text.set_bbox({"facecolor": "black", "alpha": 0.65, "pad": 0.6, "linewidth": 0})
 
 
@@ -129,7 +136,7 @@ def boxes_picture(record: Mapping[str, Any]) -> Figure:
                 note = "no pair of boxes" if distance is None else f"moved {distance:.2f} px"
             for which, picture in enumerate(pair):
                 boxes = own["boxes"][which][index]
-                draw = partial(_draw, boxes, own["moved"] is not None)
+                draw = partial(_draw, boxes, own["moved"] is not None, picture.shape[1])
                 cells.append(Cell(picture, note if which else "", draw=draw))
         rows.append((name, cells))
     legend = [(name, _COLOURS[i % len(_COLOURS)]) for i, name in enumerate(record["classes"])]

@@ -32,7 +32,8 @@ class Cell:
         picture: grey levels (H, W) or colours (H, W, 3), uint8.
         note: one line below it.
         frame: colour around it; empty for none.
-        draw: draws on top of it, with the transform from its pixels to the page.
+        draw: draws on top of it, with the transform from its pixels to the page; what reaches
+            beyond the picture is cut off.
     """
 
     picture: np.ndarray
@@ -80,10 +81,14 @@ def picture_grid(
 
 def _draw(canvas: Canvas, cell: Cell, left: float, top: float, side: float) -> None:
     pixels = canvas.picture(cell.picture, left, top, side)
+    height, width = cell.picture.shape[:2]
     if cell.draw is not None:
+        before = {*canvas.axis.get_children()}
         cell.draw(canvas.axis, pixels)
+        for artist in {*canvas.axis.get_children()} - before:
+            artist.set_clip_path(Rectangle((0, 0), width, height, transform=pixels))
+            artist.set_clip_on(True)
     if cell.frame:
-        height, width = cell.picture.shape[:2]
         edge = Rectangle((0, 0), width, height, fill=False, edgecolor=cell.frame)
         edge.set(linewidth=_FRAME, transform=pixels)
         canvas.axis.add_patch(edge)

@@ -8,15 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.reporting.answers.canvas import MISSING, Canvas
+from experiments.reporting.answers.canvas import MISSING, Canvas, text_width
 
 __all__ = ["Line", "picture_with_lines"]
 
 _WIDTH, _PICTURE = 9.2, 1.5  # inches
 _HIGH, _BETWEEN = 0.2, 0.22  # inches of a line of text, between blocks
 _TEXT = 9.0  # points
-_NAME, _FIGURE, _ANSWER = _PICTURE + 0.2, _PICTURE + 1.35, _PICTURE + 2.35  # left ends, inches
-_ROOM = _WIDTH - _ANSWER - 0.05
+# Left ends in inches; the last two stand further right beside longer names.
+_NAME, _FIGURE, _ANSWER = _PICTURE + 0.2, _PICTURE + 1.35, _PICTURE + 2.35
+_ROOM, _GAP = _WIDTH - _ANSWER - 0.05, 0.18
 _WRAP = 66  # characters on one line
 _SOFT = "#5b6775"
 
@@ -57,24 +58,28 @@ def picture_with_lines(
         max(_PICTURE, _HIGH * (2 + sum(1 + line.long for line in lines))) + _BETWEEN
         for *_, lines in blocks
     ]
-    canvas = Canvas(_WIDTH, sum(heights))
+    names = [line.name for *_, lines in blocks for line in lines]
+    longest = max((text_width(name, _TEXT) for name in names), default=0.0)
+    wider = max(_NAME + longest + _GAP - _FIGURE, 0.0)
+    width, figure, said = (place + wider for place in (_WIDTH, _FIGURE, _ANSWER))
+    canvas = Canvas(width, sum(heights))
     start = _BETWEEN / 2
     for (picture, truth, lines), height in zip(blocks, heights, strict=True):
         canvas.picture(picture, 0.05, start, _PICTURE)
         place = start + _HIGH / 2
-        canvas.text(_NAME, place, truth, _TEXT + 1, _WIDTH - _NAME, fontweight="bold")
+        canvas.text(_NAME, place, truth, _TEXT + 1, width - _NAME, fontweight="bold")
         place += _HIGH
-        for left, head in zip((_NAME, _FIGURE, _ANSWER), heads, strict=True):
+        for left, head in zip((_NAME, figure, said), heads, strict=True):
             canvas.text(left, place, head, _TEXT, color=_SOFT)
         for line in lines:
             place += _HIGH
-            canvas.text(_NAME, place, line.name, _TEXT, _FIGURE - _NAME)
-            canvas.text(_FIGURE, place, line.figure, _TEXT)
+            canvas.text(_NAME, place, line.name, _TEXT)
+            canvas.text(figure, place, line.figure, _TEXT)
             answer, after = (_one_line(text) for text in (line.answer, line.after))
-            end = canvas.text(_ANSWER, place, answer, _TEXT, _ROOM, color=line.colour) + 0.12
+            end = canvas.text(said, place, answer, _TEXT, _ROOM, color=line.colour) + 0.12
             if line.long:
-                place, end = place + _HIGH, _ANSWER
-            canvas.text(end, place, after, _TEXT, _ANSWER + _ROOM - end, color=_SOFT)
+                place, end = place + _HIGH, said
+            canvas.text(end, place, after, _TEXT, said + _ROOM - end, color=_SOFT)
         start += height
     return canvas.figure
 

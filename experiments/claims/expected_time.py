@@ -1,0 +1,49 @@
+"""About how long each command of the ledger will take, from the records that it made before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+from experiments.core.records import RECORDS, read_json
+from experiments.core.registry import all_experiments
+
+
+def _seconds_of(path: Path) -> float | None:
+    """What a record says of its own time; None where it does not."""
+    record = read_json(path) if path.exists() else {}
+    if "seconds" in record:
+        return float(record["seconds"])
+    if record.get("core_minutes"):
+        return 60 * float(record["core_minutes"]) / len(os.sched_getaffinity(0))
+    return None
+
+
+def expected_seconds(
+    commands: Sequence[str], done: Sequence[str] = (), records: Path = RECORDS
+) -> list[float]:
+    """Seconds of each command, for an estimate of the time left.
+
+    What has no record yet counts as much as the mean of what has one. A report, and a command that
+    was done before and only finds that, count as much as the shortest.
+
+    Args:
+        commands: of the ledger.
+        done: those that were done before.
+        records: folder of the records.
+    """
+    known: dict[str, float] = {}
+    for one in all_experiments():
+        for record, command in one.commands().items():
+            seconds = _seconds_of(records / record)
+            first = command.partition(" && ")[0]
+            if seconds is not None and first in commands:
+                known[first] = seconds
+    times = known.values() or (1.0,)
+    shortest, usual = min(times), fmean(times)
+    return [
+        shortest if command in done or "report" in command.split() else known.get(command, usual)
+        for command in commands
+    ]

@@ -16,6 +16,7 @@ from experiments.claims.c20_graft import CLAIM
 from experiments.claims.verdict import Verdict
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import slug
+from experiments.core.records import RECORDS
 from experiments.core.registry import find_experiment
 from experiments.measurements import graft_run
 from experiments.measurements.graft import MEASUREMENT, GraftOptions, measure
@@ -255,6 +256,9 @@ def test_the_whole_command_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_command_line_options_are_checked(tmp_path: Path) -> None:
     commands = find_experiment("run", "graft").commands()
     assert commands["graft/measurement.json"] == "python -m experiments run graft"
+    for record, command in commands.items():  # as they were typed
+        if (RECORDS / record).exists():
+            assert json.loads((RECORDS / record).read_text())["command"] == command
     with pytest.raises(ValueError, match=r"methods: expected one of 'original'"):
         measure(GraftOptions(runs=tmp_path, methods=("wavelets",)))
     with pytest.raises(ValueError, match="steps: expected an integer of at least 1"):

@@ -21,6 +21,7 @@ from experiments.core.table import Table
 
 _TOKENS, _PATCHES = "dtcwt", "vit"
 _METRICS = ("top1", "crop")
+_BALANCED = "balanced"  # shown beside them, where a record has it; it does not decide
 # Records that decide, with what a table calls their data: other photographs, photographs of another
 # kind, no photographs, and as many of these as there are.
 DECIDING = {
@@ -125,12 +126,16 @@ def _interval(values: tuple[float, ...], digits: int) -> str:
 
 def carry_table(records: Mapping[str, Any]) -> str:
     """Data x variant: means with 95 % intervals over seeds."""
-    head = ["data", "variant", "top-1, %", "S-Cons, %", "R(1 px) crop", "peak rate", "time"]
+    summaries = {
+        name: records[name] for name in NAMES if isinstance(records.get(name), StudySummary)
+    }
+    # Of data whose classes are of equal size it is top-1.
+    balanced = any(_BALANCED in own for one in summaries.values() for own in one.metrics.values())
+    shown = ("top1", _BALANCED, "crop") if balanced else ("top1", "crop")
+    head = ["data", "variant", *(METRICS[metric].heading for metric in shown)]
+    head += ["R(1 px) crop", "peak rate", "time"]
     rows = []
-    for name in NAMES:
-        summary = records.get(name)
-        if not isinstance(summary, StudySummary):
-            continue
+    for name, summary in summaries.items():
         for variant in summary.variants:
             own = summary.metrics[variant]
             ratio = summary.latency.get(variant)
@@ -138,7 +143,7 @@ def carry_table(records: Mapping[str, Any]) -> str:
                 [
                     NAMES[name],
                     f"`{variant}`",
-                    *(_interval(own[metric].values, 1) for metric in _METRICS),
+                    *(_interval(own[m].values, 1) if m in own else "as top-1" for m in shown),
                     _interval(summary.sensitivity[variant]["crop"][1].values, 3),
                     f"{summary.configs[variant]['optimizer']['lr']:.3g}",
                     f"{ratio:.2f}" if ratio is not None else "not timed",

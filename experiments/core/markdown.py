@@ -14,7 +14,7 @@ from experiments.core.table import Table
 from wavevit.tasks import TASKS
 
 SHARES = (
-    *("tokens", "top1", "circular", "crop", "subpixel", "worst", "zoom_kept"),
+    *("tokens", "top1", "balanced", "circular", "crop", "subpixel", "worst", "zoom_kept"),
     *("miou", "pixels", "edges", "kept_1", "kept_8"),
 )
 

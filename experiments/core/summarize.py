@@ -97,9 +97,22 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
 
 
 def _common_metrics(task: str, results: list[dict[str, Any]]) -> dict[str, Metric]:
-    """Metrics that every run has: one that a run's held-out crops do not define is left out."""
+    """Metrics that every run has: one that a run's held-out crops do not define is left out.
+
+    Balanced accuracy is left out where it is the top-1 of every run: classes of equal size.
+    """
     first, *others = (metrics_of(task, result) for result in results)
-    return {name: metric for name, metric in first.items() if all(name in o for o in others)}
+    common = {name: metric for name, metric in first.items() if all(name in o for o in others)}
+    if "balanced" in common and not any(
+        _differ(common["balanced"].of(result), common["top1"].of(result)) for result in results
+    ):
+        del common["balanced"]
+    return common
+
+
+def _differ(one: float, other: float) -> bool:
+    """By more than rounding, in percent."""
+    return abs(one - other) > 1e-6
 
 
 def _core_minutes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from cattrs.gen import make_dict_structure_fn, override
@@ -21,7 +22,7 @@ class Metric:
     """A column of the table.
 
     Attributes:
-        path: keys into ``result.json``.
+        path: keys into ``result.json``: to a number, or to numbers whose mean it is.
         title: head of the column.
         unit: behind the title, empty for a pure number.
         digits: decimals shown; None: one for values from 10, three below, and fewer where the first
@@ -62,11 +63,12 @@ class Metric:
         value: Any = result
         for key in self.path:
             value = value[key]
-        return float(value)
+        return fmean(value.values()) if isinstance(value, Mapping) else float(value)
 
 
 METRICS = {
     "top1": Metric(("top1",), "top-1", "%", 1, "high"),
+    "balanced": Metric(("top1_by_class",), "balanced accuracy", "%", 1, "high"),
     "circular": Metric(("consistency", "circular", "percent"), "C-Cons", "%", 1, "high"),
     "crop": Metric(("consistency", "crop", "percent"), "S-Cons", "%", 1, "high"),
     "subpixel": Metric(("consistency", "subpixel", "percent"), "HP-Cons", "%", 1, "high"),
@@ -115,6 +117,8 @@ def metrics_of(task: str, result: Mapping[str, Any]) -> dict[str, Metric]:
     for name, values in result.get("shifts", {}).items():
         own |= {f"{name} at {pixels} px": ("shifts", name, pixels) for pixels in values}
     named = {name: metric for name, metric in METRICS.items() if metric.task in ("", task)}
+    if "top1_by_class" not in result:  # of old runs
+        named.pop("balanced", None)
     return {name: _own_metric(task, name, path) for name, path in own.items()} | named
 
 

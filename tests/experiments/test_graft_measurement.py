@@ -16,6 +16,7 @@ from experiments.claims.c20_graft import CLAIM
 from experiments.claims.verdict import Verdict
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import slug
+from experiments.core.records import RECORDS
 from experiments.core.registry import find_experiment
 from experiments.measurements import graft_run
 from experiments.measurements.graft import MEASUREMENT, GraftOptions, measure
@@ -46,6 +47,7 @@ from experiments.measurements.graft_report import (
 )
 from experiments.measurements.graft_run import cosines, unlabelled
 from experiments.measurements.graft_subjects import Classified, Subject, subject
+from wavevit.grafting import pooled_features
 from wavevit.interop.timm_import import import_timm
 from wavevit.measure import shift_sensitivity
 from wavevit.models import Backbone, BackboneConfig, make_stages
@@ -262,6 +264,9 @@ def test_the_whole_command_in_small(
 def test_command_line_options_are_checked(tmp_path: Path) -> None:
     commands = find_experiment("run", "graft").commands()
     assert commands["graft/measurement.json"] == "python -m experiments run graft"
+    for record, command in commands.items():  # as they were typed
+        if (RECORDS / record).exists():
+            assert json.loads((RECORDS / record).read_text())["command"] == command
     with pytest.raises(ValueError, match=r"methods: expected one of 'original'"):
         measure(GraftOptions(runs=tmp_path, methods=("wavelets",)))
     with pytest.raises(ValueError, match="steps: expected an integer of at least 1"):
@@ -420,6 +425,30 @@ def test_subjects_are_read_from_a_folder_or_its_file(tmp_path: Path) -> None:
             subject(str(tmp_path / model))
     with pytest.raises(ValueError, match=r"model: expected a model of timm \(nearest: vit_tiny"):
         subject("vit_tiny_patch16_225")
+
+
+@pytest.mark.nightly
+def test_a_folder_of_transformers_declares_its_pictures(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(
+        image_size=32,
+        patch_size=8,
+        hidden_size=12,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=12,
+    )
+    transformers.ViTModel(config).save_pretrained(tmp_path / "vit")
+    with pytest.raises(ValueError, match="model: expected one that declares mean and std"):
+        subject(str(tmp_path / "vit"))
+    declared = {"do_normalize": True, "image_mean": [0.1, 0.2, 0.3], "image_std": [0.5] * 3}
+    (tmp_path / "vit" / "preprocessor_config.json").write_text(json.dumps(declared))
+    one = subject(str(tmp_path / "vit" / "model.safetensors"))
+    assert (one.size, one.patch, one.mean) == (32, 8, (0.1, 0.2, 0.3))
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        embed = views_of(METHODS[GRAFT], student(METHODS[GRAFT], one.model), one.patch)[1]
+        assert torch.allclose(embed(images), pooled_features(one.model, images), atol=1e-5)
 
 
 def label_free_record(graft: list[list[float]], control: list[list[float]]) -> dict[str, Any]:

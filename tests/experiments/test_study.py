@@ -17,7 +17,7 @@ from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import at_scale
 from experiments.core.study import Contrast, Study, StudyOptions
-from experiments.core.summarize import summarize
+from experiments.core.summarize import _common_metrics, summarize
 from experiments.core.summary import Statistic
 from experiments.reporting.page import render_page
 from experiments.studies import STUDIES, get_study
@@ -303,6 +303,16 @@ def test_jobs_fill_the_cores() -> None:
     workers, threads = default_workers(torch.device("cpu"), jobs=15)
     assert workers * threads <= max(torch.get_num_threads(), 1)
     assert default_workers(torch.device("cuda"), jobs=15)[0] == 1
+
+
+def test_balanced_accuracy_is_a_column_where_classes_are_of_unequal_size() -> None:
+    """The mean over classes; of equal classes it is top-1, and old runs do not have it."""
+    equal = {"top1": 50.0, "top1_by_class": {"a": 20.0, "b": 80.0 + 1e-12}}
+    unequal = {"top1": 74.0, "top1_by_class": {"a": 80.0, "b": 50.0}}  # four in five are of a
+    columns = _common_metrics("classification", [equal, unequal])
+    assert columns["balanced"].of(unequal) == 65.0
+    assert "balanced" not in _common_metrics("classification", [equal, equal])
+    assert "balanced" not in _common_metrics("classification", [{"top1": 74.0}, unequal])
 
 
 def test_statistics() -> None:

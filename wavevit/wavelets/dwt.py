@@ -106,7 +106,7 @@ def dwt2(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization"
         and without one a piece of a megabyte or two (tests/unit/test_wavelet_memory.py).
 
     Source:
-        Mallat 1989; conventions of PyWavelets 1.9.
+        Mallat 1989; conventions of PyWavelets 1.9 and 1.10.
 
     Example:
         >>> import torch
@@ -140,7 +140,7 @@ def dwt(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization")
         (tests/properties/test_signal_and_volume_laws.py).
 
     Source:
-        Mallat 1989; conventions of PyWavelets 1.9.
+        Mallat 1989; conventions of PyWavelets 1.9 and 1.10.
 
     Example:
         >>> import torch
@@ -180,7 +180,7 @@ def dwt3(x: Tensor, wavelet: Wavelet = "haar", mode: str | int = "periodization"
         (tests/properties/test_signal_and_volume_laws.py).
 
     Source:
-        Mallat 1989; conventions of PyWavelets 1.9.
+        Mallat 1989; conventions of PyWavelets 1.9 and 1.10.
 
     Example:
         >>> import torch

@@ -57,7 +57,8 @@ def swt2(x: Tensor, wavelet: Wavelet = "haar", level: int = 1) -> Tensor:
         level beside it, with a gradient too (tests/unit/test_wavelet_memory.py).
 
     Source:
-        Nason & Silverman 1995; Holschneider et al. 1989 (à trous); conventions of PyWavelets 1.9.
+        Nason & Silverman 1995; Holschneider et al. 1989 (à trous); conventions of PyWavelets 1.9
+        and 1.10.
 
     Example:
         >>> import torch

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import timm
 import torch
 
 import wavevit
 from wavevit.interop.timm import load_timm_weights
+from wavevit.models import make_adaptive, token_counts
 
 PAIRS = {
     "vit_tiny_patch16": "vit_tiny_patch16_224",
@@ -86,6 +89,45 @@ def test_swin_equals_timm_at_other_sizes(size: tuple[int, int]) -> None:
     x = torch.randn(1, 3, *size)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("class_token", [True, False])
+def test_timms_vit_becomes_an_adaptive_one(class_token: bool) -> None:
+    """It starts equal where every patch is split; with a budget it has fewer tokens, and training
+    reaches what was added for larger patches, which starts at 0."""
+    torch.manual_seed(0)
+    pooling = {} if class_token else {"global_pool": "avg", "class_token": False}
+    theirs = timm.create_model(
+        "vit_tiny_patch16_224", img_size=64, depth=2, num_classes=10, **pooling
+    ).eval()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    config = dataclasses.replace(wavevit.model_config("vit_tiny_patch16"), img_size=64)
+    config = dataclasses.replace(
+        config,
+        num_classes=10,
+        stages=(dataclasses.replace(config.stages[0], depth=2),),
+        pool="token" if class_token else "avg",
+        fc_norm=not class_token,
+    )
+    ours = load_timm_weights(wavevit.Backbone(config), theirs).eval()
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        same = make_adaptive(ours, threshold=0, budget=None)
+        torch.testing.assert_close(same(x), theirs(x), rtol=1e-4, atol=1e-4)
+        assert token_counts(same, x).tolist() == [16, 16]
+    fewer = make_adaptive(ours, budget=0.5, splitting="hard")
+    assert max(token_counts(fewer, x).tolist()) <= 8
+    assert not torch.allclose(fewer(x), theirs(x), rtol=1e-4, atol=1e-3)
+    fewer(x).square().sum().backward()
+    added = [
+        p for name, p in fewer.named_parameters() if name.endswith((".details.weight", "octave"))
+    ]
+    assert len(added) == 2
+    for parameter in added:
+        assert not parameter.detach().any()
+        assert parameter.grad is not None
+        assert parameter.grad.any()
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -90,6 +90,11 @@ class Compared:
         """One for each pair."""
         return [study_effect(summary, *pair, self.metric, self.predicted) for pair in self.pairs]
 
+    def recorded(self, summary: StudySummary) -> Compared:
+        """Without pairs of variants that the record lacks."""
+        known = set(summary.variants)
+        return replace(self, pairs=[pair for pair in self.pairs if known.issuperset(pair)])
+
 
 def against(baseline: str, variants: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Pairs of several variants with one baseline."""
@@ -118,7 +123,7 @@ def study_claim(
         alt: as `Claim.alt`.
         study: whose summary is the record.
         deciding: with one predicted sign.
-        shown: beside them.
+        shown: beside them, as far as the record has their variants.
         columns: of the page's table: metrics by name.
         shifts: of the table's sensitivities to crops.
         variants: of the table; by default all.
@@ -130,7 +135,7 @@ def study_claim(
     def find(records: Mapping[str, Any]) -> Finding:
         summary = records[record]
         deciders = [effect for one in deciding for effect in one.effects(summary)]
-        others = [effect for one in shown for effect in one.effects(summary)]
+        others = [effect for one in shown for effect in one.recorded(summary).effects(summary)]
         table = variants_table(summary, columns, shifts, variants)
         return Finding(judge(deciders), (*deciders, *others), (table,))
 

@@ -81,7 +81,8 @@ class AdaptiveOptions(PartOptions):
             if counts:
                 check_at_least("budget", int(self.budget), 1)
             elif not isinstance(self.budget, float) or not 0 < self.budget <= 1:
-                fail("budget", "a whole number of tokens, a share in (0, 1], or None", self.budget)
+                expected = "a whole number of tokens, a share in (0, 1], or None"
+                fail("budget", expected, repr(self.budget))
         check_choice("budget_of", self.budget_of, ("image", "batch"))
         if self.share is not None and not 0 < self.share < 1:
             fail("share", "a share of the energy in (0, 1), or None", self.share)

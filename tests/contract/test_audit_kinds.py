@@ -268,6 +268,16 @@ def test_a_quantized_model_is_a_step_function() -> None:
     assert "quantized layers are not counted" in report.sections()["cost"]["verdict"]
 
 
+def test_an_adaptive_model_says_how_many_tokens_a_picture_has() -> None:
+    model = wavevit.create_model("test_adaptive_vit", img_size=64, num_classes=4).eval()
+    model.tokenizer.options = dataclasses.replace(model.tokenizer.options, budget=None, share=0.9)
+    cost = audited(model, size=64, quick=True).sections()["cost"]
+    fewest, most = (cost["figures"][f"{end}_tokens"] for end in ("fewest", "most"))
+    assert 0 < fewest < most <= 64 + 16 + 4 + 1
+    assert f"depends on the picture: {fewest} to {most};" in cost["verdict"]
+    assert "fewest_tokens" not in audited(Net(), quick=True).sections()["cost"]["figures"]
+
+
 def exported(rows: int, free: bool) -> Any:
     shapes = {"x": {0: torch.export.Dim("B")}} if free else None
     x = torch.zeros(rows, 3, 32, 32)

@@ -22,7 +22,7 @@ from wavevit import Backbone
 from wavevit.layers import quadtree
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
 from wavevit.layers.tokenizers.start import reference_crops
-from wavevit.measure import choice_turnover, jump_scan, tie_slope
+from wavevit.measure import choice_turnover, cost, jump_scan, tie_slope
 from wavevit.models import make_adaptive, token_counts
 from wavevit.pictures import draw_tokens
 from wavevit.testing import assert_close_relative
@@ -416,3 +416,45 @@ def test_drawing_of_tokens() -> None:
     assert [len(axis.patches) for axis in figure.axes] == [*numbers, 0, 0]
     assert numbers[0] > numbers[1]
     assert "lost: " in titles[3]
+
+
+@pytest.mark.parametrize("energy", ["haar", "swt"])
+@pytest.mark.parametrize("splitting", ["soft", "hard"])
+def test_patches_of_weight_0_are_not_computed(energy: str, splitting: str) -> None:
+    """Without derivatives: the tokens that have weight are equal, the others are 0."""
+    made, x = (
+        tokenizer(budget=0.4, splitting=splitting, energy=energy),
+        crops().expand(-1, 2, -1, -1),
+    )
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter)
+    with torch.no_grad():
+        every, weight = made(x, True)
+        found, same = made(x, True, True)
+    assert torch.equal(weight, same)
+    present = weight > 0
+    assert bool(every[~present].any())
+    assert not bool(found[~present].any())
+    assert_close_relative(found[present], every[present], bound=1e-12)
+    # Where a derivative is asked for, or a hook wants to see all patches, all are computed.
+    assert torch.equal(made(x, True, True)[0], every)
+    handle = made.proj.register_forward_hook(lambda *facts: None)
+    with torch.no_grad():
+        assert torch.equal(made(x, True, True)[0], every)
+    handle.remove()
+
+
+def test_multiplications_of_patches_of_weight_0_are_saved() -> None:
+    """A larger patch has a second linear map, of three times as many values."""
+    model, x = backbone(budget=0.4), crops(1)
+    with torch.no_grad():
+        found = model(x)
+    assert_close_relative(found, model(x).detach(), bound=1e-12)
+    tokenizer: Any = model.tokenizer
+    missing = [int((weight == 0).sum()) for weight in tokenizer.weights_of(x)]
+    assert min(missing) > 0
+    fewer = cost(model, x).macs
+    handle = tokenizer.proj.register_forward_hook(lambda *facts: None)
+    every = cost(model, x).macs
+    handle.remove()
+    assert every - fewer == tokenizer.proj.weight.numel() * (missing[0] + 4 * sum(missing[1:]))

@@ -27,6 +27,7 @@ from wavevit.measure import (
     token_turnover,
 )
 from wavevit.measure.evaluation import in_batches
+from wavevit.models import Backbone, token_counts
 
 __all__ = [
     "HEAT_KINDS",
@@ -240,7 +241,17 @@ def _cost(scene: Scene) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in parameters),
         "quantized": quantized,
         "peak_bytes": peak_activation_bytes(target.logits, images),
+        **_adaptive_tokens(scene),
     }
+
+
+def _adaptive_tokens(scene: Scene) -> dict[str, Any]:
+    """Fewest and most tokens of a picture, where their number depends on it; else nothing."""
+    for module in scene.target.modules:
+        if isinstance(module, Backbone) and module.weighs_tokens:
+            counts = token_counts(module, scene.crops)
+            return {"fewest_tokens": int(counts.min()), "most_tokens": int(counts.max())}
+    return {}
 
 
 SECTIONS: dict[str, Callable[[Scene], dict[str, Any]]] = {

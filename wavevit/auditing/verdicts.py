@@ -253,11 +253,18 @@ def _cost(f: Mapping[str, Any]) -> Verdict:
     kinds = ", ".join(f"{value / 1e9:.2g} G {kind}" for kind, value in f["macs_by_kind"].items())
     count = f["parameters"]
     parameters = f"{count / 1e6:.1f} M parameters" if count else "No parameters found"
+    adaptive = ""
+    if "fewest_tokens" in f:
+        adaptive = (
+            f" The number of tokens depends on the picture: {f['fewest_tokens']} to "
+            f"{f['most_tokens']}; the multiply-accumulates are those of the first picture."
+        )
     return Verdict(
         "note",
         f"{parameters}, {f['macs'] / 1e9:.2f} G multiply-accumulates for a "
         f"picture ({kinds}), {f['peak_bytes'] / 1e6:.0f} MB of activations at the peak."
-        + (f" Its {f['quantized']} quantized layers are not counted." if f["quantized"] else ""),
+        + (f" Its {f['quantized']} quantized layers are not counted." if f["quantized"] else "")
+        + adaptive,
     )
 
 

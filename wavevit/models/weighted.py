@@ -158,11 +158,16 @@ def _padded(x: Tensor, multiple: int) -> Tensor:
     return pad_to_multiple(x, multiple)
 
 
+def _leaves_out(x: Tensor, backend: str) -> bool:
+    """Whether patches of weight 0 need no token: the reference computes all, and so do graphs."""
+    return backend != "dense" and not _has_fixed_sizes(x)
+
+
 def _grid_of(x: Tensor, patch: int) -> tuple[int, int]:
     return x.shape[-2] // patch, x.shape[-1] // patch
 
 
-for _name in ("_painted", "_placed", "_padded", "_grid_of"):
+for _name in ("_painted", "_placed", "_padded", "_grid_of", "_leaves_out"):
     torch.fx.wrap(_name)
 
 
@@ -171,10 +176,11 @@ def weighted_entries(
 ) -> dict[int, tuple[Tensor, tuple[int, int]]]:
     """`Backbone.entries` of a model that `weighs_tokens`."""
     wanted = sorted(set(wanted))
-    patch, levels = self.config.patch_size, self.config.options("tokenizer").levels
+    patch, options = self.config.patch_size, self.config.options("tokenizer")
+    levels = options.levels
     x = _padded(x, patch)
     grid = _grid_of(x, patch)
-    pair = self.tokenizer(x, True)
+    pair = self.tokenizer(x, True, _leaves_out(x, options.backend))
     tokens, weights = self.token_norm(pair[0]), pair[1]
     if not isinstance(self.position, NoPosition):
         image = _painted(tokens, weights, grid, levels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
@@ -22,6 +22,7 @@ from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.token_layout import BACKENDS, level_grids, painted
 from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
 from wavevit.layers.tokenizers.subbands import image_padding
+from wavevit.wavelets._engine.torch_private import has_forward_hooks, is_derived
 
 __all__ = ["AdaptiveOptions", "AdaptiveTokenizer"]
 
@@ -80,7 +81,8 @@ class AdaptiveOptions(PartOptions):
             if counts:
                 check_at_least("budget", int(self.budget), 1)
             elif not isinstance(self.budget, float) or not 0 < self.budget <= 1:
-                fail("budget", "a whole number of tokens, a share in (0, 1], or None", self.budget)
+                expected = "a whole number of tokens, a share in (0, 1], or None"
+                fail("budget", expected, repr(self.budget))
         check_choice("budget_of", self.budget_of, ("image", "batch"))
         if self.share is not None and not 0 < self.share < 1:
             fail("share", "a share of the energy in (0, 1), or None", self.share)
@@ -252,30 +254,66 @@ class AdaptiveTokenizer(Part):
             found = found + F.pad(wide * share, missing)
         return found
 
-    def forward(self, x: Tensor, candidates: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, candidates: bool = False, sparse: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Images (B, C, H, W), sides divisible by the patch, to tokens (B, H/P, W/P, D).
 
         Args:
             x: images.
             candidates: return all patches of all sizes (B, M, D) and their weights (B, M) instead
                 of their map: finest first, rows before columns.
+            sparse: patches of weight 0 may be left out: their tokens are 0. They are where no
+                derivative is asked for and the linear maps are plain convolutions.
         """
         grid = (x.shape[-2] // self.patch_size, x.shape[-1] // self.patch_size)
         levels = self._levels(grid)
         energies, means, details = quadtree.haar_pyramid(x, self.patch_size, levels)
         weights = self._weights(x, energies, means)
+        weight = torch.cat([w.flatten(1) for w in weights], dim=1)
+        if sparse and self._may_leave_out(x):
+            every = self._chosen(means, details, weights)
+        else:
+            every = self._every(means, details)
+        if candidates:
+            return every, weight
+        return painted(every, weight, grid, self.options.levels).unflatten(1, grid)
+
+    def _every(self, means: Sequence[Tensor], details: Sequence[Tensor]) -> Tensor:
+        """Tokens of all patches (B, M, D)."""
         tokens = [self._embedded(means[0])]
-        for level in range(1, levels):
+        for level in range(1, len(means)):
             assert self.details is not None
             assert self.octave is not None
             token = self._embedded(means[level])
             fine = self.details(details[level - 1]).flatten(2).transpose(1, 2)
             tokens.append(token + fine + level * self.octave)
-        every = torch.cat(tokens, dim=1)
-        weight = torch.cat([w.flatten(1) for w in weights], dim=1)
-        if candidates:
-            return every, weight
-        return painted(every, weight, grid, self.options.levels).unflatten(1, grid)
+        return torch.cat(tokens, dim=1)
+
+    def _may_leave_out(self, x: Tensor) -> bool:
+        """Whether `_chosen` gives what `_every` does: a hook sees all patches, and a layer in the
+        place of a convolution may read pixels beside the patch."""
+        convs = [conv for conv in (self.proj, self.details) if conv is not None]
+        plain = all(type(conv) is nn.Conv2d and not has_forward_hooks(conv) for conv in convs)
+        return plain and not is_derived(x, *self.parameters())
+
+    def _chosen(
+        self, means: Sequence[Tensor], details: Sequence[Tensor], weights: Sequence[Tensor]
+    ) -> Tensor:
+        """Tokens of all patches (B, M, D), 0 for those of weight 0, which are not computed."""
+        tokens = []
+        for level, weight in enumerate(weights):
+            place = (weight > 0).nonzero().unbind(1)
+            token = _embedded_at(place, means[level], self.proj)
+            if level:
+                assert self.details is not None
+                token = token + _embedded_at(place, details[level - 1], self.details)
+                token = token + level * self.octave
+            image, row, column = place
+            index = (image * weight.shape[1] + row) * weight.shape[2] + column
+            empty = token.new_zeros(weight.numel(), token.shape[1])
+            tokens.append(empty.index_copy(0, index, token).unflatten(0, (len(weight), -1)))
+        return torch.cat(tokens, dim=1)
 
     def _embedded(self, image: Tensor) -> Tensor:
         embedded: Tensor = self.proj(image)
@@ -284,3 +322,19 @@ class AdaptiveTokenizer(Part):
     def linear_part(self, x: Tensor) -> Tensor:
         """Pixels of the finest patches: both the energies and the linear maps read them."""
         return F.pixel_unshuffle(x, self.patch_size)
+
+
+def _embedded_at(place: Sequence[Tensor], image: Tensor, conv: nn.Conv2d) -> Tensor:
+    """A convolution whose kernel is its stride, at chosen patches alone: (N, D).
+
+    Args:
+        place: image, row and column of each patch, (N) each.
+        image: (B, C, H, W).
+        conv: of patches.
+    """
+    (height, width), (index, row, column) = conv.kernel_size, place
+    cells = image.unflatten(3, (-1, width)).unflatten(
+        2, (-1, height)
+    )  # (B, C, rows, P, columns, P)
+    patches = cells[index, :, row, :, column, :]  # (N, C, P, P)
+    return F.linear(patches.flatten(1), conv.weight.flatten(1), conv.bias)

@@ -251,9 +251,14 @@ def test_scores_of_boxes_that_leave_their_picture_stay_inside_it() -> None:
 
 
 def test_long_names_of_models_are_written_whole() -> None:
-    picture, name = np.zeros((8, 8), np.uint8), "ViT with dual-tree tokens of 16 px"
-    lines = [Line(each, "0.30", "a ring", "→ same", "red") for each in (name, "vit")]
-    axis = picture_with_lines([(picture, "a ring", lines)], ("model", "bits", "caption")).axes[0]
+    name = "ViT with dual-tree tokens of 16 px"
+    crops = packed(np.zeros((1, 8, 8), np.uint8))
+    record = {"crops": crops, "texts": ["a ring"], "models": {name: {}, "vit": {}}}
+    axis = picture_with_lines(
+        record,
+        lambda model, own, index, truth: Line(model, "0.30", truth, "→ same", "red"),
+        ("model", "bits", "caption"),
+    ).axes[0]
     places = {text.get_text(): text.get_window_extent() for text in axis.texts}
     assert places[name].x1 < places["0.30"].x0
     assert places["→ same"].x1 < axis.figure.bbox.x1

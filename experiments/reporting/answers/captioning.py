@@ -13,7 +13,7 @@ from experiments.reporting.answers.base import Answers, register_answers
 from experiments.reporting.answers.examples import Examples, grey_levels, held_out_examples
 from experiments.reporting.answers.grid import RIGHT, WRONG
 from experiments.reporting.answers.lines import Line, picture_with_lines
-from experiments.reporting.answers.packed import packed, unpacked
+from experiments.reporting.answers.packed import packed
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.progress import in_steps
@@ -72,25 +72,17 @@ def _written(task: Captioning, examples: Examples) -> dict[str, Any]:
     }
 
 
+def _line(name: str, own: Mapping[str, Any], index: int, truth: str) -> Line:
+    still, moved, bits = own["still"][index], own["moved"][index], own["bits"]
+    return Line(
+        name,
+        f"{bits['own'][index]:.2f} / {bits['other'][index]:.2f}",
+        still or "(nothing)",
+        "→ same" if moved == still else f"→ {moved or '(nothing)'}",
+        RIGHT if still == truth else WRONG,
+    )
+
+
 def written_picture(record: Mapping[str, Any]) -> Figure:
     """A picture, its caption, and what each model writes."""
-    blocks = []
-    for index, (crop, truth) in enumerate(
-        zip(unpacked(record["crops"]), record["texts"], strict=True)
-    ):
-        lines = []
-        for name, own in record["models"].items():
-            still, moved = own["still"][index], own["moved"][index]
-            right = still == truth
-            bits = own["bits"]
-            lines.append(
-                Line(
-                    name,
-                    f"{bits['own'][index]:.2f} / {bits['other'][index]:.2f}",
-                    still or "(nothing)",
-                    "→ same" if moved == still else f"→ {moved or '(nothing)'}",
-                    RIGHT if right else WRONG,
-                )
-            )
-        blocks.append((crop, truth, lines))
-    return picture_with_lines(blocks, ("model", "bits", "caption → after 1 px"))
+    return picture_with_lines(record, _line, ("model", "bits", "caption → after 1 px"))

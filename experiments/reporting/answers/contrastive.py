@@ -14,7 +14,7 @@ from experiments.reporting.answers.base import Answers, register_answers
 from experiments.reporting.answers.examples import Examples, grey_levels, held_out_examples
 from experiments.reporting.answers.grid import RIGHT, WRONG
 from experiments.reporting.answers.lines import Line, picture_with_lines
-from experiments.reporting.answers.packed import packed, unpacked
+from experiments.reporting.answers.packed import packed
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.tasks import Contrastive
@@ -74,25 +74,19 @@ def _closest(
     return found
 
 
+def _line(name: str, own: Mapping[str, Any], index: int, truth: str) -> Line:
+    still, moved = own["still"][index], own["moved"][index]
+    right = still["text"] == truth
+    return Line(
+        name,
+        f"{still['cosine']:.2f}",
+        ("right: " if right else "wrong: ") + still["text"],
+        f"→ {'same' if moved['text'] == still['text'] else moved['text']}",
+        RIGHT if right else WRONG,
+    )
+
+
 def closest_picture(record: Mapping[str, Any]) -> Figure:
     """A picture, its caption, and the closest caption of each model."""
-    blocks = []
-    for index, (crop, truth) in enumerate(
-        zip(unpacked(record["crops"]), record["texts"], strict=True)
-    ):
-        lines = []
-        for name, own in record["models"].items():
-            still, moved = own["still"][index], own["moved"][index]
-            right = still["text"] == truth
-            after = "same" if moved["text"] == still["text"] else moved["text"]
-            lines.append(
-                Line(
-                    name,
-                    f"{still['cosine']:.2f}",
-                    ("right: " if right else "wrong: ") + still["text"],
-                    f"→ {after}",
-                    RIGHT if right else WRONG,
-                )
-            )
-        blocks.append((crop, truth, lines))
-    return picture_with_lines(blocks, ("model", "cosine", "closest caption → after 1 px"))
+    heads = ("model", "cosine", "closest caption → after 1 px")
+    return picture_with_lines(record, _line, heads)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.reporting.answers.canvas import MISSING, Canvas, text_width
+from experiments.reporting.answers.packed import unpacked
 
 __all__ = ["Line", "picture_with_lines"]
 
@@ -46,20 +46,27 @@ class Line(NamedTuple):
 
 
 def picture_with_lines(
-    blocks: Sequence[tuple[np.ndarray, str, Sequence[Line]]], heads: tuple[str, str, str]
+    record: Mapping[str, Any],
+    line_of: Callable[[str, Mapping[str, Any], int, str], Line],
+    heads: tuple[str, str, str],
 ) -> Figure:
-    """Draws blocks: a picture, the true text above the lines, and a line for each model.
+    """Draws a block for each crop: its true text above a line for each model.
 
     Args:
-        blocks: grey levels (H, W), the true text, the lines.
+        record: ``crops``, their ``texts``, and ``models`` by name.
+        line_of: from a model's name, its part of the record, the number of the crop and its text.
         heads: above the columns.
     """
+    crops, texts, models = unpacked(record["crops"]), record["texts"], record["models"]
+    blocks = [
+        (crop, truth, [line_of(name, own, index, truth) for name, own in models.items()])
+        for index, (crop, truth) in enumerate(zip(crops, texts, strict=True))
+    ]
     heights = [
         max(_PICTURE, _HIGH * (2 + sum(1 + line.long for line in lines))) + _BETWEEN
         for *_, lines in blocks
     ]
-    names = [line.name for *_, lines in blocks for line in lines]
-    longest = max((text_width(name, _TEXT) for name in names), default=0.0)
+    longest = max(text_width(name, _TEXT) for name in models)
     wider = max(_NAME + longest + _GAP - _FIGURE, 0.0)
     width, figure, said = (place + wider for place in (_WIDTH, _FIGURE, _ANSWER))
     canvas = Canvas(width, sum(heights))

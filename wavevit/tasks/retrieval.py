@@ -85,6 +85,10 @@ class Retrieval(Task):
     source = "places"
     reduction = "ranks"
     score, title = "R@1", "R@1, %"
+    columns = (
+        *("R@1", "R@5", "mAP", "chance R@1", "gallery"),
+        *("neighbours at 1 px", "neighbours at 8 px", "same_nearest at 1 px"),
+    )
 
     def __init__(self, backbone: Backbone, options: Options) -> None:
         super().__init__(backbone, options)

@@ -233,6 +233,7 @@ def measure_label_free(
             "fitted": len(classed.known),
             "asked": len(classed.wanted),
             "classes": classed.classes,
+            "majority": 100 * int(classed.wanted.bincount().max()) / len(classed.wanted),
             "neighbours": NEIGHBOURS,
         },
         "classified": None if one.classified is None else len(one.classified.labels),

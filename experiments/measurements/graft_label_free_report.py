@@ -101,7 +101,7 @@ def targets(record: Mapping[str, Any]) -> str:
             f"{cosine:.3f}",
             cosine >= COSINE,
         ),
-        (f"time: at most {TIME}", f"{ratio:.2f}", ratio <= TIME),
+        (f"time: at most {TIME}", f"{ratio:.3f}", ratio <= TIME),
         (
             f"minutes of distillation: at most {MINUTES:g}",
             f"{minutes:.1f}",

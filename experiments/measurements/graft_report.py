@@ -125,7 +125,7 @@ def targets(record: Mapping[str, Any]) -> str:
             f"{cosine.mean:.3f}",
             cosine.mean >= COSINE,
         ),
-        (f"time: at most {TIME}", f"{ratio:.2f}", ratio <= TIME),
+        (f"time: at most {TIME}", f"{ratio:.3f}", ratio <= TIME),
     ]
     return target_table(GRAFT, rows)
 

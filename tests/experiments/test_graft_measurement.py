@@ -106,7 +106,7 @@ def test_targets_are_judged_by_the_record() -> None:
     reached = [line.split("|")[3].strip() for line in lines]
     assert reached == ["reached", "reached", "reached", "reached", "**not reached**"]
     assert "| 0.25 |" in lines[0]
-    assert "| 1.30 |" in lines[4]
+    assert "| 1.300 |" in lines[4]
     # 0.09 is more than 0.4 of 0.2.
     assert "**not reached**" in targets(record_with([0.09, 0.09], [0.1, 0.1])).splitlines()[2]
 

@@ -47,6 +47,22 @@ def test_negative_control_without_a_causal_mask_everything_depends() -> None:
     assert float(found.min()) > 1e-6
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("prefix", [0, 1, PREFIX])
+def test_tokens_one_by_one_give_what_all_at_once_give(prefix: int) -> None:
+    model = decoder()
+    image = torch.randn(2, prefix, DIM, dtype=torch.float64)
+    tokens = torch.randint(200, (2, LENGTH))
+    before, expected = model.run(model.embed(tokens), image)
+    memory: list[tuple[torch.Tensor, torch.Tensor]] = []
+    assert torch.allclose(model.extend(image, memory), before, rtol=0, atol=1e-12)
+    found = [model.extend(model.embed(tokens[:, i : i + 1], i), memory) for i in range(LENGTH)]
+    assert torch.allclose(torch.cat(found, dim=1), expected, rtol=0, atol=1e-12)
+    # The law does not hold for a token at a wrong place.
+    wrong = model.extend(model.embed(tokens[:, :1], LENGTH), memory)
+    assert not torch.allclose(wrong, model.extend(model.embed(tokens[:, :1], 0), memory))
+
+
 def captioner(backbone: str = "test_haar_vit", **options: object) -> Captioning:
     torch.manual_seed(0)
     task = create_task("captioning", backbone, options, img_size=32, in_chans=1)

@@ -138,10 +138,13 @@ class Captioning(Task):
     def predict(self, batch: Batch) -> Results:
         """``captions``, a list of B strings: the most probable next token each time."""
         prefix = self.image_tokens(batch["images"])
+        memory: list[tuple[Tensor, Tensor]] = []
+        self.decoder.extend(prefix, memory)
         tokens = torch.full((len(prefix), 1), BOS, dtype=torch.long, device=prefix.device)
         ended = torch.zeros_like(tokens[:, 0], dtype=torch.bool)
-        while tokens.shape[1] < self.options.context and not ended.all():
-            logits = self.logits(prefix, tokens)[:, -1].clone()
+        while (length := tokens.shape[1]) < self.options.context and not ended.all():
+            last = self.decoder.embed(tokens[:, -1:], start=length - 1)
+            logits = self.head(self.decoder.extend(last, memory))[:, 0]
             logits[:, [BOS, PAD]] = -math.inf  # no part of a text
             following = logits.argmax(dim=1).masked_fill(ended, EOS)
             ended = ended | (following == EOS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, fail
@@ -26,7 +27,8 @@ class TextTransformer(nn.Module):
 
     Guarantees:
         With `causal`, a token's output does not depend on later tokens, and the outputs of a prefix
-        do not depend on the text (tests/properties/test_captioning_laws.py).
+        do not depend on the text; `extend`, token by token, gives what `run` gives
+        (tests/properties/test_captioning_laws.py).
     """
 
     def __init__(
@@ -58,16 +60,16 @@ class TextTransformer(nn.Module):
             nn.init.normal_(block.mixer.proj.weight, std=small)  # type: ignore[union-attr,arg-type]
             nn.init.normal_(block.mlp.fc2.weight, std=small)  # type: ignore[union-attr,arg-type]
 
-    def embed(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, L) to their embeddings with positions (B, L, D).
+    def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
+        """Tokens (B, L), the first at place `start`, to embeddings with positions (B, L, D).
 
         Raises:
             ValueError: more tokens than the context.
         """
-        length = tokens.shape[1]
-        if length > self.context:
-            fail("tokens", f"at most {self.context} of them (the context)", length)
-        embedded: Tensor = self.token(tokens) + self.position[:length]
+        end = start + tokens.shape[1]
+        if end > self.context:
+            fail("tokens", f"at most {self.context} of them (the context)", end)
+        embedded: Tensor = self.token(tokens) + self.position[start:end]
         return embedded
 
     def run(
@@ -98,6 +100,33 @@ class TextTransformer(nn.Module):
             x = block(x, (length, 1), mask)
         x = self.norm(x)
         return x[:, :count], x[:, count:]
+
+    def extend(self, x: Tensor, memory: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Outputs of the next tokens of a causal model, without those before them again.
+
+        Args:
+            x: (B, N, D), a prefix at the first call, one embedded token at each further call.
+                They attend to each other and to everything in `memory`.
+            memory: keys and values of each block, changed in place. Start with an empty list.
+
+        Returns:
+            (B, N, D), normalised.
+        """
+        first = not memory
+        for index, block in enumerate(self.blocks):
+            query, *own = block.mixer.queries_keys_values(block.norm1(x))  # type: ignore[union-attr,operator]
+            if first:
+                memory.append((own[0], own[1]))
+            else:
+                key, value = (
+                    torch.cat(pair, dim=2) for pair in zip(memory[index], own, strict=True)
+                )
+                memory[index] = key, value
+            attended = F.scaled_dot_product_attention(query, *memory[index])
+            x = x + block.mixer.proj(attended.transpose(1, 2).flatten(2))  # type: ignore[union-attr,operator]
+            x = x + block.mlp(block.norm2(x), (x.shape[1], 1))  # type: ignore[operator]
+        normalised: Tensor = self.norm(x)
+        return normalised
 
     def forward(self, tokens: Tensor, prefix: Tensor | None = None) -> Tensor:
         """Tokens (B, L), and a prefix (B, P, D) as in `run`, to outputs of the text (B, L, D)."""

@@ -57,6 +57,11 @@ class GlobalAttention(Part):
             rotary_of(context, context.padding),
         )
 
+    def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (B, N, D) to three tensors (B, heads, N, D / heads), not turned by places."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
     def forward(
         self, x: Tensor, grid: tuple[int, int], attn_mask: Tensor | TokenLayout | None = None
     ) -> Tensor:
@@ -69,7 +74,7 @@ class GlobalAttention(Part):
                 scores, (N, N) or (B, heads, N, N); or the layout of weighted tokens, which `x`
                 then has.
         """
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.queries_keys_values(x)
         if isinstance(attn_mask, TokenLayout):
             return self.proj(attn_mask.attend(q, k, v, self.rotary))
         if self.rotary is not None:

@@ -32,13 +32,14 @@ def test_choices_use_no_test_half_and_differ_in_one_choice(variant: str) -> None
         assert (not changed) == (name == kept(variant))
 
 
-OTHERS = ("captions", "clip", "learning_rate", "smoke")
+OTHERS = ("captions", "clip", "detection", "learning_rate", "smoke")
 PUBLISHED = ("imagenet", "imagenet_trial")  # the rate of a recipe, which may be the same
 
 
 def test_all_studies_have_the_selected_learning_rate() -> None:
     """But for those that ask about it, learn nothing, follow a published recipe, or chose their own
-    on validation crops, as their lab note says (`clip`, whose choice `captions` takes)."""
+    on validation crops, as their lab note says (`clip`, whose choice `captions` takes;
+    `detection`)."""
     rate = PATCH_VS_WAVELET.configs()["vit"].optimizer.lr
     for name, study in STUDIES.items():
         if name in PUBLISHED:

@@ -72,11 +72,12 @@ def test_throughput_names_what_fails_and_measures_the_rest(
 ) -> None:
     """On the CPU, eagerly: what a GPU adds is the command's own to show."""
     monkeypatch.setattr(throughput, "Worker", WorkerHere)
-    monkeypatch.setattr(torch._inductor.config, "compile_threads", 1)  # it is set in the worker
     saved: list[list[dict[str, Any]]] = []
-    rows = throughput.throughput(
-        MIXED, 1, (32, 64), saved.append, device="cpu", compiled=False, rounds=1
-    )
+    # It is set in the worker. pytest 9.2.0's monkeypatch would remove it when the test ends.
+    with torch._inductor.config.patch(compile_threads=1):
+        rows = throughput.throughput(
+            MIXED, 1, (32, 64), saved.append, device="cpu", compiled=False, rounds=1
+        )
     assert [(row["model"], row["side"]) for row in rows] == [
         (name, side) for side in (32, 64) for name in MIXED
     ]

@@ -141,8 +141,8 @@ def test_exports_with_free_batch_and_sizes(
 
 
 def test_a_compiled_graph_calls_the_kernel() -> None:
-    """Up to torch 2.11 `torch.compiler.is_exporting` is true inside ``torch.compile``; whoever
-    believes it compiles what an export needs, 30 times slower on a GPU."""
+    """Up to torch 2.11 `torch.compiler.is_exporting` is true inside ``torch.compile``. Code
+    that trusts it compiles what an export needs, 30 times slower on a GPU."""
     if not has_kernel(noise(1)):
         pytest.skip("no kernel here, or switched off")
     torch.compiler.reset()

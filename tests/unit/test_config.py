@@ -22,7 +22,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tokenizer": "pach"}, r"tokenizer: .*\(nearest: patch\), got 'pach'"),
+        ({"tokenizer": "pach"}, r"tokenizer: .*\(nearest: patch\b.*\), got 'pach'"),
         (
             {"position": "rotary"},
             r"position: expected one of 'conv', 'learned', .*, got 'rotary'",

@@ -30,7 +30,7 @@ def study_effect(
     if isinstance(metric, str):
         column = metric_named(summary.task, metric)
         title, unit = column.title, _POINTS.get(column.unit, column.unit)
-        digits = column.decimals(summary.metrics[baseline][metric].mean)
+        digits = 1 if unit == "points" else column.decimals(summary.metrics[baseline][metric].mean)
         difference = summary.paired_difference(variant, baseline, metric)
     else:
         title, unit, digits = f"R({pixels(metric[1])} px), {metric[0]} shift", "", 3

@@ -45,8 +45,8 @@ class TimeTaken:
     def by(self, command: str, process: subprocess.Popen[Any]) -> int:
         """Waits for the process of a command; returns its exit code.
 
-        A command that has succeeded before, and now only finds that, is not counted again. Whoever
-        stops waiting stops the process: what it did unwatched would not be counted.
+        A command that has succeeded before, and now only finds that, is not counted again. A caller
+        that stops waiting ends the process: its later work would not be counted.
         """
         start, before = time.monotonic(), self._seconds.get(command, 0.0)
         code: int | None = None

@@ -127,7 +127,8 @@ def _own_metric(task: str, name: str, path: tuple[str, ...]) -> Metric:
     if name != kind.score:
         return Metric(path, name.replace("_", " "), "", None, "", task=task)
     better = "high" if kind.higher_is_better else "low"
-    return Metric(path, kind.title, "", None, better, task=task)
+    title, _, unit = kind.title.partition(", ")
+    return Metric(path, title, unit, None, better, task=task)
 
 
 def metric_named(task: str, name: str) -> Metric:

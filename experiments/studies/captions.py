@@ -9,8 +9,9 @@ decoder has less to do: multiply-accumulates are 18 and 20 million against 27.
 Command: ``python -m experiments run captions && python -m experiments report captions``.
 Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 15 minutes.
 Expected: bits per character with the image and with another one: dtcwt_vit 0.36 and 0.42, the
-others 0.37 to 0.38 and 0.38 to 0.40. Record: ``experiments/records/captions/``. Chosen on data: nothing here; the peak learning rate and
-the steps are those that `clip` chose on the same pictures and captions.
+others 0.37 to 0.38 and 0.38 to 0.40. Record: ``experiments/records/captions/``.
+Chosen on data: nothing here; the peak learning rate and the steps are those that `clip` chose on
+the same pictures and captions.
 """
 
 from __future__ import annotations

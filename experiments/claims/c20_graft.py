@@ -10,8 +10,8 @@ from experiments.claims.effect import Effect
 from experiments.claims.measured import between
 from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
-from experiments.measurements.graft_methods import CONTROL, GRAFT
-from experiments.measurements.graft_report import R_SHARE, TIME, figure, table
+from experiments.measurements.graft.methods import CONTROL, GRAFT
+from experiments.measurements.graft.report import R_SHARE, TIME, figure, table
 
 _RECORD = "graft/measurement.json"
 _ORIGINAL, _BRANCH = "original", f"{GRAFT}, branch"

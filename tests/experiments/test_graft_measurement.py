@@ -16,10 +16,10 @@ from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import slug
 from experiments.core.records import RECORDS
 from experiments.core.registry import find_experiment
-from experiments.measurements import graft_run
-from experiments.measurements.graft import MEASUREMENT, GraftOptions, measure
-from experiments.measurements.graft_choice import Judgement, best
-from experiments.measurements.graft_methods import (
+from experiments.measurements.graft import run as graft_run
+from experiments.measurements.graft.choice import Judgement, best
+from experiments.measurements.graft.measurement import MEASUREMENT, GraftOptions, measure
+from experiments.measurements.graft.methods import (
     CONTROL,
     GRAFT,
     METHODS,
@@ -28,14 +28,14 @@ from experiments.measurements.graft_methods import (
     student,
     views_of,
 )
-from experiments.measurements.graft_report import (
+from experiments.measurements.graft.report import (
     difference,
     render,
     table,
     targets,
     verdict,
 )
-from experiments.measurements.graft_run import cosines, unlabelled
+from experiments.measurements.graft.run import cosines, unlabelled
 from wavevit.models import Backbone, BackboneConfig, make_stages
 
 
@@ -196,10 +196,10 @@ def test_the_whole_command_in_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(graft_run, "configuration", tiny)
-    monkeypatch.setattr("experiments.measurements.graft.configuration", tiny)
+    monkeypatch.setattr("experiments.measurements.graft.measurement.configuration", tiny)
     only = Setting(1e-3, 4.0)
-    monkeypatch.setattr("experiments.measurements.graft.SETTINGS", (only,))
-    monkeypatch.setattr("experiments.measurements.graft._ROUNDS", 1)
+    monkeypatch.setattr("experiments.measurements.graft.measurement.SETTINGS", (only,))
+    monkeypatch.setattr("experiments.measurements.graft.measurement._ROUNDS", 1)
     monkeypatch.setattr(graft_run, "_STEEP", 2)
     monkeypatch.setattr(graft_run, "_JUDGED", 16)
     monkeypatch.setattr(graft_run, "_BATCHES", 1)

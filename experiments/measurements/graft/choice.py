@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 
 from experiments.core.evaluation import held_out
-from experiments.measurements.graft_methods import METHODS, Setting, views_of
-from experiments.measurements.graft_run import Plan, changed, configuration_of, unlabelled
+from experiments.measurements.graft.methods import METHODS, Setting, views_of
+from experiments.measurements.graft.run import Plan, changed, configuration_of, unlabelled
 from wavevit.measure import shift_sensitivity
 from wavevit.measure.evaluation import in_batches
 

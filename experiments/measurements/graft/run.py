@@ -19,7 +19,7 @@ from experiments.core.evaluation import held_out
 from experiments.core.folder import RunFolder, slug
 from experiments.core.records import write_json
 from experiments.core.training import train
-from experiments.measurements.graft_methods import (
+from experiments.measurements.graft.methods import (
     BRANCH_FACTOR,
     METHODS,
     Method,

@@ -11,12 +11,12 @@ method then changes it without labels: distillation (`wavevit.grafting.distil`) 
 training halves of the photographs; all figures are of the test halves. The control is distilled in
 the same way for the same steps and has no wavelets.
 
-With ``--model`` the same methods act on a pretrained model (`graft_subjects`), with any folder of
+With ``--model`` the same methods act on a pretrained model (`subjects`), with any folder of
 photographs: a quarter of them is measured and not trained on. The distillation sees no labels; with
 ``--labelled`` a linear probe and nearest neighbours say whether the features are still as good
-(`graft_labels`).
+(`labels`).
 
-A stopped command resumes from the folder of runs. Nothing is chosen on a test half: `graft_choice`
+A stopped command resumes from the folder of runs. Nothing is chosen on a test half: `choice`
 chooses learning rate and weight of stillness, for the control and for the graft in the same way.
 The other settings were chosen by single trials on training halves, and both have the same.
 """
@@ -40,9 +40,9 @@ from experiments.core.evaluation import held_out
 from experiments.core.experiment import DOCS, View
 from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import environment, noted, write_json
-from experiments.measurements.graft_choice import best, judged
-from experiments.measurements.graft_label_free_report import render as render_label_free
-from experiments.measurements.graft_methods import (
+from experiments.measurements.graft.choice import best, judged
+from experiments.measurements.graft.label_free_report import render as render_label_free
+from experiments.measurements.graft.methods import (
     CONTROL,
     GRAFT,
     METHODS,
@@ -50,8 +50,8 @@ from experiments.measurements.graft_methods import (
     STANDARD,
     Setting,
 )
-from experiments.measurements.graft_report import render
-from experiments.measurements.graft_run import (
+from experiments.measurements.graft.report import render
+from experiments.measurements.graft.run import (
     SHIFTS,
     IncompleteError,
     Plan,
@@ -122,8 +122,8 @@ def _family(name: str) -> str:
 
 def _label_free(options: GraftOptions) -> tuple[str, dict[str, Any]]:
     """The record of a pretrained model, and its name."""
-    from experiments.measurements.graft_label_free import measure_label_free
-    from experiments.measurements.graft_subjects import subject
+    from experiments.measurements.graft.label_free import measure_label_free
+    from experiments.measurements.graft.subjects import subject
 
     if options.photographs is None:
         fail("photographs", "a folder of photographs, with --model", None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
-from experiments.measurements.graft_methods import BLURRED, CONTROL, GRAFT, Setting
+from experiments.measurements.graft.methods import BLURRED, CONTROL, GRAFT, Setting
 from wavevit.checks import fail
 
 # Targets for a graft, as shares of the original's figure or in the unit of the figure.

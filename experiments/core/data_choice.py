@@ -20,7 +20,7 @@ from wavevit.data.sources import source_class
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["DataChoice", "on_data", "without_folders"]
+__all__ = ["DataChoice", "data_in_words", "on_data", "without_folders"]
 
 # Tasks whose classes are those of the source; others bring their own.
 _CLASSES_OF_SOURCE = ("classification", "segmentation")
@@ -123,6 +123,29 @@ def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in config["data"]["source_options"]
     ]
     return {**config, "data": {**config["data"], "source_options": options}}
+
+
+def data_in_words(config: Mapping[str, Any]) -> str:
+    """What a run of classification was trained and tested on, in words.
+
+    Args:
+        config: as `RunConfig.to_dict` gives it.
+
+    Returns:
+        The words; empty where the configuration does not say it.
+    """
+    data = config["data"]
+    source, options = data.get("source", ""), dict(data.get("source_options", ()))
+    if "photographs" in options:
+        classes = config["model"]["num_classes"]
+        return f"crops of {classes} photographs ({Path(options['photographs']).name})"
+    if source == "elpv":
+        return "solar cells (ELPV)"
+    if source == "fashion_mnist":
+        return f"Fashion-MNIST ({100 * options.get('share', 1.0):g} % of its training pictures)"
+    if source in ("folder", "hf", "hf_stream", "pairs"):
+        return f"{source} {options.get('path', '')}".strip()
+    return ""
 
 
 def _is_path(value: object) -> bool:

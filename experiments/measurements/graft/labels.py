@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.measurements.graft_pictures import Labelled
-from experiments.measurements.graft_subjects import Classified
+from experiments.measurements.graft.pictures import Labelled
+from experiments.measurements.graft.subjects import Classified
 from experiments.measurements.retrieval import nearest
 from experiments.measurements.ridge import chosen_ridge
 from wavevit.grafting.windows import middle

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.core.statistic import Statistic
-from experiments.measurements.graft_methods import BLURRED, CONTROL, GRAFT
-from experiments.measurements.graft_report import (
+from experiments.measurements.graft.methods import BLURRED, CONTROL, GRAFT
+from experiments.measurements.graft.report import (
     COSINE,
     R_SHARE,
     TIME,

@@ -1,7 +1,8 @@
-"""How the measurement `graft` chooses the settings of its distillations, away from test halves.
+"""How the measurement `graft` chooses the settings of its distillations, away from test data.
 
-A model of its own is trained on the ``"fit"`` part of the training halves, and distilled on this
-part with a share of the steps. It is judged on the ``"validation"`` part, which neither has seen.
+A model of its own is trained on the ``"fit"`` split and distilled on it with a share of the steps.
+It is judged on the ``"validation"`` split, which neither has seen. Both are parts of the training
+data: of photographs, the upper and the lower part of their left halves.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import NamedTuple
 
 import torch
 
-from experiments.core.evaluation import held_out
-from experiments.measurements.graft_methods import METHODS, Setting, views_of
-from experiments.measurements.graft_run import Plan, changed, configuration_of, unlabelled
+from experiments.core.evaluation import held_out_windows
+from experiments.measurements.graft.methods import METHODS, Setting, views_of
+from experiments.measurements.graft.originals import Plan, configuration_of, unlabelled
+from experiments.measurements.graft.run import changed
 from wavevit.measure import shift_sensitivity
 from wavevit.measure.evaluation import in_batches
 
@@ -43,10 +45,10 @@ def judged(plan: Plan, name: str, seed: int, setting: Setting) -> Judgement:
     model, _, _ = changed(fewer, name, seed, setting)
     config = configuration_of(fewer, seed)
     logits, embed = views_of(METHODS[name], model, config.model.patch_size)
-    scenes, batch = held_out(config.data, torch.device("cpu"))
-    found = in_batches(logits, scenes.center(batch.images), 128).argmax(dim=1)
+    source, batch = held_out_windows(config.data, torch.device("cpu"))
+    found = in_batches(logits, source.cut(batch.images, (0, 0)), 128).argmax(dim=1)
     size = config.data.crop_size
-    windows = unlabelled("validation", size, 2)(_WINDOWS, seed)
+    windows = unlabelled(config.data, "validation", 2)(_WINDOWS, seed)
     moved = shift_sensitivity(embed, windows, (1,), kind="crop", crop_size=size)
     right = 100 * float((found == batch.labels).double().mean())
     return Judgement(moved.values[0], right)

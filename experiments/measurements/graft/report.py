@@ -7,12 +7,15 @@ from typing import Any
 
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
-from experiments.measurements.graft_methods import BLURRED, CONTROL, GRAFT, Setting
+from experiments.measurements.graft.methods import BLURRED, CONTROL, GRAFT, Setting
 from wavevit.checks import fail
 
 # Targets for a graft, as shares of the original's figure or in the unit of the figure.
 R_SHARE, COSINE, TIME = 0.4, 0.98, 1.1
 _CONSISTENCY = 6.0  # points of S-Cons; where less than twice as much is missing, half of that
+
+# The data of a record that names none.
+BUNDLED = "crops of 18 photographs"
 
 # What the first sentence calls a method: it, whether it is needed, and beside what control.
 _SENTENCES = {
@@ -192,13 +195,21 @@ def _setting(record: Mapping[str, Any], family: str) -> str:
     return f"learning rate {found.rate:g} and `still` {found.still:g}"
 
 
+def _trained(record: Mapping[str, Any]) -> str:
+    """Steps of the original's training; a record that does not say it has those of the study."""
+    if "configuration" not in record:
+        return ""
+    return f" in {record['configuration']['optimizer']['steps']} steps"
+
+
 def render(record: Mapping[str, Any]) -> str:
     """What the page shows of the record, its first sentence first."""
     names: Sequence[str] = list(record["methods"])
     if not {GRAFT, CONTROL} <= set(names):
         fail("record", f"one that has {GRAFT!r} and {CONTROL!r}", names)
     about = (
-        f"A ViT trained on `scenes`, {len(record['seeds'])} seeds; "
+        f"A ViT trained on {record.get('data', BUNDLED)}{_trained(record)}, "
+        f"{len(record['seeds'])} seeds; "
         f"{record['steps']} steps of distillation with {record['batch']} windows each, without "
         f"labels; {_setting(record, CONTROL)} without wavelets, {_setting(record, GRAFT)} for the "
         "grafts. "

@@ -12,21 +12,21 @@ from torch import Tensor, nn
 
 from experiments.core.folder import slug
 from experiments.core.records import environment, write_json
-from experiments.measurements.graft_labels import (
+from experiments.measurements.graft.labels import (
     NEIGHBOURS,
     head_figures,
     labelled_figures,
     recall,
 )
-from experiments.measurements.graft_methods import METHODS, Method, Pooled, student, views_of
-from experiments.measurements.graft_pictures import (
+from experiments.measurements.graft.methods import METHODS, Method, Pooled, student, views_of
+from experiments.measurements.graft.pictures import (
     Labelled,
     read_labelled,
     read_photographs,
     windows,
 )
-from experiments.measurements.graft_run import continuity, cosines, distilled, ideal
-from experiments.measurements.graft_subjects import Subject
+from experiments.measurements.graft.run import continuity, cosines, distilled, ideal
+from experiments.measurements.graft.subjects import Subject
 from wavevit.grafting.windows import middle
 from wavevit.measure import latency_ratios, shift_sensitivity, shifted
 from wavevit.measure.evaluation import Model, in_batches

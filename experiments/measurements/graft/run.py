@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from experiments.core.checkpoint import load_weights, save_weights
 from experiments.core.config import RunConfig
-from experiments.core.evaluation import held_out
-from experiments.core.folder import RunFolder, slug
+from experiments.core.evaluation import held_out_windows
+from experiments.core.folder import slug
 from experiments.core.records import write_json
-from experiments.core.training import train
-from experiments.measurements.graft_methods import (
+from experiments.measurements.graft.methods import (
     BRANCH_FACTOR,
     METHODS,
     Method,
@@ -27,8 +26,13 @@ from experiments.measurements.graft_methods import (
     student,
     views_of,
 )
-from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
-from wavevit.data import Scenes
+from experiments.measurements.graft.originals import (
+    Plan,
+    configuration,
+    configuration_of,
+    original,
+    unlabelled,
+)
 from wavevit.grafting import distil, shift_averaged
 from wavevit.grafting.windows import Photographs
 from wavevit.measure import (
@@ -49,72 +53,8 @@ _EVERY = 100  # steps between evaluations
 _STEEP = 18  # crops whose condition number and jumps are measured, one of each photograph
 
 
-class Plan(NamedTuple):
-    """What all runs share.
-
-    Attributes:
-        folder: of the runs.
-        steps: of distillation.
-        batch: windows in a step.
-        split: of scenes that a distillation sees.
-    """
-
-    folder: Path
-    steps: int = 450
-    batch: int = 16
-    split: str = "train"
-
-
 class IncompleteError(RuntimeError):
     """The time of a distillation is over; the same command continues."""
-
-
-def configuration(seed: int) -> RunConfig:
-    """The plain ViT of study `patch_vs_wavelet`."""
-    return dataclasses.replace(PATCH_VS_WAVELET.configs()["vit"], seed=seed)
-
-
-def configuration_of(plan: Plan, seed: int) -> RunConfig:
-    """The same; judged on validation crops where the plan's split is ``"fit"``."""
-    config = configuration(seed)
-    if plan.split == "train":
-        return config
-    return dataclasses.replace(
-        config, data=dataclasses.replace(config.data, held_out="validation", margin=0)
-    )
-
-
-def original(plan: Plan, seed: int) -> nn.Module:
-    """The model of a seed, trained with labels on the plan's split; once."""
-    config = configuration_of(plan, seed)
-    folder = RunFolder(plan.folder / f"original-{plan.split}" / f"seed{seed}")
-    folder.claim(config)
-    with folder.locked():
-        return train(config, folder, _CPU, label=f"original, seed {seed}").network().eval()
-
-
-def unlabelled(split: str, crop_size: int, span: int) -> Callable[[int, int], Tensor]:
-    """What gives windows of scenes from a count and a seed; labels are dropped.
-
-    Photographs of which a part holds no window are left out.
-    """
-    margin = span // 2
-    every = Scenes("train", crop_size).classes
-    classes = tuple(name for name in every if _fits(split, crop_size, margin, name))
-    scenes = Scenes(split, crop_size, margin, classes=classes)
-
-    def windows(count: int, seed: int) -> Tensor:
-        return scenes.sample(count, torch.Generator().manual_seed(seed)).images
-
-    return windows
-
-
-def _fits(split: str, crop_size: int, margin: int, name: str) -> bool:
-    try:
-        Scenes(split, crop_size, margin, classes=(name,))
-    except ValueError:
-        return False
-    return True
 
 
 def run_method(plan: Plan, name: str, seed: int, setting: Setting) -> dict[str, Any]:
@@ -136,7 +76,7 @@ def run_method(plan: Plan, name: str, seed: int, setting: Setting) -> dict[str, 
             return figures
     model, teacher, figures = changed(plan, name, seed, setting)
     figures.pop("held_out_loss", None)  # the windows of "validation" are inside "train"
-    figures = figures | measured(METHODS[name], model, teacher, configuration(seed))
+    figures = figures | measured(METHODS[name], model, teacher, configuration(plan, seed))
     write_json(result, {"settings": settings, "figures": figures})
     return figures
 
@@ -178,9 +118,9 @@ def changed(
         teacher,
         _folder(plan, name, seed, setting),
         _settings(plan, name, setting),
-        unlabelled(plan.split, size, patch),
+        unlabelled(config.data, plan.split, patch),
         setting.rate,
-        held_out=unlabelled("validation", size, patch),
+        held_out=unlabelled(config.data, "validation", patch),
         crop_size=size,
         steps=plan.steps,
         patience=None,
@@ -273,9 +213,9 @@ def measured(
 ) -> dict[str, Any]:
     """The figures of a method on the held-out crops of the study."""
     data, patch = config.data, config.model.patch_size
-    scenes, batch = held_out(data, _CPU)
+    source, batch = held_out_windows(data, _CPU)
     logits, embed = views_of(method, model, patch)
-    crops, size = scenes.center(batch.images), data.crop_size
+    crops, size = source.cut(batch.images, (0, 0)), data.crop_size
     right = in_batches(logits, crops, 128).argmax(dim=1) == batch.labels
     few = batch.images[: data.measured_crops]
     consistency = shift_consistency(
@@ -287,7 +227,7 @@ def measured(
     )
     sensitivity = shift_sensitivity(embed, few, SHIFTS, kind="crop", crop_size=size)
     compared = few[: len(few) // 2]
-    features = in_batches(embed, scenes.center(compared), 128)
+    features = in_batches(embed, source.cut(compared, (0, 0)), 128)
     return {
         "top1": 100 * float(right.double().mean()),
         "s_cons": consistency.percent,
@@ -309,7 +249,7 @@ def continuity(method: Method, model: nn.Module, crops: Tensor, patch: int) -> d
 
 def timed(plan: Plan, names: Sequence[str], seed: int) -> dict[str, Model]:
     """What is timed: images to logits, by method; weights do not matter to the time."""
-    teacher, patch = original(plan, seed), configuration(seed).model.patch_size
+    teacher, patch = original(plan, seed), plan.config.model.patch_size
     return {
         name: views_of(METHODS[name], student(METHODS[name], teacher), patch)[0] for name in names
     }

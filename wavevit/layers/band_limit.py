@@ -24,7 +24,14 @@ from torch import Tensor
 from wavevit.wavelets._engine.symbolic_shapes import exporting, smaller
 from wavevit.wavelets._engine.tensor_cache import remember
 
-__all__ = ["LOW_PASSES", "decimate", "dirichlet", "resample", "windowed_sinc"]
+__all__ = [
+    "LOW_PASSES",
+    "decimate",
+    "dirichlet",
+    "low_pass_matrices",
+    "resample",
+    "windowed_sinc",
+]
 
 LOW_PASSES = ("ideal", "short", "none")
 # Of the short filter: where it is down to a half, as a share of the coarse grid's Nyquist
@@ -142,11 +149,17 @@ def decimate(x: Tensor, step: int, low_pass: str, circular: bool = True) -> Tens
     """
     if low_pass == "none":
         return x[..., ::step, ::step]
+    rows, columns = low_pass_matrices(x, step, low_pass, circular)
+    return rows @ (x @ columns.T)
+
+
+def low_pass_matrices(
+    x: Tensor, step: int, low_pass: str, circular: bool = True
+) -> tuple[Tensor, Tensor]:
+    """The matrices (⌈H/step⌉, H) and (⌈W/step⌉, W) of `decimate`, ``"ideal"`` or ``"short"``."""
     height, width = (-(-side // step) for side in x.shape[-2:])
     if low_pass == "ideal":
         rows = dirichlet(x.shape[-2], height, x, least=height)
-        columns = dirichlet(x.shape[-1], width, x, least=width)
-        return rows @ (x @ columns.T)
+        return rows, dirichlet(x.shape[-1], width, x, least=width)
     rows = windowed_sinc(x.shape[-2], height, x, circular)
-    columns = windowed_sinc(x.shape[-1], width, x, circular)
-    return rows @ (x @ columns.T)
+    return rows, windowed_sinc(x.shape[-1], width, x, circular)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Self
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import check_at_least
-from wavevit.layers.band_limit import decimate
+from wavevit.layers.band_limit import decimate, low_pass_matrices
 from wavevit.layers.channels import Source, fit_first, fit_subbands
 from wavevit.layers.context import PartContext
 from wavevit.layers.options import PartOptions
@@ -22,7 +23,8 @@ from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
 from wavevit.layers.tokenizers.subbands import SubbandNorm
-from wavevit.wavelets import swt2
+from wavevit.wavelets import filter_bank, swt2
+from wavevit.wavelets._engine.details_low_pass import low_passed_details
 from wavevit.wavelets._engine.pieces import by_images
 
 __all__ = ["AliasFreeOptions", "AliasFreeTokenizer"]
@@ -169,11 +171,21 @@ class AliasFreeTokenizer(Part):
             details = details.abs()
         return torch.cat([self.decimate(x)[:, :, None], self.decimate(details.flatten(2, 3))], 2)
 
+    def _low_passed(self, x: Tensor) -> Tensor:
+        """`_bands`, by a kernel where one runs."""
+        if not self.modulus or self.low_pass == "none":
+            return by_images(self._bands, x)
+        circular = self.padding == "circular"
+        matrices = low_pass_matrices(x, self.patch_size, self.low_pass, circular)
+        bank = filter_bank(self.wavelet)
+        plain = partial(by_images, self._bands)
+        return low_passed_details(x, bank, self.scales, *matrices, plain)
+
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to tokens (B, ⌈H/P⌉, ⌈W/P⌉, D)."""
         for conv in self.stem:
             x = F.gelu(conv(pad_map(x, 1, self.padding)))
-        bands = by_images(self._bands, x)
+        bands = self._low_passed(x)
         return self.proj(self.norm(bands.flatten(1, 2)).permute(0, 2, 3, 1))
 
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:

@@ -147,9 +147,16 @@ def test_options_of_the_other_kind_of_model_are_refused(tmp_path: Path) -> None:
         run(labelled=tmp_path)
     with pytest.raises(ValueError, match="original_steps: expected an integer of at least 1"):
         run(original_steps=0)
-    with pytest.raises(ValueError, match="source: expected one with classes"):
-        base_configuration(DataChoice(source="objects"))
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_originals_need_data_with_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = dataclasses.replace(tiny(), model=dataclasses.replace(tiny().model, num_classes=0))
+    make_tiny(monkeypatch)
+    assert base_configuration(DataChoice(), 7).optimizer.steps == 7
+    monkeypatch.setattr("tests.experiments.tiny_graft.tiny", lambda: without)
+    with pytest.raises(ValueError, match="source: expected one with classes"):
+        base_configuration(DataChoice())
 
 
 def test_every_data_set_decides_the_claim_and_the_bundled_ones_alone_decide_about_time() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import wavevit
 from wavevit.grafting import Distillation, DistillationError, distil, pooled_features
-from wavevit.grafting.distillation_loss import Objective
+from wavevit.grafting.distillation_loss import Judged, Objective, Target
 from wavevit.grafting.windows import crop_at, shift_offsets, windows_of
 
 
@@ -104,7 +104,7 @@ def test_still_asks_for_little_change_when_the_crop_moves_by_a_pixel() -> None:
         return images[:, 0, 0, :2]
 
     objective = Objective(teacher, corners, 16, shifts=1, span=4, keep=0.0, still=3.0)
-    target = torch.zeros(6, 2)
+    target = Target(torch.zeros(6, 2))
     loss = objective.loss(teacher, windows, target, rng(3))
     one, two = seen
     # A row of a window has 20 pixels. The crop's middle place is (2, 2).
@@ -116,6 +116,58 @@ def test_still_asks_for_little_change_when_the_crop_moves_by_a_pixel() -> None:
     first, second = (torch.stack([c, c + 1], 1) for c in (one, two))
     means = (first.square().mean() + second.square().mean()) / 2
     assert torch.allclose(loss, means + 3 * (first - second).square().mean())
+
+
+def small_vit() -> nn.Module:
+    """Sixteen tokens of 4 pixels, and no class token."""
+    torch.manual_seed(0)
+    return wavevit.create_model("test_vit", in_chans=1, img_size=16, patch_size=4).eval()
+
+
+@pytest.mark.parametrize(("keep", "still"), [(0.0, 0.0), (0.5, 3.0)])
+def test_tokens_have_the_loss_of_the_pooled_features_in_a_unit_of_their_own(
+    keep: float, still: float
+) -> None:
+    teacher, model = small_vit(), small_vit()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)
+    windows = torch.randn(5, 1, 20, 20, generator=rng(1))
+
+    def plain_tokens(one: nn.Module, images: Tensor) -> Tensor:
+        found: Tensor = one.forward_features(images)
+        return found
+
+    shared: dict[str, Any] = {"crop_size": 16, "shifts": 3, "span": 4, "keep": keep, "still": still}
+
+    def loss(objective: Objective) -> float:
+        objective, draws = objective.in_units_of(windows), rng(2)
+        return float(objective.loss(model, windows, objective.target(windows, draws), draws))
+
+    with torch.no_grad():
+        pooled = loss(Objective(teacher, pooled_features, **shared))
+        tokens = loss(Objective(teacher, plain_tokens, **shared))
+        both = loss(Objective(teacher, pooled_features, **shared, tokens=0.7))
+    assert tokens != pytest.approx(pooled, rel=0.01)
+    assert both == pytest.approx(pooled + 0.7 * tokens, rel=1e-5)
+
+
+def test_tokens_come_nearer_to_their_targets_with_a_weight_and_not_without() -> None:
+    teacher = small_vit()
+    objective = Objective(teacher, pooled_features, 16, shifts=4, span=4, keep=0.0, tokens=1.0)
+    held_out = windows_of("photographs", photographs(6), 20)(32, 5)
+    both = Judged(objective.in_units_of(held_out), held_out)
+    pooled = Judged(dataclasses.replace(both.objective, tokens=0.0), held_out)
+
+    def token_loss(model: nn.Module) -> float:
+        return both.loss(model) - pooled.loss(model)
+
+    def distilled(weight: float) -> nn.Module:
+        model = copy.deepcopy(teacher)
+        run(model, teacher, steps=30, own_lr=5e-3, patience=None, tokens=weight)
+        return model
+
+    assert token_loss(distilled(1.0)) < token_loss(teacher) < token_loss(distilled(0.0))
 
 
 def test_it_learns_and_reports_what_the_model_has_now() -> None:
@@ -271,6 +323,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"train": "bottom"}, "train: expected one of 'branch', 'embedding', 'blocks', 'all'"),
     ({"keep": -1.0}, "keep: expected a number of at least 0"),
     ({"still": float("inf")}, "still: expected a number of at least 0"),
+    ({"tokens": -1.0}, "tokens: expected a number of at least 0"),
+    ({"tokens": 1.0}, "model: expected a model that gives its tokens"),
+    (
+        {"tokens": 1.0, "features": lambda one, images: one(images)},
+        "tokens: expected 0 with features of your own",
+    ),
     ({"patience": 0}, "patience: expected an integer of at least 1"),
     ({"batches": 0}, "batches: expected an integer of at least 1"),
     ({"lr": 0.0}, "lr: expected a positive number"),

@@ -14,6 +14,7 @@ from wavevit.grafting.options import GraftOptions
 from wavevit.grafting.resample import next_power_of_two, resample_patches
 from wavevit.layers import TOKENIZERS, PartContext
 from wavevit.layers.fx_leaf import FxLeaf
+from wavevit.layers.tokenizers.subbands import SubbandTokenizer
 
 __all__ = ["GatedLowPass", "GraftBranch"]
 
@@ -150,7 +151,10 @@ class GraftBranch(FxLeaf):
             pad: whether the last row and column of tokens may reach beyond the image; else pixels
                 that fill no patch are left out.
         """
-        tokens: Tensor = self.proj(self.tokenizer(self.pixels(x, patch, pad)))
+        pixels = self.pixels(x, patch, pad)
+        if isinstance(self.tokenizer, SubbandTokenizer):
+            return self.tokenizer.followed_by(pixels, self.proj)
+        tokens: Tensor = self.proj(self.tokenizer(pixels))
         return tokens
 
     def extra_repr(self) -> str:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from wavevit.grafting.distillation_loss import (
     Features,
     Judged,
     Objective,
-    feature_spread,
+    Target,
 )
 from wavevit.grafting.distillation_report import Distillation, DistillationError
 from wavevit.grafting.distillation_state import State, load_state, save_state
@@ -104,7 +104,7 @@ class _Run:
     seed: int
     batch_size: int
     batches: int | None
-    targets: dict[int, Tensor] = field(default_factory=dict)  # by batch
+    targets: dict[int, Target] = field(default_factory=dict)  # by batch
 
     def gradient(self, step: int) -> None:
         """Sets the gradients of a step; what is drawn follows from the seed and the step alone."""
@@ -170,6 +170,7 @@ def distil(
     span: int | None = None,
     keep: float = 0.0,
     still: float = 0.0,
+    tokens: float = 0.0,
     batch_size: int = 32,
     batches: int | None = None,
     lr: float = 1e-3,
@@ -222,6 +223,10 @@ def distil(
             ``keep / (1 + keep)`` of the teacher's sensitivity stays.
         still: weight of the mean square change of the model's features when its crop moves by one
             pixel, in the unit of the loss. A step then runs the model on two crops of each window.
+        tokens: weight of the same loss of each token, beside that of the pooled features; for
+            models of timm, transformers and wavevit. The target of a token is the mean of the
+            teacher's tokens at its place of the grid over the shifts. Targets that are kept
+            (`batches`) then hold all tokens.
         batch_size: windows in a step.
         batches: number of different batches, which come in turn, each time with another shift of
             the model's crop. The targets of a batch are computed once, so many `shifts` cost
@@ -271,9 +276,11 @@ def distil(
     for name, positive in (("minutes", minutes), ("lr", lr), ("own_lr", own_lr)):
         if positive is not None and not 0 < positive < math.inf:
             fail(name, "a positive number", positive)
-    for name, weight in (("keep", keep), ("still", still)):
+    for name, weight in (("keep", keep), ("still", still), ("tokens", tokens)):
         if not 0 <= weight < math.inf:
             fail(name, "a number of at least 0", weight)
+    if tokens and features is not pooled_features:
+        fail("tokens", "0 with features of your own", tokens)
     if checkpoint is not None:
         checkpoint = Path(checkpoint)
         check_output_file("checkpoint", checkpoint, make_folder=True)
@@ -297,6 +304,7 @@ def distil(
         "span": span,
         "keep": keep,
         "still": still,
+        "tokens": tokens,
         "crop_size": crop_size,
         "batch_size": batch_size,
         "batches": batches,
@@ -310,8 +318,8 @@ def distil(
         "parameters": {name: list(p.shape) for name, p in chosen.parameters.items()},
     }
     with evaluation_mode(model), evaluation_mode(teacher), _only_trained(model, chosen.parameters):
-        objective = Objective(teacher, features, crop_size, shifts, span, keep, still)
-        objective = replace(objective, unit=feature_spread(objective, judging))
+        objective = Objective(teacher, features, crop_size, shifts, span, keep, still, tokens)
+        objective = objective.in_units_of(judging)
         measured = Judged(objective, judging)
         groups = [
             {"params": list(group), "lr": rate, "peak": rate}

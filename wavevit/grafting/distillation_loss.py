@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.checks import fail
-from wavevit.grafting.pooled import pooled_features
+from wavevit.grafting.pooled import pooled_and_tokens, pooled_features
 from wavevit.grafting.windows import crop_at, crops_at, shift_offsets
 from wavevit.measure import shift_sensitivity
 from wavevit.measure.evaluation import in_batches
 
-__all__ = ["JUDGED_SEEDS", "Features", "Judged", "Objective", "feature_spread", "shift_averaged"]
+__all__ = ["JUDGED_SEEDS", "Features", "Judged", "Objective", "Target", "shift_averaged"]
 
 Features = Callable[[nn.Module, Tensor], Tensor]
 
@@ -47,6 +48,18 @@ def shift_averaged(
     return total / len(offsets)
 
 
+class Target(NamedTuple):
+    """Features of a batch of images, or what they should be.
+
+    Attributes:
+        pooled: (B, D).
+        tokens: in the model's own layout; None where they do not count.
+    """
+
+    pooled: Tensor
+    tokens: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Objective:
     """The loss of a batch of windows. All shifts are drawn for each window on its own.
@@ -59,7 +72,9 @@ class Objective:
         span: shifts go over ``span x span`` pixels.
         keep: weight of the teacher's features of the crop that the model sees.
         still: weight of the change of the model's features when its crop moves by one pixel.
+        tokens: weight of the same loss of each token, beside that of the pooled features.
         unit: what the loss is divided by.
+        token_unit: the same for the loss of the tokens.
     """
 
     teacher: nn.Module
@@ -69,38 +84,69 @@ class Objective:
     span: int
     keep: float
     still: float = 0.0
+    tokens: float = 0.0
     unit: float = 1.0
+    token_unit: float = 1.0
 
-    def target(self, windows: Tensor, generator: torch.Generator) -> Tensor:
-        """The teacher's features averaged over shifts."""
+    def seen(self, model: nn.Module, crops: Tensor) -> Target:
+        """What counts of a model's features."""
+        if self.tokens:
+            return Target(*pooled_and_tokens(model, crops))
+        return Target(self.features(model, crops))
+
+    def in_units_of(self, windows: Tensor) -> Self:
+        """The same, whose losses are shares of how much the teacher's features differ."""
+        crops = crop_at(windows, (0, 0), self.crop_size)
+        with torch.no_grad():
+            parts = [self.seen(self.teacher, part) for part in crops.split(_JUDGED_BATCH)]
+        unit = _spread(torch.cat([part.pooled for part in parts]))
+        tokens = [part.tokens for part in parts if part.tokens is not None]
+        return replace(self, unit=unit, token_unit=_spread(torch.cat(tokens)) if tokens else 1.0)
+
+    def target(self, windows: Tensor, generator: torch.Generator) -> Target:
+        """The teacher's features averaged over shifts; of tokens those of one place of the grid."""
         # Neighbours of the sequence are spread best, so a window has neighbours.
         drawn = shift_offsets(self.shifts * len(windows), self.span, generator)
         with torch.no_grad():
             parts = [
-                self.features(
+                self.seen(
                     self.teacher, crops_at(windows, drawn[first :: self.shifts], self.crop_size)
                 )
                 for first in range(self.shifts)
             ]
-        return torch.stack(parts).mean(dim=0)
+        pooled = torch.stack([part.pooled for part in parts]).mean(dim=0)
+        tokens = [part.tokens for part in parts if part.tokens is not None]
+        return Target(pooled, torch.stack(tokens).mean(dim=0) if tokens else None)
 
     def loss(
-        self, model: nn.Module, windows: Tensor, target: Tensor, generator: torch.Generator
+        self, model: nn.Module, windows: Tensor, target: Target, generator: torch.Generator
     ) -> Tensor:
         """Of a model that sees one crop of each window, or two with `still`."""
         offsets = shift_offsets(len(windows), self.span, generator)
         crops = crops_at(windows, offsets, self.crop_size)
-        found = self.features(model, crops)
-        loss = F.mse_loss(found, target)
+        found, beside, own = self.seen(model, crops), None, None
         if self.still:
             moved = crops_at(windows, _beside(offsets, generator), self.crop_size)
-            beside = self.features(model, moved)
-            loss = (loss + F.mse_loss(beside, target)) / 2 + self.still * F.mse_loss(found, beside)
+            beside = self.seen(model, moved)
         if self.keep:
             with torch.no_grad():
-                own = self.features(self.teacher, crops)
-            loss = loss + self.keep * F.mse_loss(found, own)
-        return loss / self.unit
+                own = self.seen(self.teacher, crops)
+
+        def part(field: str) -> Tensor:
+            four = (found, target, beside, own)
+            return self._compared(*(None if one is None else getattr(one, field) for one in four))
+
+        loss = part("pooled") / self.unit
+        return loss + self.tokens * part("tokens") / self.token_unit if self.tokens else loss
+
+    def _compared(
+        self, found: Tensor, target: Tensor, beside: Tensor | None, own: Tensor | None
+    ) -> Tensor:
+        """The three terms, of pooled features or of tokens."""
+        loss = F.mse_loss(found, target)
+        if beside is not None:
+            loss = (loss + F.mse_loss(beside, target)) / 2 + self.still * F.mse_loss(found, beside)
+        return loss if own is None else loss + self.keep * F.mse_loss(found, own)
 
 
 def _beside(
@@ -148,16 +194,13 @@ class Judged:
         )
         crops = crop_at(self.windows, (0, 0), size)
         found = in_batches(lambda x: features(model, x), crops, _JUDGED_BATCH)
-        targets = torch.cat([target for _, target in self.parts])
+        targets = torch.cat([target.pooled for _, target in self.parts])
         return sensitivity.values[0], float(F.cosine_similarity(found, targets).mean())
 
 
-def feature_spread(objective: Objective, windows: Tensor) -> float:
+def _spread(features: Tensor) -> float:
     """Mean square of the teacher's features around their mean: the scale of the loss."""
-    crops = crop_at(windows, (0, 0), objective.crop_size)
-    found = in_batches(
-        lambda x: objective.features(objective.teacher, x), crops, _JUDGED_BATCH
-    ).double()
+    found = features.double()
     spread = float((found - found.mean(0)).square().mean())
     if not spread > 0 or not math.isfinite(spread):
         fail("teacher", "features that are finite and differ between photographs", f"{spread=}")

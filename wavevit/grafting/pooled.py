@@ -1,4 +1,4 @@
-"""Pooled features: one vector for each image, from any model."""
+"""Features of any model: one vector for each image, and one for each token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import fail
 
-__all__ = ["pooled_features"]
+__all__ = ["pooled_and_tokens", "pooled_features"]
 
 
 def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
@@ -26,18 +26,48 @@ def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
     Raises:
         ValueError: an output that is not one vector for each image.
     """
-    found: Any
+    return _checked(_features(model, images)[0], images)
+
+
+def pooled_and_tokens(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """`pooled_features`, and what they are pooled from, in one pass.
+
+    Args:
+        model: a model of timm, transformers or wavevit.
+        images: (B, C, H, W).
+
+    Returns:
+        (B, D), and the tokens in the model's own layout with B images first: (B, N, D) with class
+        and register tokens, (B, h, w, D) or (B, D, h, w).
+
+    Raises:
+        ValueError: a model that does not give its tokens, or as `pooled_features`.
+    """
+    found, tokens = _features(model, images)
+    if not isinstance(tokens, Tensor) or tokens.ndim < 3 or len(tokens) != len(images):
+        expected = "a model that gives its tokens (forward_features or last_hidden_state)"
+        fail("model", expected, type(model).__name__)
+    return _checked(found, images), tokens
+
+
+def _features(model: nn.Module, images: Tensor) -> tuple[Any, Any]:
+    """Pooled features, and the tokens before them or None."""
     verbs: Any = model
     if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
-        found = verbs.forward_head(verbs.forward_features(images), pre_logits=True)
-    else:
-        prefix = getattr(model, "base_model_prefix", "")
-        base: Any = getattr(model, prefix, model) if prefix else model
-        found = base(images)
-        hidden = getattr(found, "last_hidden_state", None)
-        if hidden is not None:
-            embeddings = getattr(base, "embeddings", None)
-            found = hidden[:, 0] if hasattr(embeddings, "cls_token") else hidden.mean(dim=1)
+        tokens = verbs.forward_features(images)
+        return verbs.forward_head(tokens, pre_logits=True), tokens
+    prefix = getattr(model, "base_model_prefix", "")
+    base: Any = getattr(model, prefix, model) if prefix else model
+    found: Any = base(images)
+    hidden = getattr(found, "last_hidden_state", None)
+    if hidden is None:
+        return found, None
+    embeddings = getattr(base, "embeddings", None)
+    pooled = hidden[:, 0] if hasattr(embeddings, "cls_token") else hidden.mean(dim=1)
+    return pooled, hidden
+
+
+def _checked(found: Any, images: Tensor) -> Tensor:
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
         got = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
         expected = "one vector for each image (pass features=, a function of model and images)"

@@ -123,6 +123,40 @@ class SubbandTokenizer(Part, ABC):
                 return F.linear(bands, *self._merged())
         return self.proj(self.activate(self.norm(self.analyse(x)))).permute(0, 2, 3, 1)
 
+    def followed_by(self, x: Tensor, after: nn.Linear) -> Tensor:
+        """A linear map of the tokens, ``after(self(x))``, computed as one with the tokenizer's own.
+
+        The two maps together cost a token `bands * D + D * D` products, the one map `bands * D`. It
+        is computed anew at each call, which pays where there are more tokens than bands. Elsewhere,
+        in a graph (`torch.compile`, export) and where no kernel writes the bands, both are applied.
+
+        Args:
+            x: images (B, C, H, W).
+            after: of tokens; neither it nor the tokenizer may have a forward hook.
+
+        Returns:
+            (B, H/P, W/P, features of `after`), equal up to rounding.
+        """
+        bands = self.write(x) if self._merges_with(after) else None
+        if bands is None:
+            return after(self(x))
+        weight, bias = self._merged()
+        if bands.shape[:-1].numel() <= bands.shape[-1]:
+            return after(F.linear(bands, weight, bias))
+        shift = after.bias if bias is None else F.linear(bias, after.weight, after.bias)
+        return F.linear(bands, after.weight @ weight, shift)
+
+    def _merges_with(self, after: nn.Module) -> bool:
+        """Whether nothing but linear maps lies between the bands and what `after` gives."""
+        return (
+            not torch.compiler.is_compiling()
+            and type(self).forward is SubbandTokenizer.forward
+            and type(after) is nn.Linear
+            and not (has_forward_hooks(self) or has_forward_hooks(after))
+            and self._is_linear_after_gains
+            and self._has_its_own_modules
+        )
+
     @property
     def _has_its_own_modules(self) -> bool:
         """Whether nobody has put a module or a hook in the place of the gains or the projection."""

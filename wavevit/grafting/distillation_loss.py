@@ -149,6 +149,9 @@ class Judged:
         crops = crop_at(self.windows, (0, 0), size)
         found = in_batches(lambda x: features(model, x), crops, _JUDGED_BATCH)
         targets = torch.cat([target for _, target in self.parts])
+        if found.shape != targets.shape:
+            expected = f"as many features as the teacher's {targets.shape[1]}"
+            fail("model", expected, found.shape[1])
         return sensitivity.values[0], float(F.cosine_similarity(found, targets).mean())
 
 
@@ -158,6 +161,8 @@ def feature_spread(objective: Objective, windows: Tensor) -> float:
     found = in_batches(
         lambda x: objective.features(objective.teacher, x), crops, _JUDGED_BATCH
     ).double()
+    if found.ndim != 2:
+        fail("features", "one vector (D,) for each image", f"shape {tuple(found.shape[1:])}")
     spread = float((found - found.mean(0)).square().mean())
     if not spread > 0 or not math.isfinite(spread):
         fail("teacher", "features that are finite and differ between photographs", f"{spread=}")

@@ -148,7 +148,7 @@ def main() -> None:
         program = f"experiments {words[0]}"
         import_files(_files(words[1:]))
         incomplete = VERBS[words[0]](words[1:])
-    except ValueError as error:
+    except (ValueError, ImportError) as error:  # ImportError: an extra that is not installed
         wrong_usage(program, error)
     except KeyboardInterrupt:
         raise SystemExit("Stopped. Run the command again to resume.") from None

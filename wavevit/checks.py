@@ -17,6 +17,7 @@ import torch
 
 __all__ = [
     "check_at_least",
+    "check_bool",
     "check_choice",
     "check_device",
     "check_grid",
@@ -54,6 +55,13 @@ def check_at_least(argument: str, value: int, minimum: int) -> int:
     """Returns `value` if it is an integer not below `minimum`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         fail(argument, f"an integer of at least {minimum}", repr(value))
+    return value
+
+
+def check_bool(argument: str, value: bool) -> bool:
+    """Returns `value` if it is True or False; the text ``"no"`` would count as true."""
+    if not isinstance(value, bool):
+        fail(argument, "True or False", repr(value))
     return value
 
 

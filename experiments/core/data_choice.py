@@ -26,6 +26,8 @@ __all__ = ["DataChoice", "data_in_words", "on_data", "without_folders"]
 _CLASSES_OF_SOURCE = ("classification", "segmentation")
 # Options of sources that may name a place on the user's machine.
 _PATHS = ("path", "photographs")
+# Arguments of every source, which are no options.
+_OF_STUDY = ("split", "crop_size", "margin")
 
 
 @dataclass(kw_only=True)
@@ -170,6 +172,10 @@ def _options(words: Sequence[str]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if not (name.isidentifier() and equals):
             fail("source_options", "NAME=VALUE", repr(word))
+        if name in _OF_STUDY:
+            fail("source_options", f"no {name}, which the study sets", repr(word))
+        if name in _PATHS and value.startswith("~"):  # not every shell expands it behind a "="
+            value = str(Path(value).expanduser())
         try:
             found[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -45,6 +45,16 @@ def test_every_task_runs_on_a_plain_vit() -> None:
         assert isinstance(build(name, "test_vit"), TASKS.get(name))
 
 
+@pytest.mark.parametrize("name", list_tasks())
+def test_answers_for_images_alone_say_that_a_dict_is_needed(name: str) -> None:
+    task = build(name, "test_vit")
+    images = task.dummy_batch(2)["images"]
+    with pytest.raises(ValueError, match="batch: expected a dict with an entry"):
+        task.predict(images)
+    with pytest.raises(ValueError, match=r"batch\['images'\]: expected an entry, got a batch with"):
+        task.predict({"image": images})
+
+
 class _Broken(Classification):
     """Negative controls: a task with one fault each."""
 

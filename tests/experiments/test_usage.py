@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.__main__ import main
+from experiments.__main__ import VERBS, main
 from experiments.core import job
 from experiments.core.registry import all_experiments, experiments_by_verb
 from wavevit import plugins
@@ -41,6 +41,11 @@ from wavevit import plugins
         ("bench", "", "name: expected the name of an experiment first"),
         ("run", "smoke --module nothing.py", "module: expected an existing Python file"),
         ("", "nope", "command: expected one of"),
+        (
+            "run",
+            "smoke --source scenes --source-options colour=true",
+            "options: expected options of the source 'scenes'",
+        ),
         ("explorer", "--out DIR.json", "out: expected a file, got the folder"),
         ("bench", "backbones --out FILE", "out: expected a folder, got"),
     ],
@@ -65,6 +70,21 @@ def test_wrong_usage_is_reported_before_any_work(
     assert torch.is_grad_enabled()  # a command leaves nothing behind in its process
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith(f"experiments {program}".rstrip() + f": {message}")
+
+
+def test_missing_extra_is_named_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks(words: object) -> int:
+        raise ImportError("this needs ray: pip install 'wavevit[cluster]'")
+
+    monkeypatch.setitem(VERBS, "run", lacks)
+    monkeypatch.setattr("sys.argv", ["experiments", "run", "smoke"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    found = capsys.readouterr().err
+    assert found == "experiments run: this needs ray: pip install 'wavevit[cluster]'\n"
 
 
 @pytest.mark.parametrize(

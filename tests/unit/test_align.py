@@ -156,6 +156,10 @@ def test_blur_reaches_every_stride_of_ours() -> None:
         ({"method": "phase_look"}, "nearest: phase_lock"),
         ({"period": 0}, "period: expected an integer of at least 1"),
         ({"layout": "CHWN"}, "layout: expected one of"),
+        (
+            {"input_size": (3, 32)},
+            r"input_size: expected \(channels, height, width\), got",
+        ),
         ({"threshold": 0.1}, "threshold: expected options of 'phase_lock' only"),
         (
             {"method": "weighted_frame", "threshold": 0.0},
@@ -172,6 +176,8 @@ def test_refuses(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(ValueError, match=r"model: expected a torch\.nn\.Module, .* got NoneType"):
+        wavevit.align(None)
     with pytest.raises(ValueError, match="model: expected a strided"):
         wavevit.align(nn.Linear(2, 2), "blur")
     tokens = wavevit.align(nn.Flatten(2), period=1)

@@ -115,7 +115,7 @@ def test_a_factory_is_aligned(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("test_vot", "model: expected one of .*nearest: test_vit"),
+        ("test_vot", "model: expected a name of .*nearest: test_vit"),
         ("there/is/none.py:build", "model: expected an existing file before ':'"),
         ("there/is/none.py", "model: expected a name of `wavevit models`, timm:NAME"),
         ("timm:resnet18.nope", "^model: .* Invalid pretrained tag .nope. for resnet18"),

@@ -6,7 +6,17 @@ import pytest
 import torch
 
 from wavevit import checks
-from wavevit.wavelets import Pyramid, dwt2, idwt2, iwavepacket2, wavedec2, wavepacket2, waverec2
+from wavevit.wavelets import (
+    Pyramid,
+    dwt2,
+    dwt_max_level,
+    idtcwt2,
+    idwt2,
+    iwavepacket2,
+    wavedec2,
+    wavepacket2,
+    waverec2,
+)
 
 IMAGE = torch.zeros(1, 1, 8, 8)
 
@@ -56,6 +66,13 @@ def test_levels() -> None:
         wavepacket2(IMAGE, level=-1)
 
 
+def test_deepest_level_of_no_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="height: expected an integer of at least 1, got -8"):
+        dwt_max_level(-8, 8)
+    with pytest.raises(ValueError, match="width: expected an integer of at least 1, got '8'"):
+        dwt_max_level(8, "8")
+
+
 def test_inverses_refuse_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="coefficients: expected 4 subbands on axis 2"):
         idwt2(torch.zeros(1, 1, 3, 4, 4))
@@ -73,3 +90,9 @@ def test_inverses_refuse_what_does_not_fit() -> None:
         waverec2(Pyramid(torch.zeros(1, 1, 4, 4), (torch.zeros(1, 1, 3, 6, 6),)))
     with pytest.raises(ValueError, match=r"pyramid.details\[0\]: expected 3 subbands"):
         waverec2(Pyramid(torch.zeros(1, 1, 4, 4), (torch.zeros(1, 1, 4, 4, 4),)))
+    with pytest.raises(ValueError, match=r"pyramid: expected a pair .* got list of Tensor, tuple"):
+        waverec2([IMAGE, (IMAGE,), (IMAGE,)])  # PyWavelets' form
+    with pytest.raises(ValueError, match=r"pyramid: expected a pair .* got list of Tensor, Tensor"):
+        waverec2([IMAGE, IMAGE])
+    with pytest.raises(ValueError, match=r"pyramid: expected a pair .* got NoneType"):
+        idtcwt2(None)

@@ -81,6 +81,7 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ({"img_size": 8}, "img_size: expected sides of at least 16 pixels, got 8"),
         ({"img_size": (32, 32, 3)}, r"img_size: expected one integer or \(height, width\)"),
         ({"drop_path_rate": 1.0}, r"drop_path_rate: expected a rate in \[0, 1\), got 1.0"),
+        ({"drop_rate": "0.1"}, r"drop_rate: expected a rate in \[0, 1\), got '0.1'"),
         ({"num_classes": -1}, "num_classes: expected an integer of at least 0, got -1"),
         ({"in_chans": 0}, "in_chans: expected an integer of at least 1, got 0"),
         ({"stages": ()}, "stages: expected at least one StageConfig, got none"),
@@ -229,6 +230,27 @@ def test_unknown_names_offer_the_nearest() -> None:
         BackboneConfig.from_dict({"stage": []})
     with pytest.raises(ValueError, match="out_indices: expected None without features_only=True"):
         wavevit.create_model("test_vit", out_indices=(0,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pretrained": True}, "pretrained: expected no such argument: .* load_timm_weights"),
+        ({"dtype": "float16"}, "dtype: expected a floating torch.dtype, .* got 'float16'"),
+        ({"dtype": torch.int8}, "dtype: expected a floating torch.dtype, .* got torch.int8"),
+        ({"device": "tpuu"}, "device: expected a device of torch, such as 'cpu', got 'tpuu'"),
+        ({"features_only": True, "out_indices": "01"}, "indices: expected an integer, or a list"),
+        ({"features_only": True, "out_indices": (0.0,)}, "indices: expected an integer, or a"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        wavevit.create_model("test_vit", **arguments)
+
+
+def test_backbone_of_a_name_points_to_create_model() -> None:
+    with pytest.raises(ValueError, match=r"config: .*wavevit.create_model.*got str 'test_vit'"):
+        Backbone("test_vit")
 
 
 def test_backbones_refuse_bad_images() -> None:

@@ -135,8 +135,21 @@ def test_study_on_other_data_has_its_classes_and_a_name_of_its_own(run: RunConfi
     assert on_data(SMOKE, DataChoice()) is SMOKE
     with pytest.raises(ValueError, match="source_options: expected NAME=VALUE, got 'path'"):
         on_data(SMOKE, DataChoice(source="folder", source_options=("path",)))
+    with pytest.raises(ValueError, match=r"source_options: expected no crop_size, which the study"):
+        on_data(SMOKE, DataChoice(source="folder", source_options=(*options, "crop_size=32")))
     with pytest.raises(ValueError, match="photographs: expected a study whose pictures are made"):
         on_data(SMOKE, DataChoice(photographs=Path(source), source="folder"))
+
+
+def test_home_is_expanded_where_the_shell_does_not(
+    run: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """zsh, among others, keeps the ~ of ``path=~/birds``."""
+    source = Path(run.data.source_options[0][1])
+    monkeypatch.setenv("HOME", str(source.parent))
+    options = (f"path=~/{source.name}",)
+    study = on_data(SMOKE, DataChoice(source="folder", source_options=options))
+    assert dict(study.configs()["vit"].data.source_options)["path"] == str(source)
 
 
 class Counting(EpochSource):

@@ -142,6 +142,15 @@ def test_complaints_name_what_is_missing(folder: Path, tmp_path: Path) -> None:
         create_source("hf_stream", "train", 8, path=folder, image="label")
 
 
+def test_a_picture_without_a_class_is_refused(tmp_path: Path) -> None:
+    kinds = {"image": datasets.Image(), "label": datasets.Value("string")}
+    columns = {"image": [stored(1), stored(2)], "label": ["cat", None]}
+    data = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
+    data.to_parquet(str(tmp_path / "train.parquet"))
+    with pytest.raises(ValueError, match="label: expected a class for each picture in 'train'"):
+        create_source("hf", "train", 8, path=tmp_path / "train.parquet", label="label")
+
+
 @pytest.mark.nightly
 def test_training_on_a_stream_resumes_bit_by_bit(folder: Path, tmp_path: Path) -> None:
     model = BackboneConfig(

@@ -48,7 +48,7 @@ def test_backbones_that_cannot_diffuse_are_refused() -> None:
     [
         ({"images": torch.zeros(2, 1, 32, 32)}, "expected uint8"),
         ({"images": torch.zeros(2, 1, 32, 24, dtype=torch.uint8)}, "multiples of 16"),
-        ({}, "expected uint8"),
+        ({}, "expected an entry"),
     ],
 )
 def test_bad_batches_are_refused(batch: dict[str, Any], message: str) -> None:

@@ -321,6 +321,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"minutes": float("nan")}, "minutes: expected a positive number"),
     ({"train": "branch"}, "train: expected 'embedding', 'blocks' or 'all' for a model without"),
     ({"train": "bottom"}, "train: expected one of 'branch', 'embedding', 'blocks', 'all'"),
+    ({"minutes": "20"}, "minutes: expected a positive number, got '20'"),
+    ({"lr": "1e-3"}, "lr: expected a positive number, got '1e-3'"),
+    ({"still": None}, "still: expected a number of at least 0, got None"),
+    ({"features": "mean"}, "features: expected a function of a model and images, got str"),
+    ({"features": lambda model, x: x}, r"features: expected one vector .*got shape \(1, 16, 16\)"),
     ({"keep": -1.0}, "keep: expected a number of at least 0"),
     ({"still": float("inf")}, "still: expected a number of at least 0"),
     ({"tokens": -1.0}, "tokens: expected a number of at least 0"),
@@ -364,6 +369,13 @@ def test_a_teacher_that_would_learn_is_refused() -> None:
         run(model, teacher)
     with pytest.raises(ValueError, match=r"teacher: expected a torch.nn.Module, got str"):
         run(model, "timm:vit_small_patch14_dinov2")
+
+
+def test_a_teacher_with_other_features_is_refused() -> None:
+    model, teacher = pair()
+    teacher.last = nn.Linear(6, 7)
+    with pytest.raises(ValueError, match=r"model: expected as many features .* 7, got 5"):
+        run(model, teacher)
 
 
 def test_span_of_a_model_without_patches_is_asked_for() -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import wavevit
 from tests.grafted_models import images, ours, trained
-from wavevit.grafting import graft, load_graft, read_graft, save_graft
+from wavevit.grafting import branch_parameters, graft, load_graft, read_graft, save_graft
 
 BASE, LICENCE = "wavevit/test_vit", "Apache-2.0"
 
@@ -95,3 +96,8 @@ def test_other_files_and_arguments_are_refused(tmp_path: Path) -> None:
     for name in ("b", "c"):
         with pytest.raises(ValueError, match=r"path: expected a safetensors file of wavevit\."):
             load_graft(tmp_path / f"{name}.safetensors", model)
+    with pytest.raises(ValueError, match=r"path: .*save_graft, got the folder"):
+        read_graft(tmp_path)
+    for function in (wavevit.ungraft, branch_parameters):
+        with pytest.raises(ValueError, match=r"grafted: expected a model of .*, got str"):
+            function("model")

@@ -112,6 +112,25 @@ def test_bad_index_is_refused_by_file_and_line(
     assert "index.jsonl" in str(caught.value)
 
 
+def test_lines_end_where_json_ends_them(tmp_path: Path) -> None:
+    """A caption may hold U+2028, at which `str.splitlines` splits; Windows adds a mark."""
+    index = tmp_path / "index.jsonl"
+    entries = [{"image": "a.png", "text": "one\u2028two"}, {"image": "b.png", "text": "three"}]
+    lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
+    index.write_bytes("\r\n".join(["\ufeff" + lines[0], lines[1], ""]).encode())
+    assert [pair.text for pair in read_pairs(index)] == ["one\u2028two", "three"]
+
+
+def test_options_of_another_type_are_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"scale: expected 0 < smallest <= largest <= 1, got 0\.5"):
+        create_source("pairs", "train", 16, path=folder, scale=0.5)
+    with pytest.raises(ValueError, match="color: expected True or False, got 'no'"):
+        create_source("pairs", "train", 16, path=folder, color="no")
+    source = create_source("pairs", "train", 16, path=folder)
+    with pytest.raises(ValueError, match="count: expected an integer of at least 1, got 0"):
+        source.sample(0, torch.Generator())
+
+
 def test_bad_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="path: expected a folder of pairs"):
         create_source("pairs", "train")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from wavevit import create_model
 from wavevit.tasks import Retrieval, create_task
 from wavevit.tasks.ranking_metrics import chance_of_ranking, neighbours, rank_metrics
+from wavevit.testing import network_tolerance
 
 
 def task(**options: Any) -> Retrieval:
@@ -33,6 +34,16 @@ def test_embeddings_have_unit_length(width: int) -> None:
     embeddings = made.embed(double(made.dummy_batch(3))["images"])
     assert embeddings.shape == (3, width or made.backbone.head_hidden_size)
     assert torch.allclose(embeddings.norm(dim=1), torch.ones(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype: torch.dtype) -> None:
+    made = task()
+    batch = double(made.dummy_batch(4))
+    expected = made.embed(batch["images"])
+    found = made.to(dtype).embed(batch["images"].to(dtype))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, atol=network_tolerance(dtype), rtol=0)
 
 
 def test_contrastive_loss_of_pairs_is_ntxent() -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from wavevit.data import Scenes, Source, create_source, list_sources, register_source
+from wavevit.data import (
+    Scenes,
+    Source,
+    WindowCutter,
+    create_source,
+    list_sources,
+    register_source,
+)
+from wavevit.data.splits import take_share
 
 
 def test_scene_crops_are_those_of_scenes() -> None:
@@ -37,3 +47,26 @@ def test_names_are_checked() -> None:
             pass
 
     assert "scenes" in list_sources()
+
+
+@pytest.mark.parametrize("name", ["scenes", "captioned", "places"])
+def test_unknown_options_are_named(name: str) -> None:
+    with pytest.raises(ValueError, match=f"options: .* source '{name}' .*, got 'colour'"):
+        create_source(name, "train", 16, colour=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"color": "no"}, "color: expected True or False, got 'no'"),
+        ({"scale": 0.5}, "scale: expected 0 < smallest <= largest <= 1, got 0.5"),
+    ],
+)
+def test_options_of_another_type_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        WindowCutter(16, 0, True, **changes)
+
+
+def test_share_of_another_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="share: expected a number above 0 and at most 1, got 'a'"):
+        take_share(["a", "b"], [0, 1], "a")

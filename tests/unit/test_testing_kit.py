@@ -10,13 +10,16 @@ from torch import Tensor
 
 import wavevit
 from tests.examples import examples
+from wavevit.tasks import create_task
 from wavevit.testing import (
     NETWORK_TOLERANCES,
+    assert_backbone_contract,
     assert_continuous,
     assert_lipschitz,
     assert_perfect_reconstruction,
     assert_shift_equivariant,
     assert_shift_invariant,
+    assert_task_contract,
     steepest_pair,
 )
 from wavevit.testing.strategies import images, sizes, small_backbones, wavelets
@@ -194,3 +197,13 @@ def test_networks_have_a_tolerance_for_each_dtype(dtype: torch.dtype) -> None:
         assert_shift_invariant(plain, x, [(0, 1), (5, 7)])
     with pytest.raises(ValueError, match=r"dtype: expected one of torch\.float64"):
         assert_shift_invariant(locked, x.int(), [(0, 1)])
+
+
+def test_contracts_say_what_they_take() -> None:
+    with pytest.raises(ValueError, match=r"source: expected a model, or a function .* 'test_vit'"):
+        assert_backbone_contract("test_vit")
+    task = create_task("classification", "test_vit", num_classes=2, img_size=32)
+    with pytest.raises(ValueError, match=r"build: expected a function .* got Classification"):
+        assert_task_contract(task)
+    with pytest.raises(ValueError, match=r"build: expected a function .* got Identity"):
+        assert_task_contract(lambda: torch.nn.Identity())

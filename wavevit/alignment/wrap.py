@@ -263,6 +263,10 @@ def align(
     """
     check_choice("method", method, [name for name in ALIGNMENTS.values() if name != "none"])
     check_choice("layout", layout, LAYOUTS)
+    if not callable(model):
+        fail("model", "a torch.nn.Module, or a function of images", type(model).__name__)
+    if input_size is not None and len(input_size) != 3:
+        fail("input_size", "(channels, height, width)", repr(input_size))
     if method == "blur":
         for name in options.keys() - {"boundary"}:
             fail(name, "options of 'blur' only (boundary)", name)

@@ -94,7 +94,10 @@ def model_of(name: str, *, pretrained: bool, size: int | None, seed: int) -> Nam
             return Named(read_model_folder(name), name, "of the folder")
         if colon or "/" in name or name.endswith(".py"):
             fail("model", SYNTAX, repr(name))
-        check_choice("model", name, list_models())
+        if name not in list_models():
+            close = nearest(name, list_models())
+            hint = f" (nearest: {', '.join(close)})" if close else ""
+            fail("model", SYNTAX + hint, f"{name!r} (a model of timm is timm:{name})")
         arguments: dict[str, Any] = {} if size is None else {"img_size": size}
         return Named(create_model(name, **arguments), name, "random")
 

@@ -70,7 +70,10 @@ class HubPictures(LabelledPictures):
         values = list(data[columns.label])
         classes = class_names(data.features[columns.label])
         if not classes:
-            known = sorted(set(parts[found["train"]][columns.label]))
+            named = set(parts[found["train"]][columns.label])
+            if None in named:
+                fail("label", f"a class for each picture in {found['train']!r}", "some without one")
+            known = sorted(named)
             classes = tuple(map(str, known))
             places = {value: index for index, value in enumerate(known)}
             if not set(values) <= places.keys():

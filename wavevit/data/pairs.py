@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_at_least, check_bool, check_choice, fail
 from wavevit.data.picture_files import (
     UnreadablePictureError,
     find_pictures,
@@ -98,9 +99,12 @@ def _from_index(index: Path) -> list[Pair]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        # With or without a byte order mark. `splitlines` would also split at characters that JSON
+        # and captions may hold, such as U+2028.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         fail("path", "text in UTF-8", f"{path} ({error.reason} at byte {error.start})")
+    return lines if lines[-1] else lines[:-1]
 
 
 def _caption(text: str, path: Path, number: int) -> str:
@@ -147,14 +151,15 @@ class Pairs(Source):
         super().__init__(check_choice("split", split, SPLITS), crop_size, margin)
         if path is None:
             fail("path", "a folder of pairs or a file of JSON lines", None)
-        if not 0 < scale[0] <= scale[1] <= 1:
+        pair = isinstance(scale, Sequence) and len(scale) == 2
+        if not pair or not 0 < scale[0] <= scale[1] <= 1:
             fail("scale", "0 < smallest <= largest <= 1", scale)
-        self.scale, self.color = scale, color
+        self.scale, self.color = scale, check_bool("color", color)
         self.in_chans = 3 if color else 1
         self.pairs = [pair for pair in read_pairs(path) if split in _splits(pair.name)]
         if not self.pairs:
             fail("path", f"pictures in the split {split!r}", f"none in {path}")
-        if check:
+        if check_bool("check", check):
             self._check()
 
     def _check(self) -> None:
@@ -169,6 +174,7 @@ class Pairs(Source):
             fail("path", "pictures that can be read", "; ".join(bad[:5]) + more)
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
+        check_at_least("count", count, 1)
         rounds = -(-count // len(self.pairs))
         orders = [torch.randperm(len(self.pairs), generator=generator) for _ in range(rounds)]
         chosen = [self.pairs[index] for index in torch.cat(orders)[:count].tolist()]

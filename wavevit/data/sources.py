@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -147,9 +148,18 @@ def create_source(
         **options: of that source.
 
     Raises:
-        ValueError: an unknown name or split, or crops that do not fit.
+        ValueError: an unknown name, split or option, or crops that do not fit.
     """
-    return source_class(name)(split, crop_size, margin, **options)
+    cls = source_class(name)
+    try:
+        return cls(split, crop_size, margin, **options)
+    except TypeError as error:
+        # A source may hand its options on to several classes: only Python knows all their names.
+        found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if found is None or found[1] not in options:
+            raise
+        expected = f"options of the source {name!r} (see {cls.__module__}.{cls.__qualname__})"
+        raise ValueError(f"options: expected {expected}, got {found[1]!r}") from error
 
 
 @register_source("scenes")

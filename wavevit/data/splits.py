@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 
 from wavevit.checks import check_choice, fail
@@ -83,8 +82,8 @@ def take_share(
     Raises:
         ValueError: another share.
     """
-    if not (math.isfinite(share) and 0 < share <= 1):
-        fail("share", "a number above 0 and at most 1", share)
+    if not isinstance(share, int | float) or not 0 < share <= 1:  # nor NaN
+        fail("share", "a number above 0 and at most 1", repr(share))
     if share == 1:
         return list(range(len(names)))
     return divide(names, labels, share, seed, "share")[0]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_bool, fail
 from wavevit.data.picture_files import luminance
 from wavevit.data.resizing import resized
 
@@ -53,13 +53,14 @@ class WindowCutter:
     ) -> None:
         self.crop_size, self.margin, self.random = crop_size, margin, random
         self.window = crop_size + 2 * margin
-        self.color, self.in_chans = color, 3 if color else 1
+        self.color, self.in_chans = check_bool("color", color), 3 if color else 1
         self.short_side = check_at_least("short_side", short_side, 0)
         if 0 < short_side < self.window and scale is None:
             fail("short_side", f"0 or at least {self.window} (the window)", short_side)
         check_at_least("least_side", least_side, 0)
         self.least_side = max(least_side or crop_size * _ROOM[0] // _ROOM[1], self.window)
-        if scale is not None and not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
+        pair = isinstance(scale, Sequence) and len(scale) == 2
+        if scale is not None and not (pair and 0 < scale[0] <= scale[1] <= 1):
             fail("scale", "0 < smallest <= largest <= 1", scale)
         self.scale = None if scale is None else (float(scale[0]), float(scale[1]))
         self.statistics = _statistics(mean, std, self.in_chans)

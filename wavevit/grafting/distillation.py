@@ -66,6 +66,11 @@ def _only_trained(model: nn.Module, chosen: Mapping[str, nn.Parameter]) -> Itera
             parameter.grad = None
 
 
+def _is_number(value: object) -> bool:
+    """A finite real number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def _copies(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in parameters.items()}
 
@@ -259,7 +264,8 @@ def distil(
     for argument, one in (("model", model), ("teacher", teacher)):
         if not isinstance(one, nn.Module):
             fail(argument, "a torch.nn.Module", type(one).__name__)
-    own_lr = lr / 5 if own_lr is None else own_lr
+    if not callable(features):
+        fail("features", "a function of a model and images", type(features).__name__)
     for name, number, least in (
         ("crop_size", crop_size, 1),
         ("shifts", shifts, 1),
@@ -274,13 +280,14 @@ def distil(
         if given is not None:
             check_at_least(name, given, 1)
     for name, positive in (("minutes", minutes), ("lr", lr), ("own_lr", own_lr)):
-        if positive is not None and not 0 < positive < math.inf:
-            fail(name, "a positive number", positive)
+        if positive is not None and not (_is_number(positive) and positive > 0):
+            fail(name, "a positive number", repr(positive))
     for name, weight in (("keep", keep), ("still", still), ("tokens", tokens)):
-        if not 0 <= weight < math.inf:
-            fail(name, "a number of at least 0", weight)
+        if not (_is_number(weight) and weight >= 0):
+            fail(name, "a number of at least 0", repr(weight))
     if tokens and features is not pooled_features:
         fail("tokens", "0 with features of your own", tokens)
+    own_lr = lr / 5 if own_lr is None else own_lr
     if checkpoint is not None:
         checkpoint = Path(checkpoint)
         check_output_file("checkpoint", checkpoint, make_folder=True)

@@ -99,7 +99,10 @@ class Objective:
         crops = crop_at(windows, (0, 0), self.crop_size)
         with torch.no_grad():
             parts = [self.seen(self.teacher, part) for part in crops.split(_JUDGED_BATCH)]
-        unit = _spread(torch.cat([part.pooled for part in parts]))
+        pooled = torch.cat([part.pooled for part in parts])
+        if pooled.ndim != 2:
+            fail("features", "one vector (D,) for each image", f"shape {tuple(pooled.shape[1:])}")
+        unit = _spread(pooled)
         tokens = [part.tokens for part in parts if part.tokens is not None]
         return replace(self, unit=unit, token_unit=_spread(torch.cat(tokens)) if tokens else 1.0)
 
@@ -133,8 +136,8 @@ class Objective:
                 own = self.seen(self.teacher, crops)
 
         def part(field: str) -> Tensor:
-            four = (found, target, beside, own)
-            return self._compared(*(None if one is None else getattr(one, field) for one in four))
+            others = (None if one is None else getattr(one, field) for one in (beside, own))
+            return self._compared(getattr(found, field), getattr(target, field), *others)
 
         loss = part("pooled") / self.unit
         return loss + self.tokens * part("tokens") / self.token_unit if self.tokens else loss
@@ -195,6 +198,9 @@ class Judged:
         crops = crop_at(self.windows, (0, 0), size)
         found = in_batches(lambda x: features(model, x), crops, _JUDGED_BATCH)
         targets = torch.cat([target.pooled for _, target in self.parts])
+        if found.shape != targets.shape:
+            expected = f"as many features as the teacher's {targets.shape[1]}"
+            fail("model", expected, found.shape[1])
         return sensitivity.values[0], float(F.cosine_similarity(found, targets).mean())
 
 

@@ -150,7 +150,7 @@ def find_grafted(model: nn.Module, argument: str = "grafted") -> tuple[str, Graf
     Raises:
         ValueError: a model without a graft.
     """
-    for name, module in model.named_modules():
+    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
         if isinstance(module, GraftedEmbedding):
             return name, module
     fail(argument, "a model of wavevit.graft", f"{type(model).__name__} without a graft")

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import check_at_least, check_bool, check_choice
 from wavevit.layers import TOKENIZERS
 from wavevit.layers.options import PartOptions
 from wavevit.layers.padding import PADDINGS
@@ -53,8 +53,7 @@ class GraftOptions:
         check_choice("padding", self.padding, PADDINGS)
         filter_bank(self.wavelet)
         for name in ("subband_norm", "subband_act"):
-            if not isinstance(getattr(self, name), bool):
-                fail(name, "True or False", repr(getattr(self, name)))
+            check_bool(name, getattr(self, name))
         if self.lowpass is not None:
             check_at_least("lowpass", self.lowpass, 2)
         read = TOKENIZERS.options("tokenizer_options", self.tokenizer, self.tokenizer_options)

@@ -104,6 +104,8 @@ def read_graft(path: str | Path) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path.stat()  # a missing file is an error of its own, which names it
+    if path.is_dir():
+        fail("path", "a safetensors file of wavevit.grafting.save_graft", f"the folder {path}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -154,8 +154,9 @@ class BackboneConfig:
                 self.patch_size,
             )
         for rate in ("drop_rate", "drop_path_rate"):
-            if not 0 <= getattr(self, rate) < 1:
-                fail(rate, "a rate in [0, 1)", getattr(self, rate))
+            value = getattr(self, rate)
+            if not isinstance(value, float | int) or not 0 <= value < 1:
+                fail(rate, "a rate in [0, 1)", repr(value))
         object.__setattr__(self, "wavelet", _name_of(self.wavelet))
         object.__setattr__(self, "img_size", check_size("img_size", self.img_size))
         if min(self.image_size) < self.min_size:

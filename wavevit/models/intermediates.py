@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ def taken_indices(count: int, indices: int | Sequence[int] | None) -> list[int]:
         indices: a number ``n`` means the last ``n``, None all.
 
     Raises:
-        ValueError: an index outside the list, or none at all.
+        ValueError: no integers, an index outside the list, or none at all.
     """
     if indices is None:
         return list(range(count))
@@ -38,6 +39,9 @@ def taken_indices(count: int, indices: int | Sequence[int] | None) -> list[int]:
         if not 1 <= indices <= count:
             fail("indices", f"a number of entries from 1 to {count}", indices)
         return list(range(count - indices, count))
+    listed = isinstance(indices, Collection) and not isinstance(indices, str)
+    if not listed or not all(isinstance(index, Integral) for index in indices):
+        fail("indices", "an integer, or a list of integers", repr(indices))
     if not len(indices):
         fail("indices", f"at least one of the entries 0 to {count - 1}", indices)
     for index in indices:

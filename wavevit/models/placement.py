@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from wavevit.checks import fail
 from wavevit.models.config import BackboneConfig
 
 __all__ = ["placed"]
@@ -27,7 +28,12 @@ def placed(build: Callable[[Any, BackboneConfig], None]) -> Callable[..., None]:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        with contextlib.nullcontext() if device is None else torch.device(device):
+        if not isinstance(config, BackboneConfig):
+            expected = "a BackboneConfig (wavevit.create_model takes the name of a model)"
+            fail("config", expected, f"{type(config).__name__} {config!r}")
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            fail("dtype", "a floating torch.dtype, such as torch.bfloat16", repr(dtype))
+        with contextlib.nullcontext() if device is None else _named_device(device):
             build(self, config)
         if dtype is not None:
             self.to(dtype=dtype)
@@ -35,3 +41,11 @@ def placed(build: Callable[[Any, BackboneConfig], None]) -> Callable[..., None]:
     __init__.__doc__ = build.__doc__
     __init__.__qualname__ = build.__qualname__
     return __init__
+
+
+def _named_device(device: torch.device | str) -> torch.device:
+    """The device of that name; whether this machine has it is seen when the weights are made."""
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        fail("device", "a device of torch, such as 'cpu'", f"{device!r} ({error})")

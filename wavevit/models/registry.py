@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from wavevit.checks import check_choice
+from wavevit.checks import check_choice, fail
 from wavevit.models.backbone import Backbone
 from wavevit.models.config import BackboneConfig
 from wavevit.models.features import FeatureBackbone
@@ -84,6 +84,12 @@ def create_model(
         torch.Size([1, 10])
     """
     config = model_config(name)
+    if "pretrained" in changes:  # the habit of timm's users
+        expected = (
+            "no such argument: these models have random weights (wavevit.interop.timm has "
+            "load_timm_weights, wavevit.interop.hub has from_pretrained)"
+        )
+        fail("pretrained", expected, changes["pretrained"])
     for field in changes:
         check_field("argument", field, BackboneConfig)
     if out_indices is not None and not features_only:

@@ -12,7 +12,7 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import Backbone
 from wavevit.tasks.autoregressive_orders import ORDERS
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.byte_images import check_bytes, random_bytes
 from wavevit.tasks.integer_distributions import DISTRIBUTIONS
 from wavevit.tasks.registry import register_task
@@ -157,5 +157,5 @@ class Autoregressive(Task):
         Raises:
             ValueError: names the entry, what was expected and what came.
         """
-        images = batch.get("images")
+        images = entry(batch, "images")
         check_bytes(images, self.backbone.in_chans, self.order.multiple)

@@ -19,7 +19,15 @@ from wavevit.layers.blocks import Block
 from wavevit.layers.options import PartOptions
 from wavevit.models import Backbone
 
-__all__ = ["Batch", "Losses", "NoTaskOptions", "Results", "Task", "TaskOptions"]
+__all__ = [
+    "Batch",
+    "Losses",
+    "NoTaskOptions",
+    "Results",
+    "Task",
+    "TaskOptions",
+    "entry",
+]
 
 Batch = Mapping[str, Any]
 Results = dict[str, Any]
@@ -50,6 +58,23 @@ class Losses(NamedTuple):
     def total(self) -> Tensor:
         """The sum of the parts."""
         return torch.stack(list(self.parts.values())).sum()
+
+
+def entry(batch: Any, key: str) -> Any:
+    """What a batch has under a key.
+
+    Args:
+        batch: what a task was given.
+        key: of the entry.
+
+    Raises:
+        ValueError: a batch that is no dict, or one without the entry.
+    """
+    if not isinstance(batch, Mapping):
+        fail("batch", f"a dict with an entry {key!r}", type(batch).__name__)
+    if key not in batch:
+        fail(f"batch[{key!r}]", "an entry", f"a batch with {', '.join(map(str, batch)) or 'none'}")
+    return batch[key]
 
 
 class Task(nn.Module):
@@ -178,11 +203,12 @@ class Task(nn.Module):
         Raises:
             ValueError: names the entry, what was expected and what came.
         """
-        for key in ("images", *self.keys):
-            if key not in batch:
-                fail(f"batch[{key!r}]", f"an entry, one of {('images', *self.keys)}", "none")
-        images = batch["images"]
+        for key in self.keys:
+            entry(batch, key)
+        images = entry(batch, "images")
         check_image(images, "batch['images']", channels=self.backbone.in_chans)
+        if not len(images):  # a mean over no examples would be NaN
+            fail("batch['images']", "at least one image", f"shape {tuple(images.shape)}")
         # One pass over the pixels; a NaN would otherwise be seen only in the loss, steps later.
         if not torch.isfinite(images).all():
             fail("batch['images']", "finite pixels", "NaN or infinity")

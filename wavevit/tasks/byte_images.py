@@ -21,7 +21,7 @@ def check_bytes(images: Any, channels: int, multiple: int) -> None:
         multiple: that must divide both sides.
 
     Raises:
-        ValueError: no uint8 tensor, another shape, or sides that do not fit.
+        ValueError: no uint8 tensor, another shape, no image, or sides that do not fit.
     """
     name = "batch['images']"
     if not isinstance(images, Tensor) or images.dtype != torch.uint8:
@@ -29,6 +29,8 @@ def check_bytes(images: Any, channels: int, multiple: int) -> None:
         fail(name, "uint8 values from 0 to 255 (a likelihood of bytes)", kind)
     if images.ndim != 4 or images.shape[1] != channels:
         fail(name, f"shape (B, {channels}, H, W)", tuple(images.shape))
+    if not len(images):
+        fail(name, "at least one image", f"shape {tuple(images.shape)}")
     if any(side == 0 or side % multiple for side in images.shape[2:]):
         fail(name, f"sides that are multiples of {multiple}", tuple(images.shape))
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least, check_choice, check_multiple, fail
 from wavevit.layers.blocks import Block
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.draws import draw_examples
 from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
 from wavevit.tasks.registry import register_task
@@ -137,7 +137,7 @@ class Captioning(Task):
 
     def predict(self, batch: Batch) -> Results:
         """``captions``, a list of B strings: the most probable next token each time."""
-        prefix = self.image_tokens(batch["images"])
+        prefix = self.image_tokens(entry(batch, "images"))
         memory: list[tuple[Tensor, Tensor]] = []
         self.decoder.extend(prefix, memory)
         tokens = torch.full((len(prefix), 1), BOS, dtype=torch.long, device=prefix.device)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wavevit.checks import check_choice, fail
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.labels import check_labels, check_shares
 from wavevit.tasks.registry import register_task
 
@@ -87,7 +87,7 @@ class Classification(Task):
 
     def predict(self, batch: Batch) -> Results:
         """``logits`` (B, num_classes) and ``classes`` (B,)."""
-        logits = self.logits(batch["images"])
+        logits = self.logits(entry(batch, "images"))
         return {"logits": logits, "classes": logits.argmax(1)}
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:

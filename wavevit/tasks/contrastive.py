@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least, check_choice, check_multiple, fail
 from wavevit.layers.blocks import Block
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.gathering import gathered, mean_over_ranks, rank_and_world
 from wavevit.tasks.recall import recalls
 from wavevit.tasks.registry import register_task
@@ -157,8 +157,8 @@ class Contrastive(Task):
     def predict(self, batch: Batch) -> Results:
         """``image_embeddings`` and ``text_embeddings`` (B, E), and ``texts``."""
         return {
-            "image_embeddings": self.embed_images(batch["images"]),
-            "text_embeddings": self.embed_texts(batch["texts"], "batch['texts']"),
+            "image_embeddings": self.embed_images(entry(batch, "images")),
+            "text_embeddings": self.embed_texts(entry(batch, "texts"), "batch['texts']"),
             "texts": list(batch["texts"]),
         }
 

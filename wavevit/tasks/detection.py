@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least, fail
 from wavevit.models import Backbone
 from wavevit.tasks.average_precision import average_precision
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.box_jitter import box_jitter
 from wavevit.tasks.boxes import check_boxes
 from wavevit.tasks.detection_boxes import best_boxes
@@ -128,7 +128,7 @@ class Detection(Task):
 
         ``sizes`` (B, 2) has the height and width of the images.
         """
-        images = batch["images"]
+        images = entry(batch, "images")
         height, width = images.shape[-2:]
         rows = best_boxes(
             self.answers(images), (height, width), self.options.nms, self.options.most

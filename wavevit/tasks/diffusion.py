@@ -14,7 +14,7 @@ from wavevit.layers.blocks import Block
 from wavevit.layers.modulation import ModulatedBlock
 from wavevit.models import Backbone
 from wavevit.models.stage import Stage
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.byte_images import check_bytes, random_bytes
 from wavevit.tasks.cell_context import CellContext
 from wavevit.tasks.draws import draw_examples
@@ -365,10 +365,10 @@ class Diffusion(Task):
         Raises:
             ValueError: names the entry, what was expected and what came.
         """
-        images = batch.get("images")
+        images = entry(batch, "images")
         check_bytes(images, self.backbone.in_chans, self.multiple)
         if self.options.classes:
-            check_labels(batch.get("labels"), (len(cast("Tensor", images)),), self.options.classes)
+            check_labels(batch.get("labels"), (len(images),), self.options.classes)
 
 
 def _condition(backbone: Backbone, cond_dim: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.gathering import gathered
 from wavevit.tasks.labels import check_labels
 from wavevit.tasks.ranking_metrics import chance_of_ranking, neighbours, rank_metrics
@@ -114,7 +114,10 @@ class Retrieval(Task):
 
     def _embedded(self, features: Tensor) -> Tensor:
         wide = torch.promote_types(features.dtype, torch.float32)
-        embeddings = self.project(self.center(features.to(wide)))
+        # Autocast's features are widened; a task in half precision centres in its own dtype.
+        mean = self.center.running_mean
+        assert mean is not None
+        embeddings = self.project(self.center(features.to(mean.dtype)))
         return F.normalize(embeddings.to(wide), dim=1)
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
@@ -154,7 +157,7 @@ class Retrieval(Task):
 
     def predict(self, batch: Batch) -> Results:
         """``embeddings`` (B, D), of unit length."""
-        return {"embeddings": self.embed(batch["images"])}
+        return {"embeddings": self.embed(entry(batch, "images"))}
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """``embeddings`` (B, D) and ``labels`` (B,)."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least, fail
 from wavevit.layers.padding import pad_map
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.feature_pyramid import deepest_maps, maps_of
 from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
 from wavevit.tasks.labels import check_labels
@@ -142,7 +142,7 @@ class Segmentation(Task):
 
     def predict(self, batch: Batch) -> Results:
         """``logits`` (B, classes, H, W) and ``classes`` (B, H, W)."""
-        logits = self.logits(batch["images"])
+        logits = self.logits(entry(batch, "images"))
         return {"logits": logits, "classes": logits.argmax(1)}
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:

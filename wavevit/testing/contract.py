@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_choice, require_extra
+from wavevit.checks import check_choice, fail, require_extra
 from wavevit.testing.assertions import assert_close_relative
 from wavevit.testing.calls import copies, empty_batch, hooks, parallel, without_gradient
 from wavevit.testing.graphs import compiles, exports, recompiles, symbolic, traces
@@ -325,6 +325,8 @@ def assert_backbone_contract(
         >>> create = functools.partial(wavevit.create_model, "test_haar_vit", img_size=64)
         >>> assert_backbone_contract(create, checks=["feature_info", "intermediates"])
     """
+    if not callable(source):
+        fail("source", "a model, or a function that builds one", repr(source))
     subject = Subject(source, sizes, device)
     if checks is None:
         checks = SHAPES if device == "meta" else CONTRACT

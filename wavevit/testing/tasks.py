@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_choice
+from wavevit.checks import check_choice, fail
 from wavevit.tasks import Losses, Task, joined, sliced
 from wavevit.testing.subject import require
 
@@ -176,8 +176,11 @@ def parameters(task: Task) -> None:
 
 
 def bad_batches(task: Task) -> None:
-    """A batch that lacks an entry, or has NaN pixels, is refused by name before any step."""
+    """A batch that is no dict, lacks an entry, or has no image or NaN pixels, is refused by name
+    before any step."""
     batch = _batch(task)
+    _refused(task, list(batch.values()), "batch")
+    _refused(task, sliced(batch, 0, 0), "images")
     for key in ("images", *task.keys):
         rest = {name: value for name, value in batch.items() if name != key}
         _refused(task, rest, key)
@@ -189,7 +192,7 @@ def bad_batches(task: Task) -> None:
     _refused(task, {**batch, "images": images[:, :, 0]}, "images")
 
 
-def _refused(task: Task, batch: dict[str, Any], key: str) -> None:
+def _refused(task: Task, batch: Any, key: str) -> None:
     try:
         task.loss(batch, _generator())
     except ValueError as error:
@@ -234,6 +237,9 @@ def assert_task_contract(
         ...     checks=["loss_terms", "bad_batches"],
         ... )
     """
+    if isinstance(build, nn.Module) or not callable(build):
+        expected = "a function that makes the task, such as lambda: create_task(…)"
+        fail("build", expected, type(build).__name__)
     failures = []
     for name in TASK_CONTRACT if checks is None else checks:
         check = TASK_CONTRACT[check_choice("checks", name, TASK_CONTRACT)]
@@ -241,7 +247,7 @@ def assert_task_contract(
             torch.manual_seed(0)
             task = build()
             if not isinstance(task, Task):
-                raise ValueError(f"build: expected a wavevit.tasks.Task, got {type(task).__name__}")
+                fail("build", "a function that makes a wavevit.tasks.Task", type(task).__name__)
             try:
                 check(task.eval())
             except AssertionError as error:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_at_least, check_choice, check_image, fail
-from wavevit.wavelets._engine.coefficients import crop
+from wavevit.wavelets._engine.coefficients import check_pyramid, crop
 from wavevit.wavelets._engine.dtcwt_filters import BIORTS, QSHIFTS
 from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
 from wavevit.wavelets._engine.dtcwt_tree import Step, Steps, decompose, recompose
@@ -182,7 +182,7 @@ def idtcwt2(
     parts = pyramid if isinstance(pyramid, tuple) else (pyramid,)
     if is_symbolic(*parts):
         return handle_torch_function(idtcwt2, parts, pyramid, biort, qshift, mode, output_size)
-    approx, details = pyramid
+    approx, details = check_pyramid(pyramid)
     check_image(approx, "pyramid.approx")
     check_banks(biort, qshift, mode)
     if len(details) == 0:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from wavevit.checks import check_at_least, check_grid, fail
-from wavevit.wavelets._engine.coefficients import check_bands, check_maps, crop
+from wavevit.wavelets._engine.coefficients import check_bands, check_maps, check_pyramid, crop
 from wavevit.wavelets._engine.filtering import in_float32, is_rounded_between
 from wavevit.wavelets._engine.haar import haar_pyramid_analysis, haar_pyramid_synthesis
 from wavevit.wavelets._engine.kernel_choice import enabled
@@ -68,8 +68,10 @@ def dwt_max_level(height: int, width: int, filter_length: int = 2) -> int:
         filter_length: taps of the filters, `FilterBank.length`.
 
     Raises:
-        ValueError: fewer than two taps.
+        ValueError: a side below one pixel, or fewer than two taps.
     """
+    check_at_least("height", height, 1)
+    check_at_least("width", width, 1)
     check_at_least("filter_length", filter_length, 2)
     return _deepest((height, width), filter_length)
 
@@ -399,7 +401,7 @@ def _back(
     output_size: Sequence[int] | None,
     dims: int,
 ) -> Tensor:
-    approx, details = pyramid
+    approx, details = check_pyramid(pyramid)
     listening = has_torch_function((approx, *details))
     if not listening and as_one_operation() and enabled() and are_names(wavelet, mode):
         x = _one_waverec(approx, list(details), wavelet, mode, dims)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
 from wavevit.checks import fail
 from wavevit.wavelets._engine.symbolic_shapes import certainly, fixed, take
 
-__all__ = ["check_bands", "check_maps", "crop", "sides", "split_order"]
+__all__ = ["check_bands", "check_maps", "check_pyramid", "crop", "sides", "split_order"]
 
 
 def split_order(dims: int) -> tuple[int, ...]:
@@ -24,6 +25,29 @@ def split_order(dims: int) -> tuple[int, ...]:
 def sides(dims: int, names: str = "dhw") -> str:
     """The sides of a grid as messages write them, for example ``h, w``; ``l`` is one side alone."""
     return "l" if dims == 1 else ", ".join(names[-dims:])
+
+
+def check_pyramid(pyramid: Any) -> tuple[Tensor, Sequence[Tensor]]:
+    """Returns ``(approx, details)`` if it is such a pair, the details a sequence.
+
+    What is inside is checked where it is used. PyWavelets has another form: one list of the
+    approximation and a tuple for each level.
+
+    Raises:
+        ValueError: no pair, or details that are no tuple or list.
+    """
+    pair = isinstance(pyramid, tuple | list) and len(pyramid) == 2
+    if not pair or not isinstance(pyramid[1], tuple | list):
+        got = type(pyramid).__name__
+        if isinstance(pyramid, tuple | list):
+            got += f" of {', '.join(type(part).__name__ for part in pyramid) or 'nothing'}"
+        fail(
+            "pyramid",
+            "a pair (approx, details), where details is a tuple with one tensor for each level",
+            got,
+        )
+    approx, details = pyramid
+    return approx, details
 
 
 def check_bands(coefficients: Tensor, argument: str, bands: int, dims: int = 2) -> None:

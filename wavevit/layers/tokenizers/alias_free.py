@@ -24,8 +24,10 @@ from wavevit.layers.symmetry import Part, Symmetry
 from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
 from wavevit.layers.tokenizers.subbands import SubbandNorm
 from wavevit.wavelets import filter_bank, swt2
+from wavevit.wavelets._engine.convolution import convolution
 from wavevit.wavelets._engine.details_low_pass import low_passed_details
 from wavevit.wavelets._engine.pieces import by_images
+from wavevit.wavelets._engine.torch_private import has_forward_hooks
 
 __all__ = ["AliasFreeOptions", "AliasFreeTokenizer"]
 
@@ -171,6 +173,16 @@ class AliasFreeTokenizer(Part):
             details = details.abs()
         return torch.cat([self.decimate(x)[:, :, None], self.decimate(details.flatten(2, 3))], 2)
 
+    def _convolved(self, conv: nn.Module, x: Tensor) -> Tensor:
+        """One convolution of the stem, by a kernel where one runs and `conv` is torch's own."""
+        if type(conv) is not nn.Conv2d or has_forward_hooks(conv):
+            return conv(pad_map(x, 1, self.padding))
+
+        def plain(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            return F.conv2d(pad_map(x, 1, self.padding), weight, bias)
+
+        return convolution(x, conv.weight, conv.bias, self.padding == "circular", plain)
+
     def _low_passed(self, x: Tensor) -> Tensor:
         """`_bands`, by a kernel where one runs."""
         if not self.modulus or self.low_pass == "none":
@@ -184,7 +196,7 @@ class AliasFreeTokenizer(Part):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to tokens (B, ⌈H/P⌉, ⌈W/P⌉, D)."""
         for conv in self.stem:
-            x = F.gelu(conv(pad_map(x, 1, self.padding)))
+            x = F.gelu(self._convolved(conv, x))
         bands = self._low_passed(x)
         return self.proj(self.norm(bands.flatten(1, 2)).permute(0, 2, 3, 1))
 

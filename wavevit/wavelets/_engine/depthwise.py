@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wavevit.wavelets._engine.eager import is_only_differentiated_backward
 from wavevit.wavelets._engine.kernel_choice import kernels_for
+from wavevit.wavelets._engine.plain_gradients import plain_gradients
 from wavevit.wavelets._engine.torch_private import is_derived
 from wavevit.wavelets._kernels.cpu_memory import room
 
@@ -84,7 +85,7 @@ class _Depthwise(torch.autograd.Function):
         x, weight, bias = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled() or not is_only_differentiated_backward(x, weight, gradient):
-            return *_derived(ctx.plain, (x, weight, bias), needed, gradient), None, None
+            return *plain_gradients(ctx.plain, (x, weight, bias), needed, gradient), None, None
         given = _last(gradient)
         of_x = of_weight = of_bias = None
         if needed[0]:
@@ -95,19 +96,3 @@ class _Depthwise(torch.autograd.Function):
         if needed[2]:
             of_bias = given.sum((0, 1, 2))
         return of_x, of_weight, of_bias, None, None
-
-
-def _derived(
-    plain: Plain,
-    tensors: tuple[Tensor, Tensor, Tensor | None],
-    needed: tuple[bool, ...],
-    gradient: Tensor,
-) -> list[Tensor | None]:
-    """The gradients in torch's operations, which can be derived again."""
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        pairs = zip(tensors, needed, strict=True)
-        wanted = [part for part, need in pairs if need and part is not None]
-        result = plain(*tensors)
-        found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=again))
-    return [next(found) if need else None for need in needed]

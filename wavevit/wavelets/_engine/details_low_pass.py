@@ -16,6 +16,7 @@ from wavevit.wavelets._engine.eager import is_only_differentiated_backward
 from wavevit.wavelets._engine.haar_maps import HaarMap
 from wavevit.wavelets._engine.kernel_choice import kernels_for
 from wavevit.wavelets._engine.linear_maps import LinearMap
+from wavevit.wavelets._engine.plain_gradients import plain_gradients
 from wavevit.wavelets._engine.torch_private import is_derived
 from wavevit.wavelets._engine.undecimated_maps import UndecimatedMap
 from wavevit.wavelets._kernels.cpu_memory import room
@@ -103,12 +104,10 @@ class _Details(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
-        found: Tensor
+        rest = (None,) * 5
         if torch.is_grad_enabled() or not is_only_differentiated_backward(x, gradient):
-            found = _derived(ctx.plain, x, gradient)
-        else:
-            found = _backward(x, gradient, *ctx.how)
-        return found, None, None, None, None, None
+            return *plain_gradients(ctx.plain, (x,), (True,), gradient), *rest
+        return _backward(x, gradient, *ctx.how), *rest
 
 
 def _backward(
@@ -126,10 +125,3 @@ def _backward(
         bands = details[:, None] if level > 1 or not bank.is_haar else details
         results[piece] += back.run([bands])[0][:, 0]
     return result
-
-
-def _derived(plain: Plain, x: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient in torch's operations, which can be derived again."""
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        return torch.autograd.grad(plain(x), x, gradient, create_graph=again)[0]

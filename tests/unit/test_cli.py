@@ -232,7 +232,7 @@ def test_audit_of_an_unknown_model(capsys: pytest.CaptureFixture[str]) -> None:
     words = complaint(["audit", "test_vot"], capsys)
     assert words.startswith("wavevit: model: expected a name of `wavevit models`, timm:NAME, ")
     assert "nearest: test_vit" in words
-    assert words.endswith("got 'test_vot' (a model of timm is timm:test_vot)")
+    assert words.rstrip().endswith("got 'test_vot' (a model of timm is timm:test_vot)")
 
 
 def test_a_device_is_checked_in_python_too() -> None:

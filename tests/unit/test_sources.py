@@ -49,7 +49,7 @@ def test_names_are_checked() -> None:
     assert "scenes" in list_sources()
 
 
-@pytest.mark.parametrize("name", ["scenes", "captioned", "places"])
+@pytest.mark.parametrize("name", ["scenes", "captioned", "places", "objects"])
 def test_unknown_options_are_named(name: str) -> None:
     with pytest.raises(ValueError, match=f"options: .* source '{name}' .*, got 'colour'"):
         create_source(name, "train", 16, colour=True)

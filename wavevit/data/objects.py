@@ -17,9 +17,9 @@ from torch import Tensor
 
 from wavevit.checks import check_at_least, fail
 from wavevit.data.photographs import NAMES
-from wavevit.data.scenes import Scenes
+from wavevit.data.scenes import Scenes, photograph_folder
 from wavevit.data.shapes import SHAPES, Placed, levels
-from wavevit.data.sources import Source, photographs_of, register_source
+from wavevit.data.sources import Source, register_source
 
 __all__ = ["ObjectPixels", "Objects", "boxes_of_masks"]
 
@@ -113,7 +113,7 @@ class Objects(Source):
         self.count, self.sides = count, (float(sides[0]), float(sides[1]))
         self.visible, self.least_side = visible, least_side
         held = split == "test"
-        self.folder = photographs_of(photographs)
+        self.folder = photograph_folder(**photographs)
         names = self.folder.names if self.folder is not None else NAMES
         chosen = [name for index, name in enumerate(names) if (index % 3 == 2) == held]
         self.scenes = Scenes(

@@ -18,10 +18,14 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_choice, fail
-from wavevit.data.photograph_files import load_photograph_file, scan_photographs
+from wavevit.data.photograph_files import (
+    PhotographFolder,
+    load_photograph_file,
+    scan_photographs,
+)
 from wavevit.data.photographs import NAMES, load_photograph
 
-__all__ = ["SPLITS", "SceneBatch", "Scenes", "photograph_scenes"]
+__all__ = ["SPLITS", "SceneBatch", "Scenes", "photograph_folder", "photograph_scenes"]
 
 SPLITS = ("train", "test", "fit", "validation")
 
@@ -213,11 +217,27 @@ def photograph_scenes(
     Raises:
         ValueError: as `Scenes` and `scan_photographs`; options of a folder without one.
     """
-    if photographs is None:
-        given = {"duplicates": duplicates != "report", "least_side": least_side, "digest": digest}
-        for name, value in given.items():
-            if value:
-                fail(name, "a folder of photographs beside it", "none")
+    found = photograph_folder(photographs, duplicates, least_side, digest)
+    if found is None:
         return Scenes(split, crop_size, margin, **options)
-    found = scan_photographs(photographs, duplicates, least_side, digest)
     return Scenes(split, crop_size, margin, found.names, folder=found.folder, **options)
+
+
+def photograph_folder(
+    photographs: str | Path | None = None,
+    duplicates: str = "report",
+    least_side: int = 0,
+    digest: str = "",
+) -> PhotographFolder | None:
+    """The folder of photographs that these options of `photograph_scenes` name; None for none.
+
+    Raises:
+        ValueError: as `scan_photographs`; options of a folder without one.
+    """
+    if photographs is not None:
+        return scan_photographs(photographs, duplicates, least_side, digest)
+    given = {"duplicates": duplicates != "report", "least_side": least_side, "digest": digest}
+    for name, value in given.items():
+        if value:
+            fail(name, "a folder of photographs beside it", "none")
+    return None

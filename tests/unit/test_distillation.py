@@ -136,7 +136,7 @@ def test_tokens_have_the_loss_of_the_pooled_features_in_a_unit_of_their_own(
 
     def plain_tokens(one: nn.Module, images: Tensor) -> Tensor:
         found: Tensor = one.forward_features(images)
-        return found
+        return found.flatten(1)
 
     shared: dict[str, Any] = {"crop_size": 16, "shifts": 3, "span": 4, "keep": keep, "still": still}
 

@@ -129,7 +129,6 @@ def carry_table(records: Mapping[str, Any]) -> str:
     summaries = {
         name: records[name] for name in NAMES if isinstance(records.get(name), StudySummary)
     }
-    # Of data whose classes are of equal size it is top-1.
     balanced = any(_BALANCED in own for one in summaries.values() for own in one.metrics.values())
     shown = ("top1", _BALANCED, "crop") if balanced else ("top1", "crop")
     head = ["data", "variant", *(METRICS[metric].heading for metric in shown)]
@@ -143,7 +142,7 @@ def carry_table(records: Mapping[str, Any]) -> str:
                 [
                     NAMES[name],
                     f"`{variant}`",
-                    *(_interval(own[m].values, 1) if m in own else "as top-1" for m in shown),
+                    *(_interval(own[m].values, 1) if m in own else "–" for m in shown),
                     _interval(summary.sensitivity[variant]["crop"][1].values, 3),
                     f"{summary.configs[variant]['optimizer']['lr']:.3g}",
                     f"{ratio:.2f}" if ratio is not None else "not timed",

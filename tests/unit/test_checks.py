@@ -82,6 +82,9 @@ def test_inverses_refuse_what_does_not_fit() -> None:
         idwt2(torch.zeros(1, 1, 4, 4, 4, dtype=torch.int32))
     with pytest.raises(ValueError, match=r"output_size: .*\(8, 8\), got \(6, 8\)"):
         idwt2(torch.zeros(1, 1, 4, 4, 4), output_size=(6, 8))
+    for wrong, words in ((8, "8"), ((8, 8, 8), r"\(8, 8, 8\)")):
+        with pytest.raises(ValueError, match=f"output_size: expected 2 sides, got {words}"):
+            idwt2(torch.zeros(1, 1, 4, 4, 4), output_size=wrong)
     with pytest.raises(ValueError, match=r"packets: expected shape \(B, C, 4\*\*level, h, w\)"):
         iwavepacket2(torch.zeros(1, 1, 8, 4, 4))
     with pytest.raises(ValueError, match="output_size: expected a size that 1 halvings"):

@@ -82,10 +82,12 @@ def crop(
     """Drops the last sample of a side, such as a row, that an odd side was extended by.
 
     Raises:
-        ValueError: `output_size` is not `x`'s size or one below it.
+        ValueError: `output_size` is not one number a side, or not `x`'s size or one below it.
     """
     if output_size is None:
         return x
+    if not isinstance(output_size, Sequence) or len(output_size) != dims:
+        fail(argument, f"{dims} sides", repr(output_size))
     for dim, side in zip(range(-dims, 0), output_size, strict=True):
         if certainly(side > x.shape[dim]) or certainly(side < x.shape[dim] - 1):
             expected = f"sides equal to or one below the reconstruction's {tuple(x.shape[-dims:])}"

@@ -114,7 +114,9 @@ class TextTransformer(nn.Module):
         """
         first = not memory
         for index, block in enumerate(self.blocks):
-            query, *own = block.mixer.queries_keys_values(block.norm1(x))  # type: ignore[union-attr,operator]
+            assert isinstance(block, Block)
+            assert isinstance(block.mixer, GlobalAttention)
+            query, *own = block.mixer.queries_keys_values(block.norm1(x))
             if first:
                 memory.append((own[0], own[1]))
             else:
@@ -123,8 +125,8 @@ class TextTransformer(nn.Module):
                 )
                 memory[index] = key, value
             attended = F.scaled_dot_product_attention(query, *memory[index])
-            x = x + block.mixer.proj(attended.transpose(1, 2).flatten(2))  # type: ignore[union-attr,operator]
-            x = x + block.mlp(block.norm2(x), (x.shape[1], 1))  # type: ignore[operator]
+            x = x + block.mixer.proj(attended.transpose(1, 2).flatten(2))
+            x = x + block.mlp(block.norm2(x), (x.shape[1], 1))
         normalised: Tensor = self.norm(x)
         return normalised
 

@@ -6,23 +6,19 @@ before it multiplies. With few channels both take longer than the sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from wavevit.wavelets._engine.eager import is_only_differentiated_backward
 from wavevit.wavelets._engine.kernel_choice import kernels_for
-from wavevit.wavelets._engine.plain_gradients import plain_gradients
-from wavevit.wavelets._engine.torch_private import is_derived
+from wavevit.wavelets._engine.kernel_convolution import Convolver, Plain, convolved
 from wavevit.wavelets._kernels.cpu_memory import room
 
 __all__ = ["convolution"]
 
 _KERNEL = "wavevit.wavelets._kernels.convolve_cpu"
 _MOST_CHANNELS = 12  # of images and results; oneDNN's blocks of 16 are as fast for gradients
-Plain = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def convolution(
@@ -37,18 +33,15 @@ def convolution(
         circular: borders; otherwise zeros.
         plain: the same in torch's operations, of all three tensors.
     """
-    tensors = [part for part in (x, weight, bias) if part is not None]
-    if not is_only_differentiated_backward(*tensors) or torch.is_autocast_enabled("cpu"):
-        return plain(x, weight, bias)
-    if max(weight.shape[:2]) > _MOST_CHANNELS or _kernel(x) is None:
-        return plain(x, weight, bias)
-    if is_derived(*tensors):
-        return _Convolution.apply(x, weight, bias, circular, plain)
-    return _forward(x, weight, bias, circular)
+    return convolved(_CONVOLVER, x, weight, bias, circular, plain)
 
 
 def _kernel(x: Tensor) -> Any:
     return kernels_for(x, _KERNEL, "Convolutions run")
+
+
+def _runs(x: Tensor, weight: Tensor) -> bool:
+    return max(weight.shape[:2]) <= _MOST_CHANNELS and _kernel(x) is not None
 
 
 def _packed(x: Tensor) -> Tensor:
@@ -64,29 +57,14 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, circular: bool) -> 
     return result
 
 
-class _Convolution(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, circular: bool, plain: Plain
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight, bias)
-        ctx.circular, ctx.plain = circular, plain
-        return _forward(x, weight, bias, circular)
+def _turned(weight: Tensor) -> Tensor:
+    return weight.flip(-2, -1).transpose(0, 1)
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, bias = ctx.saved_tensors
-        needed = ctx.needs_input_grad[:3]
-        if torch.is_grad_enabled() or not is_only_differentiated_backward(x, weight, gradient):
-            return *plain_gradients(ctx.plain, (x, weight, bias), needed, gradient), None, None
-        of_x = of_weight = of_bias = None
-        if needed[0]:
-            turned = weight.flip(-2, -1).transpose(0, 1)
-            of_x = _forward(gradient, turned, None, ctx.circular)
-        if needed[1]:
-            side = weight.shape[-1]
-            taps = _kernel(x).kernel_gradient(_packed(x), _packed(gradient), side, ctx.circular)
-            of_weight = taps.view(weight.shape)
-        if needed[2]:
-            of_bias = gradient.sum((0, 2, 3))
-        return of_x, of_weight, of_bias, None, None
+
+def _of_weight(x: Tensor, gradient: Tensor, weight: Tensor, circular: bool) -> Tensor:
+    side = weight.shape[-1]
+    taps: Tensor = _kernel(x).kernel_gradient(_packed(x), _packed(gradient), side, circular)
+    return taps.view(weight.shape)
+
+
+_CONVOLVER = Convolver(_runs, _forward, _turned, _of_weight)

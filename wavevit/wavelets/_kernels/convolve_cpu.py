@@ -40,6 +40,13 @@ def _pad(image, reach, circular, padded):
 
 
 @compiled
+def _steps(padded, size):
+    """Address of the first sample; bytes from a line to the next, and from a plane to the next."""
+    line = padded.shape[2] * size
+    return at(padded), line, padded.shape[1] * line
+
+
+@compiled
 def _convolve(one, size, x, weights, results, side, circular, start, stop):
     """Images `start` to `stop`. `weights` are (O, C · side²), with a bias one column more."""
     _, channels, height, width = x.shape
@@ -49,11 +56,7 @@ def _convolve(one, size, x, weights, results, side, circular, start, stop):
     ones = np.full(width, one)
     places = np.empty(channels * side * side + 1, np.int64)
     places[-1] = at(ones)
-    first, line, plane = (
-        at(padded),
-        padded.shape[2] * size,
-        padded.shape[1] * padded.shape[2] * size,
-    )
+    first, line, plane = _steps(padded, size)
     for image in range(start, stop):
         _pad(x[image], reach, circular, padded)
         for row in range(height):
@@ -83,11 +86,7 @@ def _kernel_gradient(one, size, x, gradients, results, side, circular, start, st
     padded = np.empty((channels, height + 2 * reach, width + 2 * reach), x.dtype)
     lefts, rights = np.empty(height, np.int64), np.empty(height, np.int64)
     sums = np.empty(width, x.dtype)
-    first, line, plane = (
-        at(padded),
-        padded.shape[2] * size,
-        padded.shape[1] * padded.shape[2] * size,
-    )
+    first, line, plane = _steps(padded, size)
     for image in range(start, stop):
         _pad(x[image], reach, circular, padded)
         for o in range(outputs):

@@ -219,11 +219,15 @@ def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], obje
 
 
 def held_bytes(compute: Callable[[], Tensor]) -> int:
-    """Bytes that autograd holds for the backward pass of `compute`, parameters left out."""
+    """Bytes that autograd holds for the backward pass of `compute`.
+
+    Parameters and their views are left out: a linear map holds its weight transposed.
+    """
     held: dict[int, int] = {}
 
     def keep(x: Tensor) -> Tensor:
-        if not (x.is_leaf and x.requires_grad):
+        owner = x if x._base is None else x._base
+        if not (owner.is_leaf and owner.requires_grad):
             storage = x.untyped_storage()
             held[storage.data_ptr()] = storage.nbytes()
         return x

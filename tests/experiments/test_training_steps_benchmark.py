@@ -58,6 +58,16 @@ def test_held_bytes_equals_a_hand_count() -> None:
     assert held_bytes(three_squares) == 2 * 10 * 3 * 4  # the operands of both squares
 
 
+def test_held_bytes_leaves_out_a_transposed_weight() -> None:
+    x, weight = torch.randn(10, 3), torch.randn(7, 3, requires_grad=True)
+
+    def linear_maps() -> Tensor:
+        hidden = x.requires_grad_() * 2
+        return (hidden @ weight.t() @ weight).sum()
+
+    assert held_bytes(linear_maps) == 10 * 3 * 4 + 10 * 7 * 4  # both inputs, no weight
+
+
 def test_every_model_but_the_references_is_compared() -> None:
     for case in (SMALL, LARGE):
         references = set(case.references.values())

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.tasks.patches import to_patches
-
 __all__ = ["LocalWindow"]
 
 
@@ -27,6 +25,7 @@ class LocalWindow(nn.Module):
     """
 
     mask: Tensor
+    taps: Tensor
 
     def __init__(self, channels: int, side: int, reach: int, width: int) -> None:
         super().__init__()
@@ -35,6 +34,7 @@ class LocalWindow(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels * width, channels * window**2))
         nn.init.normal_(self.weight, std=(channels * window**2) ** -0.5)
         self.register_buffer("mask", self._mask(), persistent=False)
+        self.register_buffer("taps", self._taps(), persistent=False)
 
     @torch.no_grad()
     def start_as_mean(self) -> None:
@@ -63,6 +63,27 @@ class LocalWindow(nn.Module):
         found = known[:, None, None] | (same[:, None, None] & before[None, :, :, None])
         return found.flatten(2).float()
 
+    def _taps(self) -> Tensor:
+        """Where in a value's window each position of its cell's surroundings is.
+
+        The surroundings are the rows of a cell and `reach` above it, its columns and `reach` on
+        each side: all that any of its values may read.
+
+        Returns:
+            (positions of a cell, channels of the surroundings times their positions): places in the
+            window, one after the last for those outside it.
+        """
+        window = 2 * self.reach + 1
+        wide = torch.arange(-self.reach, self.side + self.reach)
+        tall, steps = wide[: self.side + self.reach], torch.arange(self.side)
+        y, x, row, column = torch.meshgrid(steps, steps, tall, wide, indexing="ij")
+        dy, dx = row - y + self.reach, column - x + self.reach
+        seen = ((dy >= 0) & (dy < window) & (dx >= 0) & (dx < window)).flatten(2).flatten(0, 1)
+        place = (dy * window + dx).flatten(2).flatten(0, 1)
+        channel = torch.arange(self.channels)[:, None] * window**2
+        after = self.channels * window**2
+        return torch.where(seen[:, None], place[:, None] + channel, after).flatten(1)
+
     def weights(self) -> Tensor:
         """Masked weights (positions of a cell, channels · width, window)."""
         weight = self.weight.unflatten(0, (self.channels, self.width))
@@ -74,10 +95,14 @@ class LocalWindow(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """A map (B, V, h, w) to (B, N, n, width), values of a cell in their order."""
-        windows = F.unfold(self.padded(x), 2 * self.reach + 1).unflatten(2, x.shape[-2:])
-        cells = to_patches(windows, self.side).flatten(3).transpose(2, 3)
-        found = torch.einsum("bnpk,pok->bnpo", cells, self.weights())
-        return found.unflatten(3, (self.channels, self.width)).flatten(2, 3)
+        around = F.pad(x, (self.reach, self.reach, self.reach, 0))
+        size = (self.side + self.reach, self.side + 2 * self.reach)
+        seen = F.unfold(around, size, stride=self.side).transpose(1, 2)  # a row for each cell
+        # One product for all values of a cell: a window for each would copy the map many times.
+        weights = F.pad(self.weights(), (0, 1))
+        taps = self.taps[:, None].expand(-1, weights.shape[1], -1)
+        found = seen @ weights.gather(2, taps).flatten(0, 1).T
+        return found.unflatten(2, (-1, self.width))
 
     def at(self, padded: Tensor, row: int, column: int, weights: Tensor) -> Tensor:
         """The same for all channels of one position: (B, channels, width).

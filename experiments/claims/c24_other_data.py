@@ -36,11 +36,12 @@ LARGER = "tokenizers_large/summary.json"
 SHOWN = {FEW: "Fashion-MNIST, a hundredth", LARGER: "larger models, bundled photographs"}
 NAMES = DECIDING | SHOWN
 _REQUIRED = next(iter(DECIDING))
+_ADVANTAGE = "The advantage of dual-tree tokens over patches"
 _ANSWERS = {
-    "supported": "It carries over",
-    "mixed": "It carries over to some data and turns around on others",
-    "refuted": "It does not carry over",
-    "inconclusive": "It is open whether it carries over",
+    "supported": f"{_ADVANTAGE} carries over",
+    "mixed": f"{_ADVANTAGE} carries over to some data, and is reversed on others",
+    "refuted": f"{_ADVANTAGE} does not carry over",
+    "inconclusive": f"{_ADVANTAGE} may or may not carry over",
 }
 _OUTCOMES = {
     "supported": "higher on",
@@ -94,12 +95,10 @@ def answer(records: Mapping[str, Any] | None) -> str:
         return f"Not measured: {CLAIM.missing}."
     finding = _find(records)
     every = judged(finding.effects)
-    first, *others = (_of_metric(every, METRICS[metric].title) for metric in _METRICS)
     begin = _ANSWERS[finding.verdict.word]
     if begin == _ANSWERS["supported"] and any(one.outcome != "supported" for one in every):
         begin += " to some data"
-    sentences = [f"{begin}: against patches, {first}."]
-    sentences += [f"Against patches, {other}." for other in others]
+    sentences = [f"{begin}.", *(_of_metric(every, METRICS[name].title) for name in _METRICS)]
     left = [words for name, words in DECIDING.items() if name not in records]
     if left:
         sentences.append(f"Without a record: {listed(left)}.")
@@ -107,7 +106,7 @@ def answer(records: Mapping[str, Any] | None) -> str:
 
 
 def _of_metric(every: Sequence[Judged], title: str) -> str:
-    """On which data dual-tree tokens are better than patches in a metric, and on which worse."""
+    """A sentence: where dual-tree tokens are better than patches in a metric, and where worse."""
     parts = []
     for outcome, words in _OUTCOMES.items():
         names = [
@@ -117,7 +116,7 @@ def _of_metric(every: Sequence[Judged], title: str) -> str:
         ]
         if names:
             parts.append(f"{words} {listed(names)}")
-    return f"{title} of dual-tree tokens is {'; '.join(parts)}"
+    return f"Their {title} is {'; '.join(parts)}."
 
 
 def _interval(values: tuple[float, ...], digits: int) -> str:

@@ -150,17 +150,8 @@ def ledger_table() -> str:
     return Table(("claim", "verdict", "effect [interval]", "figure", "command"), rows).markdown()
 
 
-def headline() -> str:
-    """The short ledger of the home page: claim, verdict, effect."""
-    rows = [
-        _row(claim, finding_of(claim, found), found)
-        for claim, found in ((claim, records_of(claim)) for claim in CLAIMS)
-    ]
-    return Table(("claim", "verdict", "effect [interval]"), rows).markdown()
-
-
 def _row(claim: Claim, finding: Finding, records: Mapping[str, Any] | None) -> list[str]:
-    """The cells that both ledgers have."""
+    """Claim, verdict and effect."""
     name = f"[{claim.id}](claims/{claim.name}.md) {claim.sentence}"
     return [name, _verdicts(claim, finding, records), _headline(finding)]
 

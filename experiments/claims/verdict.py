@@ -127,7 +127,8 @@ def _named(chosen: Sequence[Judged], every: Sequence[Judged]) -> str:
         metric if names == whole[metric] else f"{metric} of {listed(names)}"
         for metric, names in own.items()
     ]
-    return listed(parts)
+    *others, last = parts
+    return ", for ".join(others) + f", and for {last}" if others else last
 
 
 def judge(effects: Sequence[Effect]) -> Verdict:
@@ -163,7 +164,7 @@ def _inconclusive(every: Sequence[Judged]) -> str:
     """The clearest effect, its interval, and the smallest effect that the test would find."""
     clearest = min(every, key=lambda one: one.effect.p_value)
     effect, least = clearest.effect, clearest.detectable()
-    text = f"the clearest difference is {effect.metric}, {effect.label}: {clearest.amount()}"
+    text = f"the clearest effect is {clearest.amount()} ({effect.metric}, {effect.label})"
     if effect.exact:
         return text
     text += f", adjusted p = {clearest.p_value:.2f}"
@@ -171,7 +172,8 @@ def _inconclusive(every: Sequence[Judged]) -> str:
         return f"{text}; one pair cannot be tested"
     least_text = f"{number(least, effect.digits)} {effect.unit}".strip()
     return (
-        f"{text}; with {effect.count} the test finds a difference of {least_text} with 80 % power"
+        f"{text}; with {effect.count}, this test would find a true difference of {least_text} "
+        "with 80 % power"
     )
 
 

@@ -13,6 +13,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from experiments.core.conversion import converter
 from experiments.core.segmentation.measures import SHIFTS
 from experiments.core.statistic import Statistic
+from experiments.core.task_headings import task_heading
 from experiments.core.zoom import ZOOMS
 from wavevit.tasks import TASKS
 
@@ -123,12 +124,17 @@ def metrics_of(task: str, result: Mapping[str, Any]) -> dict[str, Metric]:
 
 
 def _own_metric(task: str, name: str, path: tuple[str, ...]) -> Metric:
-    kind = TASKS.get(task)
-    if name != kind.score:
-        return Metric(path, name.replace("_", " "), "", None, "", task=task)
-    better = "high" if kind.higher_is_better else "low"
-    title, _, unit = kind.title.partition(", ")
+    kind, better = TASKS.get(task), ""
+    if name == kind.score:
+        better = "high" if kind.higher_is_better else "low"
+    title, unit = _split(task_heading(task, name))
     return Metric(path, title, unit, None, better, task=task)
+
+
+def _split(heading: str) -> tuple[str, str]:
+    """Title and unit."""
+    title, _, unit = heading.rpartition(", ")
+    return (title, unit) if title and unit in ("%", "px") else (heading, "")
 
 
 def metric_named(task: str, name: str) -> Metric:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.page import claim_page, headline, ledger_table, page_of
+from experiments.claims.page import claim_page, ledger_table, page_of
 from experiments.core.experiment import DOCS, Experiment
 from experiments.core.marked import marked
 from experiments.core.records import RECORDS, load_record, write_bytes
@@ -58,7 +58,6 @@ def generated() -> list[Generated]:
     for claim in CLAIMS:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))
     found.append(_part(DOCS / "claims.md", "ledger", ledger_table()))
-    found.append(_part(DOCS / "index.md", "headline", headline()))
     found.append(Generated(carry.PAGE, carry.page_with))
     found.append(Generated(reproduce.PAGE, reproduce.page_with))
     found += [Generated(page, citations.page_with) for page in citations.PAGES]

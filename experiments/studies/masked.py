@@ -8,7 +8,7 @@ inpainting.
 
 Command: ``python -m experiments run masked && python -m experiments report masked``.
 Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 18 minutes on a quiet machine.
-Expected: error over that of inpainting of dtcwt_vit and swin 85 %, vit 89, the others 90 to 91.
+Expected: error relative to inpainting of dtcwt_vit and swin 85 %, vit 89, the others 90 to 91.
 Record: ``experiments/records/masked/``. Chosen on data: nothing; the peak learning rate is that of
 `patch_vs_wavelet`, chosen there for the plain ViT as a classifier.
 """

@@ -21,7 +21,9 @@ ROWS = [
     for line in (ROOT / "docs" / "glossary.md").read_text().splitlines()
     if line.startswith("| ") and not line.startswith("| column or measure")
 ]
-ENTRIES = [name.strip(" ↑↓") for row in ROWS for name in re.split(r", (?!pooled|map)", row[0])]
+ENTRIES = [
+    name.strip(" ↑↓") for row in ROWS for name in re.split(r", (?!pooled|map|\S+ quarter)", row[0])
+]
 # Ways to prepare or to time something, and no figure of a model.
 HELPERS = {"center_crop", "fourier_shift", "shifted"}
 # First columns, which name what a row is about.

@@ -70,6 +70,10 @@ DOWN, UP, BOTH = (-1.0, -1.1, -0.9), (1.0, 1.1, 0.9), (-1.0, 2.0, -0.5)
             + [effect("c", *BOTH, metric=m) for m in ("R", "top-1")],
             "**supported**, for a and b; inconclusive for c",
         ),
+        (
+            [effect("a", *DOWN), effect("b", *BOTH), effect("a", *BOTH, metric="top-1")],
+            "**supported**, for R of a; inconclusive for R of b, and for top-1",
+        ),
         ([effect("a", *DOWN), effect("b", *UP, predicted="")], "**supported**"),
     ],
 )
@@ -83,8 +87,8 @@ def test_inconclusive_states_effect_interval_and_detectable_effect() -> None:
     least = Statistic.of(BOTH).detectable()
     assert least is not None
     assert verdict.detail == (
-        "the clearest difference is R, a against plain ViT: +0.17 [−3.83, +4.16], adjusted "
-        f"p = 0.87; with 3 seeds the test finds a difference of {least:.2f} with 80 % power"
+        "the clearest effect is +0.17 [−3.83, +4.16] (R, a against plain ViT), adjusted p = 0.87; "
+        f"with 3 seeds, this test would find a true difference of {least:.2f} with 80 % power"
     )
 
 
@@ -143,7 +147,7 @@ def test_equal_differences_are_exact() -> None:
     assert exact.amount() == "−2.00 (exact)"
     zero = judge([effect("a", 0.0, 0.0, 0.0)])
     assert zero.text() == (
-        "**inconclusive**: the clearest difference is R, a against plain ViT: +0.00 (exact)"
+        "**inconclusive**: the clearest effect is +0.00 (exact) (R, a against plain ViT)"
     )
     single = judge([effect("a", -2.0)])  # one seed cannot be tested
     assert single.word == "inconclusive"

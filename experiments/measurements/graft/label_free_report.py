@@ -16,6 +16,7 @@ from experiments.core.statistic import Statistic
 from experiments.measurements.graft.methods import BLURRED, CONTROL, GRAFT
 from experiments.measurements.graft.report import (
     COSINE,
+    EXPLAINED,
     R_SHARE,
     TIME,
     difference,
@@ -97,7 +98,7 @@ def targets(record: Mapping[str, Any]) -> str:
     ratio = record["methods"][name]["time"]
     rows += [
         (
-            f"cosine to the teacher's shift average: at least {COSINE}",
+            f"cosine to the original's features averaged over shifts: at least {COSINE}",
             f"{cosine:.3f}",
             cosine >= COSINE,
         ),
@@ -129,27 +130,27 @@ def _about(record: Mapping[str, Any]) -> str:
     photographs, labelled = record["photographs"], record["labelled"]
     parts = [
         f"{record['model']}: {record['minutes']:g} minutes of distillation on "
-        f"{photographs['trained_on']} photographs, without labels ({_steps(record)}); R and cosine "
-        f"of {photographs['measured']} others. "
-        "R@1: the share of these whose upper left crop is nearest to their own lower right crop "
-        f"among those of {photographs['gallery']} photographs."
+        f"{photographs['trained_on']} photographs, without labels ({_steps(record)}). R and cosine "
+        f"are measured on {photographs['measured']} other photographs. "
+        "R@1: the share of these for which, of the lower right crops of "
+        f"{photographs['gallery']} photographs, their own is nearest to their upper left crop."
     ]
     if labelled is not None:
         parts.append(
-            f"Linear probe and nearest neighbours: top-1 of {labelled['asked']} test pictures of "
-            f"{labelled['name']} ({labelled['classes']} classes; the most frequent one has "
-            f"{labelled['majority']:.1f} %) by the features of "
-            f"{labelled['fitted']} training pictures, {labelled['neighbours']} neighbours."
+            f"Linear probe and nearest neighbours ({labelled['neighbours']} of them): top-1 on "
+            f"{labelled['asked']} test pictures of {labelled['name']}, fitted on the features of "
+            f"{labelled['fitted']} training pictures. It has {labelled['classes']} classes; the "
+            f"most frequent one has {labelled['majority']:.1f} % of the test pictures."
         )
     if record["classified"] is not None:
         parts.append(
-            f"Top-1: of {record['classified']} ImageNet images (of foolbox), a sanity check. "
-            "S-Cons: of the model's own classes on the photographs. R and cosine are those of its "
-            "class scores. Blur: a low-pass before each stride (blur-pool)."
+            f"Top-1: on {record['classified']} ImageNet images (from the package foolbox), as a "
+            "sanity check. S-Cons: of the model's own classes on the photographs. R and cosine are "
+            "those of its class scores. Blur: a low-pass before each stride (blur-pool)."
         )
     elif labelled is not None:
-        parts.append("S-Cons: of the linear probe.")
-    parts.append("Time: of a forward pass, as a multiple of the original's.")
+        parts.append("S-Cons: of the classes that the linear probe gives.")
+    parts.append(EXPLAINED)
     return " ".join(parts)
 
 

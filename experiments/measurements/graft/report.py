@@ -124,7 +124,7 @@ def targets(record: Mapping[str, Any]) -> str:
             accuracy >= -right.std,
         ),
         (
-            f"cosine to the teacher's shift average: at least {COSINE}",
+            f"cosine to the original's features averaged over shifts: at least {COSINE}",
             f"{cosine.mean:.3f}",
             cosine.mean >= COSINE,
         ),
@@ -144,7 +144,7 @@ def target_table(name: str, rows: Sequence[tuple[str, str, bool]]) -> str:
         [words, found.replace("-", "−"), "reached" if reached else "**not reached**"]
         for words, found, reached in rows
     ]
-    return Table([f"target for `{name}`", "found", ""], cells).markdown()
+    return Table([f"target for `{name}`", "found", "result"], cells).markdown()
 
 
 _COLUMNS = {
@@ -202,19 +202,24 @@ def _trained(record: Mapping[str, Any]) -> str:
     return f" in {record['configuration']['optimizer']['steps']} steps"
 
 
+# What the columns are that the glossary does not have in these words.
+EXPLAINED = (
+    "Cosine: between the features and the original's features averaged over all shifts by less "
+    "than a patch. Images that jump: images whose features have a discontinuity while they move by "
+    "one pixel. Time: of a forward pass, as a multiple of the original's."
+)
+
+
 def render(record: Mapping[str, Any]) -> str:
     """What the page shows of the record, its first sentence first."""
     names: Sequence[str] = list(record["methods"])
     if not {GRAFT, CONTROL} <= set(names):
         fail("record", f"one that has {GRAFT!r} and {CONTROL!r}", names)
     about = (
-        f"A ViT trained on {record.get('data', BUNDLED)}{_trained(record)}, "
-        f"{len(record['seeds'])} seeds; "
-        f"{record['steps']} steps of distillation with {record['batch']} windows each, without "
-        f"labels; {_setting(record, CONTROL)} without wavelets, {_setting(record, GRAFT)} for the "
-        "grafts. "
-        "Cosine: of the features to the original's features averaged over all shifts by "
-        "less than a patch. Time: of a forward pass, as a multiple of the original's. Minutes: of "
-        "distillation on one core."
+        f"The original is a ViT trained on {record.get('data', BUNDLED)}{_trained(record)}, "
+        f"{len(record['seeds'])} seeds. Each distillation has {record['steps']} steps of "
+        f"{record['batch']} windows, without labels: {_setting(record, CONTROL)} without wavelets, "
+        f"{_setting(record, GRAFT)} for the grafts. {EXPLAINED} Minutes: of distillation on one "
+        "core."
     )
     return "\n\n".join([verdict(record), about, table(record), targets(record)])

@@ -12,7 +12,7 @@ The upper reference is the plain ViT that learned the photographs' names on the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def with_labels() -> dict[str, RunConfig]:
 
 
 def measure(runs: Path, crops: int = 40) -> dict[str, Any]:
-    """By encoder and seed, top-1 in percent of a linear probe and of few-shot probes."""
+    """By encoder and seed, how many features it has, and top-1 in percent of both probes."""
     trained = _trained_runs(runs)
     seeds = sorted({seed for by_seed in trained.values() for seed in by_seed})
     supervised = trained_here(runs, "masked_probe", with_labels(), seeds)
@@ -138,19 +138,23 @@ def measure(runs: Path, crops: int = 40) -> dict[str, Any]:
     _, asked = crops_of("test", crops // 2, 48_000)
     sides = (known.images, asked.images)
 
-    def probes(features: Features) -> tuple[float, float]:
+    def probes(features: Features) -> dict[str, float]:
         fitted, judged = (in_batches(features, images, 128) for images in sides)
         four = (fitted, known.labels, judged, asked.labels)
-        return top1(*four), top1(*four, shots=SHOTS)
+        return {
+            "size": fitted.shape[1],
+            "linear": top1(*four),
+            "few": top1(*four, shots=SHOTS),
+        }
 
     components = principal_components(known.images, _PATCH, _COMPONENTS)
     controls = {"PCA of patches": components, "scattering": scattering_features}
     found: dict[str, dict[str, list[float]]] = {}
 
     def note(name: str, features: Features) -> None:
-        own = found.setdefault(name, {"linear": [], "few": []})
-        for key, value in zip(own, probes(features), strict=True):
-            own[key].append(value)
+        own = found.setdefault(name, {})
+        for key, value in probes(features).items():
+            own.setdefault(key, []).append(value)
 
     for name, features in controls.items():
         note(name, features)
@@ -171,12 +175,18 @@ def measure(runs: Path, crops: int = 40) -> dict[str, Any]:
 
 def probe_table(record: Mapping[str, Any]) -> Table:
     """Top-1 of both probes, mean ± standard deviation over seeds, one row an encoder."""
-    head = ["features", "linear probe, %", f"ridge on {record['shots']} crops a class, %"]
+    shots = f"ridge on {record['shots']} crops a class, %"
+    head = ["encoder", "size of its features", "linear probe, %", shots]
     rows = [
-        [name, *(Statistic.of(own[kind]).text(1) for kind in ("linear", "few"))]
+        [name, str(own["size"][0]), *(_over_seeds(own[kind]) for kind in ("linear", "few"))]
         for name, own in record["models"].items()
     ]
-    return Table(head, [*rows, ["chance", *[f"{100 / record['classes']:.1f}"] * 2]])
+    return Table(head, [*rows, ["chance", "–", *[f"{100 / record['classes']:.1f}"] * 2]])
+
+
+def _over_seeds(values: Sequence[float]) -> str:
+    """Mean ± standard deviation; one value as it is."""
+    return Statistic.of(values).text(1) if len(values) > 1 else f"{values[0]:.1f}"
 
 
 MEASUREMENT = Measurement(

@@ -112,8 +112,13 @@ def test_probe_names_classes_that_features_separate_and_is_at_chance_else() -> N
     for shots in (None, 5):
         assert top1(features, labels, features, labels, shots) == 100
         assert top1(noise(60, 3), labels, noise(60, 3, seed=1), labels, shots) < 65
-    record = {"classes": 3, "shots": 5, "models": {"vit": {"linear": [50.0], "few": [40.0]}}}
-    assert "| chance | 33.3 | 33.3 |" in probe_table(record).markdown()
+    one = {"size": [7], "linear": [50.0], "few": [40.0]}
+    two = {"size": [9, 9], "linear": [50.0, 52.0], "few": [40.0, 40.0]}
+    record = {"classes": 3, "shots": 5, "models": {"vit": one, "swin": two}}
+    text = probe_table(record).markdown()
+    assert "| chance | – | 33.3 | 33.3 |" in text
+    assert "| vit | 7 | 50.0 | 40.0 |" in text
+    assert "| swin | 9 | 51.0 ± 1.4 | 40.0 ± 0.0 |" in text
 
 
 def test_masked_probe_reads_finished_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -32,8 +32,16 @@ class Generated:
     render: Callable[[str], str]
 
     def wanted(self) -> str:
-        """What the file should hold."""
-        return self.render(self.path.read_text() if self.path.exists() else "")
+        """What the file should hold.
+
+        Raises:
+            ValueError: the records and the file do not fit together; the message begins with the
+                file.
+        """
+        try:
+            return self.render(self.path.read_text() if self.path.exists() else "")
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
 
 
 def _shown(one: Experiment) -> Iterator[Generated]:

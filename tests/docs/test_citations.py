@@ -10,6 +10,7 @@ import pytest
 
 from experiments.core.statistic import Statistic
 from experiments.reporting.citations import PAGES, citations, page_with
+from experiments.reporting.regenerate import Generated
 from tests.docs.prose import uncited, unnamed_passages
 
 CITING = [page for page in PAGES if citations(page.read_text())]
@@ -132,3 +133,10 @@ def test_citation_without_a_record_value_is_refused(prose: str, line: str, messa
 def test_figures_are_cited_in_the_order_of_the_page() -> None:
     with pytest.raises(ValueError, match="in the order of the list"):
         page_with(page_of("First 0.147, then 65.3.", "65.3 = vit, top-1", f"0.147 = {A}"))
+
+
+def test_an_error_of_a_page_names_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("No figure.\n\n<!-- cited\nfew_phases\n  1.5 = a\n-->\n")
+    with pytest.raises(ValueError, match=r"page\.md: page: expected '1\.5' in the prose"):
+        Generated(path, page_with).wanted()

@@ -70,8 +70,16 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "weighted_frame": ("weighted_frame", {}),
 }
 LOCKS = ("phase_lock", "phase_lock, fractional", "phase_lock, window")
-# Keys of the record; a roll is a circular shift.
-COLUMNS = ("exact", "R roll", "R crop", "agree roll", "agree crop", "calls", "time")
+# Keys of the record, where a roll is a circular shift, with the headings of the tables.
+COLUMNS = {
+    "exact": "relative error, circular shift",
+    "R roll": "R(1 px) circular",
+    "R crop": "R(1 px) crop",
+    "agree roll": "C-Cons, %",
+    "agree crop": "S-Cons, %",
+    "calls": "model calls",
+    "time": "time",
+}
 
 
 def build(name: str, pretrained: bool) -> nn.Module:
@@ -197,7 +205,7 @@ def render_cost(record: dict[str, Any]) -> str:
         texts = [f"{median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in spans]
         head = f"batch {cell['batch']}, threads: {cell['threads']}"
         rows.append([head, *texts])
-    return Table(["added to the time, in %", *LOCKS], rows).markdown().rstrip()
+    return Table(["time that the lock adds, %", *LOCKS], rows).markdown().rstrip()
 
 
 def render(record: dict[str, Any]) -> str:
@@ -210,8 +218,7 @@ def render(record: dict[str, Any]) -> str:
             cells += [f"{values[c]:.0f}" for c in ("agree roll", "agree crop")]
             cells += [f"{values[c]:.2f}" for c in ("calls", "time")]
             rows.append([method, *cells])
-        titles = [column.replace("roll", "circular") for column in COLUMNS]
-        table = Table(["method", *titles], rows).markdown()
+        table = Table(["method", *COLUMNS.values()], rows).markdown()
         parts.append(f"**{name}**, period: {entry['period']}\n\n{table}")
     return "\n\n".join(parts).strip()
 

@@ -175,8 +175,10 @@ def _symmetry(row: dict[str, Any]) -> str:
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
     about = (
-        f"Random weights, mean ± standard deviation over {len(record['seeds'])} seeds; R(1 px) on "
-        f"{record['photographs']} photographs; cost at {COST_SIZE} px."
+        f"Random weights. R: change of the pooled features, or of the last map after it is shifted "
+        f"back, under a shift by one pixel; mean ± standard deviation over {len(record['seeds'])} "
+        f"seeds, on {record['photographs']} photographs. Parameters, multiply-accumulates and time "
+        f"(as a multiple of the first row's) are for images of {COST_SIZE} px."
     )
     head = [record["axis"], "M parameters", "MMAC", "time", "shift period"]
     head += ["R circular, pooled", "R crop, pooled", "R circular, map", "R crop, map"]

@@ -251,7 +251,7 @@ def tables(record: Mapping[str, Any]) -> str:
     """The record as Markdown."""
     earlier = record.get("before", {"models": {}})
     threads = list(next(iter(record["models"].values()))["forward"])
-    head = ["model", "beside", "side, px"]
+    head = ["model", "compared with", "side, px"]
     for kind in ("forward", "step"):
         head += [f"{kind} target", f"{kind} before", f"{kind} reached"]
     head += ["memory held before", "memory held reached"]
@@ -264,12 +264,15 @@ def tables(record: Mapping[str, Any]) -> str:
             cells += [_by_threads(old.get(kind), threads), _by_threads(row[kind], threads)]
         cells += [f"{old['held']:.2f}" if old else "–", f"{row['held']:.2f}"]
         rows.append(cells)
-    text = f"Time and memory over those of the model beside it. Threads: {' / '.join(threads)}.\n\n"
+    text = (
+        'Times and memory as multiples of those of the model in the column "compared with". '
+        f"Threads: {' / '.join(threads)}.\n\n"
+    )
     text += Table(head, rows).markdown()
     images = f"{record['scattering2_images']:.1f}"
     if "before" in record:
         images += f", before {earlier['scattering2_images']:.1f}"
-    held = "Images that `scattering2` holds for its gradient, beside its own"
+    held = "Copies of its images that `scattering2` holds for the gradient, its own not counted"
     return f"{text}\n\n{held}: {images} (target 4).\n"
 
 

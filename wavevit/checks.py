@@ -8,22 +8,33 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
+import numbers
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
 __all__ = [
     "check_at_least",
     "check_bool",
+    "check_callable",
     "check_choice",
     "check_device",
+    "check_generator",
     "check_grid",
     "check_image",
+    "check_module",
     "check_multiple",
+    "check_number",
+    "check_numbers",
+    "check_pair",
+    "check_seed",
     "check_size",
+    "check_tensor",
     "fail",
     "nearest",
     "require_extra",
@@ -65,11 +76,114 @@ def check_bool(argument: str, value: bool) -> bool:
     return value
 
 
+def check_number(
+    argument: str,
+    value: float,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Returns `value` if it is a finite number within the bounds.
+
+    Args:
+        argument: its name in the message.
+        value: to check; NumPy's numbers are numbers too.
+        least: the smallest value.
+        above: the value is above this one, and not equal to it.
+        most: the largest value.
+        below: the value is below this one, and not equal to it.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if (
+        not number
+        or not math.isfinite(value)
+        or (least is not None and value < least)
+        or (above is not None and value <= above)
+        or (most is not None and value > most)
+        or (below is not None and value >= below)
+    ):
+        words = {"of at least": least, "above": above, "at most": most, "below": below}
+        bounds = [f"{word} {bound:g}" for word, bound in words.items() if bound is not None]
+        expected = f"a number {' and '.join(bounds)}" if bounds else "a finite number"
+        fail(argument, "a positive number" if bounds == ["above 0"] else expected, repr(value))
+    return value
+
+
+def check_generator(argument: str, value: torch.Generator | None) -> torch.Generator | None:
+    """Returns `value` if it is a random generator of torch or None; a seed is neither."""
+    if value is not None and not isinstance(value, torch.Generator):
+        expected = "a torch.Generator (torch.Generator().manual_seed(0) for seed 0) or None"
+        fail(argument, expected, repr(value))
+    return value
+
+
 def check_multiple(argument: str, value: int, divisor: int) -> int:
     """Returns `value` if `divisor` divides it."""
     if value % divisor:
         fail(argument, f"a multiple of {divisor}", value)
     return value
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+
+
+def check_pair(argument: str, value: Any, expected: str, least: int | None = None) -> None:
+    """Checks that a value is two whole numbers, each at least `least`."""
+    if (
+        not _is_sequence(value)
+        or len(value) != 2
+        or any(isinstance(side, bool) or not isinstance(side, numbers.Integral) for side in value)
+    ):
+        fail(argument, expected, repr(value))
+    if least is not None and min(value) < least:
+        fail(argument, expected, repr(value))
+
+
+def check_numbers(argument: str, value: Any, expected: str, count: int | None = None) -> None:
+    """Checks that a value is a sequence of finite numbers, `count` of them where that is given."""
+    if not _is_sequence(value) or (len(value) != count if count is not None else not len(value)):
+        fail(argument, expected, repr(value))
+    for number in value:
+        real = isinstance(number, numbers.Real) and not isinstance(number, bool)
+        if not real or not math.isfinite(number):
+            fail(argument, expected, repr(value))
+
+
+def check_seed(argument: str, value: int) -> int:
+    """Returns `value` if it is an integer that torch takes as a seed."""
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**64:
+        fail(argument, "an integer", repr(value))
+    return value
+
+
+def check_callable(argument: str, value: Any) -> None:
+    """Checks that a value can be called."""
+    if not callable(value):
+        fail(argument, "a torch.nn.Module or another callable", type(value).__name__)
+
+
+def check_module(argument: str, value: Any) -> None:
+    """Checks that a value is a `torch.nn.Module`."""
+    if not isinstance(value, torch.nn.Module):
+        fail(argument, "a torch.nn.Module", type(value).__name__)
+
+
+def check_tensor(argument: str, value: Any, shape: str, ndim: int) -> None:
+    """Checks the type and the rank of a tensor of any dtype.
+
+    Args:
+        argument: its name in the message.
+        value: to check.
+        shape: in words, such as ``"(B, C, H, W)"``.
+        ndim: number of its dimensions.
+    """
+    if not isinstance(value, torch.Tensor):
+        fail(argument, f"a torch.Tensor of shape {shape}", type(value).__name__)
+    if value.ndim != ndim:
+        fail(argument, f"{ndim} dimensions {shape}", f"{value.ndim} in shape {tuple(value.shape)}")
 
 
 def check_size(argument: str, size: Any) -> int | tuple[int, int]:

@@ -131,6 +131,22 @@ def _model_row(name: str) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Numbers(Samples):
+    """`Samples` as they are typed; `samples` checks them. (tyro would name a part of its own.)"""
+
+    def __post_init__(self) -> None:
+        pass
+
+    def samples(self) -> Samples:
+        """Raises a ValueError that names the option."""
+        try:
+            return Samples(**vars(self))
+        except ValueError as error:
+            name, _, words = str(error).partition(":")
+            raise ValueError(f"samples.{name.replace('_', '-')}:{words}") from None
+
+
 @dataclass
 class Audit:
     """Audit a model: shifts, continuity, scale, depth, vocabulary, cost. Writes a page and JSON.
@@ -175,12 +191,13 @@ class Audit:
     """Device, such as cuda; by default the device of each model."""
     module: tuple[str, ...] = ()
     """Python files (or module names) to run first; they register your layers and models."""
-    samples: Samples = field(default_factory=Samples)
+    samples: _Numbers = field(default_factory=_Numbers)
     """Numbers of pictures, pairs and steps."""
 
     def run(self) -> int:
         """Measures, prints and writes; returns the exit status."""
         import_files(self.module)
+        samples = self.samples.samples()
         bounds = parse_bounds("fail-under", self.fail_under, "high")
         bounds += parse_bounds("fail-over", self.fail_over, "low")
         check_output_folder("out", self.out)
@@ -199,7 +216,7 @@ class Audit:
             std=self.std or None,
             pretrained=self.pretrained,
             # The quick audit has numbers of its own, unless somebody asked for others.
-            samples=None if self.samples == Samples() else self.samples,
+            samples=None if samples == Samples() else samples,
             quick=self.quick,
             seed=self.seed,
             device=self.device,

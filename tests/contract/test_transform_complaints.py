@@ -1,6 +1,7 @@
 """Bad input: one ValueError per mistake, with the argument, what was expected and what came.
 
-The five mistakes that issue and manual name, each of every public transform that can make it.
+The five mistakes that issue and manual name, each of every public transform that can make it, and
+arguments of another type.
 """
 
 from __future__ import annotations
@@ -9,20 +10,29 @@ import pytest
 import torch
 
 from wavevit.wavelets import (
+    FilterBank,
     Lifting,
     dtcwt2,
+    dtcwt_max_level,
     dwt,
     dwt2,
     dwt3,
+    filter_bank,
     idtcwt2,
     idwt,
     idwt2,
     idwt3,
+    integer_haar2,
+    integer_haar2_bounds,
+    inverse_integer_haar2,
     iswt,
     iswt2,
     iswt3,
     iwavepacket2,
+    kernels,
+    level_one_frame_bounds,
     scattering2,
+    smooth_magnitude,
     swt,
     swt2,
     swt3,
@@ -34,7 +44,14 @@ from wavevit.wavelets import (
     waverec2,
     waverec3,
 )
-from wavevit.wavelets.compat import DTCWTForward, DWTForward, DWTInverse, ScatLayer, SWTForward
+from wavevit.wavelets.compat import (
+    DTCWTForward,
+    DTCWTInverse,
+    DWTForward,
+    DWTInverse,
+    ScatLayer,
+    SWTForward,
+)
 
 
 def zeros(*shape: int) -> torch.Tensor:
@@ -210,3 +227,62 @@ def test_subbands_that_do_not_fit(call, argument: str, dtype: torch.dtype) -> No
 )
 def test_another_number_of_dimensions(call, shape: str) -> None:
     refused(call, shape)
+
+
+HALF = 0.5**0.5
+PAIR = integer_haar2(torch.arange(64).reshape(1, 1, 8, 8))
+BANK = (HALF, HALF), (-HALF, HALF), (HALF, HALF), (HALF, -HALF)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: inverse_integer_haar2(None), "pyramid"),
+        (lambda: inverse_integer_haar2(PAIR, "a"), "output_size"),
+        (lambda: inverse_integer_haar2(PAIR, (8.0, 8)), "output_size"),
+        (lambda: integer_haar2_bounds(None, PAIR.details[0]), "approx"),
+        (lambda: integer_haar2_bounds(PAIR.approx, None), "bands"),
+        (lambda: integer_haar2_bounds(PAIR.approx, PAIR.details[0][..., :2]), "bands"),
+        (lambda: integer_haar2_bounds(PAIR.approx, PAIR.details[0], low=0.5), "low"),
+        (lambda: integer_haar2_bounds(PAIR.approx, PAIR.details[0], high=None), "high"),
+        (lambda: idwt(zeros(1, 1, 2, 4), output_size="a"), "output_size"),
+        (lambda: idwt(zeros(1, 1, 2, 4), output_size=torch.zeros(2)), "output_size"),
+        (lambda: waverec((zeros(1, 1, 4), (zeros(1, 1, 1, 4),)), output_size=8.0), "output_size"),
+        (lambda: iwavepacket2(BANDS, output_size=8), "output_size"),
+        (lambda: iwavepacket2(BANDS, output_size=["a"]), "output_size"),
+        (lambda: idwt2(BANDS, output_size="ab"), "output_size"),
+        (lambda: scattering2(X, bias=None), "bias"),
+        (lambda: scattering2(X, bias=float("inf")), "bias"),
+        # A compiled kernel would read and write beyond the memory of a tensor of another shape.
+        (lambda: smooth_magnitude(None), "details"),
+        (lambda: smooth_magnitude(zeros(1, 3, 8, 8)), "details"),
+        (lambda: smooth_magnitude(zeros(1, 1, 6, 3, 4, 4)), "details"),
+        (lambda: smooth_magnitude(zeros(1, 1, 6, 2, 4, 4).int()), "details"),
+        (lambda: smooth_magnitude(zeros(1, 1, 6, 2, 4, 4), bias=-1.0), "bias"),
+        (lambda: dtcwt_max_level(None, 8), "height"),
+        (lambda: dtcwt_max_level(8, 0), "width"),
+        (lambda: level_one_frame_bounds("near_sym_a", points=0), "points"),
+        (lambda: kernels("no").__enter__(), "enabled"),
+        (lambda: filter_bank([[1.0, 1.0], ["a", 1.0], BANK[2], BANK[3]]), "wavelet[1]"),
+        (lambda: FilterBank(None, *BANK[1:]), "dec_lo"),
+        (lambda: FilterBank(BANK[0], 3, *BANK[2:]), "dec_hi"),
+        (lambda: FilterBank(*BANK, name=None), "name"),
+        (lambda: FilterBank.one_sided("ab", BANK[1]), "lo"),
+        (lambda: FilterBank.one_sided(BANK[0], [[1.0], [2.0]]), "hi"),
+        (lambda: filter_bank("haar").taps("dec_lo", torch.float32, torch.device("cpu")), "which"),
+        (lambda: DWTForward(wave=None), "wave"),
+        (lambda: DWTForward(wave=(["a"], [1.0])), "wave[0]"),
+        (lambda: SWTForward(wave=3), "wave"),
+        (lambda: DWTInverse()(None), "coeffs"),
+        (lambda: DWTInverse()((X, 3)), "coeffs[1]"),
+        (lambda: DTCWTForward(biort=None), "biort"),
+        (lambda: DTCWTForward(qshift=(1, 2, "a", 3)), "qshift[2]"),
+        (lambda: DTCWTForward(o_dim="a"), "o_dim"),
+        (lambda: DTCWTForward(ri_dim=1.5), "ri_dim"),
+        (lambda: DTCWTInverse()("ab"), "coeffs"),
+        (lambda: ScatLayer(magbias="a"), "magbias"),
+        (lambda: ScatLayer(combine_colour="no"), "combine_colour"),
+    ],
+)
+def test_arguments_of_another_type_or_shape(call, argument: str) -> None:
+    refused(call, f"{argument}: expected")

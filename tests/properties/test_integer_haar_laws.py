@@ -99,7 +99,7 @@ def test_bad_pyramids_are_refused() -> None:
         inverse_integer_haar2(Pyramid(approx, (bands.repeat_interleave(2, 4),)))
     with pytest.raises(ValueError, match="expected an integer dtype"):
         inverse_integer_haar2(Pyramid(approx, (bands.float(),)))
-    with pytest.raises(ValueError, match=r"output_size: expected \(4, 4\), or one less"):
+    with pytest.raises(ValueError, match=r"output_size: expected .* reconstruction's \(4, 4\)"):
         inverse_integer_haar2(Pyramid(approx, (bands,)), (4, 2))
     with pytest.raises(ValueError, match="at least one level"):
         inverse_integer_haar2(Pyramid(approx, ()))

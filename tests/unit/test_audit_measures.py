@@ -82,11 +82,11 @@ def test_grades_change_at_their_thresholds(value: float, grade: str) -> None:
 @pytest.mark.parametrize(
     ("percent", "grade", "words"),
     [
-        (100, "good", "Crop shifts rarely change the class: no pair of crops"),
-        (99, "good", "rarely change the class: one pair in 100 of crops gets two classes"),
-        (89, "fair", "sometimes change the class: one pair in 9 of crops gets two classes"),
-        (80, "fair", "sometimes change the class: one pair in 5 of crops"),
-        (79, "poor", "often change the class: one pair in 5 of crops"),
+        (100, "good", "Crop shifts rarely change the class: no pair of crops gets two classes"),
+        (99, "good", "rarely change the class: 1 % of the pairs of crops get two classes"),
+        (89, "fair", "sometimes change the class: 11 % of the pairs of crops get two classes"),
+        (80, "fair", "sometimes change the class: 20 % of the pairs of crops get"),
+        (79, "poor", "often change the class: 21 % of the pairs of crops get"),
         (40, "poor", "often change the class: 60 % of the pairs of crops"),
     ],
 )

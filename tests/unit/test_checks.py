@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,3 +100,44 @@ def test_inverses_refuse_what_does_not_fit() -> None:
         waverec2([IMAGE, IMAGE])
     with pytest.raises(ValueError, match=r"pyramid: expected a pair .* got NoneType"):
         idtcwt2(None)
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "expected"),
+    [
+        ("a", {}, "a finite number"),
+        (True, {}, "a finite number"),
+        (float("nan"), {}, "a finite number"),
+        (None, {"above": 0}, "a positive number"),
+        (0, {"above": 0}, "a positive number"),
+        (-1, {"least": 0}, "a number of at least 0"),
+        (1, {"least": 0, "below": 1}, "a number of at least 0 and below 1"),
+        (1.5, {"above": 0, "most": 1}, "a number above 0 and at most 1"),
+    ],
+)
+def test_numbers_within_bounds(value, bounds: dict[str, float], expected: str) -> None:
+    with pytest.raises(ValueError, match=f"^x: expected {expected}, got {value!r}$"):
+        checks.check_number("x", value, **bounds)
+    good = np.float32(0.5)
+    assert checks.check_number("x", good, **bounds) == good
+
+
+@pytest.mark.parametrize("value", [3, "ab", (1,), (1, 2, 3), (1, 0.5), (True, 2), (1, 0)])
+def test_pairs(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^x: expected two sides, got "):
+        checks.check_pair("x", value, "two sides", least=1)
+    checks.check_pair("x", [np.int64(1), 2], "two sides", least=1)
+
+
+def test_callables_modules_seeds_and_generators() -> None:
+    for check, good, bad in (
+        (checks.check_callable, len, "a"),
+        (checks.check_module, torch.nn.Identity(), len),
+        (checks.check_seed, -1, 0.5),
+        (checks.check_seed, 2**64 - 1, 2**64),
+        (checks.check_generator, None, 0),
+        (checks.check_generator, torch.Generator(), "a"),
+    ):
+        check("x", good)
+        with pytest.raises(ValueError, match=r"^x: expected "):
+            check("x", bad)

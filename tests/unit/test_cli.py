@@ -203,6 +203,8 @@ def test_a_folder_of_all_sorts_is_audited_and_its_broken_files_are_listed(
         ("--seed -1", "seed: expected an integer of at least 0"),
         ("--seed 99999999999999999999", "seed: expected an integer below"),
         ("--size 0", "size: expected"),
+        ("--samples.pictures 1", "samples.pictures: expected an integer of at least 4, got 1"),
+        ("--samples.jump-steps 0", "samples.jump-steps: expected an integer of at least 1"),
         ("--out FILE", "out: expected a folder, got"),
         ("--out FILE/below", "out: expected a folder, got"),
         ("--out /proc/1/none", "out: expected a folder in which files can be written, got /proc"),

@@ -66,11 +66,11 @@ def _percent(value: float) -> str:
     return f"{value:.2g} %" if value < 10 else f"{value:.0f} %"
 
 
-def _one_in(percent: float) -> str:
-    """A share of pairs in words."""
+def _pairs_that_differ(percent: float) -> str:
+    """In how many pairs of crops the classes differ, as a clause."""
     if percent == 0:
-        return "no pair"
-    return f"{percent:.0f} % of the pairs" if percent > 40 else f"one pair in {100 / percent:.0f}"
+        return "no pair of crops gets two classes"
+    return f"{_percent(percent)} of the pairs of crops get two classes"
 
 
 def pictures(count: int) -> str:
@@ -126,8 +126,8 @@ def _consistency(f: Mapping[str, Any]) -> Verdict:
     sure = f"95 % interval {crops['low']:.0f} to {crops['high']:.0f}"
     return Verdict(
         grade,
-        f"{words}: {_one_in(100 - crops['percent'])} of crops gets two classes. Two shifts of a "
-        f"picture get one class: {listed} ({sure} for crop shifts).",
+        f"{words}: {_pairs_that_differ(100 - crops['percent'])}. Two shifts of a picture get one "
+        f"class: {listed} ({sure} for crop shifts).",
     )
 
 

@@ -62,7 +62,17 @@ def dtcwt_max_level(height: int, width: int) -> int:
     Args:
         height: of the image, in pixels.
         width: the same.
+
+    Raises:
+        ValueError: a side below one pixel.
     """
+    check_at_least("height", height, 1)
+    check_at_least("width", width, 1)
+    return _deepest(height, width)
+
+
+def _deepest(height: int, width: int) -> int:
+    """`dtcwt_max_level` without its checks."""
     return max((min(height, width) - 1).bit_length(), 1)
 
 
@@ -78,7 +88,7 @@ def check_dtcwt_level(level: int, height: int, width: int, argument: str = "leve
     check_at_least(argument, level, 1)
     least = 2 ** (level - 1) + 1 if level > 1 else 1
     if certainly(height < least) or certainly(width < least):
-        deepest = dtcwt_max_level(height, width)
+        deepest = _deepest(height, width)
         fail(argument, f"at most {deepest} for a side of {min(height, width)} pixels", level)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail, nearest
+from wavevit.checks import check_choice, fail, nearest
 from wavevit.wavelets._engine.tensor_cache import remember
 from wavevit.wavelets._engine.torch_private import mark_constant
 
@@ -87,12 +87,14 @@ class FilterBank:
             """Set once, below; no field, for `torch.fx` writes a bank down as all of its fields."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            fail("name", "a string", type(self.name).__name__)
         for argument in ("dec_lo", "dec_hi", "rec_lo", "rec_hi"):
             taps = _as_taps(argument, getattr(self, argument))
-            if len(taps) != len(self.dec_lo):
-                expected = f"{len(self.dec_lo)} taps as in dec_lo (pad with zeros)"
-                fail(argument, expected, len(taps))
             object.__setattr__(self, argument, taps)
+            if len(taps) != self.length:
+                expected = f"{self.length} taps as in dec_lo (pad with zeros)"
+                fail(argument, expected, len(taps))
         # A plain attribute, not a property: it steers the transforms inside compiled graphs.
         object.__setattr__(self, "is_haar", self._has_taps_of_haar())
         error = 0.0 if self._trusted else self.reconstruction_error
@@ -116,9 +118,10 @@ class FilterBank:
         Both directions get the given pair, in the convention of `dec_*` and `rec_*`.
 
         Raises:
-            ValueError: filters of different, odd or no length.
+            ValueError: filters of different, odd or no length, or something else than numbers.
         """
-        return cls(tuple(lo), tuple(hi), tuple(lo), tuple(hi), "one-sided", _trusted=True)
+        low, high = _as_taps("lo", lo), _as_taps("hi", hi)
+        return cls(low, high, low, high, "one-sided", _trusted=True)
 
     @property
     def filters(self) -> tuple[Taps, Taps, Taps, Taps]:
@@ -187,7 +190,11 @@ class FilterBank:
                 ``"synthesis"`` (`rec_*` as they are).
             dtype: of the result.
             device: of the result.
+
+        Raises:
+            ValueError: another direction.
         """
+        check_choice("which", which, ("analysis", "synthesis"))
         pair = (
             (self.dec_lo[::-1], self.dec_hi[::-1])
             if which == "analysis"
@@ -199,8 +206,17 @@ class FilterBank:
         return remember(key, lambda: torch.tensor(pair, dtype=dtype, device=device))
 
 
+def _as_numbers(argument: str, values: Any) -> Taps:
+    """Numbers of a sequence, an array or a tensor."""
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: of a tensor with several axes
+        got = repr(values) if isinstance(values, str | list | tuple) else type(values).__name__
+    fail(argument, "a sequence of numbers", got)
+
+
 def _as_taps(argument: str, values: Sequence[float]) -> Taps:
-    taps = tuple(float(value) for value in values)
+    taps = _as_numbers(argument, values)
     if not taps or len(taps) % 2:
         fail(argument, "an even number of taps, at least 2 (pad with zeros)", len(taps))
     if not all(abs(tap) < float("inf") for tap in taps):  # NaN compares false too
@@ -301,7 +317,9 @@ def filter_bank(wavelet: Wavelet) -> FilterBank:
     filters: Any = getattr(wavelet, "filter_bank", wavelet)  # a pywt.Wavelet knows its own
     four = isinstance(filters, tuple | list) and len(filters) == 4
     if four and not any(isinstance(filter_, str) for filter_ in filters):
-        low, high, low_back, high_back = (tuple(map(float, filter_)) for filter_ in filters)
+        low, high, low_back, high_back = (
+            _as_numbers(f"wavelet[{index}]", filter_) for index, filter_ in enumerate(filters)
+        )
         taps = (low, high, low_back, high_back)
         name = getattr(wavelet, "name", "custom")
         _keep(taps, name)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, fail
+from wavevit.wavelets._engine.coefficients import check_pyramid, crop
 from wavevit.wavelets.pyramid import Pyramid
 
 __all__ = ["integer_haar2", "integer_haar2_bounds", "inverse_integer_haar2"]
@@ -74,11 +75,12 @@ def inverse_integer_haar2(pyramid: Pyramid, output_size: tuple[int, int] | None 
     Raises:
         ValueError: no integers, bands whose sizes do not fit, or an `output_size` that does not.
     """
-    _check("pyramid.approx", pyramid.approx, 4)
-    if not pyramid.details:
+    coarsest, details = check_pyramid(pyramid)
+    _check("pyramid.approx", coarsest, 4)
+    if not details:
         fail("pyramid.details", "at least one level", "none")
-    approx = _wide(pyramid.approx)
-    for index, bands in enumerate(pyramid.details):
+    approx = _wide(coarsest)
+    for index, bands in enumerate(details):
         name = f"pyramid.details[{index}]"
         _check(name, bands, 5)
         height, width = bands.shape[-2:]
@@ -95,12 +97,7 @@ def inverse_integer_haar2(pyramid: Pyramid, output_size: tuple[int, int] | None 
         horizontal, vertical, diagonal = _wide(bands).unbind(2)
         mean, difference = _merge(approx, horizontal, 2), _merge(vertical, diagonal, 2)
         approx = _merge(mean, difference, 3)
-    if output_size is None:
-        return approx
-    full = tuple(approx.shape[-2:])
-    if any(not 0 <= side - asked <= 1 for side, asked in zip(full, output_size, strict=True)):
-        fail("output_size", f"{full}, or one less on a side", output_size)
-    return approx[..., : output_size[0], : output_size[1]]
+    return crop(approx, output_size)
 
 
 def integer_haar2_bounds(
@@ -121,10 +118,21 @@ def integer_haar2_bounds(
     Returns:
         Two tensors (B, C, 3, h, w).
 
+    Raises:
+        ValueError: no integers, or bands whose sizes do not fit.
+
     Guarantees:
         Details within the bounds and blocks of values in the range are one to one
         (tests/properties/test_integer_haar_laws.py).
     """
+    _check("approx", approx, 4)
+    _check("bands", bands, 5)
+    shape = (*approx.shape[:2], 3, *approx.shape[2:])
+    if bands.shape != shape:
+        fail("bands", f"shape {shape}, as the approximation", tuple(bands.shape))
+    for name, value in (("low", low), ("high", high)):
+        if not isinstance(value, int) or isinstance(value, bool):
+            fail(name, "an integer", repr(value))
     approx, (horizontal, vertical, _) = _wide(approx), _wide(bands).unbind(2)
     whole = approx.new_full((), low), approx.new_full((), high)
     bounds = [_difference_bounds(approx, whole, whole)]

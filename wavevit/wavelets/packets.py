@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function
 
 from wavevit.checks import check_image, fail
-from wavevit.wavelets._engine.coefficients import check_bands
+from wavevit.wavelets._engine.coefficients import check_bands, check_output_size
 from wavevit.wavelets._engine.filtering import in_float32, is_rounded_between
 from wavevit.wavelets._engine.haar import haar_packet_analysis, haar_packet_synthesis
 from wavevit.wavelets._engine.modes import as_mode, coefficient_count
@@ -103,6 +103,7 @@ def iwavepacket2(
         fail("packets", "at least 1 coefficient in each band", f"shape {tuple(packets.shape)}")
     if output_size is None:
         output_size = _grown(height, level, bank, mode), _grown(width, level, bank, mode)
+    check_output_size(output_size)
     sizes = _sizes_by_level(output_size, level, bank, mode)
     if any(certainly(a != b) for a, b in zip(sizes[-1], (height, width), strict=True)):
         fail("output_size", f"a size that {level} halvings take to {(height, width)}", output_size)

@@ -312,8 +312,10 @@ def waverec2(
 
     Args:
         pyramid: what `wavedec2` gave, or any ``(approx, details)`` of fitting shapes.
-        wavelet: see `dwt2`.
-        mode: see `dwt2`.
+        wavelet: that of `wavedec2`. A pyramid holds numbers only: with another wavelet, or with the
+            default for a pyramid that is not of Haar, the image is another one, without an error.
+            (PyWavelets has no default here.)
+        mode: that of `wavedec2`.
         output_size: (H, W) of the original image; needed only where a side was odd.
 
     Returns:
@@ -344,8 +346,8 @@ def waverec(
 
     Args:
         pyramid: what `wavedec` gave, or any ``(approx, details)`` of fitting shapes.
-        wavelet: see `dwt2`.
-        mode: see `dwt2`.
+        wavelet: that of `wavedec`, see `waverec2`.
+        mode: that of `wavedec`.
         output_size: the length L of the original signals; needed only where it was odd.
 
     Returns:
@@ -374,8 +376,8 @@ def waverec3(
 
     Args:
         pyramid: what `wavedec3` gave, or any ``(approx, details)`` of fitting shapes.
-        wavelet: see `dwt2`.
-        mode: see `dwt2`.
+        wavelet: that of `wavedec3`, see `waverec2`.
+        mode: that of `wavedec3`.
         output_size: (D, H, W) of the original volume; needed only where a side was odd.
 
     Returns:

@@ -8,6 +8,7 @@ the same transform, brought to one sample per ``2**scales`` pixels, as ``φ``. N
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from wavevit.wavelets._engine.magnitudes import BandWriter, mean_of_pairs, write
 from wavevit.wavelets._engine.magnitudes import smooth_magnitude as _smooth_magnitude
 from wavevit.wavelets._engine.operators import is_symbolic
 from wavevit.wavelets._engine.pieces import by_planes
+from wavevit.wavelets._engine.symbolic_shapes import fixed
 from wavevit.wavelets._engine.torch_private import is_derived
 from wavevit.wavelets.dtcwt import (
     ORIENTATIONS,
@@ -55,10 +57,20 @@ def smooth_magnitude(details: Tensor, bias: float = BIAS) -> Tensor:
     Returns:
         (B, C, 6, h, w), not negative, and zero where the coefficient is.
 
+    Raises:
+        ValueError: details of another shape or dtype, or a bias below 0.
+
     Guarantees:
         Changes by at most as much as the coefficient
         (tests/properties/test_scattering_laws.py).
     """
+    if not isinstance(details, Tensor) or details.ndim != 6 or fixed(details.shape[3]) != 2:
+        shape = tuple(details.shape) if isinstance(details, Tensor) else type(details).__name__
+        fail("details", "a tensor of shape (B, C, 6, 2, h, w)", shape)
+    if not details.is_floating_point():
+        fail("details", "a floating dtype", details.dtype)
+    if not _is_number(bias) or not 0 <= bias < math.inf:
+        fail("bias", "a number of at least 0", repr(bias))
     return _smooth_magnitude(details, bias)
 
 
@@ -98,8 +110,13 @@ def _check_scales_and_order(scales: int, order: int) -> None:
 
 
 def _check_bias(bias: float) -> None:
-    if not bias > 0:
-        fail("bias", "a number above 0 (the magnitude has no gradient at 0 without it)", bias)
+    if not _is_number(bias) or not 0 < bias < math.inf:
+        expected = "a number above 0 (the magnitude has no gradient at 0 without it)"
+        fail("bias", expected, repr(bias))
+
+
+def _is_number(bias: Any) -> bool:
+    return isinstance(bias, float | int) and not isinstance(bias, bool)
 
 
 def scattering2(

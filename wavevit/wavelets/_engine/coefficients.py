@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from wavevit.checks import fail
-from wavevit.wavelets._engine.symbolic_shapes import certainly, fixed, take
+from wavevit.wavelets._engine.symbolic_shapes import certainly, exporting, fixed, take
 
-__all__ = ["check_bands", "check_maps", "check_pyramid", "crop", "sides", "split_order"]
+__all__ = [
+    "check_bands",
+    "check_maps",
+    "check_output_size",
+    "check_pyramid",
+    "crop",
+    "sides",
+    "split_order",
+]
+
+_WHOLE = (int, torch.SymInt, np.integer)
 
 
 def split_order(dims: int) -> tuple[int, ...]:
@@ -76,6 +88,24 @@ def check_maps(bands: Tensor, argument: str, approx: Tensor) -> None:
         fail(argument, expected, tuple(bands.shape[:2]))
 
 
+def check_output_size(output_size: Any, argument: str = "output_size", dims: int = 2) -> None:
+    """Checks that an output size has one whole number for each side.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if (
+        not isinstance(output_size, Sequence)
+        or isinstance(output_size, str)
+        or len(output_size) != dims
+    ):
+        fail(argument, f"{dims} sides", repr(output_size))
+    if exporting():  # symbols, and tensors of torch.jit.trace
+        return
+    if any(isinstance(side, bool) or not isinstance(side, _WHOLE) for side in output_size):
+        fail(argument, f"{dims} sides, whole numbers", repr(output_size))
+
+
 def crop(
     x: Tensor, output_size: Sequence[int] | None, argument: str = "output_size", dims: int = 2
 ) -> Tensor:
@@ -86,8 +116,7 @@ def crop(
     """
     if output_size is None:
         return x
-    if not isinstance(output_size, Sequence) or len(output_size) != dims:
-        fail(argument, f"{dims} sides", repr(output_size))
+    check_output_size(output_size, argument, dims)
     for dim, side in zip(range(-dims, 0), output_size, strict=True):
         if certainly(side > x.shape[dim]) or certainly(side < x.shape[dim] - 1):
             expected = f"sides equal to or one below the reconstruction's {tuple(x.shape[-dims:])}"

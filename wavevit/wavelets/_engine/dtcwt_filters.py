@@ -39,7 +39,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wavevit.checks import check_choice
+from wavevit.checks import check_at_least, check_choice
 
 __all__ = [
     "BIORTS",
@@ -226,12 +226,13 @@ def level_one_frame_bounds(biort: str, points: int = 4096) -> tuple[float, float
         ``2**level`` divides.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, or fewer than two points.
 
     Guarantees:
         Never violated by random images of any content (tests/properties/test_dtcwt_laws.py).
     """
     pair = biorthogonal_pair(biort)
+    check_at_least("points", points, 2)
     omega = np.linspace(0, np.pi, points)
     energy = np.zeros(points)
     for taps in (pair.h0, pair.h1):

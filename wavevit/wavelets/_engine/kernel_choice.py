@@ -13,6 +13,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from wavevit.checks import check_bool
 from wavevit.wavelets._engine.symbolic_shapes import exporting
 
 __all__ = ["enabled", "has_kernel", "imported", "kernels", "kernels_for", "loaded"]
@@ -49,7 +50,7 @@ def kernels(enabled: bool) -> Iterator[None]:
         ...     dwt2(torch.ones(1, 1, 2, 2)).shape
         torch.Size([1, 1, 4, 1, 1])
     """
-    before, _switch.enabled = _switch.enabled, enabled
+    before, _switch.enabled = _switch.enabled, check_bool("enabled", enabled)
     try:
         yield
     finally:

@@ -16,7 +16,12 @@ from wavevit.checks import check_at_least, check_image, fail
 from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
 from wavevit.wavelets._engine.dtcwt_tree import decompose, recompose
 from wavevit.wavelets._engine.symbolic_shapes import fixed
-from wavevit.wavelets.compat.taps import Filters, steps_from, synthesise_extended
+from wavevit.wavelets.compat.taps import (
+    Filters,
+    check_pair,
+    steps_from,
+    synthesise_extended,
+)
 
 __all__ = ["DTCWTForward", "DTCWTInverse"]
 
@@ -37,6 +42,9 @@ class _Layout(NamedTuple):
 
 
 def _layout(o_dim: int, ri_dim: int) -> _Layout:
+    for name, axis in (("o_dim", o_dim), ("ri_dim", ri_dim)):
+        if not isinstance(axis, int) or isinstance(axis, bool):
+            fail(name, "an axis, an integer", repr(axis))
     if o_dim % 6 == ri_dim % 6:
         fail("o_dim", "another axis than ri_dim", f"{o_dim} beside ri_dim {ri_dim}")
     return _Layout(o_dim % 6, ri_dim % 6)
@@ -148,7 +156,7 @@ class DTCWTInverse(nn.Module):
 
     def forward(self, coeffs: tuple[Tensor | None, Sequence[Tensor | None]]) -> Tensor:
         """``(yl, yh)`` to images. None and empty tensors count as zero."""
-        given, highs = coeffs
+        given, highs = check_pair(coeffs)
         low = self._beside(highs) if given is None or given.ndim < 2 else given
         check_image(low, "yl")
         details: list[Tensor] = []

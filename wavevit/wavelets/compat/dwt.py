@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from wavevit.wavelets._engine.coefficients import check_bands, check_maps
 from wavevit.wavelets._engine.modes import check_mode
 from wavevit.wavelets._engine.symbolic_shapes import certainly
 from wavevit.wavelets.compat.axes import analyse_axes, synthesise_axes, undecimated_axes
+from wavevit.wavelets.compat.taps import check_pair, numbers_of
 from wavevit.wavelets.dwt import forward_apart, idwt2
 from wavevit.wavelets.filters import FilterBank, filter_bank
 from wavevit.wavelets.swt import forward_levels
@@ -70,9 +70,12 @@ def _as_banks(wave: Any) -> _Banks:
     if isinstance(wave, str | FilterBank):
         bank = filter_bank(wave)
         return _Banks(bank, bank)
-    filters = [np.asarray(filter_, dtype=float).ravel().tolist() for filter_ in wave]
-    if len(filters) not in (2, 4):
-        fail("wave", "a name, a bank, two filters or four", f"{len(filters)} filters")
+    expected = "a name, a bank, two filters or four"
+    if not hasattr(wave, "__len__"):
+        fail("wave", expected, repr(wave))
+    if len(wave) not in (2, 4):
+        fail("wave", expected, f"{len(wave)} filters")
+    filters = [numbers_of(f"wave[{index}]", filter_) for index, filter_ in enumerate(wave)]
     return _Banks(FilterBank.one_sided(*filters[:2]), FilterBank.one_sided(*filters[-2:]))
 
 
@@ -131,7 +134,7 @@ class DWTInverse(nn.Module):
 
     def forward(self, coeffs: tuple[Tensor, Sequence[Tensor | None]]) -> Tensor:
         """``(yl, yh)`` of `DWTForward` to images; an entry of `yh` may be None."""
-        low, high = coeffs
+        low, high = check_pair(coeffs)
         check_image(low, "coeffs[0]")
         if not high:
             return low.clone()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_choice, check_image, fail
+from wavevit.checks import check_bool, check_choice, check_image, check_number, fail
 from wavevit.wavelets._engine.dtcwt_filters import BIORTS, QSHIFTS
 from wavevit.wavelets._engine.dtcwt_levels import compute_dtype
 from wavevit.wavelets._engine.dtcwt_tree import decompose, mean_of_trees
@@ -29,8 +29,8 @@ class _Scattering(nn.Module):
         super().__init__()
         check_choice("biort", biort, BIORTS)
         check_choice("qshift", qshift, QSHIFTS)
-        if not magbias > 0:
-            fail("magbias", "a number above 0", magbias)
+        check_number("magbias", magbias, above=0)
+        check_bool("combine_colour", combine_colour)
         self._steps = steps_from(biort, qshift, mode, "analysis")
         self.biort, self.qshift, self.mode_str, self.magbias = biort, qshift, mode, magbias
         self.combine_colour = combine_colour

@@ -24,7 +24,7 @@ from wavevit.wavelets._engine.dtcwt_filters import BIORTS, QSHIFTS
 from wavevit.wavelets._engine.dtcwt_levels import synthesise
 from wavevit.wavelets._engine.dtcwt_tree import Step, Steps
 
-__all__ = ["MODES", "Filters", "steps_from", "synthesise_extended"]
+__all__ = ["MODES", "Filters", "check_pair", "numbers_of", "steps_from", "synthesise_extended"]
 
 Filters = str | Sequence[Any]  # a name, or filters as sequences, arrays or tensors
 # All that are accepted; the original takes whatever is not "symmetric" for "zero".
@@ -65,10 +65,32 @@ def steps_from(biort: Filters, qshift: Filters, mode: str, way: str) -> Steps:
     return Steps(Step(first, mode), Step(later, "symmetric"))
 
 
+def check_pair(coeffs: Any) -> tuple[Any, Sequence[Any]]:
+    """Returns ``(yl, yh)`` if that is what coefficients are; `yh` is a sequence."""
+    if not isinstance(coeffs, tuple | list) or len(coeffs) != 2:
+        got = type(coeffs).__name__
+        got += f" of {len(coeffs)}" if isinstance(coeffs, tuple | list) else ""
+        fail("coeffs", "a pair (yl, yh)", got)
+    low, high = coeffs
+    if high is not None and not isinstance(high, tuple | list):
+        expected = "a sequence with one tensor (or None) for each level"
+        fail("coeffs[1]", expected, type(high).__name__)
+    return low, high or ()
+
+
+def numbers_of(argument: str, filter_: Any) -> tuple[float, ...]:
+    """Taps of a sequence, an array or a tensor of any shape."""
+    try:
+        return tuple(np.asarray(filter_, dtype=float).ravel().tolist())
+    except (TypeError, ValueError):
+        fail(argument, "a filter, as numbers", repr(filter_))
+
+
 def _taps(argument: str, filters: Sequence[Any], number: int, way: str) -> list[tuple[float, ...]]:
-    if len(filters) != number:
-        fail(argument, f"a name or {number} filters", f"{len(filters)} filters")
-    taps = [tuple(np.asarray(each, dtype=float).ravel().tolist()) for each in filters]
+    if not hasattr(filters, "__len__") or len(filters) != number:
+        got = f"{len(filters)} filters" if hasattr(filters, "__len__") else repr(filters)
+        fail(argument, f"a name or {number} filters", got)
+    taps = [numbers_of(f"{argument}[{index}]", each) for index, each in enumerate(filters)]
     lengths = [len(each) for each in taps]
     if number == 2 and not all(length % 2 for length in lengths):
         fail(argument, "filters of odd length", lengths)

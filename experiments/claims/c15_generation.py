@@ -20,6 +20,7 @@ _SWIN = against("vit", ["swin"])
 # Record of a head's study -> what the head is called, its loss, and the columns of its table.
 _HEADS = {
     "masked/summary.json": ("masked", "relative", ("error", "relative", "relative_mean")),
+    "autoregressive/summary.json": ("autoregressive", "bits", ("bits",)),
     "diffusion/summary.json": ("diffusion", "flow", ("flow",)),
 }
 
@@ -74,5 +75,6 @@ CLAIM = Claim(
     ),
     records=(*_HEADS, _DECODING),
     find=_find,
-    alt="Differences of four hybrids and Swin to the plain ViT in masked and diffusion losses",
+    alt="Differences of four hybrids and Swin to the plain ViT in masked and diffusion losses and "
+    "in bits per dimension",
 )

@@ -8,7 +8,18 @@ from pathlib import Path
 
 from wavevit.checks import fail
 
-__all__ = ["check_output_file", "check_output_folder", "write_whole"]
+__all__ = ["as_path", "check_output_file", "check_output_folder", "write_whole"]
+
+
+def as_path(argument: str, value: object) -> Path:
+    """The path that a string or a path-like object says.
+
+    Raises:
+        ValueError: something else.
+    """
+    if not isinstance(value, str | os.PathLike):
+        fail(argument, "a path", repr(value))
+    return Path(value)
 
 
 def write_whole(path: Path, data: bytes) -> None:

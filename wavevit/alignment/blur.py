@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.alignment.statistics import BOUNDARIES
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_choice, check_module, check_pair, fail
 
 __all__ = ["LowPass", "blur_strides", "copy_sharing_weights"]
 
@@ -33,7 +33,8 @@ class LowPass(nn.Module):
 
     def __init__(self, stride: tuple[int, int], boundary: str = "circular") -> None:
         super().__init__()
-        self.stride = stride
+        check_pair("stride", stride, "two strides (rows, columns) of at least 1 pixel", least=1)
+        self.stride = (int(stride[0]), int(stride[1]))
         self.boundary = check_choice("boundary", boundary, BOUNDARIES)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,8 +101,10 @@ def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
         timm's Swin) cannot be found.
 
     Raises:
-        ValueError: an unknown boundary, or a bare `nn.MaxPool2d`, which has no parent.
+        ValueError: an unknown boundary, something else than a module, or a bare `nn.MaxPool2d`,
+            which has no parent.
     """
+    check_module("model", model)
     reached = []
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Conv2d | nn.AvgPool2d) and max(_pair(module.stride)) > 1:

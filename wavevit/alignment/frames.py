@@ -30,8 +30,9 @@ class WeightedFrameOptions(PartOptions):
     max_phases: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
-            fail("threshold", "a share in (0, 1]", self.threshold)
+        number = isinstance(self.threshold, float | int) and not isinstance(self.threshold, bool)
+        if not number or not 0 < self.threshold <= 1:
+            fail("threshold", "a share in (0, 1]", repr(self.threshold))
         if self.max_phases is not None:
             check_at_least("max_phases", self.max_phases, 1)
 

@@ -18,10 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_pair, fail
 from wavevit.wavelets._engine.torch_private import mark_constant
 
 __all__ = ["allowed_phases", "check_phases", "phase_lattice"]
+
+_SPAN = "two periods (rows, columns) of at least 1 pixel"
 
 
 def _divisors(number: int) -> list[int]:
@@ -30,6 +32,7 @@ def _divisors(number: int) -> list[int]:
 
 def allowed_phases(span: tuple[int, int]) -> list[int]:
     """The numbers of phases that a period (rows, columns) has a subgroup of: divisors of p·q."""
+    check_pair("span", span, _SPAN, least=1)
     rows, columns = (_divisors(side) for side in span)
     return sorted({a * b for a in rows for b in columns})
 
@@ -76,8 +79,7 @@ def phase_lattice(span: tuple[int, int], phases: int) -> tuple[tuple[int, int], 
         >>> phase_lattice((8, 8), 4)
         ((0, 0), (0, 4), (4, 0), (4, 4))
     """
-    for side in span:
-        check_at_least("span", side, 1)
+    check_pair("span", span, _SPAN, least=1)
     check_at_least("phases", phases, 1)
     check_phases(phases, span)
     return _best(span[0], span[1], phases)

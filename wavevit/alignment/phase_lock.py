@@ -25,7 +25,7 @@ from torch import Tensor
 from wavevit.alignment.base import Alignment, Views
 from wavevit.alignment.registry import register_alignment
 from wavevit.alignment.statistics import BOUNDARIES, harmonics, loops_for, spans
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_at_least, check_choice, check_tensor, fail
 from wavevit.layers.options import PartOptions
 
 __all__ = ["SHIFTS", "Phase", "PhaseLock", "PhaseLockOptions", "phase_of"]
@@ -70,6 +70,9 @@ def phase_of(
     Raises:
         ValueError: an unknown boundary or kind of shift, or a period that does not fit.
     """
+    check_tensor("x", x, "(B, C, H, W)", 4)
+    if period is not None:
+        check_at_least("period", period, 1)
     check_choice("boundary", boundary, BOUNDARIES)
     check_choice("shift", shift, SHIFTS)
     sides = spans(x.shape[-2:], period)
@@ -105,8 +108,9 @@ class PhaseLockOptions(PartOptions):
 
     def __post_init__(self) -> None:
         check_choice("shift", self.shift, SHIFTS)
-        if not 0 <= self.gate <= 1:
-            fail("gate", "a margin in [0, 1]", self.gate)
+        number = isinstance(self.gate, float | int) and not isinstance(self.gate, bool)
+        if not number or not 0 <= self.gate <= 1:
+            fail("gate", "a margin in [0, 1]", repr(self.gate))
 
 
 @register_alignment("phase_lock")

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from wavevit.alignment.base import Restore, tensors_of
 from wavevit.alignment.shifts import roll_images
+from wavevit.checks import check_module, fail
 
-__all__ = ["kept_period"]
+__all__ = ["check_input_size", "kept_period"]
 
 # Relative. In float64, so that a border that hardly matters yet (a residual branch of small weight)
 # is told from rounding: training would make it matter, and the promise empty.
 _TOLERANCE = 1e-9
+
+
+def check_input_size(input_size: Any) -> None:
+    """Refuses an input size that is not three whole numbers."""
+    three = isinstance(input_size, Sequence) and len(input_size) == 3
+    if not three or not all(type(side) is int and side > 0 for side in input_size):
+        fail("input_size", "(channels, height, width)", repr(input_size))
 
 
 def kept_period(
@@ -33,7 +43,12 @@ def kept_period(
 
     Returns:
         The period, or None: no proper divisor of both sides is kept.
+
+    Raises:
+        ValueError: something else than a module, or an input size of another form.
     """
+    check_module("model", model)
+    check_input_size(input_size)
     model = copy.deepcopy(model).double().eval()
     reference = next((t for t in [*model.parameters(), *model.buffers()]), torch.zeros(1))
     channels, height, width = input_size

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment.statistics import loops_for
+from wavevit.checks import check_grid, check_numbers, check_tensor, fail
 
 __all__ = ["cell_centres", "fourier_shift", "place_map", "roll_images"]
 
@@ -21,7 +22,14 @@ def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
         x: images (B, C, H, W).
         shift: (B, 2) whole pixels, rows and columns.
         mirror: fill the gap with the mirrored border instead of the other side.
+
+    Raises:
+        ValueError: images of another rank, or shifts that are not whole numbers (B, 2).
     """
+    check_tensor("x", x, "(B, C, H, W)", 4)
+    check_tensor("shift", shift, "(B, 2)", 2)
+    if shift.is_floating_point():
+        fail("shift", "whole pixels (an integer dtype; fourier_shift takes others)", shift.dtype)
     batch, channels, height, width = x.shape
     if not mirror and (loops := loops_for(x, shift)) is not None:
         return loops.rolled(x.contiguous(), shift)
@@ -46,10 +54,18 @@ def fourier_shift(x: Tensor, shift: Tensor | tuple[float, float]) -> Tensor:
         x: images.
         shift: (B, 2), or one pair for all images.
 
+    Raises:
+        ValueError: images of another rank or an integer dtype, or shifts of another shape.
+
     The Nyquist frequency of an even side has no phase of its own; it keeps the cosine of its
     ramp, so that the result is real and integer shifts equal `torch.roll`.
     """
+    check_grid(x)
     dtype = torch.promote_types(x.dtype, torch.float32)
+    if not isinstance(shift, Tensor):
+        check_numbers("shift", shift, "(rows, columns) in pixels", 2)
+    elif shift.shape[-1:] != (2,):
+        fail("shift", "shape (B, 2) or (2,)", tuple(shift.shape))
     amounts = torch.as_tensor(shift, dtype=torch.float64, device=x.device).reshape(-1, 2)
     height, width = x.shape[-2:]
     spectrum = torch.fft.rfft2(x.to(dtype))
@@ -118,7 +134,12 @@ def place_map(
 
     Returns:
         (B, D, h, w), a map of the whole image with the same stride.
+
+    Raises:
+        ValueError: a map or offsets of another rank.
     """
+    check_tensor("x", x, "(B, D, h, w)", 4)
+    check_tensor("offset", offset, "(B, 2)", 2)
     if seen is not None and seen != size:
         return _place_part(x, offset, size, seen)
     if x.shape[-2:] == size and not offset.is_floating_point():

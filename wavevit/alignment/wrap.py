@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from wavevit.alignment.base import Alignment
 from wavevit.alignment.blur import blur_strides, copy_sharing_weights
-from wavevit.alignment.probe import kept_period
+from wavevit.alignment.probe import check_input_size, kept_period
 from wavevit.alignment.registry import ALIGNMENTS
 from wavevit.alignment.shifts import place_map
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_choice, check_module, fail
 from wavevit.wavelets._engine.torch_private import child
 
 __all__ = ["LAYOUTS", "AlignedModel", "align", "make_alignment"]
@@ -33,7 +33,7 @@ def make_alignment(method: str, period: int | None, **options: Any) -> Alignment
     Raises:
         ValueError: an unknown method, or an option that it does not take.
     """
-    if ALIGNMENTS.check("alignment", method) in ALIGNMENTS.without:
+    if ALIGNMENTS.check("method", method) in ALIGNMENTS.without:
         return None
     cls: Any = ALIGNMENTS.get(method)
     known = [name for name in inspect.signature(cls).parameters if name != "period"]
@@ -80,6 +80,10 @@ class AlignedModel(nn.Module):
         layout: str = "NCHW",
     ) -> None:
         super().__init__()
+        check_module("model", model)
+        if alignment is not None and not isinstance(alignment, Alignment):
+            expected = "an Alignment (wavevit.alignment.make_alignment) or None"
+            fail("alignment", expected, repr(alignment))
         self.model = model
         self.alignment = alignment
         self.period_source = period_source
@@ -265,8 +269,8 @@ def align(
     check_choice("layout", layout, LAYOUTS)
     if not callable(model):
         fail("model", "a torch.nn.Module, or a function of images", type(model).__name__)
-    if input_size is not None and len(input_size) != 3:
-        fail("input_size", "(channels, height, width)", repr(input_size))
+    if input_size is not None:
+        check_input_size(input_size)
     if method == "blur":
         for name in options.keys() - {"boundary"}:
             fail(name, "options of 'blur' only (boundary)", name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wavevit.auditing.health import examined_health
 from wavevit.auditing.images import load_pictures, window_side
@@ -21,7 +21,7 @@ from wavevit.auditing.scene import BATCH, Scene
 from wavevit.auditing.sections import QUICK, SECTIONS, WORK, run_section
 from wavevit.auditing.targets import Target, make_target
 from wavevit.auditing.verdicts import THRESHOLDS, verdict_of
-from wavevit.checks import check_at_least, check_device, fail, require_extra
+from wavevit.checks import check_at_least, check_bool, check_device, fail, require_extra
 from wavevit.measure import center_crop, latency_ratios
 from wavevit.measure.evaluation import evaluation_mode
 from wavevit.progress import Progress
@@ -106,6 +106,10 @@ def audit(
     """
     for module in ("tqdm", "scipy", "PIL"):  # said before anything is computed
         require_extra(module, "audit")
+    for name, value in {"pretrained": pretrained, "quick": quick, "progress": progress}.items():
+        check_bool(name, value)
+    if samples is not None and not isinstance(samples, Samples):
+        fail("samples", "wavevit.auditing.Samples or None", type(samples).__name__)
     samples = samples or (QUICK_SAMPLES if quick else Samples())
     sections = QUICK if quick else tuple(SECTIONS)
     check_at_least("seed", seed, 0)
@@ -151,8 +155,10 @@ def _targets(
     seed: int,
     arguments: Mapping[str, Any],
 ) -> list[Target]:
-    if isinstance(against, str):
-        fail("against", "a sequence of models", f"the string {against!r}")
+    single = isinstance(against, str | nn.Module) or not isinstance(against, Iterable)
+    if single:
+        got = repr(against) if isinstance(against, str) else type(against).__name__
+        fail("against", "a sequence of models, or a mapping from names to models", got)
     named = against.items() if isinstance(against, Mapping) else [(None, m) for m in against]
     targets: list[Target] = []
     models: list[tuple[str | None, Any, str | Path | None]]

@@ -165,6 +165,9 @@ def parse_bounds(argument: str, items: Sequence[str], better: str) -> tuple[Boun
         ValueError: another form, a name that has no such limit (the message lists the names), or a
             value that is not a finite number.
     """
+    check_choice("better", better, ("high", "low"))
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        fail(argument, "a sequence of strings NAME=NUMBER", repr(items))
     names = [name for name, metric in METRICS.items() if metric.better == better]
     bounds = []
     for item in items:

@@ -13,7 +13,7 @@ from torch import Tensor
 from wavevit.auditing.cells import cell, normalized
 from wavevit.auditing.metrics import METRICS, Bound
 from wavevit.auditing.verdicts import pictures
-from wavevit.checks import check_choice
+from wavevit.checks import check_choice, fail
 from wavevit.files import write_whole
 
 __all__ = ["AuditReport"]
@@ -48,6 +48,9 @@ class AuditReport:
 
     def broken(self, bounds: Sequence[Bound]) -> list[str]:
         """One sentence for each bound that the audited model breaks (see `parse_bounds`)."""
+        for bound in bounds if isinstance(bounds, Sequence) else [bounds]:
+            if not isinstance(bound, Bound):
+                fail("bounds", "a sequence of Bound (parse_bounds)", repr(bound))
         return [words for bound in bounds if (words := bound.broken(self.sections()))]
 
     def table(self) -> str:

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_choice, check_number, fail
 from wavevit.data.scenes import Scenes
 from wavevit.data.sources import Source, register_source
 
@@ -94,14 +94,14 @@ class Captioned(Source):
         short = max_short_side
         self.backgrounds = Scenes(split, crop_size, margin, _BACKGROUNDS, short)
         self.pieces = Scenes(split, 1, 0, tuple(NOUNS.values()), short)
-        combinations = combinations or ("held_out" if split == "test" else "seen")
+        if combinations is None:
+            combinations = "held_out" if split == "test" else "seen"
         self.combinations = check_choice("combinations", combinations, ("seen", "held_out"))
         if combinations == "held_out" and split in ("train", "fit"):
             fail(
                 "combinations", f"'seen' in the split {split!r}, which is trained on", "'held_out'"
             )
-        if not 0 <= two <= 1:
-            fail("two", "a share from 0 to 1", two)
+        check_number("two", two, least=0, most=1)
         self.two = two
         held_out = combinations == "held_out"
         count = len(NOUNS)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import check_at_least, fail
 from wavevit.data.scenes import Scenes
 from wavevit.data.sources import SceneCrops, register_source
 
@@ -49,8 +49,11 @@ def composites(scenes: Scenes, count: int, generator: torch.Generator) -> Compos
     Raises:
         ValueError: an odd number of classes.
     """
+    if not isinstance(scenes, Scenes):
+        fail("scenes", "wavevit.data.Scenes", type(scenes).__name__)
     if len(scenes.classes) % 2:
         fail("scenes.classes", "an even number, to pair them up", len(scenes.classes))
+    check_at_least("count", count, 1)
     batch = scenes.sample(2 * count, generator)
     side = scenes.window
     cells = max(side // _CELL, 2)

@@ -16,6 +16,7 @@ from wavevit.data.picture_files import read_picture
 from wavevit.data.scenes import SPLITS
 from wavevit.data.sources import register_source
 from wavevit.data.splits import take_share
+from wavevit.files import as_path
 
 __all__ = ["SolarCells"]
 
@@ -67,7 +68,7 @@ class SolarCells(LabelledPictures):
         digest: str = "",
         **options: Any,
     ) -> None:
-        self.root = _package() if path is None else Path(path)
+        self.root = _package() if path is None else as_path("path", path)
         names, probabilities = _read_labels(self.root / "labels.csv")
         rows = _rows(split, len(names))
         labels = [int(probabilities[row] >= _DEFECTIVE) for row in rows]

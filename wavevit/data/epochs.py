@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_seed, fail
 from wavevit.data.sources import Source
 
 __all__ = ["EpochSource", "check_ranks", "epoch_order", "step_generator"]
@@ -79,7 +79,12 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     Args:
         seed: of the run.
         step: from 0.
+
+    Raises:
+        ValueError: a seed or a step that is no whole number.
     """
+    check_seed("seed", seed)
+    check_at_least("step", step, 0)
     return torch.Generator().manual_seed(_DRAWS + (seed + 1) * 1_000_003 + step)
 
 
@@ -90,7 +95,8 @@ def check_ranks(count: int, rank: int, world: int) -> slice:
         ValueError: a rank outside the world, or a batch that the ranks cannot share equally.
     """
     check_at_least("world", world, 1)
-    if not 0 <= rank < world:
+    check_at_least("rank", rank, 0)
+    if rank >= world:
         fail("rank", f"a number from 0 to {world - 1}", rank)
     if check_at_least("count", count, 1) % world:
         fail("count", f"a multiple of {world} (ranks)", count)

@@ -18,6 +18,7 @@ from wavevit.data.labelled import TRAINED, LabelledPictures
 from wavevit.data.resizing import resized
 from wavevit.data.sources import register_source
 from wavevit.data.splits import part_of, take_share
+from wavevit.files import as_path
 
 __all__ = ["FashionMNIST", "read_idx"]
 
@@ -93,7 +94,7 @@ class FashionMNIST(LabelledPictures):
         digest: str = "",
         **cutting: Any,
     ) -> None:
-        self.root = _DEBIAN if path is None else Path(path)
+        self.root = _DEBIAN if path is None else as_path("path", path)
         check_at_least("moved", moved, 0)
         self.files = [_file(self.root, split, kind) for kind in ("images-idx3", "labels-idx1")]
         self.pictures, labels = (read_idx(file) for file in self.files)

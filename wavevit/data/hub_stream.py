@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import check_at_least, check_choice, check_generator, fail
 from wavevit.data.epochs import EpochSource, check_ranks, epoch_order, step_generator
 from wavevit.data.hub_reading import class_names, hub_columns, open_hub, read_example, split_names
 from wavevit.data.labelled import TRAINED, unreadable_report
@@ -103,6 +103,7 @@ class HubStream(EpochSource):
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         """The first examples of the stream, at least a block of them, in a random order."""
+        check_generator("generator", generator)
         first = list(self._data.take(max(check_at_least("count", count, 1), self.block)))
         order = torch.randperm(len(first), generator=generator).tolist()
         draws = torch.rand(count, 3, generator=generator).tolist()

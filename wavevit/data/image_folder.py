@@ -13,6 +13,7 @@ from wavevit.data.labelled import LabelledPictures
 from wavevit.data.picture_files import find_pictures, read_picture
 from wavevit.data.sources import register_source
 from wavevit.data.splits import part_of, take_share
+from wavevit.files import as_path
 
 __all__ = ["FolderPictures"]
 
@@ -57,7 +58,7 @@ class FolderPictures(LabelledPictures):
         digest: str = "",
         **options: Any,
     ) -> None:
-        if path is None or not Path(path).is_dir():
+        if path is None or not as_path("path", path).is_dir():
             fail("path", "a folder with a folder of pictures for each class", repr(str(path)))
         self.root = Path(path)
         parts = {

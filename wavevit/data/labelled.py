@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import check_at_least, check_choice, check_generator, fail
 from wavevit.data.epochs import EpochSource, check_ranks, epoch_order, step_generator
 from wavevit.data.picture_files import UnreadablePictureError
 from wavevit.data.scenes import SPLITS
@@ -107,6 +107,7 @@ class LabelledPictures(EpochSource):
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         """Random windows; no picture twice before every picture was once."""
         check_at_least("count", count, 1)
+        check_generator("generator", generator)
         rounds = -(-count // len(self))
         orders = [torch.randperm(len(self), generator=generator) for _ in range(rounds)]
         draws = torch.rand(count, 3, generator=generator)

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_generator, check_number, check_numbers, fail
 from wavevit.data.photographs import NAMES
 from wavevit.data.scenes import Scenes, photograph_folder
 from wavevit.data.shapes import SHAPES, Placed, levels
-from wavevit.data.sources import Source, register_source
+from wavevit.data.sources import Source, images_of, register_source
 
 __all__ = ["ObjectPixels", "Objects", "boxes_of_masks"]
 
@@ -103,12 +103,11 @@ class Objects(Source):
         **photographs: Any,
     ) -> None:
         super().__init__(split, crop_size, margin)
-        if not 0 < count < math.inf:
-            fail("count", "a number above 0", count)
+        check_number("count", count, above=0)
+        check_numbers("sides", sides, "two diameters of at least 2 pixels, ascending", 2)
         if not 2 <= sides[0] <= sides[1]:
             fail("sides", "two diameters of at least 2 pixels, ascending", sides)
-        if not 0 < visible <= 1:
-            fail("visible", "a share above 0 and at most 1", visible)
+        check_number("visible", visible, above=0, most=1)
         check_at_least("least_side", least_side, 1)
         self.count, self.sides = count, (float(sides[0]), float(sides[1]))
         self.visible, self.least_side = visible, least_side
@@ -137,8 +136,9 @@ class Objects(Source):
 
     def crop(self, batch: dict[str, Any], shift: tuple[int, int] = (0, 0)) -> dict[str, Any]:
         """See `Source.crop`: masks are cut as the images are, and boxes are those of the masks."""
+        cropped = super().crop(batch, shift)
         masks = [self.cut(own, shift) for own in batch["masks"]]
-        return self._seen({**super().crop(batch, shift), "masks": masks})
+        return self._seen({**cropped, "masks": masks})
 
     def report(self) -> dict[str, Any]:
         return self.folder.report() if self.folder is not None else {}
@@ -148,6 +148,7 @@ class Objects(Source):
 
     def _pictures(self, count: int, generator: torch.Generator) -> list[_Picture]:
         check_at_least("count", count, 1)
+        check_generator("generator", generator)
         placed = [self._place(generator) for _ in range(count)]
         every = [one for own in placed for one in own]
         heights = levels(every, self.window, self.window)
@@ -247,8 +248,8 @@ class ObjectPixels(Objects):
         return {"images": images, "labels": torch.stack(labels)}
 
     def crop(self, batch: dict[str, Any], shift: tuple[int, int] = (0, 0)) -> dict[str, Any]:
-        labels = self.cut(batch["labels"], shift)
-        return {**batch, "images": self.cut(batch["images"], shift), "labels": labels}
+        images = self.cut(images_of(batch), shift)
+        return {**batch, "images": images, "labels": self.cut(batch["labels"], shift)}
 
 
 def _pixels(placed: list[Placed]) -> Tensor:

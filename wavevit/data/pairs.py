@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_bool, check_choice, fail
+from wavevit.checks import check_at_least, check_bool, check_choice, check_generator, fail
 from wavevit.data.picture_files import (
     UnreadablePictureError,
     find_pictures,
@@ -21,6 +21,7 @@ from wavevit.data.picture_files import (
 )
 from wavevit.data.scenes import SPLITS
 from wavevit.data.sources import Source, register_source
+from wavevit.files import as_path
 
 __all__ = ["Pair", "Pairs", "read_pairs"]
 
@@ -57,7 +58,7 @@ def read_pairs(path: str | Path) -> list[Pair]:
         ValueError: no such path, a picture without captions, an empty caption, or a line that is
             no such JSON; the message names file and line.
     """
-    path = Path(path)
+    path = as_path("path", path)
     pairs = _from_folder(path) if path.is_dir() else _from_index(path)
     if not pairs:
         fail("path", "pictures with captions", f"none in {path}")
@@ -175,6 +176,7 @@ class Pairs(Source):
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
         check_at_least("count", count, 1)
+        check_generator("generator", generator)
         rounds = -(-count // len(self.pairs))
         orders = [torch.randperm(len(self.pairs), generator=generator) for _ in range(rounds)]
         chosen = [self.pairs[index] for index in torch.cat(orders)[:count].tolist()]

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice, fail, require_extra
+from wavevit.checks import check_at_least, check_bool, check_choice, fail, require_extra
 from wavevit.data.fingerprint import check_digest, files_digest
 from wavevit.data.near_duplicates import near_duplicates
 from wavevit.data.picture_files import (
@@ -20,6 +20,7 @@ from wavevit.data.picture_files import (
     read_picture,
 )
 from wavevit.data.resizing import resized
+from wavevit.files import as_path
 
 __all__ = [
     "DUPLICATES",
@@ -89,6 +90,7 @@ def load_photograph_file(
         UnreadablePictureError: (a ``ValueError``) the file cannot be read.
     """
     check_at_least("max_short_side", max_short_side, 1)
+    check_bool("color", color)
     pixels = read_picture(path).pixels
     if min(pixels.shape[-2:]) > max_short_side:
         pixels = resized(pixels, max_short_side)
@@ -112,7 +114,7 @@ def scan_photographs(
         ValueError: no folder, files that cannot be read (by name), near-duplicates where they are
             refused, fewer than two photographs, or another digest.
     """
-    root = Path(folder)
+    root = as_path("folder", folder)
     check_choice("duplicates", duplicates, DUPLICATES)
     check_at_least("least_side", least_side, 0)
     files = find_pictures(root)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice, require_extra
+from wavevit.checks import check_at_least, check_bool, check_choice, require_extra
 
 __all__ = ["NAMES", "load_photograph"]
 
@@ -62,6 +62,7 @@ def load_photograph(name: str, max_short_side: int = 256, *, color: bool = False
     """
     check_choice("name", name, NAMES)
     check_at_least("max_short_side", max_short_side, 1)
+    check_bool("color", color)
     # Imported here: `import wavevit.data` stays light, and scikit-image brings SciPy along.
     require_extra("skimage", "data")
     import skimage.data

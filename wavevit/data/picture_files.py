@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import fail, require_extra
+from wavevit.files import as_path
 
 __all__ = ["Picture", "UnreadablePictureError", "find_pictures", "luminance", "read_picture"]
 
@@ -118,7 +119,7 @@ def read_picture(path: str | Path | bytes, name: str = "bytes") -> Picture:
     """
     for module in ("PIL", "tifffile"):
         require_extra(module, "data")
-    file = _Bytes(name, path) if isinstance(path, bytes) else Path(path)
+    file = _Bytes(name, path) if isinstance(path, bytes) else as_path("path", path)
     if isinstance(file, Path) and file.is_dir():
         raise UnreadablePictureError(file, "a folder")
     try:
@@ -152,7 +153,7 @@ def find_pictures(folder: str | Path) -> list[Path]:
     require_extra("PIL", "data")
     from PIL import Image
 
-    folder = Path(folder)
+    folder = as_path("folder", folder)
     if not folder.is_dir():
         fail("folder", "a folder of pictures", repr(str(folder)))
     known = Image.registered_extensions().items()

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_generator, check_number, fail
 from wavevit.data.scenes import photograph_scenes
 from wavevit.data.sources import Source, photographs_of, register_source
 
@@ -52,8 +52,7 @@ class Places(Source):
     ) -> None:
         super().__init__(split, crop_size, margin)
         check_at_least("grid", grid, 1)
-        if not 0 <= jitter < 0.25:
-            fail("jitter", "a share of the crop's side from 0 to below a quarter", jitter)
+        check_number("jitter", jitter, least=0, below=0.25)  # a share of the crop's side
         self.jitter = int(jitter * crop_size)
         self.scenes = photograph_scenes(
             split, crop_size, margin, max_short_side=max_short_side, **photographs
@@ -73,6 +72,7 @@ class Places(Source):
         """See `Source.sample`; `count` is even."""
         if check_at_least("count", count, 2) % 2:
             fail("count", "an even number: two crops of each place", count)
+        check_generator("generator", generator)
         rounds = -(-count // (2 * self.num_classes))
         orders = [torch.randperm(self.num_classes, generator=generator) for _ in range(rounds)]
         labels = torch.cat(orders)[: count // 2].repeat_interleave(2)

@@ -10,6 +10,7 @@ the upper and lower part of the training half. Then train the chosen design on t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import check_at_least, check_choice, check_generator, check_tensor, fail
 from wavevit.data.photograph_files import (
     PhotographFolder,
     load_photograph_file,
@@ -91,8 +92,11 @@ class Scenes:
         check_at_least("crop_size", self.crop_size, 1)
         check_at_least("margin", self.margin, 0)
         check_at_least("places", self.places, 0)
-        if isinstance(self.classes, str):
+        check_at_least("max_short_side", self.max_short_side, 1)
+        if not isinstance(self.classes, Sequence) or isinstance(self.classes, str):
             fail("classes", "a sequence of photographs", repr(self.classes))
+        if not isinstance(self.folder, str):
+            fail("folder", "a path, or an empty string for the bundled photographs", self.folder)
         if not self.classes:
             fail("classes", "at least one photograph", "none")
         if len(set(self.classes)) < len(self.classes):
@@ -111,6 +115,9 @@ class Scenes:
 
     def photograph(self, label: int) -> Tensor:
         """The whole photograph of a class, (H, W)."""
+        check_at_least("label", label, 0)
+        if label >= len(self.classes):
+            fail("label", f"a class from 0 to {len(self.classes) - 1}", label)
         name = self.classes[label]
         if self.folder:
             return load_photograph_file(Path(self.folder) / name, self.max_short_side)
@@ -148,6 +155,7 @@ class Scenes:
             generator: as in `sample`.
         """
         check_at_least("count", count, 1)
+        check_generator("generator", generator)
         rounds = -(-count // len(self.classes))
         orders = [torch.randperm(len(self.classes), generator=generator) for _ in range(rounds)]
         labels = torch.cat(orders)[:count]
@@ -160,6 +168,8 @@ class Scenes:
             labels: (N,) index into `classes`.
             generator: as in `sample`.
         """
+        check_tensor("labels", labels, "(N,)", 1)
+        check_generator("generator", generator)
         places = torch.rand(len(labels), 2, generator=generator)
         if self.places:
             places = ((places * self.places).floor() + 0.5) / self.places

@@ -17,6 +17,7 @@ __all__ = [
     "SceneCrops",
     "Source",
     "create_source",
+    "images_of",
     "list_sources",
     "register_source",
     "source_class",
@@ -79,7 +80,8 @@ class Source:
         Returns:
             A batch in which labels that have places (masks, boxes) have moved with the pixels.
         """
-        return {**batch, "images": self.cut(batch["images"], shift)}
+        images = self.cut(images_of(batch), shift)
+        return {**batch, "images": images}
 
     def report(self) -> dict[str, Any]:
         """What the record of a run should say about the data, ready for JSON; empty if nothing."""
@@ -98,10 +100,26 @@ class Source:
         Raises:
             ValueError: a shift beyond the margin.
         """
+        whole = isinstance(shift, tuple | list) and all(type(step) is int for step in shift)
+        if not whole or len(shift) != 2:
+            fail("shift", "whole pixels (down, right)", repr(shift))
         if max(map(abs, shift)) > self.margin:
             fail("shift", f"at most {self.margin} pixels (the margin)", shift)
         top, left = (self.margin + step for step in shift)
         return images[..., top : top + self.crop_size, left : left + self.crop_size]
+
+
+def images_of(batch: Any) -> Tensor:
+    """The images of a batch.
+
+    Raises:
+        ValueError: something else than a batch with images.
+    """
+    if not isinstance(batch, Mapping) or "images" not in batch:
+        got = list(batch) if isinstance(batch, Mapping) else type(batch).__name__
+        fail("batch", "a dict with 'images', as sample() gives it", got)
+    images: Tensor = batch["images"]
+    return images
 
 
 def register_source(name: str) -> Callable[[Registered], Registered]:
@@ -110,6 +128,9 @@ def register_source(name: str) -> Callable[[Registered], Registered]:
     Raises:
         ValueError: the name of another class.
     """
+
+    if not isinstance(name, str) or not name:
+        fail("name", "a name for a source, such as @register_source('mine')", repr(name))
 
     def add(cls: Registered) -> Registered:
         known = _SOURCES.get(name)

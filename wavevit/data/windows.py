@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_bool, fail
+from wavevit.checks import check_at_least, check_bool, check_numbers, check_tensor, fail
 from wavevit.data.picture_files import luminance
 from wavevit.data.resizing import resized
 
@@ -51,7 +51,9 @@ class WindowCutter:
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
     ) -> None:
-        self.crop_size, self.margin, self.random = crop_size, margin, random
+        self.crop_size = check_at_least("crop_size", crop_size, 1)
+        self.margin = check_at_least("margin", margin, 0)
+        self.random = check_bool("random", random)
         self.window = crop_size + 2 * margin
         self.color, self.in_chans = check_bool("color", color), 3 if color else 1
         self.short_side = check_at_least("short_side", short_side, 0)
@@ -86,7 +88,12 @@ class WindowCutter:
         Args:
             pixels: of the picture.
             draw: three numbers in [0, 1): size, row and column.
+
+        Raises:
+            ValueError: something else than a picture or three numbers.
         """
+        check_tensor("pixels", pixels, "(C, H, W)", 3)
+        check_numbers("draw", draw, "three numbers in [0, 1): size, row and column", 3)
         pixels = self.sized(pixels)
         side = self.window
         if self.scale is None:
@@ -134,6 +141,8 @@ def _statistics(
     for name, value in (("mean", mean), ("std", std)):
         if value is None:
             fail(name, "a number, as the other of mean and std is given", None)
+        several = isinstance(value, Sequence) and not isinstance(value, str)
+        check_numbers(name, value if several else [value], f"one or {channels} numbers")
         own = torch.tensor(value, dtype=torch.float32).reshape(-1)
         if len(own) not in (1, channels) or (name == "std" and not bool((own > 0).all())):
             kind = "positive numbers" if name == "std" else "numbers"

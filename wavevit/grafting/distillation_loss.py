@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import fail
+from wavevit.checks import check_at_least, check_callable, check_image, check_pair, fail
 from wavevit.grafting.pooled import pooled_and_tokens, pooled_features
 from wavevit.grafting.windows import crop_at, crops_at, shift_offsets
 from wavevit.measure import shift_sensitivity
@@ -40,7 +40,22 @@ def shift_averaged(
         offsets: of the crops from the middle, in pixels.
         crop_size: side of the crops in pixels.
         features: from the model and images to (B, D).
+
+    Raises:
+        ValueError: windows of another rank, no offsets, or crops that leave the windows.
     """
+    check_callable("model", model)
+    check_image(windows, "windows")
+    check_at_least("crop_size", crop_size, 1)
+    if not isinstance(offsets, Sequence) or isinstance(offsets, str) or not offsets:
+        fail("offsets", "a sequence of pairs (rows, columns) in pixels", repr(offsets))
+    for index, offset in enumerate(offsets):
+        name, words = f"offsets[{index}]", "whole pixels (rows, columns)"
+        check_pair(name, offset, words)
+        for side, step in zip(windows.shape[-2:], offset, strict=True):
+            if not 0 <= (side - crop_size) // 2 + step <= side - crop_size:
+                expected = f"a crop of {crop_size} pixels inside windows of {side}"
+                fail(name, expected, repr(offset))
     first, *others = offsets
     total = features(model, crop_at(windows, first, crop_size))
     for offset in others:

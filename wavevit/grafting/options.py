@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
-from wavevit.checks import check_at_least, check_bool, check_choice
+from wavevit.checks import check_at_least, check_bool, check_choice, fail
 from wavevit.layers import TOKENIZERS
 from wavevit.layers.options import PartOptions
 from wavevit.layers.padding import PADDINGS
@@ -66,6 +66,8 @@ class GraftOptions:
         Raises:
             ValueError: an unknown option or a wrong value.
         """
+        if not isinstance(options, Mapping):
+            fail("options", "a mapping of the fields of GraftOptions", type(options).__name__)
         for name in options:
             check_choice("option", name, [field.name for field in dataclasses.fields(cls)])
         return cls(**options)

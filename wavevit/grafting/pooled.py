@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wavevit.checks import fail
+from wavevit.checks import check_callable, fail
 
 __all__ = ["pooled_and_tokens", "pooled_features"]
 
@@ -52,6 +52,7 @@ def pooled_and_tokens(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]
 
 def _features(model: nn.Module, images: Tensor) -> tuple[Any, Any]:
     """Pooled features, and the tokens before them or None."""
+    check_callable("model", model)
     verbs: Any = model
     if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
         tokens = verbs.forward_features(images)

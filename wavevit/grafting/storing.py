@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from wavevit.checks import fail
-from wavevit.files import check_output_file, write_whole
+from wavevit.checks import check_bool, fail
+from wavevit.files import as_path, check_output_file, write_whole
 from wavevit.grafting.embedding import find_embedding
 from wavevit.grafting.grafted import find_grafted
 from wavevit.grafting.surgery import graft, ungraft
@@ -57,7 +57,7 @@ def save_graft(
     Guarantees:
         `load_graft` returns bit-equal tensors (tests/unit/test_graft_files.py).
     """
-    path = Path(path)
+    path = as_path("path", path)
     for argument, value in (("base", base), ("licence", licence)):
         if not isinstance(value, str) or not value.strip():
             fail(argument, "a name, such as 'timm/vit_small_patch16_224' or 'Apache-2.0'", value)
@@ -65,6 +65,9 @@ def save_graft(
         fail("path", "a file that ends in .safetensors", path)
     check_output_file("path", path)
     name, embedding = find_grafted(grafted)
+    if original is not None and not isinstance(original, nn.Module):
+        got = type(original).__name__
+        fail("original", "the base model before the graft, or None", got)
     plain = ungraft(grafted)
     states = {key: t.detach().cpu().contiguous() for key, t in grafted.state_dict().items()}
     own = plain.state_dict()
@@ -99,7 +102,7 @@ def read_graft(path: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: a file of another kind.
     """
-    return _read(Path(path))[0]
+    return _read(as_path("path", path))[0]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -136,7 +139,8 @@ def load_graft(path: str | Path, model: Model, *, strict: bool = True) -> Model:
     Raises:
         ValueError: a file of another kind, a model of another architecture, or other weights.
     """
-    card, tensors = _read(Path(path))
+    card, tensors = _read(as_path("path", path))
+    check_bool("strict", strict)
     name, _ = find_embedding(model)
     if name != card["embedding"]:
         got = f"{type(model).__name__} with one at {name}"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from wavevit.checks import fail
+from wavevit.checks import check_bool, fail
 from wavevit.grafting.branch import GraftBranch
 from wavevit.grafting.embedding import find_embedding, patch_convolution, training_grid
 from wavevit.grafting.grafted import GraftedEmbedding, add_branch, find_grafted, remove_branch
@@ -60,6 +60,7 @@ def graft(
         >>> torch.equal(grafted(images), model(images))
         True
     """
+    check_bool("inplace", inplace)
     for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
         if isinstance(module, GraftedEmbedding):
             fail("model", "a model without a graft (wavevit.ungraft removes one)", f"one at {name}")
@@ -110,6 +111,7 @@ def ungraft(grafted: Model, *, inplace: bool = False) -> Model:
     Raises:
         ValueError: a model without a graft.
     """
+    check_bool("inplace", inplace)
     name, embedding = find_grafted(grafted)
     if not inplace:
         grafted = copy.deepcopy(grafted)

@@ -135,7 +135,7 @@ class Registry(Generic[Base]):
         Raises:
             NotRegistered: an unknown name, or a value that means no layer.
         """
-        if name not in self._classes:
+        if not isinstance(name, str) or name not in self._classes:
             self.check(self.kind, name)
             raise NotRegistered(f"{self.kind}: expected the name of a layer, got {name!r}")
         return self._classes[name]

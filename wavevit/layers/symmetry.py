@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from wavevit.checks import check_at_least, check_bool
 from wavevit.layers.channels import Source
 from wavevit.layers.context import PartContext
 from wavevit.layers.fx_leaf import FxLeaf
@@ -39,6 +40,12 @@ class Symmetry:
     period: int | None
     circular: bool = True
     alias_free: bool = False
+
+    def __post_init__(self) -> None:
+        if self.period is not None:
+            check_at_least("period", self.period, 1)
+        check_bool("circular", self.circular)
+        check_bool("alias_free", self.alias_free)
 
     @property
     def lockable_period(self) -> int | None:

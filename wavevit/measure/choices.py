@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_callable, check_choice, fail
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.measure.intervals import Interval, mean_interval
 from wavevit.measure.shift import standard_error
@@ -76,6 +76,7 @@ def choice_turnover(
         0.0
     """
     check_choice("kind", kind, SHIFT_MODELS)
+    check_callable("choose", choose)
     size = input_sides(images, crop_size, kind)
     before = in_batches(choose, center_crop(images, size), batch_size).double()
     after = in_batches(choose, shifted(images, shift, kind, size), batch_size).double()

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_image, fail
+from wavevit.checks import (
+    check_at_least,
+    check_callable,
+    check_image,
+    check_number,
+    check_seed,
+    fail,
+)
 from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 from wavevit.measure.intervals import Interval, median_interval
 
@@ -79,7 +86,13 @@ def local_lipschitz(
         Golub & Van Loan 2013, section 10.4 (Lanczos bidiagonalization), directions kept.
     """
     check_image(images, "images")
+    check_callable("model", model)
     check_at_least("iterations", iterations, 1)
+    check_number("tolerance", tolerance, least=0)
+    check_seed("seed", seed)
+    check_at_least("batch_size", batch_size, 1)
+    if not len(images):
+        fail("images", "at least one image", f"shape {tuple(images.shape)}")
     generator = torch.Generator().manual_seed(seed)
     starts = torch.randn(images.shape, generator=generator, dtype=torch.float64).to(images)
     absolute, relative = [], []

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from wavevit.checks import check_at_least
+from wavevit.checks import check_at_least, check_bool, check_callable, check_choice, fail
 from wavevit.measure.evaluation import evaluation_mode, plain_attention
 from wavevit.progress import in_steps
 from wavevit.wavelets import dwt, dwt2, dwt3, filter_bank, idwt, idwt2, idwt3
@@ -143,6 +143,8 @@ def cost(model: Callable[[Tensor], Any], images: Tensor) -> Cost:
         and a Swin-T (tests/unit/test_measure_cost.py), and for the undecimated transform, the dual
         tree and scattering (tests/unit/test_cost_wavelets.py). One MAC is two of torch's FLOPs.
     """
+    check_callable("model", model)
+    _check_batch(images)
     # Fused attention is invisible to the counter on the CPU; the plain one is two products.
     counter = FlopCounterMode(display=False, custom_mapping=_FFTS)
     wavelets = _WaveletCounter(counter)
@@ -166,6 +168,12 @@ def cost(model: Callable[[Tensor], Any], images: Tensor) -> Cost:
     own = model.parameters() if isinstance(model, nn.Module) else ()
     parameters = sum(p.numel() for p in own)
     return Cost(parameters, sum(kinds.values()), kinds)
+
+
+def _check_batch(images: Any) -> None:
+    if not isinstance(images, Tensor) or not images.ndim or not len(images):
+        got = f"shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images)
+        fail("images", "a batch with at least one image", got)
 
 
 def latency_ratios(
@@ -194,9 +202,17 @@ def latency_ratios(
         Ratio by name, without unit.
 
     Raises:
-        ValueError: no round.
+        ValueError: no round, a reference that is not among the models, or models that cannot be
+            called.
     """
+    if not isinstance(models, Mapping):
+        fail("models", "a mapping from names to models", type(models).__name__)
+    for name, model in models.items():
+        check_callable(f"models[{name!r}]", model)
+    check_choice("reference", reference, models)
+    _check_batch(images)
     check_at_least("rounds", rounds, 1)
+    check_bool("progress", progress)
     seconds: dict[str, list[float]] = {name: [] for name in models}
     turns = in_steps(range(rounds + 2), lambda turn: f"timing, round {turn + 1}", shown=progress)
     for turn in turns:

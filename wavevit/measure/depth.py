@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from wavevit.checks import check_at_least, check_image, fail
+from wavevit.checks import check_at_least, check_callable, check_image, check_seed, fail
 from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 from wavevit.measure.intervals import Interval, mean_interval, standard_error
 
@@ -88,7 +88,10 @@ def receptive_field(
         Luo et al. 2016; with random signs instead of ones, so that channels cannot cancel.
     """
     check_image(images, "images")
+    _check_count(images, batch_size)
+    check_callable("features", features)
     check_at_least("probes", probes, 1)
+    check_seed("seed", seed)
     parts = [_gradient_energy(features, x, probes, seed) for x in images.split(batch_size)]
     energy = torch.cat(parts)
     total = energy.sum(dim=(1, 2))
@@ -108,6 +111,12 @@ def receptive_field(
     count = len(images)
     half, stderr = _half(share, reach), standard_error(radii)
     return ReceptiveField((rows_seen, columns_seen), float(radii.mean()), half, stderr, count)
+
+
+def _check_count(images: Tensor, batch_size: int) -> None:
+    check_at_least("batch_size", batch_size, 1)
+    if not len(images):
+        fail("images", "at least one image", f"shape {tuple(images.shape)}")
 
 
 def _gradient_energy(
@@ -290,6 +299,8 @@ def attention_distance(model: Model, images: Tensor, *, batch_size: int = 32) ->
         Dosovitskiy et al. 2021, appendix D.7.
     """
     check_image(images, "images")
+    _check_count(images, batch_size)
+    check_callable("model", model)
     _refuse_several_sizes(model)
     parts = [_distances(model, batch) for batch in images.split(batch_size)]
     layers = [torch.cat(layer) for layer in zip(*parts, strict=True)]  # each (images, heads)

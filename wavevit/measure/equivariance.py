@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_at_least, check_callable, check_choice, check_number, fail
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.measure.intervals import Interval, mean_interval, standard_error, wilson
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, input_sides, shifted
@@ -88,6 +88,7 @@ def equivariance_error(
         Karras et al. 2021 (equivariance as a signal-to-noise ratio in dB).
     """
     check_choice("kind", kind, SHIFT_MODELS)
+    check_callable("features", features)
     size = input_sides(images, crop_size, kind)
     before = in_batches(features, center_crop(images, size), batch_size)
     if before.ndim != 4:
@@ -202,11 +203,14 @@ def adversarial_shift_accuracy(
         Engstrom et al. 2019 (worst of a grid of translations).
     """
     check_choice("kind", kind, SHIFT_MODELS)
-    if labels.shape != images.shape[:1]:
-        fail("labels", f"shape {tuple(images.shape[:1])}", tuple(labels.shape))
-    if not step > 0 or radius < 0 or radius % step:
-        fail("step", f"a positive divisor of the radius {radius}", step)
+    check_callable("model", model)
     size = input_sides(images, crop_size, kind)
+    if not isinstance(labels, Tensor) or labels.shape != images.shape[:1]:
+        got = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+        fail("labels", f"shape {tuple(images.shape[:1])}", got)
+    check_at_least("radius", radius, 0)
+    if radius % check_number("step", step, above=0):
+        fail("step", f"a positive divisor of the radius {radius}", step)
 
     def right(shift: tuple[float, float], among: Tensor) -> Tensor:
         logits = in_batches(model, shifted(images[among], shift, kind, size), batch_size)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from wavevit.checks import fail
+from wavevit.checks import check_at_least, check_callable, fail
 
 __all__ = ["Model", "evaluation_mode", "in_batches", "plain_attention"]
 
@@ -62,8 +62,14 @@ def in_batches(model: Model, images: Tensor, batch_size: int) -> Tensor:
     """`model` of all images, (B, …) floating, without gradients.
 
     Raises:
-        ValueError: the model returns something else than one finite tensor of B rows.
+        ValueError: no callable, no batch of images, a batch below one image, or a model that
+            returns something else than one finite tensor of B rows.
     """
+    check_callable("model", model)
+    check_at_least("batch_size", batch_size, 1)
+    if not isinstance(images, Tensor) or not images.ndim or not len(images):
+        got = f"shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images)
+        fail("images", "a tensor with at least one image", got)
     outputs = []
     with torch.no_grad(), evaluation_mode(model):
         for batch in images.split(batch_size):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_image, fail
+from wavevit.checks import check_at_least, check_callable, check_image, check_seed, fail
 from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 
 __all__ = ["JacobianSpectrum", "jacobian_spectrum"]
@@ -58,6 +58,8 @@ def jacobian_spectrum(
     check_image(image, "image")
     if len(image) != 1:
         fail("image", "one image (1, C, H, W)", f"shape {tuple(image.shape)}")
+    check_callable("model", model)
+    check_seed("seed", seed)
     check_at_least("count", count, 1)
     check_at_least("rounds", rounds, 1)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from wavevit.checks import fail
+from wavevit.checks import check_callable, check_number, fail
 from wavevit.measure.evaluation import evaluation_mode
 from wavevit.wavelets._engine.torch_private import TorchDispatchMode, storage_key, tree_leaves
 
@@ -59,7 +59,13 @@ def peak_activation_bytes(model: Callable[[Tensor], Any], images: Tensor) -> int
 
     Guarantees:
         Equal to a hand count for a chain of operations (tests/unit/test_measure_memory.py).
+
+    Raises:
+        ValueError: a model that cannot be called, or no batch of images.
     """
+    check_callable("model", model)
+    if not isinstance(images, Tensor):
+        fail("images", "a torch.Tensor, one batch of images", type(images).__name__)
     with torch.no_grad(), evaluation_mode(model):
         if images.is_cuda:
             torch.cuda.synchronize(images.device)
@@ -85,7 +91,12 @@ def growth_exponent(costs: Mapping[int, float]) -> float:
     Raises:
         ValueError: fewer than two sizes.
     """
+    if not isinstance(costs, Mapping):
+        fail("costs", "a mapping from image sizes to costs", type(costs).__name__)
     if len(costs) < 2:
         fail("costs", "at least two image sizes", len(costs))
+    for side, value in costs.items():
+        check_number("costs", side, above=0)
+        check_number(f"costs[{side}]", value, above=0)
     small, large = min(costs), max(costs)
     return math.log(costs[large] / costs[small]) / (2 * math.log(large / small))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_image, fail
+from wavevit.checks import check_at_least, check_callable, check_image, check_numbers, fail
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.measure.intervals import Interval, mean_interval, standard_error
 from wavevit.measure.shifting import center_crop
@@ -100,6 +100,9 @@ def scale_sensitivity(
         (tests/unit/test_measure_scale.py).
     """
     check_image(windows, "windows")
+    check_callable("embed", embed)
+    check_numbers("zooms", zooms, "a sequence of positive factors")
+    check_at_least("crop_size", crop_size, 1)
     check_at_least("number of windows", len(windows), 2)
     size = (crop_size, crop_size)
     base = in_batches(embed, center_crop(windows, size), batch_size).flatten(1).double()

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import (
+    check_at_least,
+    check_bool,
+    check_callable,
+    check_choice,
+    check_grid,
+    check_number,
+    check_numbers,
+    check_seed,
+    fail,
+)
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.measure.intervals import Interval, mean_interval, standard_error, wilson, worth
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, input_sides, shifted
@@ -95,6 +105,9 @@ def shift_consistency(
     """
     check_choice("kind", kind, SHIFT_MODELS)
     check_at_least("pairs_per_image", pairs_per_image, 1)
+    check_callable("model", model)
+    check_bool("crossed", crossed)
+    check_seed("seed", seed)
     size = input_sides(images, crop_size, kind)
     generator = torch.Generator().manual_seed(seed)
     side = min(size)
@@ -183,19 +196,23 @@ def shift_sensitivity(
             number of images, or embeddings that are equal for all images.
     """
     check_choice("kind", kind, SHIFT_MODELS)
+    check_callable("embed", embed)
+    check_numbers("shifts", shifts, "a sequence of numbers of pixels")
+    size = input_sides(images, crop_size, kind)
     if len(images) < 2:
         fail("images", "at least 2 (the unit is their distance)", len(images))
-    size = input_sides(images, crop_size, kind)
     base = in_batches(embed, center_crop(images, size), batch_size).flatten(1).double()
     unit = torch.pdist(base).mean()
     if unit <= 0:
         fail("embed", "embeddings that differ between images", "equal ones for all images")
+    if counts is not None:
+        check_numbers("counts", counts, f"one for each of {len(shifts)} shifts")
     numbers = tuple(counts) if counts is not None else (len(images),) * len(shifts)
     if len(numbers) != len(shifts):
         fail("counts", f"one for each of {len(shifts)} shifts", f"{len(numbers)} counts")
     values, errors = [], []
     for shift, count in zip(shifts, numbers, strict=True):
-        if not 1 <= count <= len(images):
+        if not isinstance(count, int) or not 1 <= count <= len(images):
             fail("counts", f"numbers from 1 to {len(images)}, the images", count)
         how = "subpixel" if kind == "circular" and shift != int(shift) else kind
         change = torch.zeros(count, dtype=torch.float64, device=base.device)
@@ -218,7 +235,14 @@ def token_change(before: Tensor, after: Tensor) -> Tensor:
 
     Returns:
         (B, h, w), as a share of the root mean square norm of a token.
+
+    Raises:
+        ValueError: no floating maps, or two of different shapes.
     """
+    check_grid(before, "before")
+    check_grid(after, "after")
+    if after.shape != before.shape:
+        fail("after", f"shape {tuple(before.shape)}, that of before", tuple(after.shape))
     height, width = before.shape[-2:]
     scale = before.square().sum(1).mean(dim=(1, 2), keepdim=True).sqrt()
     scale = scale.clamp_min(torch.finfo(scale.dtype).tiny)
@@ -285,6 +309,8 @@ def token_turnover(
         ValueError: an unknown shift model, or tokens that are no map.
     """
     check_choice("kind", kind, SHIFT_MODELS)
+    check_callable("tokenize", tokenize)
+    check_number("threshold", threshold, least=0)
     size = input_sides(images, crop_size, kind)
     before = in_batches(tokenize, center_crop(images, size), batch_size)
     if before.ndim != 4:

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment.shifts import fourier_shift
-from wavevit.checks import check_choice, check_image, fail
+from wavevit.checks import (
+    check_at_least,
+    check_choice,
+    check_image,
+    check_numbers,
+    check_pair,
+    check_tensor,
+    fail,
+)
 
 __all__ = ["SHIFT_MODELS", "center_crop", "fourier_shift", "input_sides", "shifted"]
 
@@ -24,7 +32,12 @@ def center_crop(windows: Tensor, size: tuple[int, int]) -> Tensor:
     Args:
         windows: (B, C, H, W).
         size: height and width of the middle, in pixels.
+
+    Raises:
+        ValueError: windows of another rank, or smaller than their middle.
     """
+    check_tensor("windows", windows, "(B, C, H, W)", 4)
+    check_pair("size", size, "(height, width) of at least 1 pixel", least=1)
     return _crop(windows, size, (0, 0))
 
 
@@ -37,12 +50,16 @@ def input_sides(images: Tensor, crop_size: int | None, kind: str) -> tuple[int, 
         kind: one of `SHIFT_MODELS`.
 
     Raises:
-        ValueError: ``"crop"`` without its size.
+        ValueError: no images, or ``"crop"`` without its size.
     """
+    check_image(images, "images")
+    if not len(images):
+        fail("images", "at least one image", f"shape {tuple(images.shape)}")
     if kind != "crop":
         return images.shape[-2], images.shape[-1]
     if crop_size is None:
         fail("crop_size", "the side of the model's input for kind='crop'", None)
+    check_at_least("crop_size", crop_size, 1)
     return crop_size, crop_size
 
 
@@ -82,6 +99,7 @@ def shifted(
     """
     check_image(images, "images")
     check_choice("kind", kind, SHIFT_MODELS)
+    check_numbers("shift", shift, "(rows, columns) in pixels", 2)
     if kind == "subpixel":
         return fourier_shift(images, shift)
     whole = (round(shift[0]), round(shift[1]))
@@ -92,6 +110,7 @@ def shifted(
         return torch.roll(images, whole, dims=(-2, -1))
     if crop_size is None:
         fail("crop_size", "(height, width) for kind='crop'", None)
+    check_pair("crop_size", crop_size, "(height, width) of at least 1 pixel", least=1)
     if rest != (0, 0):
         images = fourier_shift(images, rest)
     # The content moves down when the window moves up.

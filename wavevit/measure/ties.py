@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_image, fail
+from wavevit.checks import check_at_least, check_callable, check_image, check_numbers, fail
 from wavevit.measure.evaluation import Model, in_batches
 
 __all__ = ["TieSlope", "tie_slope"]
@@ -81,9 +81,14 @@ def tie_slope(
     check_image(images, "images")
     if images.dtype != torch.float64:
         fail("images", "float64 (and a model in float64)", images.dtype)
+    for name, function in (("model", model), ("scores", scores)):
+        if function is not None or name == "model":
+            check_callable(name, function)
+    check_numbers("gaps", gaps, "at least two positive shares, decreasing")
     if len(gaps) < 2 or any(a <= b for a, b in itertools.pairwise(gaps)) or gaps[-1] <= 0:
         fail("gaps", "at least two positive shares, decreasing", gaps)
     ends = torch.roll(images, 1, -1) if ends is None else ends
+    check_image(ends, "ends")
     if ends.shape != images.shape:
         fail("ends", f"shape {tuple(images.shape)}", tuple(ends.shape))
     paths = ends - images

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_image, fail
+from wavevit.checks import (
+    check_at_least,
+    check_callable,
+    check_image,
+    check_numbers,
+    check_seed,
+    fail,
+)
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.measure.intervals import Interval, mean_interval, standard_error
 
@@ -68,7 +75,9 @@ def effective_rank(
     """
     check_image(images, "images")
     check_at_least("images", len(images), 4)
+    check_callable("embed", embed)
     check_at_least("resamples", resamples, 2)
+    check_seed("seed", seed)
     features = in_batches(embed, images, batch_size).flatten(1).double().cpu()
     rank = _rank(features)
     generator = torch.Generator().manual_seed(seed)
@@ -149,6 +158,12 @@ def n_term_error(
         DeVore 1998 (non-linear approximation); Mallat 2009, chapter 9.
     """
     check_image(images, "images")
+    if not len(images):
+        fail("images", "at least one image", f"shape {tuple(images.shape)}")
+    check_callable("analyse", analyse)
+    if synthesise is not None:
+        check_callable("synthesise", synthesise)
+    check_numbers("shares", shares, "numbers in (0, 1]")
     for share in shares:
         if not 0 < share <= 1:
             fail("shares", "numbers in (0, 1]", share)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import check_image, fail
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.models.backbone import Backbone
 
@@ -32,6 +32,7 @@ def token_counts(model: Backbone, images: Tensor) -> Tensor:
         fail("model", "a backbone with tokenizer 'adaptive'", f"a {type(model).__name__}")
     if not model.tokenizer.weighted:
         fail("model", "a backbone with tokenizer 'adaptive'", repr(model.config.tokenizer))
+    check_image(images, "images", channels=model.in_chans)
     with torch.no_grad():
         x = pad_to_multiple(images, model.config.patch_size)
         weights = cast("Any", model.tokenizer).weights_of(x)

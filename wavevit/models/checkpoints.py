@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from wavevit.checks import check_size
+from wavevit.checks import check_size, fail
 from wavevit.layers import TOKENIZERS
 from wavevit.layers.channels import Source
 from wavevit.models.config import BackboneConfig
@@ -53,8 +53,8 @@ def adapt_state_dict(
         A new dict for ``model.load_state_dict``.
 
     Raises:
-        ValueError: an `img_size` that is not the checkpoint's, or a missing `img_size` or
-            `in_chans` that is needed.
+        ValueError: a model without a backbone, an `img_size` that is not the checkpoint's, or a
+            missing `img_size` or `in_chans` that is needed.
 
     Guarantees:
         At another size the loaded model equals the saved model, which resamples in each forward
@@ -71,14 +71,22 @@ def adapt_state_dict(
         >>> wide.load_state_dict(adapt_state_dict(small.state_dict(), wide))
         <All keys matched successfully>
     """
-    adapted = dict(state_dict)
+    if not isinstance(state_dict, Mapping):
+        fail("state_dict", "a mapping from names to tensors", type(state_dict).__name__)
+    if not isinstance(model, nn.Module):
+        fail("model", "a Backbone, or a module that contains one", type(model).__name__)
+    adapted, found = dict(state_dict), False
     for name, module in model.named_modules():
         # Its own, and not one that a wrapper passes through.
         config = vars(module).get("config")
         if isinstance(config, BackboneConfig):
+            found = True
             prefix = f"{name}." if name else ""
             source = Source(_source_grid(adapted, prefix, config, img_size), in_chans)
             adapted |= _adapted(adapted, module, source, prefix)
+    if not found:
+        expected = "a Backbone, or a module that contains one"
+        fail("model", expected, f"{type(model).__name__} without one")
     return adapted
 
 

@@ -7,12 +7,20 @@ ablation: ``dataclasses.replace(config, one_field=…)``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from wavevit.alignment import ALIGNMENTS, BOUNDARIES
-from wavevit.checks import check_at_least, check_choice, check_size, fail
+from wavevit.checks import (
+    check_at_least,
+    check_bool,
+    check_choice,
+    check_multiple,
+    check_number,
+    check_size,
+    fail,
+)
 from wavevit.deprecated import deprecated_names
 from wavevit.layers import Registry
 from wavevit.layers import registry as parts
@@ -144,6 +152,9 @@ class BackboneConfig:
         parts.ACTIVATIONS.check("activation", self.activation)
         self._check_token_has_a_home()
         check_choice("low_pass", self.low_pass, LOW_PASSES)
+        for field in dataclasses.fields(self):
+            if field.type == "bool":
+                check_bool(field.name, getattr(self, field.name))
         check_at_least("patch_size", self.patch_size, 1)
         if self.patch_size & (self.patch_size - 1) and (
             not parts.TOKENIZERS.get(self.tokenizer).any_patch or any(s.inject for s in self.stages)
@@ -157,14 +168,16 @@ class BackboneConfig:
             value = getattr(self, rate)
             if not isinstance(value, float | int) or not 0 <= value < 1:
                 fail(rate, "a rate in [0, 1)", repr(value))
+        check_number("norm_eps", self.norm_eps, least=0)
         object.__setattr__(self, "wavelet", _name_of(self.wavelet))
         object.__setattr__(self, "img_size", check_size("img_size", self.img_size))
         if min(self.image_size) < self.min_size:
             fail("img_size", f"sides of at least {self.min_size} pixels", self.img_size)
 
     def _check_stages(self) -> None:
-        if not isinstance(self.stages, tuple):
-            object.__setattr__(self, "stages", tuple(self.stages))
+        if not isinstance(self.stages, Sequence) or isinstance(self.stages, str):
+            fail("stages", "a sequence of StageConfig", type(self.stages).__name__)
+        object.__setattr__(self, "stages", tuple(self.stages))
         if not self.stages:
             fail("stages", "at least one StageConfig", "none")
         for index, stage in enumerate(self.stages):
@@ -216,6 +229,7 @@ class BackboneConfig:
 
     def grid(self, stride: int) -> tuple[int, int]:
         """Rows and columns of tokens of that stride at the training size."""
+        check_multiple("stride", check_at_least("stride", stride, 1), self.patch_size)
         # From the first grid on, each stage halves the one before and rounds up.
         height, width = (-(-side // self.patch_size) for side in self.image_size)
         step = stride // self.patch_size
@@ -259,10 +273,15 @@ class BackboneConfig:
             NotRegistered: a name that is not registered; the message says what to import.
             ValueError: an unknown field (with the nearest names) or a bad value.
         """
+        if not isinstance(data, Mapping):
+            fail("data", "a mapping of the fields of BackboneConfig", type(data).__name__)
         for name in data:
             check_field("field", name, cls)
         stages = []
-        for stage in data.get("stages", ()):
+        for index, stage in enumerate(data.get("stages", ())):
+            if not isinstance(stage, Mapping):
+                expected = "a mapping of the fields of StageConfig"
+                fail(f"data['stages'][{index}]", expected, type(stage).__name__)
             for name in stage:
                 check_field("field", name, StageConfig)
             stages.append(StageConfig(**translated(StageConfig, stage)))

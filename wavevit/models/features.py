@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wavevit.checks import check_choice
+from wavevit.checks import check_bool, check_choice, fail
 from wavevit.models.backbone import Backbone
 
 __all__ = ["FeatureBackbone", "FeatureInfo"]
@@ -94,7 +94,9 @@ class FeatureBackbone(nn.Module):
         output_fmt: str = "NCHW",
     ) -> None:
         super().__init__()
-        self.norm = norm
+        if not isinstance(backbone, Backbone):
+            fail("backbone", "a Backbone", type(backbone).__name__)
+        self.norm = check_bool("norm", norm)
         self.output_fmt = check_choice("output_fmt", output_fmt, ("NCHW", "NLC"))
         chosen = backbone.feature_indices(out_indices)
         self.out_indices = backbone.prune_intermediate_layers(chosen, prune_norm=not norm)

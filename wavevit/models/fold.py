@@ -19,6 +19,11 @@ from wavevit.wavelets import wavepacket2
 __all__ = ["fold", "unfold"]
 
 
+def _check_backbone(model: object) -> None:
+    if not isinstance(model, Backbone):
+        fail("model", "a Backbone, such as create_model returns", type(model).__name__)
+
+
 def _rebuilt(model: Backbone, weight: torch.Tensor, **changes: object) -> Backbone:
     twin = Backbone(dataclasses.replace(model.config, **changes))  # type: ignore[arg-type]
     twin.reset_classifier(model.num_classes, model.global_pool)
@@ -43,6 +48,7 @@ def unfold(model: Backbone) -> Backbone:
         Outputs equal to rounding, and ``fold(unfold(m))`` has the weights of `m`
         (tests/properties/test_fold_laws.py).
     """
+    _check_backbone(model)
     config = model.config
     if config.tokenizer != "patch":
         fail("model.config.tokenizer", "'patch'", repr(config.tokenizer))
@@ -72,6 +78,7 @@ def fold(model: Backbone) -> Backbone:
     Guarantees:
         Outputs equal to rounding (tests/properties/test_fold_laws.py).
     """
+    _check_backbone(model)
     config, tokenizer = model.config, model.tokenizer
     kernel = tokenizer.patch_kernel() if isinstance(tokenizer, PacketTokenizer) else None
     if kernel is None:

@@ -54,6 +54,8 @@ def attention_mask(mask: Tensor | None, causal: bool, tokens: Tensor) -> Tensor 
     """
     batch, count = tokens.shape[:2]
     if mask is not None:
+        if not isinstance(mask, Tensor):
+            fail("attn_mask", "a tensor (N, N) or (B, heads, N, N)", type(mask).__name__)
         if mask.ndim not in (2, 4):
             expected = "shape (N, N) or (B, heads, N, N), sides of 1 spread out"
             fail("attn_mask", expected, f"shape {tuple(mask.shape)}")

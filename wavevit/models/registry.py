@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_bool, check_choice, fail
 from wavevit.models.backbone import Backbone
 from wavevit.models.config import BackboneConfig
 from wavevit.models.features import FeatureBackbone
@@ -23,6 +23,10 @@ _MODELS: dict[str, Callable[[], BackboneConfig]] = {}
 
 def register_model(function: Callable[[], BackboneConfig]) -> Callable[[], BackboneConfig]:
     """Decorator: the function's name becomes a model's name."""
+    if not callable(function) or not hasattr(function, "__name__"):
+        fail(
+            "function", "a function without arguments that returns a BackboneConfig", repr(function)
+        )
     _MODELS[function.__name__] = function
     return function
 
@@ -34,6 +38,8 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> list_models("vit_*")
         ['vit_base_patch16', 'vit_small_patch16', 'vit_tiny_patch16']
     """
+    if not isinstance(pattern, str):
+        fail("pattern", "a shell-style pattern, such as 'haar*'", repr(pattern))
     return sorted(fnmatch.filter(_MODELS, pattern))
 
 
@@ -84,6 +90,7 @@ def create_model(
         torch.Size([1, 10])
     """
     config = model_config(name)
+    check_bool("features_only", features_only)
     if "pretrained" in changes:  # the habit of timm's users
         expected = (
             "no such argument: these models have random weights (wavevit.interop.timm has "

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wavevit.checks import check_at_least, check_choice, check_multiple, fail
+from wavevit.checks import (
+    check_at_least,
+    check_bool,
+    check_choice,
+    check_multiple,
+    check_number,
+    fail,
+)
 from wavevit.layers import Part, PartOptions, Registry
 from wavevit.layers import registry as parts
 from wavevit.models.old_fields import OLD_FIELDS, accept_old_fields
@@ -82,8 +89,8 @@ class StageConfig:
         settle(self, "downsample", parts.DOWNSAMPLES)
         parts.MLPS.check("mlp", self.mlp)
         check_at_least("reduction", self.reduction, 1)
-        if self.mlp_ratio <= 0:
-            fail("mlp_ratio", "a positive number", self.mlp_ratio)
+        check_number("mlp_ratio", self.mlp_ratio, above=0)
+        check_bool("inject", self.inject)
         if any(part.reads_heads for part in self.parts):
             check_multiple("embed_dim", self.embed_dim, self.num_heads)
 
@@ -147,6 +154,8 @@ def make_stages(
         >>> [stage.downsample for stage in make_stages(depths=(1, 2), embed_dims=(8, 16))]
         ['none', 'dwt']
     """
+    if not isinstance(depths, Sequence) or isinstance(depths, str):
+        fail("depths", "a sequence with one number for each stage", repr(depths))
     rows: list[dict[str, Any]] = [{"depth": depth} for depth in depths]
     for name, value in {"embed_dim": embed_dims, **fields}.items():
         check_field("field", name, StageConfig)

@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import (
+    check_at_least,
+    check_choice,
+    check_generator,
+    check_pair,
+    check_tensor,
+    fail,
+)
 from wavevit.models import Backbone
 from wavevit.tasks.autoregressive_orders import ORDERS
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
@@ -81,13 +88,19 @@ class Autoregressive(Task):
         self.order = ORDERS[self.order_name](backbone, options)
 
     def bits(self, images: Tensor) -> Tensor:
-        """Bits per dimension of byte images (B, C, H, W): (B,)."""
+        """Bits per dimension of byte images (B, C, H, W): (B,).
+
+        Raises:
+            ValueError: images that are no bytes, or do not fit the order.
+        """
+        check_bytes(images, self.backbone.in_chans, self.order.multiple, "images")
         parts = self.order.conditionals(self.backbone, images)
         found = torch.stack([part.log_prob() for part in parts]).sum(0)
         return -found / (math.log(2) * images[0].numel())
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """Mean bits per dimension."""
+        check_generator("generator", generator)
         self.check(batch)
         return Losses({"bits": self.bits(batch["images"]).mean()}, {})
 
@@ -98,6 +111,7 @@ class Autoregressive(Task):
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """``bits`` per dimension of each image (B,)."""
+        check_generator("generator", generator)
         return self.predict(batch)
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
@@ -131,6 +145,11 @@ class Autoregressive(Task):
             ValueError: a size that does not fit the order, or `given` images that do not.
         """
         check_at_least("count", count, 1)
+        check_generator("generator", generator)
+        if given is not None:
+            check_tensor("given", given, "(count, C, H, W)", 4)
+        if size is not None:
+            check_pair("size", size, "(H, W) in pixels", least=1)
         if size is None:
             size = self.backbone.config.image_size
             size = size if given is None else (given.shape[-2], given.shape[-1])

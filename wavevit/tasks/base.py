@@ -14,10 +14,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_image, fail
+from wavevit.checks import check_at_least, check_generator, check_image, fail
 from wavevit.layers.blocks import Block
 from wavevit.layers.options import PartOptions
 from wavevit.models import Backbone
+from wavevit.tasks.draws import seeded
 
 __all__ = [
     "Batch",
@@ -128,6 +129,7 @@ class Task(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """`loss`, as the call that DistributedDataParallel and `fully_shard` wrap."""
+        check_generator("generator", generator)
         return self.loss(batch, generator)
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
@@ -219,7 +221,8 @@ class Task(nn.Module):
 
     def dummy_images(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """White noise (count, C, H, W) in the size of the backbone's configuration."""
-        generator = generator or torch.Generator().manual_seed(0)
+        check_at_least("count", count, 1)
+        generator = seeded(generator)
         shape = (count, self.backbone.in_chans, *self.backbone.config.image_size)
         return torch.randn(shape, generator=generator).to(next(self.parameters()))
 

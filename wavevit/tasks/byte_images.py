@@ -7,23 +7,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import check_at_least, fail
+from wavevit.tasks.draws import seeded
 
 __all__ = ["check_bytes", "random_bytes"]
 
 
-def check_bytes(images: Any, channels: int, multiple: int) -> None:
+def check_bytes(images: Any, channels: int, multiple: int, name: str = "batch['images']") -> None:
     """Refuses images that are no bytes, or do not fit a grid.
 
     Args:
         images: what a batch has under ``"images"``.
         channels: that they must have.
         multiple: that must divide both sides.
+        name: of the images in messages.
 
     Raises:
         ValueError: no uint8 tensor, another shape, no image, or sides that do not fit.
     """
-    name = "batch['images']"
     if not isinstance(images, Tensor) or images.dtype != torch.uint8:
         kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
         fail(name, "uint8 values from 0 to 255 (a likelihood of bytes)", kind)
@@ -46,7 +47,8 @@ def random_bytes(
         size: (H, W).
         generator: None for seed 0.
     """
-    generator = generator or torch.Generator().manual_seed(0)
+    check_at_least("count", count, 1)
+    generator = seeded(generator)
     shape = (count, channels, *size)
     levels = torch.randint(32, 224, (count, channels, 1, 1), generator=generator)
     steps = torch.randint(-32, 32, shape, generator=generator)

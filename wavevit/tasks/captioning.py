@@ -10,11 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, check_choice, check_multiple, fail
+from wavevit.checks import (
+    check_at_least,
+    check_choice,
+    check_generator,
+    check_multiple,
+    check_number,
+)
 from wavevit.layers.blocks import Block
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
-from wavevit.tasks.draws import draw_examples
+from wavevit.tasks.draws import draw_examples, seeded
 from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
 from wavevit.tasks.registry import register_task
 from wavevit.tasks.text import BOS, EOS, PAD, VOCABULARY, check_texts, decode_text, encode_text
@@ -63,8 +69,7 @@ class Captioning(Task):
                 check_at_least(name, getattr(self, name), 1)
             check_multiple("dim", self.dim, self.num_heads)
             check_at_least("context", self.context, 3)
-            if not 0 < self.without_image < 1:
-                fail("without_image", "a share above 0 and below 1", self.without_image)
+            check_number("without_image", self.without_image, above=0, below=1)
 
     keys = ("texts",)
     source = "captioned"
@@ -123,6 +128,7 @@ class Captioning(Task):
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """Cross-entropy of a token, over all tokens; reports bits per character."""
+        check_generator("generator", generator)
         self.check(batch)
         tokens, prefix = self._encoded(batch), self.image_tokens(batch["images"])
         draws = draw_examples(
@@ -158,6 +164,7 @@ class Captioning(Task):
         of another example of the batch; NaN for a batch of one. ``total_without``: without an
         image. ``characters`` (B,): of the caption.
         """
+        check_generator("generator", generator)
         self.check(batch)
         tokens, prefix = self._encoded(batch), self.image_tokens(batch["images"])
         shuffled = self.nats(prefix.roll(1, dims=0), tokens)
@@ -188,7 +195,7 @@ class Captioning(Task):
         return {"same_caption": torch.tensor([100.0 * (one == two) for one, two in pairs])}
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = seeded(generator)
         images = self.dummy_images(count, generator)
         drawn = torch.randint(len(_WORDS), (count,), generator=generator).tolist()
         return {"images": images, "texts": [_WORDS[i][: self.options.context - 2] for i in drawn]}

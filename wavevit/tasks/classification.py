@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_choice, check_generator, check_number, fail
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.draws import seeded
 from wavevit.tasks.labels import check_labels, check_shares
 from wavevit.tasks.registry import register_task
 
@@ -46,10 +47,9 @@ class Classification(Task):
 
         def __post_init__(self) -> None:
             check_choice("loss", self.loss, ("cross_entropy", "bce"))
+            check_number("label_smoothing", self.label_smoothing, least=0, below=1)
             if self.loss == "bce" and self.label_smoothing:
                 fail("label_smoothing", "0 for the loss 'bce'", self.label_smoothing)
-            if not 0 <= self.label_smoothing < 1:
-                fail("label_smoothing", "a number from 0 to below 1", self.label_smoothing)
 
     keys = ("labels",)
     score, title = "top1", "top-1, %"
@@ -70,6 +70,7 @@ class Classification(Task):
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """The loss that the options name; reports the accuracy on the batch."""
+        check_generator("generator", generator)
         self.check(batch)
         logits, labels = self.logits(batch["images"]), batch["labels"]
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -92,6 +93,7 @@ class Classification(Task):
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """``top1`` (B,): 100 where the class is right, else 0."""
+        check_generator("generator", generator)
         self.check(batch)
         labels = batch["labels"]
         classes = labels.argmax(1) if labels.is_floating_point() else labels
@@ -102,7 +104,7 @@ class Classification(Task):
         return {"same_class": 100.0 * (first["classes"] == second["classes"]).float()}
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = seeded(generator)
         images = self.dummy_images(count, generator)
         labels = torch.randint(self.backbone.num_classes, (count,), generator=generator)
         return {"images": images, "labels": labels.to(images.device)}

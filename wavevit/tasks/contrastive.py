@@ -11,10 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, check_choice, check_multiple, fail
+from wavevit.checks import (
+    check_at_least,
+    check_bool,
+    check_choice,
+    check_generator,
+    check_image,
+    check_multiple,
+    fail,
+)
 from wavevit.layers.blocks import Block
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.draws import seeded
 from wavevit.tasks.gathering import gathered, mean_over_ranks, rank_and_world
 from wavevit.tasks.recall import recalls
 from wavevit.tasks.registry import register_task
@@ -73,6 +82,7 @@ class Contrastive(Task):
                 check_at_least(name, getattr(self, name), 1)
             check_multiple("text_dim", self.text_dim, self.text_heads)
             check_at_least("context", self.context, 3)
+            check_bool("causal", self.causal)
 
     keys = ("texts",)
     source = "captioned"
@@ -136,6 +146,7 @@ class Contrastive(Task):
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """The loss over the examples of all ranks; reports the factor and the accuracy."""
+        check_generator("generator", generator)
         self.check(batch)
         own_images = self.embed_images(batch["images"])
         own_texts = self.embed_texts(batch["texts"], "batch['texts']")
@@ -168,6 +179,7 @@ class Contrastive(Task):
         ``negatives_right`` (B,) is 100 where the right text is closer to the image than all its
         negatives, ``negatives_chance`` what guessing gives.
         """
+        check_generator("generator", generator)
         self.check(batch)
         found = self.predict(batch)
         if "negatives" not in batch:
@@ -209,7 +221,7 @@ class Contrastive(Task):
         }
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = seeded(generator)
         images = self.dummy_images(count, generator)
         # Short, so that they fit any context that holds a word or two.
         first = torch.randperm(len(_WORDS), generator=generator).tolist()
@@ -225,8 +237,10 @@ class Contrastive(Task):
         negatives = batch.get("negatives")
         if negatives is None:
             return
-        if isinstance(negatives, str) or len(negatives) != len(batch["images"]):
-            expected = f"{len(batch['images'])} lists of texts"
+        count, expected = len(batch["images"]), f"{len(batch['images'])} lists of texts"
+        if not isinstance(negatives, tuple | list):
+            fail("batch['negatives']", expected, type(negatives).__name__)
+        if len(negatives) != count:
             fail("batch['negatives']", expected, f"{type(negatives).__name__} of {len(negatives)}")
         for index, texts in enumerate(negatives):
             check_texts(f"batch['negatives'][{index}]", texts, self.options.context)
@@ -291,7 +305,10 @@ def zero_shot(task: Contrastive, images: Tensor, prompts: Sequence[str | Sequenc
     Source:
         Radford et al. 2021, section 3.1.4.
     """
-    if isinstance(prompts, str) or not len(prompts):
+    if not isinstance(task, Contrastive):
+        fail("task", "a contrastive task (create_task('contrastive', …))", type(task).__name__)
+    check_image(images, "images", channels=task.backbone.in_chans)
+    if not isinstance(prompts, tuple | list) or not prompts:
         fail("prompts", "a list with one text or one list of texts for each class", repr(prompts))
     groups = [[prompt] if isinstance(prompt, str) else list(prompt) for prompt in prompts]
     for index, group in enumerate(groups):

@@ -8,7 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import (
+    check_at_least,
+    check_bool,
+    check_generator,
+    check_number,
+    check_numbers,
+    fail,
+)
 from wavevit.models import Backbone
 from wavevit.tasks.average_precision import average_precision
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
@@ -17,6 +24,7 @@ from wavevit.tasks.boxes import check_boxes
 from wavevit.tasks.detection_boxes import best_boxes
 from wavevit.tasks.detection_head import CellAnswers, DetectionHead
 from wavevit.tasks.detection_loss import detection_losses
+from wavevit.tasks.draws import seeded
 from wavevit.tasks.feature_pyramid import FeaturePyramid, maps_of
 from wavevit.tasks.labels import check_labels
 from wavevit.tasks.registry import register_task
@@ -77,15 +85,17 @@ class Detection(Task):
         def __post_init__(self) -> None:
             if self.num_classes is not None:
                 check_at_least("num_classes", self.num_classes, 1)
+            check_numbers("strides", self.strides, "at least one stride in pixels, a sequence")
             object.__setattr__(self, "strides", tuple(self.strides))
             check_at_least("width", self.width, 1)
             check_at_least("depth", self.depth, 0)
             check_at_least("most", self.most, 1)
             for name in ("nms", "jitter_score"):
-                if not 0 <= getattr(self, name) <= 1:
-                    fail(name, "a number from 0 to 1", getattr(self, name))
-            if not self.reach > 0:
-                fail("reach", "a number above 0", self.reach)
+                check_number(name, getattr(self, name), least=0, most=1)
+            check_number("reach", self.reach, above=0)
+            check_bool("circular", self.circular)
+            for name in ("small", "large"):
+                check_number(name, getattr(self, name), above=0)
             if not 0 < self.small <= self.large:
                 fail("small", f"a side above 0 and at most large={self.large}", self.small)
 
@@ -118,6 +128,7 @@ class Detection(Task):
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """``classes``, ``boxes`` and ``centerness``; reports the cells that learn a box."""
+        check_generator("generator", generator)
         self.check(batch)
         found = self.answers(batch["images"])
         parts, cells = detection_losses(found, batch["boxes"], batch["labels"], self.options.reach)
@@ -139,6 +150,7 @@ class Detection(Task):
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """What `predict` finds, beside ``true_boxes`` and ``true_classes``."""
+        check_generator("generator", generator)
         self.check(batch)
         found = self.predict(batch)
         del found["sizes"]
@@ -173,7 +185,7 @@ class Detection(Task):
         return results["boxes"][index][kept], results["classes"][index][kept]
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = seeded(generator)
         images = self.dummy_images(count, generator)
         sides = torch.tensor(images.shape[-2:]).flip(0)
         boxes, labels = [], []

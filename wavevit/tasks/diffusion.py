@@ -9,7 +9,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import (
+    check_at_least,
+    check_choice,
+    check_generator,
+    check_image,
+    check_number,
+    fail,
+)
 from wavevit.layers.blocks import Block
 from wavevit.layers.modulation import ModulatedBlock
 from wavevit.models import Backbone
@@ -17,7 +24,7 @@ from wavevit.models.stage import Stage
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.byte_images import check_bytes, random_bytes
 from wavevit.tasks.cell_context import CellContext
-from wavevit.tasks.draws import draw_examples
+from wavevit.tasks.draws import draw_examples, seeded
 from wavevit.tasks.flow import integrate, log_likelihood
 from wavevit.tasks.labels import check_labels
 from wavevit.tasks.registry import register_task
@@ -94,15 +101,13 @@ class Diffusion(Task):
             check_choice("input", self.input, INPUTS)
             check_choice("basis", self.basis, ("pixels", "haar"))
             check_at_least("classes", self.classes, 0)
-            if not 0 <= self.label_dropout < 1:
-                fail("label_dropout", "a share of at least 0 and below 1", self.label_dropout)
+            check_number("label_dropout", self.label_dropout, least=0, below=1)
             if self.label_dropout and not self.classes:
                 fail("label_dropout", "0 without classes", self.label_dropout)
             check_at_least("cond_dim", self.cond_dim, 1)
-            if not self.time_std > 0:
-                fail("time_std", "a positive number", self.time_std)
-            if not 0 < self.least_gap <= 1:
-                fail("least_gap", "a number above 0, at most 1", self.least_gap)
+            check_number("time_mean", self.time_mean)
+            check_number("time_std", self.time_std, above=0)
+            check_number("least_gap", self.least_gap, above=0, most=1)
 
     source = "crops_uint8"
     score, title, higher_is_better = "flow", "flow-matching loss", False
@@ -232,6 +237,7 @@ class Diffusion(Task):
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """Mean squared error of the velocity at random times."""
+        check_generator("generator", generator)
         self.check(batch)
         count = len(batch["images"])
         normal = draw_examples(lambda number: random_normal((number,), generator), count, generator)
@@ -262,6 +268,7 @@ class Diffusion(Task):
         coefficients of one Haar band there; 0 is the approximation at stride 8, or at the largest
         that fits the sides, then from coarse to fine.
         """
+        check_generator("generator", generator)
         self.check(batch)
         count, found, bands, losses = len(batch["images"]), {}, {}, []
         side = math.gcd(*batch["images"].shape[-2:], 1 << _LEVELS)
@@ -293,6 +300,7 @@ class Diffusion(Task):
             steps: of Heun's method.
             exact: the exact trace, one backward pass for each pixel: for small images.
         """
+        check_generator("generator", generator)
         self.check(batch)
         x, labels = self._numbers(batch["images"], generator), self._labels(batch)
         probe = None
@@ -328,10 +336,12 @@ class Diffusion(Task):
             ``values`` (count, C, H, W), about −1 to 1, and ``images``, the same as uint8.
         """
         check_at_least("count", count, 1)
+        check_generator("generator", generator)
         weight = next(self.parameters())
         if noise is None:
             shape = (count, self.backbone.in_chans, *self.backbone.config.image_size)
             noise = random_normal(shape, generator)
+        check_image(noise, "noise")
         if noise.ndim != 4 or noise.shape[:2] != (count, self.backbone.in_chans):
             fail("noise", f"shape ({count}, {self.backbone.in_chans}, H, W)", tuple(noise.shape))
         if self.options.classes:
@@ -340,8 +350,7 @@ class Diffusion(Task):
             check_labels(labels, (count,), self.options.classes)
         elif labels is not None:
             fail("labels", "None for a task without classes", "labels")
-        if not math.isfinite(guidance):
-            fail("guidance", "a finite number", guidance)
+        check_number("guidance", guidance)
         if guidance != 1 and not self.options.label_dropout:
             fail("guidance", "1 for a task that was trained without label_dropout", guidance)
         values = integrate(
@@ -351,7 +360,7 @@ class Diffusion(Task):
         return {"values": values, "images": images}
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = seeded(generator)
         size = self.backbone.config.image_size
         batch = {"images": random_bytes(count, self.backbone.in_chans, size, generator)}
         if self.options.classes:

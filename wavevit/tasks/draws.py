@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_callable, check_generator, check_seed, fail
 
-__all__ = ["PartGenerator", "draw_examples"]
+__all__ = ["PartGenerator", "draw_examples", "seeded"]
 
 
 class PartGenerator(torch.Generator):
@@ -33,8 +33,9 @@ class PartGenerator(torch.Generator):
         return made
 
     def __init__(self, seed: int, start: int, total: int) -> None:
+        check_seed("seed", seed)
         check_at_least("total", total, 1)
-        if not 0 <= start < total:
+        if check_at_least("start", start, 0) >= total:
             fail("start", f"a number from 0 to {total - 1}", start)
         self.manual_seed(seed)
         self.start, self.total = start, total
@@ -51,7 +52,7 @@ def draw_examples(
         generator: what the loss got. A `PartGenerator` says which part of the batch that is.
 
     Raises:
-        ValueError: a part that ends behind its batch.
+        ValueError: a part that ends behind its batch, or something else than a generator.
 
     Example:
         >>> whole = torch.Generator().manual_seed(0)
@@ -61,9 +62,17 @@ def draw_examples(
         >>> torch.equal(rows[2:], last)
         True
     """
+    check_callable("draw", draw)
+    check_at_least("count", count, 0)
+    check_generator("generator", generator)
     if not isinstance(generator, PartGenerator):
         return draw(count)
     end = generator.start + count
     if end > generator.total:
         fail("generator", f"a part of {count} examples of {generator.total}", f"an end at {end}")
     return draw(generator.total)[generator.start : end]
+
+
+def seeded(generator: torch.Generator | None) -> torch.Generator:
+    """The generator, or one of seed 0 in place of None."""
+    return check_generator("generator", generator) or torch.Generator().manual_seed(0)

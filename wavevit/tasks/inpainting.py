@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wavevit.checks import check_image, check_tensor, fail
+
 __all__ = ["harmonic_inpainting"]
 
 _CLOSE = 1e-10  # squared residual over squared right side, at which the solver stops
@@ -24,10 +26,20 @@ def harmonic_inpainting(images: Tensor, hidden: Tensor) -> Tensor:
     Returns:
         (B, C, H, W), computed in float64 by conjugate gradients.
 
+    Raises:
+        ValueError: images or a mask of another form, or an image without a visible pixel.
+
     Guarantees:
         Planes of brightness are filled exactly where the visible pixels surround the hidden ones
         (tests/unit/test_masked.py).
     """
+    check_image(images, "images")
+    check_tensor("hidden", hidden, "(B, 1, H, W)", 4)
+    shape = (len(images), 1, *images.shape[2:])
+    if hidden.dtype != torch.bool or hidden.shape != shape:
+        fail("hidden", f"booleans of shape {shape}", f"{hidden.dtype} {tuple(hidden.shape)}")
+    if bool(hidden.flatten(1).all(1).any()):
+        fail("hidden", "a visible pixel in each image", "an image without one")
     free = hidden.to(torch.float64)
     known = torch.where(hidden, 0.0, images.double())
     right = -free * _laplacian(known)

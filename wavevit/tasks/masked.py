@@ -8,7 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, check_choice, check_multiple, fail
+from wavevit.checks import (
+    check_at_least,
+    check_choice,
+    check_generator,
+    check_multiple,
+    check_number,
+    check_numbers,
+    fail,
+)
 from wavevit.layers.blocks import Block, Mlp
 from wavevit.layers.mixers import GlobalAttention
 from wavevit.layers.positions import SinCosPosition
@@ -78,11 +86,13 @@ class Masked(Task):
         decoder_heads: int = 4
 
         def __post_init__(self) -> None:
-            if not 0 < self.mask_ratio < 1:
-                fail("mask_ratio", "a number between 0 and 1", self.mask_ratio)
+            check_number("mask_ratio", self.mask_ratio, above=0, below=1)
+            if self.block is not None:
+                check_at_least("block", self.block, 1)
             check_choice("target", self.target, TARGETS)
             check_choice("encoder", self.encoder, ("auto", "visible", "all"))
             if self.band_weights is not None:
+                check_numbers("band_weights", self.band_weights, "one number for each band")
                 object.__setattr__(self, "band_weights", tuple(self.band_weights))
             for name in ("decoder_dim", "decoder_depth", "decoder_heads"):
                 check_at_least(name, getattr(self, name), 1)
@@ -204,6 +214,7 @@ class Masked(Task):
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """Mean squared error of the hidden patches' targets."""
+        check_generator("generator", generator)
         self.check(batch)
         mask = self._mask(batch, generator)
         predicted = self.decode(self.encode(batch["images"], mask), mask)
@@ -241,6 +252,7 @@ class Masked(Task):
         ``error`` of the task, ``error_mean`` of the mean of the visible pixels, and
         ``error_inpainting`` of `harmonic_inpainting`.
         """
+        check_generator("generator", generator)
         self.check(batch)
         images, mask = batch["images"], self._mask(batch, generator)
         patches = to_patches(images, self.side)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import check_tensor, fail
 
 __all__ = ["nearest_distances"]
 
@@ -26,6 +26,8 @@ def nearest_distances(images: Tensor, references: Tensor) -> Tensor:
     Raises:
         ValueError: images of different shapes, or no reference.
     """
+    for name, value in (("images", images), ("references", references)):
+        check_tensor(name, value, "(N, C, H, W)", 4)
     if not len(references) or images.shape[1:] != references.shape[1:]:
         expected = f"at least one image of shape {tuple(images.shape[1:])}"
         fail("references", expected, f"shape {tuple(references.shape)}")

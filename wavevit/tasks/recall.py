@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_numbers, check_tensor, fail
 
 __all__ = ["recalls"]
 
@@ -42,6 +42,11 @@ def recalls(
         >>> recalls(eye, eye, ["a", "b", "c", "d"], ks=[1])["image_to_text_r1"]
         100.0
     """
+    for name, value in (("images", images), ("texts", texts)):
+        check_tensor(name, value, "(N, E)", 2)
+    if not isinstance(captions, Sequence) or isinstance(captions, str):
+        fail("captions", "a sequence of N texts", repr(captions))
+    check_numbers("ks", ks, "a sequence of numbers of entries")
     count = len(captions)
     if not count or len(images) != count or len(texts) != count:
         fail("images and texts", f"{count or 'some'} embeddings", (len(images), len(texts)))

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, check_choice, fail
+from wavevit.checks import check_at_least, check_choice, check_generator, check_number, fail
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.draws import seeded
 from wavevit.tasks.gathering import gathered
 from wavevit.tasks.labels import check_labels
 from wavevit.tasks.ranking_metrics import chance_of_ranking, neighbours, rank_metrics
@@ -74,8 +75,7 @@ class Retrieval(Task):
 
         def __post_init__(self) -> None:
             check_choice("loss", self.loss, _LOSSES)
-            if not self.temperature > 0:
-                fail("temperature", "a number above 0", self.temperature)
+            check_number("temperature", self.temperature, above=0)
             check_at_least("width", self.width, 0)
             check_at_least("neighbours", self.neighbours, 1)
             if self.num_classes is not None:
@@ -127,6 +127,7 @@ class Retrieval(Task):
 
         In eval mode a batch without a pair has the contrastive loss 0: its cost can be measured.
         """
+        check_generator("generator", generator)
         self.check(batch)
         labels = gathered(batch["labels"])
         same = labels[:, None] == labels
@@ -161,6 +162,7 @@ class Retrieval(Task):
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
         """``embeddings`` (B, D) and ``labels`` (B,)."""
+        check_generator("generator", generator)
         self.check(batch)
         return {**self.predict(batch), "labels": batch["labels"]}
 
@@ -206,7 +208,7 @@ class Retrieval(Task):
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
         """See `Task.dummy_batch`; neighbouring examples have one label."""
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = seeded(generator)
         images = self.dummy_images(count, generator)
         labels = torch.arange(count) // 2
         if self.proxies is not None:

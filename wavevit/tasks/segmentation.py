@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_bool, check_generator, check_number, fail
 from wavevit.layers.padding import pad_map
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.draws import seeded
 from wavevit.tasks.feature_pyramid import deepest_maps, maps_of
 from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
 from wavevit.tasks.labels import check_labels
@@ -69,8 +70,10 @@ class Segmentation(Task):
         def __post_init__(self) -> None:
             if self.num_classes is not None:
                 check_at_least("num_classes", self.num_classes, 1)
-            if not 0 <= self.label_smoothing < 1:
-                fail("label_smoothing", "a number from 0 to below 1", self.label_smoothing)
+            check_number("label_smoothing", self.label_smoothing, least=0, below=1)
+            check_bool("circular", self.circular)
+            if not isinstance(self.ignore, int) or isinstance(self.ignore, bool):
+                fail("ignore", "an integer that is no class", repr(self.ignore))
 
     keys = ("labels",)
     source = "composites"
@@ -126,6 +129,7 @@ class Segmentation(Task):
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """Cross-entropy over the pixels that have a class; reports their accuracy."""
+        check_generator("generator", generator)
         self.check(batch)
         labels, ignore = batch["labels"].long(), self.options.ignore
         known = labels != ignore
@@ -152,6 +156,7 @@ class Segmentation(Task):
             ``confusion`` (B, classes, classes), true class first; ``border`` (B, 2): pixels within
             4 pixels of another label, those that are right and all.
         """
+        check_generator("generator", generator)
         self.check(batch)
         labels = batch["labels"].long()
         answers, known = self.predict(batch)["classes"], labels != self.options.ignore
@@ -192,7 +197,7 @@ class Segmentation(Task):
         return {"kept": 100 * kept, "border_shift": border_shift(one, two)}
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = seeded(generator)
         images = self.dummy_images(count, generator)
         shape = (count, *images.shape[-2:])
         labels = torch.randint(self.num_classes, shape, generator=generator)

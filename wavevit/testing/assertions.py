@@ -9,6 +9,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from wavevit.checks import (
+    check_at_least,
+    check_callable,
+    check_number,
+    check_pair,
+    check_tensor,
+    fail,
+)
 from wavevit.measure.evaluation import Model, evaluation_mode
 from wavevit.measure.shifting import fourier_shift
 from wavevit.testing.subject import require
@@ -43,7 +51,13 @@ def assert_close_relative(
 
     Raises:
         AssertionError: with the error, the bound and the place of the largest difference.
+        ValueError: something else than tensors, a depth below 1 or a bound below 0.
     """
+    for name, value in (("actual", actual), ("expected", expected)):
+        if not isinstance(value, Tensor):
+            fail(name, "a torch.Tensor", type(value).__name__)
+    _check_bound(bound)
+    check_at_least("depth", depth, 1)
     assert actual.shape == expected.shape, f"shapes {actual.shape} and {expected.shape}"
     bound = tolerance(actual.dtype, depth) if bound is None else bound
     error = relative_error(actual, expected)
@@ -55,6 +69,18 @@ def assert_close_relative(
         f"relative error {error:.3e} exceeds {bound:.1e}; the largest difference is "
         f"{float(difference.max()):.3e} at {place}"
     )
+
+
+def _check_bound(bound: float | None) -> None:
+    if bound is not None:
+        check_number("bound", bound, least=0)
+
+
+def _check_images(images: Tensor) -> None:
+    """An assertion about no image would hold of every model."""
+    check_tensor("images", images, "(B, C, H, W)", 4)
+    if not len(images):
+        fail("images", "at least one image", f"shape {tuple(images.shape)}")
 
 
 def assert_shift_invariant(
@@ -125,7 +151,16 @@ def _assert_follows(
     bound: float | None,
     follow: Callable[[Tensor, Tensor, tuple[int, int]], Tensor],
 ) -> None:
+    check_callable("model", model)
+    _check_images(images)
+    _check_bound(bound)
     allowed = network_tolerance(images.dtype) if bound is None else bound
+    words = "at least one pair of whole pixels (rows, columns)"
+    shifts = list(shifts) if isinstance(shifts, Iterable) else []
+    if not shifts:
+        fail("shifts", words, "none")
+    for shift in shifts:
+        check_pair("shifts", shift, words)
 
     def errors_of(x: Tensor, shift: tuple[int, int]) -> Tensor:
         still = model(x).double()
@@ -208,6 +243,11 @@ def assert_perfect_reconstruction(
         >>> from wavevit.wavelets import dwt2, idwt2
         >>> assert_perfect_reconstruction(dwt2, idwt2, torch.rand(2, 3, 8, 8))
     """
+    for name, function in (("analyse", analyse), ("synthesise", synthesise)):
+        check_callable(name, function)
+    _check_images(images)
+    check_at_least("depth", depth, 1)
+    _check_bound(bound)
     bound = tolerance(images.dtype, depth) if bound is None else bound
     rebuilt = images
 

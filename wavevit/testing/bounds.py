@@ -5,7 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import (
+    check_at_least,
+    check_callable,
+    check_image,
+    check_number,
+    check_seed,
+    fail,
+)
 from wavevit.measure import jump_scan
 from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 
@@ -32,9 +39,14 @@ def steepest_pair(
         Images y (B, C, H, W), their slopes (B,) in float64, and their distances ``‖y − x‖`` (B,).
 
     Raises:
-        ValueError: a negative number of iterations.
+        ValueError: no callable, no images, or a negative number of iterations.
     """
+    check_callable("model", model)
+    check_image(images, "images")
+    if not len(images):
+        fail("images", "at least one image", f"shape {tuple(images.shape)}")
     check_at_least("iterations", iterations, 0)
+    check_seed("seed", seed)
     images = images.contiguous()  # forward mode writes beside every number: none may be shared
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(images.shape, generator=generator, dtype=torch.float64).to(images)
@@ -96,8 +108,8 @@ def assert_lipschitz(
         >>> images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
         >>> assert_lipschitz(lambda x: 2 * x, images, constant=2.0)
     """
-    if not 0 < constant < float("inf"):
-        fail("constant", "a positive finite number", constant)
+    check_number("constant", constant, above=0)
+    check_number("tolerance", tolerance, least=0)
     _, slopes, distances = steepest_pair(model, images, iterations=iterations, seed=seed)
     worst = int(slopes.nan_to_num(torch.inf).argmax())
     if not slopes[worst] <= constant * (1 + tolerance):
@@ -129,12 +141,15 @@ def assert_continuous(
     Raises:
         AssertionError: the message has the image, the jump, its place on the path and code to
             reproduce it.
+        ValueError: no callable, no images, or a slope that is not a positive number.
 
     Example:
         >>> import torch
         >>> images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
         >>> assert_continuous(lambda x: x.square().mean((2, 3)), images)
     """
+    check_image(images, "images")
+    check_number("slope", slope, above=0)
     scan = jump_scan(model, images.double(), path=path, steps=steps)
     for index, jumped in enumerate(scan.jumps(slope)):
         if jumped:

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_choice, fail, require_extra
+from wavevit.checks import check_pair, fail, require_extra
 from wavevit.testing.assertions import assert_close_relative
 from wavevit.testing.calls import copies, empty_batch, hooks, parallel, without_gradient
 from wavevit.testing.graphs import compiles, exports, recompiles, symbolic, traces
-from wavevit.testing.subject import Size, Subject, require
+from wavevit.testing.subject import Size, Subject, chosen_checks, require
 from wavevit.testing.tolerances import tolerance
 
 __all__ = ["CONTRACT", "SHAPES", "assert_backbone_contract"]
@@ -318,7 +318,7 @@ def assert_backbone_contract(
 
     Raises:
         AssertionError: lists every check that failed, with the values that were found.
-        ValueError: an unknown check.
+        ValueError: an unknown check or none, or sizes that are not (H, W).
 
     Example:
         >>> import functools, wavevit
@@ -327,14 +327,19 @@ def assert_backbone_contract(
     """
     if not callable(source):
         fail("source", "a model, or a function that builds one", repr(source))
+    if not isinstance(sizes, Sequence) or isinstance(sizes, str) or not sizes:
+        fail("sizes", "at least one (H, W)", repr(sizes))
+    for index, size in enumerate(sizes):
+        check_pair(f"sizes[{index}]", size, "(H, W) in pixels", least=1)
     subject = Subject(source, sizes, device)
     if checks is None:
         checks = SHAPES if device == "meta" else CONTRACT
         checks = [name for name in checks if subject.builds or name not in _NEED_ARGUMENTS]
+    names = chosen_checks(checks, CONTRACT)
     failures = []
-    for name in checks:
+    for name in names:
         try:
-            CONTRACT[check_choice("checks", name, CONTRACT)](subject)
+            CONTRACT[name](subject)
         except AssertionError as error:
             failures.append(f"{name}: {error}")
     if failures:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Size", "Subject", "require"]
+from wavevit.checks import check_choice, fail
+
+__all__ = ["Size", "Subject", "chosen_checks", "require"]
 
 Size = tuple[int, int]
 
@@ -65,3 +67,20 @@ class Subject:
         if self.device == "meta":
             return torch.empty(shape, device="meta")
         return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def chosen_checks(checks: Iterable[str] | None, known: Iterable[str]) -> list[str]:
+    """The names of the checks to run, all of them for None.
+
+    Raises:
+        ValueError: an unknown name, or none at all: a contract without checks would always hold.
+    """
+    names = list(known)
+    if checks is None:
+        return names
+    if isinstance(checks, str) or not isinstance(checks, Iterable):
+        fail("checks", "a sequence of names", repr(checks))
+    chosen = [check_choice("checks", name, names) for name in checks]
+    if not chosen:
+        fail("checks", "at least one name", "none")
+    return chosen

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_choice, fail
+from wavevit.checks import fail
 from wavevit.tasks import Losses, Task, joined, sliced
-from wavevit.testing.subject import require
+from wavevit.testing.subject import chosen_checks, require
 
 __all__ = ["TASK_CONTRACT", "assert_task_contract"]
 
@@ -228,7 +228,7 @@ def assert_task_contract(
 
     Raises:
         AssertionError: lists every check that failed, with the values that were found.
-        ValueError: an unknown check, or `build` makes no task.
+        ValueError: an unknown check or none, or `build` makes no task.
 
     Example:
         >>> from wavevit.tasks import create_task
@@ -240,9 +240,10 @@ def assert_task_contract(
     if isinstance(build, nn.Module) or not callable(build):
         expected = "a function that makes the task, such as lambda: create_task(…)"
         fail("build", expected, type(build).__name__)
+    names = chosen_checks(checks, TASK_CONTRACT)
     failures = []
-    for name in TASK_CONTRACT if checks is None else checks:
-        check = TASK_CONTRACT[check_choice("checks", name, TASK_CONTRACT)]
+    for name in names:
+        check = TASK_CONTRACT[name]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             task = build()

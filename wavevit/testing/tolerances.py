@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from wavevit.checks import fail
+from wavevit.checks import check_at_least, fail
 
 __all__ = ["NETWORK_TOLERANCES", "TOLERANCES", "network_tolerance", "tolerance"]
 
@@ -33,7 +33,7 @@ def network_tolerance(dtype: torch.dtype) -> float:
     Raises:
         ValueError: a dtype without a tolerance.
     """
-    if dtype not in NETWORK_TOLERANCES:
+    if not isinstance(dtype, torch.dtype) or dtype not in NETWORK_TOLERANCES:
         fail("dtype", f"one of {', '.join(map(str, NETWORK_TOLERANCES))}", dtype)
     return NETWORK_TOLERANCES[dtype]
 
@@ -42,8 +42,8 @@ def tolerance(dtype: torch.dtype, depth: int = 1) -> float:
     """Relative tolerance for a computation of `depth` steps (levels, blocks) in `dtype`.
 
     Raises:
-        ValueError: a dtype without a tolerance.
+        ValueError: a dtype without a tolerance, or fewer than no steps.
     """
-    if dtype not in TOLERANCES:
+    if not isinstance(dtype, torch.dtype) or dtype not in TOLERANCES:
         fail("dtype", f"one of {', '.join(map(str, TOLERANCES))}", dtype)
-    return TOLERANCES[dtype] * max(depth, 1)
+    return TOLERANCES[dtype] * max(check_at_least("depth", depth, 0), 1)

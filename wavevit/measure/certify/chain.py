@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from wavevit.checks import check_at_least, check_choice, check_pair, fail
 from wavevit.layers.forward_steps import (
     AlignedStep,
     DetailStep,
@@ -21,6 +22,7 @@ from wavevit.layers.forward_steps import (
     TokenizerStep,
     TokenStep,
 )
+from wavevit.layers.pooling import POOLS
 from wavevit.measure.certify.downsampling import downsampling_constant
 from wavevit.measure.certify.operator_norms import wavelet_norm
 from wavevit.measure.certify.results import LipschitzStep, NoLipschitzBound
@@ -40,7 +42,11 @@ def lipschitz_steps(model: Any, size: tuple[int, int]) -> list[LipschitzStep]:
 
     Raises:
         NoLipschitzBound: a part has no Lipschitz constant, or none that is declared.
+        ValueError: a model without ``forward_steps``, or no pair of sides.
     """
+    if not hasattr(model, "forward_steps"):
+        fail("model", "a module with forward_steps(size)", type(model).__name__)
+    check_pair("size", size, "(rows, columns) in pixels", least=1)
     return steps_along(model.forward_steps(size))
 
 
@@ -115,4 +121,6 @@ def pool_constant(how: str, places: int) -> float:
     A mean over N places is 1/√N long; a standard deviation sees what the mean does not, with the
     same factor.
     """
+    check_choice("how", how, POOLS)
+    check_at_least("places", places, 1)
     return 1 / math.sqrt(places) if how in ("avg", "power") else 1.0

@@ -12,7 +12,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from wavevit.layers.band_limit import decimate
+from wavevit.checks import check_at_least, check_bool, check_choice, check_pair, fail
+from wavevit.layers.band_limit import LOW_PASSES, decimate
 from wavevit.measure.certify.results import NoLipschitzBound
 from wavevit.wavelets import filter_bank
 
@@ -20,7 +21,14 @@ __all__ = ["convolution_norm", "decimation_norm", "spectral_norm", "wavelet_norm
 
 
 def spectral_norm(weight: Tensor) -> float:
-    """Largest singular value of a matrix, or the largest of a stack of them, in float64."""
+    """Largest singular value of a matrix, or the largest of a stack of them, in float64.
+
+    Raises:
+        ValueError: something else than a tensor of at least two dimensions with entries.
+    """
+    if not isinstance(weight, Tensor) or weight.ndim < 2 or not weight.numel():
+        got = f"shape {tuple(weight.shape)}" if isinstance(weight, Tensor) else repr(weight)
+        fail("weight", "a matrix, or a stack of matrices", got)
     return float(torch.linalg.matrix_norm(weight.detach().double(), ord=2).max())
 
 
@@ -38,7 +46,15 @@ def wavelet_norm(
         level: how often the transform is repeated.
         way: ``"analysis"``, or ``"synthesis"`` for the way back, which to an odd side drops the
             last row and lengthens nothing by it.
+
+    Raises:
+        ValueError: an unknown wavelet or direction, sides that are no pair, a level below 0.
     """
+    check_pair("sides", sides, "(rows, columns) of at least 1", least=1)
+    check_at_least("level", level, 0)
+    check_choice("way", way, ("analysis", "synthesis"))
+    if not isinstance(wavelet, str):
+        fail("wavelet", "the name of a wavelet", repr(wavelet))
     norm, along = 1.0, _bank_norm(wavelet, way)
     for _ in range(level):
         for side in sides:
@@ -73,7 +89,13 @@ def convolution_norm(conv: nn.Conv2d) -> float:
 
     A pixel lies in at most ``Π ⌈k / s⌉`` patches, each mapped by the whole kernel as one matrix;
     and the convolution is the sum of one matrix for each place of the kernel.
+
+    Raises:
+        NoLipschitzBound: a padding that repeats pixels.
+        ValueError: something else than a `nn.Conv2d`.
     """
+    if not isinstance(conv, nn.Conv2d):
+        fail("conv", "a torch.nn.Conv2d", type(conv).__name__)
     if conv.padding_mode not in ("zeros", "circular"):
         raise NoLipschitzBound(conv, f"repeats pixels (padding_mode={conv.padding_mode!r})")
     kernel = conv.weight.detach().double().unflatten(0, (conv.groups, -1))  # (G, D', C', k, k)
@@ -94,7 +116,14 @@ def decimation_norm(size: tuple[int, int], step: int, low_pass: str, circular: b
         step: see `decimate`.
         low_pass: see there.
         circular: see there.
+
+    Raises:
+        ValueError: no pair of sides, a step below 1, or an unknown low-pass.
     """
+    check_pair("size", size, "(rows, columns) of at least 1", least=1)
+    check_at_least("step", step, 1)
+    check_choice("low_pass", low_pass, LOW_PASSES)
+    check_bool("circular", circular)
     norm = 1.0
     for side in size:
         lines = torch.eye(side, dtype=torch.float64)[:, None, :, None]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from torch import nn
 
+from wavevit.checks import check_module
 from wavevit.layers.old_bounds import OldBounds
 from wavevit.layers.symmetry import Part
 from wavevit.measure.certify.results import LipschitzConstant, NoLipschitzBound
@@ -133,6 +134,7 @@ def lipschitz_of(module: nn.Module, tokens: int | None = None) -> float:
         Not exceeded on any pair that a search has found, reached by linear layers and by GELU
         (tests/properties/test_certified_laws.py).
     """
+    check_module("module", module)
     _refuse_hooks(module)
     found = _declaration(module, *_BOUND)
     if found is not None:
@@ -157,6 +159,7 @@ def lipschitz_at(module: nn.Module, size: tuple[int, int]) -> LipschitzConstant:
         As `lipschitz_of`; where exact, the largest singular value of the whole matrix
         (tests/properties/test_tokenizer_constants.py).
     """
+    check_module("module", module)
     _refuse_hooks(module)
     found, plain = _declaration(module, *_CONSTANT), _declaration(module, *_BOUND)
     if found is not None and (plain is None or found.place <= plain.place):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -21,6 +21,7 @@ from experiments.core.registry import experiments_by_verb, find_experiment
 from experiments.core.scale import SCALES, at_scale
 from experiments.core.usage import wrong_usage
 from wavevit.checks import check_choice, fail
+from wavevit.command_line import read_options
 from wavevit.plugins import import_files
 
 _PROGRAM = "python -m experiments"
@@ -62,7 +63,7 @@ def _run(words: Sequence[str], verb: str = "run") -> int:
     one = find_experiment(verb, name)
     program = f"{_PROGRAM} {verb} {name}"
     about = f"{one.question}\n\n{cleandoc(one.options.__doc__ or '')}"
-    options: Any = tyro.cli(one.options, prog=program, description=about, args=words[1:])
+    options = read_options(one.options, prog=program, description=about, arguments=words[1:])
     return one.run(options)
 
 
@@ -75,7 +76,7 @@ def _report(words: Sequence[str]) -> int:
     """Write a study's report; without a name, every table and figure of the docs."""
     program = f"{_PROGRAM} report"
     if words and words[0] in ("-h", "--help"):
-        tyro.cli(ReportOptions, prog=f"{program} [STUDY]", args=words[:1])
+        read_options(ReportOptions, prog=f"{program} [STUDY]", arguments=words[:1])
     if not words:
         from experiments.reporting.regenerate import regenerate
 
@@ -86,7 +87,8 @@ def _report(words: Sequence[str]) -> int:
     from experiments.studies import get_study
 
     study = get_study(_named("run", words))
-    options = tyro.cli(ReportOptions, prog=f"{program} {study.name}", args=words[1:])
+    name = f"{program} {study.name}"
+    options = read_options(ReportOptions, prog=name, arguments=words[1:])
     scaled = on_data(at_scale(study, options.scale), options)
     record = RECORDS / scaled.name if options.record else None
     page = write_report(scaled, options.out or Path("runs") / scaled.name, record)

@@ -24,6 +24,7 @@ import torch
 
 from wavevit.auditing import Samples, audit, parse_bounds
 from wavevit.checks import check_at_least, check_choice, fail, require_extra
+from wavevit.command_line import read_options
 from wavevit.files import check_output_file, check_output_folder, write_whole
 from wavevit.measure import cost
 from wavevit.models import Backbone, list_models, model_config
@@ -43,7 +44,7 @@ _WRONG_USAGE, _INTERNAL, _FILE_ERROR, _INTERRUPTED, _NO_READER = 2, 70, 74, 130,
 class Transform:
     """Draw the wavelet subbands of a picture, with labels."""
 
-    image: Annotated[str, tyro.conf.Positional]
+    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
     """A picture file of any mode and bit depth, or the name of a bundled photograph such as
     astronaut."""
     wavelet: str = "haar"
@@ -93,7 +94,7 @@ class Transform:
 class Models:
     """List the backbones: parameters, cost at 224 pixels, strides and shift period."""
 
-    pattern: Annotated[str, tyro.conf.Positional] = "*"
+    pattern: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATTERN")] = "*"
     """A shell-style pattern, such as 'haar*'."""
     module: tuple[str, ...] = ()
     """Python files (or module names) to run first; they register your layers and models."""
@@ -155,7 +156,7 @@ class Audit:
     error inside wavevit; 74 a file could not be read or written; 130 interrupted.
     """
 
-    model: Annotated[str, tyro.conf.Positional]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A name of `wavevit models`, timm:NAME, hub:ID, path/to/file.py:factory (the file is run),
     path/to/model.onnx or path/to/folder (of transformers, or ours: config.json and
     model.safetensors). Add +METHOD to align the model, as in haar_pyramid_tiny+phase_lock."""
@@ -245,8 +246,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> int:
     """Reads the arguments and runs the command; its exit status."""
     try:
-        command = tyro.cli(Audit | Transform | Models, prog="wavevit", args=arguments)
-    except SystemExit as end:  # after the help, or after what is wrong with the arguments
+        command = read_options(Audit | Transform | Models, prog="wavevit", arguments=arguments)
+    except SystemExit as end:  # after the help
         return end.code if isinstance(end.code, int) else 0
     return command.run()
 

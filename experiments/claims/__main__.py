@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import tyro
 
 from experiments.claims.claim import Claim
 from experiments.claims.data import data_words
@@ -26,6 +25,7 @@ from experiments.claims.time_taken import TimeTaken
 from experiments.core.records import RECORDS, environment, write_json
 from experiments.core.usage import old_command
 from experiments.studies import STUDIES
+from wavevit.command_line import read_options
 from wavevit.progress import Progress
 
 RUNS = Path("runs")  # where the commands keep their runs
@@ -89,7 +89,8 @@ def _run() -> None:
 
 def main() -> None:
     """The command line."""
-    options = tyro.cli(Options, prog="python -m experiments claims", description=Options.__doc__)
+    program = "python -m experiments claims"
+    options = read_options(Options, prog=program, description=Options.__doc__)
     if options.run:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.core.statistic import Statistic
-from experiments.core.summary import StudySummary
+from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 
 __all__ = ["budgets_figure", "budgets_table"]
@@ -20,7 +20,7 @@ def budgets_table(summary: StudySummary) -> str:
     """Top-1 and tokens of trained models with other budgets than they were trained with."""
     head = ["variant", "budget", "tokens", "top-1, %"]
     rows = [
-        [f"`{name}`", budget, one["tokens"].text(1), one["top1"].text(1)]
+        [f"`{name}`", budget, *(METRICS[key].text(one[key]) for key in ("tokens", "top1"))]
         for name, swept in summary.budgets.items()
         for budget, one in swept.items()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 import shlex
@@ -20,7 +21,7 @@ from wavevit.data.sources import source_class
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["DataChoice", "data_in_words", "on_data", "without_folders"]
+__all__ = ["DataChoice", "check_own_data", "data_in_words", "on_data", "without_folders"]
 
 # Tasks whose classes are those of the source; others bring their own.
 _CLASSES_OF_SOURCE = ("classification", "segmentation")
@@ -112,6 +113,17 @@ def on_data(study: Study, choice: DataChoice) -> Study:
         typed=f"{study.words} {choice.words}",
         variants=lambda: variants,
     )
+
+
+def check_own_data(run: RunConfig) -> None:
+    """Refuses a run whose data source needs a path and has none, before anything is computed.
+
+    Raises:
+        ValueError: what the source says.
+    """
+    takes = inspect.signature(source_class(source_name(run))).parameters
+    if "path" in takes and "path" not in dict(run.data.source_options):
+        make_source(run, run.data.trained_on, 0)
 
 
 def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch
 import tyro
 
 from experiments.core.config import RunConfig, changed, differing_fields
-from experiments.core.data_choice import DataChoice, on_data
+from experiments.core.data_choice import DataChoice, check_own_data, on_data
 from experiments.core.device import pick_device
 from experiments.core.distributed import (
     PARALLEL,
@@ -247,6 +247,8 @@ class Study(Experiment):
         minutes = max(options.minutes - (time.monotonic() - begun) / 60, 0)
         study = with_chosen_rates(self, folder, names)
         jobs = plan(study, folder, options.seeds or self.seeds, options.variants or None)
+        if jobs:
+            check_own_data(self.configs()[self.baseline])
         workers, threads = default_workers(device, len(jobs))
         if options.jobs is not None:
             workers = check_at_least("jobs", options.jobs, 1)

@@ -31,6 +31,7 @@ class Metric:
         better: ``"high"``, ``"low"`` or ``""``.
         measure: which of `experiments.core.evaluation.MEASURES` it is of; empty for a standard one.
         task: that has it; empty for all of them.
+        count: it counts things, which may be the same number for every seed.
     """
 
     path: tuple[str, ...]
@@ -40,6 +41,7 @@ class Metric:
     better: str
     measure: str = ""
     task: str = "classification"
+    count: bool = False
 
     @property
     def heading(self) -> str:
@@ -47,7 +49,13 @@ class Metric:
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
     def text(self, statistic: Statistic) -> str:
-        """``mean ± std`` in this column: no more decimals than the spread over seeds supports."""
+        """``mean ± std`` in this column: no more decimals than the spread over seeds supports.
+
+        A count that is the same for every seed has no spread: ``64``, or ``33.4`` for a mean.
+        """
+        if self.count and statistic.std == 0:
+            whole = all(float(value).is_integer() for value in statistic.values)
+            return f"{statistic.mean:.{0 if whole else self.decimals(statistic.mean)}f}"
         digits = self.decimals(statistic.mean)
         if self.digits is None and statistic.std > 0:
             digits = min(digits, max(1, math.ceil(-math.log10(statistic.std))))
@@ -74,7 +82,7 @@ METRICS = {
     "crop": Metric(("consistency", "crop", "percent"), "S-Cons", "%", 1, "high"),
     "subpixel": Metric(("consistency", "subpixel", "percent"), "HP-Cons", "%", 1, "high"),
     "worst": Metric(("worst_case", "percent"), "worst of ±8 px", "%", 1, "high", "worst_case"),
-    "tokens": Metric(("tokens", "mean"), "tokens", "", 1, "", "tokens"),
+    "tokens": Metric(("tokens", "mean"), "tokens", "", 1, "", "tokens", count=True),
     "zoom_kept": Metric(("zoom", "kept"), "top-1 kept under zoom", "%", 1, "high", "zoom"),
     **{
         f"zoom_{zoom:g}": Metric(

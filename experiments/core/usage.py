@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-import tyro
+from wavevit.command_line import read_options
 
 
 def wrong_usage(program: str, error: Exception) -> NoReturn:
@@ -22,7 +22,7 @@ def wrong_usage(program: str, error: Exception) -> NoReturn:
 def run_command(program: str, options: type, run: Callable[[Any], object]) -> None:
     """Runs a command with the options that are typed; complaints come without a traceback."""
     try:
-        run(tyro.cli(options, prog=f"python -m {program}", description=options.__doc__))
+        run(read_options(options, prog=f"python -m {program}", description=options.__doc__))
     except (ValueError, ImportError) as error:
         wrong_usage(program, error)
 

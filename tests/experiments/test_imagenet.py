@@ -90,6 +90,6 @@ def test_trial_without_a_folder_says_what_is_missing(tmp_path: Path) -> None:
     options = StudyOptions(
         variants=("vit",), out=out, jobs=1, threads=1, timing=False, device="cpu"
     )
-    assert IMAGENET_TRIAL.run(options) == 1
-    failure = json.loads(RunFolder(out / "vit" / "seed0").failed.read_text())
-    assert "path: expected a folder with a folder of pictures for each class" in failure["message"]
+    with pytest.raises(ValueError, match="path: expected a folder with a folder of pictures for"):
+        IMAGENET_TRIAL.run(options)
+    assert not RunFolder(out / "vit" / "seed0").failed.exists(), "a run has begun"

@@ -17,7 +17,7 @@ from experiments.core.latency import measure_latency
 from experiments.core.markdown import markdown_curves, markdown_table
 from experiments.core.study import Study
 from experiments.core.summarize import summarize
-from experiments.core.summary import Statistic, StudySummary, metric_named
+from experiments.core.summary import METRICS, Statistic, StudySummary, metric_named
 from experiments.reporting.page import render_page
 from experiments.reporting.sentences import headline, points
 from experiments.reporting.study_report import write_report
@@ -120,6 +120,21 @@ def test_the_worst_case_is_shown_where_it_was_measured(runs: Path) -> None:
         "| variant | top-1, % | C-Cons, % | S-Cons, % | HP-Cons, % | R(1 px) circular "
         "| R(1 px) crop | condition number | MMAC | time |"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((64.0, 64.0, 64.0), "64"),
+        ((64,), "64"),
+        ((33.370138, 33.370138), "33.4"),
+        ((63.9875, 63.9875), "64.0"),  # not all pictures have as many
+        ((64.0, 65.0), "64.5 ± 0.7"),
+    ],
+)
+def test_a_count_that_all_seeds_share_has_no_spread(values: tuple[float, ...], text: str) -> None:
+    assert METRICS["tokens"].text(Statistic.of(values)) == text
+    assert "±" in METRICS["top1"].text(Statistic.of(values))
 
 
 @pytest.mark.parametrize(

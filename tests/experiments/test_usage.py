@@ -47,6 +47,34 @@ from wavevit import plugins
             "options: expected options of the source 'scenes'",
         ),
         ("explorer", "--out DIR.json", "out: expected a file, got the folder"),
+        # Said in one line, without the boxes of tyro.
+        ("run", "smoke --jobs a", "jobs: expected an integer, got 'a'"),
+        ("run", "smoke --minutes a", "minutes: expected a number, got 'a'"),
+        ("run", "smoke --seeds", "seeds: expected at least one value, got none"),
+        ("run", "smoke --variants --jobs 1", "variants: expected at least one value, got none"),
+        (
+            "run",
+            "smoke --nope",
+            "option: expected one that `python -m experiments run smoke ",
+        ),
+        ("report", "smoke --nope", "option: expected one that `python -m experiments report smoke"),
+        (
+            "claims",
+            "--nope",
+            "option: expected one that `python -m experiments claims ",
+        ),
+        (
+            "run",
+            "smoke --photographs no/such",
+            "photographs: expected a folder of photographs",
+        ),
+        # The data of this study are a user's: nine runs would begin and fail.
+        (
+            "run",
+            "imagenet",
+            "path: expected a folder with a folder of pictures",
+        ),
+        ("run", "imagenet_trial --device cpu", "path: expected a folder with a folder of pictures"),
         ("bench", "backbones --out FILE", "out: expected a folder, got"),
     ],
 )
@@ -70,6 +98,7 @@ def test_wrong_usage_is_reported_before_any_work(
     assert torch.is_grad_enabled()  # a command leaves nothing behind in its process
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith(f"experiments {program}".rstrip() + f": {message}")
+    assert len(lines) == 1 or not arguments or message.startswith("name:")
 
 
 def test_missing_extra_is_named_without_a_traceback(

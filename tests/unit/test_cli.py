@@ -99,6 +99,38 @@ def test_complaints_come_without_a_traceback(
     assert complaint(arguments, capsys).startswith("wavevit: " + message)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "command: expected one of audit, transform, models, got none"),
+        ("bench", "command: expected one of audit, transform, models, got bench"),
+        ("audit", "MODEL: expected a name of `wavevit models`, timm:NAME, "),
+        ("transform", "IMAGE: expected a picture file"),
+        ("transform coins --level a", "level: expected an integer, got 'a'"),
+        ("audit test_vit --size a", "size: expected an integer, got 'a'"),
+        ("audit test_vit --mean a", "mean: expected a number or several, got 'a'"),
+        ("audit test_vit --samples.pictures a", "samples.pictures: expected an integer, got 'a'"),
+        (
+            "models --nope 3",
+            "option: expected one that `wavevit models --help` lists, got",
+        ),
+        (
+            "audit test_vit --sampels.pictures 5",
+            "option: expected one that `wavevit audit --help` lists (nearest: --samples.pictures, ",
+        ),
+        # An empty variable of a script behind the option: no limit would be checked.
+        ("audit test_vit --fail-under", "fail-under: expected at least one value, got none"),
+        ("audit test_vit --fail_over --quick", "fail-over: expected at least one value, got none"),
+        ("models --module", "module: expected at least one value, got none"),
+    ],
+)
+def test_wrong_options_are_answered_in_one_line(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = complaint(shlex.split(arguments), capsys).splitlines()
+    assert line.startswith(f"wavevit: {message}")
+
+
 def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """What a command with bad input writes to the error stream; it exits with 2."""
     with pytest.raises(SystemExit) as caught:

@@ -24,7 +24,7 @@ def build(backbone: str = "test_vit", options: dict[str, Any] | None = None, **c
         ({"basis": "dct"}, "basis: expected one of 'pixels', 'haar'"),
         ({"classes": -1}, "classes: expected an integer of at least 0"),
         ({"label_dropout": 0.1}, "label_dropout: expected 0 without classes"),
-        ({"classes": 2, "label_dropout": 1.0}, "label_dropout: expected a share of at least 0"),
+        ({"classes": 2, "label_dropout": 1.0}, "label_dropout: expected a number of at least 0"),
         ({"time_std": 0.0}, "time_std: expected a positive number"),
         ({"least_gap": 0.0}, "least_gap: expected a number above 0"),
     ],

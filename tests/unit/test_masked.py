@@ -18,7 +18,7 @@ def build(backbone: str = "test_vit", **options: object):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mask_ratio": 1.0}, "mask_ratio: expected a number between 0 and 1"),
+        ({"mask_ratio": 1.0}, "mask_ratio: expected a number above 0 and below 1"),
         ({"target": "tokens"}, "target: expected one of 'pixels'"),
         ({"block": 8}, "block: expected a multiple of 16"),
         ({"block": 32}, "backbone: expected an img_size with at least two blocks"),

@@ -189,7 +189,7 @@ def test_batches_without_a_pair_are_refused_in_training() -> None:
     ("options", "words"),
     [
         ({"loss": "triplet"}, "loss: expected one of 'contrastive'"),
-        ({"temperature": 0.0}, "temperature: expected a number above 0"),
+        ({"temperature": 0.0}, "temperature: expected a positive number"),
         ({"width": -1}, "width: expected"),
         ({"neighbours": 0}, "neighbours: expected"),
     ],

@@ -31,7 +31,14 @@ def _divisors(number: int) -> list[int]:
 
 
 def allowed_phases(span: tuple[int, int]) -> list[int]:
-    """The numbers of phases that a period (rows, columns) has a subgroup of: divisors of p·q."""
+    """The numbers of phases that a period (rows, columns) has a subgroup of: divisors of p·q.
+
+    Args:
+        span: period (p, q) in pixels.
+
+    Raises:
+        ValueError: no pair of whole numbers of at least 1.
+    """
     check_pair("span", span, _SPAN, least=1)
     rows, columns = (_divisors(side) for side in span)
     return sorted({a * b for a in rows for b in columns})
@@ -71,7 +78,7 @@ def phase_lattice(span: tuple[int, int], phases: int) -> tuple[tuple[int, int], 
         K pairs in ascending order, (0, 0) first.
 
     Raises:
-        ValueError: K does not divide p·q.
+        ValueError: K does not divide p·q, or a period that is no pair of whole numbers.
 
     Example:
         >>> phase_lattice((8, 8), 2)

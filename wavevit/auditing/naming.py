@@ -107,7 +107,8 @@ def _timm(name: str, pretrained: bool, size: int | None) -> nn.Module:
     elsewhere = name.startswith(_OF_TIMMS_HUB)
     if not elsewhere and not timm.is_model(name.partition(".")[0]):
         close = nearest(name, timm.list_models())
-        fail("model", f"a model of timm (nearest: {', '.join(close) or 'none'})", repr(name))
+        hint = f" (nearest: {', '.join(close)})" if close else ""
+        fail("model", f"the name of a model of timm{hint}", repr(name))
     arguments: dict[str, Any] = {} if size is None else {"img_size": size}
     try:
         try:

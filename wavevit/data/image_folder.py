@@ -59,7 +59,8 @@ class FolderPictures(LabelledPictures):
         **options: Any,
     ) -> None:
         if path is None or not as_path("path", path).is_dir():
-            fail("path", "a folder with a folder of pictures for each class", repr(str(path)))
+            got = "none" if path is None else repr(str(path))
+            fail("path", "a folder with a folder of pictures for each class", got)
         self.root = Path(path)
         parts = {
             name: folder

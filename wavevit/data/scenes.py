@@ -25,6 +25,7 @@ from wavevit.data.photograph_files import (
     scan_photographs,
 )
 from wavevit.data.photographs import NAMES, load_photograph
+from wavevit.files import as_path
 
 __all__ = ["SPLITS", "SceneBatch", "Scenes", "photograph_folder", "photograph_scenes"]
 
@@ -245,6 +246,8 @@ def photograph_folder(
         ValueError: as `scan_photographs`; options of a folder without one.
     """
     if photographs is not None:
+        if not as_path("photographs", photographs).is_dir():
+            fail("photographs", "a folder of photographs", repr(str(photographs)))
         return scan_photographs(photographs, duplicates, least_side, digest)
     given = {"duplicates": duplicates != "report", "least_side": least_side, "digest": digest}
     for name, value in given.items():

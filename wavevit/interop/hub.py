@@ -231,8 +231,9 @@ def _folder(source: str, **options: Any) -> Path:
         hub.errors.RevisionNotFoundError,
         hub.errors.LocalEntryNotFoundError,  # no network, and not in the cache
     ) as error:
-        expected = "a folder, or a repository 'owner/name' of the Hub"
-        fail("source", expected, " ".join(str(error).split()))
+        expected = "a folder, or a repository 'owner/name' of the Hub that can be reached"
+        said = " ".join(str(error).split()).removeprefix("Got: ")
+        fail("source", expected, f"{source!r} ({said})")
     return Path(found)
 
 

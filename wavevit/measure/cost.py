@@ -142,6 +142,9 @@ def cost(model: Callable[[Tensor], Any], images: Tensor) -> Cost:
         Equal to hand counts for a linear layer, a convolution, attention, einsum, a DWT, a ViT-S
         and a Swin-T (tests/unit/test_measure_cost.py), and for the undecimated transform, the dual
         tree and scattering (tests/unit/test_cost_wavelets.py). One MAC is two of torch's FLOPs.
+
+    Raises:
+        ValueError: a model that cannot be called, or no batch of images.
     """
     check_callable("model", model)
     _check_batch(images)

@@ -22,7 +22,14 @@ _MODELS: dict[str, Callable[[], BackboneConfig]] = {}
 
 
 def register_model(function: Callable[[], BackboneConfig]) -> Callable[[], BackboneConfig]:
-    """Decorator: the function's name becomes a model's name."""
+    """Decorator: the function's name becomes a model's name.
+
+    Args:
+        function: returns the model's configuration.
+
+    Raises:
+        ValueError: something else than a function.
+    """
     if not callable(function) or not hasattr(function, "__name__"):
         fail(
             "function", "a function without arguments that returns a BackboneConfig", repr(function)
@@ -33,6 +40,12 @@ def register_model(function: Callable[[], BackboneConfig]) -> Callable[[], Backb
 
 def list_models(pattern: str = "*") -> list[str]:
     """Names of all models that match a shell-style pattern, sorted.
+
+    Args:
+        pattern: such as ``"haar*"``.
+
+    Raises:
+        ValueError: a pattern that is no string.
 
     Example:
         >>> list_models("vit_*")

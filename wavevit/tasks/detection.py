@@ -85,7 +85,7 @@ class Detection(Task):
         def __post_init__(self) -> None:
             if self.num_classes is not None:
                 check_at_least("num_classes", self.num_classes, 1)
-            check_numbers("strides", self.strides, "a sequence of strides in pixels")
+            check_numbers("strides", self.strides, "at least one stride in pixels, a sequence")
             object.__setattr__(self, "strides", tuple(self.strides))
             check_at_least("width", self.width, 1)
             check_at_least("depth", self.depth, 0)

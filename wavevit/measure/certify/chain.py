@@ -118,6 +118,9 @@ def pool_constant(how: str, places: int) -> float:
         how: see `pool_tokens`.
         places: tokens of the map.
 
+    Raises:
+        ValueError: another pooling, or no place.
+
     A mean over N places is 1/√N long; a standard deviation sees what the mean does not, with the
     same factor.
     """

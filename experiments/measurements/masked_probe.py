@@ -181,7 +181,7 @@ def probe_table(record: Mapping[str, Any]) -> Table:
 
 MEASUREMENT = Measurement(
     name="masked_probe",
-    question="What did masked modelling teach the encoder, against random weights and controls?",
+    question="Are features of masked models better than random weights and simple controls?",
     measure=measure,
     table=probe_table,
 )

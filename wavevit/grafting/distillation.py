@@ -297,7 +297,7 @@ def distil(
 
     if held_out is None:
         if callable(photographs):
-            fail("held_out", "photographs to judge by, beside a callable", None)
+            fail("held_out", "held-out photographs if `photographs` is a function", None)
         windows_of("photographs", photographs, 1)  # complains of other things than a sequence
         photographs, held_out = split_photographs(photographs, seed)
     side = crop_size + 2 * (span // 2)

@@ -32,7 +32,7 @@ def kept_period(
         restore: how outputs move, see `Alignment.through`.
 
     Returns:
-        The period, or None: no proper divisor of both sides is kept.
+        The period; None if no proper divisor of both sides is one.
     """
     model = copy.deepcopy(model).double().eval()
     reference = next((t for t in [*model.parameters(), *model.buffers()]), torch.zeros(1))

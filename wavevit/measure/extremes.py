@@ -33,7 +33,9 @@ def extreme_squares(
     dense: int = DENSE,
     device: str | torch.device = "cpu",
 ) -> Extremes:
-    """Of an affine map of images (C, H, W) in float64, its constant left aside.
+    """Squares of the extreme singular values of an affine map of images (C, H, W), in float64.
+
+    The constant of the map is subtracted.
 
     Args:
         tokenize: images (B, C, H, W) to (B, …); differentiable once the image has more than

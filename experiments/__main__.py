@@ -18,7 +18,7 @@ import tyro
 from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.records import RECORDS
 from experiments.core.registry import experiments_by_verb, find_experiment
-from experiments.core.scale import SCALES, at_scale
+from experiments.core.scale import SCALE_HELP, at_scale
 from experiments.core.usage import wrong_usage
 from wavevit.checks import check_choice, fail
 from wavevit.command_line import read_options
@@ -31,7 +31,7 @@ _PROGRAM = "python -m experiments"
 class ReportOptions(DataChoice):
     """Write the report of a study: tables, figures and one page."""
 
-    scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
+    scale: Annotated[str, tyro.conf.arg(help=SCALE_HELP)] = "default"
     out: Path | None = None
     """Folder of the runs. Default: that of ``run`` for this study, scale and data. The report is
     written to its subfolder report."""

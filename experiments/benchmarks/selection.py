@@ -122,18 +122,22 @@ def _difference(gain: Statistic) -> str:
 
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
-    head = ["choice", "validation top-1, %", "points over the studies' own, 95 % interval"]
+    head = [
+        "choice",
+        "validation top-1, %",
+        "difference to the studies' choice, points, 95 % interval",
+    ]
     rows = [
         [
             f"`{variant}`, {name}",
             Statistic.of(record["top1"][variant][name]).text(1),
-            "the studies' own" if name == kept(variant) else _difference(gain),
+            "the studies' choice" if name == kept(variant) else _difference(gain),
         ]
         for variant in record["top1"]
         for name, gain in gains(record, variant).items()
     ]
-    about = f"{len(record['seeds'])} seeds a choice, mean ± standard deviation."
-    found = f"Found better than the studies' own: {', '.join(overruled(record)) or 'none'}."
+    about = f"{len(record['seeds'])} seeds for each choice; mean ± standard deviation."
+    found = f"Found better than the studies' choice: {', '.join(overruled(record)) or 'none'}."
     return f"{about}\n\n{Table(head, rows).markdown()}\n\n{found}"
 
 

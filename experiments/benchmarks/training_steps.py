@@ -286,7 +286,7 @@ _RECORD = "latency/training_steps.json"
 
 BENCHMARK = Benchmark(
     name="training_steps",
-    question="What does a training step of a wavelet model cost beside a plain ViT's?",
+    question="How much longer is a training step of a wavelet model than a plain ViT's?",
     measure=lambda options, save: benchmark(options, save=save),
     records={_RECORD: "--threads 1 --budget 40"},
     shown=lambda record: (View((RECORDS / record).with_suffix(".md"), tables),),

@@ -36,8 +36,8 @@ class DataChoice:
     """Options for other data than the study's own."""
 
     photographs: Path | None = None
-    """Folder of photographs in place of the bundled ones: each is a class, its left half is trained
-    on and its right half is tested on."""
+    """Folder of photographs in place of the bundled ones: each is a class, with its left half
+    for training and its right half for tests."""
     source: str = ""
     """Another data source, such as folder, hf, elpv or fashion_mnist."""
     source_options: tuple[str, ...] = ()

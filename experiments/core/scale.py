@@ -123,6 +123,12 @@ SCALES: dict[str, Scale] = {
 }
 
 
+SCALE_HELP = (
+    f"Size of the study, one of: {', '.join(SCALES)}. large: wider models, finer photographs, more "
+    "steps and more seeds, for a GPU."
+)
+
+
 def at_scale(study: Study, name: str) -> Study:
     """The study with every run at a scale; at ``"default"`` the study itself.
 

@@ -66,7 +66,7 @@ def check_share(batch_size: int, accumulate: int, reduction: str) -> None:
         expected = f"a multiple of {world * accumulate} (ranks times execution.accumulate)"
         fail("optimizer.batch_size", expected, batch_size)
     if world > 1 and reduction == "whole":
-        fail("task", "a loss that several ranks can share (Task.reduction)", "one inside a process")
+        fail("task", "a loss that several ranks can share (Task.reduction)", "reduction = 'whole'")
 
 
 def gradients(

@@ -38,7 +38,7 @@ from experiments.core.rate_choice import (
 )
 from experiments.core.records import RECORDS
 from experiments.core.reuse import reuse_equal_runs
-from experiments.core.scale import SCALES, at_scale
+from experiments.core.scale import SCALE_HELP, SCALES, at_scale
 from experiments.core.summary import StudySummary
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.data import Source
@@ -73,10 +73,12 @@ class StudyOptions(DataChoice):
     Complete runs are skipped and killed runs resume: run the same command again to continue.
     """
 
-    seeds: tuple[int, ...] = field(default=(), metadata={"help": "by default the study's own"})
+    seeds: tuple[int, ...] = field(
+        default=(), metadata={"help": "Seeds of the runs; by default those of the study."}
+    )
     variants: tuple[str, ...] = ()
     """Variants by name; by default all."""
-    scale: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(SCALES)}")] = "default"
+    scale: Annotated[str, tyro.conf.arg(help=SCALE_HELP)] = "default"
     out: Path | None = None
     """Folder of the runs. Default: runs/STUDY, runs/STUDY_large for --scale large, or
     runs/STUDY_DATA on other data."""
@@ -86,7 +88,7 @@ class StudyOptions(DataChoice):
     """Runs in parallel. Default: one per core, or one on a GPU."""
     threads: int | None = None
     """CPU threads of each run. Default: the number of cores divided by the jobs."""
-    parallel: Annotated[str, tyro.conf.arg(help=f"one of: {', '.join(PARALLEL)}")] = "ddp"
+    parallel: str = "ddp"
     """How the processes of torchrun share a model: ddp (each has all of it), or fsdp (each has a
     part of it)."""
     accumulate: int | None = None

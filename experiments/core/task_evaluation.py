@@ -118,5 +118,5 @@ def further(
         ValueError: `measures` names any.
     """
     if measures:
-        fail("measures", f"none beside the standard for {config.task}", list(measures))
+        fail("measures", f"no additional measures for {config.task}", list(measures))
     return {}

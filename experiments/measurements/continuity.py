@@ -1,4 +1,4 @@
-"""Small change of pixels, small change of the embedding? (claim C4)
+"""Do small changes of the pixels make small changes of the embedding? (claim C4)
 
 Trained models of study `backbones` in float64: the condition number at each photograph, and a scan
 for jumps along two kinds of path. The control has the plain ViT's weights behind a polyphase grid,
@@ -71,6 +71,6 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
 
 MEASUREMENT = Measurement(
     name="continuity",
-    question="Small change of pixels, small change of the embedding?",
+    question="Do small changes of the pixels make small changes of the embedding?",
     measure=measure,
 )

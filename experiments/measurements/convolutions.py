@@ -1,4 +1,4 @@
-"""Do CNNs bake shift equivariance in? (claim C11)
+"""Are convolutional networks equivariant to shifts? (claim C11)
 
 A small CNN of four layers, random weights, float64, one property changed at a time, and two of
 timm's: the distance between the map of the shifted image and the shifted map of the image.
@@ -89,6 +89,6 @@ def measure(runs: Path, crops: int = 1) -> dict[str, Any]:
 
 MEASUREMENT = Measurement(
     name="convolutions",
-    question="Do CNNs bake shift equivariance in?",
+    question="Are convolutional networks equivariant to shifts?",
     measure=measure,
 )

@@ -191,7 +191,7 @@ def _over_seeds(values: Sequence[float]) -> str:
 
 MEASUREMENT = Measurement(
     name="masked_probe",
-    question="What did masked modelling teach the encoder, against random weights and controls?",
+    question="Are features of masked models better than random weights and simple controls?",
     measure=measure,
     table=probe_table,
 )

@@ -361,6 +361,6 @@ class PackagedAudit(Measurement):
 
 MEASUREMENT = PackagedAudit(
     name="packaged_models",
-    question="How do models that somebody else trained move with the image?",
+    question="How do pretrained models from packages react to shifts, with and without alignment?",
     measure=lambda runs: measure(PackagedOptions.packages, (), PackagedOptions.labelled, runs),
 )

@@ -1,4 +1,4 @@
-"""Is a shifted image's internal state a permutation of the image's? (claim C3)
+"""Does a shift of the image only permute the tokens inside a model? (claim C3)
 
 After the tokenizer and after every block of a ViT, the tokens of an image and of the circularly
 shifted image are matched one to one at the least total distance (an assignment problem). What the
@@ -72,6 +72,6 @@ def measure(runs: Path, crops: int = 2) -> dict[str, Any]:
 
 MEASUREMENT = Measurement(
     name="permutation",
-    question="Is a shifted image's internal state a permutation of the image's?",
+    question="Does a shift of the image only permute the tokens inside a model?",
     measure=measure,
 )

@@ -1,4 +1,4 @@
-"""Do features group photographs, and those of one subject, without any text? (claim C16)
+"""Do features group crops by photograph, and by kind, without training on text? (claim C16)
 
 The supervised side of what a text tower is said to do better, on models of study `backbones`,
 trained to tell photographs apart and as initialised. Each crop of a test half asks for its nearest
@@ -105,6 +105,6 @@ def measure(runs: Path, crops: int = 20) -> dict[str, Any]:
 
 MEASUREMENT = Measurement(
     name="retrieval",
-    question="Do features group photographs, and those of one subject, without any text?",
+    question="Do features group crops by photograph, and by kind, without training on text?",
     measure=measure,
 )

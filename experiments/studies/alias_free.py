@@ -67,7 +67,7 @@ def _variants() -> dict[str, RunConfig]:
 
 ALIAS_FREE = Study(
     name="alias_free",
-    question="What does a backbone in which nothing aliases buy, and which of its parts matter?",
+    question="What does a backbone without aliasing gain, and which of its layers matter?",
     variants=_variants,
     baseline="vit",
     contrasts=(

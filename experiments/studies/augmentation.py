@@ -45,7 +45,7 @@ def _variants() -> dict[str, RunConfig]:
 
 AUGMENTATION = Study(
     name="augmentation",
-    question="Do crops, resizing, flips and small translations buy approximate invariance?",
+    question="Do crops, resizing, flips and small translations make a model nearly invariant?",
     variants=_variants,
     baseline="fixed",
     contrasts=Contrast.each(

@@ -42,7 +42,7 @@ def _variants() -> dict[str, RunConfig]:
 
 CAPACITY = Study(
     name="capacity",
-    question="Do width, depth and training buy tolerance to shifts?",
+    question="Do width, depth and longer training make a model more robust to shifts?",
     variants=_variants,
     baseline="vit",
     contrasts=(

@@ -74,7 +74,7 @@ def _variants() -> dict[str, RunConfig]:
 
 CROP_SHIFT = Study(
     name="crop_shift",
-    question="What makes the class survive when a camera moves, and at what cost?",
+    question="Which models keep their class when a camera moves, and at what cost?",
     variants=_variants,
     baseline="vit",
     contrasts=(

@@ -47,7 +47,7 @@ def _variants() -> dict[str, RunConfig]:
 
 DIFFUSION = Study(
     name="diffusion",
-    question="Which backbone denoises best, and do wavelets help where patches are large?",
+    question="Which backbone denoises best, and do wavelets help with large patches?",
     variants=_variants,
     baseline="vit",
     contrasts=(

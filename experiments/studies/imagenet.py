@@ -106,7 +106,7 @@ IMAGENET = Study(
 
 IMAGENET_TRIAL = Study(
     name="imagenet_trial",
-    question="Does the chain of the study imagenet work on this machine and these data?",
+    question="Does the study imagenet run on this machine with these data (a short trial)?",
     variants=partial(_variants, trial=True),
     baseline="vit",
     contrasts=_CONTRASTS,

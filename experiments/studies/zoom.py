@@ -34,7 +34,7 @@ def _variants() -> dict[str, RunConfig]:
 
 ZOOM = Study(
     name="zoom",
-    question="Does one fixed patch size give a ViT one native resolution?",
+    question="Does a ViT with one patch size lose more accuracy under zoom than a pyramid?",
     variants=_variants,
     baseline="vit",
     contrasts=(

@@ -188,7 +188,7 @@ def test_shapes_on_the_meta_device(name: str, way: str) -> None:
         for n, w in CALLS
     ],
 )
-def test_compiles_in_one_graph_with_free_sizes(name: str, way: str) -> None:
+def test_compiles_in_one_graph_with_symbolic_sizes(name: str, way: str) -> None:
     torch.compiler.reset()
     function, _ = call(name, way)
     compiled = torch.compile(function, fullgraph=True, backend="aot_eager", dynamic=True)

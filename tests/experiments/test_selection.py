@@ -62,7 +62,7 @@ def test_a_better_choice_overrules() -> None:
     rates = record["top1"]["vit"]
     rates["rate 0.001"] = [value + 4 + seed % 3 for seed, value in enumerate(rates[kept("vit")])]
     assert overruled(record) == ["vit, rate 0.001"]
-    assert "own: vit, rate 0.001." in render(record)
+    assert "choice: vit, rate 0.001." in render(record)
 
 
 def test_gains_are_paired_over_seeds() -> None:

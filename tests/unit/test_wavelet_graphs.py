@@ -1,4 +1,4 @@
-"""One graph: compiled without a break, exported with free sizes, run by onnxruntime."""
+"""One graph: compiled without a break, exported with symbolic sizes, run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -97,15 +97,17 @@ def test_inductor() -> None:
     assert_close_relative(bands, dwt2(x, "db2", "symmetric"))
 
 
-def free_sizes(least: int = 9) -> dict[str, dict[int, Dim]]:
+def symbolic_sizes(least: int = 9) -> dict[str, dict[int, Dim]]:
     sides = {2: Dim("height", min=least, max=1024), 3: Dim("width", min=least, max=1024)}
     return {"x": {0: Dim("batch", max=64), **sides}}
 
 
 @pytest.mark.parametrize(("wavelet", "mode"), CASES)
-def test_exports_with_free_sizes(wavelet: str, mode: str) -> None:
+def test_exports_with_symbolic_sizes(wavelet: str, mode: str) -> None:
     model = _RoundTrip(wavelet, mode)
-    program = torch.export.export(model, (torch.randn(2, 3, 12, 17),), dynamic_shapes=free_sizes())
+    program = torch.export.export(
+        model, (torch.randn(2, 3, 12, 17),), dynamic_shapes=symbolic_sizes()
+    )
     x = torch.randn(5, 3, 23, 30)
     check(program.module()(x), x, wavelet, mode)
 
@@ -177,10 +179,10 @@ SIZES = [(32, 48), (9, 30), (22, 11), (19, 13)]
     "name",
     [pytest.param(n, marks=[pytest.mark.nightly] * (n not in EXPORTED)) for n in TRANSFORMS],
 )
-def test_every_transform_exports_with_free_sizes(name: str) -> None:
+def test_every_transform_exports_with_symbolic_sizes(name: str) -> None:
     transform = TRANSFORMS[name]
     program = torch.export.export(
-        _Call(transform), (torch.randn(2, 1, 12, 17),), dynamic_shapes=free_sizes()
+        _Call(transform), (torch.randn(2, 1, 12, 17),), dynamic_shapes=symbolic_sizes()
     )
     for batch, size in enumerate(SIZES, start=1):
         x = torch.randn(batch, 1, *size)
@@ -198,15 +200,17 @@ def test_symbolic_side_has_two_pixels_at_the_coarsest_level() -> None:
         torch.export.export(
             _Call(lambda x: wavedec2(x, level=3)),
             (torch.randn(2, 1, 12, 17),),
-            dynamic_shapes=free_sizes(8),
+            dynamic_shapes=symbolic_sizes(8),
         )
 
 
-def test_free_sizes_cannot_choose_the_number_of_levels() -> None:
+def test_symbolic_sizes_cannot_choose_the_number_of_levels() -> None:
     """Results are as many as the graph has outputs."""
     with pytest.raises(ValueError, match="level: expected a number in an exported graph"):
         torch.export.export(
-            _Call(lambda x: wavedec2(x)), (torch.randn(2, 1, 12, 17),), dynamic_shapes=free_sizes()
+            _Call(lambda x: wavedec2(x)),
+            (torch.randn(2, 1, 12, 17),),
+            dynamic_shapes=symbolic_sizes(),
         )
     program = torch.export.export(_Call(lambda x: wavedec2(x)), (torch.randn(2, 1, 12, 17),))
     assert len(flat(program.module()(torch.randn(2, 1, 12, 17)))) == 4
@@ -220,7 +224,7 @@ def session_of(model: nn.Module, channels: int, path: Path) -> runtime.Inference
             (torch.randn(2, channels, 12, 17),),
             path / "transform.onnx",
             dynamo=True,
-            dynamic_shapes=free_sizes(),
+            dynamic_shapes=symbolic_sizes(),
             verbose=False,
         )
     return runtime.InferenceSession(path / "transform.onnx")

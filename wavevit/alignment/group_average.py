@@ -98,7 +98,7 @@ class GroupAverage(Alignment):
 
     @property
     def takes_stride(self) -> bool:
-        """With few phases: those of the whole image would be whole patches apart."""
+        """True with few phases, because those of the whole image would be whole patches apart."""
         return self.phases is not None
 
     def kept_shifts(self, period: int | None) -> str:

@@ -1,8 +1,9 @@
 """Phase lock on the CPU: loops compiled by numba that need one pass over the image.
 
-With torch's operations the local activity is ten passes over memory that is fresh at every call,
-and a roll by a shift of its own for each image is a gather of single numbers. Beside a small model
-that is what a lock costs. The same sums, in another order, and in float64 from the profiles on.
+With torch's operations the local activity needs ten passes over memory that is new at every call,
+and shifting each image by its own offset gathers single numbers. For a small model this is most of
+the time of a lock. Here the same sums are computed in another order, in float64 from the profiles
+on.
 
 This module imports numba, so it is imported at the first lock of a CPU tensor and not before.
 `wavevit.alignment.statistics` and `wavevit.alignment.shifts` call it with contiguous float32 or

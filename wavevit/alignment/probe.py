@@ -42,7 +42,7 @@ def kept_period(
         restore: how outputs move, see `Alignment.through`.
 
     Returns:
-        The period, or None: no proper divisor of both sides is kept.
+        The period; None if no proper divisor of both sides is one.
 
     Raises:
         ValueError: something else than a module, or an input size of another form.

@@ -45,8 +45,8 @@ class GraftBranch(FxLeaf):
     A patch whose side is no power of two is resampled to the next power of two on each axis
     (14 x 14 pixels to 16 x 16), because the transforms halve the image. The tokens of the branch
     are then on the grid of the patch embedding for every patch, and a circular shift by the patch
-    is a shift by one token. (On a grid of its own, of 16 pixels, the branch would keep no shift
-    by 14 pixels.) A tokenizer that takes every stride reads the image as it is.
+    is a shift by one token. (On a grid of its own, of 16 pixels, the branch would not commute with
+    shifts by 14 pixels.) A tokenizer that takes every stride reads the image without resampling.
 
     Args:
         in_chans: channels of the image.
@@ -119,7 +119,7 @@ class GraftBranch(FxLeaf):
             fail("tokenizer", expected, f"{self.options.tokenizer!r}, which gives {shape}")
 
     def kept_period(self, patch: int) -> int | None:
-        """The smallest circular shift in pixels that the branch keeps, of square patches."""
+        """Shift period of the branch in pixels, for square patches."""
         if self.options.padding != "circular":
             return None
         kept = self.tokenizer.symmetry.lockable_period

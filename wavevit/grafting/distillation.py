@@ -238,19 +238,19 @@ def distil(
             little. None for new windows in each step.
         lr: peak learning rate (AdamW without weight decay) of the branch.
         own_lr: of the model's own parameters; ``lr / 5`` by default.
-        held_out: photographs to judge by; by default an eighth of the tensors.
+        held_out: photographs on which the loss is measured; by default an eighth of the tensors.
         judged: number of held-out windows.
         evaluate_every: steps between evaluations (and between checkpoints).
         patience: evaluations without a lower held-out loss before the training stops; the model
             gets the parameters of the lowest one. None to take all steps and keep the last.
         features: from a model and images to (B, D), for both models.
-        seed: of everything that is drawn.
+        seed: seed of all random numbers.
         progress: show a bar on a terminal, and a line for each evaluation elsewhere.
         checkpoint: file to resume from, written at evaluations and removed at the end.
 
     Returns:
         A `Distillation`. The model has the parameters of the lowest held-out loss, which may be
-        those that it came with; with ``patience=None`` those of the last evaluation.
+        those from before the training; with ``patience=None`` those of the last evaluation.
 
     Raises:
         ValueError: an argument that does not fit; the message names it.
@@ -297,7 +297,7 @@ def distil(
 
     if held_out is None:
         if callable(photographs):
-            fail("held_out", "photographs to judge by, beside a callable", None)
+            fail("held_out", "held-out photographs if `photographs` is a function", None)
         windows_of("photographs", photographs, 1)  # complains of other things than a sequence
         photographs, held_out = split_photographs(photographs, seed)
     side = crop_size + 2 * (span // 2)

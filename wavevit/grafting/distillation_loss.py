@@ -1,4 +1,4 @@
-"""The loss of a distillation, and what of it is judged on held-out windows."""
+"""Loss of a distillation, and its evaluation on held-out windows."""
 
 from __future__ import annotations
 
@@ -104,13 +104,13 @@ class Objective:
     token_unit: float = 1.0
 
     def seen(self, model: nn.Module, crops: Tensor) -> Target:
-        """What counts of a model's features."""
+        """Features of a model that the loss compares."""
         if self.tokens:
             return Target(*pooled_and_tokens(model, crops))
         return Target(self.features(model, crops))
 
     def in_units_of(self, windows: Tensor) -> Self:
-        """The same, whose losses are shares of how much the teacher's features differ."""
+        """The same objective, with losses in units of the spread of the teacher's features."""
         crops = crop_at(windows, (0, 0), self.crop_size)
         with torch.no_grad():
             parts = [self.seen(self.teacher, part) for part in crops.split(_JUDGED_BATCH)]

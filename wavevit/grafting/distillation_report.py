@@ -19,7 +19,7 @@ class Distillation:
         steps: optimiser steps, over all calls that resumed it.
         planned: steps of the schedule.
         seconds: time of the steps, over all calls.
-        stopped: ``"steps"`` (all are done), ``"early"`` (the held-out loss fell no more), or
+        stopped: ``"steps"`` (all are done), ``"early"`` (the held-out loss stopped falling), or
             ``"time"`` (the budget is over: the same call with its checkpoint continues).
         best_step: step whose parameters the model has now: that of the lowest held-out loss, or the
             last one that was evaluated where `distil` had no patience.

@@ -21,11 +21,11 @@ __all__ = ["State", "load_state", "save_state"]
 
 @dataclass
 class State:
-    """How far a distillation is.
+    """Progress of a distillation.
 
     Attributes:
         steps: planned.
-        before: R and cosine of the model as it came.
+        before: R and cosine of the model before the training.
         done: steps that are done.
         seconds: that the steps took, over all calls.
         history: pairs of step and held-out loss.

@@ -34,7 +34,7 @@ _STEPS = (0.7548776662466927, 0.5698402909980532)
 def split_photographs(
     photographs: Sequence[Tensor], seed: int
 ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-    """Divides photographs into those to train on and those to judge by, at least one of each.
+    """Divides photographs into training and held-out ones, at least one of each.
 
     Raises:
         ValueError: fewer than two photographs.

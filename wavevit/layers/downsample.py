@@ -327,7 +327,9 @@ class LiftingDownsample(_SubbandDownsample):
     ) -> None:
         super().__init__(dim, out_dim, wavelet, eps, norm)
         if wavelet not in _LIFTING_STARTS:
-            fail("wavelet", "'haar' or 'bior2.2' where lifting steps start as it", repr(wavelet))
+            fail(
+                "wavelet", "'haar' or 'bior2.2', from which lifting steps can start", repr(wavelet)
+            )
         self.lifting = Lifting(dim, _LIFTING_STARTS[wavelet])
 
     def transform(self, image: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class LearnedPosition(Part):
         return x + self._resampled(grid).to(x.dtype)
 
     def _resampled(self, grid: tuple[int, int]) -> Tensor:
-        # In a graph with free sizes the grid is a symbol: the resampling stays in, and is exact.
+        # With symbolic sizes the grid is a symbol: the resampling stays in, and is exact.
         if all(known_equal(a, b) for a, b in zip(grid, self.grid, strict=True)):
             return self.embedding
         return self._moved(self.embedding, self.grid, grid)

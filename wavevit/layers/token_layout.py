@@ -305,7 +305,7 @@ def _flex(
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
     if not q.is_cuda and is_derived(q, k, v, logs):
-        fail("backend", "another one for gradients on this device (PyTorch has none)", "'flex'")
+        fail("backend", "one that has gradients on this device", "'flex'")
     image = torch.repeat_interleave(torch.tensor(layout.counts, device=q.device))
     length = len(image)
 

@@ -116,4 +116,4 @@ def _check_affine(
     ):
         error = (tokenize(image) - constant - answer).norm() / answer.norm().clamp_min(1e-300)
         if not error <= 1e-6:
-            fail("tokenize", f"a map that is {law}", f"one that misses it by {float(error):.2g}")
+            fail("tokenize", f"a map that is {law}", f"one with an error of {float(error):.2g}")

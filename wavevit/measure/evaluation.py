@@ -46,7 +46,7 @@ def plain_attention() -> Iterator[None]:
     """Attention as the products that it is made of.
 
     Fused attention has no forward-mode derivative on the CPU, is not seen by torch's counter, and
-    shows nobody its weights. That holds for `scaled_dot_product_attention` and for the fast path
+    does not give its weights. This holds for `scaled_dot_product_attention` and for the fast path
     of `nn.MultiheadAttention`.
     """
     fast = torch.backends.mha.get_fastpath_enabled()

@@ -33,7 +33,9 @@ def extreme_squares(
     dense: int = DENSE,
     device: str | torch.device = "cpu",
 ) -> Extremes:
-    """Of an affine map of images (C, H, W) in float64, its constant left aside.
+    """Squares of the extreme singular values of an affine map of images (C, H, W), in float64.
+
+    The constant of the map is subtracted.
 
     Args:
         tokenize: images (B, C, H, W) to (B, …); differentiable once the image has more than
@@ -77,7 +79,7 @@ def _check_linear(linear: Map, size: tuple[int, int, int], device: str | torch.d
         expected = 2 * linear(one) - 3 * linear(two)
         error = (linear(2 * one - 3 * two) - expected).norm() / expected.norm().clamp_min(1e-300)
     if not error <= 1e-6:
-        fail("tokenize", "a map that is affine", f"one that misses it by {float(error):.2g}")
+        fail("tokenize", "a map that is affine", f"one with an error of {float(error):.2g}")
 
 
 def _lanczos(

@@ -23,7 +23,7 @@ _NORMAL = 1.959963984540054  # both tails together have 5 %
 
 
 def standard_error(values: Tensor) -> float:
-    """Of the mean over the first axis of (N,) values; infinite for one value."""
+    """Standard error of the mean of (N,) values; infinite for one value."""
     count = len(values)
     return float(values.double().std()) / math.sqrt(count) if count > 1 else math.inf
 
@@ -78,8 +78,8 @@ def worth(hits: Tensor) -> float:
 def median_interval(values: Sequence[float]) -> Interval:
     """From one order statistic to another, with the median between them in 95 % of samples.
 
-    Distribution-free; below six values no two of them are far enough apart, and the whole line it
-    is.
+    Distribution-free. For fewer than six values no such interval exists, and the result is the
+    whole line.
     """
     ordered = sorted(values)
     count = check_at_least("number of values", len(ordered), 1)

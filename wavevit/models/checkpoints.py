@@ -143,7 +143,7 @@ def load_or_explain(
     unexpected_keys: list[str],
     error_msgs: list[str],
 ) -> None:
-    """`torch.nn.Module._load_from_state_dict`, whose errors name what mends them."""
+    """`torch.nn.Module._load_from_state_dict`; its errors name the function that helps."""
     own = {prefix + name: parameter.shape for name, parameter in model.named_parameters()}
     found = {k: state_dict[k] for k in own if isinstance(state_dict.get(k), Tensor)}
     if any(tensor.shape != own[key] for key, tensor in found.items()):

@@ -54,10 +54,10 @@ OLD_FIELDS: dict[str, dict[str, _Moved]] = {
 
 
 def translated(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a configuration in today's spelling.
+    """Old fields of a configuration as the present ones.
 
-    A field of a part that the configuration does not use is checked and left out, as it was never
-    read.
+    An old field of a layer that the configuration does not use is checked and left out, because it
+    was never read.
 
     Args:
         cls: `StageConfig` or `BackboneConfig`.

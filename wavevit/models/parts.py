@@ -49,19 +49,19 @@ def _context(config: BackboneConfig, stage: StageConfig, dim: int, **facts: Any)
 
 
 def first_context(config: BackboneConfig) -> PartContext:
-    """Of the tokenizer and the position."""
+    """Context with which the tokenizer and the position are built."""
     stage = config.stages[0]
     return _context(config, stage, stage.embed_dim, grid=config.grid(config.patch_size))
 
 
 def mixer_context(config: BackboneConfig, index: int, block: int) -> PartContext:
-    """Of the mixer of one block of a stage."""
+    """Context with which the mixer of one block of a stage is built."""
     stage, grid = config.stages[index], config.grid(config.strides[index])
     return _context(config, stage, stage.embed_dim, grid=grid, block=block)
 
 
 def downsample_context(config: BackboneConfig, index: int, drop_path: float = 0.0) -> PartContext:
-    """Of what leads into a stage, from the grid and the channels of the one before."""
+    """Context of a downsampling: grid and channels of the stage before."""
     before, grid = config.stages[index - 1], config.grid(config.strides[index - 1])
     return _context(config, config.stages[index], before.embed_dim, grid=grid, drop_path=drop_path)
 
@@ -86,12 +86,12 @@ def make_mixer(config: BackboneConfig, index: int, block: int) -> Part:
 
 
 def make_mlp(config: BackboneConfig, index: int) -> Part:
-    """The MLP of one block of a stage: what happens at each token."""
+    """The MLP of one block of a stage."""
     return make_mlp_of(mixer_context(config, index, 0))
 
 
 def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Part | None:
-    """What leads into a stage, from (tokens, grid) to both; None for the first."""
+    """The downsampling into a stage, from (tokens, grid) to both; None for the first stage."""
     stage = config.stages[index]
     if stage.downsample in DOWNSAMPLES.without:
         return None
@@ -100,7 +100,7 @@ def make_downsample(config: BackboneConfig, index: int, drop_path: float) -> Par
 
 
 def make_backbone_alignment(config: BackboneConfig, period: int | None) -> Alignment | None:
-    """What chooses the phases of a backbone that keeps `period`; None where nothing does."""
+    """The alignment of a backbone with this shift period; None without an alignment."""
     if config.alignment in ALIGNMENTS.without:
         return None
     cls = ALIGNMENTS.get(config.alignment)

@@ -41,7 +41,7 @@ class Stage(nn.Module):
         drop_path: rate of each block of this stage.
 
     Attributes:
-        symmetry: the shifts in pixels that it keeps.
+        symmetry: the shifts in pixels with which it commutes exactly.
     """
 
     def __init__(self, config: BackboneConfig, index: int, drop_path: list[float]) -> None:

@@ -25,7 +25,7 @@ Options = PartOptions | Mapping[str, Any] | None
 
 
 def settle(config: Any, axis: str, registry: Registry[Any]) -> None:
-    """Checks a part's name and its options; defaults are held as None, so that equal is equal."""
+    """Checks a layer's name and options; default options become None, so that equals are equal."""
     registry.check(axis, getattr(config, axis))
     options = read_options_of(config, axis, registry)
     object.__setattr__(config, f"{axis}_options", None if options == type(options)() else options)
@@ -117,7 +117,7 @@ class StageConfig:
 
 
 def check_field(argument: str, name: str, of: type) -> None:
-    """Refuses what is no field of a configuration.
+    """Checks that a name is a field of a configuration.
 
     Args:
         argument: what the message calls it.

@@ -33,9 +33,9 @@ __all__ = ["WeightedStage", "weighs_tokens", "weighted_entries"]
 
 
 def weighs_tokens(config: BackboneConfig) -> bool:
-    """Whether tokens of several sizes go through the blocks as they are, one sequence an image.
+    """Whether tokens of several sizes go through the blocks, as one sequence for each image.
 
-    Otherwise the tokenizer paints them on the finest grid, and the model is as any other.
+    Otherwise the tokenizer gives their map on the finest grid, and the model works as any other.
     """
     stage = config.stages[0]
     return (
@@ -72,7 +72,7 @@ class WeightedStage(FxLeaf, ColumnStage):
         self.painted = nn.ModuleList(Painting() for _ in self.blocks)
 
     def layout(self, weights: Tensor, grid: tuple[int, int], prefix: int, rows: bool) -> Any:
-        """Which candidates are computed, and how they lie.
+        """Which candidates are computed, and their order in memory.
 
         Args:
             weights: of the candidates (B, M).

@@ -41,8 +41,8 @@ class Autoregressive(Task):
             ``order="coarse_to_fine"``.
 
     Guarantees:
-        Parameters of value i do not depend on values j ≥ i in either order, and the likelihood
-        that sampling adds up is that of scoring (tests/properties/test_autoregressive_laws.py).
+        The distribution of value i does not depend on values j ≥ i, in both orders. The likelihood
+        that `sample` returns equals that of scoring (tests/properties/test_autoregressive_laws.py).
 
     Source:
         van den Oord et al. 2016 (PixelCNN); Salimans et al. 2017 (PixelCNN++).
@@ -115,7 +115,7 @@ class Autoregressive(Task):
         return self.predict(batch)
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
-        """``bits_change`` (B,): size of the difference of the bits per dimension of both crops."""
+        """``bits_change`` (B,): absolute difference of the bits per dimension of both crops."""
         return {"bits_change": (second["bits"] - first["bits"]).abs()}
 
     @torch.no_grad()
@@ -171,7 +171,7 @@ class Autoregressive(Task):
         return {"images": images.to(next(self.parameters()).device)}
 
     def check(self, batch: Batch) -> None:
-        """Refuses images that are no bytes, or whose sides do not fit the order.
+        """Checks that images are uint8 and that their sides fit the order.
 
         Raises:
             ValueError: names the entry, what was expected and what came.

@@ -69,7 +69,7 @@ class Raster(nn.Module):
         )
 
     def context(self, backbone: Backbone, x: Tensor) -> Tensor:
-        """What the backbone makes of the patches before each patch: (B, N, D)."""
+        """Context of each patch, computed from the patches before it: (B, N, D)."""
         patches = to_patches(x, self.multiple)
         tokens = backbone.tokenize(patches.flatten(0, 1))[0].unflatten(0, patches.shape[:2])
         start = self.start.to(tokens.dtype).expand(len(x), 1, -1)

@@ -94,8 +94,8 @@ class Task(nn.Module):
         keys: the entries of a batch that the task reads, beside ``"images"``.
         source: name of the data source that the studies use when none is named.
         score: the entry of `summarize` that is shown when a run ends.
-        title: of that score, for people.
-        higher_is_better: direction of that score.
+        title: heading of that score in tables, with its unit.
+        higher_is_better: whether a larger score is better.
         columns: what tables of studies show: entries of `summarize`, or ``"NAME at 1 px"`` of
             `compare`; empty for all.
         reduction: how the loss is put together from examples. ``"mean"``: a mean over examples, so
@@ -191,7 +191,7 @@ class Task(nn.Module):
         return {}
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
-        """A random batch of the right form, for tests and for measuring time.
+        """A random batch that the task can use, for tests and for measuring time.
 
         Args:
             count: number of examples.
@@ -200,7 +200,7 @@ class Task(nn.Module):
         raise NotImplementedError
 
     def check(self, batch: Batch) -> None:
-        """Refuses a batch that the task cannot use, before any computation.
+        """Checks that the task can use a batch, before any computation.
 
         Raises:
             ValueError: names the entry, what was expected and what came.

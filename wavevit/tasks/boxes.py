@@ -17,7 +17,7 @@ __all__ = ["areas", "box_iou", "check_boxes", "giou_loss", "nms"]
 
 
 def check_boxes(boxes: Any, size: tuple[int, int]) -> None:
-    """Refuses boxes that are not inside a picture.
+    """Checks that boxes are inside their pictures.
 
     Args:
         boxes: what a batch has under ``"boxes"``: a list of (n, 4) for each image.

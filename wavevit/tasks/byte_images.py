@@ -14,7 +14,7 @@ __all__ = ["check_bytes", "random_bytes"]
 
 
 def check_bytes(images: Any, channels: int, multiple: int, name: str = "batch['images']") -> None:
-    """Refuses images that are no bytes, or do not fit a grid.
+    """Checks that images are uint8 and fit a grid.
 
     Args:
         images: what a batch has under ``"images"``.

@@ -109,7 +109,7 @@ class Captioning(Task):
         return logits
 
     def nats(self, prefix: Tensor, tokens: Tensor) -> Tensor:
-        """Cost of each text (B,), of its bytes and of its end.
+        """Negative log-likelihood of each text in nats (B,): its bytes and its end.
 
         Args:
             prefix: (B, P, D).
@@ -158,7 +158,7 @@ class Captioning(Task):
         return {"captions": decode_text(tokens)}
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
-        """What each caption costs with its image, with another one, and with none.
+        """Bits of each caption with its image, with another image, and without an image.
 
         ``total`` (B,): bits of a caption's bytes and of its end. ``total_shuffled``: with the image
         of another example of the batch; NaN for a batch of one. ``total_without``: without an

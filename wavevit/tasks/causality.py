@@ -1,4 +1,4 @@
-"""Find out whether a backbone's tokens can be computed one after the other."""
+"""Check whether a backbone can run causally over its tokens."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["why_not_causal"]
 def why_not_causal(backbone: Backbone) -> str | None:
     """Why a backbone cannot run causally over its tokens; None if it can.
 
-    Attention is masked; a position, norm, MLP or activation may still read later tokens. So that a
-    user's own layers are judged too, a copy with random weights is run: two sequences that differ
-    in their second half must agree in the first.
+    Attention is masked, but a position, norm, MLP or activation may still read later tokens. To
+    find this also in layers of your own, a copy with random weights is run: for two sequences that
+    differ in their second half, the outputs of the first half must be equal.
     """
     reason = why_no_mask(backbone.config)
     if reason is not None:

@@ -38,7 +38,7 @@ _WORDS = ("cat", "coin", "moon", "clock", "rocket", "brick", "grass", "gravel", 
 
 @register_task("contrastive")
 class Contrastive(Task):
-    """An image tower and a text tower whose embeddings agree for pairs and for nothing else.
+    """An image tower and a text tower: embeddings of pairs are near, all others are far apart.
 
     A batch has ``"texts"``, a list of B strings, and may have ``"negatives"``: for each example a
     list of wrong texts, which `evaluate` compares with the right one.
@@ -174,7 +174,7 @@ class Contrastive(Task):
         }
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
-        """What `predict` gives, and for a batch with negatives how the right text does among them.
+        """What `predict` gives, and for a batch with negatives whether the right text is nearest.
 
         ``negatives_right`` (B,) is 100 where the right text is closer to the image than all its
         negatives, ``negatives_chance`` what guessing gives.

@@ -41,7 +41,7 @@ class Detection(Task):
     boxes and the cross-entropy of the centre-ness.
 
     A batch has ``"boxes"``, a list of (n, 4) left, top, right, bottom in pixels, inside the image,
-    and ``"labels"``, a list of (n,) classes; n may be 0. The backbone loses its own head.
+    and ``"labels"``, a list of (n,) classes; n may be 0. The backbone's own head is removed.
 
     Raises:
         ValueError: no number of classes, in the options or in the backbone, or strides that the
@@ -122,7 +122,7 @@ class Detection(Task):
         return levels
 
     def answers(self, images: Tensor) -> CellAnswers:
-        """What all cells answer."""
+        """Answers of all cells of images (B, C, H, W)."""
         found: CellAnswers = self.head(self.levels(images))
         return found
 
@@ -166,7 +166,7 @@ class Detection(Task):
         return average_precision(results, self.num_classes, sides, self.options.most)
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
-        """Box jitter: how boxes of a sufficient score move beside the image (`box_jitter`).
+        """Box jitter: how far boxes with a high score are from following the image (`box_jitter`).
 
         Returns:
             ``box_shift`` (B,): mean distance of corners in pixels, NaN for images without a pair.

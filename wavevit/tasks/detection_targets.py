@@ -44,7 +44,7 @@ def assign(
 
     Source:
         Tian et al. 2019, "FCOS" (distances by map; `reach` is 8 there); centre sampling as in
-        their later code. The rule for boxes that nobody fits is ours.
+        their later code. The rule for boxes that no cell fits is ours.
     """
     count = len(points)
     if not len(boxes):

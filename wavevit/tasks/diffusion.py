@@ -1,4 +1,4 @@
-"""Diffusion by flow matching: a network that takes noise out of images."""
+"""Diffusion by flow matching: a network that removes noise from images."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class Diffusion(Task):
             two.
 
     Guarantees:
-        At the start the prediction is 0, whatever the condition; the sampler follows circular
-        shifts of the noise by the backbone's period; a guidance of 1 gives the velocity with a
-        class and 0 the one without (tests/properties/test_diffusion_laws.py).
+        Before training the prediction is 0 for every condition. A circular shift of the noise by
+        the backbone's period shifts the samples. A guidance of 1 gives the velocity with a class,
+        a guidance of 0 the velocity without (tests/properties/test_diffusion_laws.py).
 
     Source:
         Lipman et al. 2023 (flow matching); Li & He 2025 (JiT: x-prediction with v-loss on pixel

@@ -16,8 +16,8 @@ def harmonic_inpainting(images: Tensor, hidden: Tensor) -> Tensor:
     """Fills hidden pixels so that each is the mean of its neighbours.
 
     The answer is the image that agrees with the visible pixels and has the least sum of squared
-    differences between neighbours; between two visible rows it is linear interpolation. It is the
-    yardstick of masked image modelling: it knows nothing about pictures but that they are smooth.
+    differences between neighbours; between two visible rows it is linear interpolation. It is a
+    baseline for masked image modelling: it uses nothing about pictures except that they are smooth.
 
     Args:
         images: (B, C, H, W); hidden values are not read.

@@ -14,7 +14,7 @@ __all__ = ["check_labels", "check_shares"]
 def check_labels(
     labels: Any, shape: tuple[int, ...], classes: int, ignore: int | None = None
 ) -> None:
-    """Refuses labels that are no classes.
+    """Checks that labels are classes.
 
     Args:
         labels: what a batch has under ``"labels"``.
@@ -40,7 +40,7 @@ def check_labels(
 
 
 def check_shares(labels: Tensor, shape: tuple[int, int]) -> None:
-    """Refuses labels that are no shares of classes.
+    """Checks that labels are shares of classes.
 
     Args:
         labels: floating point.

@@ -16,7 +16,7 @@ _EPS = 1e-6  # added to a patch's variance, as in MAE
 
 
 class PatchTarget(nn.Module):
-    """What is predicted of a patch, and what an error in it costs.
+    """Target of a hidden patch and its loss: pixels, normalised pixels or Haar bands.
 
     Args:
         kind: one of `TARGETS`. ``"normed_pixels"``: minus the patch's mean, over its deviation.

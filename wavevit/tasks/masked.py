@@ -247,7 +247,7 @@ class Masked(Task):
         }
 
     def evaluate(self, batch: Batch, generator: torch.Generator | None = None) -> Results:
-        """Errors of hidden patches, in the target's own terms, each (B,).
+        """Mean squared errors of the targets of hidden patches, each (B,).
 
         ``error`` of the task, ``error_mean`` of the mean of the visible pixels, and
         ``error_inpainting`` of `harmonic_inpainting`.
@@ -267,7 +267,7 @@ class Masked(Task):
         return {name: self._hidden_mean(cost, mask) for name, cost in costs.items()}
 
     def summarize(self, results: Results) -> dict[str, float]:
-        """Mean errors; ``relative`` and ``relative_mean``: over inpainting and over the mean, %."""
+        """Mean errors; ``relative``, ``relative_mean``: in % of that of inpainting, of the mean."""
         found = super().summarize(results)
         found["relative"] = 100 * found["error"] / found["error_inpainting"]
         found["relative_mean"] = 100 * found["error"] / found["error_mean"]

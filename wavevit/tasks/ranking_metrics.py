@@ -37,7 +37,7 @@ def neighbours(queries: Tensor, gallery: Tensor, count: int) -> Tensor:
 
 
 def rank_metrics(embeddings: Tensor, labels: Tensor, at: Sequence[int]) -> dict[str, float]:
-    """Every example asks for the others of its label among all others.
+    """Recall and mean average precision; each example is a query for the others of its label.
 
     Args:
         embeddings: (N, D), of unit length.
@@ -70,7 +70,7 @@ def rank_metrics(embeddings: Tensor, labels: Tensor, at: Sequence[int]) -> dict[
 
 
 def chance_of_ranking(labels: Tensor, at: Sequence[int]) -> dict[str, float]:
-    """The expectation of `rank_metrics` when every ranking is drawn at random.
+    """Chance level: the expectation of `rank_metrics` for random rankings.
 
     With r relevant entries among n others, R@k is 1 - C(n-r, k) / C(n, k). The average precision is
     (H + (n - H) (r - 1) / (n - 1)) / n, with the harmonic number H of n.

@@ -22,13 +22,13 @@ def recalls(
 
     Texts that are equal are one entry of the gallery of texts, and one query. From a text to
     images, any image with this text is right. A wrong entry as close as the right one counts as
-    closer, so equal embeddings earn nothing.
+    closer, so equal embeddings have a recall of 0.
 
     Args:
         images: embeddings (N, E) of length 1.
         texts: embeddings (N, E) of length 1 of the texts of these images.
         captions: the N texts.
-        ks: how many entries of the gallery may be looked at.
+        ks: numbers of nearest entries of the gallery that count.
 
     Returns:
         ``image_to_text_rK`` and ``text_to_image_rK``, with ``_chance`` what a random order gives on

@@ -37,7 +37,7 @@ class Retrieval(Task):
     all of them, with as many examples on each.
 
     A batch has ``"labels"``, (B,) integers: images with the same label belong together. A label is
-    a class, or an instance such as a place that two crops show. The backbone loses its own head.
+    a class, or an instance such as a place that two crops show. The backbone's own head is removed.
 
     Raises:
         ValueError: a backbone without pooling, or the loss ``"normalized_softmax"`` without a
@@ -167,11 +167,11 @@ class Retrieval(Task):
         return {**self.predict(batch), "labels": batch["labels"]}
 
     def summarize(self, results: Results) -> dict[str, float]:
-        """Every image asks for the others of its label among all others of the data set.
+        """Recall and mAP over a data set; each image is a query for the others of its label.
 
         Returns:
             ``R@1``, ``R@5`` and ``mAP`` in % (`rank_metrics`), the same with ``chance `` before
-            the name for rankings that are drawn, and ``gallery``, the number of images asked.
+            the name for random rankings, and ``gallery``, the number of images that are searched.
         """
         labels = results["labels"]
         chance = chance_of_ranking(labels, _AT)

@@ -34,11 +34,11 @@ class Segmentation(Task):
 
     The deepest map of each stride is projected to 32 channels and enlarged bilinearly, as in
     SegFormer's head. The finest map of a backbone whose first stride is larger than 4 comes to
-    stride 4 by a learned pixel shuffle: each token predicts what is where in its patch, so the head
-    does not limit a ViT to the resolution of its grid.
+    stride 4 by a learned pixel shuffle: each token predicts the content of the cells of its patch,
+    so the answer of a ViT can be finer than its grid.
 
     A batch has ``"labels"``, (B, H, W) integers: the class of each pixel, or `Options.ignore`.
-    The backbone loses its own head.
+    The backbone's own head is removed.
 
     Raises:
         ValueError: no number of classes, in the options or in the backbone, or an `ignore` that is

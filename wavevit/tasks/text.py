@@ -20,7 +20,7 @@ VOCABULARY = 259
 
 
 def check_texts(argument: str, texts: Any, context: int) -> None:
-    """Refuses texts that cannot be encoded.
+    """Checks that texts can be encoded.
 
     Args:
         argument: name for messages.

@@ -1,4 +1,4 @@
-"""What a diffusion network sees of a noisy image: all of it, its low frequencies, gated bands."""
+"""Inputs of a diffusion network: the noisy image, its low frequencies, or gated Haar bands."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def empty_batch(subject: Subject) -> None:
 
 
 def copies(subject: Subject) -> None:
-    """A deep copy and a pickled copy compute the same and share no tensors."""
+    """A deep copy and a pickled copy give the same outputs and share no tensors."""
     model, x = subject.new(), subject.images()
     expected = model(x)
     pickled = pickle.loads(pickle.dumps(model))  # our own bytes of a moment ago

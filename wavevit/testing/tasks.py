@@ -118,7 +118,7 @@ def metrics(task: Task) -> None:
 
 
 def unmoved(task: Task) -> None:
-    """Answers compared with themselves, not moved, show no change; comparing leaves them as is."""
+    """Comparing answers with themselves, without a shift, gives no change and changes nothing."""
     answers = task.predict(_batch(task))
     for name, value in task.compare(answers, answers, (0, 0)).items():
         require(value.shape == (_COUNT,), f"{name!r} has shape {tuple(value.shape)}")
@@ -139,7 +139,7 @@ def state(task: Task) -> None:
 
 
 def learning(task: Task) -> None:
-    """Some of a few optimiser steps on one batch, with the same draws, lower its loss."""
+    """At least one of a few optimiser steps on one batch lowers its loss (same random numbers)."""
     task.train()
     batch = _batch(task)
     optimizer = torch.optim.AdamW([p for _, p in task.trainable()], lr=_RATE, weight_decay=0.0)
@@ -220,7 +220,7 @@ TASK_CONTRACT: dict[str, Callable[[Task], object]] = {
 def assert_task_contract(
     build: Callable[[], nn.Module], *, checks: Iterable[str] | None = None
 ) -> None:
-    """Asserts that a task keeps what the training loop and the studies rely on.
+    """Asserts that a task fulfils the contract of tasks, on which training loop and studies rely.
 
     Args:
         build: makes the task; called once for each check, under a fixed seed.

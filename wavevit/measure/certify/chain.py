@@ -2,7 +2,7 @@
 
 A network describes its forward pass as a list of `wavevit.layers.forward_steps`; each kind of step
 has a rule here. So no file of `wavevit.measure` knows a class of `wavevit.models`, and a network of
-anybody's that gives such a list is followed in the same way.
+your own that gives such a list works in the same way.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def _subbands_at(module: Subbands, grid: tuple[int, int]) -> LipschitzConstant:
 
 
 def growth_of(module: nn.Module, grid: tuple[int, int]) -> float:
-    """What the old method ``growth`` of a downsampling gave: its constant there over any grid's."""
+    """Deprecated method ``growth`` of a downsampling: its constant for a grid over that for any."""
     return lipschitz_at(module, grid).value / lipschitz_of(module)
 
 

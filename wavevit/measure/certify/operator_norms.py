@@ -35,10 +35,10 @@ def spectral_norm(weight: Tensor) -> float:
 def wavelet_norm(
     wavelet: str, sides: tuple[int, int], level: int = 1, way: str = "analysis"
 ) -> float:
-    """What no decimated transform of a map with these sides exceeds, periodization at the borders.
+    """Bound of the norm of a decimated transform with ``periodization``, for maps of this size.
 
-    Axis by axis, level by level: exact for orthogonal filters on even sides, which keep every
-    length. An odd side repeats its last row, which counts twice then.
+    Computed axis by axis and level by level. Exact (1) for orthogonal filters on even sides. On an
+    odd side the last row is repeated, so it counts twice.
 
     Args:
         wavelet: name of the filter.
@@ -83,7 +83,7 @@ def _bank_norm(wavelet: str, way: str) -> float:
 
 
 def convolution_norm(conv: nn.Conv2d) -> float:
-    """What no convolution by this kernel exceeds, for any size of image, zeros or a circle around.
+    """Bound of the norm of a convolution, for any image size, with zero or circular padding.
 
     The smaller of two bounds, the first of which is exact for patches side by side.
 

@@ -46,12 +46,12 @@ class LipschitzStep:
     """One step from the pixels on: ``bound`` after it is ``factor · (bound before) + plus``.
 
     Attributes:
-        name: the part, as `torch.nn.Module.named_modules` calls it.
-        factor: what the step multiplies a difference of two images with, at most.
-        plus: what a second way from the pixels adds (injected details), else 0.
-        bound: of everything up to here, change of the output over change of the pixels.
-        exact: no smaller factor would do for this step. What two exact steps make of each other
-            is an upper bound all the same.
+        name: name of the module, as in `torch.nn.Module.named_modules`.
+        factor: largest factor by which the step changes the difference of two inputs.
+        plus: what a second path from the pixels adds (injected details), else 0.
+        bound: bound of all steps so far: change of the output over change of the pixels.
+        exact: whether `factor` is the smallest possible for this step. The product of two exact
+            factors is still only an upper bound.
     """
 
     name: str

@@ -51,10 +51,10 @@ def _constant(module: Any, size: tuple[int, int]) -> LipschitzConstant:
 def lipschitz_rule(*classes: type[nn.Module]) -> Callable[[Bound], Bound]:
     """Decorator: registers a function as the rule of these classes.
 
-    The function gets a module and the length of the sequence (None for any length) and returns
-    what no difference of outputs divided by that of inputs exceeds, Euclidean norms, in evaluation.
-    It raises `NoLipschitzBound` where there is no such number. A rule also counts for subclasses
-    that do not change `forward`.
+    The function gets a module and the length of the sequence (None for any length). It returns an
+    upper bound of ‖f(y) − f(x)‖ / ‖y − x‖, Euclidean norms, in evaluation, or raises
+    `NoLipschitzBound` if there is none. A rule also counts for subclasses that do not change
+    `forward`.
 
     Args:
         classes: of the modules.
@@ -172,7 +172,7 @@ def lipschitz_at(module: nn.Module, size: tuple[int, int]) -> LipschitzConstant:
 
 
 def bound_by_rule(module: Any, tokens: int | None = None) -> float:
-    """As `lipschitz_of`, by rules alone: what a method that overrides a rule builds on."""
+    """As `lipschitz_of`, by rules only; for methods that override a rule and build on it."""
     return _bound(module, tokens)
 
 

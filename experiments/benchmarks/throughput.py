@@ -125,7 +125,10 @@ def throughput(
         for key, worker in running.items():
             if isinstance(peaks[key], Complaint):
                 worker.close()
-        print(f"{time.perf_counter() - begin:4.0f} s  all compiled or late; timing", flush=True)
+        print(
+            f"{time.perf_counter() - begin:4.0f} s  compiled, or over the time; timing",
+            flush=True,
+        )
         time.sleep(settle)
         for side in sides:
             ready = [name for name in models if not isinstance(peaks[side, name], Complaint)]

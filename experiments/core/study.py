@@ -266,7 +266,7 @@ class Study(Experiment):
         print(f"{study.question}\n{len(jobs)} runs on {device}, {side_by_side} → {folder.path}")
         reused = reuse_equal_runs(jobs, folder, run_environment(device, threads, options.parallel))
         if reused:
-            print(f"{reused} runs reuse weights and measures of equal runs of other studies.")
+            print(f"{reused} runs take weights and results from equal runs of other studies.")
         if any(not job.complete for job in jobs):
             folder.latency.unlink(missing_ok=True)  # it belongs to the runs of before
         failed = run_jobs(

@@ -33,7 +33,7 @@ def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | No
     trained = TrainedRuns(folder, {name: summary.seeds[name] for name in summary.pictured})
     away = trained.away()
     if away:
-        print(f"No pictures: no weights in {folder.path} of {', '.join(away)}")
+        print(f"No pictures of {', '.join(away)}: {folder.path} has no weights of them")
         return None
     print("What the trained models answer …", flush=True)
     with torch.no_grad():

@@ -92,7 +92,7 @@ def test_another_source_has_a_record_of_its_own(
     config = record["configuration"]
     assert config["model"]["num_classes"] == count
     assert config["optimizer"]["steps"] == 2
-    assert f"A ViT trained on {words} in 2 steps, 1 seeds" in render(record)
+    assert f"a ViT trained on {words} in 2 steps, 1 seeds" in render(record)
     (view,) = MEASUREMENT.views(f"graft_{label}/measurement.json", record)
     assert view.mark == f"graft-{label}"
     # Another training of the originals is another folder of runs, not a record of both.

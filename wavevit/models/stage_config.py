@@ -25,7 +25,10 @@ Options = PartOptions | Mapping[str, Any] | None
 
 
 def settle(config: Any, axis: str, registry: Registry[Any]) -> None:
-    """Checks a layer's name and options; default options become None, so that equals are equal."""
+    """Checks a layer's name and options; default options become None.
+
+    So configurations with the same settings are equal.
+    """
     registry.check(axis, getattr(config, axis))
     options = read_options_of(config, axis, registry)
     object.__setattr__(config, f"{axis}_options", None if options == type(options)() else options)

@@ -130,7 +130,8 @@ def _about(record: Mapping[str, Any]) -> str:
     photographs, labelled = record["photographs"], record["labelled"]
     parts = [
         f"{record['model']}: {record['minutes']:g} minutes of distillation on "
-        f"{photographs['trained_on']} photographs, without labels ({_steps(record)}). R and cosine "
+        f"{photographs['trained_on']} photographs, without labels, learning rate "
+        f"{record['rate']:g} ({_steps(record)}). R and cosine "
         f"are measured on {photographs['measured']} other photographs. "
         "R@1: the share of these for which, of the lower right crops of "
         f"{photographs['gallery']} photographs, their own is nearest to their upper left crop."

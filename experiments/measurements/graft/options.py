@@ -47,7 +47,7 @@ class GraftOptions(MeasurementOptions, DataChoice):
     folder for each class, or ELPV's labels.csv and images."""
     minutes: float = 20.0
     """With --model: time of each distillation. It runs in this process, on all threads."""
-    rate: float = 1e-4
+    rate: float = 1e-5
     """With --model: peak learning rate of the model's own parameters."""
 
     @property

@@ -11,27 +11,38 @@ from experiments.claims.studies import Compared, against, variants_table
 from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
+from experiments.studies.autoregressive import ONE_LEVEL
 
 _DECODING = "decoding/measurement.json"
 _PLACES = {"first": "first tokens", "last": "last tokens"}
 _HOW = ("untrained", "trained")
-_HYBRIDS = against("vit", ("haar_vit", "dtcwt_vit", "haar_pyramid", "dtcwt_pyramid"))
+_TOKENS, _PYRAMIDS = ("haar_vit", "dtcwt_vit"), ("haar_pyramid", "dtcwt_pyramid")
+_HYBRIDS = against("vit", (*_TOKENS, *_PYRAMIDS))
+# In coarse-to-fine order each is compared with the plain ViT that has as many levels.
+_EQUAL_LEVELS = (*against("vit", _TOKENS), *against(ONE_LEVEL, _PYRAMIDS))
 _SWIN = against("vit", ["swin"])
-# Record of a head's study -> what the head is called, its loss, and the columns of its table.
+# Record of a head's study -> what the head is called, its loss, the columns of its table, and what
+# is compared.
 _HEADS = {
-    "masked/summary.json": ("masked", "relative", ("error", "relative", "relative_mean")),
-    "autoregressive/summary.json": ("autoregressive", "bits", ("bits",)),
-    "diffusion/summary.json": ("diffusion", "flow", ("flow",)),
+    "masked/summary.json": (
+        "masked",
+        "relative",
+        ("error", "relative", "relative_mean"),
+        _HYBRIDS,
+    ),
+    "autoregressive/summary.json": ("autoregressive", "bits", ("bits",), _EQUAL_LEVELS),
+    "diffusion/summary.json": ("diffusion", "flow", ("flow",), _HYBRIDS),
 }
 
 
 def _find(records: Mapping[str, Any]) -> Finding:
     deciding, shown, body = [], [], []
-    for record, (name, score, columns) in _HEADS.items():
+    for record, (name, score, columns, pairs) in _HEADS.items():
         summary = records[record]
-        deciding += Compared(score, _HYBRIDS, "lower").effects(summary)
+        deciding += Compared(score, pairs, "lower").effects(summary)
         shown += Compared(score, _SWIN).effects(summary)
-        names = [summary.baseline, *(variant for variant, _ in (*_HYBRIDS, *_SWIN))]
+        compared = [variant for pair in (*pairs, *_SWIN) for variant in pair]
+        names = [name for name in summary.variants if name in compared]
         body += [
             f"Study `{name}`, mean ± standard deviation over seeds:",
             variants_table(summary, columns, (), names),

@@ -29,6 +29,7 @@ _WHOLE = {
     "swt, soft": "choice by undecimated energies with a soft split",
     "random, hard": "choice at random",
     "vit raster": "plain ViT in raster order",
+    "vit one level": "plain ViT with one level",
     "pixels": "pixels of patches",
     "patch": "patch projection",
     "overlap": "overlapping patches",

@@ -22,6 +22,7 @@ from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.progress import in_steps
 from wavevit.tasks import Autoregressive
+from wavevit.tasks.autoregressive_orders import Raster
 
 _SAMPLES, _COMPLETED = 3, 2
 _ALT = (
@@ -48,8 +49,7 @@ class Samples(Answers):
     ) -> list[StudyFigure]:
         caption = (
             "Samples of each model (first seed), and completions of two held-out crops, of which "
-            "the coarser half of the scales is given (in raster order: the upper half of the "
-            "rows). "
+            "the picture at half the size is given (in raster order: the upper half of the rows). "
             "Number: bits per pixel of what was drawn, over all pixels of the image."
         )
         draw = partial(samples_picture, record)
@@ -60,7 +60,9 @@ class Samples(Answers):
 def _drawn(task: Autoregressive, given: Tensor) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     size = (given.shape[-2], given.shape[-1])
-    known = max(task.order.units(size[0]) // 2, 1)
+    units = task.order.units(size[0])
+    # All but the finest level, which is a picture of half the side for every backbone.
+    known = units // 2 if isinstance(task.order, Raster) else units - 1
     drawn = task.sample(_SAMPLES, generator, size)
     completed = task.sample(len(given), generator, given=given, known=known)
     return {

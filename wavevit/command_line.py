@@ -79,6 +79,8 @@ def _in_one_line(text: str, prog: str) -> str:
         hint = f" (nearest: {', '.join(dict.fromkeys(near))})" if near else ""
         got = match[1].replace(",", "")
         return f"option: expected one that `{prog} --help` lists{hint}, got {got}"
+    if match := re.search(r"Missing value for argument '(\S+?)'", whole):
+        return f"{match[1]}: expected a value, got none"
     if match := re.search(r"Missing from .*?: (\S+) (.*?) \(required\)", whole):
         described = match[2].rstrip(".")
         return f"{match[1]}: expected {described[:1].lower()}{described[1:]}, got none"

@@ -21,7 +21,7 @@ from typing import Annotated
 import tyro
 
 from experiments.core.records import write_bytes
-from experiments.core.usage import wrong_usage
+from experiments.core.usage import run_command
 from experiments.data.debian import package_files
 from experiments.data.qt_resources import read_resources
 from wavevit.checks import fail
@@ -47,9 +47,9 @@ _COPYRIGHT = "usr/share/doc/gcompris-qt-data/copyright"
 class Options:
     """Write the photographs of Debian's package gcompris-qt-data to a folder."""
 
-    package: Annotated[Path, tyro.conf.Positional]
+    package: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DEB")]
     """The package: gcompris-qt-data_*.deb."""
-    out: Annotated[Path, tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """A new or empty folder."""
     themes: bool = False
     """The 140 small pictures, a folder for each theme, in place of the photographs."""
@@ -95,10 +95,12 @@ def write_photographs(package: Path, out: Path, themes: bool = False) -> int:
     return count
 
 
-if __name__ == "__main__":
-    options = tyro.cli(Options, prog="python -m experiments.data.gcompris")
-    try:
-        print(f"{write_photographs(options.package, options.out, options.themes)} pictures")
-    except ValueError as error:
-        wrong_usage("experiments.data.gcompris", error)
+def _write(options: Options) -> None:
+    if not options.package.is_file():
+        fail("package", "an existing file gcompris-qt-data_*.deb", repr(str(options.package)))
+    print(f"{write_photographs(options.package, options.out, options.themes)} pictures")
     print(f"→ {options.out}")
+
+
+if __name__ == "__main__":
+    run_command("experiments.data.gcompris", Options, _write)

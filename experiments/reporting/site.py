@@ -17,13 +17,12 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import tyro
-
 from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_figure
 from experiments.core.records import RECORDS, load_record, write_json
 from experiments.core.style import figure_style, save_figure
+from experiments.core.usage import run_command
 from experiments.explorer.assets import write_model, write_photographs
 from experiments.explorer.choice import MODELS, ModelChoice
 from experiments.explorer.store import STORE
@@ -32,6 +31,7 @@ from experiments.reporting.token_pictures import write_token_pictures
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.report import AuditReport
 from wavevit.checks import fail
+from wavevit.files import check_output_folder
 from wavevit.progress import in_steps
 
 ROOT = Path(__file__).parents[2]
@@ -187,7 +187,11 @@ class Options:
 
 def main() -> None:
     """The command line."""
-    options = tyro.cli(Options, prog="python -m experiments.reporting.site")
+    run_command("experiments.reporting.site", Options, _build)
+
+
+def _build(options: Options) -> None:
+    check_output_folder("out", options.out)
     made = build(options.out)
     print(f"{options.out}: made {', '.join(made) if made else 'nothing, all is up to date'}")
 

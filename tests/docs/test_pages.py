@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -25,7 +27,13 @@ def test_some_pages_have_code() -> None:
 
 @pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")  # of pytorch-wavelets
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_code_on_the_page_runs(page: Path) -> None:
+def test_code_on_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with a folder of photographs, which some pages read; files may be written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photographs").mkdir()
+    for index in range(2):
+        pixels = np.random.default_rng(index).integers(0, 256, (96, 120, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photographs" / f"{index}.png")
     torch.manual_seed(0)
     names: dict[str, object] = {}
     for block in BLOCK.findall(page.read_text()):

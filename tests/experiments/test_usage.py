@@ -208,3 +208,33 @@ def test_a_users_file_adds_a_study(
         assert caught.value.code == 0
         assert done in capsys.readouterr().out
     assert (tmp_path / "runs" / "mine" / "vit" / "seed0" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        ("data.gcompris", "", "DEB: expected the package"),
+        ("data.gcompris", "--nope", "package: expected a value, got none"),
+        ("data.gcompris", "no.deb DIR", "package: expected an existing file"),
+        ("reporting.site", "--nope", "option: expected one that `python -m experiments."),
+        ("reporting.site", "--out FILE", "out: expected a folder, got"),
+        ("explorer.picture", "--nope", "option: expected one that `python -m experiments."),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # of runpy
+def test_wrong_usage_of_single_modules(
+    module: str,
+    arguments: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").touch()
+    words = arguments.replace("FILE", str(tmp_path / "file")).replace("DIR", str(tmp_path / "new"))
+    monkeypatch.setattr("sys.argv", [module, *shlex.split(words)])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module(f"experiments.{module}", run_name="__main__", alter_sys=True)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"experiments.{module}: {message}")

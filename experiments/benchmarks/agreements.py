@@ -319,7 +319,8 @@ def measure() -> dict[str, Any]:
 
 def render(record: dict[str, Any]) -> str:
     """The page's tables, every number out of the record."""
-    head = ["measure", "against", "on", "ours", "theirs", "relative difference"]
+    head = ["measure", "compared with", "model or function", "ours", "theirs"]
+    head += ["relative difference"]
     rows = []
     for entry in record["agreements"]:
         ours = f"{entry['ours']:.5g}"
@@ -342,7 +343,10 @@ def render(record: dict[str, Any]) -> str:
         cells = [f"`{entry['model']}`", str(entry["side"])]
         cells += [f"{entry['certified']:.3g}", f"{entry['measured']:.3g}", f"{ratio:.0f}"]
         certified.append(cells)
-    proved = Table(["model", "pixels", "certified", "measured", "ratio"], certified)
+    proved = Table(
+        ["model", "side, px", "certified constant", "steepest slope found", "certified / found"],
+        certified,
+    )
     return f"{Table(head, rows).markdown()}\n\n{proved.markdown()}".rstrip()
 
 

@@ -133,10 +133,10 @@ def render(record: dict[str, Any]) -> str:
     for row, columns in record["errors"].items():
         cells = [f"{name}: {e['mean']:.3f} ({e['worst']:.3f})" for name, e in columns.items()]
         rows.append([row, *[*cells, "", ""][:3]])
-    errors = Table(["coefficients", "error: mean (worst)", "", ""], rows)
+    errors = Table(["coefficients", "relative error: mean (worst)", "same", "same"], rows)
     clones = record["cost_in_clones"]
     rows = [[name, f"{own:g}", f"{clones[name]:g}"] for name, own in record["redundancy"].items()]
-    costs = Table(["transform", "redundancy", "cost in clones"], rows)
+    costs = Table(["transform", "coefficients for each pixel", "time, x.clone() = 1"], rows)
     return f"{errors.markdown()}\n\n{costs.markdown()}".rstrip()
 
 

@@ -94,8 +94,8 @@ def measure() -> dict[str, Any]:
 
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
-    head = ["tokenizer", "padding", "A", "B", "redundancy", "constant", ""]
-    head += ["steepest found", "constant / found"]
+    head = ["tokenizer", "padding", "frame bound A", "frame bound B", "numbers for each pixel"]
+    head += ["constant", "the constant is", "steepest slope found", "constant / found"]
     rows = []
     for row in record["tokenizers"]:
         cells = [

@@ -153,6 +153,8 @@ def train(
     # Without a fixed workspace cuBLAS is not deterministic, and torch refuses to call it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # Else torch fills every new tensor with NaN before it is written: a twentieth of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     task.train()
     bar = tqdm(
         total=schedule.steps,

@@ -133,6 +133,16 @@ def test_training_is_deterministic_on_gpus_too(
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
+def test_training_does_not_fill_memory_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is deterministic, torch by default fills every new tensor with NaN."""
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    train(tiny(), claimed(tmp_path / "a", tiny()), CPU)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
 def test_kill_9_of_a_real_process_and_the_same_command_again(tmp_path: Path) -> None:
     """The study's own command line, killed with its children while it trains."""
     command = [sys.executable, "-m", "experiments", "run", "smoke", "--seeds", "0", "--jobs", "1"]

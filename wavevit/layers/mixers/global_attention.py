@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.context import PartContext
+from wavevit.layers.heads import split_heads
 from wavevit.layers.options import NoOptions
 from wavevit.layers.registry import register_mixer
 from wavevit.layers.rotary import Rotary, rotary_of
@@ -59,7 +60,7 @@ class GlobalAttention(Part):
 
     def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (B, N, D) to three tensors (B, heads, N, D / heads), not turned by places."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = split_heads(self.qkv(x), 3, self.num_heads)
         return q, k, v
 
     def forward(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.context import PartContext
+from wavevit.layers.heads import split_heads
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.registry import register_mixer
@@ -79,7 +80,7 @@ class LowPassAttention(Part):
         # Halved, the orthonormal approximation is the mean: as strong as a token is.
         approx = 0.5 * bands[:, 0].flatten(2).transpose(1, 2).contiguous()
         q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-        k, v = self.kv(approx).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        k, v = split_heads(self.kv(approx), 2, self.num_heads)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         mixed = self.bands(bands.flatten(1, 2)).unflatten(1, (4, -1)).transpose(1, 2)
         local = idwt2(mixed, self.wavelet, output_size=grid)

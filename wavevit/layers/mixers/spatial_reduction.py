@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.context import PartContext
+from wavevit.layers.heads import split_heads
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_to_least
 from wavevit.layers.registry import register_mixer
@@ -67,6 +68,6 @@ class SpatialReductionAttention(Part):
         if self.reduce is not None and self.norm is not None:
             image = pad_to_least(x.transpose(1, 2).unflatten(2, grid), self.reduction)
             context = self.norm(self.reduce(image).flatten(2).transpose(1, 2))
-        k, v = self.kv(context).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        k, v = split_heads(self.kv(context), 2, self.num_heads)
         x = F.scaled_dot_product_attention(q, k, v)
         return self.proj(x.transpose(1, 2).flatten(2))

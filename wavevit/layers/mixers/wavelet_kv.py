@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_multiple
 from wavevit.layers.context import PartContext
+from wavevit.layers.heads import split_heads
 from wavevit.layers.options import NoOptions
 from wavevit.layers.padding import pad_map, pad_to_multiple
 from wavevit.layers.registry import register_mixer
@@ -95,6 +96,6 @@ class WaveletAttention(Part):
         if self.reduce is not None:
             bands = self.reduce(pad_to_multiple(bands, self.reduction))
         context = self.norm(bands.flatten(2).transpose(1, 2))
-        k, v = self.kv(context).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        k, v = split_heads(self.kv(context), 2, self.num_heads)
         x = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return self.proj(torch.cat([x, local.flatten(2).transpose(1, 2)], dim=2))

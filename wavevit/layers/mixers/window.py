@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_multiple, check_size
 from wavevit.layers.channels import Source
 from wavevit.layers.context import PartContext
-from wavevit.layers.heads import merge_heads
+from wavevit.layers.heads import merge_heads, split_heads
 from wavevit.layers.options import PartOptions
 from wavevit.layers.registry import register_mixer
 from wavevit.layers.rotary import Rotary, rotary_of
@@ -209,7 +209,7 @@ class WindowAttention(Part):
         # (B, rows, wh, columns, ww, D) -> (B · windows, N, D)
         image = image.unflatten(2, (columns, window[1])).unflatten(1, (rows, window[0]))
         tokens = image.transpose(2, 3).flatten(3, 4).flatten(0, 2)
-        q, k, v = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = split_heads(self.qkv(tokens), 3, self.num_heads)
         if self.rotary is not None:
             q, k = self.rotary(q, window), self.rotary(k, window)
         tokens = F.scaled_dot_product_attention(

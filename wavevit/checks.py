@@ -84,6 +84,7 @@ def check_number(
     above: float | None = None,
     most: float | None = None,
     below: float | None = None,
+    expected: str = "",
 ) -> float:
     """Returns `value` if it is a finite number within the bounds.
 
@@ -94,6 +95,7 @@ def check_number(
         above: the value is above this one, and not equal to it.
         most: the largest value.
         below: the value is below this one, and not equal to it.
+        expected: what the message says in place of the bounds.
     """
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if (
@@ -106,8 +108,11 @@ def check_number(
     ):
         words = {"of at least": least, "above": above, "at most": most, "below": below}
         bounds = [f"{word} {bound:g}" for word, bound in words.items() if bound is not None]
-        expected = f"a number {' and '.join(bounds)}" if bounds else "a finite number"
-        fail(argument, "a positive number" if bounds == ["above 0"] else expected, repr(value))
+        if bounds == ["above 0"]:
+            found = "a positive number"
+        else:
+            found = f"a number {' and '.join(bounds)}" if bounds else "a finite number"
+        fail(argument, expected or found, repr(value))
     return value
 
 

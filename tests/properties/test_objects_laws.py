@@ -129,7 +129,7 @@ def test_outlines_are_smooth_and_reach_one(shape: str) -> None:
 
 def test_bad_options_are_refused() -> None:
     for options, words in (
-        ({"count": 0.0}, "count: expected a number above 0"),
+        ({"count": 0.0}, "count: expected a positive number"),
         ({"sides": (20.0, 10.0)}, "sides: expected two diameters"),
         ({"visible": 0.0}, "visible: expected a share"),
         ({"least_side": 0}, "least_side"),

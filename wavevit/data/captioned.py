@@ -101,7 +101,7 @@ class Captioned(Source):
             fail(
                 "combinations", f"'seen' in the split {split!r}, which is trained on", "'held_out'"
             )
-        check_number("two", two, least=0, most=1)
+        check_number("two", two, least=0, most=1, expected="a share from 0 to 1")
         self.two = two
         held_out = combinations == "held_out"
         count = len(NOUNS)

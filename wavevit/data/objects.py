@@ -107,7 +107,8 @@ class Objects(Source):
         check_numbers("sides", sides, "two diameters of at least 2 pixels, ascending", 2)
         if not 2 <= sides[0] <= sides[1]:
             fail("sides", "two diameters of at least 2 pixels, ascending", sides)
-        check_number("visible", visible, above=0, most=1)
+        share = "a share above 0 and at most 1"
+        check_number("visible", visible, above=0, most=1, expected=share)
         check_at_least("least_side", least_side, 1)
         self.count, self.sides = count, (float(sides[0]), float(sides[1]))
         self.visible, self.least_side = visible, least_side

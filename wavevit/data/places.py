@@ -52,7 +52,8 @@ class Places(Source):
     ) -> None:
         super().__init__(split, crop_size, margin)
         check_at_least("grid", grid, 1)
-        check_number("jitter", jitter, least=0, below=0.25)  # a share of the crop's side
+        share = "a share of the crop's side from 0 to below a quarter"
+        check_number("jitter", jitter, least=0, below=0.25, expected=share)
         self.jitter = int(jitter * crop_size)
         self.scenes = photograph_scenes(
             split, crop_size, margin, max_short_side=max_short_side, **photographs

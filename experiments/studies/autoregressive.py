@@ -51,8 +51,6 @@ AUTOREGRESSIVE = Study(
     contrasts=(
         *SIX_CONTRASTS,
         Contrast(ONE_LEVEL, "vit", "task_options.levels"),
-        Contrast("haar_pyramid", ONE_LEVEL, "model"),
-        Contrast("dtcwt_pyramid", ONE_LEVEL, "model"),
         Contrast(_RASTER, "vit", "task_options.order"),
     ),
 )

@@ -52,6 +52,8 @@ def read(command: str) -> Any:
         name, *words = words or ["smoke"]
         find_experiment("run", name)
         return read_options(ReportOptions, prog="", arguments=words)
+    if words == ["--help"]:  # lists the names
+        return None
     one = find_experiment(verb, words[0])
     options = read_options(one.options, prog="", arguments=words[1:])
     if isinstance(one, Study):

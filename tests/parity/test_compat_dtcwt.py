@@ -178,7 +178,7 @@ def test_gradients_of_two_scales() -> None:
             lambda: ScatLayerj2()(torch.zeros(1, 1, 2, 8)),
             "x: expected at least 3 pixels on axis -2",
         ),
-        (lambda: ScatLayer(magbias=0.0), "magbias: expected a number above 0"),
+        (lambda: ScatLayer(magbias=0.0), "magbias: expected a positive number"),
         (
             lambda: ScatLayer(combine_colour=True)(torch.zeros(1, 2, 4, 4)),
             "x: expected 3 channels",

@@ -154,7 +154,7 @@ def test_gradients_of_filters_for_each_axis(mode: str) -> None:
     [
         ((), "wave: expected a name, a bank, two filters or four, got 0"),
         (four("dec")[:3], "wave: expected a name, a bank, two filters or four, got 3"),
-        (([1.0] * 3, [1.0] * 3), "dec_lo: expected an even number of taps"),
+        (([1.0] * 3, [1.0] * 3), "^lo: expected an even number of taps"),
         (([1.0] * 2, [1.0] * 4), "dec_hi: expected 2 taps"),
     ],
 )

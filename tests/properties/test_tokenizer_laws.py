@@ -168,5 +168,5 @@ def test_lifting_starts_as_the_wavelet(wavelet: str, multiple: int, data, seed: 
 
 
 def test_lifting_refuses_other_wavelets() -> None:
-    with pytest.raises(ValueError, match=r"wavelet: expected 'haar' or .* where lifting"):
+    with pytest.raises(ValueError, match=r"wavelet: expected 'haar' or .* lifting steps can start"):
         LiftingDownsample(3, 5, "db2")

@@ -343,7 +343,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"pictures": photographs(1)}, "photographs: expected at least 2 tensors"),
     ({"pictures": photographs(4, 19)}, r"photographs\[\d\]: expected sides of at least 20"),
     ({"pictures": [torch.zeros(40, 40)] * 3}, r"photographs\[0\]: expected a tensor \(C, H, W\)"),
-    ({"pictures": lambda count, seed: torch.zeros(1)}, "held_out: expected photographs to judge"),
+    ({"pictures": lambda count, seed: torch.zeros(1)}, "held_out: expected held-out photographs"),
     (
         {"pictures": lambda count, seed: torch.zeros(2, 1, 9, 9), "held_out": photographs()},
         r"photographs: expected 4 windows of at least 20 x 20",

@@ -85,7 +85,7 @@ def test_negatives_of_different_number() -> None:
         ("contrastive", {"text_dim": 10, "text_heads": 3}, "text_dim: expected a multiple of 3"),
         ("contrastive", {"context": 2}, "context: expected an integer of at least 3"),
         ("captioning", {"tokens": "some"}, "tokens: expected one of 'all', 'approx'"),
-        ("captioning", {"without_image": 0.0}, "without_image: expected a share"),
+        ("captioning", {"without_image": 0.0}, "without_image: expected a number above 0"),
         ("captioning", {"dim": 0}, "dim: expected an integer of at least 1"),
     ],
 )

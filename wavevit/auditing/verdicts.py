@@ -19,20 +19,29 @@ THRESHOLDS: dict[str, tuple[float, str]] = {
         "circular shifts",
     ),
     "moves": (0.10, "R(1 px): plain ViTs of the studies have 0.13 to 0.15 for crops"),
-    "consistent": (99.0, "% of pairs: at most one in a hundred differs"),
+    "consistent": (99.0, "% of pairs with the same class: at most one pair in a hundred differs"),
     "mostly": (
         80.0,
-        "% of pairs: at most one in five differs; plain ImageNet networks have 78 to 89",
+        "% of pairs with the same class: at most one pair in five differs; plain ImageNet networks "
+        "have 78 to 89",
     ),
-    "classes": (3.0, "different classes of the pictures: with fewer, consistency means nothing"),
+    "classes": (
+        3.0,
+        "number of different classes that the model gives to the pictures: with fewer, consistency "
+        "means nothing",
+    ),
     "tokens_few": (10.0, "% of tokens that change"),
     "tokens_half": (50.0, "% of tokens that change"),
     "smooth": (10.0, "condition number: 1 % of noise changes the embedding by at most 10 %"),
     "steep": (100.0, "condition number: 1 % of noise may change the whole embedding"),
     "zoom_still": (0.2, "change under zoom 1.41, as a share of the distance to another picture"),
     "zoom_moves": (0.5, "the same"),
-    "local": (0.6, "attention distance over that of uniform attention: below it a layer is local"),
-    "reaches": (0.9, "the same: from this value on a layer attends everywhere"),
+    "local": (
+        0.6,
+        "attention distance divided by that of uniform attention: below this value a layer is "
+        "local",
+    ),
+    "reaches": (0.9, "the same: from this value on, a layer attends everywhere"),
 }
 
 

@@ -57,7 +57,7 @@ def assert_close_relative(
         if not isinstance(value, Tensor):
             fail(name, "a torch.Tensor", type(value).__name__)
     _check_bound(bound)
-    check_at_least("depth", depth, 1)
+    check_at_least("depth", depth, 0)
     assert actual.shape == expected.shape, f"shapes {actual.shape} and {expected.shape}"
     bound = tolerance(actual.dtype, depth) if bound is None else bound
     error = relative_error(actual, expected)
@@ -246,7 +246,7 @@ def assert_perfect_reconstruction(
     for name, function in (("analyse", analyse), ("synthesise", synthesise)):
         check_callable(name, function)
     _check_images(images)
-    check_at_least("depth", depth, 1)
+    check_at_least("depth", depth, 0)
     _check_bound(bound)
     bound = tolerance(images.dtype, depth) if bound is None else bound
     rebuilt = images

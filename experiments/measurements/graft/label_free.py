@@ -174,7 +174,7 @@ def measure_label_free(
     measured = windows(kept, one.window, _PLACES)
     shown = _Shown(
         measured,
-        ideal(one.model, measured, one.size, one.patch),
+        ideal(one.model, measured, one.size, one.patch, _BATCH, progress=True),
         windows(kept, one.size, (0.0,)),
         torch.arange(count),
         windows([*kept, *trained], one.size, (1.0,)),

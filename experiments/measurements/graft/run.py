@@ -43,6 +43,7 @@ from wavevit.measure import (
     shift_sensitivity,
 )
 from wavevit.measure.evaluation import Model, in_batches
+from wavevit.progress import in_steps
 
 SHIFTS = (1, 2, 4, 8)
 _CPU = torch.device("cpu")
@@ -184,7 +185,14 @@ def distilled(
     return noted
 
 
-def ideal(teacher: nn.Module, windows: Tensor, size: int, patch: int) -> Tensor:
+def ideal(
+    teacher: nn.Module,
+    windows: Tensor,
+    size: int,
+    patch: int,
+    batch: int = 64,
+    progress: bool = False,
+) -> Tensor:
     """The teacher's features averaged over shifts by less than a patch, (B, D).
 
     Every second pixel, of patches of 32 pixels every fourth: neighbouring pixels are alike, and the
@@ -192,9 +200,11 @@ def ideal(teacher: nn.Module, windows: Tensor, size: int, patch: int) -> Tensor:
     """
     places = range(-(patch // 2), patch - patch // 2, max(2, patch // 8))
     offsets = [(row, column) for row in places for column in places]
+    parts = in_steps(
+        windows.split(batch), lambda part: "targets, averaged over shifts", shown=progress
+    )
     with torch.no_grad():
-        parts = [shift_averaged(teacher, part, offsets, size) for part in windows.split(64)]
-    return torch.cat(parts)
+        return torch.cat([shift_averaged(teacher, part, offsets, size) for part in parts])
 
 
 def cosines(features: Tensor, targets: Tensor) -> dict[str, float]:

@@ -253,7 +253,7 @@ def test_first_sentence_of_a_pretrained_model_is_over_photographs_where_there_is
     stiller, moving = [0.10, 0.12, 0.11, 0.09], [0.15, 0.16, 0.16, 0.15]
     better = verdict(label_free_record([stiller], [moving]))
     assert better.startswith("**The graft makes the model more shift-robust than")
-    assert better.endswith("over 4 photographs; one distillation of each, others may differ.")
+    assert better.endswith("one distillation of each, of 98 and 111 steps, others may differ.")
     alike = verdict(label_free_record([stiller], [stiller[::-1]]))
     assert alike.startswith("**Wavelets are not needed, as far as")
     worse = verdict(label_free_record([moving], [stiller]))

@@ -236,7 +236,8 @@ def distil(
         batches: number of different batches, which come in turn, each time with another shift of
             the model's crop. The targets of a batch are computed once, so many `shifts` cost
             little. None for new windows in each step.
-        lr: peak learning rate (AdamW without weight decay) of the branch.
+        lr: peak learning rate (AdamW without weight decay) of the branch. A large pretrained model
+            loses features at a large rate: try 5e-5.
         own_lr: of the model's own parameters; ``lr / 5`` by default.
         held_out: photographs on which the loss is measured; by default an eighth of the tensors.
         judged: number of held-out windows.

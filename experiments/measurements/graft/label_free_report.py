@@ -45,7 +45,11 @@ def verdict(record: Mapping[str, Any]) -> str:
     (graft,), (control,) = (record["methods"][one]["runs"] for one in (name, CONTROL))
     pairs = zip(graft["by_photograph"], control["by_photograph"], strict=True)
     change = Statistic.of([one - other for one, other in pairs])
-    over = f", over {len(change.values)} photographs; one distillation of each, others may differ"
+    steps = f"of {graft['steps']} and {control['steps']} steps"
+    over = (
+        f", over {len(change.values)} photographs; one distillation of each, {steps}, others may "
+        "differ"
+    )
     return sentence(record, change, over, name)
 
 

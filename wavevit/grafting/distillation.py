@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_number, fail
 from wavevit.files import check_output_file
 from wavevit.grafting.distillation_loss import (
     JUDGED_SEEDS,
@@ -64,11 +64,6 @@ def _only_trained(model: nn.Module, chosen: Mapping[str, nn.Parameter]) -> Itera
         for parameter, required in before.items():
             parameter.requires_grad_(required)
             parameter.grad = None
-
-
-def _is_number(value: object) -> bool:
-    """A finite real number."""
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _copies(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
@@ -281,11 +276,10 @@ def distil(
         if given is not None:
             check_at_least(name, given, 1)
     for name, positive in (("minutes", minutes), ("lr", lr), ("own_lr", own_lr)):
-        if positive is not None and not (_is_number(positive) and positive > 0):
-            fail(name, "a positive number", repr(positive))
+        if positive is not None:
+            check_number(name, positive, above=0)
     for name, weight in (("keep", keep), ("still", still), ("tokens", tokens)):
-        if not (_is_number(weight) and weight >= 0):
-            fail(name, "a number of at least 0", repr(weight))
+        check_number(name, weight, least=0)
     if tokens and features is not pooled_features:
         fail("tokens", "0 with features of your own", tokens)
     own_lr = lr / 5 if own_lr is None else own_lr

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from experiments.core.records import write_json
 from wavevit.checks import require_extra
 from wavevit.plugins import import_files, imported
 
 if TYPE_CHECKING:
     from experiments.core.job import Job
     from experiments.core.side_by_side import Clock
-
-__all__ = ["run_on_cluster"]
 
 # How often a job is begun again whose process or machine was lost.
 _RETRIES = 5
@@ -77,18 +74,16 @@ def run_on_cluster(
                 try:
                     ray.get(ended[0])
                 except ray.exceptions.RayError as error:
-                    failure = {"error": type(error).__name__, "message": str(error)}
-                    write_json(job.folder.failed, {**failure, "traceback": ""})
+                    job.folder.note_failure(type(error).__name__, str(error))
                 clock.tell(job)
     finally:
         ray.shutdown()
 
 
 def _arguments(job: Job, device: torch.device, threads: int) -> tuple[Any, ...]:
-    """Those of `experiments.core.job.run_job`."""
-    source = job.weights_of.path.resolve() if job.weights_of is not None else None
-    path = job.folder.path.resolve()
-    return path, device.type, threads, job.label, 0, job.measures, source
+    """Those of `experiments.core.job.run_job`: whole paths, and whichever GPU the task gets."""
+    own = job.arguments(torch.device(device.type), threads)
+    return tuple(one.resolve() if isinstance(one, Path) else one for one in own)
 
 
 def _run_one(run: Callable[..., bool], *arguments: Any) -> bool:

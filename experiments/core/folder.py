@@ -57,6 +57,10 @@ class RunFolder:
         write_json(self.origin, {"weights_of": str(source.path)})
         write_bytes(self.weights, source.weights.read_bytes())
 
+    def note_failure(self, error: str, message: str, trace: str = "") -> None:
+        """Writes why the run stopped: the kind of error, what it says, where it was raised."""
+        write_json(self.failed, {"error": error, "message": message, "traceback": trace})
+
     def claim(self, config: RunConfig) -> None:
         """Makes this the folder of `config`, or checks that it is.
 

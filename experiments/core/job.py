@@ -36,9 +36,6 @@ from wavevit.tasks.gathering import alone, rank_and_world
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["Job", "default_workers", "follow", "plan", "run_environment", "run_job", "run_jobs"]
-
-
 # What every rank raises when one does: the group of ranks continues with the next job.
 _OF_ALL_RANKS = (NonFiniteLossError, ValueError)
 # Every other task is measured by its own metrics (`task_evaluation`).
@@ -72,6 +69,13 @@ class Job:
     def label(self) -> str:
         """For people."""
         return f"{self.variant}, seed {self.seed}"
+
+    def arguments(
+        self, device: torch.device, threads: int, position: int = 0
+    ) -> tuple[Path, str, int, str, int, tuple[str, ...], Path | None]:
+        """Those of `run_job`, in its order."""
+        source = self.weights_of.path if self.weights_of is not None else None
+        return self.folder.path, str(device), threads, self.label, position, self.measures, source
 
     @property
     def outcome(self) -> str:
@@ -165,9 +169,7 @@ def run_jobs(
         for job in pending:
             if clock.late:
                 break
-            source = job.weights_of.path if job.weights_of is not None else None
-            path, label = job.folder.path, job.label
-            run_job(path, str(device), threads, label, 0, job.measures, source, parallel)
+            run_job(*job.arguments(device, threads), parallel)
             clock.tell(job)
     else:  # jobs that train come before jobs that take their weights
         for takes in (False, True):
@@ -223,14 +225,7 @@ def run_job(
         except AbandonedError:
             return False
         except Exception as error:  # one failed job does not end a sweep
-            write_json(
-                folder.failed,
-                {
-                    "error": type(error).__name__,
-                    "message": str(error),
-                    "traceback": traceback.format_exc(),
-                },
-            )
+            folder.note_failure(type(error).__name__, str(error), traceback.format_exc())
             if rank_and_world()[1] > 1 and not isinstance(error, _OF_ALL_RANKS):
                 raise
             return False

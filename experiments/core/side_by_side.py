@@ -14,13 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from tqdm import tqdm
 
-from experiments.core.records import write_json
 from experiments.core.worker import Worker
 from wavevit.plugins import import_files, imported
 
@@ -75,18 +73,15 @@ class _JobWorker(Worker):
         position: int,
         lock: object,
     ) -> None:
-        arguments = (run, str(device), threads, position, lock, imported())
-        method = _method(device)
         # Not a daemon, because a user's model may start processes.
-        super().__init__(_serve, *arguments, daemon=False, method=method)
-        self.position = position
+        super().__init__(_serve, run, lock, imported(), daemon=False, method=_method(device))
+        self.device, self.threads, self.position = device, threads, position
         self.job: Job | None = None
 
     def begin(self, job: Job) -> None:
         """Asks for a job."""
-        source = str(job.weights_of.path) if job.weights_of is not None else None
         self.job = job
-        self.send((str(job.folder.path), job.label, job.measures, source))
+        self.send(job.arguments(self.device, self.threads, self.position))
 
     def end_of_job(self) -> bool:
         """Waits until the job ended; False if the process ends with it, for whatever reason."""
@@ -96,8 +91,7 @@ class _JobWorker(Worker):
         job = self.job
         if job is not None and not job.complete and not job.folder.failed.exists():
             message = f"its process ended with exit code {self.process.exitcode}"
-            failure = {"error": "ProcessDied", "message": message, "traceback": ""}
-            write_json(job.folder.failed, failure)
+            job.folder.note_failure("ProcessDied", message)
         return done
 
 
@@ -161,9 +155,6 @@ def _keep_memory() -> None:
 
 def _serve(
     run: Callable[..., bool],
-    device: str,
-    threads: int,
-    position: int,
     lock: object,
     modules: Sequence[str],
     asked: Connection,
@@ -175,24 +166,17 @@ def _serve(
 
     Args:
         run: `experiments.core.job.run_job`.
-        device: where to compute.
-        threads: of this process.
-        position: line of its progress bars.
         lock: of the progress bars of all processes.
         modules: files that register parts, run first (`wavevit.plugins.import_files`).
-        asked: gives (path, label, measures, folder whose weights the job takes or None); gets True
-            for a job that is complete.
+        asked: gives the arguments of `run`; gets True for a job that is complete.
     """
     import_files(modules)
     tqdm.set_lock(lock)
     _keep_memory()
     with suppress(EOFError):  # the parent process has died
         while True:
-            path, label, measures, source = asked.recv()
-            weights_of = Path(source) if source is not None else None
-            done = run(Path(path), device, threads, label, position, measures, weights_of)
-            if torch.device(device).type == "cuda":
-                torch.cuda.empty_cache()  # the processes beside this one need it
+            done = run(*asked.recv())
+            torch.cuda.empty_cache()  # the processes beside this one need it
             asked.send(done)
             if not done:
                 return

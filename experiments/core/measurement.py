@@ -60,17 +60,22 @@ class Measurement(Experiment):
         table = self.table
         return (View(folder / "table.md", lambda data: table(data).markdown() + "\n"),)
 
+    def measured(self, options: Any) -> tuple[str, str, dict[str, Any]]:
+        """The record's path below ``--out``, what was typed for it, and what was found."""
+        return f"{self.name}/measurement.json", "", self.measure(options.runs)
+
     def run(self, options: MeasurementOptions) -> int:
         """Measures, and writes the record."""
         check_output_folder("out", options.out)
         print(f"{self.name} …", flush=True)
         start = time.monotonic()
-        found = {"measurement": self.name, **self.measure(options.runs)}
-        path = options.out / self.name / "measurement.json"
-        record = noted(found, self.command(), time.monotonic() - start)
-        write_json(path, record)
+        record, words, found = self.measured(options)
+        path = options.out / record
+        found = {"measurement": self.name, **found}
+        found = noted(found, self.command(words), time.monotonic() - start)
+        write_json(path, found)
         for view in self._views(path.parent):
-            text = view.render(record)
+            text = view.render(found)
             write_bytes(view.path, text.encode())
             print(text, end="")
         print(f"→ {path}", flush=True)

@@ -31,7 +31,6 @@ import dataclasses
 import importlib
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,17 +45,16 @@ from experiments.core.experiment import DOCS, View
 from experiments.core.folder import slug
 from experiments.core.kept_figures import kept_figures
 from experiments.core.measurement import Measurement, MeasurementOptions
-from experiments.core.records import noted, write_json
 from experiments.core.table import Table
 from wavevit.alignment import LowPass, align
 from wavevit.auditing import Samples, audit
 from wavevit.auditing.images import load_pictures, window_side
 from wavevit.auditing.runtimes import OnnxModel
 from wavevit.checks import fail, require_extra
-from wavevit.files import check_output_folder
 from wavevit.measure import adversarial_shift_accuracy
 from wavevit.progress import in_steps
 
+_TYPED = "--packages zoo/unpacked"  # as the docstring of this module says
 SIDE = 224
 MEAN, STD = 127 / 255, 128 / 255  # of EfficientNet-Lite, all channels
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -241,9 +239,7 @@ def _accuracy(model: nn.Module, windows: Tensor, labels: Tensor) -> dict[str, fl
     return {"top1": found.plain_percent, "worst_of_9": found.percent}
 
 
-def _figures(
-    packages: Path, name: str, treatment: str, labelled: int, samples: Samples
-) -> dict[str, Any]:
+def _figures(packages: Path, name: str, treatment: str, labelled: int) -> dict[str, Any]:
     """Metrics of the audit by pictures, and the accuracy of a classifier."""
     make, stride = MODELS[name]
     classifier = make is efficientnet
@@ -251,16 +247,14 @@ def _figures(
     found: dict[str, Any] = {}
     images = [path for path, _ in labelled_images(packages)]
     for source, files in {"foolbox": images, "photographs": None}.items():
-        (entry,) = audit(model, images=files, samples=samples, progress=False).record["models"]
+        (entry,) = audit(model, images=files, samples=_FEW, progress=False).record["models"]
         found[source] = {key: entry[key] for key in ("alignment", "output", "metrics")}
     if classifier:
         found["accuracy"] = _accuracy(model, *labelled_windows(packages, labelled))
     return found
 
 
-def measure(
-    packages: Path, names: Sequence[str], labelled: int, runs: Path, samples: Samples = _FEW
-) -> dict[str, Any]:
+def measure(packages: Path, names: Sequence[str], labelled: int, runs: Path) -> dict[str, Any]:
     """Metrics of the audit by model, treatment and pictures.
 
     Args:
@@ -269,10 +263,9 @@ def measure(
         labelled: number of ImageNet images for the accuracy.
         runs: folder where the figures of each treatment are kept, so that a killed command
             continues.
-        samples: of the audit.
     """
     images = len(labelled_images(packages))
-    taken = dataclasses.asdict(samples)
+    taken = dataclasses.asdict(_FEW)
     settings = {"samples": taken, "images": images, "labelled": labelled}
     steps = [
         (name, treatment)
@@ -282,7 +275,7 @@ def measure(
     found: dict[str, Any] = {}
     for name, treatment in in_steps(steps, ", ".join):
         path = runs / "packaged_models" / slug(name) / f"{slug(treatment)}.json"
-        figures = partial(_figures, packages, name, treatment, labelled, samples)
+        figures = partial(_figures, packages, name, treatment, labelled)
         found.setdefault(name, {})[treatment] = kept_figures(path, settings, figures)
     return {
         "images": {"foolbox": images, "labelled": min(labelled, images)},
@@ -336,27 +329,19 @@ class PackagedAudit(Measurement):
 
     def commands(self) -> dict[str, str]:
         """One record; the packages are those of the module's docstring."""
-        return {f"{self.name}/measurement.json": self.command("--packages zoo/unpacked")}
+        return {f"{self.name}/measurement.json": self.command(_TYPED)}
 
     def views(self, record: str, data: Mapping[str, Any]) -> tuple[View, ...]:
         """The tables, in the page on alignments."""
         return (View(DOCS / "shift-invariance.md", tables, mark=self.name),)
 
-    def run(self, options: MeasurementOptions) -> int:
-        """Audits, and writes the record."""
-        assert isinstance(options, PackagedOptions)
-        check_output_folder("out", options.out)
+    def measured(self, options: PackagedOptions) -> tuple[str, str, dict[str, Any]]:
+        """The record of the audit."""
         for name in options.models:
             if name not in MODELS:
                 fail("models", f"some of {', '.join(map(repr, MODELS))}", repr(name))
-        start = time.monotonic()
         found = measure(options.packages, options.models, options.labelled, options.runs)
-        path = options.out / self.name / "measurement.json"
-        record = {"measurement": self.name, **found}
-        command = self.command("--packages zoo/unpacked")
-        write_json(path, noted(record, command, time.monotonic() - start))
-        print(f"→ {path}", flush=True)
-        return 0
+        return f"{self.name}/measurement.json", _TYPED, found
 
 
 MEASUREMENT = PackagedAudit(

@@ -33,7 +33,6 @@ The other settings were chosen by single trials on training halves, and both hav
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ from experiments.core.data_choice import DataChoice, data_in_words, without_fold
 from experiments.core.evaluation import held_out_windows
 from experiments.core.experiment import DOCS, View
 from experiments.core.measurement import Measurement, MeasurementOptions
-from experiments.core.records import environment, noted, write_json
+from experiments.core.records import environment
 from experiments.measurements.graft.choice import best, judged
 from experiments.measurements.graft.label_free_report import render as render_label_free
 from experiments.measurements.graft.methods import (
@@ -248,28 +247,22 @@ class GraftMeasurement(Measurement):
         own = {_record(one): self.command(one.typed()) for one in (GraftOptions(), *OTHER_DATA)}
         return own | {record: self.command(words) for record, words in _PRETRAINED.items()}
 
-    def run(self, options: MeasurementOptions) -> int:
-        """Measures, and writes the record."""
-        assert isinstance(options, GraftOptions)
-        check_output_folder("out", options.out)
+    def measured(self, options: GraftOptions) -> tuple[str, str, dict[str, Any]]:
+        """The record of our own model on one data set, or of a pretrained model."""
         check_output_folder("runs", options.runs)
         options.check_kind()
-        start = time.monotonic()
+        if options.model:
+            name, found = _label_free(options)
+            return f"graft/{name}.json", options.typed(), found
+        return _record(options), options.typed(), measure(options)
+
+    def run(self, options: MeasurementOptions) -> int:
+        """Measures, and writes the record; 1 where the time of a distillation is over."""
         try:
-            if options.model:
-                name, found = _label_free(options)
-                record = f"graft/{name}.json"
-            else:
-                record, found = _record(options), measure(options)
+            return super().run(options)
         except IncompleteError as error:
             print(f"Not complete: {error}. Run the command again to continue.", file=sys.stderr)
             return 1
-        path = options.out / record
-        found = {"measurement": self.name, **found}
-        command = self.command(options.typed())
-        write_json(path, noted(found, command, time.monotonic() - start))
-        print(f"→ {path}", flush=True)
-        return 0
 
 
 MEASUREMENT = GraftMeasurement(

@@ -12,8 +12,6 @@ command resumes from ``runs/selection``. Time: 13 minutes on 2 logical cores of 
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +26,9 @@ from experiments.core.records import environment
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 from experiments.core.training import train
+from experiments.measurements.trained_here import side_by_side
 from experiments.studies.patch_vs_wavelet import PATCH_VS_WAVELET
 from wavevit.measure.evaluation import in_batches
-from wavevit.progress import Progress
 
 RATES = (1e-3, 2e-3, 3e-3, 5e-3)
 SEEDS = (0, 1, 2, 3, 4)
@@ -68,9 +66,9 @@ def kept(variant: str) -> str:
     return name
 
 
-def top1(variant: str, name: str, seed: int) -> float:
+def _top1(run: tuple[str, str, int]) -> float:
     """Percent of validation crops that a choice names, trained from one seed."""
-    torch.set_num_threads(1)
+    variant, name, seed = run
     config = dataclasses.replace(choices()[variant][name], seed=seed)
     folder = RunFolder(_RUNS / slug(f"{variant}, {name}") / f"seed{seed}")
     folder.claim(config)
@@ -81,17 +79,12 @@ def top1(variant: str, name: str, seed: int) -> float:
 
 
 def measure() -> dict[str, Any]:
-    """Trains and judges all, two at a time."""
-    tasks = [(v, name, seed) for v, found in choices().items() for name in found for seed in SEEDS]
+    """Trains and judges all."""
+    runs = [(v, name, seed) for v, found in choices().items() for name in found for seed in SEEDS]
+    found = side_by_side(_top1, runs, lambda run: f"{run[0]}, {run[1]}, seed {run[2]}", bar=False)
     values: dict[str, dict[str, list[float]]] = {}
-    with (
-        Progress([1.0] * len(tasks), bar=False) as progress,
-        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
-    ):
-        answers = pool.map(top1, *zip(*tasks, strict=True))
-        for index, (variant, name, seed) in enumerate(tasks):
-            values.setdefault(variant, {}).setdefault(name, []).append(next(answers))
-            progress.ended(index, f"{variant}, {name}, seed {seed}")
+    for (variant, name, _), value in zip(runs, found, strict=True):
+        values.setdefault(variant, {}).setdefault(name, []).append(value)
     return {"environment": environment(_CPU, 1), "seeds": list(SEEDS), "top1": values}
 
 
@@ -115,11 +108,6 @@ def overruled(record: dict[str, Any]) -> list[str]:
     ]
 
 
-def _difference(gain: Statistic) -> str:
-    low, high = gain.interval() or (gain.mean, gain.mean)
-    return f"{gain.mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
-
-
 def render(record: dict[str, Any]) -> str:
     """The page's table, every number out of the record."""
     head = [
@@ -131,7 +119,7 @@ def render(record: dict[str, Any]) -> str:
         [
             f"`{variant}`, {name}",
             Statistic.of(record["top1"][variant][name]).text(1),
-            "the studies' choice" if name == kept(variant) else _difference(gain),
+            "the studies' choice" if name == kept(variant) else gain.change(1),
         ]
         for variant in record["top1"]
         for name, gain in gains(record, variant).items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -105,11 +105,10 @@ def _find(records: Mapping[str, Any]) -> Finding:
 
 def _curve(axis: Any, found: Mapping[str, Any], key: str, title: str) -> None:
     statistics = [Statistic.of(found[phases_of(count)][key]) for count in PHASES]
-    spreads = [one.interval() or (one.mean, one.mean) for one in statistics]
     means = [one.mean for one in statistics]
-    bars: Sequence[Sequence[float]] = (
-        [m - low for m, (low, _) in zip(means, spreads, strict=True)],
-        [high - m for m, (_, high) in zip(means, spreads, strict=True)],
+    bars = (
+        [one.mean - one.ends()[0] for one in statistics],
+        [one.ends()[1] - one.mean for one in statistics],
     )
     axis.errorbar(PHASES, means, yerr=bars, fmt="o-", markersize=4, capsize=2, label="K phases")
     for name, marker in ((CONTROL, "x"), ("blur", "s"), ("dtcwt", "D")):

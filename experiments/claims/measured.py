@@ -82,7 +82,7 @@ def text_of(values: Sequence[float], digits: int) -> str:
     found = Statistic.of(values)
     if found.mean != 0 and abs(found.mean) < 0.5 * 10**-digits:
         return f"{found.mean:.0e}"
-    low, high = found.interval() or (found.mean, found.mean)
+    low, high = found.ends()
     return f"{found.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 

@@ -42,6 +42,10 @@ class Statistic:
         half = float(student_t.isf((1 - level) / 2, count - 1)) * self.std / count**0.5
         return self.mean - half, self.mean + half
 
+    def ends(self) -> tuple[float, float]:
+        """The ends of the 95 % interval; of a single value, that value twice."""
+        return self.interval() or (self.mean, self.mean)
+
     def p_value(self) -> float | None:
         """Two-sided t test of "the mean is 0"; None where it does not apply: a single value, or
         values that are all the same and so leave no spread to compare the mean with."""
@@ -90,6 +94,16 @@ class Statistic:
     def text(self, digits: int) -> str:
         """``mean ± std``."""
         return f"{self.mean:.{digits}f} ± {self.std:.{digits}f}"
+
+    def shown(self, digits: int) -> str:
+        """`text`; of a single value, which has no spread, that value alone."""
+        return self.text(digits) if len(self.values) > 1 else f"{self.mean:.{digits}f}"
+
+    def change(self, digits: int) -> str:
+        """A difference with its 95 % interval, such as ``"+1.2 (−0.3 to +2.7)"``."""
+        low, high = self.ends()
+        text = f"{self.mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+        return text.replace("-", "−")
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

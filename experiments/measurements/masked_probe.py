@@ -12,7 +12,7 @@ The upper reference is the plain ViT that learned the photographs' names on the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,16 +177,11 @@ def probe_table(record: Mapping[str, Any]) -> Table:
     """Top-1 of both probes, mean ± standard deviation over seeds, one row an encoder."""
     shots = f"ridge on {record['shots']} crops a class, %"
     head = ["encoder", "size of its features", "linear probe, %", shots]
-    rows = [
-        [name, str(own["size"][0]), *(_over_seeds(own[kind]) for kind in ("linear", "few"))]
-        for name, own in record["models"].items()
-    ]
+    rows = []
+    for name, own in record["models"].items():
+        probes = (Statistic.of(own[kind]).shown(1) for kind in ("linear", "few"))
+        rows.append([name, str(own["size"][0]), *probes])
     return Table(head, [*rows, ["chance", "–", *[f"{100 / record['classes']:.1f}"] * 2]])
-
-
-def _over_seeds(values: Sequence[float]) -> str:
-    """Mean ± standard deviation; one value as it is."""
-    return Statistic.of(values).text(1) if len(values) > 1 else f"{values[0]:.1f}"
 
 
 MEASUREMENT = Measurement(

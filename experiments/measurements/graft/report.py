@@ -46,12 +46,6 @@ def difference(record: Mapping[str, Any], name: str, other: str, key: str) -> St
     return Statistic.of([a - b for a, b in zip(one.values, two.values, strict=True)])
 
 
-def _with_interval(change: Statistic, digits: int) -> str:
-    low, high = change.interval() or (change.mean, change.mean)
-    text = f"{change.mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-    return text.replace("-", "−")
-
-
 def verdict(record: Mapping[str, Any]) -> str:
     """The first sentence of the page: whether wavelets are needed.
 
@@ -79,7 +73,7 @@ def sentence(
     assert plain is not None
     means = f"R(1 px crop) is {plain.mean:.3f} for the original, {control.mean:.3f}"
     figures = f"{means} after distillation without {beside}, {graft.mean:.3f} with {against}"
-    paired = f"{against.removeprefix('the ')} minus control {_with_interval(change, 3)}"
+    paired = f"{against.removeprefix('the ')} minus control {change.change(3)}"
     match change.direction():
         case "lower":
             begin = f"{what} makes the model more shift-robust than distillation alone"
@@ -160,10 +154,6 @@ _COLUMNS = {
 }
 
 
-def _cell(found: Statistic, digits: int) -> str:
-    return found.text(digits) if len(found.values) > 1 else f"{found.mean:.{digits}f}"
-
-
 def table(record: Mapping[str, Any]) -> str:
     """A row for each method: mean ± standard deviation over seeds, or the figure of one run.
     Figures that no method has get no column."""
@@ -181,7 +171,7 @@ def table(record: Mapping[str, Any]) -> str:
         cells = [name]
         for key, _, digits in columns:
             found = figure(record, name, key)
-            cells.append("–" if found is None else _cell(found, digits))
+            cells.append("–" if found is None else found.shown(digits))
         jumps = figure(record, name, "jumps")
         cells.append(f"{one['time']:.2f}")
         if jumping:

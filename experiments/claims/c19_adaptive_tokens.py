@@ -6,29 +6,29 @@ photographs was there.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
-from experiments.claims.data import data_of
+from experiments.claims.data import data_of, names_of_data
 from experiments.claims.effect import Effect
 from experiments.claims.measured import between, values_table
 from experiments.claims.names import reader_name
 from experiments.claims.studies import Compared, variants_table
-from experiments.claims.verdict import judge, listed
+from experiments.claims.verdict import judge
 from experiments.core.budgets import budgets_figure, budgets_table
 from experiments.core.summary import StudySummary
 
 _STUDY, _CHOICE = "adaptive/summary.json", "token_choice/measurement.json"
-# The same study on other data, with what the tables call them.
-OTHERS = {
+# The study on each data set, with what the tables call them.
+NAMES = {
+    _STUDY: "bundled photographs",
     "adaptive_gcompris_duplicatesdrop/summary.json": "other photographs",
     "adaptive_elpv/summary.json": "ELPV",
 }
-_BUNDLED, _DATA = "bundled photographs", "crops of 18 photographs"
+_DATA = "crops of 18 photographs"
 _SOFT, _SWT, _RANDOM = "adaptive", "adaptive, swt", "adaptive, random"
 _HALF, _FULL = "vit, patch 12", "vit"  # uniform grids with as many tokens, and with twice as many
 _DECIDING = Compared("top1", ((_SOFT, _HALF), (_SOFT, _RANDOM)), "higher")
@@ -82,12 +82,9 @@ def _turnover(record: Mapping[str, Any]) -> tuple[str, list[Effect]]:
     return values_table("choice", ("tokens changed, %", "tokens"), rows, 1), effects
 
 
-def _effects(summary: StudySummary, compared: Compared, words: str) -> Iterator[Effect]:
+def _effects(summary: StudySummary, compared: Compared, words: str) -> list[Effect]:
     """Effects of those pairs whose variants a record has, named after its data."""
-    pairs = [pair for pair in compared.pairs if summary.metrics.keys() >= set(pair)]
-    for effect in dataclasses.replace(compared, pairs=pairs).effects(summary):
-        name = f"{effect.variant}, {words}" if words else effect.variant
-        yield dataclasses.replace(effect, variant=name)
+    return [effect.on(words) for effect in compared.recorded(summary).effects(summary)]
 
 
 def _study_part(summary: StudySummary, on: str = "") -> tuple[str, ...]:
@@ -100,9 +97,7 @@ def _study_part(summary: StudySummary, on: str = "") -> tuple[str, ...]:
 
 def _find(records: Mapping[str, Any]) -> Finding:
     summary, choice = records[_STUDY], records[_CHOICE]
-    others = {name: words for name, words in OTHERS.items() if name in records}
-    # With one data set its name would be said again and again.
-    named = {_STUDY: _BUNDLED if others else "", **others}
+    named, data = names_of_data(records, NAMES, _DATA)
     deciding = [
         e for name, words in named.items() for e in _effects(records[name], _DECIDING, words)
     ]
@@ -113,10 +108,10 @@ def _find(records: Mapping[str, Any]) -> Finding:
         for effect in _effects(records[name], compared, words)
     ]
     table, changed = _turnover(choice)
-    data = {name: data_of(records[name], _DATA) for name in named}
+    others = [records[name] for name in named if name != _STUDY]
     body = (
         *_study_part(summary),
-        *(part for name in others for part in _study_part(records[name], f" on {data[name]}")),
+        *(part for one in others for part in _study_part(one, f" on {data_of(one, _DATA)}")),
         "Each trained model with other budgets than that of its training:",
         budgets_table(summary),
         "How many of the chosen tokens a crop by one pixel changes, untrained, mean [95 % "
@@ -124,7 +119,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
         table,
     )
     effects = (*deciding, *shown, *changed)
-    return Finding(judge(deciding), effects, body, listed(list(data.values())) if others else "")
+    return Finding(judge(deciding), effects, body, data)
 
 
 def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
@@ -138,7 +133,7 @@ CLAIM = Claim(
         "uniform grid."
     ),
     records=(_STUDY, _CHOICE),
-    optional=tuple(OTHERS),
+    optional=tuple(name for name in NAMES if name != _STUDY),
     data=_DATA,
     find=_find,
     draw=_draw,

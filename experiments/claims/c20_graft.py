@@ -7,26 +7,25 @@ record of the bundled photographs decides about it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from experiments.claims.claim import Claim, Finding
-from experiments.claims.data import data_of
+from experiments.claims.data import data_of, names_of_data
 from experiments.claims.effect import Effect
 from experiments.claims.measured import between
-from experiments.claims.verdict import judge, listed
+from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
 from experiments.measurements.graft.methods import CONTROL, GRAFT
 from experiments.measurements.graft.report import BUNDLED, R_SHARE, TIME, figure, table
 
 _RECORD = "graft/measurement.json"
-# The same measurement on other data, with what the tables call them.
-OTHERS = {
+# The measurement on each data set, with what the tables call them.
+NAMES = {
+    _RECORD: "bundled photographs",
     "graft_elpv/measurement.json": "ELPV",
     "graft_gcompris_duplicatesdrop/measurement.json": "other photographs",
 }
-_FIRST = "bundled photographs"
 _ORIGINAL, _BRANCH = "original", f"{GRAFT}, branch"
 _R, _TOP1, _CONS = "R(1 px), crop shift", "top-1", "S-Cons"
 
@@ -111,13 +110,6 @@ def _shown(record: Mapping[str, Any]) -> list[Effect]:
     return shown + [_compared(record, GRAFT, CONTROL, key, metric) for key, metric in keys[1:]]
 
 
-def _named(effects: list[Effect], words: str) -> list[Effect]:
-    """Effects named after their data; without words as they are."""
-    if not words:
-        return effects
-    return [dataclasses.replace(one, variant=f"{one.variant}, {words}") for one in effects]
-
-
 def _part(record: Mapping[str, Any], on: str = "") -> tuple[str, str]:
     return (
         f"{on}{record['steps']} steps of distillation with {record['batch']} windows each; mean ± "
@@ -127,30 +119,16 @@ def _part(record: Mapping[str, Any], on: str = "") -> tuple[str, str]:
 
 
 def _find(records: Mapping[str, Any]) -> Finding:
-    others = {name: words for name, words in OTHERS.items() if name in records}
-    # With one data set its name would be said again and again.
-    named = {_RECORD: _FIRST if others else "", **others}
-    deciding = [
-        effect
-        for name, words in named.items()
-        for effect in _named(_deciding(records[name]), words)
-    ]
+    named, data = names_of_data(records, NAMES, BUNDLED)
+    deciding, shown = [], []
+    body: list[str] = []
+    for name, words in named.items():
+        record = records[name]
+        deciding += [effect.on(words) for effect in _deciding(record)]
+        shown += [effect.on(words) for effect in _shown(record)]
+        body += _part(record, f"On {data_of(record, BUNDLED)}: " if words else "")
     deciding.append(_time(records[_RECORD]))
-    shown = [
-        effect for name, words in named.items() for effect in _named(_shown(records[name]), words)
-    ]
-    data = {name: data_of(records[name], BUNDLED) for name in named}
-    body = [
-        part
-        for name in named
-        for part in _part(records[name], f"On {data[name]}: " if others else "")
-    ]
-    return Finding(
-        judge(deciding),
-        (*deciding, *shown),
-        tuple(body),
-        listed(list(data.values())) if others else "",
-    )
+    return Finding(judge(deciding), (*deciding, *shown), tuple(body), data)
 
 
 CLAIM = Claim(
@@ -160,7 +138,7 @@ CLAIM = Claim(
         "cost."
     ),
     records=(_RECORD,),
-    optional=tuple(OTHERS),
+    optional=tuple(name for name in NAMES if name != _RECORD),
     data=BUNDLED,
     find=_find,
     alt="Differences of the graft to the control, to the original and to means over phases in "

@@ -6,7 +6,6 @@ known; it is shown and does not decide.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,10 +52,7 @@ _OUTCOMES = {
 def _effects(records: Mapping[str, Any], predicted: Mapping[str, str]) -> list[Effect]:
     """Dual-tree tokens minus patches on each data set that is there, in both metrics."""
     return [
-        dataclasses.replace(
-            study_effect(records[name], _TOKENS, _PATCHES, metric, sign),
-            variant=f"{_TOKENS}, {NAMES[name]}",
-        )
+        study_effect(records[name], _TOKENS, _PATCHES, metric, sign).on(NAMES[name])
         for name, sign in predicted.items()
         if name in records
         for metric in _METRICS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.claims.names import reader_name
 from experiments.core.statistic import Statistic
@@ -79,6 +79,10 @@ class Effect:
     def count(self) -> str:
         """How many pairs."""
         return f"{len(self.difference.values)} {self.over}"
+
+    def on(self, data: str) -> Effect:
+        """The same effect with the data in its name; without a name of the data as it is."""
+        return replace(self, variant=f"{self.variant}, {data}") if data else self
 
     def amount(self, level: float = 0.95) -> str:
         """The difference, or the value beside its threshold, with its interval and unit."""

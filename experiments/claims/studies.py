@@ -57,7 +57,7 @@ def variants_table(
     """Mean ± standard deviation over seeds: metrics by name, and R to crops by these shifts; of
     these variants, or of all."""
     columns = [metric_named(summary.task, name) for name in metrics]
-    head = ["variant", *(f"{c.title}{f', {c.unit}' if c.unit else ''}" for c in columns)]
+    head = ["variant", *(column.heading for column in columns)]
     head += [f"R({pixels(shift)} px) crop" for shift in shifts]
     head += ["MMAC", "seeds"]
     rows = []

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.claims.c20_graft import CLAIM, OTHERS
+from experiments.claims.c20_graft import CLAIM, NAMES
 from experiments.core.data_choice import DataChoice
 from experiments.core.experiment import DOCS
 from experiments.measurements.graft.measurement import MEASUREMENT, OTHER_DATA
@@ -164,7 +164,7 @@ def test_every_data_set_decides_the_claim_and_the_bundled_ones_alone_decide_abou
     bundled["methods"][GRAFT]["times"] = [1.02, 1.03, 1.03]
     other = record_with([0.10, 0.102, 0.101], [0.05, 0.051, 0.052])  # the control is better
     other["data"] = "crops of 115 photographs (gcompris)"
-    (first, _) = OTHERS
+    first, _ = CLAIM.optional
     alone = CLAIM.find({"graft/measurement.json": bundled})
     assert (alone.verdict.word, alone.data) == ("supported", "")
     both = CLAIM.find({"graft/measurement.json": bundled, first: other})
@@ -173,15 +173,15 @@ def test_every_data_set_decides_the_claim_and_the_bundled_ones_alone_decide_abou
     deciding = [effect for effect in both.effects if effect.predicted]
     assert len(deciding) == 7
     assert sum("time" in effect.metric for effect in deciding) == 1
-    assert any(f"{GRAFT}, {OTHERS[first]}" in effect.variant for effect in deciding)
+    assert any(f"{GRAFT}, {NAMES[first]}" in effect.variant for effect in deciding)
     assert "On crops of 115 photographs (gcompris): 200 steps" in both.body[2]
 
 
 def test_claim_and_page_have_a_place_for_each_other_data_set() -> None:
     commands = MEASUREMENT.commands()
-    assert set(OTHERS) <= set(commands)
-    assert len(OTHERS) == len(OTHER_DATA)
+    assert set(CLAIM.optional) <= set(commands)
+    assert len(CLAIM.optional) == len(OTHER_DATA)
     page = (DOCS / "graft.md").read_text()
-    for record in OTHERS:
+    for record in CLAIM.optional:
         (view,) = MEASUREMENT.views(record, {})
         assert f"<!-- begin: {view.mark} -->" in page, record

@@ -347,7 +347,7 @@ def render(record: dict[str, Any]) -> str:
         ["model", "side, px", "certified constant", "steepest slope found", "certified / found"],
         certified,
     )
-    return f"{Table(head, rows).markdown()}\n\n{proved.markdown()}".rstrip()
+    return f"{Table(head, rows).markdown()}\n\n{proved.markdown()}"
 
 
 BENCHMARK = Benchmark(

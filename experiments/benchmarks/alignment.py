@@ -205,7 +205,7 @@ def render_cost(record: dict[str, Any]) -> str:
         texts = [f"{median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in spans]
         head = f"batch {cell['batch']}, threads: {cell['threads']}"
         rows.append([head, *texts])
-    return Table(["time that the lock adds, %", *LOCKS], rows).markdown().rstrip()
+    return Table(["time that the lock adds, %", *LOCKS], rows).markdown()
 
 
 def render(record: dict[str, Any]) -> str:
@@ -220,7 +220,7 @@ def render(record: dict[str, Any]) -> str:
             rows.append([method, *cells])
         table = Table(["method", *COLUMNS.values()], rows).markdown()
         parts.append(f"**{name}**, period: {entry['period']}\n\n{table}")
-    return "\n\n".join(parts).strip()
+    return "\n\n".join(parts)
 
 
 @dataclass

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from experiments.benchmarks.interleaved import clocked, multiples, threads_of_torch, times
+from experiments.benchmarks.training_steps import training_step
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
 from experiments.core.experiment import View
 from experiments.core.records import RECORDS, environment
@@ -35,8 +36,6 @@ from wavevit.data import FolderPictures
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.models import Backbone, create_model
 from wavevit.progress import in_steps
-
-__all__ = ["Case", "Options", "benchmark", "table", "write_pictures"]
 
 _SIDES = (375, 500)
 _STEP = "training step"
@@ -158,20 +157,11 @@ def _reading(folder: Path, case: Case, batch: int, workers: int, memory: int) ->
 
 
 def _step(case: Case, batch: int) -> Callable[[], Any]:
-    """Forward, cross-entropy, backward, AdamW."""
-    model = case.model().train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    """A training step on noise."""
     generator = torch.Generator().manual_seed(0)
     channels = 3 if case.options.get("color") else 1
     images = torch.randn(batch, channels, case.crop_size, case.crop_size, generator=generator)
-    labels = torch.arange(batch) % len(NAMES)
-
-    def run() -> object:
-        optimizer.zero_grad()
-        F.cross_entropy(model(images), labels).backward()
-        return optimizer.step()
-
-    return run
+    return training_step(case.model(), images, torch.arange(batch) % len(NAMES))
 
 
 def table(record: Mapping[str, Any]) -> str:

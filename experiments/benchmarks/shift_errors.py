@@ -137,7 +137,7 @@ def render(record: dict[str, Any]) -> str:
     clones = record["cost_in_clones"]
     rows = [[name, f"{own:g}", f"{clones[name]:g}"] for name, own in record["redundancy"].items()]
     costs = Table(["transform", "coefficients for each pixel", "time, x.clone() = 1"], rows)
-    return f"{errors.markdown()}\n\n{costs.markdown()}".rstrip()
+    return f"{errors.markdown()}\n\n{costs.markdown()}"
 
 
 BENCHMARK = Benchmark(

@@ -110,7 +110,7 @@ def render(record: dict[str, Any]) -> str:
             f"{row['lipschitz'] / row['found']:.3g}",
         ]
         rows.append(cells)
-    return Table(head, rows).markdown().rstrip()
+    return Table(head, rows).markdown()
 
 
 BENCHMARK = Benchmark(

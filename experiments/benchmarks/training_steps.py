@@ -14,7 +14,6 @@ Time on 2 logical cores of an AMD EPYC that other work shared: 6 minutes.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from torch import Tensor, nn
 from experiments.benchmarks.interleaved import clocked, multiples, threads_of_torch, times
 from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.experiment import View
-from experiments.core.records import RECORDS, environment
+from experiments.core.records import RECORDS, environment, read_json
 from experiments.core.table import Table
 from experiments.core.timm_models import timm_model
 from experiments.studies.alias_free import ALIAS_FREE
@@ -40,8 +39,6 @@ from wavevit.checks import check_at_least, fail
 from wavevit.models import Backbone, BackboneConfig, create_model
 from wavevit.progress import in_steps
 from wavevit.wavelets import scattering2
-
-__all__ = ["LARGE", "SMALL", "Case", "Options", "benchmark", "held_bytes", "tables"]
 
 _CLASSES = 10  # of the labels; no study has fewer
 
@@ -143,7 +140,7 @@ def benchmark(
     if options.before is not None:
         if not options.before.is_file():
             fail("before", "a record of this benchmark", options.before)
-        earlier = json.loads(options.before.read_text())
+        earlier = read_json(options.before)
         record["before"] = {key: earlier[key] for key in ("models", "scattering2_images")}
     record["scattering2_images"], record["models"] = _scattering_images(), {}
     for case in list(cases)[: 1 if options.quick else None]:
@@ -170,7 +167,7 @@ def _measured(case: Case, options: Options) -> dict[str, dict[str, Any]]:
     }
     for name, row in found.items():
         row["held"] = round(held[name] / held[row["reference"]], 3)
-    kinds = {"forward": _forward, "step": _step}
+    kinds = {"forward": _forward, "step": training_step}
 
     def label(step: tuple[int, str]) -> str:
         return f"{case.shape[-1]} px, {step[1]}, threads: {step[0]}"
@@ -207,7 +204,8 @@ def _forward(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], o
     return run
 
 
-def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], object]:
+def training_step(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    """A step as a call: forward, cross-entropy, backward, AdamW."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
 
     def run() -> object:

@@ -298,7 +298,7 @@ def render(record: dict[str, Any]) -> str:
     where = record["environment"]
     told = f"{where['device_name']}, torch {where['packages']['torch']}, images ({shape}):"
     titles = [*head, *(f"× {name}" for name in others)]
-    return f"{told}\n\n{Table(titles, rows).markdown()}".rstrip()
+    return f"{told}\n\n{Table(titles, rows).markdown()}"
 
 
 BENCHMARK = Benchmark(

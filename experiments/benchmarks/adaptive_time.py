@@ -46,8 +46,6 @@ from wavevit.layers.token_layout import BACKENDS
 from wavevit.measure import center_crop, growth_exponent
 from wavevit.models import Backbone, create_model, token_counts
 
-__all__ = ["BENCHMARK", "MODELS", "REFERENCE", "Model", "Options", "benchmark", "tables"]
-
 
 @dataclass(frozen=True)
 class Model:

@@ -19,8 +19,6 @@ from wavevit.measure import cost
 from wavevit.models import Backbone
 from wavevit.progress import in_steps
 
-__all__ = ["BENCHMARK", "gpu_hours", "render"]
-
 # Dense bfloat16, from the vendor's data sheets, in 1e12 operations a second.
 PEAKS = {"A100": 312, "H100 or H200 (SXM)": 989}
 SHARE = 0.5

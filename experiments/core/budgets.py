@@ -13,8 +13,6 @@ from experiments.core.statistic import Statistic
 from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 
-__all__ = ["budgets_figure", "budgets_table"]
-
 
 def budgets_table(summary: StudySummary) -> str:
     """Top-1 and tokens of trained models with other budgets than they were trained with."""

@@ -21,8 +21,6 @@ from wavevit.data.sources import source_class
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["DataChoice", "check_own_data", "data_in_words", "on_data", "without_folders"]
-
 # Tasks whose classes are those of the source; others bring their own.
 _CLASSES_OF_SOURCE = ("classification", "segmentation")
 # Options of sources that may name a place on the user's machine.

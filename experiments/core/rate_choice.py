@@ -17,8 +17,6 @@ from wavevit.tasks import TASKS
 if TYPE_CHECKING:
     from experiments.core.study import Study
 
-__all__ = ["ChosenRates", "RateChoice", "rate_folder", "rate_study", "with_chosen_rates"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class RateChoice:

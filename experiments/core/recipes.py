@@ -8,8 +8,6 @@ from typing import Any
 from experiments.core.config import ExecutionConfig, OptimizerConfig, RunConfig
 from wavevit.checks import check_at_least
 
-__all__ = ["deit3"]
-
 
 def deit3(run: RunConfig, images: int, epochs: int, batch_size: int = 2048) -> RunConfig:
     """A run of the task `classification` with the recipe of DeiT III.

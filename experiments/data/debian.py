@@ -9,8 +9,6 @@ from pathlib import Path
 
 from wavevit.checks import fail
 
-__all__ = ["package_files"]
-
 _MAGIC, _HEADER = b"!<arch>\n", 60
 
 

@@ -27,8 +27,6 @@ from experiments.data.qt_resources import read_resources
 from wavevit.checks import fail
 from wavevit.files import check_output_folder
 
-__all__ = ["write_photographs"]
-
 _PICTURES = (".webp", ".jpg", ".png")
 # By resource file: the folder of the pictures in it, and a folder's name for ours.
 _PHOTOGRAPHS = {

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 
 from wavevit.checks import fail
 
-__all__ = ["ResourceFile", "read_resources"]
-
 _ZLIB, _FOLDER, _ZSTANDARD = 1, 2, 4
 
 

@@ -16,8 +16,6 @@ from PIL import Image
 
 from wavevit.checks import fail
 
-__all__ = ["FORMATS", "FileSize", "file_sizes", "lossless_bits"]
-
 _START_OF_DATA = b"\xff\x93"  # marker of JPEG 2000
 
 

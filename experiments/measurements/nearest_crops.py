@@ -10,8 +10,6 @@ from torch import Tensor
 from wavevit.checks import fail
 from wavevit.tasks import nearest_distances
 
-__all__ = ["Nearest", "nearest_crops"]
-
 
 class Nearest(NamedTuple):
     """Nearest crops of N images.

@@ -21,8 +21,6 @@ from experiments.core.training import train
 from wavevit.progress import Progress
 from wavevit.tasks import Task
 
-__all__ = ["side_by_side", "task_of", "trained_here"]
-
 _CPU = torch.device("cpu")
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")

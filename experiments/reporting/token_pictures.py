@@ -27,8 +27,6 @@ from wavevit.measure import center_crop, n_term_error
 from wavevit.pictures import draw_tokens
 from wavevit.wavelets import dwt2
 
-__all__ = ["kept_errors", "kept_figure", "write_token_pictures"]
-
 _PHOTOGRAPH, _SIDE, _PATCH = "astronaut", 512, 16
 _CROP, _FINEST, _LEVELS = 128, 8, 4  # of the second picture
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)

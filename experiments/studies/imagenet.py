@@ -23,8 +23,6 @@ from experiments.core.recipes import deit3
 from experiments.core.study import Contrast, Study
 from wavevit.models import BackboneConfig, model_config
 
-__all__ = ["EPOCHS", "IMAGENET", "IMAGENET_TRIAL", "IMAGES"]
-
 IMAGES, CLASSES, EPOCHS = 1_281_167, 1000, 100
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _NAMES = ("vit_small_patch16", "swin_tiny", "haar_pyramid_small")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from experiments.core.config import RunConfig
 from experiments.measurements.lossless_files import lossless_bits
-from experiments.reporting.answers.base import Answers, register_answers, table
+from experiments.reporting.answers.base import Answers, Configs, Record, register_answers, table
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
 from experiments.reporting.answers.packed import packed, unpacked
@@ -44,9 +44,7 @@ class Samples(Answers):
             "tables": {"lossless": _files(crops)},
         }
 
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         caption = (
             "Samples of each model (first seed), and completions of two held-out crops, of which "
             "the picture at half the size is given (in raster order: the upper half of the rows). "

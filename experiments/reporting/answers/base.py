@@ -11,6 +11,8 @@ from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
 from wavevit.checks import fail
 
+Record = Mapping[str, Any]
+Configs = Mapping[str, RunConfig]  # by variant
 _ANSWERS: dict[str, Answers] = {}
 Registered = TypeVar("Registered", bound="type[Answers]")
 
@@ -36,9 +38,7 @@ class Answers(ABC):
         """
 
     @abstractmethod
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         """The figures of a record.
 
         Args:

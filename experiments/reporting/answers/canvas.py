@@ -16,8 +16,6 @@ from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D, Transform
 
-__all__ = ["MISSING", "Canvas", "printable", "text_width"]
-
 MISSING = "□"  # in place of a character that the font lacks
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from experiments.core.config import RunConfig
-from experiments.reporting.answers.base import Answers, register_answers
+from experiments.reporting.answers.base import Answers, Configs, Record, register_answers
 from experiments.reporting.answers.examples import Examples, grey_levels, held_out_examples
 from experiments.reporting.answers.grid import RIGHT, WRONG
 from experiments.reporting.answers.lines import Line, picture_with_lines
@@ -40,9 +40,7 @@ class WrittenCaptions(Answers):
             "models": {name: _written(models[name], examples) for name in in_steps(models)},
         }
 
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         caption = (
             "Held-out pictures with their captions, and what each model writes (first seed). Bits "
             "per character of the true caption: with the picture / with another picture. After the "

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from experiments.core.config import RunConfig
-from experiments.reporting.answers.base import Answers, register_answers
+from experiments.reporting.answers.base import Answers, Configs, Record, register_answers
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.pictures import KINDS, record_changes, token_change_picture
 from experiments.reporting.sentences import about_picture
@@ -31,9 +30,7 @@ class TokenChanges(Answers):
     def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
         return record_changes(trained.models(), config.data)
 
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         data = list(configs.values())[-1].data
         aligned = any(config.model.alignment != "none" for config in configs.values())
         return [

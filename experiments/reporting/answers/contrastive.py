@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments.core.config import RunConfig
-from experiments.reporting.answers.base import Answers, register_answers
+from experiments.reporting.answers.base import Answers, Configs, Record, register_answers
 from experiments.reporting.answers.examples import Examples, grey_levels, held_out_examples
 from experiments.reporting.answers.grid import RIGHT, WRONG
 from experiments.reporting.answers.lines import Line, picture_with_lines
@@ -44,9 +44,7 @@ class ClosestCaptions(Answers):
             },
         }
 
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         caption = (
             "Held-out pictures and, for each model (first seed), the closest of "
             f"{record['gallery']} held-out captions with the cosine of both embeddings. "

@@ -15,7 +15,7 @@ from matplotlib.transforms import Transform
 from torch import Tensor
 
 from experiments.core.config import RunConfig
-from experiments.reporting.answers.base import Answers, register_answers
+from experiments.reporting.answers.base import Answers, Configs, Record, register_answers
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
 from experiments.reporting.answers.packed import packed, unpacked
@@ -53,9 +53,7 @@ class Boxes(Answers):
             "least_score": next(iter(models.values())).options.jitter_score,
         }
 
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         caption = (
             "Held-out pictures, the same for all models (first seed): a crop, and the crop that "
             f"starts one pixel further right. Boxes with a score of at least "

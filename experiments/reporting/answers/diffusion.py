@@ -14,7 +14,7 @@ from experiments.core.batches import make_source
 from experiments.core.config import RunConfig
 from experiments.core.statistic import Statistic
 from experiments.measurements.nearest_crops import Nearest, nearest_crops
-from experiments.reporting.answers.base import Answers, register_answers, table
+from experiments.reporting.answers.base import Answers, Configs, Record, register_answers, table
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
 from experiments.reporting.answers.packed import packed, unpacked
@@ -72,9 +72,7 @@ class DrawnImages(Answers):
             },
         }
 
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         path = (
             "The picture that each model predicts for one noise, the same for all (first seed), on "
             f"its way to a sample in {_STEPS} steps of Heun's method: after none, a quarter, half "

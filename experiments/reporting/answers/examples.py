@@ -13,8 +13,6 @@ from experiments.core.config import RunConfig
 from experiments.core.task_evaluation import held_out_windows
 from wavevit.tasks import sliced
 
-__all__ = ["Examples", "grey_levels", "held_out_examples"]
-
 _CPU = torch.device("cpu")
 _CONTRASTS = 2.5  # of a normalised crop, from its mean to black and to white
 

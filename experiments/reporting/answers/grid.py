@@ -14,8 +14,6 @@ from matplotlib.transforms import Transform
 
 from experiments.reporting.answers.canvas import Canvas
 
-__all__ = ["RIGHT", "WRONG", "Cell", "picture_grid"]
-
 RIGHT, WRONG = "#009E73", "#D55E00"  # told apart with every common colour blindness
 _NOTE, _LABEL = 8.5, 10.0  # points
 _NAMES, _GAP = 1.2, 0.09  # inches: for the names of the rows, between pictures

@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 from experiments.reporting.answers.canvas import MISSING, Canvas, text_width
 from experiments.reporting.answers.packed import unpacked
 
-__all__ = ["Line", "picture_with_lines"]
-
 _WIDTH, _PICTURE = 9.2, 1.5  # inches
 _HIGH, _BETWEEN = 0.2, 0.22  # inches of a line of text, between blocks
 _TEXT = 9.0  # points

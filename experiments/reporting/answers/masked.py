@@ -13,7 +13,7 @@ from torch import Tensor
 
 from experiments.core.config import RunConfig
 from experiments.core.levels import decode_levels, encode_levels
-from experiments.reporting.answers.base import Answers, register_answers
+from experiments.reporting.answers.base import Answers, Configs, Record, register_answers
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
 from experiments.reporting.answers.packed import packed, unpacked
@@ -55,9 +55,7 @@ class Reconstructions(Answers):
             groups[task.block]["filled"][name] = own
         return {"crops": packed(grey_levels(images)), "groups": list(groups.values())}
 
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         caption = (
             "Held-out crops (first seed). Some blocks are hidden (blue); a block has the "
             "side of the backbone's coarsest stride. They are filled by harmonic inpainting, as "

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["packed", "unpacked"]
-
 _STEP = 4  # grey levels that become one: nobody sees it, and it saves a third
 
 

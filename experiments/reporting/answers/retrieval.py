@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.core.config import RunConfig
-from experiments.reporting.answers.base import Answers, register_answers
+from experiments.reporting.answers.base import Answers, Configs, Record, register_answers
 from experiments.reporting.answers.examples import Examples, grey_levels, held_out_examples
 from experiments.reporting.answers.grid import RIGHT, WRONG, Cell, picture_grid
 from experiments.reporting.answers.packed import packed, unpacked
@@ -51,9 +51,7 @@ class Neighbours(Answers):
             "models": found,
         }
 
-    def figures(
-        self, record: Mapping[str, Any], configs: Mapping[str, RunConfig]
-    ) -> list[StudyFigure]:
+    def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
         caption = (
             f"{len(record['queries'])} held-out queries and their nearest pictures among the other "
             f"{len(record['labels']) - 1} (first seed), nearest first. Second row of a model: the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.core.cluster import _arguments
 from experiments.core.config import RunConfig, differing_fields
 from experiments.core.folder import RunFolder, StudyFolder, slug
-from experiments.core.job import Job, default_workers, plan, run_jobs
+from experiments.core.job import Job, default_workers, plan, run_job, run_jobs
 from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import at_scale
@@ -297,6 +299,26 @@ def test_options_reach_the_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "o" / "latency.json").exists()
     assert SMOKE.run(dataclasses.replace(options, timing=True)) == 0
     assert json.loads((tmp_path / "o" / "latency.json").read_text())["ratios"]["vit"] == 1.0
+
+
+def test_arguments_of_a_job_are_those_of_run_job() -> None:
+    """Here as the study names its folders; on a cluster, where machines share paths, whole ones."""
+    source = RunFolder(Path("runs/s/vit/seed1"))
+    job = Job("vit then lock", 1, RunFolder(Path("runs/s/lock/seed1")), ("tokens",), source)
+    given = inspect.signature(run_job).bind(*job.arguments(torch.device("cuda", 1), 3, 2))
+    expected = {
+        "path": Path("runs/s/lock/seed1"),
+        "device": "cuda:1",
+        "threads": 3,
+        "label": "vit then lock, seed 1",
+        "position": 2,
+        "measures": ("tokens",),
+        "weights_of": source.path,
+    }
+    assert given.arguments == expected
+    there = inspect.signature(run_job).bind(*_arguments(job, torch.device("cuda", 1), 3))
+    changes = {"path": Path.cwd() / expected["path"], "weights_of": Path.cwd() / source.path}
+    assert there.arguments == expected | changes | {"device": "cuda", "position": 0}
 
 
 def test_jobs_fill_the_cores() -> None:

@@ -7,18 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from experiments.core.records import RECORDS, read_json
+from experiments.core.records import RECORDS, read_json, seconds_taken
 from experiments.core.registry import all_experiments
-
-
-def _seconds_of(path: Path) -> float | None:
-    """What a record says of its own time; None where it does not."""
-    record = read_json(path) if path.exists() else {}
-    if "seconds" in record:
-        return float(record["seconds"])
-    if record.get("core_minutes"):
-        return 60 * float(record["core_minutes"]) / len(os.sched_getaffinity(0))
-    return None
 
 
 def expected_seconds(
@@ -35,9 +25,11 @@ def expected_seconds(
         records: folder of the records.
     """
     known: dict[str, float] = {}
+    cores = len(os.sched_getaffinity(0))
     for one in all_experiments():
         for record, command in one.commands().items():
-            seconds = _seconds_of(records / record)
+            path = records / record
+            seconds = seconds_taken(read_json(path), cores) if path.exists() else None
             first = command.partition(" && ")[0]
             if seconds is not None and first in commands:
                 known[first] = seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 from collections.abc import Iterable
@@ -10,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from experiments.core.records import write_json
+from experiments.core.records import read_json, write_json
 
 _NAME = "ledger.json"
 
@@ -32,7 +31,7 @@ class TimeTaken:
             "done": [],
         }
         if self.path.exists():
-            held = json.loads(self.path.read_text())
+            held = read_json(self.path)
         self._empty: bool = held["empty"]
         self._seconds: dict[str, float] = held["seconds"]
         self._done: list[str] = held["done"]

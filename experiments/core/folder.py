@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.core.config import RunConfig, differing_fields
-from experiments.core.records import write_bytes, write_json
+from experiments.core.records import read_json, write_bytes, write_json
 from wavevit.checks import fail
 
 
@@ -47,7 +47,7 @@ class RunFolder:
         """Whether the run is trained and measured, these measures included."""
         if not self.result.exists():
             return False
-        result = json.loads(self.result.read_text())
+        result = read_json(self.result)
         return all(name in result for name in measures)
 
     def take_weights(self, source: RunFolder) -> None:
@@ -85,7 +85,7 @@ class RunFolder:
 
     def load_config(self) -> RunConfig:
         """The configuration that the folder was claimed for."""
-        return RunConfig.from_dict(json.loads(self.config.read_text()))
+        return RunConfig.from_dict(read_json(self.config))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -132,7 +132,7 @@ class StudyFolder:
         if self.path.exists() and not self.path.is_dir():
             fail("out", f"{self.path} to be a folder", "a file")
         if self.identity.exists():
-            held = json.loads(self.identity.read_text())["study"]
+            held = read_json(self.identity)["study"]
             if held != self.study:
                 fail("out", f"a folder of the study {self.study!r}", f"{self.path} of {held!r}")
             return

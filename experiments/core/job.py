@@ -6,7 +6,6 @@ A job trains a model, measures it and writes ``result.json`` into its folder.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import multiprocessing
 import time
@@ -25,7 +24,7 @@ from experiments.core.cluster import run_on_cluster
 from experiments.core.config import RunConfig
 from experiments.core.distributed import call_ranks, calls_of_rank_0
 from experiments.core.folder import RunFolder, StudyFolder
-from experiments.core.records import environment, write_json
+from experiments.core.records import environment, read_json, write_json
 from experiments.core.segmentation import measures as segmentation
 from experiments.core.side_by_side import Clock, run_side_by_side
 from experiments.core.training import AbandonedError, NonFiniteLossError, make_task, train
@@ -82,12 +81,12 @@ class Job:
         """How it ended, for people: its score, or why there is none."""
         if self.complete:
             task = TASKS.get(self.folder.load_config().task)
-            result = json.loads(self.folder.result.read_text())
+            result = read_json(self.folder.result)
             value = result.get("metrics", result)[task.score]
             name, percent, _ = task.title.partition(", %")
             return f"{name} {value:.1f} %" if percent else f"{name} {value:.4g}"
         if self.folder.failed.exists():
-            failure = json.loads(self.folder.failed.read_text())
+            failure = read_json(self.folder.failed)
             return f"FAILED, {failure['error']}: {failure['message']}"
         return "stopped"
 
@@ -263,7 +262,7 @@ def _measured(
     that training and measuring took, but for a training that was interrupted and continued."""
     start = time.monotonic()
     if folder.result.exists():  # measured before a study asked for more
-        result = json.loads(folder.result.read_text())
+        result = read_json(folder.result)
         lacking = [name for name in measures if name not in result]
         result |= _evaluated(task, config, place, lacking, further=True)
     else:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.core.records import write_json
-
-__all__ = ["kept_figures"]
+from experiments.core.records import read_json, write_json
 
 
 def kept_figures(
@@ -23,7 +20,7 @@ def kept_figures(
         compute: the figures, plain data.
     """
     if path.exists():
-        held = json.loads(path.read_text())
+        held = read_json(path)
         if held["settings"] == settings:
             return dict(held["figures"])
     found = compute()

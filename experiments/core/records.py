@@ -85,6 +85,14 @@ def noted(data: Mapping[str, Any], command: str, seconds: float) -> dict[str, An
     }
 
 
+def seconds_taken(record: Mapping[str, Any], cores: int) -> float | None:
+    """What a record says of its own time, on so many cores; None where it does not."""
+    if "seconds" in record:
+        return float(record["seconds"])
+    minutes = record.get("core_minutes")
+    return 60 * float(minutes) / cores if minutes else None
+
+
 def environment(device: torch.device, threads: int, packages: Sequence[str] = ()) -> dict[str, Any]:
     """What a result may depend on beside its configuration.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.job import Job
-from experiments.core.records import write_json
+from experiments.core.records import read_json, write_json
 
 
 def reuse_equal_runs(
@@ -43,7 +43,7 @@ def reuse_equal_runs(
                 job.folder.take_weights(donor)
                 write_json(job.folder.environment, dict(environment))  # the donor's is the same
                 if donor.result.exists():
-                    result = json.loads(donor.result.read_text())
+                    result = read_json(donor.result)
                     nothing = dict.fromkeys(result["seconds"], 0.0)  # that it took here
                     write_json(job.folder.result, result | {"seconds": nothing})
             count += 1
@@ -56,12 +56,12 @@ def _donors(folder: StudyFolder, environment: Mapping[str, Any]) -> dict[str, Ru
     others = [
         identity.parent
         for identity in sorted(folder.path.parent.glob("*/study.json"))
-        if json.loads(identity.read_text())["study"] != folder.study
+        if read_json(identity)["study"] != folder.study
     ]
     found = {}
     for path in (path for other in others for path in sorted(other.glob("*/seed*"))):
         run = RunFolder(path)
         trained = run.weights.exists() and run.environment.exists() and not run.origin.exists()
-        if trained and json.loads(run.environment.read_text()) == wanted:
+        if trained and read_json(run.environment) == wanted:
             found[run.config.read_text()] = run
     return found

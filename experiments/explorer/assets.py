@@ -23,7 +23,7 @@ from experiments.core.checkpoint import load_weights
 from experiments.core.config import RunConfig
 from experiments.core.evaluation import embed, held_out
 from experiments.core.folder import RunFolder
-from experiments.core.records import write_bytes
+from experiments.core.records import read_json, write_bytes
 from experiments.explorer.choice import CROP, MODELS, PHOTOGRAPHS, WINDOW, ModelChoice, Place
 from experiments.explorer.graph import trace
 from experiments.explorer.store import STORE, read_models, rounded
@@ -100,7 +100,7 @@ def trained(choice: ModelChoice, run: RunFolder) -> tuple[dict[str, Tensor], dic
         "variant": choice.variant,
         "seed": config.seed,
         "weights_sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
-        "code": json.loads(run.environment.read_text())["code"],
+        "code": read_json(run.environment)["code"],
         **measured(config, weights),
         "config": config.to_dict(),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_page, ledger_table, page_of
 from experiments.core.experiment import DOCS, Experiment
 from experiments.core.marked import marked
-from experiments.core.records import RECORDS, load_record, write_bytes
+from experiments.core.records import RECORDS, load_record, read_json, write_bytes
 from experiments.core.registry import all_experiments
 from experiments.reporting import carry, citations, comparison, reproduce
 from wavevit.progress import in_steps
@@ -61,7 +60,7 @@ def _part(page: Path, name: str, text: str) -> Generated:
 def generated() -> list[Generated]:
     """Every file with text that follows from records."""
     found = [file for one in all_experiments() for file in _shown(one)]
-    record = json.loads(comparison.RECORD.read_text())
+    record = read_json(comparison.RECORD)
     found.append(Generated(comparison.PAGE, partial(comparison.page_with, record)))
     for claim in CLAIMS:
         found.append(Generated(page_of(claim), partial(claim_page, claim)))

@@ -5,7 +5,6 @@ Commands come from the experiments; hardware and versions are read from each rec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from experiments.claims.ledger import CLAIMS
 from experiments.core.experiment import DOCS
 from experiments.core.marked import marked
 from experiments.core.page_templates import render
-from experiments.core.records import RECORDS
+from experiments.core.records import RECORDS, read_json, seconds_taken
 from experiments.core.registry import all_experiments
 from experiments.core.table import Table
 
@@ -80,10 +79,9 @@ def _versions(environment: Mapping[str, Any]) -> str:
 
 def minutes_of(name: str, record: Mapping[str, Any]) -> float | None:
     """How long a record of a study or a measurement took; None where nobody noted it."""
-    if "seconds" in record:
-        return float(record["seconds"]) / 60
-    if record.get("core_minutes"):
-        return float(record["core_minutes"]) / 2
+    seconds = seconds_taken(record, cores=2)
+    if seconds is not None:
+        return seconds / 60
     made = command_of(name)
     return float(made.minutes) if made is not None and made.minutes.isdigit() else None
 
@@ -102,7 +100,7 @@ def _table(records: Path) -> str:
     """A row for each record that names its machine."""
     rows = []
     for path in sorted(records.glob("*/*.json")):
-        record = json.loads(path.read_text())
+        record = read_json(path)
         environment = record.get("environment") if isinstance(record, dict) else None
         if not environment:
             continue
@@ -118,9 +116,9 @@ def page_with(page: str, records: Path = RECORDS) -> str:
     # Of a claim whose data have to be fetched nothing is made in one go.
     wanted = {name for claim in CLAIMS if not claim.fetched for name in claim.records}
     names = sorted(name for name in wanted if (records / name).exists())
-    taken = {name: minutes_of(name, json.loads((records / name).read_text())) for name in names}
+    taken = {name: minutes_of(name, read_json(records / name)) for name in names}
     run = records / "claims" / "run.json"
-    whole = f"{json.loads(run.read_text())['seconds'] / 60:.0f}" if run.exists() else None
+    whole = f"{read_json(run)['seconds'] / 60:.0f}" if run.exists() else None
     text = render(
         "reproduce.md.j2",
         table=_table(records),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from experiments.core.config import RunConfig
 from experiments.core.evaluation import held_out_windows
 from experiments.core.folder import slug
 from experiments.core.kept_figures import kept_figures
-from experiments.core.records import write_json
+from experiments.core.records import read_json, write_json
 from experiments.measurements.graft.methods import (
     BRANCH_FACTOR,
     METHODS,
@@ -157,7 +156,7 @@ def distilled(
     """
     weights, report = folder / "weights.safetensors", folder / "distillation.json"
     if weights.exists() and report.exists():
-        held = json.loads(report.read_text())
+        held = read_json(report)
         if held.pop("settings") == settings:
             load_weights(weights, model)
             return dict(held)

@@ -100,8 +100,7 @@ def _claims(words: Sequence[str]) -> int:
     """Show the verdict of each claim, or make all records again (--run)."""
     from experiments.claims.__main__ import main as claims
 
-    sys.argv = [sys.argv[0], *words]
-    claims()
+    claims(words)
     return 0
 
 
@@ -109,8 +108,7 @@ def _explorer(words: Sequence[str]) -> int:
     """Store trained models for the page of the Shift Explorer."""
     from experiments.explorer.__main__ import main as explorer
 
-    sys.argv = [sys.argv[0], *words]
-    explorer()
+    explorer(words)
     return 0
 
 

@@ -10,7 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +87,10 @@ def _run() -> None:
         write_json(RECORDS / "claims" / "run.json", {"environment": where, **taken.record()})
 
 
-def main() -> None:
-    """The command line."""
+def main(words: Sequence[str]) -> None:
+    """The command line, with what is typed behind ``claims``."""
     program = "python -m experiments claims"
-    options = read_options(Options, prog=program, description=Options.__doc__)
+    options = read_options(Options, prog=program, description=Options.__doc__, arguments=words)
     if options.run:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)

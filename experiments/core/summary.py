@@ -216,8 +216,8 @@ class StudySummary:
 
     @property
     def task(self) -> str:
-        """Of all variants; records of before there were several are of classification."""
-        task: str = self.configs[self.variants[0]].get("task", "classification")
+        """Of all variants."""
+        task: str = self.configs[self.variants[0]]["task"]
         return task
 
     @property
@@ -256,10 +256,8 @@ class StudySummary:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudySummary:
-        """The summary that `to_dict` wrote. Records of before a field came have it empty."""
-        early: dict[str, Any] = {"applied": {}, "pictured": list(data["metrics"])}
-        early |= {"timed_batch": 0, "core_minutes": 0.0, "rates": {}, "budgets": {}}
-        return converter.structure({**early, **data}, cls)
+        """The summary that `to_dict` wrote; records of before have no rates and no budgets."""
+        return converter.structure({"rates": {}, "budgets": {}, **data}, cls)
 
 
 def _pixels(text: str) -> float:
@@ -277,13 +275,8 @@ def _curves(data: Mapping[str, Any], _: object) -> dict[str, dict[str, dict[floa
     return {name: {kind: curve(own[kind]) for kind in own} for name, own in data.items()}
 
 
-def _statistic(data: Any, _: object) -> Statistic:
-    """From the values; records of before have mean and deviation beside them."""
-    return Statistic.of(data["values"] if isinstance(data, Mapping) else data)
-
-
 converter.register_unstructure_hook(Statistic, lambda statistic: list(statistic.values))
-converter.register_structure_hook(Statistic, _statistic)
+converter.register_structure_hook(Statistic, lambda values, _: Statistic.of(values))
 converter.register_structure_hook(
     StudySummary,
     make_dict_structure_fn(StudySummary, converter, sensitivity=override(struct_hook=_curves)),

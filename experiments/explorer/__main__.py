@@ -8,16 +8,18 @@ from the file that this writes. The page is ``docs/explorer.md``.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from experiments.core.folder import StudyFolder
-from experiments.core.usage import old_command, run_command
+from experiments.core.usage import old_command
 from experiments.explorer.assets import trained
 from experiments.explorer.choice import MODELS, SEED
 from experiments.explorer.store import STORE, write_models
+from wavevit.command_line import read_options
 from wavevit.files import check_output_file
 from wavevit.progress import in_steps
 
@@ -44,10 +46,12 @@ def store_models(options: Options) -> None:
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
 
 
-def main() -> None:
-    """The command line."""
+def main(words: Sequence[str]) -> None:
+    """The command line, with what is typed behind ``explorer``."""
+    program = "python -m experiments explorer"
+    options = read_options(Options, prog=program, description=Options.__doc__, arguments=words)
     with torch.no_grad():
-        run_command("experiments explorer", Options, store_models)
+        store_models(options)
 
 
 if __name__ == "__main__":

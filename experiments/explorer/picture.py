@@ -51,10 +51,5 @@ def take_picture(options: Options) -> None:
     print(f"{options.out}: {len(file.getvalue()) / 1e3:.0f} kB")
 
 
-def main() -> None:
-    """The command line."""
-    run_command("experiments.explorer.picture", Options, take_picture)
-
-
 if __name__ == "__main__":
-    main()
+    run_command("experiments.explorer.picture", Options, take_picture)

@@ -77,10 +77,5 @@ def time_models(options: Options) -> dict[str, Any]:
     return record
 
 
-def main() -> None:
-    """The command line."""
-    run_command("experiments.explorer.timing", Options, time_models)
-
-
 if __name__ == "__main__":
-    main()
+    run_command("experiments.explorer.timing", Options, time_models)

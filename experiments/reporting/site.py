@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_figure
-from experiments.core.records import RECORDS, load_record, write_json
+from experiments.core.records import RECORDS, load_record, read_json, write_json
 from experiments.core.style import figure_style, save_figure
 from experiments.core.usage import run_command
 from experiments.explorer.assets import write_model, write_photographs
@@ -39,9 +38,6 @@ GENERATED = ROOT / "docs" / "_generated"
 _EXPERIMENTS, _LIBRARY = ROOT / "experiments", ROOT / "wavevit"
 _EXPLORER = Path("static") / "explorer"
 _PACKAGES = ("matplotlib", "numpy", "scikit-image", "pillow")
-
-# What an audit's record says of a model since it was extended; an older record lacks it.
-_SINCE = {"notes": [], "precision": "float32", "normalization_source": "not recorded"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def _write_study(name: str, wanted: Collection[str], folder: Path) -> list[Path]
     """The figures of a recorded study that pages show; its report has the others."""
     summary = load_record(f"{name}/summary.json")
     seen = RECORDS / name / "pictures.json"
-    pictures = json.loads(seen.read_text()) if seen.exists() else None
+    pictures = read_json(seen) if seen.exists() else None
     target = folder / "figures" / name
     with figure_style():
         drawn = [one for one in study_figures(summary, pictures) if one.name in wanted]
@@ -109,8 +105,7 @@ def _write_claim(claim: Claim, folder: Path) -> list[Path]:
 
 def _write_audit(folder: Path) -> list[Path]:
     """The page of the recorded audit; its pictures are the bundled ones, cut as they were."""
-    record = json.loads((RECORDS / "audit" / "audit.json").read_text())
-    record["models"] = [{**_SINCE, **entry} for entry in record["models"]]
+    record = read_json(RECORDS / "audit" / "audit.json")
     size = max(entry["size"] for entry in record["models"])
     pictures = load_pictures(None, record["samples"]["pictures"], window_side(size))
     page = folder / "static" / "reports" / "audit.html"
@@ -163,7 +158,7 @@ def build(folder: Path = GENERATED, chosen: Iterable[Product] | None = None) -> 
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two processes would do the same work twice
         listed = folder / "products.json"
-        known = json.loads(listed.read_text()) if listed.exists() else {}
+        known = read_json(listed) if listed.exists() else {}
         listing = products() if chosen is None else chosen
         for product in in_steps(listing, lambda product: product.name):
             digest = product.digest()
@@ -185,11 +180,6 @@ class Options:
     out: Path = GENERATED
 
 
-def main() -> None:
-    """The command line."""
-    run_command("experiments.reporting.site", Options, _build)
-
-
 def _build(options: Options) -> None:
     check_output_folder("out", options.out)
     made = build(options.out)
@@ -197,4 +187,4 @@ def _build(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command("experiments.reporting.site", Options, _build)

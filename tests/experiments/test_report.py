@@ -84,11 +84,10 @@ def test_a_record_gives_the_summary_back(runs: Path) -> None:
     summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
     stored = json.loads(json.dumps(summary.to_dict()))
     assert StudySummary.from_dict(stored).to_dict() == summary.to_dict()
-    for name in ("applied", "pictured", "timed_batch"):  # records of before they came
+    for name in ("rates", "budgets"):  # records of before they came
         del stored[name]
     older = StudySummary.from_dict(stored)
-    assert (older.applied, older.timed_batch) == ({}, 0)
-    assert older.pictured == summary.variants
+    assert (older.rates, older.budgets) == ({}, {})
 
 
 def test_alignments_added_after_training_are_marked(runs: Path, page: Path) -> None:

@@ -9,7 +9,7 @@ photographs show, before anything was measured; photographs without kin only fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def kind_of_classes(classes: Sequence[str], kinds: Mapping[str, Sequence[str]] = KINDS) -> Tensor:
+def kind_of_classes(classes: Sequence[str]) -> Tensor:
     """The number of each class's kind; -1 for one without kin."""
-    numbers = {name: i for i, names in enumerate(kinds.values()) for name in names}
+    numbers = {name: i for i, names in enumerate(KINDS.values()) for name in names}
     return torch.tensor([numbers.get(name, -1) for name in classes])
 
 

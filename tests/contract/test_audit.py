@@ -13,24 +13,10 @@ import torch
 from torch import Tensor, nn
 
 import wavevit
+from tests.few_samples import FEW
 from tests.html_page import Page
 from wavevit.auditing import METRICS, AuditReport, Samples
 from wavevit.auditing.sections import SECTIONS
-
-FEW = Samples(
-    pictures=4,
-    sensitivity_pictures=2,
-    pairs_per_picture=1,
-    worst_pictures=2,
-    worst_radius=1,
-    attention_pictures=2,
-    jacobian_pictures=1,
-    jacobian_iterations=2,
-    singular_values=3,
-    jump_pictures=1,
-    jump_steps=4,
-    timing_rounds=1,
-)
 
 
 class Histogram(nn.Module):

@@ -18,27 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import wavevit
-from wavevit.auditing import AuditReport, Samples
+from tests import few_samples
+from wavevit.auditing import AuditReport
 from wavevit.auditing.scene import Scene
 from wavevit.auditing.sections import run_section
 from wavevit.auditing.targets import make_target
 from wavevit.interop.hub import save_pretrained
 from wavevit.testing import assert_close_relative
 
-FEW = Samples(
-    pictures=4,
-    sensitivity_pictures=2,
-    pairs_per_picture=1,
-    worst_pictures=1,
-    worst_radius=1,
-    attention_pictures=2,
-    jacobian_pictures=1,
-    jacobian_iterations=2,
-    singular_values=2,
-    jump_pictures=1,
-    jump_steps=4,
-    timing_rounds=1,
-)
+FEW = dataclasses.replace(few_samples.FEW, worst_pictures=1, singular_values=2)
 # Smooth and coloured, brighter one after the other.
 _COARSE = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 PICTURES = F.interpolate(_COARSE, (46, 46), mode="bilinear") * 0.5 + 0.15 * torch.arange(4).reshape(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import wavevit
-from wavevit.auditing import Samples
+from tests.few_samples import FEW
 from wavevit.auditing.targets import make_target
 
 NETWORK = """
@@ -93,22 +93,8 @@ def test_neighbours_dataclasses_and_arguments_work(file: Path, factory: str) -> 
 
 def test_two_files_of_one_name_get_their_own_neighbours(file: Path, tmp_path: Path) -> None:
     other = folder(tmp_path / "two", 7)
-    few = Samples(
-        pictures=4,
-        sensitivity_pictures=2,
-        pairs_per_picture=1,
-        worst_pictures=1,
-        worst_radius=1,
-        attention_pictures=2,
-        jacobian_pictures=1,
-        jacobian_iterations=1,
-        singular_values=1,
-        jump_pictures=1,
-        jump_steps=2,
-        timing_rounds=1,
-    )
     pictures = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    arguments = {"images": pictures, "size": 8, "samples": few}
+    arguments = {"images": pictures, "size": 8, "samples": FEW}
     report = wavevit.audit(f"{file}:build", against=[f"{other}:build"], **arguments)
     outputs = [model["output"] for model in report.record["models"]]
     assert ["(4,)" in outputs[0], "(7,)" in outputs[1]] == [True, True]

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.optim.swa_utils import AveragedModel
 
 import wavevit
+from tests.few_samples import FEW
 from wavevit.auditing.targets import Target, make_target
 
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -109,24 +110,10 @@ def test_a_distributed_model_is_seen_through(tmp_path: Any) -> None:
 
 def test_a_compiled_model_has_the_figures_of_the_bare_one() -> None:
     """Its own graph is timed; hooks, counters and derivatives see what was compiled."""
-    samples = wavevit.auditing.Samples(
-        pictures=4,
-        sensitivity_pictures=2,
-        pairs_per_picture=1,
-        worst_pictures=2,
-        worst_radius=1,
-        attention_pictures=2,
-        jacobian_pictures=1,
-        jacobian_iterations=2,
-        singular_values=3,
-        jump_pictures=1,
-        jump_steps=4,
-        timing_rounds=1,
-    )
     model = ours()
     compiled = torch.compile(model, backend="eager")
     pictures = torch.rand(4, 3, 48, 48, generator=torch.Generator().manual_seed(0))
-    report = wavevit.audit(model, against={"compiled": compiled}, images=pictures, samples=samples)
+    report = wavevit.audit(model, against={"compiled": compiled}, images=pictures, samples=FEW)
     assert report.sections("compiled") == report.sections()
     assert report.record["models"][1]["notes"] == [
         "measured uncompiled; its time is that of the compiled model"

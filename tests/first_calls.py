@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from tests.transform_table import CALLS, call, noise
+from tests.tensors import noise
+from tests.transform_table import CALLS, call
 from wavevit.wavelets import dwt2, kernels, wavedec2
 from wavevit.wavelets.compat import (
     DTCWTForward,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tests.tensors import flat, noise
 from wavevit.wavelets import (
     Lifting,
     dtcwt2,
@@ -35,15 +36,9 @@ from wavevit.wavelets import (
     waverec3,
 )
 
-__all__ = ["CALLS", "SIZE", "TRANSFORMS", "Transform", "call", "flat", "noise"]
+__all__ = ["CALLS", "SIZE", "TRANSFORMS", "Transform", "call"]
 
 SIZE = (5, 4)  # odd and even: borders of both kinds
-
-
-def flat(parts: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    if isinstance(parts, Tensor):
-        return [parts]
-    return [tensor for part in parts for tensor in flat(part)]
 
 
 @dataclass(frozen=True)
@@ -70,10 +65,6 @@ def lifting(seed: int = 0) -> Lifting:
     with torch.no_grad():
         made.weight.copy_(0.3 * noise(*made.weight.shape, seed=seed))
     return made.requires_grad_(False)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 LIFTING = lifting()

@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.transform_table import CALLS, TRANSFORMS, call, flat, noise
+from tests.tensors import flat, noise
+from tests.transform_table import CALLS, TRANSFORMS, call
 from wavevit import wavelets
 from wavevit.testing import assert_close_relative
 from wavevit.wavelets import (

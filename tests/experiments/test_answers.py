@@ -41,11 +41,8 @@ from experiments.reporting.answers.lines import Line, picture_with_lines
 from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.study_report import _pictures
 from experiments.studies.masked import MASKED
+from tests.tensors import noise
 from wavevit.tasks import list_tasks
-
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("task", list_tasks())

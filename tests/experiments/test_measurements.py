@@ -21,12 +21,9 @@ from experiments.measurements.retrieval import KINDS, chance, kind_of_classes, n
 from experiments.measurements.samples import by_photograph, mean_over, photographs
 from experiments.measurements.subjects import trained
 from experiments.measurements.vocabulary import orthonormal_pyramid, probe, turned
+from tests.tensors import noise
 from wavevit.data import Scenes
 from wavevit.measure import equivariance_error
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def test_a_permutation_leaves_no_residual_and_another_state_does() -> None:

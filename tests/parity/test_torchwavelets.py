@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.transform_table import noise
+from tests.tensors import noise
 from wavevit.testing import assert_close_relative
 from wavevit.wavelets import dtcwt2, filter_bank, swt, wavedec, wavedec2
 

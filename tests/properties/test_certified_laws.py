@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import wavevit
 from tests.properties.test_merge_laws import scrambled
+from tests.tensors import noise
 from wavevit import Backbone
 from wavevit.layers.bounded_linear import BoundedLinear
 from wavevit.layers.tokenizers import OverlapTokenizer, PacketTokenizer, PatchTokenizer
@@ -38,10 +39,6 @@ def build(name: str, seed: int = 0, **changes: object) -> Backbone:
     torch.manual_seed(seed)
     settings = {"in_chans": 1, "img_size": 32, "num_classes": 0} | changes
     return wavevit.create_model(name, **settings).double().eval()
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def redrawn(layer: nn.Conv2d) -> nn.Conv2d:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.benchmarks.training_steps import held_bytes
+from tests.tensors import error
 from wavevit.layers.padding import pad_map
 from wavevit.layers.tokenizers import AliasFreeTokenizer
 from wavevit.wavelets import filter_bank, kernels, swt2
@@ -23,12 +24,6 @@ CASES = [
     ("db4", 2, "ideal", (20, 12), 8, "circular"),
     ("db2", 1, "short", (16, 16), 2, "circular"),
 ]
-
-
-def error(found: Tensor, expected: Tensor) -> float:
-    """Relative."""
-    assert found.shape == expected.shape
-    return float((found - expected).detach().abs().max() / expected.detach().abs().max())
 
 
 def without_kinks(tokenizer: AliasFreeTokenizer, size: tuple[int, int]) -> Tensor:

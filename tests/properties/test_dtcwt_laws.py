@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tensors import noise
 from wavevit.data import load_photograph
 from wavevit.data.photographs import NAMES
 from wavevit.testing import assert_close_relative
@@ -40,11 +41,6 @@ def compiling(test):
     for message in ("should not be instantiated", "`torch.jit.script_method` is deprecated"):
         test = pytest.mark.filterwarnings(f"ignore:.*{message}:DeprecationWarning")(test)
     return test
-
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def energy(pyramid: DualTreePyramid) -> float:

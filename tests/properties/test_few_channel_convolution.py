@@ -7,18 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.tensors import error
 from wavevit.layers.padding import pad_map
 from wavevit.layers.tokenizers import AliasFreeTokenizer
 from wavevit.wavelets import kernels
 from wavevit.wavelets._engine.convolution import convolution
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
-
-
-def error(found: Tensor, expected: Tensor) -> float:
-    """Relative."""
-    assert found.shape == expected.shape
-    return float((found - expected).detach().abs().max() / expected.detach().abs().max())
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: str = "circular") -> Tensor:

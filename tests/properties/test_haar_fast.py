@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests import warm_python
+from tests.tensors import noise
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, sizes
 from wavevit.wavelets import kernels
@@ -68,11 +69,6 @@ BACK = [one_back, pyramid_back, packet_back]
 def _either_path(request: pytest.FixtureRequest) -> Iterator[None]:
     with kernels(request.param):
         yield
-
-
-def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def by_hand(x: Tensor, level: int, pyramid: bool) -> list[Tensor]:

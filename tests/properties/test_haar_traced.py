@@ -11,6 +11,7 @@ from torch import Tensor
 from torch._dynamo.backends.common import aot_autograd
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from tests.tensors import noise
 from wavevit.wavelets import dwt2, kernels, wavedec2, wavepacket2
 from wavevit.wavelets._engine.haar import haar_analysis, haar_synthesis
 from wavevit.wavelets._engine.haar_maps import HaarMap
@@ -41,11 +42,6 @@ TRANSFORMS = [one, pyramid, packet]
 def _either_path(request: pytest.FixtureRequest) -> Iterator[None]:
     with kernels(request.param):
         yield
-
-
-def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def named(enabled: bool, function: Callable[..., Any], *rest: object, night: bool = False) -> Any:

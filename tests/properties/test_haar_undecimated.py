@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.examples import examples
+from tests.tensors import noise
 from wavevit.testing import assert_close_relative, tolerance
 from wavevit.testing.strategies import images, shifts, sizes
 from wavevit.wavelets import dwt2, kernels
@@ -32,11 +33,6 @@ def one_level(x: Tensor, spacing: int) -> Tensor:
 def _either_path(request: pytest.FixtureRequest) -> Iterator[None]:
     with kernels(request.param):
         yield
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.export import Dim
 
-from tests.transform_table import noise
+from tests.tensors import noise
 from wavevit import wavelets
 from wavevit.testing import assert_close_relative
 from wavevit.wavelets import MODES, Pyramid, filter_bank, kernels, wavelet_names

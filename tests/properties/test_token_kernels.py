@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.benchmarks.training_steps import held_bytes
+from tests.tensors import error
 from wavevit.layers.decimation import Decimation, chained
 from wavevit.layers.padding import DepthwiseConv
 from wavevit.layers.tokenizers import DTCWTTokenizer, ScatteringTokenizer, SWTTokenizer
@@ -17,12 +18,6 @@ from wavevit.wavelets import dwt2, idwt2, kernels, scattering2, smooth_magnitude
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
 WIDE = list(TOLERANCE)
-
-
-def error(found: Tensor, expected: Tensor) -> float:
-    """Relative."""
-    assert found.shape == expected.shape
-    return float((found - expected).detach().abs().max() / expected.detach().abs().max())
 
 
 def tokens(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.transform_table import CALLS, TRANSFORMS, call, noise
+from tests.tensors import noise
+from tests.transform_table import CALLS, TRANSFORMS, call
 from wavevit.wavelets import dwt2, idwt2, kernels
 
 

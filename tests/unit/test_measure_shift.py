@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tensors import noise
 from wavevit.measure import (
     fourier_shift,
     shift_consistency,
@@ -18,10 +19,6 @@ from wavevit.measure import (
     token_turnover,
 )
 from wavevit.testing.strategies import images, shifts, sizes
-
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def mean_of_channels(x: torch.Tensor) -> torch.Tensor:

@@ -6,13 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.tensors import noise
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.measure import effective_rank, n_term_error
 from wavevit.wavelets import iwavepacket2, wavepacket2
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("rank", [1, 3, 8])

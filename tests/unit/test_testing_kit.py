@@ -10,6 +10,7 @@ from torch import Tensor
 
 import wavevit
 from tests.examples import examples
+from tests.tensors import noise
 from wavevit.tasks import create_task
 from wavevit.testing import (
     NETWORK_TOLERANCES,
@@ -24,11 +25,6 @@ from wavevit.testing import (
 )
 from wavevit.testing.strategies import images, sizes, small_backbones, wavelets
 from wavevit.wavelets import dwt2, filter_bank, idwt2
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
 
 IMAGES = noise(3, 2, 16, 16)
 

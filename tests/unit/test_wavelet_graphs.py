@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
+from tests.tensors import flat
 from wavevit.testing import assert_close_relative
 from wavevit.wavelets import (
     DWT2,
@@ -163,12 +164,6 @@ TRANSFORMS = {
 # "swt2". An export takes about 5 s, one for onnxruntime 10 to 30 s; `make test-nightly` has all
 # transforms in both.
 EXPORTED = ("wavedec2 db2", "dtcwt2", "lifting")
-
-
-def flat(outputs) -> list[torch.Tensor]:
-    if isinstance(outputs, torch.Tensor):
-        return [outputs]
-    return [tensor for part in outputs for tensor in flat(part)]
 
 
 # Every parity on either level, and sides shorter than the longest extension.

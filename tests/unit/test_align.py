@@ -305,3 +305,23 @@ def test_matchers_that_are_functions_or_have_several_starts() -> None:
         assert {name.removeprefix("model."): group for name, group in found.items()} == expected
         assert expected["stem.weight"] == 0
         assert expected["blocks.weight"] == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("group_average", {}), ("weighted_frame", {"threshold": 1.0}), ("phase_lock", {"gate": 1.0})],
+)
+def test_classes_are_not_averaged(method: str, options: dict[str, float]) -> None:
+    """The mean of classes 2 and 4 is no answer; a single view gives its class."""
+
+    class Answers(nn.Module):
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            scores = x[..., ::4, ::4].flatten(2).mean(1)
+            return {"scores": scores, "classes": scores.argmax(1)}
+
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    aligned = wavevit.align(Answers(), method, period=4, **options)
+    with pytest.raises(ValueError, match=r"model: expected floating outputs, .* got torch\.int64"):
+        aligned(images)
+    found = wavevit.align(Answers(), "phase_lock", period=4)(images)
+    assert torch.equal(found["classes"], found["scores"].argmax(1))

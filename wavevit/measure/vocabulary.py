@@ -141,7 +141,7 @@ def n_term_error(
         synthesise: coefficients to images. Without it the transform must be orthonormal, and the
             error is the energy of what is dropped; that it is orthonormal is checked.
         shares: of the image's pixel values, each in (0, 1]: counted in numbers of the image, so
-            that a redundant transform gets no more of them.
+            that a redundant transform gets no more of them; a complex coefficient is two numbers.
 
     Returns:
         An `NTermError`, without unit.
@@ -185,7 +185,9 @@ def n_term_error(
         order = flat.abs().argsort(dim=1, descending=True)
         results = []
         for share in shares:
-            count = max(round(share * images[0].numel()), 1)
+            # A complex coefficient is two numbers.
+            numbers = share * images[0].numel() / (2 if flat.is_complex() else 1)
+            count = max(round(numbers), 1)
             kept = torch.zeros_like(flat).scatter(
                 1, order[:, :count], flat.gather(1, order[:, :count])
             )

@@ -88,6 +88,12 @@ def test_a_complex_coefficient_is_two_numbers() -> None:
     assert real == pytest.approx(wanted[1], rel=1e-6)
 
 
+def test_an_image_of_zeros_has_no_relative_error() -> None:
+    images = torch.stack([torch.ones(1, 4, 4), torch.zeros(1, 4, 4)])
+    with pytest.raises(ValueError, match="images: expected images with other values than 0"):
+        n_term_error(lambda x: x.flatten(1), images)
+
+
 def test_photographs_are_sparse_in_haar_and_not_in_pixels() -> None:
     x = torch.stack([load_photograph(name)[:128, :128] for name in NAMES[:6]])[:, None]
     haar = n_term_error(lambda x: wavepacket2(x, "haar", level=3), x, shares=[0.05])

@@ -147,7 +147,8 @@ def n_term_error(
         An `NTermError`, without unit.
 
     Raises:
-        ValueError: a share outside (0, 1], integer coefficients, a transform that keeps no energy
+        ValueError: a share outside (0, 1], an image of zeros, whose relative error is no number,
+            integer coefficients, a transform that keeps no energy
             without `synthesise`, or a synthesis that does not bring the images back.
 
     Guarantees:
@@ -174,6 +175,8 @@ def n_term_error(
         shape = coefficients.shape
         flat = coefficients.flatten(1)
         norm = images.flatten(1).norm(dim=1)
+        if not bool((norm > 0).all()):
+            fail("images", "images with other values than 0", "an image of zeros")
         whole = flat.norm(dim=1) if synthesise is None else None
         if whole is not None and not torch.allclose(whole, norm.to(whole.dtype), rtol=1e-4):
             worst = float((whole / norm - 1).abs().max())

@@ -137,6 +137,24 @@ def test_low_pass_has_the_known_taps_and_stops_the_sampling_frequency(stride: in
     assert spectrum[16 // stride :: 16 // stride].max() < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 2, 0), (3, 2, 1), (2, 3, 1), (5, 3, 0)]
+)
+@pytest.mark.parametrize("side", range(7, 13))
+def test_blurred_pooling_in_ceil_mode_has_the_same_cells(
+    kernel: int, stride: int, padding: int, side: int
+) -> None:
+    """A window that reaches beyond the image is a cell of the pooling, and of the blurred one."""
+    pool = nn.MaxPool2d(kernel, stride, padding, ceil_mode=True)
+    x = noise(size=(side, 12))
+    blurred = wavevit.align(nn.Sequential(pool), "blur", boundary="window")(x)
+    assert blurred.shape == pool(x).shape
+    assert blurred.isfinite().all()
+    constant = torch.full_like(x, 3.0)
+    found = wavevit.align(nn.Sequential(pool), "blur", boundary="window")(constant)
+    assert_close_relative(found, pool(constant))
+
+
 def test_blur_reaches_every_stride_of_ours() -> None:
     found = {}
     for name in ("test_vit", "test_haar_vit", "test_haar_pyramid", "test_swin", "test_pvt_v2"):

@@ -48,6 +48,13 @@ def test_pooling_dtype_and_alignment_are_kept(tmp_path: Path) -> None:
     model.reset_classifier(0, "")
     read = from_pretrained(save_pretrained(model, tmp_path / "new" / "folder"))
     assert torch.equal(read(images().bfloat16()), model(images().bfloat16()))
+    model.norm.float()
+    read = from_pretrained(save_pretrained(model, tmp_path / "mixed"))
+    for tensor, expected in zip(
+        read.state_dict().values(), model.state_dict().values(), strict=True
+    ):
+        assert tensor.dtype == expected.dtype
+        assert torch.equal(tensor, expected)
     locked = build("test_haar_pyramid", alignment="phase_lock")
     read = from_pretrained(save_pretrained(locked, tmp_path))
     assert read.alignment is not None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 import pytest
 import torch
 
 from experiments.benchmarks import axes
 from experiments.benchmarks.axes import AXES, measure, render, variant
+from experiments.core.experiment import DOCS
 from experiments.core.records import RECORDS, load_record
+from wavevit.layers.downsample import BandLimitedDownsample
+from wavevit.models import Backbone
 
 RECORDED = sorted(path.stem for path in RECORDS.glob("axes/*.json"))
 
@@ -48,3 +54,22 @@ def test_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert record["values"]["patch"]["macs"] < record["values"]["overlap"]["macs"]
     assert all(0 < s["mean"] < 1 for s in record["values"]["patch"]["shift"].values())
     assert render(record).count("\n") == 5
+
+
+def test_downsamplers_that_need_circular_padding_are_those_of_the_page() -> None:
+    """A shift by 2 tokens moves the coarser grid exactly, with every padding but theirs."""
+    page = (DOCS / "axes" / "downsample.md").read_text()
+    (said,) = re.findall(r'^([^.]*) need `padding="circular"` for this\.', page, re.M)
+    needing = set(re.findall(r"`(\w+)`", said)) - {"band_limited"}  # its short low-pass only
+
+    def circular(name: str, padding: str) -> bool:
+        config = variant("downsample", name)
+        model = Backbone(dataclasses.replace(config, img_size=64, padding=padding, position="none"))
+        return model.symmetry.circular
+
+    names = [name for name in AXES["downsample"] if name != "band_limited"]
+    assert all(circular(name, "circular") for name in names)
+    assert {name for name in names if not circular(name, "zeros")} == needing
+    for low_pass, kept in (("ideal", True), ("short", False)):
+        layer = BandLimitedDownsample(4, 8, low_pass, padding="zeros")
+        assert layer.symmetry.circular is kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from pathlib import Path
@@ -159,3 +160,23 @@ def test_volumes_side_by_side() -> None:
     torch.testing.assert_close(stacked, ours["one level"])
     for back in (ours["inverse"], torch.from_numpy(theirs["inverse"])):
         torch.testing.assert_close(back, VOLUMES)
+
+
+def test_default_modes_are_those_of_the_page() -> None:
+    """In the page's order: ours, PyWavelets', torchwavelets', ptwt's two, pytorch-wavelets'."""
+    (said,) = re.findall(r"^\* \*\*Defaults\.\*\*.*?(?=^\* )", PAGE, re.S | re.M)
+    functions = (
+        wavevit.wavelets.wavedec2,
+        pywt.wavedec2,
+        torchwavelets.dwt2d,
+        ptwt.wavedec2,
+        ptwt.wavedec3,
+        pytorch_wavelets.DWTForward,
+    )
+    modes = [inspect.signature(function).parameters["mode"].default for function in functions]
+    assert modes == ["periodization", "symmetric", "symmetric", "reflect", "zero", "zero"]
+    named = [word for word in re.findall(r'`"(\w+)"`', said) if word in pywt.Modes.modes]
+    # torchwavelets' mode is said by "too".
+    assert named == [modes[0], modes[1], *modes[3:]]
+    for function in (ptwt.wavedec, ptwt.fswavedec2, ptwt.fswavedec3):
+        assert inspect.signature(function).parameters["mode"].default == "reflect"

@@ -19,9 +19,10 @@ from experiments.core.preparation import prepare
 from experiments.core.recipes import deit3
 from experiments.core.step import check_share, gradients
 from experiments.core.training import make_optimizer, make_task, train
+from experiments.core.weight_average import WeightAverage
 from tests.experiments.noise_source import noise_run
 from tests.experiments.ranks import train_until
-from wavevit.tasks import TASKS, Retrieval, register_task
+from wavevit.tasks import TASKS, Retrieval, create_task, register_task
 
 CPU = torch.device("cpu")
 
@@ -109,6 +110,27 @@ def test_average_of_the_weights_follows_its_formula(tmp_path: Path) -> None:
     assert not in_place.ema.exists()
     for name, value in task.network().state_dict().items():
         torch.testing.assert_close(value, load_file(in_place.weights)[name], rtol=0, atol=0)
+
+
+def test_average_has_the_statistics_of_a_batch_norm_and_keeps_constants() -> None:
+    """Not those of the last weights alone; a mask's infinities stay what they are."""
+    task = create_task("retrieval", "test_vit", num_classes=2, img_size=32)
+    assert isinstance(task, Retrieval)
+    task.register_buffer("mask", torch.tensor([0.0, -torch.inf]), persistent=False)
+    average = WeightAverage(task, 0.25, "ddp")
+    assert average.statistics == ("center.running_mean", "center.running_var")
+    for value in (1.0, 2.0, 4.0):
+        for tensor in (task.center.running_mean, task.center.running_var, task.project.weight):
+            assert isinstance(tensor, Tensor)
+            tensor.data.fill_(value)
+        average.update(task)
+    wanted = 0.25 * (0.25 * 1 + 0.75 * 2) + 0.75 * 4
+    kept = average.task
+    assert isinstance(kept, Retrieval)
+    for tensor in (kept.center.running_mean, kept.center.running_var, kept.project.weight):
+        assert isinstance(tensor, Tensor)
+        torch.testing.assert_close(tensor.detach(), torch.full_like(tensor, wanted))
+    assert kept.get_buffer("mask").tolist() == [0.0, -torch.inf]
 
 
 def test_stopped_run_with_average_and_mixing_continues_to_equal_bits(tmp_path: Path) -> None:

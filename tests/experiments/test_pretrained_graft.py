@@ -64,11 +64,6 @@ def short_options(model: str, photographs: Path, out: Path) -> GraftOptions:
     )
 
 
-def run_to_the_end(options: GraftOptions) -> None:
-    """The same command again while the time was over too early: the machine may be busy."""
-    assert any(MEASUREMENT.run(options) == 0 for _ in range(20))
-
-
 def test_a_pretrained_model_is_measured_without_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +81,7 @@ def test_a_pretrained_model_is_measured_without_labels(
     assert -0.5 <= float(min(p.min() for p in pictures)) < 0
     methods = ("mean of 2 phases", CONTROL, GRAFT)
     options = dataclasses.replace(short_options("tiny", folder, tmp_path), methods=methods)
-    run_to_the_end(options)
+    assert MEASUREMENT.run(options) == 0
     record = json.loads((tmp_path / "graft" / "tiny-1.json").read_text())
     assert record["photographs"] == {"trained_on": 6, "measured": 2, "gallery": 8}
     assert record["command"].endswith(
@@ -97,6 +92,8 @@ def test_a_pretrained_model_is_measured_without_labels(
     assert "linear probe" not in text  # nobody gave labels
     assert "R@1, %" in text
     (grafted,) = record["methods"][GRAFT]["runs"]
+    (control,) = record["methods"][CONTROL]["runs"]
+    assert grafted["steps"] == control["steps"]  # the time of the first one decides for both
     assert sum(grafted["by_photograph"]) / 2 == pytest.approx(grafted["sensitivity"][0], rel=1e-5)
     assert grafted["jumps"] == 0
     assert "condition" not in record["methods"]["mean of 2 phases"]["runs"][0]
@@ -106,7 +103,7 @@ def test_a_pretrained_model_is_measured_without_labels(
         raise AssertionError("a complete distillation was not read")
 
     monkeypatch.setattr(graft_run, "distil", trained_again)
-    run_to_the_end(dataclasses.replace(options, labelled=labelled))
+    assert MEASUREMENT.run(dataclasses.replace(options, labelled=labelled)) == 0
     again = json.loads((tmp_path / "graft" / "tiny-1.json").read_text())
     (same,) = again["methods"][GRAFT]["runs"]
     assert same["sensitivity"] == grafted["sensitivity"]
@@ -123,6 +120,36 @@ def test_a_pretrained_model_is_measured_without_labels(
     assert "| linear probe, points: at least −0.0" in text
     with pytest.raises(ValueError, match="path: expected a folder for each class"):
         read_labelled(few, one, 4, 4)
+
+
+def test_a_distillation_whose_minutes_are_over_takes_its_other_steps_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, distil, stopped = tiny_subject(), graft_run.distil, []
+
+    def slow_at_first(*given: Any, minutes: float, **more: Any) -> Any:
+        found = distil(*given, minutes=minutes if stopped else 1e-9, **more)
+        stopped.append(not found.complete)
+        return found
+
+    monkeypatch.setattr(graft_run, "distil", slow_at_first)
+    found = graft_run.distilled(
+        METHODS[CONTROL],
+        student(METHODS[CONTROL], one.model),
+        one.model,
+        tmp_path,
+        {},
+        list(torch.randn(8, 3, 40, 40, generator=torch.Generator().manual_seed(0))),
+        1e-5,
+        crop_size=16,
+        minutes=1.0,
+        batch_size=2,
+        judged=2,
+        patience=None,
+    )
+    assert stopped == [True, False]
+    assert found["steps"] == 1  # planned for 1e-9 minutes
+    assert (tmp_path / "weights.safetensors").exists()
 
 
 def test_blur_pool_of_a_convolutional_network_is_distilled_and_its_head_is_asked(
@@ -147,7 +174,7 @@ def test_blur_pool_of_a_convolutional_network_is_distilled_and_its_head_is_asked
     options = short_options("network", folder, tmp_path)
     with pytest.raises(ValueError, match=r"methods: expected one of .*got 'dtcwt graft'"):
         MEASUREMENT.run(dataclasses.replace(options, methods=(GRAFT,)))
-    run_to_the_end(options)
+    assert MEASUREMENT.run(options) == 0
     record = json.loads((tmp_path / "graft" / "network.json").read_text())
     assert list(record["methods"]) == ["original", "blur", CONTROL, BLURRED]
     with torch.no_grad():

@@ -144,3 +144,19 @@ def test_another_architecture_is_refused() -> None:
         load_timm_weights(wavevit.create_model("test_vit"), theirs)
     with pytest.raises(ValueError, match="timm_model: expected one of 'VisionTransformer'"):
         load_timm_weights(wavevit.create_model("test_vit"), timm.create_model("resnet18"))
+
+
+@pytest.mark.parametrize("family", ["vit", "pvt"])
+def test_other_numbers_of_heads_are_refused(family: str) -> None:
+    """Queries, keys and values have the same shapes whatever the number of heads."""
+    if family == "vit":
+        theirs = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, num_heads=6)
+        config = dataclasses.replace(wavevit.model_config("vit_tiny_patch16"), img_size=32)
+    else:
+        heads = (1, 1, 5, 8)
+        theirs = timm.create_model("pvt_v2_b0", depths=(1, 1, 1, 1), num_heads=heads)
+        config = wavevit.model_config("pvt_v2_b0")
+    stages = tuple(dataclasses.replace(stage, depth=1) for stage in config.stages)
+    ours = wavevit.Backbone(dataclasses.replace(config, stages=stages, num_classes=1000))
+    with pytest.raises(ValueError, match=r"timm_model: expected attention with \d heads at .* got"):
+        load_timm_weights(ours, theirs)

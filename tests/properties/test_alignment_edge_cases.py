@@ -80,6 +80,19 @@ def test_stripes_have_margin_zero() -> None:
         assert_shift_invariant(aligned("phase_lock"), x, [(0, 1)])
 
 
+@pytest.mark.parametrize(
+    ("period", "width", "has_phase"),
+    [(16, 8, False), (8, 4, False), (8, 1, False), (4, 1, False), (16, 1, True), (16, 4, True)],
+)
+def test_stripes_have_a_phase_unless_their_edges_repeat_sooner(
+    period: int, width: int, has_phase: bool
+) -> None:
+    """In a grid of 16 pixels. Equal stripes of period 16 have an edge every 8: no harmonic."""
+    line = (torch.arange(64) % period < width).double().expand(1, 1, 64, 64)
+    margin = float(phase_of(line, 16).margin[0, 1])
+    assert margin > 0.5 if has_phase else margin < 1e-12
+
+
 def test_ties_of_polyphase() -> None:
     """Two phases of equal energy but different content: the first index wins, whichever it is."""
     x = torch.zeros(1, 2, 16, 16, dtype=torch.float64)

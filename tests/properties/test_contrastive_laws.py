@@ -19,7 +19,7 @@ from tests.contrastive_on_ranks import (
     shared_gradients,
 )
 from tests.two_ranks import on_two_ranks
-from wavevit.tasks import recalls, sliced, zero_shot
+from wavevit.tasks import Contrastive, create_task, recalls, sliced, zero_shot
 
 LOSSES = ["infonce", "siglip"]
 EXACT = 1e-10
@@ -157,6 +157,29 @@ def test_recall_by_hand() -> None:
     assert found["text_to_image_r1_chance"] == pytest.approx(100 * (2 / 4 + 1 / 4 + 1 / 4) / 3)
     assert found["text_to_image_r2_chance"] == pytest.approx(100 * (5 / 6 + 1 / 2 + 1 / 2) / 3)
     assert (found["gallery_images"], found["gallery_texts"]) == (4.0, 3.0)
+
+
+@pytest.mark.parametrize("name", ["images", "texts"])
+def test_embeddings_of_nan_have_no_recall(name: str) -> None:
+    """Nothing is closer than NaN: each right answer would be the nearest one."""
+    given = {"images": torch.eye(4), "texts": torch.eye(4)} | {name: torch.full((4, 4), torch.nan)}
+    with pytest.raises(ValueError, match=f"{name}: expected finite embeddings, got NaN"):
+        recalls(**given, captions=["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize("loss", ["infonce", "siglip"])
+def test_similarities_keep_their_precision_under_autocast(loss: str) -> None:
+    task = create_task("contrastive", "test_vit", {"loss": loss}, img_size=32)
+    assert isinstance(task, Contrastive)
+    with torch.no_grad():
+        task.log_scale.fill_(4.6)
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.nn.functional.normalize(torch.randn(2, 5, 64, generator=generator), dim=-1)
+    wanted = task.similarities(x, y)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = task.similarities(x, y)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, wanted)
 
 
 def test_equal_embeddings_have_no_recall_and_random_ones_that_of_chance() -> None:

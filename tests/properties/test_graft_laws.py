@@ -130,6 +130,16 @@ def test_negative_control_other_shifts_do_not_move_the_tokens(patch: int) -> Non
     assert float((found - embedding(x).roll(1, 1)).norm()) > 1e-3 * float(found.norm())
 
 
+@pytest.mark.parametrize(
+    ("position", "padding"), [("none", "circular"), ("learned", "zeros"), ("conv", "zeros")]
+)
+def test_the_branch_pads_circularly_if_the_model_declares_that_it_keeps_shifts(
+    position: str, padding: str
+) -> None:
+    """Convolutional positions pad with zeros in this model, and break circular shifts."""
+    assert graft(plain(8, position, "avg")).tokenizer.graft.options.padding == padding
+
+
 sides = st.sampled_from([(14, 16), (7, 8), (12, 16), (6, 8), (10, 16), (32, 16), (14, 8)])
 
 

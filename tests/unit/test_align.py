@@ -137,6 +137,24 @@ def test_low_pass_has_the_known_taps_and_stops_the_sampling_frequency(stride: in
     assert spectrum[16 // stride :: 16 // stride].max() < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 2, 0), (3, 2, 1), (2, 3, 1), (5, 3, 0)]
+)
+@pytest.mark.parametrize("side", range(7, 13))
+def test_blurred_pooling_in_ceil_mode_has_the_same_cells(
+    kernel: int, stride: int, padding: int, side: int
+) -> None:
+    """A window that reaches beyond the image is a cell of the pooling, and of the blurred one."""
+    pool = nn.MaxPool2d(kernel, stride, padding, ceil_mode=True)
+    x = noise(size=(side, 12))
+    blurred = wavevit.align(nn.Sequential(pool), "blur", boundary="window")(x)
+    assert blurred.shape == pool(x).shape
+    assert blurred.isfinite().all()
+    constant = torch.full_like(x, 3.0)
+    found = wavevit.align(nn.Sequential(pool), "blur", boundary="window")(constant)
+    assert_close_relative(found, pool(constant))
+
+
 def test_blur_reaches_every_stride_of_ours() -> None:
     found = {}
     for name in ("test_vit", "test_haar_vit", "test_haar_pyramid", "test_swin", "test_pvt_v2"):
@@ -305,3 +323,23 @@ def test_matchers_that_are_functions_or_have_several_starts() -> None:
         assert {name.removeprefix("model."): group for name, group in found.items()} == expected
         assert expected["stem.weight"] == 0
         assert expected["blocks.weight"] == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("group_average", {}), ("weighted_frame", {"threshold": 1.0}), ("phase_lock", {"gate": 1.0})],
+)
+def test_classes_are_not_averaged(method: str, options: dict[str, float]) -> None:
+    """The mean of classes 2 and 4 is no answer; a single view gives its class."""
+
+    class Answers(nn.Module):
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            scores = x[..., ::4, ::4].flatten(2).mean(1)
+            return {"scores": scores, "classes": scores.argmax(1)}
+
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    aligned = wavevit.align(Answers(), method, period=4, **options)
+    with pytest.raises(ValueError, match=r"model: expected floating outputs, .* got torch\.int64"):
+        aligned(images)
+    found = wavevit.align(Answers(), "phase_lock", period=4)(images)
+    assert torch.equal(found["classes"], found["scores"].argmax(1))

@@ -90,6 +90,18 @@ def test_probabilities_add_up_to_one_between_any_bounds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_uniform_numbers_that_round_to_one_draw_the_largest_integer(name: str) -> None:
+    """Of float64 numbers below 1 some are 1 in float32, in which models draw."""
+    kind = DISTRIBUTIONS[name](0, 255, 16.0)
+    uniform = torch.tensor([[0.0, 0.0], [1 - 2**-30, 1 - 2**-30]], dtype=torch.float64).float()
+    assert uniform[1, 1] == 1
+    low, high = torch.tensor([3, 3]), torch.tensor([250, 250])
+    drawn = kind.draw(kind.bias().expand(2, -1), uniform, low, high)
+    assert drawn.tolist() == [3, 250]
+    assert drawn.dtype == torch.long
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_drawn_integers_have_their_probabilities(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     kind = DISTRIBUTIONS[name](0, 7, 1.0)

@@ -180,3 +180,22 @@ def test_training_on_a_stream_resumes_bit_by_bit(folder: Path, tmp_path: Path) -
     assert whole.weights.read_bytes() == resumed.weights.read_bytes()
     assert data_report(whole.path) == data_report(resumed.path)
     assert data_report(whole.path)["data"]["unreadable"] == 1
+
+
+@pytest.mark.parametrize("source", ["hf", "hf_stream"])
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"test": "train"}, "test: expected another part than those for train, got 'train' again"),
+        (
+            {"test": "test", "validation": "test"},
+            "validation: expected another part than those for train and test, got 'test' again",
+        ),
+    ],
+)
+def test_one_part_is_not_trained_on_and_tested_on(
+    folder: Path, tmp_path: Path, source: str, wanted: dict[str, str], message: str
+) -> None:
+    options = {"cache": str(tmp_path)} if source == "hf" else {}
+    with pytest.raises(ValueError, match=message):
+        create_source(source, "train", 8, path=folder, **options, **wanted, **PLAIN)

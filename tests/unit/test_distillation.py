@@ -434,3 +434,21 @@ def test_pooled_features_of_transformers() -> None:
         hidden = model.vit(images).last_hidden_state
         assert torch.equal(model.classifier(found), model(images).logits)
     assert torch.equal(found, hidden[:, 0])
+
+
+@pytest.mark.nightly  # transformers takes seconds to import
+def test_pooled_features_of_clip_are_its_class_token() -> None:
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    config = CLIPVisionConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        image_size=16,
+        patch_size=8,
+    )
+    model = CLIPVisionModel(config).eval()
+    images = torch.randn(2, 3, 16, 16, generator=rng())
+    with torch.no_grad():
+        assert torch.equal(pooled_features(model, images), model(images).last_hidden_state[:, 0])

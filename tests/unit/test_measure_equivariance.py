@@ -75,6 +75,13 @@ def corner(x: Tensor) -> Tensor:
     return torch.stack([-x[:, 0, 0, 0], x[:, 0, 0, 0]], dim=1)
 
 
+@pytest.mark.parametrize("kind", ["circular", "crop"])
+def test_a_map_of_zeros_follows_nothing(kind: str) -> None:
+    """A model that answers nothing would be exactly equivariant."""
+    with pytest.raises(ValueError, match="features: expected maps that are not all zero, got zero"):
+        equivariance_error(torch.zeros_like, noise(2, 2, 12, 12), (0, 1), kind=kind, crop_size=8)
+
+
 def test_position_blind_models_lose_nothing_and_a_pixel_reader_loses_all() -> None:
     images = torch.zeros(6, 1, 8, 8)
     images[:, :, 0, 0] = 1

@@ -70,6 +70,27 @@ def test_a_sparse_image_needs_as_many_coefficients_as_it_has() -> None:
     assert errors == pytest.approx([(1 / 14) ** 0.5, 0], abs=1e-12)
 
 
+def test_a_complex_coefficient_is_two_numbers() -> None:
+    """Of 16 numbers a half is 8: four complex coefficients, or eight real ones."""
+    images = torch.arange(1.0, 17).reshape(1, 1, 4, 4)
+
+    def analyse(x: Tensor) -> Tensor:
+        return torch.complex(x, x).flatten(1) / 2**0.5
+
+    found = n_term_error(analyse, images, shares=(0.5, 1.0)).errors
+    energy = images.flatten().square()
+    wanted = [float((energy[:count].sum() / energy.sum()).sqrt()) for count in (12, 8)]
+    assert found == pytest.approx(wanted, rel=1e-6)
+    real = n_term_error(lambda x: x.flatten(1), images, shares=(0.5,)).errors[0]
+    assert real == pytest.approx(wanted[1], rel=1e-6)
+
+
+def test_an_image_of_zeros_has_no_relative_error() -> None:
+    images = torch.stack([torch.ones(1, 4, 4), torch.zeros(1, 4, 4)])
+    with pytest.raises(ValueError, match="images: expected images with other values than 0"):
+        n_term_error(lambda x: x.flatten(1), images)
+
+
 def test_photographs_are_sparse_in_haar_and_not_in_pixels() -> None:
     x = torch.stack([load_photograph(name)[:128, :128] for name in NAMES[:6]])[:, None]
     haar = n_term_error(lambda x: wavepacket2(x, "haar", level=3), x, shares=[0.05])

@@ -106,6 +106,33 @@ def test_examples_without_partner_are_not_asked() -> None:
     assert math.isnan(chance_of_ranking(torch.arange(4), (1,))["mAP"])
 
 
+def test_ranking_of_one_image_is_undefined_and_of_nan_refused() -> None:
+    made = task()
+    summary = made.summarize(made.evaluate(double(made.dummy_batch(1))))
+    assert all(math.isnan(value) for name, value in summary.items() if name != "gallery")
+    assert summary["gallery"] == 0
+    with pytest.raises(ValueError, match="embeddings: expected finite numbers, got NaN"):
+        rank_metrics(torch.full((4, 3), torch.nan), torch.tensor([0, 0, 1, 1]), (1,))
+
+
+@pytest.mark.parametrize("kind", ["contrastive", "normalized_softmax"])
+def test_cosines_keep_their_precision_under_autocast(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embeddings that differ by less than a step of bfloat16."""
+    made = create_task("retrieval", "test_vit", {"loss": kind}, num_classes=3, img_size=32)
+    assert isinstance(made, Retrieval)
+    generator = torch.Generator().manual_seed(0)
+    around = torch.ones(4, 64) + 0.01 * torch.randn(4, 64, generator=generator)
+    monkeypatch.setattr(made, "_embedded", lambda features: F.normalize(around, dim=1))
+    batch = made.dummy_batch(4)
+    wanted = made.loss(batch).total
+    with torch.autocast("cpu", torch.bfloat16):
+        found = made.loss(batch).total
+    assert found.dtype == torch.float32
+    assert torch.equal(found, wanted)
+
+
 def test_chance_is_that_of_random_embeddings() -> None:
     labels = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 2, 3])
     generator = torch.Generator().manual_seed(0)

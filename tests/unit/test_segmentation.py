@@ -205,3 +205,92 @@ def test_results_of_batches_add_up(task: Task) -> None:
     whole = task.summarize(task.evaluate(batch))
     parts = [task.evaluate({k: v[i : i + 2] for k, v in batch.items()}) for i in (0, 2)]
     assert task.summarize(joined(parts)) == whole
+
+
+@pytest.mark.parametrize("circular", [False, True])
+def test_maps_keep_their_places_where_strides_do_not_divide_the_sides(circular: bool) -> None:
+    """An image of 50 x 38 pixels is read as one of 64 x 48 that repeats its border."""
+    torch.manual_seed(0)
+    options = {"circular": circular}
+    task = create_task("segmentation", "test_vit", options, num_classes=3, img_size=64).eval()
+    assert isinstance(task, Segmentation)
+    images = torch.randn(2, 3, 50, 38)
+    padded = nn.functional.pad(images, (0, 10, 0, 14), mode="replicate")
+    if circular:
+        with pytest.raises(ValueError, match="images: expected sides that are multiples"):
+            task.logits(images)
+        return
+    with torch.no_grad():
+        found, whole = task.logits(images), task.logits(padded)
+    assert found.shape == (2, 3, 50, 38)
+    assert torch.equal(found, whole[..., :50, :38])
+
+
+@pytest.mark.parametrize("side", [32, 36, 44])
+def test_coarse_cells_are_added_where_they_are(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps that hold the places of their cells: the sum holds the places of pixels."""
+    task = create_task("segmentation", "test_haar_pyramid", num_classes=2, img_size=32).eval()
+    assert isinstance(task, Segmentation)
+    assert len(task.strides) > 1
+    images = torch.zeros(1, 3, side, side)
+    shapes = [item.shape for item in task.maps(images)]
+
+    def places(stride: int, cells: int) -> Tensor:
+        return ((torch.arange(cells) + 0.5) * stride - 0.5).expand(1, 1, cells, cells)
+
+    for stride, shape in zip(task.strides, shapes, strict=True):
+        assert shape[-1] == -(-side // stride)
+        maps = [
+            places(one, own[-1]) if one == stride else torch.zeros(1, 1, *own[-2:])
+            for one, own in zip(task.strides, shapes, strict=True)
+        ]
+        monkeypatch.setattr(task, "maps", lambda _, maps=maps: maps)
+        for name in ("norm", "classify"):
+            monkeypatch.setitem(task._modules, name, nn.Identity())
+        monkeypatch.setitem(task._modules, "project", nn.ModuleList(nn.Identity() for _ in maps))
+        monkeypatch.setattr(nn.functional, "gelu", lambda x: x)
+        found = task.logits(images)[0, 0]
+        # Beyond the middle of the first and the last cell the map is constant.
+        inner = slice(stride, side - stride)
+        wanted = torch.arange(side).float()[inner].expand(side, -1)
+        assert torch.allclose(found[:, inner], wanted, atol=1e-3), (stride, side)
+
+
+def test_rank_whose_pixels_are_all_ignored_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses and gradients of two ranks average to those of the whole batch."""
+    torch.manual_seed(0)
+    options = {"label_smoothing": 0.1}
+    task = create_task("segmentation", "test_vit", options, num_classes=3, img_size=32).double()
+    batch = task.dummy_batch(2)
+    batch["labels"][1] = 255
+    total = task.loss(batch).total
+    total.backward()
+    whole = {name: p.grad.clone() for name, p in task.trainable() if p.grad is not None}
+    known = (batch["labels"] != 255).sum()
+    monkeypatch.setattr("wavevit.tasks.segmentation.sum_over_ranks", lambda own: known)
+    monkeypatch.setattr("wavevit.tasks.segmentation.rank_and_world", lambda: (0, 2))
+    task.zero_grad()
+    losses = [
+        task.loss({name: value[rank : rank + 1] for name, value in batch.items()})
+        for rank in (0, 1)
+    ]
+    mean = torch.stack([one.total for one in losses]).mean()
+    mean.backward()
+    assert float(losses[1].total.detach()) == 0
+    assert torch.allclose(mean, total, rtol=1e-12)
+    for name, parameter in task.trainable():
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, whole[name], rtol=1e-9, atol=1e-12), name
+    monkeypatch.setattr("wavevit.tasks.segmentation.sum_over_ranks", lambda own: own * 0)
+    with pytest.raises(ValueError, match="at least one pixel with a class, got none"):
+        task.loss(batch)
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "classification"])
+def test_answers_of_nan_are_no_class(kind: str) -> None:
+    task = create_task(kind, "test_vit", num_classes=3, img_size=32).eval()
+    batch = task.dummy_batch(2)
+    with torch.no_grad():
+        next(iter(task.backbone.parameters())).fill_(torch.nan)
+    with pytest.raises(ValueError, match="model: expected outputs without NaN, got NaN for 2 of 2"):
+        task.evaluate(batch)

@@ -191,6 +191,10 @@ class Alignment(nn.Module, ABC):
 
         Returns:
             What the model returns, in its structure and dtype.
+
+        Raises:
+            ValueError: outputs of integers, such as classes, where outputs of several views are
+                averaged.
         """
         check_image(x)
         views = self._nearest_views(x)
@@ -211,6 +215,9 @@ class Alignment(nn.Module, ABC):
             output = run(Views(offset, image, weight))
 
             def add(new: Tensor, old: Tensor, image: Tensor = image, w: Tensor = weight) -> Tensor:
+                if not (new.is_floating_point() or new.is_complex()):
+                    expected = "floating outputs, of which a mean is one (leave classes out)"
+                    fail("model", expected, f"{new.dtype} of shape {tuple(new.shape)}")
                 share = w.to(old.dtype).reshape(-1, *[1] * (new.ndim - 1))
                 return old.index_add(0, image, share * new)
 

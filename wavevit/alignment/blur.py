@@ -76,6 +76,32 @@ class _Decimate(nn.Module):
         return x[..., :: self.stride[0], :: self.stride[1]]
 
 
+class _CeilMode(nn.Module):
+    """What `nn.MaxPool2d` adds with ``ceil_mode=True``: room for the last, cut off window.
+
+    Args:
+        pool: the pooling, with its stride.
+    """
+
+    def __init__(self, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        values = (pool.kernel_size, pool.stride, pool.padding, pool.dilation)
+        self.kernel, self.stride, self.padding, self.dilation = map(_pair, values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images with rows and columns of -∞ behind them, where a window reaches beyond."""
+        missing = []
+        for axis, side in enumerate(x.shape[-2:]):
+            stride, padding = self.stride[axis], self.padding[axis]
+            reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
+            windows = -(-(side + 2 * padding - reach) // stride) + 1
+            if (windows - 1) * stride >= side + padding:  # it would begin behind the image
+                windows -= 1
+            missing.append(max((windows - 1) * stride + reach - side - 2 * padding, 0))
+        rows, columns = missing
+        return F.pad(x, (0, columns, 0, rows), value=-torch.inf)
+
+
 def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
@@ -114,7 +140,8 @@ def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
             dense = copy.copy(module)
             dense.stride = 1
             stride = _pair(module.stride)
-            new = nn.Sequential(dense, LowPass(stride, boundary), _Decimate(stride))
+            room = [_CeilMode(module)] if module.ceil_mode else []
+            new = nn.Sequential(*room, dense, LowPass(stride, boundary), _Decimate(stride))
             parent, _, child = name.rpartition(".")
             if not child:
                 fail("model", "a model around its pooling", "a bare MaxPool2d")

@@ -28,9 +28,9 @@ from wavevit.auditing.views import (
     through,
     token_map,
 )
-from wavevit.auditing.wrappers import inner_of, peel, reachable
+from wavevit.auditing.wrappers import inner_of, peel
 from wavevit.checks import check_at_least, fail
-from wavevit.measure.evaluation import evaluation_mode
+from wavevit.measure.evaluation import evaluation_mode, reachable
 
 __all__ = ["Examination"]
 

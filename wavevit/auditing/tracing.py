@@ -14,8 +14,8 @@ from wavevit.auditing.calling import NARROW, Called, keyword_of
 from wavevit.auditing.declared import UNCHANGED, Normalization, declared_normalization
 from wavevit.auditing.outputs import at_path, choose_output, leaves
 from wavevit.auditing.views import has_verbs, of_transformers
-from wavevit.auditing.wrappers import inner_of, reachable
-from wavevit.measure.evaluation import evaluation_mode
+from wavevit.auditing.wrappers import inner_of
+from wavevit.measure.evaluation import evaluation_mode, reachable
 from wavevit.wavelets._engine.torch_private import compiler_is_imported
 
 __all__ = ["Maker", "Refused", "Trace", "eager", "traced"]

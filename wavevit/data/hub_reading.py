@@ -84,7 +84,7 @@ def split_names(parts: Mapping[str, Any], **wanted: str) -> dict[str, str]:
         **wanted: ``train``, ``test`` and ``validation``: names that the user gave, or empty.
 
     Raises:
-        ValueError: a name that the data set has not.
+        ValueError: a name that the data set has not, or one part for two purposes.
     """
     found = {"train": wanted.get("train") or "train"}
     check_choice("train", found["train"], parts)
@@ -92,6 +92,9 @@ def split_names(parts: Mapping[str, Any], **wanted: str) -> dict[str, str]:
         given = wanted.get(role, "")
         if given:
             check_choice(role, given, parts)
+            if given in found.values():
+                expected = f"another part than those for {' and '.join(found)}"
+                fail(role, expected, f"{given!r} again")
         free = [name for name in known if name in parts and name not in found.values()]
         found[role] = given or next(iter(free), "")
     return found

@@ -63,9 +63,14 @@ def _features(model: nn.Module, images: Tensor) -> tuple[Any, Any]:
     hidden = getattr(found, "last_hidden_state", None)
     if hidden is None:
         return found, None
-    embeddings = getattr(base, "embeddings", None)
-    pooled = hidden[:, 0] if hasattr(embeddings, "cls_token") else hidden.mean(dim=1)
-    return pooled, hidden
+    return (hidden[:, 0] if _has_class_token(base) else hidden.mean(dim=1)), hidden
+
+
+def _has_class_token(base: Any) -> bool:
+    """Whether the first token of a model of transformers is a class token."""
+    inner = getattr(base, "vision_model", base)  # of CLIP, in older versions
+    embeddings = getattr(inner, "embeddings", None)
+    return any(hasattr(embeddings, name) for name in ("cls_token", "class_embedding"))
 
 
 def _checked(found: Any, images: Tensor) -> Tensor:

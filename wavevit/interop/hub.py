@@ -103,7 +103,7 @@ def from_pretrained(
             ``alignment``, …
 
     Returns:
-        A `Backbone` in eval mode, or a `FeatureBackbone`, in the saved dtype.
+        A `Backbone` in eval mode, or a `FeatureBackbone`; each tensor in its saved dtype.
 
     Raises:
         ImportError: the Hub is needed and huggingface_hub is not installed.
@@ -138,6 +138,9 @@ def from_pretrained(
     changed = dataclasses.replace(config, **changes)
     model = _rebuilt(changed, record["num_classes"], record["global_pool"]).to(dtype)
     state = adapted_from(state, model, config)
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if name in state:  # a model may hold several precisions, such as norms in float32
+            tensor.data = tensor.data.to(state[name].dtype)
     differs = _differences(model, state)
     if differs:
         fail(", ".join(changes), "values that the saved weights can be adapted to", differs)

@@ -69,6 +69,21 @@ def _renamed(family: str, name: str) -> str:
     return name
 
 
+def _check_heads(model: nn.Module, source: nn.Module, family: str) -> None:
+    """Refuses other numbers of heads, which the shapes of queries, keys and values do not show."""
+    ours = _heads(model)
+    for name, theirs in _heads(source).items():
+        own = ours.get(_renamed(family, f"{name}.").removesuffix("."), theirs)
+        if own != theirs:
+            expected = f"attention with {own} heads at {name}, as `model` has"
+            fail("timm_model", expected, f"{theirs} heads")
+
+
+def _heads(model: nn.Module) -> dict[str, int]:
+    found = {name: getattr(part, "num_heads", None) for name, part in model.named_modules()}
+    return {name: heads for name, heads in found.items() if isinstance(heads, int)}
+
+
 def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
     """Copies the weights of a timm model of the same architecture into `model`.
 
@@ -85,7 +100,8 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
 
     Raises:
         ImportError: timm is not installed; the message names the extra.
-        ValueError: another architecture; the message names the first tensors that do not fit.
+        ValueError: another architecture; the message names the first tensors, or attention layers
+            with other numbers of heads, that do not fit.
 
     Guarantees:
         Equal outputs to 1e-4 for ``vit_*_patch16``, ``swin_*``, ``pvt_v2_*`` and
@@ -97,6 +113,7 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         source = cast("nn.Module", timm.create_model(source, pretrained=True))
     family = type(source).__name__
     check_choice("timm_model", family, _RENAMES)
+    _check_heads(model, source, family)
     theirs: dict[str, Tensor] = {
         _renamed(family, name): tensor for name, tensor in source.state_dict().items()
     }

@@ -77,8 +77,8 @@ def equivariance_error(
         An `EquivarianceError`.
 
     Raises:
-        ValueError: another kind, an output that is no map, sides that it does not divide, or two
-            crops that have no position in common.
+        ValueError: another kind, an output that is no map, a map of zeros, sides that it does not
+            divide, or two crops that have no position in common.
 
     Guarantees:
         0 for a circular convolution; positive for one whose stride the shift does not keep
@@ -114,7 +114,10 @@ def equivariance_error(
         expected = fourier_shift(before, (rows, columns))
     errors = (after - expected).flatten(1).double().norm(dim=1)
     norms = before.flatten(1).double().norm(dim=1)
-    errors = errors / norms.clamp_min(torch.finfo(norms.dtype).tiny)
+    if not bool((norms > 0).all()):  # a model that answers nothing would be exact
+        wrong = int((norms == 0).sum())
+        fail("features", "maps that are not all zero", f"zeros for {wrong} of {len(images)} images")
+    errors = errors / norms
     relative = float(errors.mean())
     decibel = -20 * math.log10(relative) if relative > 0 else math.inf
     stderr = standard_error(errors)

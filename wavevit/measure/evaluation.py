@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,29 +15,95 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wavevit.checks import check_at_least, check_callable, fail
 
-__all__ = ["Model", "evaluation_mode", "in_batches", "plain_attention"]
+__all__ = ["Model", "evaluation_mode", "in_batches", "plain_attention", "reachable"]
 
 Model = Callable[[Tensor], Tensor]
+
+_DEEPEST = 3  # a partial of a lambda around a model; further nesting is not searched
+
+
+def reachable(model: Any) -> list[nn.Module]:
+    """All modules that a callable can be seen to hold, outermost first, each once.
+
+    Of a module its parts; of a method its object; of a function what it closes over, its defaults
+    and the globals that it names; of a `functools.partial` the function and its arguments; of
+    another object its attributes.
+    """
+    found = {part: None for root in _roots(model, _DEEPEST) for part in root.modules()}
+    return list(found)
+
+
+def _roots(value: Any, depth: int) -> Iterator[nn.Module]:
+    if isinstance(value, nn.Module):
+        yield value
+        return
+    if depth:
+        for held in _held(value):
+            yield from _roots(held, depth - 1)
+
+
+def _held(value: Any) -> list[Any]:
+    if inspect.ismethod(value):
+        return [value.__self__, value.__func__]
+    if isinstance(value, functools.partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
+        names = value.__code__.co_names
+        named = [value.__globals__[name] for name in names if name in value.__globals__]
+        return [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *named]
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, type | types.ModuleType) or not callable(value):
+        return []
+    return list(getattr(value, "__dict__", {}).values())
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # a name that is not bound yet
+        return False
+
+
+def _switched(model: Any) -> list[nn.Module]:
+    """Modules that run when `model` does: `reachable` ones, and those of functions they hold."""
+    waiting = reachable(model)
+    found = dict.fromkeys(waiting)
+    while waiting:
+        module = waiting.pop()
+        functions = [held for held in vars(module).values() if _is_function(held)]
+        new = [part for held in functions for part in reachable(held) if part not in found]
+        found |= dict.fromkeys(new)
+        waiting += new
+    return list(found)
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, types.FunctionType | types.MethodType | functools.partial)
 
 
 @contextmanager
 def evaluation_mode(model: Model) -> Iterator[None]:
     """Switches a module and its submodules to eval mode, and afterwards back.
 
+    Of a method, a function (a lambda too) or a `functools.partial` the modules that it can be seen
+    to hold are switched (`reachable`): dropout would otherwise change every figure of it.
+
     A graph of `torch.export` has only the mode that it was exported in and raises an error for
     ``eval()``: it is not switched, the modules around it are.
     """
-    if not isinstance(model, nn.Module):
-        yield
-        return
     # A frozen TorchScript module has no such attribute.
-    training = {module: getattr(module, "training", None) for module in model.modules()}
+    training = {module: getattr(module, "training", None) for module in _switched(model)}
     try:
-        try:
-            model.eval()
-        except NotImplementedError:
-            for module in training:
-                module.training = False
+        for module in training:
+            if getattr(module, "training", False):  # else what is around it has switched it
+                try:
+                    module.eval()
+                except NotImplementedError:
+                    module.training = False
         yield
     finally:
         for module, mode in training.items():

@@ -141,13 +141,14 @@ def n_term_error(
         synthesise: coefficients to images. Without it the transform must be orthonormal, and the
             error is the energy of what is dropped; that it is orthonormal is checked.
         shares: of the image's pixel values, each in (0, 1]: counted in numbers of the image, so
-            that a redundant transform gets no more of them.
+            that a redundant transform gets no more of them; a complex coefficient is two numbers.
 
     Returns:
         An `NTermError`, without unit.
 
     Raises:
-        ValueError: a share outside (0, 1], integer coefficients, a transform that keeps no energy
+        ValueError: a share outside (0, 1], an image of zeros, whose relative error is no number,
+            integer coefficients, a transform that keeps no energy
             without `synthesise`, or a synthesis that does not bring the images back.
 
     Guarantees:
@@ -174,6 +175,8 @@ def n_term_error(
         shape = coefficients.shape
         flat = coefficients.flatten(1)
         norm = images.flatten(1).norm(dim=1)
+        if not bool((norm > 0).all()):
+            fail("images", "images with other values than 0", "an image of zeros")
         whole = flat.norm(dim=1) if synthesise is None else None
         if whole is not None and not torch.allclose(whole, norm.to(whole.dtype), rtol=1e-4):
             worst = float((whole / norm - 1).abs().max())
@@ -185,7 +188,9 @@ def n_term_error(
         order = flat.abs().argsort(dim=1, descending=True)
         results = []
         for share in shares:
-            count = max(round(share * images[0].numel()), 1)
+            # A complex coefficient is two numbers.
+            numbers = share * images[0].numel() / (2 if flat.is_complex() else 1)
+            count = max(round(numbers), 1)
             kept = torch.zeros_like(flat).scatter(
                 1, order[:, :count], flat.gather(1, order[:, :count])
             )

@@ -13,7 +13,7 @@ from wavevit.checks import check_choice, check_generator, check_number, fail
 from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.draws import seeded
-from wavevit.tasks.labels import check_labels, check_shares
+from wavevit.tasks.labels import check_labels, check_scores, check_shares
 from wavevit.tasks.registry import register_task
 
 __all__ = ["Classification"]
@@ -97,7 +97,9 @@ class Classification(Task):
         self.check(batch)
         labels = batch["labels"]
         classes = labels.argmax(1) if labels.is_floating_point() else labels
-        return {"top1": 100.0 * (self.predict(batch)["classes"] == classes).float()}
+        found = self.predict(batch)
+        check_scores(found)
+        return {"top1": 100.0 * (found["classes"] == classes).float()}
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
         """``same_class`` (B,): 100 where both crops have the same class, else 0."""

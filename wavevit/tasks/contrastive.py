@@ -25,6 +25,7 @@ from wavevit.models import Backbone
 from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.draws import seeded
 from wavevit.tasks.gathering import gathered, mean_over_ranks, rank_and_world
+from wavevit.tasks.products import products
 from wavevit.tasks.recall import recalls
 from wavevit.tasks.registry import register_task
 from wavevit.tasks.text import EOS, check_texts, encode_text
@@ -141,7 +142,7 @@ class Contrastive(Task):
 
     def similarities(self, images: Tensor, texts: Tensor) -> Tensor:
         """Logits (N, M) of embeddings (N, E) and (M, E)."""
-        logits = self.scale() * images @ texts.T
+        logits = products(self.scale() * images, texts)
         return logits if self.bias is None else logits + self.bias
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:

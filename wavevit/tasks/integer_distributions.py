@@ -132,7 +132,9 @@ class LogisticMixture:
         chosen = chosen.clamp_max(self.components - 1)
         centre, scale = mean.gather(-1, chosen)[..., 0], logarithm.gather(-1, chosen)[..., 0].exp()
         values = (centre + scale * torch.logit(uniform[..., 1], eps=1e-12)).round()
-        return torch.minimum(torch.maximum(values.long(), low), high)
+        # Bounded before they are integers: a float32 uniform number may be 1, and infinity is no
+        # integer.
+        return torch.minimum(torch.maximum(values, low.to(values)), high.to(values)).long()
 
 
 #: Distributions by name.

@@ -1,14 +1,16 @@
-"""Checks of class labels."""
+"""Checks of class labels and of class scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from wavevit.checks import fail
 
-__all__ = ["check_labels", "check_shares"]
+__all__ = ["check_labels", "check_scores", "check_shares"]
 
 
 def check_labels(
@@ -57,3 +59,20 @@ def check_shares(labels: Tensor, shape: tuple[int, int]) -> None:
     off = float((labels.sum(1) - 1).abs().max()) if labels.numel() else 0.0
     if not off < 1e-3:
         fail(name, "shares that sum to 1", f"a sum that is off by {off:.3g}")
+
+
+def check_scores(results: Mapping[str, Any]) -> None:
+    """Refuses answers with NaN: the largest entry of such logits would be some class.
+
+    Args:
+        results: of `Task.predict`; those without ``"logits"`` are not checked.
+
+    Raises:
+        ValueError: NaN among the logits.
+    """
+    logits = results.get("logits")
+    if logits is None:
+        return
+    lost = int(torch.isnan(logits).flatten(1).any(1).sum())
+    if lost:
+        fail("model", "outputs without NaN", f"NaN for {lost} of {len(logits)} images")

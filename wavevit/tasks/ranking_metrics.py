@@ -48,7 +48,14 @@ def rank_metrics(embeddings: Tensor, labels: Tensor, at: Sequence[int]) -> dict[
         In %: ``R@k``, queries with at least one example of their label among the nearest k; and
         ``mAP``, mean over queries of the average precision of the whole ranking. Queries whose
         label no other example has are left out; NaN if that leaves none.
+
+    Raises:
+        ValueError: embeddings that are not finite.
     """
+    if not torch.isfinite(embeddings).all():  # no order, and any figure would come out
+        fail("embeddings", "finite numbers", "NaN or infinity")
+    if len(labels) < 2:
+        return {**{f"R@{k}": math.nan for k in at}, "mAP": math.nan}
     hits: dict[int, list[Tensor]] = {k: [] for k in at}
     precisions: list[Tensor] = []
     for start in range(0, len(labels), _ROWS):

@@ -35,7 +35,8 @@ def recalls(
         average; ``gallery_images`` and ``gallery_texts``, the numbers of entries.
 
     Raises:
-        ValueError: other numbers of embeddings than captions, none, or a `k` below 1.
+        ValueError: other numbers of embeddings than captions, none, embeddings that are not
+            finite, or a `k` below 1.
 
     Example:
         >>> eye = torch.eye(4)
@@ -44,6 +45,8 @@ def recalls(
     """
     for name, value in (("images", images), ("texts", texts)):
         check_tensor(name, value, "(N, E)", 2)
+        if not torch.isfinite(value).all():  # nothing is closer than NaN: every answer would count
+            fail(name, "finite embeddings", "NaN or infinity")
     if not isinstance(captions, Sequence) or isinstance(captions, str):
         fail("captions", "a sequence of N texts", repr(captions))
     check_numbers("ks", ks, "a sequence of numbers of entries")

@@ -15,6 +15,7 @@ from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.draws import seeded
 from wavevit.tasks.gathering import gathered
 from wavevit.tasks.labels import check_labels
+from wavevit.tasks.products import products
 from wavevit.tasks.ranking_metrics import chance_of_ranking, neighbours, rank_metrics
 from wavevit.tasks.registry import register_task
 
@@ -138,7 +139,7 @@ class Retrieval(Task):
             fail("batch['images']", "at least two images to train on (batch norm)", len(labels))
         # Of all ranks before the batch norm, whose statistics are then those of all examples.
         embeddings = self._embedded(gathered(self.backbone(batch["images"])))
-        cosines = embeddings @ embeddings.T
+        cosines = products(embeddings, embeddings)
         logits = cosines / self.options.temperature
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         # Finite: a batch of one image would otherwise have no number left.
@@ -149,7 +150,7 @@ class Retrieval(Task):
             report["right_nearest"] = nearest[same.any(1)].float().mean()
         if self.proxies is not None:
             directions = F.normalize(self.proxies.to(embeddings), dim=1)
-            scores = embeddings @ directions.T / self.options.temperature
+            scores = products(embeddings, directions) / self.options.temperature
             return Losses({"normalized_softmax": F.cross_entropy(scores, labels.long())}, report)
         chances = logits.log_softmax(dim=1).masked_fill(~same, 0.0)
         asked = same.any(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
 from wavevit.tasks.draws import seeded
 from wavevit.tasks.feature_pyramid import deepest_maps, maps_of
 from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
-from wavevit.tasks.labels import check_labels
+from wavevit.tasks.labels import check_labels, check_scores
 from wavevit.tasks.overlap import overlap
 from wavevit.tasks.pixel_metrics import border_shift, confusion, edge_band, mean_iou
 from wavevit.tasks.registry import register_task
@@ -35,7 +36,8 @@ class Segmentation(Task):
     The deepest map of each stride is projected to 32 channels and enlarged bilinearly, as in
     SegFormer's head. The finest map of a backbone whose first stride is larger than 4 comes to
     stride 4 by a learned pixel shuffle: each token predicts the content of the cells of its patch,
-    so the answer of a ViT can be finer than its grid.
+    so the answer of a ViT can be finer than its grid. Cells stay at their places in the image, also
+    where its sides are no multiples of the strides.
 
     A batch has ``"labels"``, (B, H, W) integers: the class of each pixel, or `Options.ignore`.
     The backbone's own head is removed.
@@ -91,7 +93,7 @@ class Segmentation(Task):
         backbone.reset_classifier(0)
         backbone.fc_norm = nn.Identity()  # of pooled features, which a pixel has not
         deepest = deepest_maps(backbone)
-        self.indices = list(deepest.values())
+        self.strides, self.indices = list(deepest), list(deepest.values())
         self.fine = max(min(deepest) // _STRIDE, 1)
         channels = [int(backbone.feature_info[i]["num_chs"]) for i in self.indices]
         widths = [_WIDTH * self.fine**2, *([_WIDTH] * (len(channels) - 1))]
@@ -111,13 +113,23 @@ class Segmentation(Task):
             project(item) for project, item in zip(self.project, self.maps(images), strict=True)
         )
         fused = F.pixel_shuffle(first, self.fine)
-        for item in others:
-            fused = fused + self._enlarged(item, fused.shape[-2:])
-        return self._enlarged(self.classify(F.gelu(self.norm(fused))), images.shape[-2:])
+        finest = self.strides[0]
+        for item, stride in zip(others, self.strides[1:], strict=True):
+            times = Fraction(stride * self.fine, finest)
+            fused = fused + self._enlarged(item, times, fused.shape[-2:])
+        classes = self.classify(F.gelu(self.norm(fused)))
+        return self._enlarged(classes, Fraction(finest, self.fine), images.shape[-2:])
 
-    def _enlarged(self, x: Tensor, size: Sequence[int]) -> Tensor:
+    def _enlarged(self, x: Tensor, ratio: Fraction, size: Sequence[int]) -> Tensor:
+        """A map `ratio` times as large; its first `size` cells.
+
+        The last cells of a map reach beyond an image whose sides its stride does not divide: what
+        they say about the outside is left out, so that all cells stay where they are.
+        """
+        whole = [int(own * ratio) for own in x.shape[-2:]]
         if not self.options.circular:
-            return F.interpolate(x, list(size), mode="bilinear", align_corners=False)
+            large = F.interpolate(x, whole, mode="bilinear", align_corners=False)
+            return large[..., : size[0], : size[1]]
         times = [target // own for target, own in zip(size, x.shape[-2:], strict=True)]
         if [n * own for n, own in zip(times, x.shape[-2:], strict=True)] != list(size):
             expected = "sides that are multiples of the backbone's strides, with circular=True"
@@ -133,16 +145,20 @@ class Segmentation(Task):
         self.check(batch)
         labels, ignore = batch["labels"].long(), self.options.ignore
         known = labels != ignore
-        if not known.any():
+        own = known.sum()
+        every = sum_over_ranks(own)
+        if not every:  # of no rank: all of them raise it
             fail("batch['labels']", "at least one pixel with a class", "none")
         logits = self.logits(batch["images"])
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         smoothing = self.options.label_smoothing
-        loss = F.cross_entropy(logits, labels, ignore_index=ignore, label_smoothing=smoothing)
-        own = known.sum()  # from a mean over this rank's pixels to its part of that over all
-        loss = loss * (rank_and_world()[1] * own / sum_over_ranks(own))
-        right = (logits.detach().argmax(1) == labels)[known].float().mean()
-        return Losses({"cross_entropy": loss}, {"accuracy": right})
+        share = rank_and_world()[1] * own / every  # of a rank's mean in that over all pixels
+        if own:
+            loss = F.cross_entropy(logits, labels, ignore_index=ignore, label_smoothing=smoothing)
+        else:  # this rank has no pixel with a class, others have: a mean over nothing is NaN
+            loss = logits.sum() * 0
+        right = ((logits.detach().argmax(1) == labels) & known).sum() / own.clamp(min=1)
+        return Losses({"cross_entropy": loss * share}, {"accuracy": right * share})
 
     def predict(self, batch: Batch) -> Results:
         """``logits`` (B, classes, H, W) and ``classes`` (B, H, W)."""
@@ -159,7 +175,9 @@ class Segmentation(Task):
         check_generator("generator", generator)
         self.check(batch)
         labels = batch["labels"].long()
-        answers, known = self.predict(batch)["classes"], labels != self.options.ignore
+        found = self.predict(batch)
+        check_scores(found)
+        answers, known = found["classes"], labels != self.options.ignore
         near = edge_band(labels) & known
         right = (near & (answers == labels)).flatten(1).sum(1)
         return {

@@ -157,7 +157,8 @@ def measure_label_free(
         folder: of photographs.
         runs: folder of the runs.
         methods: names of the subject's methods; the original is among them.
-        minutes: of each distillation.
+        minutes: of the first distillation. All others take as many steps, so that a busy machine
+            gives none of them more than another.
         rate: peak learning rate of the model's own parameters.
         seeds: of the distillations.
         labelled: folder of pictures with classes, see `read_labelled`.
@@ -181,6 +182,7 @@ def measure_label_free(
         classed,
     )
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
+    budget: dict[str, Any] = {"minutes": minutes}
     todo = [
         (name, seed) for name in methods for seed in (seeds if METHODS[name].train else seeds[:1])
     ]
@@ -193,7 +195,7 @@ def measure_label_free(
                 "photographs": trained,
                 "rate": rate,
                 "crop_size": one.size,
-                "minutes": minutes,
+                **budget,
                 "batch_size": _BATCH,
                 "batches": _BATCHES,
                 "shifts": _AVERAGED,
@@ -205,6 +207,8 @@ def measure_label_free(
             path = runs / "graft" / slug(one.name) / slug(name) / f"seed{seed}"
             figures = _measured(name, seed, one, shown, path, training if method.train else None)
             found[name].append(figures)
+            if method.train and "minutes" in budget:
+                budget = {"steps": figures["steps"]}
             print(f"{name}, seed {seed}: R(1 px) {figures['sensitivity'][0]:.3f}", flush=True)
             progress.end()
     views = {

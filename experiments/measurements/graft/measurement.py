@@ -21,9 +21,10 @@ over phases are expected to take about 12 minutes on two quiet cores. Of the 115
 are asked for); nobody has measured yet whether these are enough.
 
 With ``--model`` the same methods act on a pretrained model (`subjects`), with any folder of
-photographs: a quarter of them is measured and not trained on. The distillation sees no labels; with
-``--labelled`` a linear probe and nearest neighbours say whether the features are still as good
-(`labels`).
+photographs: a quarter of them is measured and not trained on. As many steps as fit into
+``--minutes`` are planned at the first distillation; all others take as many, however long they
+take. The distillation sees no labels; with ``--labelled`` a linear probe and nearest neighbours say
+whether the features are still as good (`labels`).
 
 A stopped command resumes from the folder of runs. Nothing is chosen on test data: `choice`
 chooses learning rate and weight of stillness, for the control and for the graft in the same way.
@@ -32,7 +33,6 @@ The other settings were chosen by single trials on training halves, and both hav
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ import torch
 from experiments.core.data_choice import DataChoice, data_in_words, without_folders
 from experiments.core.evaluation import held_out_windows
 from experiments.core.experiment import DOCS, View
-from experiments.core.measurement import Measurement, MeasurementOptions
+from experiments.core.measurement import Measurement
 from experiments.core.records import environment
 from experiments.measurements.graft.choice import best, judged
 from experiments.measurements.graft.label_free_report import render as render_label_free
@@ -61,7 +61,7 @@ from experiments.measurements.graft.methods import (
 from experiments.measurements.graft.options import GraftOptions
 from experiments.measurements.graft.originals import Plan, base_configuration, configuration
 from experiments.measurements.graft.report import render
-from experiments.measurements.graft.run import SHIFTS, IncompleteError, run_method, timed
+from experiments.measurements.graft.run import SHIFTS, run_method, timed
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.files import check_output_folder
 from wavevit.measure import latency_ratios
@@ -255,14 +255,6 @@ class GraftMeasurement(Measurement):
             name, found = _label_free(options)
             return f"graft/{name}.json", options.typed(), found
         return _record(options), options.typed(), measure(options)
-
-    def run(self, options: MeasurementOptions) -> int:
-        """Measures, and writes the record; 1 where the time of a distillation is over."""
-        try:
-            return super().run(options)
-        except IncompleteError as error:
-            print(f"Not complete: {error}. Run the command again to continue.", file=sys.stderr)
-            return 1
 
 
 MEASUREMENT = GraftMeasurement(

@@ -46,7 +46,8 @@ class GraftOptions(MeasurementOptions, DataChoice):
     """With --model: pictures with classes, for a linear probe, nearest neighbours and S-Cons. One
     folder for each class, or ELPV's labels.csv and images."""
     minutes: float = 20.0
-    """With --model: time of each distillation. It runs in this process, on all threads."""
+    """With --model: time of the first distillation; all others take as many steps. They run in this
+    process, on all threads."""
     rate: float = 1e-5
     """With --model: peak learning rate of the model's own parameters."""
 

@@ -182,7 +182,7 @@ class EpochBatches(TrainingBatches):
         windows, self._state = ahead.result()
         if step + 1 < self.steps:
             self._ahead[count, step + 1] = self._thread.submit(self._read, count, step + 1)
-        return self._prepared(windows)
+        return self._prepared(windows, shared=True)
 
     def save(self, folder: Path, step: int) -> None:
         if not self._state:
@@ -233,14 +233,25 @@ class EpochBatches(TrainingBatches):
 
     def _drawn(self, count: int, seed: int) -> dict[str, Any]:
         windows = self.epochs.sample(count, torch.Generator().manual_seed(seed))
-        return self._prepared(windows)
+        return self._prepared(windows, shared=False)
 
-    def _prepared(self, windows: dict[str, Any]) -> dict[str, Any]:
-        """Crops on the device, augmented."""
+    def _prepared(self, windows: dict[str, Any], shared: bool) -> dict[str, Any]:
+        """Crops on the device, augmented.
+
+        Args:
+            windows: of this rank's part of a batch, or of all of it.
+            shared: whether they are a part.
+        """
         if self.augment is None:
             return on_device(self.epochs.crop(windows), self.device)
         batch = on_device(windows, self.device)
-        return {**batch, "images": self.epochs.normalized(self.augment(batch["images"]))}
+        images = batch["images"]
+        rank, world = (self.rank, self.world) if shared else (0, 1)
+        own = slice(rank * len(images), (rank + 1) * len(images))
+        # The augmentation draws for the examples of all ranks, and each takes its own draws: an
+        # example is changed alike on any number of ranks.
+        augmented = self.augment(images.repeat(world, 1, 1, 1))[own]
+        return {**batch, "images": self.epochs.normalized(augmented)}
 
 
 def training_batches(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,7 @@ from wavevit.checks import fail
 from wavevit.measure import cost
 from wavevit.tasks import Task, joined, sliced
 
-__all__ = ["SHIFTS", "TaskLoss", "evaluate", "further", "held_out_windows"]
+__all__ = ["SHIFTS", "TaskLoss", "each_once", "evaluate", "further", "held_out_windows"]
 
 SHIFTS = (1, 2, 4, 8)
 _BATCH = 64
@@ -47,11 +48,41 @@ def held_out_windows(config: RunConfig, count: int) -> tuple[Any, dict[str, Any]
     return source, source.sample(count, torch.Generator().manual_seed(config.data.seed))
 
 
+def each_once(examples: Mapping[str, Any]) -> dict[str, Any]:
+    """Examples without repeats, the first of each kept, in their order.
+
+    A source may draw one window twice, where it has few. A model finds such a window among others
+    by its repeat, whatever it has learned.
+
+    Args:
+        examples: tensors (N, …) or lists of length N, by name; two are the same where all of their
+            entries are.
+    """
+    seen: set[tuple[Any, ...]] = set()
+    kept: list[int] = []
+    for index, key in enumerate(zip(*(map(_key, v) for v in examples.values()), strict=True)):
+        if key not in seen:
+            seen.add(key)
+            kept.append(index)
+    return {
+        name: value[torch.tensor(kept)] if isinstance(value, Tensor) else [value[i] for i in kept]
+        for name, value in examples.items()
+    }
+
+
+def _key(value: Any) -> Any:
+    """What two equal entries have in common."""
+    if isinstance(value, Tensor):
+        content = value.contiguous().numpy().tobytes()
+        return tuple(value.shape), hashlib.sha256(content).digest()
+    return tuple(map(_key, value)) if isinstance(value, list | tuple) else value
+
+
 @torch.no_grad()
 def evaluate(
     task: Task, config: RunConfig, device: torch.device, measures: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """All measures of a trained task on held-out crops.
+    """All measures of a trained task on held-out crops, each of them once (`each_once`).
 
     Returns:
         Plain data, ready for JSON: ``metrics`` by name (`Task.summarize`), without those that the
@@ -65,8 +96,9 @@ def evaluate(
     others = further(task, config, device, measures)
     task.eval()
     source, windows = held_out_windows(config, config.data.test_crops)
-    parts = []
-    for start in range(0, config.data.test_crops, _BATCH):
+    windows = each_once(windows)
+    count, parts = len(windows["images"]), []
+    for start in range(0, count, _BATCH):
         batch = on_device(source.crop(sliced(windows, start, start + _BATCH)), device)
         parts.append(task.evaluate(batch, torch.Generator().manual_seed(start)))
     few = sliced(windows, 0, config.data.measured_crops)
@@ -78,7 +110,7 @@ def evaluate(
             if math.isfinite(value)
         },
         "shifts": _shifts(task, source, few, config, device),
-        "test_crops": config.data.test_crops,
+        "test_crops": count,
         "cost": asdict(cost(TaskLoss(task, one), one["images"])),
         **others,
     }

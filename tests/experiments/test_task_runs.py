@@ -17,6 +17,8 @@ from experiments.core.records import read_json
 from experiments.core.study import Contrast, Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import deciding
+from experiments.core.task_evaluation import each_once, evaluate, held_out_windows
+from experiments.core.training import make_task
 from experiments.reporting.answers import answers_of
 from experiments.reporting.study_report import write_report
 from wavevit.models import BackboneConfig, make_stages
@@ -99,3 +101,42 @@ def test_unknown_source_is_named() -> None:
     run = dataclasses.replace(run, data=dataclasses.replace(run.data, source="scene"))
     with pytest.raises(ValueError, match=r"source: expected one of .*nearest: scenes"):
         training_batches(run, CPU)
+
+
+def test_repeats_are_left_out_and_all_else_stays() -> None:
+    images = torch.tensor([1.0, 2, 1, 1, 2, 3])[:, None, None, None]
+    boxes = [torch.ones(1, 4), torch.zeros(0, 4), torch.ones(1, 4), torch.ones(2, 4)]
+    examples = {
+        "images": images,
+        "labels": torch.tensor([0, 1, 0, 0, 1, 2]),
+        "boxes": [*boxes, torch.zeros(0, 4), torch.zeros(0, 4)],
+        "texts": ["a", "b", "a", "a", "c", "a"],
+    }
+    found = each_once(examples)
+    assert found["images"].flatten().tolist() == [1, 2, 1, 2, 3]
+    assert found["labels"].tolist() == [0, 1, 0, 1, 2]
+    assert found["texts"] == ["a", "b", "a", "c", "a"]
+    assert [len(own) for own in found["boxes"]] == [1, 0, 2, 0, 0]
+
+
+def test_no_image_of_a_ranking_is_found_by_its_repeat() -> None:
+    """Two crops of a place may be the same crop: any model would find one by the other."""
+    run = study_of("retrieval").variants()["vit"]
+    data = dataclasses.replace(run.data, crop_size=64, margin=16, test_crops=300)
+    run = dataclasses.replace(run, data=data)
+    _, windows = held_out_windows(run, data.test_crops)
+    flat = windows["images"].flatten(1)
+    assert len(flat.unique(dim=0)) < len(flat)  # else this test holds of nothing
+    kept = each_once(windows)["images"].flatten(1)
+    assert len(kept.unique(dim=0)) == len(kept) == len(flat.unique(dim=0))
+
+
+def test_a_measured_run_counts_each_crop_once() -> None:
+    run = study_of("retrieval").variants()["vit"]
+    run = dataclasses.replace(run, data=dataclasses.replace(run.data, margin=0, test_crops=400))
+    _, windows = held_out_windows(run, 400)
+    count = len(each_once(windows)["images"])
+    assert count < 400
+    result = evaluate(make_task(run), run, CPU)
+    assert result["test_crops"] == count
+    assert result["metrics"]["gallery"] == count - 1

@@ -159,6 +159,28 @@ def test_recall_by_hand() -> None:
     assert (found["gallery_images"], found["gallery_texts"]) == (4.0, 3.0)
 
 
+def test_captions_of_one_picture_are_all_right() -> None:
+    """Two images of picture p, of one text each; each image is nearest to the other one's text."""
+    texts = torch.eye(4).double()[:3]
+    images = texts[[1, 0, 2]]
+    captions = ["a", "b", "c"]
+    alone = recalls(images, texts, captions, ks=(1, 2))
+    assert alone["image_to_text_r1"] == alone["text_to_image_r1"] == pytest.approx(100 / 3)
+    assert alone["image_to_text_r1_chance"] == pytest.approx(100 / 3)
+    found = recalls(images, texts, captions, ks=(1, 2), pictures=["p", "p", "q"])
+    assert found["image_to_text_r1"] == found["text_to_image_r1"] == 100
+    for way in ("image_to_text", "text_to_image"):
+        assert found[f"{way}_r1_chance"] == pytest.approx(100 * (2 / 3 + 2 / 3 + 1 / 3) / 3)
+        assert found[f"{way}_r2_chance"] == pytest.approx(100 * (1 + 1 + 2 / 3) / 3)
+    apart = recalls(images, texts, captions, ks=(1, 2), pictures=["p", "q", "r"])
+    assert apart == alone
+    # A text of two pictures: all images of both are right for it.
+    shared = recalls(texts[[2, 1, 0]], texts, ["a", "b", "a"], ks=(1,), pictures=["p", "p", "q"])
+    assert shared["text_to_image_r1"] == 100
+    with pytest.raises(ValueError, match="pictures: expected 3 names, or None"):
+        recalls(images, texts, captions, pictures=["p"])
+
+
 @pytest.mark.parametrize("name", ["images", "texts"])
 def test_embeddings_of_nan_have_no_recall(name: str) -> None:
     """Nothing is closer than NaN: each right answer would be the nearest one."""

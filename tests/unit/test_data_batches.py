@@ -12,7 +12,13 @@ import torch
 from PIL import Image
 
 from experiments.core.batches import EpochBatches, data_report, rank_slice, training_batches
-from experiments.core.config import DataConfig, OptimizerConfig, RunConfig, changed
+from experiments.core.config import (
+    AUGMENTATIONS,
+    DataConfig,
+    OptimizerConfig,
+    RunConfig,
+    changed,
+)
 from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.evaluation import evaluate
 from experiments.core.folder import RunFolder
@@ -90,6 +96,15 @@ def test_pictures_are_augmented(run: RunConfig, name: str) -> None:
     assert images.shape == plain.shape
     assert not torch.equal(images, plain)
     assert torch.equal(images, training_batches(run, CPU)(4, 0, 0)["images"])
+
+
+def test_ranks_augment_their_parts_as_one_process_does(run: RunConfig) -> None:
+    """And no two ranks draw the same numbers for other examples."""
+    run = changed(run, {"data.augmentation": AUGMENTATIONS})
+    expected = training_batches(run, CPU)(4, 102, 2)["images"]
+    parts = [training_batches(run, CPU, rank, 2)(4, 102, 2)["images"] for rank in range(2)]
+    assert [len(part) for part in parts] == [2, 2]
+    torch.testing.assert_close(torch.cat(parts), expected)
 
 
 def test_run_on_a_folder_resumes_bit_by_bit_and_records_bad_pictures(

@@ -67,7 +67,8 @@ def test_crops_are_those_of_the_seed_and_normalised(folder: Path, color: bool) -
     source = create_source("pairs", "train", 16, 2, path=folder, color=color)
     count = len(source.pairs)
     batch = source.sample(count, torch.Generator().manual_seed(0))
-    assert sorted(batch["texts"]) == sorted(pair.text for pair in source.pairs)
+    pairs = zip(batch["texts"], batch["pictures"], strict=True)
+    assert sorted(pairs) == sorted((pair.text, pair.name) for pair in source.pairs)
     assert batch["images"].shape == (count, source.in_chans, 20, 20)
     crops = source.crop(batch)["images"]
     assert float(crops.mean(dim=(1, 2, 3)).abs().max()) < 1e-5

@@ -116,7 +116,7 @@ def _caption(text: str, path: Path, number: int) -> str:
 
 @register_source("pairs")
 class Pairs(Source):
-    """Crops of pictures with their captions under ``"texts"``.
+    """Crops of pictures with their captions under ``"texts"``, their names under ``"pictures"``.
 
     A crop is a large square at a random place, resized to the window. Each window is normalised to
     mean 0 and contrast about 1 of the crop in its middle, as `Scenes` does.
@@ -189,7 +189,8 @@ class Pairs(Source):
         mean = crop.mean(dim=(1, 2, 3), keepdim=True)
         contrast = crop.std(dim=(1, 2, 3), keepdim=True, correction=0)
         images = (images - mean) / (contrast + _CONTRAST_FLOOR)
-        return {"images": images, "texts": [pair.text for pair in chosen]}
+        texts, names = [pair.text for pair in chosen], [pair.name for pair in chosen]
+        return {"images": images, "texts": texts, "pictures": names}
 
     def _window(self, path: Path, draw: list[float]) -> Tensor:
         pixels = read_picture(path).pixels

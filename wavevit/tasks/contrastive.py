@@ -42,7 +42,8 @@ class Contrastive(Task):
     """An image tower and a text tower: embeddings of pairs are near, all others are far apart.
 
     A batch has ``"texts"``, a list of B strings, and may have ``"negatives"``: for each example a
-    list of wrong texts, which `evaluate` compares with the right one.
+    list of wrong texts, which `evaluate` compares with the right one; and ``"pictures"``: for each
+    example the name of its picture, where one has several captions (`recalls`).
 
     With a process group of several ranks the loss of each rank sees the examples of all ranks; call
     it on all of them, with as many examples on each.
@@ -183,6 +184,8 @@ class Contrastive(Task):
         check_generator("generator", generator)
         self.check(batch)
         found = self.predict(batch)
+        if "pictures" in batch:
+            found["pictures"] = list(batch["pictures"])
         if "negatives" not in batch:
             return found
         negatives = batch["negatives"]
@@ -203,7 +206,8 @@ class Contrastive(Task):
         """R@1 and R@5 both ways, with chance and the sizes of the galleries (`recalls`), in %."""
         summary = super().summarize(results)
         images, texts = results["image_embeddings"], results["text_embeddings"]
-        return summary | recalls(images, texts, results["texts"])
+        pictures = results.get("pictures")
+        return summary | recalls(images, texts, results["texts"], pictures=pictures)
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
         """How the choice of a text changes when the crop moves.

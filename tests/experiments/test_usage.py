@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -238,3 +240,13 @@ def test_wrong_usage_of_single_modules(
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"experiments.{module}: {message}")
+
+
+@pytest.mark.parametrize("missing", ["tyro", "cattrs"])
+def test_a_missing_package_names_the_extra(missing: str) -> None:
+    """As in an environment that has the library alone."""
+    code = f"import sys; sys.modules[{missing!r}] = None; import experiments.__main__"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 1
+    last = found.stderr.splitlines()[-1]
+    assert f"this needs {missing}, which comes with wavevit's extra 'experiments'" in last

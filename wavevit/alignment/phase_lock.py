@@ -78,7 +78,7 @@ def phase_of(
     sides = spans(x.shape[-2:], period)
     found = harmonics(x, boundary, sides)
     # Below the rounding error of the activity itself the angle is noise: constant images,
-    # stripes whose period divides P. Then the grid stays where the frame puts it.
+    # stripes whose edges repeat after P/2. Then the grid stays where the frame puts it.
     rounding = 64 * torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps
     if shift == "integer" and (loops := loops_for(x, found)) is not None:
         return Phase(*loops.whole_offsets(found, sides, rounding, _STEP))

@@ -35,7 +35,7 @@ class Samples:
     jacobian_pictures: int = 4
     """Pictures for the Jacobian."""
     jacobian_iterations: int = 10
-    """Steps of the power iteration for the Jacobian."""
+    """Steps of the iteration (Lanczos) for the Jacobian."""
     singular_values: int = 10
     """Number of leading singular values of the Jacobian, at the first picture."""
     jump_pictures: int = 2

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from experiments.core.augmentation import AUGMENTATION_MARGIN, TrainingCrops, augmentation
 from experiments.core.config import DataConfig, RunConfig
+from experiments.core.distributed import of_all_ranks
 from experiments.core.records import read_json, write_json
 from experiments.core.sources import make_source, source_name
 from wavevit.checks import check_at_least, fail
@@ -183,6 +184,14 @@ class EpochBatches(TrainingBatches):
         if step + 1 < self.steps:
             self._ahead[count, step + 1] = self._thread.submit(self._read, count, step + 1)
         return self._prepared(windows, shared=True)
+
+    def report(self, folder: Path) -> None:
+        """See `TrainingBatches`; unreadable files are those of all ranks."""
+        own: dict[str, str] | None = getattr(self.epochs, "unreadable", None)
+        if own is not None:
+            for others in of_all_ranks(dict(own)):
+                own.update(others)
+        super().report(folder)
 
     def save(self, folder: Path, step: int) -> None:
         if not self._state:

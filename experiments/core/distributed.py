@@ -27,6 +27,7 @@ __all__ = [
     "calls_of_rank_0",
     "launched_ranks",
     "mean_over_all",
+    "of_all_ranks",
     "placed_like",
     "process_group",
     "rank_device",
@@ -144,6 +145,16 @@ def mean_over_all(values: Tensor) -> Tensor:
     total = values.clone()
     dist.all_reduce(total)
     return total / world
+
+
+def of_all_ranks(value: Any) -> list[Any]:
+    """What each rank gives, in the order of the ranks; every rank must ask."""
+    world = rank_and_world()[1]
+    if world == 1:
+        return [value]
+    found: list[Any] = [None] * world
+    dist.all_gather_object(found, value)
+    return found
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -128,6 +128,28 @@ def test_run_on_a_folder_resumes_bit_by_bit_and_records_bad_pictures(
     assert "train/a/bad.png" in report["unreadable_names"]
 
 
+def test_unreadable_pictures_of_all_ranks_are_reported(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rank reads its own pictures, and rank 0 writes the report."""
+    files = sorted((tmp_path / "data" / "train").rglob("*.png"))
+    for file in (files[1], files[4]):
+        file.write_bytes(b"no picture")
+    run = changed(run, {"optimizer.steps": 3})  # an epoch: every picture is read once
+    ranks = [training_batches(run, CPU, rank, 2) for rank in range(2)]
+    found: list[dict[str, str]] = []
+    for batches in ranks:
+        assert isinstance(batches, EpochBatches)
+        for step in range(3):
+            batches(4, step, step)
+        found.append(dict(batches.epochs.unreadable))  # type: ignore[attr-defined]
+    assert all(found)
+    assert found[0] != found[1]  # each has seen what the other has not
+    monkeypatch.setattr("experiments.core.batches.of_all_ranks", lambda own: found)
+    ranks[0].report(tmp_path)
+    assert data_report(tmp_path)["data"]["unreadable"] == 2
+
+
 def test_measures_of_a_source_with_classes(run: RunConfig) -> None:
     model = make_task(run).network().eval()
     found = evaluate(model, run.data, CPU)

@@ -17,6 +17,7 @@ from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import RunFolder
 from experiments.core.training import AbandonedError, train
 from wavevit.data import HubStream, create_source
+from wavevit.data.hub_stream import StreamOrderWarning
 from wavevit.models import BackboneConfig, make_stages
 
 datasets = pytest.importorskip("datasets", reason="the extra 'datasets' is not installed")
@@ -131,6 +132,27 @@ def test_stream_resumes_also_twice_with_the_next_example(folder: Path) -> None:
         found += [values_of(source.epoch_batch(4, 1, step)) for step in range(start, stop)]
         state = source.state()
     assert found == expected
+
+
+def test_first_examples_of_a_sorted_part_are_warned_of(tmp_path: Path) -> None:
+    """Fourteen classes, one after the other: the first block is of two of them."""
+    kinds = {
+        "image": datasets.Image(),
+        "label": datasets.ClassLabel(names=[str(number) for number in range(14)]),
+    }
+    values = list(range(56))
+    for name, labels in {
+        "sorted": [value // 4 for value in values],
+        "mixed": [value % 14 for value in values],
+    }.items():
+        columns = {"image": [stored(value) for value in values], "label": labels}
+        data = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
+        data.to_parquet(str(tmp_path / name / "train.parquet"))
+    generator = torch.Generator().manual_seed(0)
+    stream(tmp_path / "mixed").sample(4, generator)
+    with pytest.warns(StreamOrderWarning, match="the first 7 examples .* have 2 of 14 classes"):
+        stream(tmp_path / "sorted").sample(4, generator)
+    assert stream(tmp_path / "sorted").sample(56, generator)["labels"].unique().numel() == 14
 
 
 def test_complaints_name_what_is_missing(folder: Path, tmp_path: Path) -> None:

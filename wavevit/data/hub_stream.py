@@ -9,6 +9,7 @@ example that would have come. (The shuffle buffer of `datasets` loses the exampl
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,13 @@ from wavevit.data.scenes import SPLITS
 from wavevit.data.sources import register_source
 from wavevit.data.windows import WindowCutter
 
-__all__ = ["HubStream"]
+__all__ = ["HubStream", "StreamOrderWarning"]
 
 _MOST_BLOCKS = 2**20  # of an epoch, for the seeds of their orders
+
+
+class StreamOrderWarning(UserWarning):
+    """Warns of a stream whose first examples are of few of its classes."""
 
 
 @register_source("hf_stream")
@@ -102,13 +107,31 @@ class HubStream(EpochSource):
         self._ranks = (0, 1)
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
-        """The first examples of the stream, at least a block of them, in a random order."""
+        """The first examples of the stream, at least a block of them, in a random order.
+
+        Warns:
+            StreamOrderWarning: they are of few of the classes, as in a part that is sorted by
+                class: what is measured on them says nothing of the others.
+        """
         check_generator("generator", generator)
         first = list(self._data.take(max(check_at_least("count", count, 1), self.block)))
+        self._check_order(first)
         order = torch.randperm(len(first), generator=generator).tolist()
         draws = torch.rand(count, 3, generator=generator).tolist()
         examples = itertools.cycle([first[index] for index in order])
         return self._batch(examples, draws, count + 2 * len(first))
+
+    def _check_order(self, first: list[dict[str, Any]]) -> None:
+        """Warns of examples whose classes are fewer than half of those of as many random ones."""
+        seen, classes = len({one[self.columns.label] for one in first}), len(self.classes)
+        if seen < classes * (1 - (1 - 1 / classes) ** len(first)) / 2:
+            warnings.warn(
+                f"the first {len(first)} examples of the part {self.part!r} have {seen} of "
+                f"{classes} classes; it seems to be sorted. For measures of all classes use the "
+                "source 'hf', a larger block, or a part in random order",
+                StreamOrderWarning,
+                stacklevel=3,
+            )
 
     def epoch_batch(
         self, count: int, seed: int, step: int, rank: int = 0, world: int = 1

@@ -14,5 +14,8 @@ def products(first: Tensor, second: Tensor) -> Tensor:
     Cosines are divided by a small temperature: rounded to the 8 bits of bfloat16, logits around 100
     would be apart by half a unit.
     """
-    with torch.autocast(first.device.type, enabled=False):
+    kind = first.device.type
+    if not torch.amp.is_autocast_available(kind):  # the meta device has none
+        return first @ second.T
+    with torch.autocast(kind, enabled=False):
         return first @ second.T

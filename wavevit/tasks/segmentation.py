@@ -126,7 +126,8 @@ class Segmentation(Task):
         The last cells of a map reach beyond an image whose sides its stride does not divide: what
         they say about the outside is left out, so that all cells stay where they are.
         """
-        whole = [int(own * ratio) for own in x.shape[-2:]]
+        # By whole numbers: sides are symbols in a graph of torch.export.
+        whole = [own * ratio.numerator // ratio.denominator for own in x.shape[-2:]]
         if not self.options.circular:
             large = F.interpolate(x, whole, mode="bilinear", align_corners=False)
             return large[..., : size[0], : size[1]]

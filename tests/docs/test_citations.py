@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from experiments.core.statistic import Statistic
 from experiments.reporting.citations import PAGES, citations, page_with
 from experiments.reporting.regenerate import Generated
 from tests.docs.prose import uncited, unnamed_passages
@@ -21,9 +20,8 @@ A = "vit, R(1 px) crop"
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Study `crop_shift` with figures of its own."""
 
-    def over_seeds(*values: float) -> dict[str, object]:
-        found = Statistic.of(values)
-        return {"mean": found.mean, "std": found.std, "values": list(values)}
+    def over_seeds(*values: float) -> list[float]:
+        return list(values)
 
     metrics = {
         "vit": {"top1": over_seeds(60, 62, 64), "crop": over_seeds(70, 71, 72)},
@@ -31,7 +29,9 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, macs in (("vit", 14e6), ("dtcwt tokens", 15e6)):
         metrics[name]["macs"] = over_seeds(macs, macs, macs)
-    empty = {key: {} for key in ("latency", "configs", "environment", "failed", "turnover")}
+    empty: dict[str, dict[str, object]] = {
+        key: {} for key in ("applied", "latency", "configs", "environment", "failed", "turnover")
+    }
     summary = {
         "study": "crop_shift",
         "question": "?",
@@ -41,6 +41,9 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "metrics": metrics,
         "sensitivity": {name: {"crop": {"1": over_seeds(0.14, 0.147, 0.154)}} for name in metrics},
         "missing": [],
+        "pictured": [],
+        "timed_batch": 1,
+        "core_minutes": 1.0,
         **empty,
     }
     (tmp_path / "crop_shift").mkdir()

@@ -113,7 +113,6 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         source = cast("nn.Module", timm.create_model(source, pretrained=True))
     family = type(source).__name__
     check_choice("timm_model", family, _RENAMES)
-    _check_heads(model, source, family)
     theirs: dict[str, Tensor] = {
         _renamed(family, name): tensor for name, tensor in source.state_dict().items()
     }
@@ -126,5 +125,6 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
     if misfits:
         listed = ", ".join(misfits[:4]) + (", …" if len(misfits) > 4 else "")
         fail("timm_model", "the architecture of `model`", f"other tensors: {listed}")
+    _check_heads(model, source, family)
     model.load_state_dict(theirs)
     return model

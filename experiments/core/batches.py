@@ -258,7 +258,7 @@ class EpochBatches(TrainingBatches):
         rank, world = (self.rank, self.world) if shared else (0, 1)
         own = slice(rank * len(images), (rank + 1) * len(images))
         # The augmentation draws for the examples of all ranks, and each takes its own draws: an
-        # example is changed alike on any number of ranks.
+        # example is changed alike on any number of ranks. It costs the augmentation of all of them.
         augmented = self.augment(images.repeat(world, 1, 1, 1))[own]
         return {**batch, "images": self.epochs.normalized(augmented)}
 

@@ -44,12 +44,39 @@ def scaled(net: Net, x: Tensor) -> Tensor:
     return net.features(x)
 
 
+class Pipeline:
+    """No module, and it cannot be called: only its method and its attribute are used."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+
+    def embed(self, x: Tensor) -> Tensor:
+        return self.net.features(x)
+
+
+shared_net: Net  # a global name of the functions below
+
+
+def by_global_name(net: Net) -> Callable[[Tensor], Tensor]:
+    global shared_net
+    shared_net = net
+    return lambda x: torch.cat([shared_net.features(part) for part in (x,)])
+
+
 WAYS: dict[str, Callable[[Net], Callable[[Tensor], Tensor]]] = {
     "module": lambda net: net,
     "method": lambda net: net.features,
     "lambda": lambda net: lambda x: net.features(x),
     "partial of a method": lambda net: partial(net.features, scale=1.0),
     "partial of a function": lambda net: partial(scaled, net),
+    "method of another object": lambda net: Pipeline(net).embed,
+    "lambda of another object's method": lambda net: (lambda p: lambda x: p.embed(x))(
+        Pipeline(net)
+    ),
+    "lambda of another object's module": lambda net: (lambda p: lambda x: p.net.features(x))(
+        Pipeline(net)
+    ),
+    "global name in a comprehension": by_global_name,
     "module that holds a function": lambda net: Holder(lambda x: net.features(x)),
     "module that holds a method": lambda net: Holder(net.features),
 }

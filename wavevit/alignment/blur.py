@@ -89,13 +89,13 @@ class _CeilMode(nn.Module):
         self.kernel, self.stride, self.padding, self.dilation = map(_pair, values)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images with rows and columns of -∞ behind them, where a window reaches beyond."""
+        """Images with rows and columns of -∞ after their last ones, where a window reaches beyond."""
         missing = []
         for axis, side in enumerate(x.shape[-2:]):
             stride, padding = self.stride[axis], self.padding[axis]
             reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
             windows = -(-(side + 2 * padding - reach) // stride) + 1
-            if (windows - 1) * stride >= side + padding:  # it would begin behind the image
+            if (windows - 1) * stride >= side + padding:  # it would begin after the image
                 windows -= 1
             missing.append(max((windows - 1) * stride + reach - side - 2 * padding, 0))
         rows, columns = missing

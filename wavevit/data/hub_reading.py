@@ -88,15 +88,18 @@ def split_names(parts: Mapping[str, Any], **wanted: str) -> dict[str, str]:
     """
     found = {"train": wanted.get("train") or "train"}
     check_choice("train", found["train"], parts)
-    for role, known in _HELD_OUT.items():
+    for role in _HELD_OUT:  # names that were given come first: none is taken for another purpose
         given = wanted.get(role, "")
-        if given:
-            check_choice(role, given, parts)
-            if given in found.values():
-                expected = f"another part than those for {' and '.join(found)}"
-                fail(role, expected, f"{given!r} again")
-        free = [name for name in known if name in parts and name not in found.values()]
-        found[role] = given or next(iter(free), "")
+        if not given:
+            continue
+        check_choice(role, given, parts)
+        if given in found.values():
+            fail(role, f"another part than those for {' and '.join(found)}", f"{given!r} again")
+        found[role] = given
+    for role, known in _HELD_OUT.items():
+        if role not in found:
+            free = [name for name in known if name in parts and name not in found.values()]
+            found[role] = next(iter(free), "")
     return found
 
 

@@ -123,11 +123,13 @@ class HubStream(EpochSource):
 
     def _check_order(self, first: list[dict[str, Any]]) -> None:
         """Warns of examples whose classes are fewer than half of those of as many random ones."""
-        seen, classes = len({one[self.columns.label] for one in first}), len(self.classes)
-        if seen < classes * (1 - (1 - 1 / classes) ** len(first)) / 2:
+        labels = [one[self.columns.label] for one in first]
+        labels = [label for label in labels if label >= 0]  # -1: the part is published without them
+        seen, classes = len(set(labels)), len(self.classes)
+        if seen < classes * (1 - (1 - 1 / classes) ** len(labels)) / 2:
             warnings.warn(
-                f"the first {len(first)} examples of the part {self.part!r} have {seen} of "
-                f"{classes} classes; it seems to be sorted. For measures of all classes use the "
+                f"the first {len(labels)} examples of the part {self.part!r} have {seen} of "
+                f"{classes} classes; it seems to be sorted, or to have few of most classes. For measures of all classes use the "
                 "source 'hf', a larger block, or a part in random order",
                 StreamOrderWarning,
                 stacklevel=3,

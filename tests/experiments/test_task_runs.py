@@ -20,6 +20,7 @@ from experiments.core.summary import deciding
 from experiments.core.task_evaluation import each_once, evaluate, held_out_windows
 from experiments.core.training import make_task
 from experiments.reporting.answers import answers_of
+from experiments.reporting.answers.examples import held_out_examples
 from experiments.reporting.study_report import write_report
 from wavevit.models import BackboneConfig, make_stages
 from wavevit.tasks import list_tasks
@@ -139,4 +140,6 @@ def test_a_measured_run_counts_each_crop_once() -> None:
     assert count < 400
     result = evaluate(make_task(run), run, CPU)
     assert result["test_crops"] == count
+    shown = held_out_examples(run).crops(0, 400)  # the report's figure searches the same pictures
+    assert len(shown["images"]) == count
     assert result["metrics"]["gallery"] == count - 1

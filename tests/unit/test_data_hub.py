@@ -17,6 +17,7 @@ from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import RunFolder
 from experiments.core.training import AbandonedError, train
 from wavevit.data import HubStream, create_source
+from wavevit.data.hub_reading import split_names
 from wavevit.data.hub_stream import StreamOrderWarning
 from wavevit.models import BackboneConfig, make_stages
 
@@ -153,6 +154,22 @@ def test_first_examples_of_a_sorted_part_are_warned_of(tmp_path: Path) -> None:
     with pytest.warns(StreamOrderWarning, match="the first 7 examples .* have 2 of 14 classes"):
         stream(tmp_path / "sorted").sample(4, generator)
     assert stream(tmp_path / "sorted").sample(56, generator)["labels"].unique().numel() == 14
+
+
+@pytest.mark.parametrize(
+    ("parts", "wanted", "found"),
+    [
+        ("train validation", {"validation": "validation"}, ("train", "", "validation")),
+        ("train test", {"validation": "test"}, ("train", "", "test")),
+        ("train test validation", {"validation": "test"}, ("train", "validation", "test")),
+        ("train validation", {}, ("train", "validation", "")),
+    ],
+)
+def test_a_part_that_was_named_is_taken_for_nothing_else(
+    parts: str, wanted: dict[str, str], found: tuple[str, str, str]
+) -> None:
+    names = split_names(dict.fromkeys(parts.split()), **wanted)
+    assert (names["train"], names["test"], names["validation"]) == found
 
 
 def test_complaints_name_what_is_missing(folder: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class _CeilMode(nn.Module):
         self.kernel, self.stride, self.padding, self.dilation = map(_pair, values)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images with rows and columns of -∞ after their last ones, where a window reaches beyond."""
+        """Images with rows and columns of -∞ after the last ones, where a window reaches beyond."""
         missing = []
         for axis, side in enumerate(x.shape[-2:]):
             stride, padding = self.stride[axis], self.padding[axis]

@@ -129,8 +129,9 @@ class HubStream(EpochSource):
         if seen < classes * (1 - (1 - 1 / classes) ** len(labels)) / 2:
             warnings.warn(
                 f"the first {len(labels)} examples of the part {self.part!r} have {seen} of "
-                f"{classes} classes; it seems to be sorted, or to have few of most classes. For measures of all classes use the "
-                "source 'hf', a larger block, or a part in random order",
+                f"{classes} classes; it seems to be sorted, or to have few of most classes. For "
+                "measures of all classes use the source 'hf', a larger block, or a part in random "
+                "order",
                 StreamOrderWarning,
                 stacklevel=3,
             )

@@ -64,7 +64,7 @@ def _held(value: Any) -> list[Any]:
 
 
 def _names(code: types.CodeType) -> list[str]:
-    """Globals and attributes that a function names; those of a comprehension are in its own code."""
+    """Globals and attributes that a function names; a comprehension in it has code of its own."""
     inner = [_names(one) for one in code.co_consts if isinstance(one, types.CodeType)]
     return [*code.co_names, *(name for names in inner for name in names)]
 

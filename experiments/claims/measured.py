@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.claims.effect import Effect
+from experiments.claims.effect import Effect, number
 from experiments.core.statistic import Statistic
 from experiments.core.table import Table
 
@@ -83,7 +83,7 @@ def text_of(values: Sequence[float], digits: int) -> str:
     if found.mean != 0 and abs(found.mean) < 0.5 * 10**-digits:
         return f"{found.mean:.0e}"
     low, high = found.ends()
-    return f"{found.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{number(found.mean, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 
 def values_table(

@@ -17,7 +17,15 @@ from wavevit.checks import fail
 from wavevit.measure import cost
 from wavevit.tasks import Task, joined, sliced
 
-__all__ = ["SHIFTS", "TaskLoss", "each_once", "evaluate", "further", "held_out_windows"]
+__all__ = [
+    "SHIFTS",
+    "TaskLoss",
+    "each_once",
+    "evaluate",
+    "further",
+    "held_out_windows",
+    "measured_windows",
+]
 
 SHIFTS = (1, 2, 4, 8)
 _BATCH = 64
@@ -46,6 +54,12 @@ def held_out_windows(config: RunConfig, count: int) -> tuple[Any, dict[str, Any]
     """The source of a run's held-out windows, and so many of them: the same for every run."""
     source = make_source(config, config.data.held_out, config.data.margin)
     return source, source.sample(count, torch.Generator().manual_seed(config.data.seed))
+
+
+def measured_windows(config: RunConfig) -> tuple[Any, dict[str, Any]]:
+    """The source and the windows that a run is measured on, each of them once."""
+    source, windows = held_out_windows(config, config.data.test_crops)
+    return source, each_once(windows)
 
 
 def each_once(examples: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,8 +109,7 @@ def evaluate(
     """
     others = further(task, config, device, measures)
     task.eval()
-    source, windows = held_out_windows(config, config.data.test_crops)
-    windows = each_once(windows)
+    source, windows = measured_windows(config)
     count, parts = len(windows["images"]), []
     for start in range(0, count, _BATCH):
         batch = on_device(source.crop(sliced(windows, start, start + _BATCH)), device)

@@ -25,6 +25,7 @@ from experiments.core.folder import RunFolder
 from experiments.core.training import AbandonedError, make_task, train
 from experiments.studies.smoke import SMOKE
 from wavevit.data import EpochSource
+from wavevit.data.labelled import LabelledPictures
 from wavevit.models import BackboneConfig, make_stages
 
 CPU = torch.device("cpu")
@@ -142,7 +143,8 @@ def test_unreadable_pictures_of_all_ranks_are_reported(
         assert isinstance(batches, EpochBatches)
         for step in range(3):
             batches(4, step, step)
-        found.append(dict(batches.epochs.unreadable))  # type: ignore[attr-defined]
+        assert isinstance(batches.epochs, LabelledPictures)
+        found.append(dict(batches.epochs.unreadable))
     assert all(found)
     assert found[0] != found[1]  # each has seen what the other has not
     monkeypatch.setattr("experiments.core.batches.of_all_ranks", lambda own: found)

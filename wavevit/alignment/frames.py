@@ -11,7 +11,7 @@ from torch import Tensor
 from wavevit.alignment.base import Alignment, Views
 from wavevit.alignment.registry import register_alignment
 from wavevit.alignment.statistics import laplacian_energy, spans, sum_by_phase, taper
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_number
 from wavevit.layers.options import PartOptions
 
 __all__ = ["WeightedFrame", "WeightedFrameOptions"]
@@ -30,9 +30,7 @@ class WeightedFrameOptions(PartOptions):
     max_phases: int | None = None
 
     def __post_init__(self) -> None:
-        number = isinstance(self.threshold, float | int) and not isinstance(self.threshold, bool)
-        if not number or not 0 < self.threshold <= 1:
-            fail("threshold", "a share in (0, 1]", repr(self.threshold))
+        check_number("threshold", self.threshold, above=0, most=1, expected="a share in (0, 1]")
         if self.max_phases is not None:
             check_at_least("max_phases", self.max_phases, 1)
 

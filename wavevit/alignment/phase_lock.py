@@ -25,7 +25,7 @@ from torch import Tensor
 from wavevit.alignment.base import Alignment, Views
 from wavevit.alignment.registry import register_alignment
 from wavevit.alignment.statistics import BOUNDARIES, harmonics, loops_for, spans
-from wavevit.checks import check_at_least, check_choice, check_tensor, fail
+from wavevit.checks import check_at_least, check_choice, check_number, check_tensor, fail
 from wavevit.layers.options import PartOptions
 
 __all__ = ["SHIFTS", "Phase", "PhaseLock", "PhaseLockOptions", "phase_of"]
@@ -108,9 +108,7 @@ class PhaseLockOptions(PartOptions):
 
     def __post_init__(self) -> None:
         check_choice("shift", self.shift, SHIFTS)
-        number = isinstance(self.gate, float | int) and not isinstance(self.gate, bool)
-        if not number or not 0 <= self.gate <= 1:
-            fail("gate", "a margin in [0, 1]", repr(self.gate))
+        check_number("gate", self.gate, least=0, most=1, expected="a margin in [0, 1]")
 
 
 @register_alignment("phase_lock")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from experiments.core.batches import on_device
 from experiments.core.config import RunConfig
-from experiments.core.task_evaluation import each_once, held_out_windows
+from experiments.core.task_evaluation import measured_windows
 from wavevit.tasks import sliced
 
 _CPU = torch.device("cpu")
@@ -44,8 +44,8 @@ class Examples:
 
 def held_out_examples(config: RunConfig) -> Examples:
     """The windows that `config`'s run is measured on, each once, as in the study's table."""
-    source, windows = held_out_windows(config, config.data.test_crops)
-    return Examples(source, each_once(windows), config.data.margin)
+    source, windows = measured_windows(config)
+    return Examples(source, windows, config.data.margin)
 
 
 def grey_levels(images: Tensor) -> np.ndarray:

@@ -84,12 +84,13 @@ def _deciding(record: Mapping[str, Any]) -> list[Effect]:
 
 
 def _time(record: Mapping[str, Any]) -> Effect:
+    times = record["methods"][GRAFT]["times"]
     return Effect(
         variant=GRAFT,
         metric="time as a multiple of the original's",
         unit="",
         digits=2,
-        difference=Statistic.of([one - TIME for one in record["methods"][GRAFT]["times"]]),
+        difference=Statistic.paired(times, [TIME] * len(times)),
         predicted="lower",
         over="repetitions",
         threshold=TIME,

@@ -11,10 +11,11 @@ from typing import Any
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.data import data_of
-from experiments.claims.effect import Effect, number
+from experiments.claims.effect import Effect
 from experiments.claims.measured import between, text_of
 from experiments.claims.studies import study_effect
 from experiments.claims.verdict import Judged, judge, judged, listed
+from experiments.core.statistic import number
 from experiments.core.summary import METRICS, StudySummary
 from experiments.core.table import Table
 

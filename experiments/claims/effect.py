@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from experiments.claims.names import reader_name
-from experiments.core.statistic import Statistic
+from experiments.core.statistic import Statistic, number
 from wavevit.checks import check_choice
-
-
-def number(value: float, digits: int, signed: bool = False) -> str:
-    """A number as the pages show it, with a true minus."""
-    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +58,13 @@ class Effect:
 
     @property
     def exact(self) -> bool:
-        """Whether all pairs, two or more, have the same difference: no spread to test with."""
-        return len(self.difference.values) > 1 and self.difference.std == 0
+        """Whether the difference holds by construction: each side is the same in every pair."""
+        return self.difference.exact
 
     @property
     def p_value(self) -> float:
-        """Of the paired t test, two-sided. An exact difference has no such test: 0 where it is
-        not 0, else 1. So has a single pair: 1."""
+        """Of the paired t test, two-sided. Without spread there is no such test: 0 for an exact
+        difference that is not 0, else 1."""
         p = self.difference.p_value()
         if p is not None:
             return p
@@ -89,8 +84,8 @@ class Effect:
         start, signed = self.threshold or 0.0, self.threshold is None
         text = number(start + self.difference.mean, self.digits, signed)
         interval = self.difference.interval(level)
-        if self.exact:
-            text += " (exact)"
+        if self.difference.std == 0 and len(self.difference.values) > 1:
+            text += f" ({self.difference.untested()})"
         elif interval is not None:
             low, high = (number(start + end, self.digits, signed) for end in interval)
             text += f" [{low}, {high}]"

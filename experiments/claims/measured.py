@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.claims.effect import Effect, number
-from experiments.core.statistic import Statistic
+from experiments.claims.effect import Effect
+from experiments.core.statistic import Statistic, number
 from experiments.core.table import Table
 
 
@@ -28,7 +28,7 @@ def between(
         metric=metric,
         unit=unit,
         digits=digits,
-        difference=Statistic.of([a - b for a, b in zip(values, others, strict=True)]),
+        difference=Statistic.paired(values, others),
         predicted=predicted,
         over=over,
     )
@@ -50,7 +50,7 @@ def above(
         metric=metric,
         unit=unit,
         digits=digits,
-        difference=Statistic.of([value - threshold for value in values]),
+        difference=Statistic.paired(values, [threshold] * len(values)),
         predicted=predicted,
         over="photographs",
         threshold=threshold,

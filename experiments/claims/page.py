@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.data import data_words
-from experiments.claims.effect import Effect, number
+from experiments.claims.effect import Effect
 from experiments.claims.figures import forest
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.records import finding_of, larger_records_of, records_of
@@ -18,6 +18,7 @@ from experiments.claims.verdict import Judged, common_rule, headline_effect, jud
 from experiments.core.experiment import DOCS
 from experiments.core.marked import marked
 from experiments.core.page_templates import render
+from experiments.core.statistic import number
 from experiments.core.summary import StudySummary
 from experiments.core.table import Table
 

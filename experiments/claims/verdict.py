@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.claims.effect import Effect, number
-from experiments.core.statistic import holm
+from experiments.claims.effect import Effect
+from experiments.core.statistic import holm, number
 from wavevit.checks import check_choice, fail
 
 VERDICTS = ("supported", "refuted", "mixed", "inconclusive", "not measured")
@@ -165,11 +165,11 @@ def _inconclusive(every: Sequence[Judged]) -> str:
     clearest = min(every, key=lambda one: one.effect.p_value)
     effect, least = clearest.effect, clearest.detectable()
     text = f"the clearest effect is {clearest.amount()} ({effect.metric}, {effect.label})"
-    if effect.exact:
+    if len(effect.difference.values) == 1:
+        return f"{text}; one pair cannot be tested"
+    if least is None:  # the amount says that there is no spread to test with
         return text
     text += f", adjusted p = {clearest.p_value:.2f}"
-    if least is None:
-        return f"{text}; one pair cannot be tested"
     least_text = f"{number(least, effect.digits)} {effect.unit}".strip()
     return (
         f"{text}; with {effect.count}, this test would find a true difference of {least_text} "

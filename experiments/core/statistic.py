@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from scipy.optimize import brentq
@@ -12,19 +12,29 @@ from scipy.stats import nct
 from scipy.stats import t as student_t
 
 _ROUNDING = 1e-12  # of float64, with room for a difference of two larger figures
+_EXACT_PAIRS = 3  # two pairs are too few: a coarse metric repeats itself by chance
 
 
 @dataclass(frozen=True)
 class Statistic:
     """A figure over seeds: mean and sample standard deviation (0 for a single seed).
 
-    Where the values are differences of pairs, `p_value` is the paired t test and `effect_size` is
-    Cohen's d of the pairs.
+    Where the values are differences of pairs (`paired`), `p_value` is the paired t test and
+    `effect_size` is Cohen's d of the pairs.
+
+    Attributes:
+        mean: of the values.
+        std: their sample standard deviation.
+        values: one per seed.
+        exact: of a difference: each side has one and the same value in all of at least 3 pairs,
+            as something that holds by construction has. A difference that is the same in every
+            pair while the sides vary is not exact: a coarse metric does that by chance.
     """
 
     mean: float
     std: float
     values: tuple[float, ...]
+    exact: bool = False
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Statistic:
@@ -34,8 +44,16 @@ class Statistic:
             spread = 0.0
         return cls(fmean(values), spread, tuple(values))
 
+    @classmethod
+    def paired(cls, own: Sequence[float], other: Sequence[float]) -> Statistic:
+        """The differences of at least one pair, own minus other."""
+        found = cls.of([a - b for a, b in zip(own, other, strict=True)])
+        alike = cls.of(own).std == 0 and cls.of(other).std == 0
+        return replace(found, exact=alike and len(found.values) >= _EXACT_PAIRS)
+
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
-        """Confidence interval of the mean (Student's t); None for a single value."""
+        """Confidence interval of the mean (Student's t); None for a single value. Of values without
+        spread it has no width; as an interval of a difference it then says nothing."""
         count = len(self.values)
         if count < 2:
             return None
@@ -83,11 +101,12 @@ class Statistic:
         return float(brentq(missing, 1e-6, 10 + 10 * limit)) * self.std / math.sqrt(count)
 
     def direction(self) -> str:
-        """The sign that a paired difference over seeds has, if its interval has one."""
+        """The sign that a paired difference over seeds has, if its interval has one, or if it is
+        exact."""
         interval = self.interval()
         if interval is None:
             return "one seed: no statement"
-        if interval[0] <= 0 <= interval[1]:
+        if interval[0] <= 0 <= interval[1] or (self.std == 0 and not self.exact):
             return "inconclusive"
         return "higher" if self.mean > 0 else "lower"
 
@@ -100,10 +119,25 @@ class Statistic:
         return self.text(digits) if len(self.values) > 1 else f"{self.mean:.{digits}f}"
 
     def change(self, digits: int) -> str:
-        """A difference with its 95 % interval, such as ``"+1.2 (−0.3 to +2.7)"``."""
-        low, high = self.ends()
-        text = f"{self.mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-        return text.replace("-", "−")
+        """A difference with its 95 % interval, such as ``"+1.2 (−0.3 to +2.7)"``; without spread
+        there is no interval, and `untested` says why."""
+        mean = number(self.mean, digits, signed=True)
+        if self.std == 0:
+            return f"{mean} ({self.untested()})"
+        low, high = (number(end, digits, signed=True) for end in self.ends())
+        return f"{mean} ({low} to {high})"
+
+    def untested(self) -> str:
+        """Why a difference without spread has no t test, or is exact."""
+        count = len(self.values)
+        if count == 1:
+            return "one seed: no statement"
+        return "exact" if self.exact else f"the same in {count} pairs: no test possible"
+
+
+def number(value: float, digits: int, signed: bool = False) -> str:
+    """A number as the pages show it, with a true minus."""
+    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

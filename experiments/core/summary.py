@@ -247,7 +247,9 @@ class StudySummary:
         at = dict(zip(self.seeds[variant], own.values, strict=True))
         base = dict(zip(self.seeds[baseline], other.values, strict=True))
         common = [seed for seed in at if seed in base]
-        return Statistic.of([at[seed] - base[seed] for seed in common]) if common else None
+        if not common:
+            return None
+        return Statistic.paired([at[seed] for seed in common], [base[seed] for seed in common])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON: small enough to be kept as a record."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.core.statistic import Statistic
+from experiments.core.statistic import Statistic, number
 from experiments.core.summary import StudySummary, deciding, metric_named
 
 
@@ -17,14 +17,12 @@ def points(difference: Statistic) -> str:
 def change(difference: Statistic, digits: int, unit: str = "") -> str:
     """A paired difference with its interval and what it allows to say."""
     interval, count = difference.interval(), len(difference.values)
-    mean = f"{difference.mean:+.{digits}f}"
-    if interval is None:
-        return f"{mean}{unit} ({difference.direction()})"
-    if difference.std == 0:  # no spread: an interval of no width would claim too much
-        return f"{mean}{unit} (exact: equal in {count} seeds)"
-    low, high = interval
+    mean = number(difference.mean, digits, signed=True)
+    if interval is None or difference.std == 0:  # an interval of no width would claim too much
+        return f"{mean}{unit} ({difference.untested()})"
+    low, high = (number(end, digits, signed=True) for end in interval)
     words = f"{difference.direction()}, {count} seeds"
-    return f"{mean} [{low:+.{digits}f}, {high:+.{digits}f}]{unit} ({words})"
+    return f"{mean} [{low}, {high}]{unit} ({words})"
 
 
 def change_of(summary: StudySummary, metric: str, difference: Statistic) -> str:
@@ -66,7 +64,7 @@ def _score_headline(summary: StudySummary) -> str:
     for name in summary.variants:
         difference = summary.paired_difference(name, base, scores[0])
         if name != base and difference is not None:
-            text = f"<b>{name}</b> ({difference.mean:+.{digits}f})"
+            text = f"<b>{name}</b> ({number(difference.mean, digits, signed=True)})"
             outcomes.setdefault(difference.direction(), []).append(text)
     columns = [metric_named(summary.task, score) for score in scores]
     reached = [

@@ -11,6 +11,7 @@ from scipy.stats import ttest_rel
 from experiments.claims.__main__ import commands
 from experiments.claims.effect import Effect
 from experiments.claims.ledger import CLAIMS
+from experiments.claims.measured import between
 from experiments.claims.names import reader_name
 from experiments.claims.verdict import (
     LEVEL,
@@ -140,15 +141,32 @@ def test_adjusted_and_plain_intervals_can_disagree() -> None:
     assert one.outcome == "inconclusive"
 
 
-def test_equal_differences_are_exact() -> None:
-    """Without spread there is no t test: an equal difference in every pair counts, 0 does not."""
-    exact = effect("a", -2.0, -2.0, -2.0)
+def test_difference_between_constant_sides_is_exact() -> None:
+    """Without spread there is no t test. A law fixes both sides: its difference counts."""
+    exact = between("a", (0.0,) * 3, "vit", (2.0,) * 3, "R", digits=2, predicted="lower")
     assert judge([exact]).word == "supported"
     assert exact.amount() == "−2.00 (exact)"
-    zero = judge([effect("a", 0.0, 0.0, 0.0)])
-    assert zero.text() == (
+    same = judge([between("a", (2.0,) * 3, "vit", (2.0,) * 3, "R", digits=2, predicted="lower")])
+    assert same.text() == (
         "**inconclusive**: the clearest effect is +0.00 (exact) (R, a against plain ViT)"
     )
+
+
+def test_equal_differences_of_varying_sides_do_not_count() -> None:
+    """Negative control: a coarse metric repeats a difference by chance, and two constant pairs are
+    too few."""
+    chance = between("a", (1.0, 2.0, 3.0), "vit", (3.0, 4.0, 5.0), "R", digits=2, predicted="lower")
+    few = between("a", (0.0, 0.0), "vit", (2.0, 2.0), "R", digits=2, predicted="lower")
+    for found, pairs in ((chance, 3), (few, 2)):
+        assert found.p_value == 1
+        assert found.difference.direction() == "inconclusive"
+        assert judge([found]).text() == (
+            f"**inconclusive**: the clearest effect is −2.00 (the same in {pairs} pairs: no test "
+            "possible) (R, a against plain ViT)"
+        )
+
+
+def test_single_pair_is_inconclusive() -> None:
     single = judge([effect("a", -2.0)])  # one seed cannot be tested
     assert single.word == "inconclusive"
     assert single.detail.endswith("one pair cannot be tested")

@@ -191,9 +191,15 @@ def test_verdicts() -> None:
     assert Statistic.of([2.0]).direction() == "one seed: no statement"
 
 
-def test_equal_differences_are_called_exact_and_have_no_interval() -> None:
-    assert points(Statistic.of([-1.4, -1.4])) == "-1.4 points (exact: equal in 2 seeds)"
-    assert points(Statistic.of([-1.5, -1.4])) == "-1.4 [-2.1, -0.8] points (lower, 2 seeds)"
+def test_differences_without_spread_have_no_interval() -> None:
+    chance = Statistic.paired([31.9, 33.3], [33.3, 34.7])
+    assert points(chance) == "−1.4 points (the same in 2 pairs: no test possible)"
+    assert chance.change(1) == "−1.4 (the same in 2 pairs: no test possible)"
+    fixed = Statistic.paired([100.0] * 3, [98.6] * 3)
+    assert points(fixed) == "+1.4 points (exact)"
+    assert fixed.direction() == "higher"
+    assert points(Statistic.of([-1.4])) == "−1.4 points (one seed: no statement)"
+    assert points(Statistic.of([-1.5, -1.4])) == "−1.4 [−2.1, −0.8] points (lower, 2 seeds)"
 
 
 def test_names_are_escaped(runs: Path) -> None:
@@ -222,7 +228,7 @@ def test_without_weights_there_are_no_pictures(
     assert not list(page.parent.glob("tokens_*"))
 
 
-def test_differences_that_are_equal_but_for_rounding_are_exact() -> None:
+def test_differences_that_are_equal_but_for_rounding_have_no_spread() -> None:
     """Of two seeds in percent of 72 crops: the last digits of float64 differ."""
     differences = [9.722222222222223 - 11.11111111111111, 11.11111111111111 - 12.5]
     assert differences[0] != differences[1]

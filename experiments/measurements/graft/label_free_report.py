@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.core.statistic import Statistic
+from experiments.core.statistic import Statistic, number
 from experiments.measurements.graft.methods import BLURRED, CONTROL, GRAFT
 from experiments.measurements.graft.report import (
     COSINE,
@@ -43,8 +43,7 @@ def verdict(record: Mapping[str, Any]) -> str:
     if len(record["seeds"]) > 1:
         return sentence(record, difference(record, name, CONTROL, "R"), name=name)
     (graft,), (control,) = (record["methods"][one]["runs"] for one in (name, CONTROL))
-    pairs = zip(graft["by_photograph"], control["by_photograph"], strict=True)
-    change = Statistic.of([one - other for one, other in pairs])
+    change = Statistic.paired(graft["by_photograph"], control["by_photograph"])
     steps = f"of {graft['steps']} and {control['steps']} steps"
     over = (
         f", over {len(change.values)} photographs; one distillation of each, {steps}, others may "
@@ -68,7 +67,7 @@ def _kept(
     share = before / 100
     allowed = 100 * math.sqrt(share * (1 - share) / asked)
     target = f"{words}, points: at least −{allowed:.1f} (one standard deviation, binomial)"
-    return [(target, f"{after - before:+.1f}", after - before >= -allowed)]
+    return [(target, number(after - before, 1, signed=True), after - before >= -allowed)]
 
 
 def targets(record: Mapping[str, Any]) -> str:
@@ -91,7 +90,13 @@ def targets(record: Mapping[str, Any]) -> str:
     ]
     if before is not None and found["s_cons"] is not None:
         wanted, gained = wanted_consistency(before), found["s_cons"] - before
-        rows.append((f"S-Cons, points: at least {wanted:+.1f}", f"{gained:+.1f}", gained >= wanted))
+        rows.append(
+            (
+                f"S-Cons, points: at least {wanted:+.1f}",
+                number(gained, 1, signed=True),
+                gained >= wanted,
+            )
+        )
     if record["classified"] is not None:
         rows += _kept(record, "top1", "top-1", record["classified"])
     if record["labelled"] is not None:

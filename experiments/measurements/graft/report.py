@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.core.statistic import Statistic
+from experiments.core.statistic import Statistic, number
 from experiments.core.table import Table
 from experiments.measurements.graft.methods import BLURRED, CONTROL, GRAFT, Setting
 from wavevit.checks import fail
@@ -43,7 +43,7 @@ def difference(record: Mapping[str, Any], name: str, other: str, key: str) -> St
     one, two = figure(record, name, key), figure(record, other, key)
     if one is None or two is None:
         fail("key", f"a figure of {name!r} and {other!r}", key)
-    return Statistic.of([a - b for a, b in zip(one.values, two.values, strict=True)])
+    return Statistic.paired(one.values, two.values)
 
 
 def verdict(record: Mapping[str, Any]) -> str:
@@ -111,10 +111,14 @@ def targets(record: Mapping[str, Any]) -> str:
             f"{graft.mean / plain.mean:.2f}",
             graft.mean <= R_SHARE * plain.mean,
         ),
-        (f"S-Cons, points: at least {wanted:+.1f}", f"{consistency:+.1f}", consistency >= wanted),
+        (
+            f"S-Cons, points: at least {wanted:+.1f}",
+            number(consistency, 1, signed=True),
+            consistency >= wanted,
+        ),
         (
             f"top-1, points: at least −{right.std:.1f} (one standard deviation over seeds)",
-            f"{accuracy:+.1f}",
+            number(accuracy, 1, signed=True),
             accuracy >= -right.std,
         ),
         (

@@ -14,15 +14,14 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from tests.examples import DAILY
+from wavevit.interop.timm_import import declare_operators
 
-# PyPI's torchvision is built for CUDA torch and asks for operators that CPU torch lacks; declaring
-# their schemas is enough for it, and so timm, to import. Here only: the library does not do this.
-_TORCHVISION = torch.library.Library("torchvision", "DEF")
-for schema in (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-):
-    _TORCHVISION.define(schema)
+# PyPI's torchvision is built for CUDA torch and asks for operators that CPU torch lacks. Beside a
+# torch that it fits it has them, and a second declaration would end the process.
+try:
+    import torchvision  # noqa: F401
+except RuntimeError as error:
+    declare_operators(error)
 
 _SLOW_OK = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # By day few examples of each law: other ones in every developer's run, the same ten in CI, where

@@ -10,7 +10,7 @@ import torch
 
 from wavevit.checks import require_extra
 
-__all__ = ["import_timm"]
+__all__ = ["declare_operators", "import_timm"]
 
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -32,11 +32,7 @@ def import_timm() -> ModuleType:
     try:
         return require_extra("timm", "timm")
     except RuntimeError as error:
-        if "operator torchvision::nms does not exist" not in str(error):
-            raise
-    # What was half imported would be found again.
-    for name in [n for n in sys.modules if n.partition(".")[0] in ("timm", "torchvision")]:
-        del sys.modules[name]
+        declare_operators(error)
     warnings.warn(
         f"torchvision was built for another torch than {torch.__version__}: its operators nms and "
         "qnms are declared, without code, so that timm can be imported. A torchvision from the "
@@ -44,8 +40,21 @@ def import_timm() -> ModuleType:
         RuntimeWarning,
         stacklevel=2,
     )
+    return require_extra("timm", "timm")
+
+
+def declare_operators(error: RuntimeError) -> None:
+    """Declares the operators that torchvision misses, so that its next import succeeds.
+
+    Args:
+        error: of its import. One that has another reason is raised again.
+    """
+    if "operator torchvision::nms does not exist" not in str(error):
+        raise error
+    # What was half imported would be found again.
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("timm", "torchvision")]:
+        del sys.modules[name]
     if not _declared:
         _declared.append(torch.library.Library("torchvision", "FRAGMENT"))
         for schema in _SCHEMAS:
             _declared[0].define(schema)
-    return require_extra("timm", "timm")

@@ -233,6 +233,7 @@ def _environment(target: Target) -> dict[str, Any]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
+    found["torch"] = torch.__version__  # with the build, such as "+cu130"; a wheel's data lacks it
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

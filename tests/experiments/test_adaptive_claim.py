@@ -38,8 +38,8 @@ def records_with(top1: dict[str, float], s_cons: float = 80.0) -> dict[str, Any]
     plain |= {"study": "adaptive", "baseline": "vit", "contrasts": [], "pictured": names}
     plain["budgets"], plain["latency"] = {}, {}
     for place, name in enumerate(names):
-        # Another order of the seeds' noise for each, so that differences have a spread.
-        noise = [NOISE[(seed * (place + 1) + place) % 3] for seed in range(3)]
+        # Another order and size of the seeds' noise for each, so that differences have a spread.
+        noise = [(1 + 0.1 * place) * NOISE[(seed + place) % 3] for seed in range(3)]
         plain["metrics"][name] = plain["metrics"][name] | {
             "top1": [top1.get(name, 70.0) + one for one in noise],
             "crop": [s_cons if name == "adaptive" else 80.0] * 3,

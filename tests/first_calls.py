@@ -121,7 +121,7 @@ def traced() -> None:
 
     def trace(function: Function, inputs: list[Tensor]) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of jit.trace itself
+            warnings.filterwarnings("ignore", "`torch.jit.")  # of itself
             graph = torch.jit.trace(function, tuple(inputs))
         others = [torch.cat([x.flip(-1) - 1, 2 * x]) for x in inputs]
         for ours, plain in zip(graph(*others), function(*others), strict=True):
@@ -130,7 +130,7 @@ def traced() -> None:
     each(trace)
     x = noise(1, 2, 12, 9)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit.")  # of itself
         graph = torch.jit.trace(lambda x: dwt2(x, "db3", "antireflect"), (x,))
     larger = noise(3, 2, 21, 16)  # a trace leaves the batch and the sides free
     torch.testing.assert_close(graph(larger), dwt2(larger, "db3", "antireflect"))

@@ -215,6 +215,8 @@ def test_func_transforms_inside_the_compiler(function: Transform) -> None:
     torch.testing.assert_close(compiled(x), function(x))
 
 
+# torch 2.14's opcheck reads the gradients of tensors that are no leaves.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_the_operator_passes_opcheck() -> None:
     bank = filter_bank("db2")
     for bank_map in (

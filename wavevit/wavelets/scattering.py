@@ -116,7 +116,8 @@ def _check_bias(bias: float) -> None:
 
 
 def _is_number(bias: Any) -> bool:
-    return isinstance(bias, float | int) and not isinstance(bias, bool)
+    # A tuple, because torch 2.8 cannot compile the union of two types.
+    return isinstance(bias, (float, int)) and not isinstance(bias, bool)
 
 
 def scattering2(

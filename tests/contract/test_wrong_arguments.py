@@ -14,7 +14,7 @@ from wavevit import alignment, data, grafting, measure, testing
 from wavevit.auditing import AuditReport, parse_bounds
 from wavevit.layers import TOKENIZERS, Symmetry
 from wavevit.measure import certify
-from wavevit.models import FeatureBackbone
+from wavevit.models import FeatureBackbone, zoo
 from wavevit.tasks import (
     PartGenerator,
     create_task,
@@ -35,6 +35,11 @@ WHOLE = torch.zeros(2, 2, dtype=torch.long)
 
 def pooled(x: torch.Tensor) -> torch.Tensor:
     return x.mean(dim=(2, 3)) + x[:, :, 0, 0]
+
+
+def vit_tiny_patch16() -> wavevit.BackboneConfig:
+    """A user's function with the name of one of our models."""
+    return MODEL.config
 
 
 def refused(call, argument: str) -> None:
@@ -66,6 +71,7 @@ def refused(call, argument: str) -> None:
         (lambda: wavevit.make_stages(depths=3, embed_dims=(8, 16)), "depths"),
         (lambda: wavevit.list_models(3), "pattern"),
         (lambda: wavevit.register_model("a"), "function"),
+        (lambda: wavevit.register_model(vit_tiny_patch16), "function"),
         (lambda: wavevit.create_model("test_vit", features_only="no"), "features_only"),
         (lambda: FeatureBackbone("a"), "backbone"),
         (lambda: FeatureBackbone(MODEL, norm="no"), "norm"),
@@ -74,6 +80,12 @@ def refused(call, argument: str) -> None:
 )
 def test_models(call, argument: str) -> None:
     refused(call, argument)
+
+
+def test_a_file_may_register_its_own_model_again() -> None:
+    own = zoo.vit.vit_tiny_patch16
+    assert wavevit.register_model(own) is own
+    assert wavevit.model_config("vit_tiny_patch16") == own()
 
 
 @pytest.mark.parametrize(
@@ -144,6 +156,17 @@ def test_alignment(call, argument: str) -> None:
         (lambda: measure.token_change(None, X), "before"),
         (lambda: measure.token_change(X, X[:1]), "after"),
         (lambda: measure.equivariance_error("a", X, (0, 1)), "features"),
+        (lambda: measure.equivariance_error(pooled, X, (1,)), "shift"),
+        (lambda: measure.jump_scan(pooled, X.double(), shift="ab"), "shift"),
+        (lambda: measure.jump_scan(pooled, X.double(), dt=0.0), "dt"),
+        (lambda: measure.jump_scan(pooled, X.double(), dt="a"), "dt"),
+        (lambda: measure.frame_bounds(None, stride=2), "tokenize"),
+        (lambda: measure.frame_bounds(pooled, stride=2, tokens=(8, 8, 8)), "tokens"),
+        (lambda: measure.frame_bounds(pooled, stride=2, device="a"), "device"),
+        (lambda: measure.aliasing_norm(None, stride=2), "tokenize"),
+        (lambda: measure.aliasing_norm(pooled, stride=2, device="a"), "device"),
+        (lambda: measure.tokenizer_bounds(MODEL.tokenizer, X[:, :1]), "images"),
+        (lambda: measure.tokenizer_bounds(nn.Linear(2, 2), X), "tokenizer"),
         (lambda: measure.choice_turnover(None, X, kind="circular"), "choose"),
         (
             lambda: measure.adversarial_shift_accuracy(pooled, X, [0, 1], 1, kind="circular"),
@@ -161,6 +184,12 @@ def test_alignment(call, argument: str) -> None:
             ),
             "step",
         ),
+        (  # before any image is classified: with no right answer no shift is tried
+            lambda: measure.adversarial_shift_accuracy(
+                pooled, X, torch.full((2,), 2), 1, kind="circular", step=0.5
+            ),
+            "step",
+        ),
         (lambda: measure.receptive_field(3, X), "features"),
         (lambda: measure.receptive_field(pooled, X, seed=0.5), "seed"),
         (lambda: measure.receptive_field(pooled, X, batch_size=None), "batch_size"),
@@ -171,12 +200,14 @@ def test_alignment(call, argument: str) -> None:
         (lambda: measure.jacobian_spectrum(None, X[:1], 1), "model"),
         (lambda: measure.jacobian_spectrum(pooled, X[:1], 1, seed="a"), "seed"),
         (lambda: measure.effective_rank(None, torch.rand(4, 3, 8, 8)), "embed"),
+        (lambda: measure.effective_rank(pooled, torch.rand(3, 3, 8, 8)), "images"),
         (lambda: measure.n_term_error("a", X), "analyse"),
         (lambda: measure.n_term_error(lambda x: x, X, synthesise="a"), "synthesise"),
         (lambda: measure.n_term_error(lambda x: x, X, shares="a"), "shares"),
         (lambda: measure.scale_sensitivity(None, X, crop_size=16), "embed"),
         (lambda: measure.scale_sensitivity(pooled, X, 2.0, crop_size=16), "zooms"),
         (lambda: measure.scale_sensitivity(pooled, X, crop_size="a"), "crop_size"),
+        (lambda: measure.scale_sensitivity(pooled, X[:1], crop_size=16), "windows"),
         (lambda: measure.cost(None, X), "model"),
         (lambda: measure.cost(MODEL, None), "images"),
         (lambda: measure.latency_ratios({"a": 3}, X, "a"), "models['a']"),
@@ -187,6 +218,7 @@ def test_alignment(call, argument: str) -> None:
         (lambda: measure.growth_exponent({1: 1.0, 2: "a"}), "costs[2]"),
         (lambda: measure.tie_slope(None, X.double()), "model"),
         (lambda: measure.tie_slope(pooled, X.double(), gaps=0.1), "gaps"),
+        (lambda: measure.tie_slope(pooled, X.double(), gaps=(2, 1)), "gaps"),
         (lambda: certify.spectral_norm("a"), "weight"),
         (lambda: certify.wavelet_norm(3, (8, 8)), "wavelet"),
         (lambda: certify.wavelet_norm("haar", 8), "sides"),

@@ -55,6 +55,10 @@ class AdaptiveOptions(PartOptions):
             (`wavevit.layers.token_layout.BACKENDS`).
         capacity: most tokens of an image in a graph (`torch.compile`, `torch.export`), which has
             fixed sizes: the heaviest ones; 0 for all candidates.
+
+    Raises:
+        ValueError: an unknown name, a number out of range, or a threshold of 0 with a budget or a
+            share.
     """
 
     levels: int = 4
@@ -150,7 +154,7 @@ class AdaptiveTokenizer(Part):
         options: AdaptiveOptions | None = None,
     ) -> None:
         super().__init__()
-        self.options = options or AdaptiveOptions()
+        self.in_chans, self.options = in_chans, options or AdaptiveOptions()
         self.patch_size, self.padding = patch_size, image_padding(padding)
         self.proj = nn.Conv2d(in_chans, embed_dim, patch_size, stride=patch_size)
         self.details: nn.Conv2d | None = None

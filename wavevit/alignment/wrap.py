@@ -64,11 +64,14 @@ class AlignedModel(nn.Module):
     Attributes:
         model: the model; for ``"blur"`` a copy that shares its weights.
         alignment: an `Alignment`, or None for ``"blur"``.
-        period_source: where the period comes from: ``"given"``, ``"declared"``, ``"probed at …"``
+        period_source: where the period comes from: ``"given"``, ``"declared"``, ``"probed at …"``,
             ``"stride"`` (of a model that keeps no known shift, so not exact) or ``"assumed"`` (not
             known: the whole image, which is exact for any model).
         blurred: names of the modules that have a low-pass.
         layout: layout of maps, see `align`.
+
+    Raises:
+        ValueError: no module, another kind of alignment, or an unknown layout.
     """
 
     def __init__(

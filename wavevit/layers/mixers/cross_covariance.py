@@ -34,6 +34,9 @@ class CrossCovarianceAttention(Part):
             is constant. Without it the covariance itself is taken, which is smooth everywhere
             and bounded behind a norm of the whole map.
 
+    Raises:
+        ValueError: `num_heads` does not divide `dim`.
+
     Source:
         El-Nouby et al. 2021 (XCiT), section 3.2; without the division ours.
     """

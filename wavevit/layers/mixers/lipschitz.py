@@ -44,6 +44,9 @@ class LipschitzAttention(GlobalAttention):
             channels leaves vectors of that usual size nearly as they are. The mixer at l is l
             times the mixer at 1 of its input over l (biases likewise), so the bound is the same.
 
+    Raises:
+        ValueError: `num_heads` does not divide `dim`.
+
     Guarantees:
         The bound of `wavevit.measure.certify.lipschitz_of`
         (tests/properties/test_lipschitz_laws.py).
@@ -51,7 +54,8 @@ class LipschitzAttention(GlobalAttention):
     Source:
         Qi et al. 2023 (LipsFormer), who add a small number where we add 1 and start from τ = 12;
         from 1, as XCiT does, scores start about as small as those of plain attention. Their
-        bound grows with the square of the number of tokens; ours is derived below.
+        bound grows with the square of the number of tokens; ours is derived in
+        wavevit/measure/certify/mixers.py.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail, require_extra
+from wavevit.checks import check_at_least, check_image, check_numbers, fail, require_extra
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.data.picture_files import UnreadablePictureError, luminance, read_picture
 from wavevit.layers.padding import pad_to_multiple
@@ -34,6 +34,15 @@ __all__ = [
 # Pixels of a small band stay squares; a band with more pixels than the figure is low-passed first,
 # since leaving out pixels would show patterns that are not there.
 _SHOWN = "antialiased"
+
+
+def _check_one_grey(argument: str, value: object, kind: type[tuple[Any, ...]]) -> None:
+    """Refuses what is no transform of this kind, or one of several images or channels."""
+    if not isinstance(value, kind):
+        fail(argument, f"a {kind.__name__} of one grey image", type(value).__name__)
+    shape = tuple(value[0].shape)
+    if shape[:2] != (1, 1) or len(shape) != 4:
+        fail(argument, "the transform of one grey image (1, 1, H, W)", f"approx of shape {shape}")
 
 
 def load_image(source: str | Path) -> Tensor:
@@ -99,7 +108,11 @@ def pyramid_mosaic(
     Returns:
         An array (H, W) in [0, 1], and for each band its label and place
         ``(label, top, left, height, width)``.
+
+    Raises:
+        ValueError: no `Pyramid` of one grey image.
     """
+    _check_one_grey("pyramid", pyramid, Pyramid)
     canvas = _stretched(pyramid.approx[0, 0], centered=False)
     levels = len(pyramid.details)
     places = [(f"cA{levels}" if levels else "image", 0, 0, *canvas.shape)]
@@ -126,7 +139,12 @@ def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
     Args:
         pyramid: transform of one grey image.
         title: title of the figure.
+
+    Raises:
+        ImportError: matplotlib is not installed (extra ``audit``).
+        ValueError: no `Pyramid` of one grey image.
     """
+    _check_one_grey("pyramid", pyramid, Pyramid)
     require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -162,7 +180,12 @@ def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
     Args:
         tree: transform of one grey image.
         title: title of the figure.
+
+    Raises:
+        ImportError: matplotlib is not installed (extra ``audit``).
+        ValueError: no `DualTreePyramid` of one grey image.
     """
+    _check_one_grey("tree", tree, DualTreePyramid)
     require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
 
@@ -206,7 +229,18 @@ def draw_tokens(
         patch_size: side of the finest patch in pixels.
         options: other options of the tokenizer; by default those of `AdaptiveOptions`.
         title: title of the figure.
+
+    Raises:
+        ImportError: matplotlib is not installed (extra ``audit``).
+        ValueError: no grey image, several images, no budget, or a budget outside (0, 1].
     """
+    check_image(image, "image", channels=1)
+    if len(image) != 1:
+        fail("image", "one image (1, 1, H, W)", f"shape {tuple(image.shape)}")
+    check_numbers("budgets", budgets, "a sequence of shares in (0, 1]")
+    if not all(0 < budget <= 1 for budget in budgets):
+        fail("budgets", "a sequence of shares in (0, 1]", budgets)
+    check_at_least("patch_size", patch_size, 1)
     require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle

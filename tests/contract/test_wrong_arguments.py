@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 import wavevit
-from wavevit import alignment, data, grafting, measure, testing
-from wavevit.auditing import AuditReport, parse_bounds
+from wavevit import alignment, data, grafting, measure, pictures, testing
+from wavevit.auditing import AuditReport, Bound, parse_bounds
 from wavevit.layers import TOKENIZERS, Symmetry
 from wavevit.measure import certify
 from wavevit.models import FeatureBackbone, zoo
 from wavevit.tasks import (
+    FeaturePyramid,
     PartGenerator,
     create_task,
     draw_examples,
@@ -27,6 +28,7 @@ from wavevit.tasks import (
     sliced,
     zero_shot,
 )
+from wavevit.wavelets import wavedec2
 
 X = torch.zeros(2, 3, 32, 32)
 MODEL = wavevit.create_model("test_vit", num_classes=3).eval()
@@ -40,6 +42,10 @@ def pooled(x: torch.Tensor) -> torch.Tensor:
 def vit_tiny_patch16() -> wavevit.BackboneConfig:
     """A user's function with the name of one of our models."""
     return MODEL.config
+
+
+def distilled(grafted: nn.Module, **options: object) -> object:
+    return grafting.distil(grafted, MODEL, [X[0]] * 8, crop_size=16, steps=1, **options)
 
 
 def refused(call, argument: str) -> None:
@@ -110,6 +116,11 @@ def test_a_file_may_register_its_own_model_again() -> None:
         (lambda: alignment.phase_of(X, 1.5), "period"),
         (lambda: alignment.roll_images(None, WHOLE), "x"),
         (lambda: alignment.roll_images(X, (1, 2)), "shift"),
+        (lambda: alignment.roll_images(X, torch.zeros(3, 2).long()), "shift"),
+        (lambda: alignment.fourier_shift(X, torch.zeros(3, 2)), "shift"),
+        (lambda: alignment.place_map(X, WHOLE.float(), (32, 32), 0), "stride"),
+        (lambda: wavevit.align(3), "model"),
+        (lambda: wavevit.align(pooled), "model"),
         (lambda: alignment.roll_images(X, WHOLE.float()), "shift"),
         (lambda: alignment.fourier_shift(X.int(), (0.5, 0.5)), "x"),
         (lambda: alignment.fourier_shift(X, "ab"), "shift"),
@@ -249,6 +260,9 @@ def test_measures(call, argument: str) -> None:
             "original",
         ),
         (lambda grafted, _: grafting.read_graft(None), "path"),
+        (lambda grafted, _: distilled(grafted, seed="a"), "seed"),
+        (lambda grafted, _: distilled(grafted, progress="no"), "progress"),
+        (lambda grafted, _: distilled(grafted, checkpoint=3), "checkpoint"),
         (lambda grafted, _: grafting.GraftOptions.of(None), "options"),
         (lambda grafted, _: grafting.pooled_features(None, X), "model"),
         (lambda grafted, _: grafting.shift_averaged(MODEL, None, [(0, 0)], 32), "windows"),
@@ -312,6 +326,8 @@ VECTORS = torch.eye(3)
         (_options("retrieval", temperature="a"), "temperature"),
         (_options("segmentation", ignore="a"), "ignore"),
         (lambda: zero_shot(MODEL, X, ["a"]), "task"),
+        (lambda: FeaturePyramid(nn.Linear(2, 2)), "backbone"),
+        (lambda: FeaturePyramid(MODEL, strides=3), "strides"),
         (lambda: zero_shot(create_task("contrastive", "test_vit"), X, 3), "prompts"),
         (lambda: zero_shot(create_task("contrastive", "test_vit"), None, ["a"]), "images"),
         (lambda: harmonic_inpainting(None, X[:, :1] > 0), "images"),
@@ -343,6 +359,8 @@ def _report() -> AuditReport:
         (lambda: wavevit.audit(MODEL, quick="no"), "quick"),
         (lambda: wavevit.audit(MODEL, pretrained=None), "pretrained"),
         (lambda: parse_bounds("fail-under", "s_cons=1", "high"), "fail-under"),
+        (lambda: Bound("s_con", 1.0), "metric"),
+        (lambda: Bound("s_cons", "1"), "limit"),
         (lambda: parse_bounds("fail-under", ["s_cons=1"], "up"), "better"),
         (lambda: _report().broken(["s_cons=1"]), "bounds"),
         (lambda: _report().broken(None), "bounds"),
@@ -377,6 +395,7 @@ def test_audit_and_layers(call, argument: str) -> None:
         (lambda: testing.assert_close_relative(X, X, bound=float("nan")), "bound"),
         (lambda: testing.assert_backbone_contract(MODEL, checks=[]), "checks"),
         (lambda: testing.assert_backbone_contract(MODEL, sizes=()), "sizes"),
+        (lambda: testing.assert_backbone_contract(MODEL, device="a"), "device"),
         (lambda: testing.assert_backbone_contract(MODEL, sizes=(64, 64)), "sizes[0]"),
         (lambda: testing.assert_task_contract(lambda: None, checks=[]), "checks"),
         (lambda: testing.assert_task_contract(lambda: None, checks="loss_terms"), "checks"),
@@ -431,6 +450,20 @@ BATCH = SOURCE.sample(1, torch.Generator().manual_seed(0))
         (lambda: data.WindowCutter(32, 0, True).cut(None, (0.5, 0.5, 0.5)), "pixels"),
         (lambda: data.WindowCutter(32, 0, True).cut(X[0], 0.5), "draw"),
         (lambda: data.register_source(None), "name"),
+        (lambda: data.near_duplicates(3), "pictures"),
+        (lambda: data.near_duplicates([X]), "pictures[0]"),
+        (lambda: data.near_duplicates([X[0, 0].int()]), "pictures[0]"),
+        (lambda: data.near_duplicates([X[0, 0]], alike="a"), "alike"),
+        (lambda: data.boxes_of_masks(None), "masks"),
+        (lambda: data.boxes_of_masks(X[0]), "masks"),
+        (lambda: pictures.draw_pyramid(X, "title"), "pyramid"),
+        (lambda: pictures.draw_pyramid(wavedec2(X), "title"), "pyramid"),
+        (lambda: pictures.pyramid_mosaic(None), "pyramid"),
+        (lambda: pictures.draw_dual_tree(None, "title"), "tree"),
+        (lambda: pictures.draw_tokens(X), "image"),
+        (lambda: pictures.draw_tokens(X[:, :1]), "image"),
+        (lambda: pictures.draw_tokens(X[:1, :1], ()), "budgets"),
+        (lambda: pictures.draw_tokens(X[:1, :1], (2.0,)), "budgets"),
     ],
 )
 def test_data(call, argument: str) -> None:

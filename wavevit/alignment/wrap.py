@@ -258,9 +258,9 @@ def align(
         A module of the same signature.
 
     Raises:
-        ValueError: an unknown method, layout or option, a period below 1, ``"none"``, a model
-            without a stride that ``"blur"`` can find, or with `phases` a model that has neither a
-            known shift period nor a ``feature_info``.
+        ValueError: something else than a module, an unknown method, layout or option, a period
+            below 1, ``"none"``, a model without a stride that ``"blur"`` can find, or with `phases`
+            a model that has neither a known shift period nor a ``feature_info``.
 
     Guarantees:
         Those of the method's class (tests/properties/test_alignment_laws.py), if the model keeps
@@ -270,8 +270,7 @@ def align(
     """
     check_choice("method", method, [name for name in ALIGNMENTS.values() if name != "none"])
     check_choice("layout", layout, LAYOUTS)
-    if not callable(model):
-        fail("model", "a torch.nn.Module, or a function of images", type(model).__name__)
+    check_module("model", model)
     if input_size is not None:
         check_input_size(input_size)
     if method == "blur":

@@ -14,6 +14,7 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_image, check_numbers, fail, require_extra
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.data.picture_files import UnreadablePictureError, luminance, read_picture
+from wavevit.files import as_path
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.token_layout import level_grids
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
@@ -45,11 +46,11 @@ def _check_one_grey(argument: str, value: object, kind: type[tuple[Any, ...]]) -
         fail(argument, "the transform of one grey image (1, 1, H, W)", f"approx of shape {shape}")
 
 
-def load_image(source: str | Path) -> Tensor:
+def load_image(image: str | Path) -> Tensor:
     """Loads a picture file, or a bundled photograph by name, in grey.
 
     Args:
-        source: path of a picture, of any mode and bit depth (`wavevit.data.read_picture`), or a
+        image: path of a picture, of any mode and bit depth (`wavevit.data.read_picture`), or a
             name such as ``"astronaut"``. If a file has that name, the file is loaded.
 
     Returns:
@@ -58,14 +59,14 @@ def load_image(source: str | Path) -> Tensor:
     Raises:
         ValueError: neither a readable picture nor a known name.
     """
-    return open_image(source)[0]
+    return open_image(image)[0]
 
 
-def open_image(source: str | Path) -> tuple[Tensor, str]:
+def open_image(image: str | Path) -> tuple[Tensor, str]:
     """Loads a picture as `load_image`, with a note on the scaling of its values.
 
     Args:
-        source: as of `load_image`.
+        image: see `load_image`.
 
     Returns:
         (1, 1, H, W) float32 in [0, 1]; and how the values were scaled if the format does not define
@@ -74,15 +75,16 @@ def open_image(source: str | Path) -> tuple[Tensor, str]:
     Raises:
         ValueError: as `load_image`.
     """
-    if not Path(source).is_file():
-        if source in NAMES:
-            return load_photograph(str(source), max_short_side=512)[None, None], ""
-        got = f"the folder {source}" if Path(source).is_dir() else repr(str(source))
+    path = as_path("image", image)
+    if not path.is_file():
+        if image in NAMES:
+            return load_photograph(str(image), max_short_side=512)[None, None], ""
+        got = f"the folder {image}" if path.is_dir() else repr(str(image))
         fail("image", f"a file, or a bundled photograph ({', '.join(NAMES)})", got)
     try:
-        picture = read_picture(source)
+        picture = read_picture(path)
     except UnreadablePictureError as error:
-        fail("image", "a picture that Pillow can read, or tifffile", f"{source} ({error.reason})")
+        fail("image", "a picture that Pillow can read, or tifffile", f"{image} ({error.reason})")
     return luminance(picture.pixels)[None], picture.note
 
 

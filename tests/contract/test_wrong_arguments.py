@@ -459,6 +459,8 @@ BATCH = SOURCE.sample(1, torch.Generator().manual_seed(0))
         (lambda: pictures.draw_pyramid(X, "title"), "pyramid"),
         (lambda: pictures.draw_pyramid(wavedec2(X), "title"), "pyramid"),
         (lambda: pictures.pyramid_mosaic(None), "pyramid"),
+        (lambda: pictures.load_image(3), "image"),
+        (lambda: pictures.load_image("no such picture"), "image"),
         (lambda: pictures.draw_dual_tree(None, "title"), "tree"),
         (lambda: pictures.draw_tokens(X), "image"),
         (lambda: pictures.draw_tokens(X[:, :1]), "image"),

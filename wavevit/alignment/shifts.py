@@ -59,15 +59,15 @@ def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
 def fourier_shift(x: Tensor, shift: Tensor | tuple[float, float]) -> Tensor:
     """Circular shift of images (B, C, H, W) by real numbers of rows and columns.
 
+    The Nyquist frequency of an even side has no phase of its own; it keeps the cosine of its
+    ramp, so that the result is real and integer shifts equal `torch.roll`.
+
     Args:
         x: images.
         shift: (B, 2), or one pair for all images.
 
     Raises:
         ValueError: images of another rank or an integer dtype, or shifts of another shape.
-
-    The Nyquist frequency of an even side has no phase of its own; it keeps the cosine of its
-    ramp, so that the result is real and integer shifts equal `torch.roll`.
     """
     check_grid(x)
     dtype = torch.promote_types(x.dtype, torch.float32)

@@ -73,7 +73,7 @@ class CrossCovarianceAttention(Part):
 
 @register_mixer("covariance")
 class CovarianceAttention(CrossCovarianceAttention):
-    """`CrossCovarianceAttention` of the covariance itself, which divides by no size: smooth."""
+    """`CrossCovarianceAttention` without the division by each channel's size: smooth."""
 
     @classmethod
     def build(cls, context: PartContext, options: NoOptions) -> Self:

@@ -108,7 +108,7 @@ class AdaptiveOptions(PartOptions):
 
 @register_tokenizer("adaptive")
 class AdaptiveTokenizer(Part):
-    """Patches of several sizes from a quadtree: few tokens for a sky, many for a face.
+    """Patches of several sizes from a quadtree: small ones where the image has details.
 
     A patch of ``2**l`` P pixels a side is seen at the resolution of means over ``2**l`` pixels, by
     the same linear map as the patches of P pixels. A second linear map, which starts at 0, adds the

@@ -97,8 +97,8 @@ class SubbandTokenizer(Part, ABC):
     def write(self, x: Tensor) -> Tensor | None:
         """`analyse` with channels innermost, (B, H/P, W/P, C * bands), by a kernel.
 
-        None where no kernel does it, and for images that somebody derives: in a training step
-        nobody does.
+        None where no kernel does it, and for images whose gradient is asked for (in a training step
+        it is not).
         """
         return None
 

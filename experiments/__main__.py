@@ -33,7 +33,7 @@ class ReportOptions(DataChoice):
 
     scale: Annotated[str, tyro.conf.arg(help=SCALE_HELP)] = "default"
     out: Path | None = None
-    """Folder of the runs. Default: that of ``run`` for this study, scale and data. The report is
+    """Folder of the runs. Default: that of "run" for this study, scale and data. The report is
     written to its subfolder report."""
     record: bool = False
     """Also write summary and figures to experiments/records/STUDY (or STUDY_large)."""

@@ -94,7 +94,7 @@ class Transform:
 class Models:
     """List the backbones: parameters, cost at 224 pixels, strides and shift period."""
 
-    pattern: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATTERN")] = "*"
+    pattern: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[PATTERN]")] = "*"
     """A shell-style pattern, such as 'haar*'."""
     module: tuple[str, ...] = ()
     """Python files (or module names) to run first; they register your layers and models."""

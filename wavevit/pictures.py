@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavevit.checks import fail, require_extra
+from wavevit.checks import check_at_least, check_image, check_numbers, fail, require_extra
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.data.picture_files import UnreadablePictureError, luminance, read_picture
+from wavevit.files import as_path
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.token_layout import level_grids
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
@@ -36,11 +37,20 @@ __all__ = [
 _SHOWN = "antialiased"
 
 
-def load_image(source: str | Path) -> Tensor:
+def _check_one_grey(argument: str, value: object, kind: type[tuple[Any, ...]]) -> None:
+    """Refuses what is no transform of this kind, or one of several images or channels."""
+    if not isinstance(value, kind):
+        fail(argument, f"a {kind.__name__} of one grey image", type(value).__name__)
+    shape = tuple(value[0].shape)
+    if shape[:2] != (1, 1) or len(shape) != 4:
+        fail(argument, "the transform of one grey image (1, 1, H, W)", f"approx of shape {shape}")
+
+
+def load_image(image: str | Path) -> Tensor:
     """Loads a picture file, or a bundled photograph by name, in grey.
 
     Args:
-        source: path of a picture, of any mode and bit depth (`wavevit.data.read_picture`), or a
+        image: path of a picture, of any mode and bit depth (`wavevit.data.read_picture`), or a
             name such as ``"astronaut"``. If a file has that name, the file is loaded.
 
     Returns:
@@ -49,14 +59,14 @@ def load_image(source: str | Path) -> Tensor:
     Raises:
         ValueError: neither a readable picture nor a known name.
     """
-    return open_image(source)[0]
+    return open_image(image)[0]
 
 
-def open_image(source: str | Path) -> tuple[Tensor, str]:
+def open_image(image: str | Path) -> tuple[Tensor, str]:
     """Loads a picture as `load_image`, with a note on the scaling of its values.
 
     Args:
-        source: as of `load_image`.
+        image: see `load_image`.
 
     Returns:
         (1, 1, H, W) float32 in [0, 1]; and how the values were scaled if the format does not define
@@ -65,15 +75,16 @@ def open_image(source: str | Path) -> tuple[Tensor, str]:
     Raises:
         ValueError: as `load_image`.
     """
-    if not Path(source).is_file():
-        if source in NAMES:
-            return load_photograph(str(source), max_short_side=512)[None, None], ""
-        got = f"the folder {source}" if Path(source).is_dir() else repr(str(source))
+    path = as_path("image", image)
+    if not path.is_file():
+        if image in NAMES:
+            return load_photograph(str(image), max_short_side=512)[None, None], ""
+        got = f"the folder {image}" if path.is_dir() else repr(str(image))
         fail("image", f"a file, or a bundled photograph ({', '.join(NAMES)})", got)
     try:
-        picture = read_picture(source)
+        picture = read_picture(path)
     except UnreadablePictureError as error:
-        fail("image", "a picture that Pillow can read, or tifffile", f"{source} ({error.reason})")
+        fail("image", "a picture that Pillow can read, or tifffile", f"{image} ({error.reason})")
     return luminance(picture.pixels)[None], picture.note
 
 
@@ -99,7 +110,11 @@ def pyramid_mosaic(
     Returns:
         An array (H, W) in [0, 1], and for each band its label and place
         ``(label, top, left, height, width)``.
+
+    Raises:
+        ValueError: no `Pyramid` of one grey image.
     """
+    _check_one_grey("pyramid", pyramid, Pyramid)
     canvas = _stretched(pyramid.approx[0, 0], centered=False)
     levels = len(pyramid.details)
     places = [(f"cA{levels}" if levels else "image", 0, 0, *canvas.shape)]
@@ -126,7 +141,12 @@ def draw_pyramid(pyramid: Pyramid, title: str) -> Figure:
     Args:
         pyramid: transform of one grey image.
         title: title of the figure.
+
+    Raises:
+        ImportError: matplotlib is not installed (extra ``audit``).
+        ValueError: no `Pyramid` of one grey image.
     """
+    _check_one_grey("pyramid", pyramid, Pyramid)
     require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -162,7 +182,12 @@ def draw_dual_tree(tree: DualTreePyramid, title: str) -> Figure:
     Args:
         tree: transform of one grey image.
         title: title of the figure.
+
+    Raises:
+        ImportError: matplotlib is not installed (extra ``audit``).
+        ValueError: no `DualTreePyramid` of one grey image.
     """
+    _check_one_grey("tree", tree, DualTreePyramid)
     require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
 
@@ -206,7 +231,18 @@ def draw_tokens(
         patch_size: side of the finest patch in pixels.
         options: other options of the tokenizer; by default those of `AdaptiveOptions`.
         title: title of the figure.
+
+    Raises:
+        ImportError: matplotlib is not installed (extra ``audit``).
+        ValueError: no grey image, several images, no budget, or a budget outside (0, 1].
     """
+    check_image(image, "image", channels=1)
+    if len(image) != 1:
+        fail("image", "one image (1, 1, H, W)", f"shape {tuple(image.shape)}")
+    check_numbers("budgets", budgets, "a sequence of shares in (0, 1]")
+    if not all(0 < budget <= 1 for budget in budgets):
+        fail("budgets", "a sequence of shares in (0, 1]", budgets)
+    check_at_least("patch_size", patch_size, 1)
     require_extra("matplotlib", "audit")
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle

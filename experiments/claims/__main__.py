@@ -36,9 +36,9 @@ class Options:
     """Show the verdict of each claim, or make all records of the claims again."""
 
     run: bool = False
-    """Run every command that makes a record: about three hours on two cores. Run the command again
-    to resume after a stop. Claims about data that you have to fetch first are left out. The total
-    time from an empty folder of runs is recorded."""
+    """Run every command that makes a record. This takes hours: the time left is shown, estimated
+    from the records. Run the command again to resume after a stop. Claims about data that you have
+    to fetch first are left out. The total time from an empty folder of runs is recorded."""
 
 
 def _studies(claim: Claim) -> list[str]:

@@ -31,6 +31,7 @@ class Options:
     runs: Path = Path("runs")
     """Folder of the studies' folders."""
     out: Path = STORE
+    """The file, created or replaced."""
 
 
 def store_models(options: Options) -> None:

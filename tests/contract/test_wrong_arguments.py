@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 import wavevit
-from wavevit import alignment, data, grafting, measure, testing
-from wavevit.auditing import AuditReport, parse_bounds
+from wavevit import alignment, data, grafting, measure, pictures, testing
+from wavevit.auditing import AuditReport, Bound, parse_bounds
 from wavevit.layers import TOKENIZERS, Symmetry
 from wavevit.measure import certify
-from wavevit.models import FeatureBackbone
+from wavevit.models import FeatureBackbone, zoo
 from wavevit.tasks import (
+    FeaturePyramid,
     PartGenerator,
     create_task,
     draw_examples,
@@ -27,6 +28,7 @@ from wavevit.tasks import (
     sliced,
     zero_shot,
 )
+from wavevit.wavelets import wavedec2
 
 X = torch.zeros(2, 3, 32, 32)
 MODEL = wavevit.create_model("test_vit", num_classes=3).eval()
@@ -35,6 +37,15 @@ WHOLE = torch.zeros(2, 2, dtype=torch.long)
 
 def pooled(x: torch.Tensor) -> torch.Tensor:
     return x.mean(dim=(2, 3)) + x[:, :, 0, 0]
+
+
+def vit_tiny_patch16() -> wavevit.BackboneConfig:
+    """A user's function with the name of one of our models."""
+    return MODEL.config
+
+
+def distilled(grafted: nn.Module, **options: object) -> object:
+    return grafting.distil(grafted, MODEL, [X[0]] * 8, crop_size=16, steps=1, **options)
 
 
 def refused(call, argument: str) -> None:
@@ -66,6 +77,7 @@ def refused(call, argument: str) -> None:
         (lambda: wavevit.make_stages(depths=3, embed_dims=(8, 16)), "depths"),
         (lambda: wavevit.list_models(3), "pattern"),
         (lambda: wavevit.register_model("a"), "function"),
+        (lambda: wavevit.register_model(vit_tiny_patch16), "function"),
         (lambda: wavevit.create_model("test_vit", features_only="no"), "features_only"),
         (lambda: FeatureBackbone("a"), "backbone"),
         (lambda: FeatureBackbone(MODEL, norm="no"), "norm"),
@@ -74,6 +86,12 @@ def refused(call, argument: str) -> None:
 )
 def test_models(call, argument: str) -> None:
     refused(call, argument)
+
+
+def test_a_file_may_register_its_own_model_again() -> None:
+    own = zoo.vit.vit_tiny_patch16
+    assert wavevit.register_model(own) is own
+    assert wavevit.model_config("vit_tiny_patch16") == own()
 
 
 @pytest.mark.parametrize(
@@ -98,6 +116,11 @@ def test_models(call, argument: str) -> None:
         (lambda: alignment.phase_of(X, 1.5), "period"),
         (lambda: alignment.roll_images(None, WHOLE), "x"),
         (lambda: alignment.roll_images(X, (1, 2)), "shift"),
+        (lambda: alignment.roll_images(X, torch.zeros(3, 2).long()), "shift"),
+        (lambda: alignment.fourier_shift(X, torch.zeros(3, 2)), "shift"),
+        (lambda: alignment.place_map(X, WHOLE.float(), (32, 32), 0), "stride"),
+        (lambda: wavevit.align(3), "model"),
+        (lambda: wavevit.align(pooled), "model"),
         (lambda: alignment.roll_images(X, WHOLE.float()), "shift"),
         (lambda: alignment.fourier_shift(X.int(), (0.5, 0.5)), "x"),
         (lambda: alignment.fourier_shift(X, "ab"), "shift"),
@@ -144,6 +167,17 @@ def test_alignment(call, argument: str) -> None:
         (lambda: measure.token_change(None, X), "before"),
         (lambda: measure.token_change(X, X[:1]), "after"),
         (lambda: measure.equivariance_error("a", X, (0, 1)), "features"),
+        (lambda: measure.equivariance_error(pooled, X, (1,)), "shift"),
+        (lambda: measure.jump_scan(pooled, X.double(), shift="ab"), "shift"),
+        (lambda: measure.jump_scan(pooled, X.double(), dt=0.0), "dt"),
+        (lambda: measure.jump_scan(pooled, X.double(), dt="a"), "dt"),
+        (lambda: measure.frame_bounds(None, stride=2), "tokenize"),
+        (lambda: measure.frame_bounds(pooled, stride=2, tokens=(8, 8, 8)), "tokens"),
+        (lambda: measure.frame_bounds(pooled, stride=2, device="a"), "device"),
+        (lambda: measure.aliasing_norm(None, stride=2), "tokenize"),
+        (lambda: measure.aliasing_norm(pooled, stride=2, device="a"), "device"),
+        (lambda: measure.tokenizer_bounds(MODEL.tokenizer, X[:, :1]), "images"),
+        (lambda: measure.tokenizer_bounds(nn.Linear(2, 2), X), "tokenizer"),
         (lambda: measure.choice_turnover(None, X, kind="circular"), "choose"),
         (
             lambda: measure.adversarial_shift_accuracy(pooled, X, [0, 1], 1, kind="circular"),
@@ -161,6 +195,12 @@ def test_alignment(call, argument: str) -> None:
             ),
             "step",
         ),
+        (  # before any image is classified: with no right answer no shift is tried
+            lambda: measure.adversarial_shift_accuracy(
+                pooled, X, torch.full((2,), 2), 1, kind="circular", step=0.5
+            ),
+            "step",
+        ),
         (lambda: measure.receptive_field(3, X), "features"),
         (lambda: measure.receptive_field(pooled, X, seed=0.5), "seed"),
         (lambda: measure.receptive_field(pooled, X, batch_size=None), "batch_size"),
@@ -171,12 +211,14 @@ def test_alignment(call, argument: str) -> None:
         (lambda: measure.jacobian_spectrum(None, X[:1], 1), "model"),
         (lambda: measure.jacobian_spectrum(pooled, X[:1], 1, seed="a"), "seed"),
         (lambda: measure.effective_rank(None, torch.rand(4, 3, 8, 8)), "embed"),
+        (lambda: measure.effective_rank(pooled, torch.rand(3, 3, 8, 8)), "images"),
         (lambda: measure.n_term_error("a", X), "analyse"),
         (lambda: measure.n_term_error(lambda x: x, X, synthesise="a"), "synthesise"),
         (lambda: measure.n_term_error(lambda x: x, X, shares="a"), "shares"),
         (lambda: measure.scale_sensitivity(None, X, crop_size=16), "embed"),
         (lambda: measure.scale_sensitivity(pooled, X, 2.0, crop_size=16), "zooms"),
         (lambda: measure.scale_sensitivity(pooled, X, crop_size="a"), "crop_size"),
+        (lambda: measure.scale_sensitivity(pooled, X[:1], crop_size=16), "windows"),
         (lambda: measure.cost(None, X), "model"),
         (lambda: measure.cost(MODEL, None), "images"),
         (lambda: measure.latency_ratios({"a": 3}, X, "a"), "models['a']"),
@@ -187,6 +229,7 @@ def test_alignment(call, argument: str) -> None:
         (lambda: measure.growth_exponent({1: 1.0, 2: "a"}), "costs[2]"),
         (lambda: measure.tie_slope(None, X.double()), "model"),
         (lambda: measure.tie_slope(pooled, X.double(), gaps=0.1), "gaps"),
+        (lambda: measure.tie_slope(pooled, X.double(), gaps=(2, 1)), "gaps"),
         (lambda: certify.spectral_norm("a"), "weight"),
         (lambda: certify.wavelet_norm(3, (8, 8)), "wavelet"),
         (lambda: certify.wavelet_norm("haar", 8), "sides"),
@@ -217,6 +260,9 @@ def test_measures(call, argument: str) -> None:
             "original",
         ),
         (lambda grafted, _: grafting.read_graft(None), "path"),
+        (lambda grafted, _: distilled(grafted, seed="a"), "seed"),
+        (lambda grafted, _: distilled(grafted, progress="no"), "progress"),
+        (lambda grafted, _: distilled(grafted, checkpoint=3), "checkpoint"),
         (lambda grafted, _: grafting.GraftOptions.of(None), "options"),
         (lambda grafted, _: grafting.pooled_features(None, X), "model"),
         (lambda grafted, _: grafting.shift_averaged(MODEL, None, [(0, 0)], 32), "windows"),
@@ -280,6 +326,8 @@ VECTORS = torch.eye(3)
         (_options("retrieval", temperature="a"), "temperature"),
         (_options("segmentation", ignore="a"), "ignore"),
         (lambda: zero_shot(MODEL, X, ["a"]), "task"),
+        (lambda: FeaturePyramid(nn.Linear(2, 2)), "backbone"),
+        (lambda: FeaturePyramid(MODEL, strides=3), "strides"),
         (lambda: zero_shot(create_task("contrastive", "test_vit"), X, 3), "prompts"),
         (lambda: zero_shot(create_task("contrastive", "test_vit"), None, ["a"]), "images"),
         (lambda: harmonic_inpainting(None, X[:, :1] > 0), "images"),
@@ -311,6 +359,8 @@ def _report() -> AuditReport:
         (lambda: wavevit.audit(MODEL, quick="no"), "quick"),
         (lambda: wavevit.audit(MODEL, pretrained=None), "pretrained"),
         (lambda: parse_bounds("fail-under", "s_cons=1", "high"), "fail-under"),
+        (lambda: Bound("s_con", 1.0), "metric"),
+        (lambda: Bound("s_cons", "1"), "limit"),
         (lambda: parse_bounds("fail-under", ["s_cons=1"], "up"), "better"),
         (lambda: _report().broken(["s_cons=1"]), "bounds"),
         (lambda: _report().broken(None), "bounds"),
@@ -345,6 +395,7 @@ def test_audit_and_layers(call, argument: str) -> None:
         (lambda: testing.assert_close_relative(X, X, bound=float("nan")), "bound"),
         (lambda: testing.assert_backbone_contract(MODEL, checks=[]), "checks"),
         (lambda: testing.assert_backbone_contract(MODEL, sizes=()), "sizes"),
+        (lambda: testing.assert_backbone_contract(MODEL, device="a"), "device"),
         (lambda: testing.assert_backbone_contract(MODEL, sizes=(64, 64)), "sizes[0]"),
         (lambda: testing.assert_task_contract(lambda: None, checks=[]), "checks"),
         (lambda: testing.assert_task_contract(lambda: None, checks="loss_terms"), "checks"),
@@ -399,6 +450,22 @@ BATCH = SOURCE.sample(1, torch.Generator().manual_seed(0))
         (lambda: data.WindowCutter(32, 0, True).cut(None, (0.5, 0.5, 0.5)), "pixels"),
         (lambda: data.WindowCutter(32, 0, True).cut(X[0], 0.5), "draw"),
         (lambda: data.register_source(None), "name"),
+        (lambda: data.near_duplicates(3), "pictures"),
+        (lambda: data.near_duplicates([X]), "pictures[0]"),
+        (lambda: data.near_duplicates([X[0, 0].int()]), "pictures[0]"),
+        (lambda: data.near_duplicates([X[0, 0]], alike="a"), "alike"),
+        (lambda: data.boxes_of_masks(None), "masks"),
+        (lambda: data.boxes_of_masks(X[0]), "masks"),
+        (lambda: pictures.draw_pyramid(X, "title"), "pyramid"),
+        (lambda: pictures.draw_pyramid(wavedec2(X), "title"), "pyramid"),
+        (lambda: pictures.pyramid_mosaic(None), "pyramid"),
+        (lambda: pictures.load_image(3), "image"),
+        (lambda: pictures.load_image("no such picture"), "image"),
+        (lambda: pictures.draw_dual_tree(None, "title"), "tree"),
+        (lambda: pictures.draw_tokens(X), "image"),
+        (lambda: pictures.draw_tokens(X[:, :1]), "image"),
+        (lambda: pictures.draw_tokens(X[:1, :1], ()), "budgets"),
+        (lambda: pictures.draw_tokens(X[:1, :1], (2.0,)), "budgets"),
     ],
 )
 def test_data(call, argument: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from wavevit.checks import check_at_least
+
 API = Path(__file__).parents[2] / "docs" / "api"
 MODULES = (
     "wavevit",
@@ -125,8 +127,72 @@ def function_complaints(module: str, name: str, value: Any) -> list[str]:
     return complaints
 
 
+def described(text: str) -> list[str]:
+    """The arguments that a section *Args* describes, in its order."""
+    section = re.search(r"^Args:\n((?:    .*\n|\n)*)", text + "\n", re.M)
+    entries = re.findall(r"^    (\S[^:]*):", section[1] if section else "", re.M)
+    return [name.strip(" *`") for entry in entries for name in entry.split(",")]
+
+
+def order_complaints(module: str, name: str, value: Any) -> list[str]:
+    """Arguments that a docstring describes in another order than the signature, or that are none
+    of its arguments."""
+    found = described(inspect.getdoc(value) or "")
+    parameters = list(inspect.signature(value).parameters)
+    expected = [parameter for parameter in parameters if parameter in found]
+    return [] if found == expected else [f"{module}.{name} describes {found}, takes {parameters}"]
+
+
+def class_complaints(module: str, name: str, value: Any) -> list[str]:
+    """What a class's docstring leaves out: arguments that no base class describes, or what it
+    refuses."""
+    own = vars(value)
+    made = [own.get("__post_init__")] if dataclasses.is_dataclass(value) else [own.get("__init__")]
+    checked = [inspect.unwrap(one) for one in made if isinstance(one, FunctionType)]
+    text = "\n".join(inspect.cleandoc(cls.__doc__ or "") for cls in value.__mro__[:-1])
+    complaints = []
+    if checked and not dataclasses.is_dataclass(value):
+        parameters = list(inspect.signature(checked[0]).parameters)[1:]
+        entries = r"^ +(?:\*{{0,2}}\w+, )*\*{{0,2}}{}[,:]| and the others: see "
+        missing = [p for p in parameters if not re.search(entries.format(p), text, re.M)]
+        complaints += [f"{module}.{name} does not describe {p}" for p in missing]
+    call = r"^    +(?:[\w. ]+ = |if )?.*\b(?:fail|check_\w+)\("
+    checks = any(re.search(call, inspect.getsource(one), re.M) for one in checked)
+    if checks and "Raises" not in sections(value):
+        complaints.append(f"{module}.{name} checks its arguments and has no Raises")
+    return complaints
+
+
 def test_every_function_describes_arguments_and_errors() -> None:
     assert not [words for one in FUNCTIONS for words in function_complaints(*one)]
+
+
+def test_arguments_are_described_in_their_order() -> None:
+    drawn = "wavevit.testing.strategies"  # Hypothesis hands the first argument of some over
+    plain = [one for one in FUNCTIONS if one[0] != drawn]
+    assert not [words for one in plain for words in order_complaints(*one)]
+
+
+def test_every_class_describes_arguments_and_errors() -> None:
+    tuples = [one for one in CLASSES if not issubclass(one[2], tuple)]
+    assert not [words for one in tuples for words in class_complaints(*one)]
+
+
+def test_every_test_that_a_docstring_names_exists() -> None:
+    root = API.parents[1]
+    known = {path.name for path in (root / "tests").rglob("test_*.py")}
+    missing = []
+    for path in sorted((root / "wavevit").rglob("*.py")):
+        text = path.read_text()
+        missing += [
+            f"{path}: {name}"
+            for name in re.findall(r"\btests/[\w/]+\.py", text)
+            if not (root / name).is_file()
+        ]
+        missing += [
+            f"{path}: {name}" for name in re.findall(r"\btest_\w+\.py", text) if name not in known
+        ]
+    assert not missing
 
 
 def test_every_dataclass_describes_its_fields() -> None:
@@ -154,4 +220,27 @@ def test_negative_control_undocumented_arguments_are_detected() -> None:
     assert function_complaints("here", "undocumented", undocumented) == [
         "here.undocumented does not describe image",
         "here.undocumented does not describe size",
+    ]
+
+    def turned(image: int, size: int) -> None:
+        """Does something.
+
+        Args:
+            size: of it.
+            image: it.
+        """
+
+    assert order_complaints("here", "turned", turned) == [
+        "here.turned describes ['size', 'image'], takes ['image', 'size']"
+    ]
+
+    class Silent:
+        """Holds something."""
+
+        def __init__(self, size: int) -> None:
+            self.size = check_at_least("size", size, 1)
+
+    assert class_complaints("here", "Silent", Silent) == [
+        "here.Silent does not describe size",
+        "here.Silent checks its arguments and has no Raises",
     ]

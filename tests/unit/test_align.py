@@ -194,7 +194,7 @@ def test_refuses(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_refuses_what_it_cannot_do() -> None:
-    with pytest.raises(ValueError, match=r"model: expected a torch\.nn\.Module, .* got NoneType"):
+    with pytest.raises(ValueError, match=r"model: expected a torch\.nn\.Module, got NoneType"):
         wavevit.align(None)
     with pytest.raises(ValueError, match="model: expected a strided"):
         wavevit.align(nn.Linear(2, 2), "blur")

@@ -115,7 +115,7 @@ def test_polyphase_grows_without_end(scores) -> None:
     ("changes", "message"),
     [
         ({"images": LEVELS.float()}, "images: expected float64"),
-        ({"gaps": (1e-3, 1e-2)}, "gaps: expected at least two positive shares, decreasing"),
+        ({"gaps": (1e-3, 1e-2)}, r"gaps: expected at least two shares in \(0, 1\], decreasing"),
         ({"gaps": (1e-3,)}, "gaps: expected at least two"),
         ({"ends": LEVELS[:1]}, "ends: expected shape"),
         ({"steps": 0}, "steps: expected an integer of at least 1"),

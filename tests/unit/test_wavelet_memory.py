@@ -84,6 +84,11 @@ def test_haar_with_its_kernel_allocates_its_output(name: str) -> None:
     assert peak(lambda: dwt2(IMAGES[..., 1:, 1:])) < 2
 
 
+def test_levels_of_undecimated_haar_with_its_kernel_allocate_their_output() -> None:
+    quarter = IMAGES[:1]
+    assert 4 * peak(lambda: swt2(quarter, level=2)) == 8
+
+
 # Without one, of several levels also the larger one lives on.
 PLAIN = {"dwt2": 1, "idwt2": 1, "wavedec2": 1.25, "waverec2": 1.25, "wavepacket2": 2}
 PIECE = 0.25  # what is being worked on: a megabyte or two, here of 8

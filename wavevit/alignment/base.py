@@ -69,6 +69,9 @@ class Alignment(nn.Module, ABC):
             inside the image: the model reads one period less on each axis and no invented pixels.
             Positions of a map outside that area repeat the nearest value. It needs sides of two or
             more whole periods.
+
+    Raises:
+        ValueError: a period below 1 or an unknown boundary.
     """
 
     Options: ClassVar[type[PartOptions]] = NoOptions

@@ -27,6 +27,9 @@ class LowPass(nn.Module):
         stride: stride of the decimation that follows, (rows, columns).
         boundary: ``"circular"``; all other values repeat the edge pixels, for real crops.
 
+    Raises:
+        ValueError: no pair of strides of at least 1, or an unknown boundary.
+
     Source:
         Zhang 2019 (BlurPool) for the taps of stride 2; wider strides ours.
     """

@@ -24,6 +24,9 @@ class WeightedFrameOptions(PartOptions):
     Attributes:
         threshold: in (0, 1]: phases weaker than the strongest by at least this share get no weight.
         max_phases: largest number of phases for an image; None for no limit.
+
+    Raises:
+        ValueError: a threshold outside (0, 1], or fewer than one phase.
     """
 
     threshold: float = 0.05

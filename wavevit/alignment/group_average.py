@@ -29,6 +29,10 @@ class GroupAverageOptions(PartOptions):
         period: period of the phases in pixels; None for the shift period that the backbone keeps.
             A backbone that keeps none (absolute positions) then averages over the whole image or,
             with `phases`, over phases of its coarsest stride.
+
+    Raises:
+        ValueError: a number below 1, or a number of phases that does not divide the square of the
+            period.
     """
 
     phases: int | None = None

@@ -101,6 +101,9 @@ class PhaseLockOptions(PartOptions):
     Attributes:
         shift: ``"integer"`` or ``"fractional"``.
         gate: margin below which the lock fades out; 0 means never.
+
+    Raises:
+        ValueError: an unknown kind of shift, or a gate outside [0, 1].
     """
 
     shift: str = "integer"

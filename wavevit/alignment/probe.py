@@ -33,8 +33,8 @@ def kept_period(
 ) -> int | None:
     """The smallest shift in pixels that a model keeps on white noise of one size.
 
-    Every common divisor of the sides is tried from 1 upwards: one pass of the image and its two
-    shifts, along rows and along columns.
+    Every common divisor of the sides is tried, in ascending order: one pass of the image and its
+    two shifts, along rows and along columns. A shift by the whole image is not tried.
 
     Args:
         model: images to outputs. A copy of it runs, in float64 and eval mode.
@@ -42,7 +42,7 @@ def kept_period(
         restore: how outputs move, see `Alignment.through`.
 
     Returns:
-        The period; None if no proper divisor of both sides is one.
+        The period; None if the model keeps none of these shifts.
 
     Raises:
         ValueError: something else than a module, or an input size of another form.

@@ -10,9 +10,16 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment.statistics import loops_for
-from wavevit.checks import check_grid, check_numbers, check_tensor, fail
+from wavevit.checks import check_at_least, check_grid, check_numbers, check_tensor, fail
+from wavevit.wavelets._engine.symbolic_shapes import certainly
 
 __all__ = ["cell_centres", "fourier_shift", "place_map", "roll_images"]
+
+
+def _check_shifts(shift: Tensor, x: Tensor) -> None:
+    """Refuses other numbers of shifts than one for each image, or one for all."""
+    if certainly(shift.shape[0] != x.shape[0]) and certainly(shift.shape[0] != 1):
+        fail("shift", f"one pair for each of {len(x)} images", f"shape {tuple(shift.shape)}")
 
 
 def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
@@ -20,16 +27,18 @@ def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
 
     Args:
         x: images (B, C, H, W).
-        shift: (B, 2) whole pixels, rows and columns.
+        shift: (B, 2) whole pixels, rows and columns; (1, 2) for all images.
         mirror: fill the gap with the mirrored border instead of the other side.
 
     Raises:
-        ValueError: images of another rank, or shifts that are not whole numbers (B, 2).
+        ValueError: images of another rank, or shifts that are not whole numbers (B, 2), one pair
+            for each image or one for all.
     """
     check_tensor("x", x, "(B, C, H, W)", 4)
     check_tensor("shift", shift, "(B, 2)", 2)
     if shift.is_floating_point():
         fail("shift", "whole pixels (an integer dtype; fourier_shift takes others)", shift.dtype)
+    _check_shifts(shift, x)
     batch, channels, height, width = x.shape
     if not mirror and (loops := loops_for(x, shift)) is not None:
         return loops.rolled(x.contiguous(), shift)
@@ -50,15 +59,15 @@ def roll_images(x: Tensor, shift: Tensor, mirror: bool = False) -> Tensor:
 def fourier_shift(x: Tensor, shift: Tensor | tuple[float, float]) -> Tensor:
     """Circular shift of images (B, C, H, W) by real numbers of rows and columns.
 
+    The Nyquist frequency of an even side has no phase of its own; it keeps the cosine of its
+    ramp, so that the result is real and integer shifts equal `torch.roll`.
+
     Args:
         x: images.
         shift: (B, 2), or one pair for all images.
 
     Raises:
         ValueError: images of another rank or an integer dtype, or shifts of another shape.
-
-    The Nyquist frequency of an even side has no phase of its own; it keeps the cosine of its
-    ramp, so that the result is real and integer shifts equal `torch.roll`.
     """
     check_grid(x)
     dtype = torch.promote_types(x.dtype, torch.float32)
@@ -67,6 +76,7 @@ def fourier_shift(x: Tensor, shift: Tensor | tuple[float, float]) -> Tensor:
     elif shift.shape[-1:] != (2,):
         fail("shift", "shape (B, 2) or (2,)", tuple(shift.shape))
     amounts = torch.as_tensor(shift, dtype=torch.float64, device=x.device).reshape(-1, 2)
+    _check_shifts(amounts, x)
     height, width = x.shape[-2:]
     spectrum = torch.fft.rfft2(x.to(dtype))
     # The angles in float64: a shift of 200 pixels is 100 turns at the highest frequency.
@@ -136,10 +146,12 @@ def place_map(
         (B, D, h, w), a map of the whole image with the same stride.
 
     Raises:
-        ValueError: a map or offsets of another rank.
+        ValueError: a map or offsets of another rank, or a stride below 1.
     """
     check_tensor("x", x, "(B, D, h, w)", 4)
     check_tensor("offset", offset, "(B, 2)", 2)
+    if stride is not None:
+        check_at_least("stride", stride, 1)
     if seen is not None and seen != size:
         return _place_part(x, offset, size, seen)
     if x.shape[-2:] == size and not offset.is_floating_point():

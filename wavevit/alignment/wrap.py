@@ -64,11 +64,14 @@ class AlignedModel(nn.Module):
     Attributes:
         model: the model; for ``"blur"`` a copy that shares its weights.
         alignment: an `Alignment`, or None for ``"blur"``.
-        period_source: where the period comes from: ``"given"``, ``"declared"``, ``"probed at …"``
+        period_source: where the period comes from: ``"given"``, ``"declared"``, ``"probed at …"``,
             ``"stride"`` (of a model that keeps no known shift, so not exact) or ``"assumed"`` (not
             known: the whole image, which is exact for any model).
         blurred: names of the modules that have a low-pass.
         layout: layout of maps, see `align`.
+
+    Raises:
+        ValueError: no module, another kind of alignment, or an unknown layout.
     """
 
     def __init__(
@@ -255,9 +258,9 @@ def align(
         A module of the same signature.
 
     Raises:
-        ValueError: an unknown method, layout or option, a period below 1, ``"none"``, a model
-            without a stride that ``"blur"`` can find, or with `phases` a model that has neither a
-            known shift period nor a ``feature_info``.
+        ValueError: something else than a module, an unknown method, layout or option, a period
+            below 1, ``"none"``, a model without a stride that ``"blur"`` can find, or with `phases`
+            a model that has neither a known shift period nor a ``feature_info``.
 
     Guarantees:
         Those of the method's class (tests/properties/test_alignment_laws.py), if the model keeps
@@ -267,8 +270,7 @@ def align(
     """
     check_choice("method", method, [name for name in ALIGNMENTS.values() if name != "none"])
     check_choice("layout", layout, LAYOUTS)
-    if not callable(model):
-        fail("model", "a torch.nn.Module, or a function of images", type(model).__name__)
+    check_module("model", model)
     if input_size is not None:
         check_input_size(input_size)
     if method == "blur":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wavevit.checks import check_choice, fail
+from wavevit.checks import check_choice, check_number, fail
 
 __all__ = ["METRICS", "Bound", "Metric", "parse_bounds", "value_of"]
 
@@ -136,10 +136,17 @@ class Bound:
     Attributes:
         metric: a key of `METRICS`.
         limit: lower limit of a metric that is better when high, upper limit of the others.
+
+    Raises:
+        ValueError: an unknown metric, or a limit that is not a finite number.
     """
 
     metric: str
     limit: float
+
+    def __post_init__(self) -> None:
+        check_choice("metric", self.metric, METRICS)
+        check_number("limit", self.limit)
 
     def broken(self, sections: Mapping[str, Any]) -> str:
         """Why the bound is broken; empty if it holds. An unmeasured metric breaks its bound."""

@@ -14,7 +14,11 @@ _LEAST = {"pictures": 4, "sensitivity_pictures": 2, "attention_pictures": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Numbers of pictures, pairs and steps; each section uses the first pictures of the list."""
+    """Numbers of pictures, pairs and steps; each section uses the first pictures of the list.
+
+    Raises:
+        ValueError: a number below the smallest one that its section can use.
+    """
 
     pictures: int = 18
     """Pictures to read; consistency, scale and rank use all of them."""

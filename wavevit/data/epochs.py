@@ -26,7 +26,8 @@ class EpochSource(Source):
             what is read.
 
     Guarantees:
-        The parts of all ranks put together are the batch of one process.
+        Unless the source is streamed, the parts of all ranks put together are the batch of one
+        process (tests/properties/test_data_laws.py).
     """
 
     streamed: bool = False

@@ -40,8 +40,8 @@ class HubStream(EpochSource):
     """Pictures of a data set on the Hub, or in parquet files or folders, read while training.
 
     Each rank reads its own examples: whole files where the number of ranks divides that of the
-    files, otherwise one of so many examples. Training examples follow each other in the stream;
-    every rank begins its next epoch when it has seen all of its own.
+    files, otherwise every n-th example of n ranks. Training examples follow each other in the
+    stream; every rank begins its next epoch when it has seen all of its own.
 
     The data set needs a part for each split that is asked for: ``"fit"`` is the training part
     where there are parts for validation and test.

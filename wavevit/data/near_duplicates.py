@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import fail
+from wavevit.checks import check_number, check_tensor, fail
 from wavevit.wavelets import wavedec2
 
 __all__ = ["NearDuplicate", "fingerprints", "near_duplicates"]
@@ -44,9 +44,17 @@ def fingerprints(pictures: Sequence[Tensor]) -> Tensor:
 
     Args:
         pictures: of any sizes.
+
+    Raises:
+        ValueError: no pictures, or tensors of another rank or dtype.
     """
-    if not pictures:
-        fail("pictures", "at least one", "none")
+    if not isinstance(pictures, Sequence) or not pictures:
+        fail("pictures", "a sequence of at least one tensor (H, W)", repr(pictures)[:60])
+    for index, own in enumerate(pictures):
+        check_tensor(f"pictures[{index}]", own, "(H, W)", 2)
+        if not own.is_floating_point() or not own.numel():
+            got = f"{own.dtype} in shape {tuple(own.shape)}"
+            fail(f"pictures[{index}]", "a floating dtype and at least one pixel", got)
     small = torch.stack(
         [
             F.interpolate(own[None, None], (_SIDE, _SIDE), mode="bilinear", antialias=True)[0]
@@ -63,10 +71,14 @@ def near_duplicates(pictures: Sequence[Tensor], alike: float = _ALIKE) -> list[N
         pictures: of any sizes.
         alike: least correlation of fingerprints.
 
+    Raises:
+        ValueError: no pictures, tensors of another rank or dtype, or a correlation outside [-1, 1].
+
     Guarantees:
         Finds resized, recompressed, brightened and mirrored copies; bundled photographs are all
         different (tests/unit/test_data_photographs.py).
     """
+    check_number("alike", alike, least=-1, most=1)
     own = fingerprints(pictures)
     mirrored = fingerprints([picture.flip(-1) for picture in pictures])
     found = []

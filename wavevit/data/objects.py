@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_generator, check_number, check_numbers, fail
+from wavevit.checks import (
+    check_at_least,
+    check_generator,
+    check_number,
+    check_numbers,
+    check_tensor,
+    fail,
+)
 from wavevit.data.photographs import NAMES
 from wavevit.data.scenes import Scenes, photograph_folder
 from wavevit.data.shapes import SHAPES, Placed, levels
@@ -39,7 +46,8 @@ def boxes_of_masks(masks: Tensor) -> Tensor:
     Raises:
         ValueError: an empty mask, or no masks (n, H, W) of booleans.
     """
-    if masks.ndim != 3 or masks.dtype != torch.bool:
+    check_tensor("masks", masks, "(n, H, W)", 3)
+    if masks.dtype != torch.bool:
         fail("masks", "booleans (n, H, W)", f"{masks.dtype} in shape {tuple(masks.shape)}")
     sides = []
     for axis in (1, 2):  # columns, then rows

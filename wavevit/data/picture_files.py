@@ -59,6 +59,10 @@ _UPRIGHT: dict[int, Callable[[Array], Array]] = {
 class UnreadablePictureError(ValueError):
     """Error for a file that is no picture or that cannot be read.
 
+    Args:
+        path: of the file.
+        reason: see `reason`.
+
     Attributes:
         reason: the reason, without the path.
     """

@@ -44,6 +44,9 @@ class Source:
         classes: their names, where the labels of a batch are classes with names.
         of_photographs: its pictures are made of photographs, and it takes the options of
             `photograph_scenes`.
+
+    Raises:
+        ValueError: a crop without pixels, or a negative margin.
     """
 
     in_chans: int = 1

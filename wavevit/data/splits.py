@@ -76,8 +76,9 @@ def take_share(
     A smaller share is inside a larger one.
 
     Args:
-        names, labels, seed: see `divide`.
+        names, labels: see `divide`.
         share: above 0, at most 1.
+        seed: see `divide`.
 
     Raises:
         ValueError: another share.

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from wavevit.checks import check_at_least, check_number, fail
-from wavevit.files import check_output_file
+from wavevit.checks import check_at_least, check_bool, check_number, check_seed, fail
+from wavevit.files import as_path, check_output_file
 from wavevit.grafting.distillation_loop import Run, copies, restore, take_steps
 from wavevit.grafting.distillation_loss import JUDGED_SEEDS, Features, Judged, Objective
 from wavevit.grafting.distillation_report import Distillation
@@ -183,9 +183,11 @@ def distil(
         check_number(name, weight, least=0)
     if tokens and features is not pooled_features:
         fail("tokens", "0 with features of your own", tokens)
+    check_seed("seed", seed)
+    check_bool("progress", progress)
     own_lr = lr / 5 if own_lr is None else own_lr
     if checkpoint is not None:
-        checkpoint = Path(checkpoint)
+        checkpoint = as_path("checkpoint", checkpoint)
         check_output_file("checkpoint", checkpoint, make_folder=True)
     chosen = choose_parameters(model, train, blocks)
     device = _check_separate(model, teacher, chosen.parameters)

@@ -100,6 +100,7 @@ def read_graft(path: str | Path) -> dict[str, Any]:
         base model's tensors, ``kept`` (digests of those that are not in the file), ``version``.
 
     Raises:
+        FileNotFoundError: no such file.
         ValueError: a file of another kind.
     """
     return _read(as_path("path", path))[0]
@@ -137,6 +138,7 @@ def load_graft(path: str | Path, model: Model, *, strict: bool = True) -> Model:
         A grafted copy of the model.
 
     Raises:
+        FileNotFoundError: no such file.
         ValueError: a file of another kind, a model of another architecture, or other weights.
     """
     card, tensors = _read(as_path("path", path))

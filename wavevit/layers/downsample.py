@@ -67,6 +67,12 @@ class Downsample(Part, OldGrowth, ABC):
 class PatchMerging(Downsample):
     """Four neighbours side by side, normalised, mapped linearly; odd sides get zeros.
 
+    Args:
+        dim: channels coming in.
+        out_dim: channels going out.
+        eps: of the norm.
+        norm: of `NORMS`.
+
     Source:
         Liu et al. 2021 (Swin), section 3.1.
     """
@@ -94,6 +100,13 @@ class PatchMerging(Downsample):
 @register_downsample("conv")
 class ConvDownsample(Downsample):
     """A 3 x 3 convolution of stride 2, then a norm: neighbouring tokens share pixels.
+
+    Args:
+        dim: channels coming in.
+        out_dim: channels going out.
+        padding: borders, ``"zeros"`` or ``"circular"``.
+        eps: of the norm.
+        norm: of `NORMS`.
 
     Source:
         Wang et al. 2022 (PVT v2), overlapping patch embedding.
@@ -135,7 +148,13 @@ class _PooledDownsample(Downsample):
 
 @register_downsample("pool")
 class PoolDownsample(_PooledDownsample):
-    """Maximum over 2 x 2 tokens: MViT's way of pooling, without parameters of its own.
+    """Maximum over 2 x 2 tokens, then a norm and a linear map.
+
+    Args:
+        dim: channels coming in.
+        out_dim: channels going out.
+        eps: of the norm.
+        norm: of `NORMS`.
 
     Source:
         Fan et al. 2021 (MViT), who found max and convolutional pooling close.
@@ -156,6 +175,15 @@ class PoolDownsample(_PooledDownsample):
 @register_downsample("blur_pool")
 class BlurPoolDownsample(_PooledDownsample):
     """Blur pooling: a binomial low-pass of five taps against aliasing, then every second token.
+
+    A norm and a linear map follow.
+
+    Args:
+        dim: channels coming in.
+        out_dim: channels going out.
+        padding: borders, ``"zeros"`` or ``"circular"``.
+        eps: of the norm.
+        norm: of `NORMS`.
 
     Source:
         Zhang 2019 ("Making convolutional networks shift-invariant again").

@@ -149,9 +149,15 @@ class SinCosPosition(Part):
 class ConvPosition(Part):
     """Convolutional positions: a depthwise 3 x 3 convolution added to the tokens.
 
+    With ``"circular"`` padding it keeps every shift of the grid; with zeros the network can find
+    the border.
+
+    Args:
+        dim: channels of a token.
+        padding: ``"zeros"`` or ``"circular"``.
+
     Source:
-        Chu et al. 2021 (CPVT). With ``"circular"`` padding it keeps every shift of the grid;
-        with zeros the network can find the border.
+        Chu et al. 2021 (CPVT).
     """
 
     def __init__(self, dim: int, padding: str) -> None:

@@ -40,6 +40,13 @@ Base = TypeVar("Base", bound=nn.Module)
 Registered = TypeVar("Registered", bound=type)
 
 
+def origin_of(made: Any) -> tuple[str, str]:
+    """File and name of a class or a function: the same after its file has run again."""
+    module = made.__module__
+    home = getattr(sys.modules.get(module), "__file__", None) or module
+    return str(home), made.__qualname__
+
+
 class NotRegistered(ValueError):
     """Error: a configuration names a layer that is not registered in this process."""
 
@@ -79,8 +86,7 @@ class Registry(Generic[Base]):
 
         def add(cls: Registered) -> Registered:
             self._check_class(name, cls)
-            home = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
-            origin = (str(home), cls.__qualname__)
+            origin = origin_of(cls)
             if name in self.without or self._origins.get(name, origin) != origin:
                 other = self._classes.get(name)
                 taken = f"{other.__module__}.{other.__qualname__}" if other else "no part"

@@ -35,6 +35,9 @@ class Symmetry:
             padding).
         alias_free: True if shifts by fractions of a step are kept too, on maps without a harmonic
             at or above the grid's Nyquist frequency. Such a layer keeps whole pixels at any stride.
+
+    Raises:
+        ValueError: a period below 1, or something else than True or False.
     """
 
     period: int | None

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_callable, check_choice, check_number, fail
+from wavevit.checks import (
+    check_at_least,
+    check_callable,
+    check_choice,
+    check_number,
+    check_numbers,
+    fail,
+)
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.measure.intervals import Interval, mean_interval, standard_error, wilson
 from wavevit.measure.shifting import SHIFT_MODELS, center_crop, fourier_shift, input_sides, shifted
@@ -77,8 +84,9 @@ def equivariance_error(
         An `EquivarianceError`.
 
     Raises:
-        ValueError: another kind, an output that is no map, a map of zeros, sides that it does not
-            divide, or two crops that have no position in common.
+        ValueError: another kind, a shift that is no pair of numbers, an output that is no map, a
+            map of zeros, sides that it does not divide, or two crops that have no position in
+            common.
 
     Guarantees:
         0 for a circular convolution; positive for one whose stride the shift does not keep
@@ -89,6 +97,7 @@ def equivariance_error(
     """
     check_choice("kind", kind, SHIFT_MODELS)
     check_callable("features", features)
+    check_numbers("shift", shift, "(rows, columns) in pixels", 2)
     size = input_sides(images, crop_size, kind)
     before = in_batches(features, center_crop(images, size), batch_size)
     if before.ndim != 4:
@@ -214,6 +223,8 @@ def adversarial_shift_accuracy(
     check_at_least("radius", radius, 0)
     if radius % check_number("step", step, above=0):
         fail("step", f"a positive divisor of the radius {radius}", step)
+    if kind == "circular" and step != int(step):
+        fail("step", "whole pixels for kind='circular' (or kind='subpixel')", step)
 
     def right(shift: tuple[float, float], among: Tensor) -> Tensor:
         logits = in_batches(model, shifted(images[among], shift, kind, size), batch_size)

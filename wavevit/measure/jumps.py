@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from wavevit.alignment import fourier_shift
-from wavevit.checks import check_at_least, check_choice, check_image, fail
+from wavevit.checks import (
+    check_at_least,
+    check_choice,
+    check_image,
+    check_number,
+    check_numbers,
+    fail,
+)
 from wavevit.measure.evaluation import Model, in_batches
 
 __all__ = ["PATHS", "JumpScan", "jump_scan"]
@@ -102,7 +109,7 @@ def jump_scan(
 
     Raises:
         ValueError: images of another dtype, another precision, an unknown path, one image for
-            ``"line"``.
+            ``"line"``, a shift that is no pair of numbers, or a `dt` outside (0, 1].
 
     Guarantees:
         The height of a step function, and a jump that falls like `dt` for a smooth map
@@ -115,7 +122,8 @@ def jump_scan(
         fail("images", "float64, in which the path is computed", images.dtype)
     if precision not in _FINEST:
         fail("precision", "torch.float64 or torch.float32", precision)
-    dt = _FINEST[precision][0] if dt is None else dt
+    dt = _FINEST[precision][0] if dt is None else check_number("dt", dt, above=0, most=1)
+    check_numbers("shift", shift, "(rows, columns) in pixels", 2)
     if path == "line" and len(images) < 2:
         fail("images", "at least 2 for path='line'", len(images))
     check_at_least("steps", steps, 1)

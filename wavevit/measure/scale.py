@@ -103,7 +103,8 @@ def scale_sensitivity(
     check_callable("embed", embed)
     check_numbers("zooms", zooms, "a sequence of positive factors")
     check_at_least("crop_size", crop_size, 1)
-    check_at_least("number of windows", len(windows), 2)
+    if len(windows) < 2:
+        fail("windows", "at least 2 (the unit is their distance)", f"shape {tuple(windows.shape)}")
     size = (crop_size, crop_size)
     base = in_batches(embed, center_crop(windows, size), batch_size).flatten(1).double()
     unit = torch.pdist(base).mean()

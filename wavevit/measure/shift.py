@@ -254,7 +254,7 @@ def token_change(before: Tensor, after: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TokenTurnover:
-    """Share of tokens that a shift changes by more than a tenth.
+    """Share of tokens that a shift changes by more than a threshold.
 
     Attributes:
         percent: in [0, 100].
@@ -262,7 +262,7 @@ class TokenTurnover:
         mean_change: mean relative change of a token, without unit.
         shift: in pixels, rows and columns.
         kind: shift model.
-        tokens: number of tokens.
+        tokens: number of tokens, of all images together.
         images: number of images.
     """
 
@@ -299,7 +299,7 @@ def token_turnover(
         shift: rows and columns in pixels.
         kind: shift model.
         crop_size: side of the crop in pixels, for ``"crop"``.
-        threshold: relative change from which a token counts as changed.
+        threshold: relative change above which a token counts as changed; by default a tenth.
         batch_size: images at a time.
 
     Returns:

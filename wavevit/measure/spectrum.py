@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_callable, check_device, check_size, fail
 from wavevit.measure.circulant import circle_bounds, polyphase_matrices
 from wavevit.measure.evaluation import evaluation_mode
 from wavevit.measure.extremes import Extremes, extreme_squares
@@ -101,7 +101,8 @@ def frame_bounds(
 
     Raises:
         ValueError: a map that is not affine, has another stride, or is said to be circular and
-            does not commute with shifts by its stride.
+            does not commute with shifts by its stride; a number below 1; or a device that this
+            machine does not have.
 
     Guarantees:
         Equal to the singular values of the whole dense matrix, for every padding; 1
@@ -111,11 +112,12 @@ def frame_bounds(
         Polyphase matrices: Vaidyanathan 1993; frame bounds of filter banks: Cvetković &
         Vetterli 1998; Lanczos with full reorthogonalisation: Golub & Van Loan, section 10.3.
     """
+    check_callable("tokenize", tokenize)
     check_at_least("stride", stride, 1)
     check_at_least("in_chans", in_chans, 1)
-    grid = (tokens, tokens) if isinstance(tokens, int) else tokens
-    for count in grid:
-        check_at_least("tokens", count, 1)
+    side = check_size("tokens", tokens)
+    grid = (side, side) if isinstance(side, int) else side
+    check_device("device", device)
     size = (in_chans, stride * grid[0], stride * grid[1])
     with evaluation_mode(tokenize):
         with torch.no_grad():
@@ -160,6 +162,8 @@ def aliasing_norm(
         a binomial filter of five taps at stride 2; 0 at stride 1
         (tests/unit/test_measure_spectrum.py).
     """
+    check_callable("tokenize", tokenize)
+    check_device("device", device)
     with evaluation_mode(tokenize):
         matrices = polyphase_matrices(tokenize, stride, in_chans, (tokens, tokens), device)
     largest = float(torch.linalg.matrix_norm(matrices, ord=2).max())

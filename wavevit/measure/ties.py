@@ -62,7 +62,7 @@ def tie_slope(
             steeper half. Jumps smaller than the steepest smooth step may be missed.
         ends: end of each image's path, (N, C, H, W); by default the image after a circular shift
             by one pixel, because every choice that follows the image changes on this path.
-        gaps: shares of the path, decreasing.
+        gaps: shares of the path, at least two, decreasing.
         steps: steps of the first pass, without `scores`.
         batch_size: images at a time.
 
@@ -70,8 +70,8 @@ def tie_slope(
         A `TieSlope`.
 
     Raises:
-        ValueError: images of another dtype, gaps that do not fall, `ends` of another shape, or
-            scores with the same argmax at both ends of a path.
+        ValueError: images of another dtype, gaps that do not fall or are not in (0, 1], `ends` of
+            another shape, or scores with the same argmax at both ends of a path.
 
     Guarantees:
         The exponent is 1 for a step, ½ for a square root and 0 for a linear map, whose slope is
@@ -84,9 +84,11 @@ def tie_slope(
     for name, function in (("model", model), ("scores", scores)):
         if function is not None or name == "model":
             check_callable(name, function)
-    check_numbers("gaps", gaps, "at least two positive shares, decreasing")
-    if len(gaps) < 2 or any(a <= b for a, b in itertools.pairwise(gaps)) or gaps[-1] <= 0:
-        fail("gaps", "at least two positive shares, decreasing", gaps)
+    shares = "at least two shares in (0, 1], decreasing"
+    check_numbers("gaps", gaps, shares)
+    falling = all(a > b for a, b in itertools.pairwise(gaps))
+    if len(gaps) < 2 or not falling or gaps[0] > 1 or gaps[-1] <= 0:
+        fail("gaps", shares, gaps)
     ends = torch.roll(images, 1, -1) if ends is None else ends
     check_image(ends, "ends")
     if ends.shape != images.shape:

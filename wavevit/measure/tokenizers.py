@@ -49,7 +49,8 @@ def tokenizer_bounds(tokenizer: nn.Module, images: Tensor) -> TokenizerBounds:
         A `TokenizerBounds`.
 
     Raises:
-        ValueError: another module, or sides that its stride does not divide.
+        ValueError: another module, other channels than its own, or sides that its stride does not
+            divide.
 
     Guarantees:
         Frame bounds and exact constants equal those of a dense SVD, for every padding. No
@@ -67,11 +68,12 @@ def tokenizer_bounds(tokenizer: nn.Module, images: Tensor) -> TokenizerBounds:
         >>> bounds.lipschitz_exact, bounds.frame.exact
         (True, True)
     """
-    check_image(images, "images")
     if not isinstance(tokenizer, Part):
         fail(
             "tokenizer", "a tokenizer of wavevit, such as model.tokenizer", type(tokenizer).__name__
         )
+    # A tokenizer of a user need not have the attribute.
+    check_image(images, "images", channels=getattr(tokenizer, "in_chans", None))
     size = (images.shape[-2], images.shape[-1])
     stride = tokenizer.stride
     if size[0] % stride or size[1] % stride:

@@ -54,7 +54,7 @@ def effective_rank(
 
     Args:
         embed: images to embeddings (B, …), flattened.
-        images: (N, C, H, W) with N at least 2.
+        images: (N, C, H, W) with N at least 4: half of them has a rank of its own.
         batch_size: images at a time.
         resamples: random halves of the images that the interval comes from; a half's deviation
             from the whole has the standard error of the whole.
@@ -74,7 +74,8 @@ def effective_rank(
         Roy & Vetterli 2007; the interval by random halves (delete-half jackknife, Shao & Wu 1989).
     """
     check_image(images, "images")
-    check_at_least("images", len(images), 4)
+    if len(images) < 4:
+        fail("images", "at least 4 images", f"shape {tuple(images.shape)}")
     check_callable("embed", embed)
     check_at_least("resamples", resamples, 2)
     check_seed("seed", seed)

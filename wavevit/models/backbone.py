@@ -93,6 +93,10 @@ class Backbone(nn.Module, OldSteps):
             ``num_chs``, ``reduction`` (stride in pixels) and ``module``. A columnar model (one
             stage) has one for each block, a hierarchical model has one for each stage.
 
+    Raises:
+        ValueError: layers that cannot be built from the configuration, or an alignment that does
+            not fit the model.
+
     Guarantees:
         The declared symmetry, aligned invariance and equivariance, and equal weights from equal
         seeds (tests/properties/test_phase_lock_laws.py, test_alignment_laws.py,

@@ -107,7 +107,11 @@ class BackboneConfig:
         qkv_bias: bias of queries, keys and values.
         drop_rate: dropout of the pooled features, before the head, in training.
         drop_path_rate: stochastic depth of the last block; it grows linearly from 0.
-        norm_eps: epsilon of every LayerNorm.
+        norm_eps: epsilon of every norm, and of the standard deviation in ``pool="power"``.
+
+    Raises:
+        ValueError: an unknown name (with the nearest ones), a value out of range, or fields that do
+            not fit together; the message says what is expected.
     """
 
     stages: tuple[StageConfig, ...]

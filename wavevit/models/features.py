@@ -83,6 +83,9 @@ class FeatureBackbone(nn.Module):
     Attributes:
         feature_info: see `FeatureInfo`; its names of modules are those inside this wrapper.
         out_indices: the chosen entries; negative numbers are resolved.
+
+    Raises:
+        ValueError: another model, an entry that it does not have, or an unknown format.
     """
 
     def __init__(

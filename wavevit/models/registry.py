@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from wavevit.checks import check_bool, check_choice, fail
+from wavevit.layers.registry import origin_of
 from wavevit.models.backbone import Backbone
 from wavevit.models.config import BackboneConfig
 from wavevit.models.features import FeatureBackbone
@@ -24,17 +25,25 @@ _MODELS: dict[str, Callable[[], BackboneConfig]] = {}
 def register_model(function: Callable[[], BackboneConfig]) -> Callable[[], BackboneConfig]:
     """Decorator: the function's name becomes a model's name.
 
+    A file that runs twice (a notebook cell, a reloaded module) replaces its own model, but no model
+    of another file.
+
     Args:
         function: returns the model's configuration.
 
     Raises:
-        ValueError: something else than a function.
+        ValueError: something else than a function, or the name of a model of another file.
     """
     if not callable(function) or not hasattr(function, "__name__"):
         fail(
             "function", "a function without arguments that returns a BackboneConfig", repr(function)
         )
-    _MODELS[function.__name__] = function
+    name = function.__name__
+    known = _MODELS.get(name)
+    if known is not None and origin_of(known) != origin_of(function):
+        taken = ".".join((known.__module__, known.__qualname__))
+        fail("function", f"another name than {name!r} ({taken})", f"it for {function.__module__}")
+    _MODELS[name] = function
     return function
 
 

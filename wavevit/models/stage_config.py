@@ -70,6 +70,10 @@ class StageConfig:
         reduction: stride that makes the map of keys and values smaller; used by
             ``"spatial_reduction"``, ``"pooled"``, ``"attention"`` and ``"wavelet_kv"``, which also
             halves the map.
+
+    Raises:
+        ValueError: an unknown name (with the nearest ones), a value out of range, or channels that
+            the heads do not divide.
     """
 
     depth: int

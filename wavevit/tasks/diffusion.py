@@ -299,6 +299,9 @@ class Diffusion(Task):
             generator: of the dequantisation and the probes, on the CPU.
             steps: of Heun's method.
             exact: the exact trace, one backward pass for each pixel: for small images.
+
+        Raises:
+            ValueError: a batch that `check` refuses, or fewer than one step.
         """
         check_generator("generator", generator)
         self.check(batch)
@@ -334,6 +337,11 @@ class Diffusion(Task):
 
         Returns:
             ``values`` (count, C, H, W), about −1 to 1, and ``images``, the same as uint8.
+
+        Raises:
+            ValueError: a count or a number of steps below 1, an unknown method, noise of another
+                shape, classes that are missing or not asked for, or a guidance without
+                `Options.label_dropout`.
         """
         check_at_least("count", count, 1)
         check_generator("generator", generator)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_at_least, fail
+from wavevit.checks import check_at_least, check_numbers, fail
 from wavevit.layers.padding import pad_map
 from wavevit.models import Backbone
 
@@ -91,8 +91,8 @@ class FeaturePyramid(nn.Module):
         strides: of the maps.
 
     Raises:
-        ValueError: no strides, strides that do not ascend or are no power of two from a stride of
-            the backbone, or strides that do not use its last map.
+        ValueError: no backbone, no strides, strides that do not ascend or are no power of two from
+            a stride of the backbone, or strides that do not use its last map.
 
     Guarantees:
         The map of stride s of an image (H, W) has the size (⌈H/s⌉, ⌈W/s⌉), odd sizes too, and its
@@ -114,6 +114,9 @@ class FeaturePyramid(nn.Module):
         circular: bool = False,
     ) -> None:
         super().__init__()
+        if not isinstance(backbone, Backbone):
+            fail("backbone", "a Backbone", type(backbone).__name__)
+        check_numbers("strides", strides, "at least one stride in pixels, ascending")
         self.strides = tuple(strides)
         check_at_least("width", width, 1)
         if not self.strides or list(self.strides) != sorted(set(self.strides)):

@@ -51,7 +51,7 @@ def assert_close_relative(
 
     Raises:
         AssertionError: with the error, the bound and the place of the largest difference.
-        ValueError: something else than tensors, a depth below 1 or a bound below 0.
+        ValueError: something else than tensors, a depth below 0 or a bound below 0.
     """
     for name, value in (("actual", actual), ("expected", expected)):
         if not isinstance(value, Tensor):
@@ -99,6 +99,7 @@ def assert_shift_invariant(
         AssertionError: the message has the smallest shift that fails, the smallest image found
             (one of yours, cropped as far as the law still fails), the error, the bound, and code
             to reproduce it.
+        ValueError: no callable, no images, no shifts by whole pixels, or a bound below 0.
 
     Example:
         >>> import torch
@@ -125,6 +126,7 @@ def assert_shift_equivariant(
         AssertionError: the message has the smallest shift that fails, the smallest image found
             (one of yours, cropped as far as the law still fails), the error, the bound, and code
             to reproduce it.
+        ValueError: no callable, no images, no shifts by whole pixels, or a bound below 0.
 
     Example:
         >>> import torch
@@ -237,6 +239,7 @@ def assert_perfect_reconstruction(
     Raises:
         AssertionError: the message has the worst image, cropped as far as it still fails, its
             error, the bound, the worst pixel, and code to reproduce it.
+        ValueError: no callables, no images, a depth below 0 or a bound below 0.
 
     Example:
         >>> import torch

@@ -101,7 +101,7 @@ def assert_lipschitz(
 
     Raises:
         AssertionError: the message has the image, the slope, the constant and the distance.
-        ValueError: a constant that is not a positive finite number.
+        ValueError: no callable, no images, or a constant that is not a positive finite number.
 
     Example:
         >>> import torch

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavevit.checks import check_pair, fail, require_extra
+from wavevit.checks import check_device, check_pair, fail, require_extra
 from wavevit.testing.assertions import assert_close_relative
 from wavevit.testing.calls import copies, empty_batch, hooks, parallel, without_gradient
 from wavevit.testing.graphs import compiles, exports, recompiles, symbolic, traces
@@ -314,11 +314,12 @@ def assert_backbone_contract(
             run on copies, without those that need other arguments.
         sizes: (H, W) in pixels that it must accept; include odd sides if it should accept them.
         checks: names from `CONTRACT`; all by default (on ``"meta"``, those in `SHAPES`).
-        device: ``"meta"`` for models that are too large to run.
+        device: where it runs; ``"meta"`` for models that are too large to run.
 
     Raises:
         AssertionError: lists every check that failed, with the values that were found.
-        ValueError: an unknown check or none, or sizes that are not (H, W).
+        ValueError: an unknown check or none, sizes that are not (H, W), or a device that this
+            machine does not have.
 
     Example:
         >>> import functools, wavevit
@@ -331,6 +332,8 @@ def assert_backbone_contract(
         fail("sizes", "at least one (H, W)", repr(sizes))
     for index, size in enumerate(sizes):
         check_pair(f"sizes[{index}]", size, "(H, W) in pixels", least=1)
+    if device != "meta":
+        check_device("device", device)
     subject = Subject(source, sizes, device)
     if checks is None:
         checks = SHAPES if device == "meta" else CONTRACT

@@ -42,7 +42,7 @@ def tolerance(dtype: torch.dtype, depth: int = 1) -> float:
     """Relative tolerance for a computation of `depth` steps (levels, blocks) in `dtype`.
 
     Raises:
-        ValueError: a dtype without a tolerance, or fewer than no steps.
+        ValueError: a dtype without a tolerance, or a depth below 0.
     """
     if not isinstance(dtype, torch.dtype) or dtype not in TOLERANCES:
         fail("dtype", f"one of {', '.join(map(str, TOLERANCES))}", dtype)

@@ -115,7 +115,8 @@ class FilterBank:
     def one_sided(cls, lo: Sequence[float], hi: Sequence[float]) -> FilterBank:
         """A bank for one direction only (analysis or synthesis), without a check.
 
-        Both directions get the given pair, in the convention of `dec_*` and `rec_*`.
+        The pair is `dec_*` for analysis and `rec_*` for synthesis. Use the bank in the direction
+        that the pair is for.
 
         Raises:
             ValueError: filters of different, odd or no length, or something else than numbers.

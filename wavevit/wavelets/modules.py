@@ -44,6 +44,9 @@ class DWT2(_Decimated):
         wavelet: see `dwt2`.
         mode: see `dwt2`.
 
+    Raises:
+        ValueError: an unknown wavelet or mode.
+
     Guarantees:
         Equal to `dwt2` in every dtype, also after ``.half()``, on the meta device first,
         after a copy and after pickling (tests/unit/test_wavelet_modules.py).
@@ -69,6 +72,9 @@ class WaveDec2(_Decimated):
         wavelet: see `dwt2`.
         mode: see `dwt2`.
         level: see `wavedec2`.
+
+    Raises:
+        ValueError: an unknown wavelet or mode, or a level below 0.
     """
 
     def __init__(
@@ -103,6 +109,9 @@ class SWT2(_Transform):
     Args:
         wavelet: see `swt2`.
         level: see `swt2`.
+
+    Raises:
+        ValueError: an unknown wavelet, or a level below 1.
     """
 
     def __init__(self, wavelet: Wavelet = "haar", level: int = 1) -> None:

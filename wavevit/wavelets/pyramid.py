@@ -204,8 +204,8 @@ def wavedec2(
     Guarantees:
         Equal to ``pywt.wavedec2``, inverted by `waverec2` (tests/properties/test_dwt_laws.py);
         energy kept by orthogonal banks where every level is even
-        (tests/properties/test_haar_laws.py); memory as `dwt2`'s of the first level
-        (tests/unit/test_wavelet_memory.py).
+        (tests/properties/test_haar_laws.py). In eager mode on the CPU Haar's kernel allocates its
+        output alone, everything else a quarter more (tests/unit/test_wavelet_memory.py).
     """
     if is_symbolic(x):
         return handle_torch_function(wavedec2, (x,), x, wavelet, mode, level)
@@ -326,9 +326,9 @@ def waverec2(
 
     Guarantees:
         ``waverec2(wavedec2(x), output_size=x.shape[-2:])`` is `x` to the dtype's rounding
-        (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py). Haar's kernel
-        allocates its output alone, other filters a quarter more; plain Haar, which joins the bands
-        of a level, 2.25 times that (tests/unit/test_wavelet_memory.py).
+        (tests/properties/test_dwt_laws.py, tests/properties/test_haar_laws.py). In eager mode on
+        the CPU Haar's kernel allocates its output alone, everything else a quarter more
+        (tests/unit/test_wavelet_memory.py).
     """
     parts = pyramid if isinstance(pyramid, tuple) else (pyramid,)
     if is_symbolic(*parts):

@@ -53,8 +53,9 @@ def swt2(x: Tensor, wavelet: Wavelet = "haar", level: int = 1) -> Tensor:
         Equal to ``pywt.swt2`` where PyWavelets takes the size; commutes with every circular
         shift; inverted by `iswt2`; right derivatives of every order
         (tests/properties/test_swt_laws.py). One level allocates its output alone, four images, and
-        without a kernel half an image more; several levels of filters other than Haar take one
-        level beside it, with a gradient too (tests/unit/test_wavelet_memory.py).
+        without a kernel half an image more; several levels take one level beside it, with a
+        gradient too, except those of Haar's kernel, which take nothing
+        (tests/unit/test_wavelet_memory.py).
 
     Source:
         Nason & Silverman 1995; Holschneider et al. 1989 (à trous); conventions of PyWavelets 1.9

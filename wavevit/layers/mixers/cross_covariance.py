@@ -34,6 +34,9 @@ class CrossCovarianceAttention(Part):
             is constant. Without it the covariance itself is taken, which is smooth everywhere
             and bounded behind a norm of the whole map.
 
+    Raises:
+        ValueError: `num_heads` does not divide `dim`.
+
     Source:
         El-Nouby et al. 2021 (XCiT), section 3.2; without the division ours.
     """
@@ -70,7 +73,7 @@ class CrossCovarianceAttention(Part):
 
 @register_mixer("covariance")
 class CovarianceAttention(CrossCovarianceAttention):
-    """`CrossCovarianceAttention` of the covariance itself, which divides by no size: smooth."""
+    """`CrossCovarianceAttention` without the division by each channel's size: smooth."""
 
     @classmethod
     def build(cls, context: PartContext, options: NoOptions) -> Self:

@@ -32,6 +32,9 @@ class GlobalAttention(Part):
         qkv_bias: whether queries, keys and values have a bias.
         rotary: turns queries and keys by their places.
 
+    Raises:
+        ValueError: `num_heads` does not divide `dim`.
+
     Source:
         Vaswani et al. 2017; Dosovitskiy et al. 2021.
     """

@@ -32,17 +32,20 @@ class LipschitzAttention(GlobalAttention):
 
     Preferred to L2 attention with tied queries and keys (Kim et al. 2021): the bound grows with
     the weights' norms and not with their products, is finite for any number of tokens where
-    theirs grows with its root times its logarithm, and queries and keys stay apart. Theirs is
-    the smaller one for small weights and few tokens.
+    theirs grows with its root times its logarithm, and queries and keys have weights of their own.
+    Theirs is the smaller one for small weights and few tokens.
 
     Args:
         dim: channels of a token.
         num_heads: number of heads, a divisor of `dim`.
         qkv_bias: whether queries, keys and values have a bias.
         rotary: turns queries and keys by their places; turning changes no length.
-        length: l. At 1 tokens behind a LayerNorm meet nearly as cosines; the root of a head's
-            channels leaves vectors of that usual size nearly as they are. The mixer at l is l
+        length: l. With 1, the scores of tokens behind a LayerNorm are nearly cosines; with the root
+            of a head's channels, vectors of that usual size hardly change. The mixer at l is l
             times the mixer at 1 of its input over l (biases likewise), so the bound is the same.
+
+    Raises:
+        ValueError: `num_heads` does not divide `dim`.
 
     Guarantees:
         The bound of `wavevit.measure.certify.lipschitz_of`
@@ -51,7 +54,8 @@ class LipschitzAttention(GlobalAttention):
     Source:
         Qi et al. 2023 (LipsFormer), who add a small number where we add 1 and start from τ = 12;
         from 1, as XCiT does, scores start about as small as those of plain attention. Their
-        bound grows with the square of the number of tokens; ours is derived below.
+        bound grows with the square of the number of tokens; ours is derived in
+        wavevit/measure/certify/mixers.py.
     """
 
     def __init__(

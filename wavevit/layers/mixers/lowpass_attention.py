@@ -35,13 +35,16 @@ class LowPassAttention(Part):
         qkv_bias: whether queries, keys and values have a bias.
         padding: borders of the convolution; ``"circular"`` keeps shifts by 2 exactly.
 
+    Raises:
+        ValueError: `num_heads` does not divide `dim`.
+
     Guarantees:
         The formula and the symmetry (tests/unit/test_lowpass_attention.py).
 
     Source:
         After Wave-ViT (Yao et al. 2022), whose keys and values see all bands through a dense
-        convolution (2.3 times the multiply-accumulates of this one's linear maps), and HiLo
-        (Pan et al. 2022), whose fine half are windows.
+        3 x 3 convolution (for D channels 2.25 D² multiply-accumulates of a token; all linear maps
+        here have 2.5 D²), and HiLo (Pan et al. 2022), whose fine half are windows.
     """
 
     reads_heads = True

@@ -44,6 +44,9 @@ class PoolingAttention(Part):
         eps: of the norms behind the convolutions. The bias of the keys' norm moves all scores
             of a query alike and so learns nothing; timm's weights have it.
 
+    Raises:
+        ValueError: `num_heads` does not divide `out_dim`.
+
     Source:
         Li et al. 2022 (MViT v2), sections 3.1 and 4.1; resampling as in their code.
     """

@@ -30,6 +30,9 @@ class SpatialReductionAttention(Part):
         qkv_bias: whether queries, keys and values have a bias.
         eps: of the norm behind the convolution.
 
+    Raises:
+        ValueError: `num_heads` does not divide `dim`.
+
     Source:
         Wang et al. 2021 (PVT), section 3.3; PVT v2 without its linear variant.
     """

@@ -26,6 +26,9 @@ class WaveletConvOptions(PartOptions):
     Attributes:
         kernel_size: odd side of every kernel.
         levels: depth of the wavelet pyramid.
+
+    Raises:
+        ValueError: an even kernel, or a number below 1.
     """
 
     kernel_size: int = 5

@@ -40,6 +40,9 @@ class WaveletAttention(Part):
         padding: borders of the 3 x 3 convolution, ``"zeros"`` or ``"circular"``.
         eps: of the norms.
 
+    Raises:
+        ValueError: `num_heads` does not divide `dim`, or 4 does not.
+
     Source:
         Yao et al., ECCV 2022 (Wave-ViT), section 3.3. The batch norms of their code are
         LayerNorms over channels here, so that images of a batch do not meet.

@@ -45,6 +45,9 @@ class WindowOptions(PartOptions):
 
     Attributes:
         window_size: side of a window in tokens, or its (height, width).
+
+    Raises:
+        ValueError: something else than one or two sides of at least 1.
     """
 
     window_size: int | tuple[int, int] = 7
@@ -78,6 +81,9 @@ class WindowAttention(Part):
             ``"circular"`` lets the windows wrap, which keeps shifts by a window exactly where
             the window divides the grid.
         rotary: turns queries and keys by their places in the window, which is no circle.
+
+    Raises:
+        ValueError: `num_heads` does not divide `dim`.
 
     Source:
         Liu et al. 2021 (Swin), section 3.2.

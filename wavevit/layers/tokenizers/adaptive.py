@@ -55,6 +55,10 @@ class AdaptiveOptions(PartOptions):
             (`wavevit.layers.token_layout.BACKENDS`).
         capacity: most tokens of an image in a graph (`torch.compile`, `torch.export`), which has
             fixed sizes: the heaviest ones; 0 for all candidates.
+
+    Raises:
+        ValueError: an unknown name, a number out of range, or a threshold of 0 with a budget or a
+            share.
     """
 
     levels: int = 4
@@ -104,7 +108,7 @@ class AdaptiveOptions(PartOptions):
 
 @register_tokenizer("adaptive")
 class AdaptiveTokenizer(Part):
-    """Patches of several sizes from a quadtree: few tokens for a sky, many for a face.
+    """Patches of several sizes from a quadtree: small ones where the image has details.
 
     A patch of ``2**l`` P pixels a side is seen at the resolution of means over ``2**l`` pixels, by
     the same linear map as the patches of P pixels. A second linear map, which starts at 0, adds the
@@ -150,7 +154,7 @@ class AdaptiveTokenizer(Part):
         options: AdaptiveOptions | None = None,
     ) -> None:
         super().__init__()
-        self.options = options or AdaptiveOptions()
+        self.in_chans, self.options = in_chans, options or AdaptiveOptions()
         self.patch_size, self.padding = patch_size, image_padding(padding)
         self.proj = nn.Conv2d(in_chans, embed_dim, patch_size, stride=patch_size)
         self.details: nn.Conv2d | None = None

@@ -40,6 +40,9 @@ class AliasFreeOptions(PartOptions):
         stem_depth: 3 x 3 convolutions on the pixels, 0 for none.
         stem_width: channels of each.
         scales: wavelet levels.
+
+    Raises:
+        ValueError: a number out of range.
     """
 
     stem_depth: int = 2

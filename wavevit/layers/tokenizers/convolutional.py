@@ -40,7 +40,7 @@ class OverlapTokenizer(Part):
 
     def __init__(self, in_chans: int, embed_dim: int, patch_size: int, padding: str) -> None:
         super().__init__()
-        self.padding, self.reach = padding, patch_size - 1
+        self.in_chans, self.padding, self.reach = in_chans, padding, patch_size - 1
         self.proj = nn.Conv2d(in_chans, embed_dim, 2 * patch_size - 1, stride=patch_size)
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 

@@ -149,7 +149,7 @@ class ScatteringTokenizer(SubbandTokenizer):
         by less than the patch.
 
     Source:
-        Bruna & Mallat 2013; before a transformer, Oyallon et al. 2018 put it before a ResNet.
+        Bruna & Mallat 2013. Oyallon et al. 2018 put it before a ResNet; before a transformer ours.
     """
 
     def __init__(

@@ -32,8 +32,8 @@ def packet_octaves(level: int) -> list[int]:
 class PacketTokenizer(SubbandTokenizer):
     """Haar packet of each patch, each subband normalised, a pointwise GELU, then a linear map.
 
-    With both extras switched off this is a patch convolution in rotated coordinates (see
-    `wavevit.unfold`); they are what makes it a different function class.
+    With Haar filters, no normalisation and no GELU this is a patch convolution in rotated
+    coordinates (see `wavevit.unfold`): the same function class. Each of the three changes that.
 
     Args:
         in_chans: channels of the image.

@@ -36,6 +36,7 @@ class PatchTokenizer(Part):
 
     def __init__(self, in_chans: int, embed_dim: int, patch_size: int) -> None:
         super().__init__()
+        self.in_chans = in_chans
         self.proj = nn.Conv2d(in_chans, embed_dim, patch_size, stride=patch_size)
         self.symmetry = Symmetry(patch_size)
 

@@ -22,10 +22,10 @@ class SubbandNorm(nn.Module):
     """Divides every subband by the root of the strength it has in natural images, learnably.
 
     Photographs have spectra like 1/f: a detail whose finest half-band is `o` octaves below the
-    pixels is about ``2**o`` times stronger than the finest one, and drowns it. Dividing by the
-    whole strength would blow up the sensor's noise; the root of it, ``2**(o / 2)``, is where
-    training starts. The gain is the same for every image, so the ratios between bands and
-    between places, which tell textures apart, survive, and the map keeps every shift of its grid.
+    pixels is about ``2**o`` times stronger than the finest one, which then hardly counts. Dividing
+    by the whole strength would amplify the sensor's noise, so training starts from the root of it,
+    ``2**(o / 2)``. The gain is the same for every image. So the ratios between bands and between
+    places, which distinguish textures, are kept, and the map keeps every shift of its grid.
 
     Args:
         octaves: `o` of each subband.
@@ -33,7 +33,7 @@ class SubbandNorm(nn.Module):
 
     Source:
         The 1/f law is Field 1987. Ours otherwise; dividing by each image's own band strength
-        was tried first and cost 8 to 12 points of top-1 on `scenes`.
+        was tried first and gave a lower accuracy (docs/lab-log.md, the first study).
     """
 
     def __init__(self, octaves: Sequence[int], channels: int) -> None:
@@ -97,8 +97,8 @@ class SubbandTokenizer(Part, ABC):
     def write(self, x: Tensor) -> Tensor | None:
         """`analyse` with channels innermost, (B, H/P, W/P, C * bands), by a kernel.
 
-        None where no kernel does it, and for images that somebody derives: in a training step
-        nobody does.
+        None where no kernel does it, and for images whose gradient is asked for (in a training step
+        it is not).
         """
         return None
 

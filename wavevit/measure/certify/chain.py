@@ -114,15 +114,15 @@ def _repeated(size: tuple[int, int], padded: tuple[int, int]) -> float:
 def pool_constant(how: str, places: int) -> float:
     """Lipschitz constant of `pool_tokens`, exact.
 
+    It is 1/√N for a mean over N places. Mean and standard deviation together have the same
+    constant: the deviation does not change with the mean.
+
     Args:
         how: see `pool_tokens`.
         places: tokens of the map.
 
     Raises:
         ValueError: another pooling, or no place.
-
-    A mean over N places is 1/√N long; a standard deviation sees what the mean does not, with the
-    same factor.
     """
     check_choice("how", how, POOLS)
     check_at_least("places", places, 1)

@@ -44,8 +44,8 @@ def wavelet_norm(
         wavelet: name of the filter.
         sides: rows and columns of the map.
         level: how often the transform is repeated.
-        way: ``"analysis"``, or ``"synthesis"`` for the way back, which to an odd side drops the
-            last row and lengthens nothing by it.
+        way: ``"analysis"``, or ``"synthesis"`` for the inverse. The inverse drops the last row of
+            an odd side, which does not raise its norm.
 
     Raises:
         ValueError: an unknown wavelet or direction, sides that are no pair, a level below 0.

@@ -13,6 +13,8 @@ from tests.examples import examples
 from wavevit import Backbone, create_model, list_models, model_config
 from wavevit.layers.downsample import DWTDownsample, LowPassDownsample
 from wavevit.layers.merged_downsample import MergedDownsample
+from wavevit.measure import NoLipschitzBound
+from wavevit.measure.certify import lipschitz_of
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
@@ -78,6 +80,9 @@ def test_low_passes_of_a_blurred_model_stay(downsample: str, linear: bool) -> No
     assert sum(isinstance(m, MergedDownsample) for m in folded.modules()) == 2
     with torch.no_grad():
         torch.testing.assert_close(folded(x), model(x), rtol=0, atol=1e-10)
+    for blurred in (model, folded):  # a bound of the merged layer without its low-pass is none
+        with pytest.raises(NoLipschitzBound, match="LowPass"):
+            lipschitz_of(blurred.stages[1].downsample)
 
 
 def test_a_layer_with_a_hook_is_not_merged() -> None:

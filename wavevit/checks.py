@@ -32,6 +32,7 @@ __all__ = [
     "check_number",
     "check_numbers",
     "check_pair",
+    "check_real",
     "check_seed",
     "check_size",
     "check_tensor",
@@ -189,6 +190,19 @@ def check_tensor(argument: str, value: Any, shape: str, ndim: int) -> None:
         fail(argument, f"a torch.Tensor of shape {shape}", type(value).__name__)
     if value.ndim != ndim:
         fail(argument, f"{ndim} dimensions {shape}", f"{value.ndim} in shape {tuple(value.shape)}")
+
+
+def check_real(argument: str, value: torch.Tensor) -> torch.Tensor:
+    """Returns a tensor if it is not complex: a norm of its real part alone would hide the rest.
+
+    Args:
+        argument: its name in the message.
+        value: to check.
+    """
+    if value.is_complex():
+        expected = "real numbers (torch.view_as_real makes two of a complex one)"
+        fail(argument, expected, value.dtype)
+    return value
 
 
 def check_size(argument: str, size: Any) -> int | tuple[int, int]:

@@ -311,6 +311,11 @@ def test_pooling_can_be_changed() -> None:
     with pytest.raises(ValueError, match="num_classes: expected 0 with global_pool=''"):
         model.reset_classifier(3)
     model.reset_classifier(3, "token")
+    before = model(x)
+    for classes, pool in ((3, ""), (3, "max"), (-1, "avg")):
+        with pytest.raises(ValueError, match=r"num_classes|global_pool"):
+            model.reset_classifier(classes, pool)
+        assert torch.equal(model(x), before)  # what is refused changes nothing
     assert_close_relative(model.forward_head(features, pre_logits=True), features[:, 0])
     with pytest.raises(ValueError, match="global_pool: expected one of 'avg', 'power', ''"):
         build("test_swin").reset_classifier(3, "token")

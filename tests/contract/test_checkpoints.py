@@ -187,6 +187,18 @@ def test_unknown_grid_of_a_checkpoint_needs_img_size() -> None:
     assert torch.equal(model(images((64, 64))), saved(images((64, 64))))
 
 
+def test_as_many_positions_on_another_grid_need_img_size() -> None:
+    """Sixteen positions are 4 x 4 or 2 x 8: their tensors have one shape."""
+    saved, wide = build("test_vit", img_size=64), build("test_vit", seed=1, img_size=(32, 128))
+    assert saved.position.embedding.shape == wide.position.embedding.shape
+    with pytest.raises(ValueError, match=r"img_size: expected .* 2 x 8 or of 4 x 4"):
+        wavevit.adapt_state_dict(saved.state_dict(), wide)
+    own = wavevit.adapt_state_dict(wide.state_dict(), wide, (32, 128))
+    assert torch.equal(own["position.embedding"], wide.position.embedding)
+    wide.load_state_dict(wavevit.adapt_state_dict(saved.state_dict(), wide, 64))
+    assert torch.equal(wide(images((32, 128))), saved(images((32, 128))))
+
+
 def test_channels_or_patches_are_told_apart() -> None:
     """Packets of a patch twice as large have as many subbands as four times the channels."""
     saved, model = build("test_haar_vit"), build("test_haar_vit", patch_size=8)

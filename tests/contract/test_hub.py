@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import wavevit
+from wavevit.interop.card import model_card
 from wavevit.interop.hub import from_pretrained, push_to_hub, save_pretrained
 
 
@@ -83,6 +84,28 @@ def test_alignments_whose_cost_depends_on_the_image(
         f"G at 64 × 64 pixels for each call; an image takes 1 to {most} calls |"
         in (tmp_path / "README.md").read_text()
     )
+
+
+def test_pooling_can_be_changed_on_loading(tmp_path: Path) -> None:
+    model = build("test_vit", pool="avg", num_classes=0)
+    save_pretrained(model, tmp_path)
+    read, x = from_pretrained(tmp_path, pool="power"), images()
+    model.reset_classifier(0, "power")
+    assert torch.equal(read(x), model(x))
+    # A head on twice as many features is another one.
+    save_pretrained(build("test_vit", pool="avg"), tmp_path)
+    with pytest.raises(ValueError, match="pool: expected values that the saved weights"):
+        from_pretrained(tmp_path, pool="power")
+    # Without a change the model pools as the saved one does, whatever its configuration says.
+    save_pretrained(model, tmp_path)
+    assert torch.equal(from_pretrained(tmp_path)(x), model(x))
+
+
+def test_card_counts_the_head_that_there_is() -> None:
+    model = build("test_vit", pool="avg", num_classes=0)
+    model.reset_classifier(1000, "power")
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    assert f"| parameters | {parameters / 1e6:.2f} M |" in model_card(model, "me/vit")
 
 
 def test_written_files(tmp_path: Path) -> None:

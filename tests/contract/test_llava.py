@@ -168,3 +168,17 @@ def test_registering_twice_and_bad_towers() -> None:
     classes = register()
     with pytest.raises(ValueError, match=r"config\.backbone: expected a BackboneConfig"):
         classes.model(classes.config())
+
+
+@pytest.mark.parametrize("pool", ["avg", "power", ""])
+def test_the_tower_pools_as_the_backbone_does(pool: str, tmp_path: Path) -> None:
+    own, pixels = backbone("test_vit"), inputs(1)["pixel_values"]
+    assert own.config.pool == "token"
+    own.reset_classifier(0, pool)
+    tower = vision_tower(own)
+    tower.save_pretrained(tmp_path)
+    read = type(tower).from_pretrained(tmp_path).eval()
+    own.reset_classifier(0, pool or "token")
+    with torch.no_grad():
+        for model in (tower, read):
+            assert torch.equal(model(pixels).pooler_output, own(pixels))

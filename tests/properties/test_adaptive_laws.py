@@ -458,3 +458,18 @@ def test_multiplications_of_patches_of_weight_0_are_saved() -> None:
     every = cost(model, x).macs
     handle.remove()
     assert every - fewer == tokenizer.proj.weight.numel() * (missing[0] + 4 * sum(missing[1:]))
+
+
+@pytest.mark.parametrize("backend", ["dense", "padded", "jagged"])
+def test_an_image_with_nan_gives_nan_and_the_others_stay(backend: str) -> None:
+    """Its weights are NaN: no token of it may be left out as one of weight 0."""
+    model, x = backbone(budget=0.4, backend=backend), crops(3)
+    broken = x.clone()
+    broken[1, 0, 3, 3] = torch.nan
+    with torch.no_grad():
+        expected, found = model(x), model(broken)
+    assert bool(found[1].isnan().all())
+    assert_close_relative(found[[0, 2]], expected[[0, 2]], bound=1e-12)
+    before, after = token_counts(model, x), token_counts(model, broken)
+    assert int(after[1]) > 0
+    assert torch.equal(before[[0, 2]], after[[0, 2]])

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.aligned_vit import EXACT, PERIOD, aligned
+import wavevit
+from tests.aligned_vit import EXACT, PERIOD, Patches, aligned
 from wavevit.alignment import (
     PhaseLock,
     Polyphase,
@@ -135,3 +136,17 @@ def test_an_odd_circle_is_aligned_as_a_whole() -> None:
     x = torch.randn(1, 2, 65, 65, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for name in ("polyphase", "phase_lock", "phase_lock fractional", "phase_tree"):
         assert_shift_invariant(aligned(name), x, [(0, 1), (33, -4)])
+
+
+@pytest.mark.parametrize("name", [*EXACT, "phase_lock with a gate"])
+def test_an_image_with_nan_gives_nan_and_the_others_stay(name: str) -> None:
+    gated = name not in EXACT
+    model = wavevit.align(Patches(), "phase_lock", PERIOD, gate=0.5) if gated else aligned(name)
+    generator = torch.Generator().manual_seed(6)
+    x = torch.rand(3, 2, 16, 16, generator=generator, dtype=torch.float64)
+    broken = x.clone()
+    broken[1, 0, 3, 5] = torch.nan
+    with torch.no_grad():
+        expected, found = model(x), model(broken)
+    assert bool(found[1].isnan().all())
+    assert torch.equal(found[[0, 2]], expected[[0, 2]])

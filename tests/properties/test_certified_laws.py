@@ -175,6 +175,19 @@ def test_a_bounded_linear_map_has_a_norm_just_below_one(seed: int, rows: int, co
         assert linear(noise(2, columns)).isfinite().all()
 
 
+@given(seed=st.integers(0, 2**31), rows=st.integers(1, 40), columns=st.integers(1, 40))
+def test_autocast_does_not_lift_a_bounded_linear_map_above_one(
+    seed: int, rows: int, columns: int
+) -> None:
+    """Of a matrix of rank one the bound is the norm itself: any rounding of it would show."""
+    linear = BoundedLinear(columns, rows)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        linear.weight.copy_(noise(rows, 1, seed=seed) * noise(1, columns, seed=seed + 1))
+        norm = torch.linalg.matrix_norm(linear.bounded_weight().double(), 2)
+        assert linear(noise(2, columns).float()).dtype == torch.bfloat16
+    assert abs(float(norm) - 1) <= 1e-5
+
+
 def test_the_constant_of_gelu_is_its_steepest_slope() -> None:
     x = torch.linspace(-6, 6, 120_001, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(nn.functional.gelu(x).sum(), x)

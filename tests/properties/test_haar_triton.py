@@ -86,6 +86,26 @@ def test_in_the_interpreter() -> None:
 
 @in_suite
 @pytest.mark.parametrize(
+    ("batch", "size", "taken"),
+    [
+        (1, (2**15, 2**16 - 2), True),
+        (1, (2**15, 2**16 - 1), False),  # odd: what is stored is a column wider
+        (1, (2**16, 2**16), False),
+        (2**18, (2**10, 2**10), True),  # more than 2**31 pixels, but of small planes
+        (2**30, (2, 2), False),
+    ],
+)
+def test_planes_that_32_bits_cannot_count_take_plain_operations(
+    batch: int, size: tuple[int, int], taken: bool
+) -> None:
+    from wavevit.wavelets._kernels import haar_triton
+
+    found = haar_triton.computes(HaarMap(False, False, 1, size), (batch, 1, *size), torch.float16)
+    assert (found is not None) == taken
+
+
+@in_suite
+@pytest.mark.parametrize(
     "name", ["_packet", "_packet_transposed", "_pyramid", "_pyramid_transposed"]
 )
 def test_compiles_for_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,23 @@ def test_every_pair_of_bytes_comes_back(upright: bool) -> None:
     assert torch.equal(inverse_integer_haar2(integer_haar2(image)), image.int())
 
 
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+@pytest.mark.parametrize("signed", [False, True])
+def test_smallest_and_largest_numbers_come_back(signed: bool, bits: int) -> None:
+    """Their sums and differences do not fit in 32 or 64 bits."""
+    dtype = getattr(torch, f"{'' if signed else 'u'}int{bits}")
+    if dtype == torch.uint64:
+        with pytest.raises(ValueError, match="images: expected an integer dtype other than uint64"):
+            integer_haar2(torch.zeros(1, 1, 2, 2).to(dtype))
+        return
+    low, high = torch.iinfo(dtype).min, torch.iinfo(dtype).max
+    values = torch.tensor([low, low + 1, (low + high) // 2, high - 1, high])
+    blocks = torch.cartesian_prod(*[values] * 4).reshape(1, 1, -1, 4)
+    image = blocks.to(dtype)
+    found = inverse_integer_haar2(integer_haar2(image, 2), blocks.shape[-2:])
+    assert torch.equal(found.long(), blocks)
+
+
 def test_no_two_blocks_have_the_same_coefficients() -> None:
     """All 2 x 2 blocks of 16 values, from 0 and up to 255: as many results as blocks."""
     values = torch.cat([torch.arange(8), torch.arange(248, 256)])

@@ -13,6 +13,8 @@ from tests.examples import examples
 from wavevit import Backbone, create_model, list_models, model_config
 from wavevit.layers.downsample import DWTDownsample, LowPassDownsample
 from wavevit.layers.merged_downsample import MergedDownsample
+from wavevit.measure import NoLipschitzBound
+from wavevit.measure.certify import lipschitz_of
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
@@ -62,6 +64,39 @@ def test_linear_steps_are_merged(downsample: str, wavelet: str) -> None:
     x = torch.randn(1, 3, 48, 40, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(folded(x), model(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+@pytest.mark.parametrize("downsample", ["dwt", "dwt_ll"])
+def test_low_passes_of_a_blurred_model_stay(downsample: str, linear: bool) -> None:
+    config = model_config("test_haar_pyramid")
+    stages = tuple(
+        dataclasses.replace(stage, downsample=downsample if index else "none")
+        for index, stage in enumerate(config.stages)
+    )
+    changes = {"subband_norm": not linear, "subband_act": not linear, "alignment": "blur"}
+    model = scrambled(Backbone(dataclasses.replace(config, stages=stages, **changes)).double(), 0)
+    folded, x = model.fold(), torch.randn(1, 3, 47, 40, dtype=torch.float64)
+    assert sum(isinstance(m, MergedDownsample) for m in folded.modules()) == 2
+    with torch.no_grad():
+        torch.testing.assert_close(folded(x), model(x), rtol=0, atol=1e-10)
+    for blurred in (model, folded):  # a bound of the merged layer without its low-pass is none
+        with pytest.raises(NoLipschitzBound, match="LowPass"):
+            lipschitz_of(blurred.stages[1].downsample)
+
+
+def test_a_layer_with_a_hook_is_not_merged() -> None:
+    """The hook changes what the layer gives, in the model and in its copy."""
+    model = scrambled(create_model("test_haar_pyramid", num_classes=7).double(), 0)
+    x = torch.randn(1, 3, 48, 40, dtype=torch.float64)
+    with torch.no_grad():
+        before = model(x)
+        model.stages[1].downsample.proj.register_forward_hook(lambda _, __, output: 2 * output)
+        folded, expected = model.fold(), model(x)
+        torch.testing.assert_close(folded(x), expected, rtol=0, atol=1e-10)
+    assert float((expected - before).abs().max()) > 1e-3
+    assert type(folded.stages[1].downsample) is type(model.stages[1].downsample)
+    assert isinstance(folded.stages[2].downsample, MergedDownsample)
 
 
 def test_the_model_itself_stays_as_it_was() -> None:

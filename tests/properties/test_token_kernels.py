@@ -13,7 +13,12 @@ from experiments.benchmarks.training_steps import held_bytes
 from tests.tensors import error
 from wavevit.layers.decimation import Decimation, chained
 from wavevit.layers.padding import DepthwiseConv
-from wavevit.layers.tokenizers import DTCWTTokenizer, ScatteringTokenizer, SWTTokenizer
+from wavevit.layers.tokenizers import (
+    AliasFreeTokenizer,
+    DTCWTTokenizer,
+    ScatteringTokenizer,
+    SWTTokenizer,
+)
 from wavevit.wavelets import dwt2, idwt2, kernels, scattering2, smooth_magnitude
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
@@ -185,6 +190,46 @@ def test_hooks_on_the_projection_still_run() -> None:
     tokenizer.proj.register_forward_hook(lambda *args: seen.append(args))
     tokenizer(torch.randn(1, 1, 16, 16))
     assert len(seen) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")  # images have no gradient
+def test_backward_hooks_run_too() -> None:
+    """A kernel that computes a layer's result does not call the layer."""
+    for tokenizer, layer in (
+        (made := SWTTokenizer(1, 8, 4), made.proj),
+        (made, made.norm),
+        (made := AliasFreeTokenizer(1, 8, 4), made.stem[0]),
+    ):
+        for register in (layer.register_full_backward_hook, layer.register_full_backward_pre_hook):
+            seen: list[object] = []
+            handle = register(lambda *facts, seen=seen: seen.append(facts))
+            tokenizer(torch.randn(1, 1, 16, 16)).sum().backward()
+            handle.remove()
+            assert len(seen) == 1, (layer, register)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("kernel", [False, True])
+def test_smooth_magnitude_of_half_precision_is_rounded_once(
+    dtype: torch.dtype, kernel: bool
+) -> None:
+    """The squares of its largest coefficients, and of a small bias, are outside of float16."""
+    sizes = torch.logspace(-6, 4, 24, dtype=torch.float64)[:, None, None, None, None, None]
+    details = (torch.randn(24, 2, 6, 2, 3, 3, dtype=torch.float64) * sizes).to(dtype)
+    for bias in (0.0, 1e-4, 1e-2, 0.3):
+        with kernels(kernel):
+            found = smooth_magnitude(details, bias)
+            nothing = smooth_magnitude(torch.zeros_like(details), bias)
+            derived = smooth_magnitude(details.clone().requires_grad_(), bias)
+        expected = smooth_magnitude(details.double(), bias)
+        # Rounded to float32 before the bias is subtracted, and to half precision at the end.
+        bound = torch.finfo(dtype).eps * expected + torch.finfo(torch.float32).eps * bias
+        bound = bound + torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+        assert found.dtype == dtype
+        assert bool(((found.double() - expected).abs() <= bound).all())
+        assert torch.equal(derived, found)
+        assert float(found.min()) >= 0
+        assert not bool(nothing.any())
 
 
 @pytest.mark.parametrize("mode", ["symmetric", "periodic"])

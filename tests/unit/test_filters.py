@@ -64,6 +64,24 @@ def test_a_user_bank_is_used() -> None:
     assert not mine.orthogonal
 
 
+def test_filters_that_require_a_gradient_are_refused() -> None:
+    """They would become numbers, and an optimiser would never change them."""
+    low = torch.tensor([HALF, HALF], dtype=torch.float64)
+    high = torch.tensor([-HALF, HALF], dtype=torch.float64)
+    four = (low, high, low, high.flip(0))
+    x = torch.randn(1, 1, 4, 4, dtype=torch.float64)
+    assert torch.equal(dwt2(x, four), dwt2(x, "haar"))
+    learned = torch.nn.Parameter(low)
+    for given in (learned, [learned[0], HALF], (HALF, learned[1])):
+        for call in (
+            lambda g=given: dwt2(x, (g, *four[1:])),
+            lambda g=given: FilterBank(g, *four[1:]),
+        ):
+            with pytest.raises(ValueError, match="expected numbers without a gradient"):
+                call()
+    assert torch.equal(dwt2(x, (learned.detach(), *four[1:])), dwt2(x, "haar"))
+
+
 def test_filters_without_perfect_reconstruction_are_refused_with_their_error() -> None:
     low, high, back, high_back = filter_bank("db3").filters
     with pytest.raises(ValueError, match=r"FilterBank: expected .* got an error of 0\.0\d+ \('mi"):

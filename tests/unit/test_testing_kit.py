@@ -11,10 +11,12 @@ from torch import Tensor
 import wavevit
 from tests.examples import examples
 from tests.tensors import noise
+from wavevit.measure import shift_sensitivity
 from wavevit.tasks import create_task
 from wavevit.testing import (
     NETWORK_TOLERANCES,
     assert_backbone_contract,
+    assert_close_relative,
     assert_continuous,
     assert_lipschitz,
     assert_perfect_reconstruction,
@@ -64,6 +66,26 @@ def test_negative_control_stride_fails_at_its_smallest_shift() -> None:
 def test_nan_is_no_invariance() -> None:
     with pytest.raises(AssertionError, match="not invariant"):
         assert_shift_invariant(lambda x: torch.full((len(x), 1), torch.nan), IMAGES, [(0, 1)])
+
+
+def test_complex_outputs_are_refused() -> None:
+    """The real part of this one is invariant, the imaginary part is not."""
+
+    def model(x: Tensor) -> Tensor:
+        return torch.complex(x.mean(dim=(2, 3)), x[:, :, 0, 0])
+
+    message = r"expected real numbers \(torch.view_as_real"
+    for check in (
+        lambda: assert_shift_invariant(model, IMAGES, [(0, 1)]),
+        lambda: assert_shift_equivariant(lambda x: torch.complex(x, x), IMAGES, [(0, 1)]),
+        lambda: assert_continuous(model, IMAGES),
+        lambda: shift_sensitivity(model, IMAGES, (1,), kind="circular"),
+    ):
+        with pytest.raises(ValueError, match=f"model: {message}"):
+            check()
+    one = torch.complex(torch.ones(3), torch.ones(3))
+    with pytest.raises(ValueError, match=f"expected: {message}"):
+        assert_close_relative(one.real, one, bound=0.1)
 
 
 def test_reconstruction_and_the_place_where_it_fails() -> None:

@@ -191,7 +191,8 @@ class PhaseLock(Alignment):
         if torch.compiler.is_compiling() or x.is_meta:
             image = torch.arange(len(x), device=x.device)[:, None].expand_as(weights)
             return Views(offsets.flatten(0, 1), image.flatten(), weights.flatten())
-        image, place = (weights > 0).nonzero(as_tuple=True)
+        # Not ``weights > 0``: an image whose weights are NaN must keep its views, and give NaN.
+        image, place = (weights <= 0).logical_not().nonzero(as_tuple=True)
         return Views(offsets[image, place], image, weights[image, place])
 
     def extra_repr(self) -> str:

@@ -82,5 +82,7 @@ def _counted(model: Backbone) -> tuple[Cost, str]:
             calls = f" for each call; an image takes 1 to {most} calls"
             size = model.alignment.seen(size)
             config = dataclasses.replace(config, alignment="none", alignment_options=None)
-        whole = Backbone(dataclasses.replace(config, num_classes=model.num_classes))
+        whole = Backbone(config)
+        whole.reset_classifier(0, model.global_pool)  # the head's input depends on the pooling
+        whole.reset_classifier(model.num_classes)
         return cost(whole, torch.zeros(1, config.in_chans, *size)), calls

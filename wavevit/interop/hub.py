@@ -136,7 +136,8 @@ def from_pretrained(
     if differs:
         fail(str(weights), f"the tensors of {_CONFIG}", differs)
     changed = dataclasses.replace(config, **changes)
-    model = _rebuilt(changed, record["num_classes"], record["global_pool"]).to(dtype)
+    pool = changed.pool if "pool" in changes else record["global_pool"]
+    model = _rebuilt(changed, record["num_classes"], pool).to(dtype)
     state = adapted_from(state, model, config)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if name in state:  # a model may hold several precisions, such as norms in float32

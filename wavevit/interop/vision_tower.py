@@ -25,7 +25,8 @@ class TowerClasses(NamedTuple):
     """The classes that `register` adds to transformers.
 
     Attributes:
-        config: a ``PreTrainedConfig`` with ``backbone`` (a `wavevit.BackboneConfig` as a dict).
+        config: a ``PreTrainedConfig`` with ``backbone`` (a `wavevit.BackboneConfig` as a dict) and
+            ``global_pool`` (the pooling, where it is not the configuration's).
         model: a ``PreTrainedModel`` with ``backbone`` (a `wavevit.Backbone`).
     """
 
@@ -60,6 +61,7 @@ def register() -> TowerClasses:
 
         model_type = _NAME
         backbone: dict[str, Any] | None = None
+        global_pool: str | None = None
         hidden_size: int = 0
         image_size: int | list[int] = 0
         patch_size: int = 0
@@ -87,7 +89,7 @@ def register() -> TowerClasses:
             if config.backbone is None:
                 fail("config.backbone", "a BackboneConfig as a dict", None)
             self.backbone = Backbone(BackboneConfig.from_dict(config.backbone))
-            self.backbone.reset_classifier(0)
+            self.backbone.reset_classifier(0, config.global_pool)
             self.post_init()
 
         def _init_weights(self, module: nn.Module) -> None:
@@ -139,7 +141,8 @@ def vision_tower(backbone: Backbone) -> Any:
     LLaVA builds from it.
 
     Args:
-        backbone: trained or not; its head is left out.
+        backbone: trained or not; its head is left out. The tower pools as the backbone does; where
+            that does not pool (``global_pool=""``), as its configuration says.
 
     Raises:
         ImportError: transformers is not installed.
@@ -156,7 +159,8 @@ def vision_tower(backbone: Backbone) -> Any:
     if not isinstance(backbone, Backbone):
         fail("backbone", "a wavevit.Backbone", type(backbone).__name__)
     classes = register()
-    tower = classes.model(classes.config(backbone=backbone.config.to_dict()))
+    pool = backbone.global_pool or None
+    tower = classes.model(classes.config(backbone=backbone.config.to_dict(), global_pool=pool))
     own = tower.backbone.state_dict()
     tower.backbone.load_state_dict({k: v for k, v in backbone.state_dict().items() if k in own})
     reference = next(backbone.parameters())

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.layers.old_bounds import OldBounds
+from wavevit.wavelets._engine.linear_maps import outside_autocast
 
 __all__ = ["BoundedLinear", "bound_linear_maps", "matrix_of"]
 
@@ -32,6 +33,11 @@ class BoundedLinear(nn.Linear, OldBounds):
 
     def bounded_weight(self) -> Tensor:
         """The matrix that is applied."""
+        # Products that autocast rounds would give a bound below the norm, by half a percent.
+        with outside_autocast(self.weight):
+            return self._divided()
+
+    def _divided(self) -> Tensor:
         wide = self.weight.to(torch.promote_types(self.weight.dtype, torch.float32))
         gram = wide @ wide.mT if wide.shape[0] <= wide.shape[1] else wide.mT @ wide
         bound, root = torch.ones((), dtype=wide.dtype, device=wide.device), 0.5

@@ -29,6 +29,7 @@ class MergedDownsample(Part, OldGrowth):
     def __init__(self, downsample: DWTDownsample | LowPassDownsample) -> None:
         super().__init__()
         self.norm, self.symmetry = downsample.norm, downsample.symmetry
+        self.low_pass = downsample.low_pass  # of `blur_strides`; it comes before the norm
         weight = matrix_of(downsample.proj).detach()
         bands = weight.unflatten(1, (downsample.kept, -1)).transpose(1, 2)[..., None, None]
         missing = 4 - downsample.kept  # a dropped band counts for nothing
@@ -38,6 +39,8 @@ class MergedDownsample(Part, OldGrowth):
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         """Tokens (B, h·w, D) on grid (h, w) to the smaller ones and their grid."""
+        if not isinstance(self.low_pass, nn.Identity):
+            x = self.low_pass(x.transpose(1, 2).unflatten(2, grid)).flatten(2).transpose(1, 2)
         image = self.norm(x).transpose(1, 2).unflatten(2, grid)
         rows = pad_to_multiple(image, 2).permute(0, 2, 3, 1)
         blocks = rows.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3)

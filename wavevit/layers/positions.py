@@ -77,7 +77,8 @@ class LearnedPosition(Part):
         places is the same, else square.
 
         Raises:
-            ValueError: a grid of another number of places, or none that can be guessed.
+            ValueError: a grid of another number of places, or one that is unknown where neither or
+                both of these have the number of places and differ.
         """
         embedding, grid = state.get("embedding"), source.grid
         if embedding is None or embedding.ndim != 3:
@@ -85,6 +86,10 @@ class LearnedPosition(Part):
         places = embedding.shape[1] - self.prefix
         side = math.isqrt(max(places, 0))
         if grid is None and places == self.grid[0] * self.grid[1]:
+            if side**2 == places and self.grid != (side, side):
+                expected = "the training size of the checkpoint: its positions may be on a grid of "
+                expected += f"{self.grid[0]} x {self.grid[1]} or of {side} x {side}"
+                fail("img_size", expected, None)
             return {}
         if grid is None and side**2 == places:
             grid = (side, side)

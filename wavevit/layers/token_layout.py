@@ -27,6 +27,7 @@ __all__ = [
     "level_grids",
     "padded_layout",
     "painted",
+    "present",
 ]
 
 #: How attention runs over images with different numbers of tokens. ``"dense"``: all candidates,
@@ -40,6 +41,15 @@ def level_grids(grid: tuple[int, int], levels: int) -> list[tuple[int, int]]:
     """Rows and columns of each level that has nodes, finest first."""
     grids = [(grid[0] >> level, grid[1] >> level) for level in range(levels)]
     return [grid for grid in grids if grid[0] and grid[1]]
+
+
+def present(weights: Tensor) -> Tensor:
+    """Which candidates are tokens: those of positive weight, and those whose weight is NaN.
+
+    An image with NaN pixels has weights that are NaN. Its tokens must be computed, so that the
+    output is NaN too and not the answer to an image without tokens.
+    """
+    return (weights <= 0).logical_not()
 
 
 def centres(grid: tuple[int, int], levels: int, prefix: int, device: torch.device) -> Tensor:
@@ -216,9 +226,9 @@ def layout_of(
     logs = _logarithms(weights, prefix)
     if backend == "dense" or weights.shape[0] == 0:
         return TokenLayout(weights, grid, levels, prefix, "dense", logs[:, None, None])
-    present = F.pad(weights > 0, (prefix, 0), value=True)
-    counts = tuple(present.sum(dim=1).tolist())
-    kept = present.flatten().nonzero()[:, 0]
+    computed = F.pad(present(weights), (prefix, 0), value=True)
+    counts = tuple(computed.sum(dim=1).tolist())
+    kept = computed.flatten().nonzero()[:, 0]
     uniform = counts[0] if min(counts) == max(counts) else 0
     slots = None if uniform else _slots(counts, weights.device)
     logs = logs.flatten().index_select(0, kept)
@@ -237,7 +247,7 @@ def _logarithms(weights: Tensor, prefix: int) -> Tensor:
     """Logarithm of each candidate's weight (B, T + M), minus infinity for 0, 0 for the prefix."""
     logs = weights.clamp_min(torch.finfo(weights.dtype).tiny).log()
     # A derivative by a weight of 0 is 0, and not NaN.
-    logs = torch.where(weights > 0, logs, torch.full_like(logs, -torch.inf))
+    logs = torch.where(present(weights), logs, torch.full_like(logs, -torch.inf))
     return F.pad(logs, (prefix, 0))
 
 

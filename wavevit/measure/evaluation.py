@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from wavevit.checks import check_at_least, check_callable, fail
+from wavevit.checks import check_at_least, check_callable, check_real, fail
 
 __all__ = ["Model", "evaluation_mode", "in_batches", "plain_attention", "reachable"]
 
@@ -141,7 +141,7 @@ def in_batches(model: Model, images: Tensor, batch_size: int) -> Tensor:
 
     Raises:
         ValueError: no callable, no batch of images, a batch below one image, or a model that
-            returns something else than one finite tensor of B rows.
+            returns something else than one finite, real tensor of B rows.
     """
     check_callable("model", model)
     check_at_least("batch_size", batch_size, 1)
@@ -159,6 +159,7 @@ def in_batches(model: Model, images: Tensor, batch_size: int) -> Tensor:
                 fail(
                     "model", f"an output with {batch.shape[0]} rows", f"shape {tuple(output.shape)}"
                 )
+            check_real("model", output)
             wrong = int((~torch.isfinite(output)).flatten(1).any(dim=1).sum())
             if wrong:
                 got = f"NaN or infinity for {wrong} of {len(batch)} images"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wavevit.checks import check_image, fail
 from wavevit.layers.padding import pad_to_multiple
+from wavevit.layers.token_layout import present
 from wavevit.models.backbone import Backbone
 
 __all__ = ["make_adaptive", "token_counts"]
@@ -36,7 +37,7 @@ def token_counts(model: Backbone, images: Tensor) -> Tensor:
     with torch.no_grad():
         x = pad_to_multiple(images, model.config.patch_size)
         weights = cast("Any", model.tokenizer).weights_of(x)
-    return torch.stack([(w > 0).flatten(1).sum(dim=1) for w in weights]).sum(dim=0)
+    return torch.stack([present(w).flatten(1).sum(dim=1) for w in weights]).sum(dim=0)
 
 
 def make_adaptive(model: Backbone, **options: Any) -> Backbone:

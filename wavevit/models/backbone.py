@@ -137,6 +137,7 @@ class Backbone(nn.Module, OldSteps):
         self.fc_norm = norm if config.fc_norm else nn.Identity()
         self.head_drop = nn.Dropout(config.drop_rate)
         self.head: nn.Module
+        self.global_pool: str
         self.reset_classifier(config.num_classes, config.pool)
         self.apply(init_weights)
         self.symmetry = Symmetry.combine(
@@ -422,10 +423,13 @@ class Backbone(nn.Module, OldSteps):
         if global_pool is not None:
             token = () if self.cls_token is None else ("token",)
             known = ("avg", "power", *token, "")
-            self.global_pool = check_choice("global_pool", global_pool, known)
-        self.head_hidden_size = self.num_features * (2 if self.global_pool == "power" else 1)
-        if num_classes and not self.global_pool:
+            check_choice("global_pool", global_pool, known)
+        pool = self.global_pool if global_pool is None else global_pool
+        if num_classes and not pool:
             fail("num_classes", "0 with global_pool='' (no pooling)", num_classes)
+        # All checks come first: a call that is refused changes nothing.
+        self.global_pool = pool
+        self.head_hidden_size = self.num_features * (2 if pool == "power" else 1)
         self.num_classes = num_classes
         if num_classes == 0:
             self.head = nn.Identity()

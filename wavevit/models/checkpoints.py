@@ -45,7 +45,7 @@ def adapt_state_dict(
         state_dict: checkpoint of a backbone, or of a module that contains one.
         model: the target: a `Backbone`, or a module that contains one.
         img_size: training size of the checkpoint in pixels. Needed if its learned positions are
-            on a grid that is neither square nor the model's.
+            on a grid that is neither square nor the model's, or if both of these have as many.
         in_chans: channels of the checkpoint's images; by default read from its tensors. Needed
             if those of the ``"dwt"`` tokenizer could also belong to another patch size.
 

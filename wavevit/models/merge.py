@@ -9,7 +9,8 @@ What stays, and why: between the packet of the other tokenizers and their projec
 GELU, and a packet with its gains as one strided convolution is slower than butterflies from four
 images on (1.8 times at patch 4, 1.3 times at patch 16; one image at patch 4: 0.8 times); the same
 holds for injected details. `WaveletConv` is linear too, but it repeats with period 2: as one
-convolution of the four phases it would cost four times its multiply-accumulates.
+convolution of the four phases it would cost four times its multiply-accumulates. A tokenizer behind
+a low-pass (``alignment="blur"``) and layers with forward hooks stay as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import copy
 from typing import Protocol, TypeVar, runtime_checkable
 
 from torch import nn
+
+from wavevit.wavelets._engine.torch_private import has_forward_hooks
 
 __all__ = ["merged"]
 
@@ -29,7 +32,9 @@ def merged(model: Model) -> Model:
     twin = copy.deepcopy(model).eval().requires_grad_(False)
     for parent in list(twin.modules()):
         for name, part in list(parent.named_children()):
-            simpler = part.simplified() if isinstance(part, _Simplifies) else None
+            if not isinstance(part, _Simplifies) or any(map(has_forward_hooks, part.modules())):
+                continue  # a hook may change what one of its layers gives
+            simpler = part.simplified()
             if simpler is not None:
                 setattr(parent, name, simpler.eval().requires_grad_(False))
     return twin

@@ -14,6 +14,7 @@ from wavevit.checks import (
     check_callable,
     check_number,
     check_pair,
+    check_real,
     check_tensor,
     fail,
 )
@@ -51,11 +52,12 @@ def assert_close_relative(
 
     Raises:
         AssertionError: with the error, the bound and the place of the largest difference.
-        ValueError: something else than tensors, a depth below 0 or a bound below 0.
+        ValueError: something else than real tensors, a depth below 0 or a bound below 0.
     """
     for name, value in (("actual", actual), ("expected", expected)):
         if not isinstance(value, Tensor):
             fail(name, "a torch.Tensor", type(value).__name__)
+        check_real(name, value)
     _check_bound(bound)
     check_at_least("depth", depth, 0)
     assert actual.shape == expected.shape, f"shapes {actual.shape} and {expected.shape}"
@@ -165,7 +167,7 @@ def _assert_follows(
         check_pair("shifts", shift, words)
 
     def errors_of(x: Tensor, shift: tuple[int, int]) -> Tensor:
-        still = model(x).double()
+        still = check_real("model", model(x)).double()
         scale = still.flatten(1).norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
         moved = model(torch.roll(x, shift, dims=(-2, -1))).double()
         # NaN is no agreement.

@@ -10,6 +10,7 @@ from wavevit.checks import (
     check_callable,
     check_image,
     check_number,
+    check_real,
     check_seed,
     fail,
 )
@@ -39,7 +40,7 @@ def steepest_pair(
         Images y (B, C, H, W), their slopes (B,) in float64, and their distances ``‖y − x‖`` (B,).
 
     Raises:
-        ValueError: no callable, no images, or a negative number of iterations.
+        ValueError: no callable, no images, complex outputs, or a negative number of iterations.
     """
     check_callable("model", model)
     check_image(images, "images")
@@ -63,7 +64,7 @@ def steepest_pair(
     length = images.flatten(1).norm(dim=1).clamp_min(1.0)
     best, partners, distances = torch.full((len(images),), -1.0).double(), images, length
     with torch.no_grad(), evaluation_mode(model):
-        start = model(images).double().flatten(1)
+        start = check_real("model", model(images)).double().flatten(1)
         for direction in (unit(drawn), turned):
             for radius in _RADII:
                 other = images + direction * (radius * length).reshape(-1, 1, 1, 1)

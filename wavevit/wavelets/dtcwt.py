@@ -232,7 +232,8 @@ class DTCWT2(nn.Module):
         return dtcwt2(x, self.level, self.biort, self.qshift, self.mode)
 
     def extra_repr(self) -> str:
-        return f"level={self.level}, biort={self.biort!r}, qshift={self.qshift!r}"
+        banks = f"biort={self.biort!r}, qshift={self.qshift!r}"
+        return f"level={self.level}, {banks}, mode={self.mode!r}"
 
 
 class IDTCWT2(nn.Module):

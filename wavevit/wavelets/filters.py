@@ -209,11 +209,19 @@ class FilterBank:
 
 def _as_numbers(argument: str, values: Any) -> Taps:
     """Numbers of a sequence, an array or a tensor."""
+    learned = any(isinstance(tap, Tensor) and tap.requires_grad for tap in _listed(values))
+    if learned:  # as numbers they would never get one
+        expected = "numbers without a gradient (filters are fixed; `Lifting` learns a wavelet)"
+        fail(argument, expected, "a tensor that requires one")
     try:
         return tuple(float(value) for value in values)
     except (TypeError, ValueError, RuntimeError):  # RuntimeError: of a tensor with several axes
         got = repr(values) if isinstance(values, str | list | tuple) else type(values).__name__
     fail(argument, "a sequence of numbers", got)
+
+
+def _listed(values: Any) -> Sequence[Any]:
+    return values if isinstance(values, list | tuple) else (values,)
 
 
 def _as_taps(argument: str, values: Sequence[float]) -> Taps:

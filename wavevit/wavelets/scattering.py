@@ -323,4 +323,6 @@ class Scattering2(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        return f"scales={self.scales}, order={self.order}, bias={self.bias}"
+        banks = f"biort={self.biort!r}, qshift={self.qshift!r}"
+        sizes = f"scales={self.scales}, order={self.order}"
+        return f"{sizes}, {banks}, mode={self.mode!r}, bias={self.bias}"

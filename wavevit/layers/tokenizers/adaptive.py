@@ -19,7 +19,7 @@ from wavevit.layers.context import PartContext
 from wavevit.layers.options import PartOptions
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Part, Symmetry
-from wavevit.layers.token_layout import BACKENDS, level_grids, painted
+from wavevit.layers.token_layout import BACKENDS, level_grids, painted, present
 from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
 from wavevit.layers.tokenizers.subbands import image_padding
 from wavevit.wavelets._engine.torch_private import has_forward_hooks, is_derived
@@ -46,7 +46,8 @@ class AdaptiveOptions(PartOptions):
             patch. 0 splits every patch. With `share` or `budget` it is the smallest threshold.
         budget: largest number of tokens of an image, as the sum of their weights: a whole number,
             or a share of the finest grid in (0, 1]; None for no limit. The threshold of each image
-            is raised until it is met.
+            is raised until it is met, or nothing is split: an image never has fewer tokens than
+            its largest patches and the rows and columns that they leave over.
         budget_of: ``"image"``, or ``"batch"`` for one threshold of a batch whose images have
             `budget` tokens on average. Images of a batch then depend on each other.
         share: share of an image's detail energy that the tokens keep; None for no such rule. Of
@@ -307,7 +308,7 @@ class AdaptiveTokenizer(Part):
         """Tokens of all patches (B, M, D), 0 for those of weight 0, which are not computed."""
         tokens = []
         for level, weight in enumerate(weights):
-            place = (weight > 0).nonzero().unbind(1)
+            place = present(weight).nonzero().unbind(1)
             token = _embedded_at(place, means[level], self.proj)
             if level:
                 assert self.details is not None

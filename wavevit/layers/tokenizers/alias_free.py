@@ -27,7 +27,7 @@ from wavevit.wavelets import filter_bank, swt2
 from wavevit.wavelets._engine.convolution import convolution
 from wavevit.wavelets._engine.details_low_pass import low_passed_details
 from wavevit.wavelets._engine.pieces import by_images
-from wavevit.wavelets._engine.torch_private import has_forward_hooks
+from wavevit.wavelets._engine.torch_private import has_hooks
 
 __all__ = ["AliasFreeOptions", "AliasFreeTokenizer"]
 
@@ -178,7 +178,7 @@ class AliasFreeTokenizer(Part):
 
     def _convolved(self, conv: nn.Module, x: Tensor) -> Tensor:
         """One convolution of the stem, by a kernel where one runs and `conv` is torch's own."""
-        if type(conv) is not nn.Conv2d or has_forward_hooks(conv):
+        if type(conv) is not nn.Conv2d or has_hooks(conv):
             return conv(pad_map(x, 1, self.padding))
 
         def plain(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

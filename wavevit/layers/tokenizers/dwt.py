@@ -94,9 +94,9 @@ class PacketTokenizer(SubbandTokenizer):
 
     @torch.no_grad()
     def simplified(self) -> PatchTokenizer | None:
-        """The patch convolution that it is, without normalisation and activation."""
+        """The patch convolution that it is, without normalisation, activation and low-pass."""
         kernel = self.patch_kernel()
-        if kernel is None:
+        if kernel is None or not isinstance(self.low_pass, nn.Identity):
             return None
         dim, channels, patch, _ = kernel.shape
         tokenizer = PatchTokenizer(channels, dim, patch).to(kernel)

@@ -13,7 +13,7 @@ from wavevit.checks import fail
 from wavevit.layers.channels import Source, fit_subbands
 from wavevit.layers.symmetry import Part
 from wavevit.layers.tokenizers.start import start_at_pixel_size, start_projection
-from wavevit.wavelets._engine.torch_private import has_forward_hooks
+from wavevit.wavelets._engine.torch_private import has_hooks
 
 __all__ = ["SubbandNorm", "SubbandTokenizer", "image_padding", "levels_of"]
 
@@ -132,7 +132,7 @@ class SubbandTokenizer(Part, ABC):
 
         Args:
             x: images (B, C, H, W).
-            after: of tokens; neither it nor the tokenizer may have a forward hook.
+            after: of tokens; where it or the tokenizer has a hook, both are applied.
 
         Returns:
             (B, H/P, W/P, features of `after`), equal up to rounding.
@@ -152,7 +152,7 @@ class SubbandTokenizer(Part, ABC):
             not torch.compiler.is_compiling()
             and type(self).forward is SubbandTokenizer.forward
             and type(after) is nn.Linear
-            and not (has_forward_hooks(self) or has_forward_hooks(after))
+            and not (has_hooks(self) or has_hooks(after))
             and self._is_linear_after_gains
             and self._has_its_own_modules
         )
@@ -162,7 +162,7 @@ class SubbandTokenizer(Part, ABC):
         """Whether nobody has put a module or a hook in the place of the gains or the projection."""
         expected = (SubbandNorm, nn.Identity), (nn.Conv2d,)
         return all(
-            type(module) in types and not has_forward_hooks(module)
+            type(module) in types and not has_hooks(module)
             for module, types in zip((self.norm, self.proj), expected, strict=True)
         )
 

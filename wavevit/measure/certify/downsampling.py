@@ -87,7 +87,7 @@ Subbands = DWTDownsample | LowPassDownsample | MergedDownsample
 def _subbands(module: Subbands) -> float:
     """Norm and linear map. The wavelet step between them lengthens only what has odd sides."""
     if isinstance(module, MergedDownsample):
-        return lipschitz_of(module.norm) * spectral_norm(module.weight)
+        return _product(module.low_pass, module.norm) * spectral_norm(module.weight)
     return _product(module.low_pass, module.norm, module.proj)
 
 

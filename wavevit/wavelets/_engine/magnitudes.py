@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wavevit.wavelets._engine.eager import is_memory, is_only_differentiated_backward
 from wavevit.wavelets._engine.kernel_choice import kernels_for
+from wavevit.wavelets._engine.pieces import by_planes
 from wavevit.wavelets._engine.torch_private import is_derived
 from wavevit.wavelets._kernels.banded import Banded
 from wavevit.wavelets._kernels.cpu_memory import room
@@ -40,7 +41,17 @@ def _plain(details: Tensor, bias: float) -> Tensor:
 
 
 def smooth_magnitude(details: Tensor, bias: float) -> Tensor:
-    """``√(re² + im² + bias²) - bias`` of (B, C, 6, 2, h, w), with every derivative."""
+    """``√(re² + im² + bias²) - bias`` of (B, C, 6, 2, h, w), with every derivative.
+
+    Half precision is computed in float32 and rounded once: its own squares overflow from 256 on,
+    and the square of a bias below 2e-4 is 0.
+    """
+    if details.dtype in (torch.float16, torch.bfloat16):
+
+        def rounded(details: Tensor) -> list[Tensor]:
+            return [smooth_magnitude(details.float(), bias).to(details.dtype)]
+
+        return by_planes(rounded, details)[0]
     if is_memory(details) and not is_derived(details):
         return _by_kernel(details, bias)
     if is_only_differentiated_backward(details):

@@ -32,6 +32,7 @@ __all__ = [
     "fft_operators",
     "forward_mode",
     "has_forward_hooks",
+    "has_hooks",
     "is_derived",
     "is_ordinary",
     "jit_tracing",
@@ -174,6 +175,12 @@ def has_forward_hooks(module: torch.nn.Module) -> bool:
     """Whether a forward hook may change what `module` gives. Without its lists of hooks: no."""
     lists = ("_forward_hooks", "_forward_pre_hooks")
     return any(getattr(module, hooks, None) for hooks in lists)
+
+
+def has_hooks(module: torch.nn.Module) -> bool:
+    """Whether a hook, forward or backward, expects a call of `module`. Without its lists: no."""
+    lists = ("_backward_hooks", "_backward_pre_hooks")
+    return has_forward_hooks(module) or any(getattr(module, hooks, None) for hooks in lists)
 
 
 def storage_key(storage: torch.UntypedStorage) -> int:

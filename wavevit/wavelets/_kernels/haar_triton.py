@@ -32,6 +32,9 @@ __all__ = ["computes"]
 
 _PROGRAM = {1: (128, 4), 2: (64, 2), 3: (256, 8)}  # tiles and warps, by level
 _LOAD = 16  # bytes that a thread loads at once
+# Offsets are 64 bits wide from so many elements on. Sizes of one plane, and the number of rows of
+# all planes, are arguments of the kernels, which triton multiplies in 32 bits.
+_LARGEST = 2**31
 
 
 @triton.jit
@@ -264,9 +267,13 @@ def computes(
 ) -> Callable[[Tensor, list[Tensor]], None] | None:
     """What fills coefficients from images, or images from coefficients; all on one device.
 
-    As `_kernels.haar_cpu.computes`, but there is no kernel that does not decimate.
+    As `_kernels.haar_cpu.computes`, but there is no kernel that does not decimate, and none for
+    planes, or numbers of rows of all planes together, that 32 bits cannot count.
     """
-    return None if haar_map.spacing else partial(_compute, haar_map)
+    planes, (height, width) = shape[0] * shape[1], haar_map.size
+    rows = height + height % 2
+    wide = max(rows * (width + width % 2), planes * rows) >= _LARGEST
+    return None if haar_map.spacing or wide else partial(_compute, haar_map)
 
 
 def _compute(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
@@ -276,7 +283,7 @@ def _compute(haar_map: HaarMap, image: Tensor, bands: list[Tensor]) -> None:
     if width % 2:
         columns = 2
     across, (tiles, warps) = (w << level) // columns, _PROGRAM[level]
-    wide = max(image.numel(), bands[0].numel()) >= 2**31
+    wide = max(image.numel(), bands[0].numel()) >= _LARGEST
     if haar_map.pyramid:
         kernel = _pyramid_transposed if haar_map.transposed else _pyramid
         bands = [*bands, *[bands[0]] * (4 - len(bands))]  # levels that are not there: unused

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: install everything ablation test test-nightly lint docs clean
+.PHONY: install everything ablation test test-nightly test-lowest lint docs clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -52,6 +52,18 @@ $(VENV)/.nightly: $(VENV)/.developer
 	$(PIP) --editable '.[tools]'
 	touch $@
 
+# The suite with the smallest versions that we allow; what compares us with timm and transformers
+# needs their present behaviour. A newer pyparsing warns about matplotlib 3.9. In an environment of
+# its own: torch of PyPI is several gigabytes.
+LOWEST_TOOLS := hatchling pytest pytest-timeout pytest-xdist hypothesis ptwt torchwavelets==0.1.1 \
+	onnx onnxscript transformers peft accelerate segmentation-models-pytorch open_clip_torch selenium
+test-lowest:
+	test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-lowest.txt --editable '.[experiments,fast,tasks,timm,onnx,compare]' \
+		'pyparsing<3.3' $(LOWEST_TOOLS)
+	$(VENV)-lowest/bin/python -m pytest -n 2 --dist worksteal
+
 lint: $(VENV)/.developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,4 +82,4 @@ $(VENV)/.documented: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs docs/_build docs/_generated build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest runs docs/_build docs/_generated build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from experiments.core.cluster import _arguments
-from experiments.core.config import RunConfig, differing_fields
+from experiments.core.config import RunConfig, changed, differing_fields
 from experiments.core.folder import RunFolder, StudyFolder, slug
 from experiments.core.job import Job, default_workers, plan, run_job, run_jobs
 from experiments.core.records import environment, write_json
@@ -47,7 +47,8 @@ def quick(name: str = "smoke", lr: float | None = None) -> Study:
             )
         return short
 
-    return dataclasses.replace(SMOKE, name=name, variants=variants)
+    contrasts = SMOKE.contrasts if lr is None else ()
+    return dataclasses.replace(SMOKE, name=name, variants=variants, contrasts=contrasts)
 
 
 AT_SCALES = [at_scale(study, scale) for study in STUDIES.values() for scale in study.scales]
@@ -70,6 +71,41 @@ def test_negative_control_second_difference_is_detected() -> None:
     model = dataclasses.replace(run.model, alignment="phase_lock", position="none")
     found = differing_fields(run, dataclasses.replace(run, model=model))
     assert found == ["model.position", "model.alignment"]
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ("model.position", "they differ in model.position, model.alignment"),
+        ("model.alignment", "they differ in model.position, model.alignment"),
+        ("optimizer.lr", "they differ in model.position, model.alignment"),
+        ("model", None),
+    ],
+)
+def test_contrast_of_two_changes_is_refused_unless_it_names_both(
+    field: str, found: str | None
+) -> None:
+    def variants() -> dict[str, RunConfig]:
+        run = SMOKE.configs()["vit"]
+        both = {"model.alignment": "phase_lock", "model.position": "none"}
+        return {"vit": run, "two": changed(run, both)}
+
+    contrast = Contrast("two", "vit", field)
+    study = dataclasses.replace(SMOKE, variants=variants, contrasts=(contrast,), applied={})
+    if found is None:
+        assert set(study.configs()) == {"vit", "two"}
+        return
+    expected = "contrast.field: expected the one field in which 'two' and 'vit' differ"
+    with pytest.raises(ValueError, match=f"{expected}, got '{field}'; {found}"):
+        study.configs()
+
+
+def test_contrast_of_equal_variants_is_refused() -> None:
+    run = SMOKE.configs()["vit"]
+    contrast = Contrast("again", "vit", "model.alignment")
+    twice = {"variants": lambda: {"vit": run, "again": run}, "contrasts": (contrast,)}
+    with pytest.raises(ValueError, match=r"'model\.alignment'; they differ in nothing"):
+        dataclasses.replace(SMOKE, applied={}, **twice).configs()
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import dataclasses
 import inspect
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 
+from experiments.core import job as job_module
 from experiments.core.cluster import _arguments
 from experiments.core.config import RunConfig, changed, differing_fields
 from experiments.core.folder import RunFolder, StudyFolder, slug
@@ -18,6 +20,7 @@ from experiments.core.job import Job, default_workers, plan, run_job, run_jobs
 from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import at_scale
+from experiments.core.side_by_side import take_next
 from experiments.core.study import Contrast, Study, StudyOptions
 from experiments.core.summarize import _common_metrics, summarize
 from experiments.core.summary import Statistic
@@ -189,6 +192,38 @@ def test_worker_processes_share_nothing_but_the_folder(tmp_path: Path) -> None:
         assert here.weights.read_bytes() == there.weights.read_bytes()
         result = json.loads(there.result.read_text())
         assert result | {"seconds": 0} == json.loads(here.result.read_text()) | {"seconds": 0}
+
+
+def test_run_that_another_machine_works_on_is_left_for_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the same command on two machines shares the runs; what takes weights comes later still."""
+    study = quick()
+    jobs = plan(study, StudyFolder(tmp_path / "runs", study.name), (0,))
+    first, second, applied = jobs
+    order = []
+    with ExitStack() as other:
+
+        def run(path: Path, *arguments: object) -> bool:
+            order.append(path)
+            other.close()  # the other machine has ended its run
+            return True
+
+        other.enter_context(first.folder.locked())
+        assert [job.folder.busy for job in jobs] == [True, False, False]
+        monkeypatch.setattr(job_module, "run_job", run)
+        run_jobs(jobs, torch.device("cpu"), workers=1, threads=1)
+    assert order == [job.folder.path for job in (second, first, applied)]
+    assert not first.folder.busy
+
+
+def test_run_of_another_machine_is_waited_for_if_nothing_else_is_left(tmp_path: Path) -> None:
+    study = quick()
+    waiting = plan(study, StudyFolder(tmp_path / "runs", study.name), (0,))[:2]
+    first, second = waiting
+    with first.folder.locked(), second.folder.locked():
+        assert take_next(waiting) is first
+    assert waiting == [second]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

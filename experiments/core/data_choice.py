@@ -82,7 +82,8 @@ def on_data(study: Study, choice: DataChoice) -> Study:
         check_choice("source", choice.source, list_sources())
     if choice.photographs is not None:
         options["photographs"] = str(choice.photographs)
-    configs = {name: _placed(run, choice.source, options) for name, run in study.variants().items()}
+    own = study.configs()
+    configs = {name: _placed(run, choice.source, options) for name, run in own.items()}
     first = configs[study.baseline]
     name = source_name(first)
     if choice.photographs is not None and not source_class(name).of_photographs:
@@ -102,7 +103,7 @@ def on_data(study: Study, choice: DataChoice) -> Study:
         model = dataclasses.replace(run.model, **fields)
         return dataclasses.replace(_placed(run, choice.source, options), model=model)
 
-    variants = {name: changed(run) for name, run in study.variants().items()}
+    variants = {name: changed(run) for name, run in own.items()}
     if study.fitted is not None:
         variants = study.fitted(variants, source)
     return dataclasses.replace(

@@ -71,17 +71,21 @@ class RunFolder:
         if self.config.exists():
             # Through the classes: an earlier version spelled some fields otherwise.
             held = json.loads(json.dumps(self.load_config().to_dict()))
-            differing = differing_fields(held, wanted)
-            if differing:
-                fail(
-                    "out",
-                    f"{self.path} to hold this configuration (choose another --out)",
-                    f"a run that differs in {', '.join(differing[:5])}",
-                )
+            self.refuse(differing_fields(held, wanted))
             return
         if self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
             fail("out", f"{self.path} to be empty or a run", "other files")
         write_json(self.config, wanted)
+
+    def refuse(self, differing: Sequence[str]) -> None:
+        """Raises a ``ValueError`` if there are fields in which the run here differs."""
+        if differing:
+            fail(
+                "out",
+                f"{self.path} to hold this configuration (give a changed variant another name, or "
+                "choose another --out)",
+                f"a run that differs in {', '.join(differing[:5])}",
+            )
 
     def load_config(self) -> RunConfig:
         """The configuration that the folder was claimed for."""
@@ -94,6 +98,19 @@ class RunFolder:
         with (self.path / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    @property
+    def busy(self) -> bool:
+        """Whether another process works in the folder now, here or on a machine that shares it."""
+        path = self.path / ".lock"
+        if not path.is_file():
+            return False
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def keep_metrics_until(self, step: int) -> None:
         """Drops what was logged after a checkpoint, a torn last line included."""

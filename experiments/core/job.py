@@ -26,7 +26,7 @@ from experiments.core.distributed import call_ranks, calls_of_rank_0
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import environment, read_json, write_json
 from experiments.core.segmentation import measures as segmentation
-from experiments.core.side_by_side import Clock, run_side_by_side
+from experiments.core.side_by_side import Clock, run_side_by_side, take_next
 from experiments.core.training import AbandonedError, NonFiniteLossError, make_task, train
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.tasks import TASKS, Task
@@ -164,16 +164,15 @@ def run_jobs(
     clock = Clock(len(pending), minutes)
     if cluster and pending:
         run_on_cluster(pending, run_job, cluster, device, threads, clock)
-    elif workers == 1:
-        for job in pending:
-            if clock.late:
-                break
-            run_job(*job.arguments(device, threads), parallel)
-            clock.tell(job)
-    else:  # jobs that train come before jobs that take their weights
-        for takes in (False, True):
+    else:
+        for takes in (False, True):  # jobs that train come before jobs that take their weights
             part = [job for job in pending if (job.weights_of is not None) == takes]
-            run_side_by_side(part, run_job, device, workers, threads, clock)
+            if workers > 1:
+                run_side_by_side(part, run_job, device, workers, threads, clock)
+            while workers == 1 and part and not clock.late:
+                job = take_next(part)
+                run_job(*job.arguments(device, threads), parallel)
+                clock.tell(job)
     return [job for job in pending if not job.complete]
 
 

@@ -45,8 +45,8 @@ def markdown_table(summary: StudySummary) -> str:
         own, moved = summary.metrics[name], summary.sensitivity[name]
         cells = [_label(summary, name)]
         cells += [column.text(own[key]) for key, column in zip(measured, columns, strict=True)]
-        cells += [moved[kind][1].text(3) for kind in kinds]
-        cells += [own["lipschitz"].text(1)] if steepness else []
+        cells += [moved[kind][1].shown(3) for kind in kinds]
+        cells += [own["lipschitz"].shown(1)] if steepness else []
         cells.append(f"{own['macs'].mean / 1e6:.2f}")
         ratio = summary.latency.get(name)
         cells.append(f"{ratio:.2f}" if ratio is not None else "not timed")
@@ -61,7 +61,7 @@ def markdown_curves(summary: StudySummary, kind: str) -> str:
     rows = []
     for name in summary.variants:
         curve = summary.sensitivity[name][kind]
-        rows.append([_label(summary, name), *(curve[shift].text(3) for shift in shifts)])
+        rows.append([_label(summary, name), *(curve[shift].shown(3) for shift in shifts)])
     return Table(head, rows).markdown() + "\n"
 
 

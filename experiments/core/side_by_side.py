@@ -62,6 +62,16 @@ class Clock:
         )
 
 
+def take_next(waiting: list[Job]) -> Job:
+    """Takes the next job out of the list: the first one that no other process works on.
+
+    So the same command on several machines that share a folder shares the runs. If others work on
+    all that is left, it is the first: whoever runs it waits, and goes on if the other is killed.
+    """
+    free = (place for place, job in enumerate(waiting) if not job.folder.busy)
+    return waiting.pop(next(free, 0))
+
+
 class _JobWorker(Worker):
     """A process that runs jobs, and the one that it is at."""
 
@@ -122,7 +132,7 @@ def run_side_by_side(
         while True:
             while waiting and places and not clock.late:
                 workers.append(_JobWorker(run, device, threads, places.pop(0), lock))
-                workers[-1].begin(waiting.pop(0))
+                workers[-1].begin(take_next(waiting))
             if not workers:
                 break
             ready = wait([worker.pipe for worker in workers])
@@ -131,7 +141,7 @@ def run_side_by_side(
                 assert worker.job is not None
                 clock.tell(worker.job)
                 if alive and waiting and not clock.late:
-                    worker.begin(waiting.pop(0))
+                    worker.begin(take_next(waiting))
                 else:
                     worker.close()
                     workers.remove(worker)

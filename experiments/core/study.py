@@ -110,7 +110,7 @@ class Study(Experiment):
     Attributes:
         variants: gives the configurations by variant name, seed left at 0.
         baseline: the variant that costs and accuracies are compared with.
-        contrasts: what may be read as an ablation; a test holds that nothing else differs.
+        contrasts: what may be read as an ablation; `configs` checks that nothing else differs.
         seeds: default seeds.
         applied: names of variants that are not trained but measured with the weights of another
             one, given by name: an alignment added after training.
@@ -302,7 +302,8 @@ class Study(Experiment):
 
     def configs(self) -> dict[str, RunConfig]:
         """The variants, checked: every name is that of a variant, all learn one task, and a variant
-        that takes another one's weights has the same ones."""
+        that takes another one's weights has the same ones, and a contrast names all that
+        differs."""
         configs = self.variants()
         if len(tasks := {run.task for run in configs.values()}) != 1:
             fail("variants", "one task for all of them", sorted(tasks))
@@ -319,4 +320,26 @@ class Study(Experiment):
         for contrast in self.contrasts:
             check_choice("contrast.variant", contrast.variant, configs)
             check_choice("contrast.baseline", contrast.baseline, configs)
+            self._check_contrast(contrast, configs)
         return configs
+
+    def _check_contrast(self, contrast: Contrast, configs: Mapping[str, RunConfig]) -> None:
+        """The two variants differ in the field that the contrast names, and in no other one.
+
+        Learning rates that were chosen for each variant (`rates`) may differ too. On other data
+        (`typed`) the variants may also have numbers of their own (`fitted`): `on_data` has checked
+        them as they were before.
+        """
+        if self.typed and self.fitted is not None:
+            return
+        found = differing_fields(configs[contrast.baseline], configs[contrast.variant])
+        if self.chosen.scores:
+            found = [path for path in found if path != "optimizer.lr"]
+        field = contrast.field
+        if not found or any(path != field and not path.startswith(f"{field}.") for path in found):
+            between = f"{contrast.variant!r} and {contrast.baseline!r}"
+            fail(
+                "contrast.field",
+                f"the one field in which {between} differ",
+                f"{field!r}; they differ in {', '.join(found) or 'nothing'}",
+            )

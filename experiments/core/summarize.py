@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from experiments.core.config import RunConfig, differing_fields
+from experiments.core.data_choice import without_folders
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import read_json
 from experiments.core.statistic import Statistic
@@ -26,7 +30,8 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
     """Reads all runs that a study's folder holds.
 
     Raises:
-        ValueError: no folder of this study there, or not one complete run in it.
+        ValueError: no folder of this study there, not one complete run in it, or a complete run
+            whose configuration is no longer that of its variant.
     """
     if not folder.identity.exists():
         fail("out", f"a study's folder (made by: {study.command()})", folder.path)
@@ -42,6 +47,7 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         for seed, run in _found_seeds(folder, variant):
             label = f"{variant}, seed {seed}"
             if run.complete(study.measures):
+                _check_made_by(run, configs[variant], seed)
                 complete.append((seed, read_json(run.result)))
                 environment = environment or read_json(run.environment)
             elif run.failed.exists():
@@ -94,6 +100,18 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         failed=failed,
         missing=tuple(missing),
     )
+
+
+def _check_made_by(run: RunFolder, config: RunConfig, seed: int) -> None:
+    """Refuses a run of a variant that was changed since: its figures would be shown as those of
+    the variant of now. Folders of pictures may be elsewhere (`without_folders`), and the parts of a
+    batch are an option of the command that runs."""
+    here, held = (
+        json.loads(json.dumps(without_folders(one.to_dict())))
+        for one in (dataclasses.replace(config, seed=seed), run.load_config())
+    )
+    differing = differing_fields(held, here)
+    run.refuse([path for path in differing if path != "execution.accumulate"])
 
 
 def _common_metrics(task: str, results: list[dict[str, Any]]) -> dict[str, Metric]:

@@ -49,7 +49,9 @@ class Metric:
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
     def text(self, statistic: Statistic) -> str:
-        """``mean ± std`` in this column: no more decimals than the spread over seeds supports.
+        """``mean ± std`` in this column; the mean alone for one seed.
+
+        No more decimals than the spread over seeds supports.
 
         A count that is the same for every seed has no spread: ``64``, or ``33.4`` for a mean.
         """
@@ -59,7 +61,7 @@ class Metric:
         digits = self.decimals(statistic.mean)
         if self.digits is None and statistic.std > 0:
             digits = min(digits, max(1, math.ceil(-math.log10(statistic.std))))
-        return statistic.text(digits)
+        return statistic.shown(digits)
 
     def decimals(self, value: float) -> int:
         """Decimals of a value in this column."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from importlib import import_module
@@ -17,6 +18,7 @@ from tests.few_samples import FEW
 from tests.html_page import Page
 from wavevit.auditing import METRICS, AuditReport, Samples
 from wavevit.auditing.sections import SECTIONS
+from wavevit.auditing.verdicts import verdict_of
 
 
 class Histogram(nn.Module):
@@ -320,3 +322,42 @@ def test_the_quick_audit_measures_the_main_figures_and_says_what_it_left_out(
     answer = quick.to_html().split('<p class="answer">')[1].split("</p>")[0]
     assert "left out" not in answer
     assert quick.record["quick"]
+
+
+def test_metrics_of_a_report_are_the_numbers_of_its_table(report: AuditReport) -> None:
+    table = str(report)
+    assert table == report.table()
+    for name in report.models:
+        values = report.metrics(name)
+        assert list(values) == list(METRICS)
+        assert f"{values['r_crop']:.4f}" in table
+    assert report.metrics() == report.metrics("test_vit")
+    assert report.metrics() != report.metrics("test_haar_pyramid")
+    with pytest.raises(ValueError, match="model: expected one of 'test_vit'"):
+        report.metrics("test_swin")
+    report.metrics()["r_crop"] = None  # a copy: the report stays as it is
+    assert report.metrics()["r_crop"] is not None
+
+
+def test_report_in_a_console_and_a_notebook_is_short_and_framed(report: AuditReport) -> None:
+    assert repr(report) == f"AuditReport(models={list(report.models)})"
+    frame = report._repr_html_()
+    assert frame.startswith("<iframe srcdoc=")
+    assert frame.endswith("</iframe>")
+    assert html.unescape(frame.split('"')[1]) == report.to_html()
+
+
+def test_costs_of_a_tiny_model_are_not_rounded_to_zero() -> None:
+    counted = {"parameters": 2600, "macs": 2e5, "peak_bytes": 98_304, "macs_by_kind": {}}
+    entry = {"status": "measured", "figures": counted | {"quantized": 0}}
+    words = verdict_of("cost", entry).words
+    assert words.startswith("0.003 M parameters, 0.0002 G multiply-accumulates")
+    assert "0.1 MB of activations" in words
+
+
+def test_a_thousandth_of_the_time_is_not_written_as_zero(report: AuditReport) -> None:
+    record = json.loads(report.to_json())
+    record["timings"]["time"] = dict(zip(report.models, (1.0, 0.004, 0.5), strict=True))
+    short = AuditReport(record, report.picture)
+    assert re.search(r"time, test_vit = 1 ↓ +1.00 +0.004 +0.50\n", short.table())
+    assert "<td>0.004</td>" in short.to_html()

@@ -28,12 +28,14 @@ def test_some_pages_have_code() -> None:
 @pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")  # of pytorch-wavelets
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_code_on_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder with a folder of photographs, which some pages read; files may be written."""
+    """In a folder with pictures, which some pages read: photographs, and a folder for each class.
+    Files may be written."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "photographs").mkdir()
-    for index in range(2):
-        pixels = np.random.default_rng(index).integers(0, 256, (96, 120, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "photographs" / f"{index}.png")
+    for place, count in (("photographs", 2), ("birds/robin", 5), ("birds/wren", 5)):
+        (tmp_path / place).mkdir(parents=True)
+        for index in range(count):
+            pixels = np.random.default_rng(index).integers(0, 256, (96, 120, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / place / f"{index}.png")
     torch.manual_seed(0)
     names: dict[str, object] = {}
     for block in BLOCK.findall(page.read_text()):

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,7 @@ def test_record_names_no_path_of_this_machine(tmp_path: Path, source: str, optio
     study = on_folder(tmp_path / "mine", source, option)
     folder = StudyFolder(tmp_path / "runs" / study.name, study.name)
     folder.claim()
+    folder.run("vit", 0).claim(study.configs()["vit"])
     finish(folder.run("vit", 0), 61.0)
     summary = recordable(summarize(study, folder))
     text = json.dumps(summary.to_dict())
@@ -174,6 +176,30 @@ def test_records_of_other_data_are_named_after_them() -> None:
     assert typed.label in by_label
     typed = DataChoice(source="fashion_mnist", source_options=("share=0.1", "path=/some/where"))
     assert typed.label in by_label
+
+
+def test_report_of_a_variant_that_changed_since_its_run_is_refused(tmp_path: Path) -> None:
+    """Its figures would be shown, and recorded, as those of the changed variant. The folder of the
+    pictures may be elsewhere, and the parts of a batch are no part of the study."""
+
+    def study(fields: dict[str, Any], parent: str = "here") -> Study:
+        on = on_folder(tmp_path / parent / "mine", "elpv", "path")
+        runs = {name: changed(run, fields) for name, run in on.configs().items()}
+        return dataclasses.replace(on, variants=lambda: runs)
+
+    before = study({})
+    folder = StudyFolder(tmp_path / "runs" / before.name, before.name)
+    folder.claim()
+    for seed in (0, 3):
+        folder.run("vit", seed).claim(dataclasses.replace(before.configs()["vit"], seed=seed))
+        finish(folder.run("vit", seed), 61.0)
+    for same in (before, study({}, "elsewhere"), study({"execution.accumulate": 2})):
+        assert summarize(same, folder).seeds == {"vit": (0, 3)}
+    after = study({"model.tokenizer": "dwt", "optimizer.lr": 0.5})
+    with pytest.raises(
+        ValueError, match=r"seed0 to hold .* got .* model\.tokenizer, optimizer\.lr"
+    ):
+        summarize(after, folder)
 
 
 @pytest.mark.nightly

@@ -6,18 +6,21 @@ import dataclasses
 import inspect
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 
+from experiments.core import job as job_module
 from experiments.core.cluster import _arguments
-from experiments.core.config import RunConfig, differing_fields
+from experiments.core.config import RunConfig, changed, differing_fields
 from experiments.core.folder import RunFolder, StudyFolder, slug
 from experiments.core.job import Job, default_workers, plan, run_job, run_jobs
 from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import at_scale
+from experiments.core.side_by_side import take_next
 from experiments.core.study import Contrast, Study, StudyOptions
 from experiments.core.summarize import _common_metrics, summarize
 from experiments.core.summary import Statistic
@@ -47,7 +50,8 @@ def quick(name: str = "smoke", lr: float | None = None) -> Study:
             )
         return short
 
-    return dataclasses.replace(SMOKE, name=name, variants=variants)
+    contrasts = SMOKE.contrasts if lr is None else ()
+    return dataclasses.replace(SMOKE, name=name, variants=variants, contrasts=contrasts)
 
 
 AT_SCALES = [at_scale(study, scale) for study in STUDIES.values() for scale in study.scales]
@@ -70,6 +74,41 @@ def test_negative_control_second_difference_is_detected() -> None:
     model = dataclasses.replace(run.model, alignment="phase_lock", position="none")
     found = differing_fields(run, dataclasses.replace(run, model=model))
     assert found == ["model.position", "model.alignment"]
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ("model.position", "they differ in model.position, model.alignment"),
+        ("model.alignment", "they differ in model.position, model.alignment"),
+        ("optimizer.lr", "they differ in model.position, model.alignment"),
+        ("model", None),
+    ],
+)
+def test_contrast_of_two_changes_is_refused_unless_it_names_both(
+    field: str, found: str | None
+) -> None:
+    def variants() -> dict[str, RunConfig]:
+        run = SMOKE.configs()["vit"]
+        both = {"model.alignment": "phase_lock", "model.position": "none"}
+        return {"vit": run, "two": changed(run, both)}
+
+    contrast = Contrast("two", "vit", field)
+    study = dataclasses.replace(SMOKE, variants=variants, contrasts=(contrast,), applied={})
+    if found is None:
+        assert set(study.configs()) == {"vit", "two"}
+        return
+    expected = "contrast.field: expected the one field in which 'two' and 'vit' differ"
+    with pytest.raises(ValueError, match=f"{expected}, got '{field}'; {found}"):
+        study.configs()
+
+
+def test_contrast_of_equal_variants_is_refused() -> None:
+    run = SMOKE.configs()["vit"]
+    contrast = Contrast("again", "vit", "model.alignment")
+    twice = {"variants": lambda: {"vit": run, "again": run}, "contrasts": (contrast,)}
+    with pytest.raises(ValueError, match=r"'model\.alignment'; they differ in nothing"):
+        dataclasses.replace(SMOKE, applied={}, **twice).configs()
 
 
 @pytest.mark.parametrize(
@@ -153,6 +192,38 @@ def test_worker_processes_share_nothing_but_the_folder(tmp_path: Path) -> None:
         assert here.weights.read_bytes() == there.weights.read_bytes()
         result = json.loads(there.result.read_text())
         assert result | {"seconds": 0} == json.loads(here.result.read_text()) | {"seconds": 0}
+
+
+def test_run_that_another_machine_works_on_is_left_for_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the same command on two machines shares the runs; what takes weights comes later still."""
+    study = quick()
+    jobs = plan(study, StudyFolder(tmp_path / "runs", study.name), (0,))
+    first, second, applied = jobs
+    order = []
+    with ExitStack() as other:
+
+        def run(path: Path, *arguments: object) -> bool:
+            order.append(path)
+            other.close()  # the other machine has ended its run
+            return True
+
+        other.enter_context(first.folder.locked())
+        assert [job.folder.busy for job in jobs] == [True, False, False]
+        monkeypatch.setattr(job_module, "run_job", run)
+        run_jobs(jobs, torch.device("cpu"), workers=1, threads=1)
+    assert order == [job.folder.path for job in (second, first, applied)]
+    assert not first.folder.busy
+
+
+def test_run_of_another_machine_is_waited_for_if_nothing_else_is_left(tmp_path: Path) -> None:
+    study = quick()
+    waiting = plan(study, StudyFolder(tmp_path / "runs", study.name), (0,))[:2]
+    first, second = waiting
+    with first.folder.locked(), second.folder.locked():
+        assert take_next(waiting) is first
+    assert waiting == [second]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

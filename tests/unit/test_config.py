@@ -236,6 +236,7 @@ def test_unknown_names_offer_the_nearest() -> None:
     ("arguments", "message"),
     [
         ({"pretrained": True}, "pretrained: expected no such argument: .* load_timm_weights"),
+        ({"checkpoint_path": "a.pth"}, "checkpoint_path: expected no such .*load_state_dict"),
         ({"dtype": "float16"}, "dtype: expected a floating torch.dtype, .* got 'float16'"),
         ({"dtype": torch.int8}, "dtype: expected a floating torch.dtype, .* got torch.int8"),
         ({"device": "tpuu"}, "device: expected a device of torch, such as 'cpu', got 'tpuu'"),

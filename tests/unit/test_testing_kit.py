@@ -202,6 +202,13 @@ def test_a_hypothesis_failure_prints_the_line_that_makes_the_images() -> None:
     assert made.dtype == torch.float64
 
 
+@examples(daily=20)
+@given(wide=images(sizes(16, 32, multiple=8)), narrow=images(width=sizes(1, 2)))
+def test_images_of_one_size_strategy_use_it_for_both_sides(wide: Tensor, narrow: Tensor) -> None:
+    assert all(side in (16, 24, 32) for side in wide.shape[-2:])
+    assert narrow.shape[-1] <= 2
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_networks_have_a_tolerance_for_each_dtype(dtype: torch.dtype) -> None:
     """A locked pyramid passes in each, a plain one (control) in none."""

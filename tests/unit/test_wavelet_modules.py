@@ -104,3 +104,9 @@ def test_modules_refuse_what_the_functions_refuse() -> None:
         DWT2("db3", "reflect")(torch.zeros(1, 1, 1, 4))
     with pytest.raises(ValueError, match="coefficients: expected a tensor of shape"):
         ISWT2("db3")(torch.zeros(1, 1, 4, 4))
+
+
+def test_inverse_with_a_forgotten_wavelet_says_what_it_needs() -> None:
+    pyramid = wavedec2(torch.zeros(1, 1, 40, 40), "db4", "symmetric", level=2)
+    with pytest.raises(ValueError, match="needs the wavelet and the mode of the decomposition"):
+        waverec2(pyramid)

@@ -214,7 +214,7 @@ def _table(report: AuditReport) -> str:
         rows.append(f"<tr><td>{html.escape(metric.title)}{unit}{arrow}</td>{cells}</tr>")
     times = report.record["timings"]["time"]
     if times:
-        cells = "".join(f"<td>{times[name]:.2f}</td>" for name in report.models)
+        cells = "".join(f"<td>{cell(times[name], 2)}</td>" for name in report.models)
         rows.append(f"<tr><td>time <small>first model = 1</small> ↓</td>{cells}</tr>")
     return (
         f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from wavevit.files import write_whole
 __all__ = ["AuditReport"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditReport:
     """Result of an audit: table, JSON and HTML page.
 
@@ -36,10 +37,38 @@ class AuditReport:
         """Names of the models, the audited one first."""
         return tuple(entry["name"] for entry in self.record["models"])
 
+    def __repr__(self) -> str:
+        return f"AuditReport(models={list(self.models)})"
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page, in a frame so that its styles stay inside."""
+        page = html.escape(self.to_html())
+        return f'<iframe srcdoc="{page}" style="width:100%;height:40em;border:0"></iframe>'
+
+    def metrics(self, model: str | None = None) -> dict[str, float | None]:
+        """The main table of one model (the audited one by default): values by metric name.
+
+        The names and units are those of `METRICS`. None: not measured.
+
+        Example:
+            >>> import wavevit
+            >>> report = wavevit.audit("test_vit", against={"ours": "test_haar_vit"}, quick=True)
+            >>> rows = {name: report.metrics(name) for name in report.models}
+            >>> rows["ours"]["worst_crop"] is None  # left out of the quick audit
+            True
+        """
+        return dict(self._entry(model)["metrics"])
+
     def sections(self, model: str | None = None) -> dict[str, Any]:
         """The sections of one model (the audited one by default): status, figures, verdict."""
+        return self._entry(model)["sections"]
+
+    def _entry(self, model: str | None) -> dict[str, Any]:
         name = self.models[0] if model is None else check_choice("model", model, self.models)
-        return self.record["models"][self.models.index(name)]["sections"]
+        return self.record["models"][self.models.index(name)]
 
     def status(self, model: str, section: str) -> str:
         """``"measured"``, ``"not applicable"`` or ``"failed"``."""
@@ -65,7 +94,7 @@ class AuditReport:
         if self.record["timings"]["time"]:
             times = self.record["timings"]["time"]
             rows.append(
-                [f"time, {self.models[0]} = 1 ↓", *(f"{times[m]:.2f}" for m in self.models)]
+                [f"time, {self.models[0]} = 1 ↓", *(cell(times[m], 2) for m in self.models)]
             )
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = []

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wavevit.auditing.cells import cell
+
 __all__ = ["GRADES", "THRESHOLDS", "Verdict", "pictures", "verdict_of"]
 
 GRADES = ("good", "fair", "poor", "note")
@@ -261,7 +263,7 @@ def _rank(f: Mapping[str, Any]) -> Verdict:
 def _cost(f: Mapping[str, Any]) -> Verdict:
     kinds = ", ".join(f"{value / 1e9:.2g} G {kind}" for kind, value in f["macs_by_kind"].items())
     count = f["parameters"]
-    parameters = f"{count / 1e6:.1f} M parameters" if count else "No parameters found"
+    parameters = f"{cell(count / 1e6, 1)} M parameters" if count else "No parameters found"
     adaptive = ""
     if "fewest_tokens" in f:
         adaptive = (
@@ -270,8 +272,8 @@ def _cost(f: Mapping[str, Any]) -> Verdict:
         )
     return Verdict(
         "note",
-        f"{parameters}, {f['macs'] / 1e9:.2f} G multiply-accumulates for a "
-        f"picture ({kinds}), {f['peak_bytes'] / 1e6:.0f} MB of activations at the peak."
+        f"{parameters}, {cell(f['macs'] / 1e9, 2)} G multiply-accumulates for a "
+        f"picture ({kinds}), {cell(f['peak_bytes'] / 1e6, 0)} MB of activations at the peak."
         + (f" Its {f['quantized']} quantized layers are not counted." if f["quantized"] else "")
         + adaptive,
     )

@@ -75,6 +75,16 @@ def model_config(name: str) -> BackboneConfig:
     return _MODELS[name]()
 
 
+# Arguments of timm's create_model that these models do not have, and what to do in their place.
+_TIMM_HABITS = {
+    "pretrained": (
+        "these models have random weights (wavevit.interop.timm has load_timm_weights, "
+        "wavevit.interop.hub has from_pretrained)"
+    ),
+    "checkpoint_path": "load the file with model.load_state_dict(torch.load(path))",
+}
+
+
 def create_model(
     name: str,
     *,
@@ -113,12 +123,9 @@ def create_model(
     """
     config = model_config(name)
     check_bool("features_only", features_only)
-    if "pretrained" in changes:  # the habit of timm's users
-        expected = (
-            "no such argument: these models have random weights (wavevit.interop.timm has "
-            "load_timm_weights, wavevit.interop.hub has from_pretrained)"
-        )
-        fail("pretrained", expected, changes["pretrained"])
+    for argument, instead in _TIMM_HABITS.items():
+        if argument in changes:
+            fail(argument, f"no such argument: {instead}", changes[argument])
     for field in changes:
         check_field("argument", field, BackboneConfig)
     if out_indices is not None and not features_only:

@@ -48,10 +48,19 @@ def images(
 ) -> Tensor:
     """White noise (batch, channels, H, W): it has energy in every band and no symmetry.
 
+    Args:
+        draw: passed by Hypothesis.
+        height: sides in pixels, such as ``sizes(16, 32)``; by default `sizes`.
+        width: the same for the other side, drawn on its own; by default like `height`.
+        batch: number of images.
+        channels: number of channels.
+        dtype: of the images.
+
     A test that fails prints a line of code that makes the smallest failing images again.
     """
-    sides = [sizes() if side is None else side for side in (height, width)]
-    shape = (batch, channels, draw(sides[0]), draw(sides[1]))
+    height = sizes() if height is None else height
+    width = height if width is None else width
+    shape = (batch, channels, draw(height), draw(width))
     seed = draw(st.integers(0, 2**32 - 1))
     if hypothesis.currently_in_test_context():
         hypothesis.note(

@@ -176,7 +176,11 @@ def _fitting(bands: Tensor, name: str, approx: Tensor, coarse: Sequence[int]) ->
     size = tuple(bands.shape[3:])
     for above, side in zip(coarse, size, strict=True):
         if certainly(side > above) or certainly(side < above - 1):
-            fail(name, f"details of {tuple(coarse)} or one below on a side", size)
+            expected = (
+                f"details of {tuple(coarse)} or one below on a side (the inverse needs the wavelet "
+                f"and the mode of the decomposition)"
+            )
+            fail(name, expected, size)
     return size
 
 

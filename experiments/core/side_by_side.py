@@ -66,7 +66,7 @@ def take_next(waiting: list[Job]) -> Job:
     """Takes the next job out of the list: the first one that no other process works on.
 
     So the same command on several machines that share a folder shares the runs. If others work on
-    all that is left, it is the first: whoever runs it waits, and goes on if the other is killed.
+    all that is left, it is the first: its process waits, and continues if the other is killed.
     """
     free = (place for place, job in enumerate(waiting) if not job.folder.busy)
     return waiting.pop(next(free, 0))

@@ -202,6 +202,15 @@ def test_differences_without_spread_have_no_interval() -> None:
     assert points(Statistic.of([-1.5, -1.4])) == "−1.4 [−2.1, −0.8] points (lower, 2 seeds)"
 
 
+def test_page_says_where_times_were_not_measured(runs: Path) -> None:
+    summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
+    timed = f"forward pass of a batch of {summary.timed_batch}, timed"
+    assert timed in render_page(summary, [], "make")
+    untimed = dataclasses.replace(summary, timed_batch=0, latency={})
+    assert "forward pass of a batch" not in render_page(untimed, [], "make")
+    assert "Times were not measured" in render_page(untimed, [], "make")
+
+
 def test_names_are_escaped(runs: Path) -> None:
     summary = summarize(SMOKE, StudyFolder(runs, SMOKE.name))
     hostile = dataclasses.replace(summary, question="is 1 < 2 & <b>so</b>?")

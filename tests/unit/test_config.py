@@ -288,3 +288,12 @@ def test_layer_without_build_is_refused_at_registration() -> None:
     with pytest.raises(ValueError, match=r"mixer 'no_build': .*a classmethod build, got .*NoBuild"):
         register_mixer("no_build")(NoBuild)
     assert "no_build" not in MIXERS
+
+
+def test_a_default_of_timm_that_is_written_out_changes_nothing() -> None:
+    torch.manual_seed(0)
+    plain = wavevit.create_model("test_vit", img_size=32)
+    torch.manual_seed(0)
+    written = wavevit.create_model("test_vit", img_size=32, pretrained=False)
+    x = torch.ones(1, 3, 32, 32)
+    assert torch.equal(plain(x), written(x))

@@ -304,7 +304,7 @@ def run_section(name: str, scene: Scene) -> tuple[dict[str, Any], float]:
             entry = {"status": "measured", "figures": _plain(SECTIONS[name](scene))}
     except NotApplicable as error:
         entry = {"status": "not applicable", "reason": str(error)}
-    except Exception as error:  # of somebody's model: said, and the next section goes on
+    except Exception as error:  # of somebody's model: said, and the next section is measured
         message = " ".join(f"{type(error).__name__}: {error}".split())
         entry = {"status": "failed", "error": message[:400]}
     return entry, time.perf_counter() - started

@@ -81,7 +81,7 @@ _TIMM_HABITS = {
         "these models have random weights (wavevit.interop.timm has load_timm_weights, "
         "wavevit.interop.hub has from_pretrained)"
     ),
-    "checkpoint_path": "load the file with model.load_state_dict(torch.load(path))",
+    "checkpoint_path": "load a file with model.load_state_dict(safetensors.torch.load_file(path))",
 }
 
 
@@ -123,6 +123,8 @@ def create_model(
     """
     config = model_config(name)
     check_bool("features_only", features_only)
+    if changes.get("pretrained") is False:  # timm's default, written out
+        del changes["pretrained"]
     for argument, instead in _TIMM_HABITS.items():
         if argument in changes:
             fail(argument, f"no such argument: {instead}", changes[argument])

@@ -19,7 +19,8 @@ from wavevit.command_line import read_options
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FLAGS = re.DOTALL | re.MULTILINE
+BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```", FLAGS)
 OURS = re.compile(r"(?:python -m|torchrun .*? -m) experiments (.*)|(wavevit) (.*)")
 # Words that stand for a choice of the reader, such as STUDY; options are never written so.
 PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
@@ -45,6 +46,20 @@ WRITTEN = set().union(*(commands_of(page.read_text()) for page in PAGES))
 COMMANDS = sorted(command for command in WRITTEN if not is_form(command))
 
 
+def experiment(verb: str, name: str, words: list[str]) -> Any:
+    """Of that name: one of ours, or the study in a file that a page shows and `--module` names."""
+    for file in words[words.index("--module") + 1 :] if "--module" in words else ():
+        start = re.escape(f"# {file}")
+        for page in PAGES:
+            for code in re.findall(rf"^```python\n({start}\n.*?)^```", page.read_text(), FLAGS):
+                made: dict[str, Any] = {}
+                exec(compile(code, str(page), "exec"), made)
+                for one in made.values():
+                    if isinstance(one, Study) and one.name == name:
+                        return one
+    return find_experiment(verb, name)
+
+
 def read(command: str) -> Any:
     """The options of a command; a ValueError for one that does not exist."""
     found = OURS.fullmatch(command)
@@ -57,11 +72,11 @@ def read(command: str) -> Any:
         return read_options(ClaimsOptions, prog="", arguments=words)
     if verb == "report":
         name, *words = words or ["smoke"]
-        find_experiment("run", name)
+        experiment("run", name, words)
         return read_options(ReportOptions, prog="", arguments=words)
     if words == ["--help"]:  # lists the names
         return None
-    one = find_experiment(verb, words[0])
+    one = experiment(verb, words[0], words)
     options = read_options(one.options, prog="", arguments=words[1:])
     if isinstance(one, Study):
         assert set(options.variants) <= one.configs().keys()

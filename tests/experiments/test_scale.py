@@ -136,6 +136,6 @@ def test_runs_of_both_scales_are_kept(
     page = (folder.path / "report" / "report.html").read_text()
     command = "python -m experiments run smoke --scale large"
     assert f"{command} &amp;&amp; python -m experiments report smoke --scale large" in page
-    assert "forward pass of a batch of\n64, timed" in page
+    assert "forward pass of a batch of 64, timed" in page
     assert "Open " in capsys.readouterr().out
     assert not (tmp_path / "runs" / "smoke").exists()

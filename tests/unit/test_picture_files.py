@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 import tifffile
 import torch
@@ -242,7 +243,12 @@ def of_mode(mode: str) -> tuple[Image.Image, np.ndarray, str]:
 MODES = ["L", "LA", "RGB", "RGBA", "P", "P with alpha", "L with a transparent value"]
 
 
-@pytest.mark.parametrize("mode", [*MODES, "CMYK", "YCbCr", "LAB"])
+OLD_PILLOW = pytest.mark.skipif(
+    int(PIL.__version__.partition(".")[0]) < 13, reason="it does not read the YCbCr that it writes"
+)
+
+
+@pytest.mark.parametrize("mode", [*MODES, "CMYK", pytest.param("YCbCr", marks=OLD_PILLOW), "LAB"])
 def test_every_mode_shows_its_colours(mode: str, tmp_path: Path) -> None:
     picture, expected, suffix = of_mode(mode)
     path = tmp_path / f"p.{suffix}"

@@ -41,7 +41,7 @@ def register_model(function: Callable[[], BackboneConfig]) -> Callable[[], Backb
     name = function.__name__
     known = _MODELS.get(name)
     if known is not None and origin_of(known) != origin_of(function):
-        taken = ".".join((known.__module__, known.__qualname__))
+        taken = ".".join((known.__module__, origin_of(known)[1]))
         fail("function", f"another name than {name!r} ({taken})", f"it for {function.__module__}")
     _MODELS[name] = function
     return function

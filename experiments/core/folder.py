@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from experiments.core.config import RunConfig, differing_fields
 from experiments.core.records import read_json, write_bytes, write_json
@@ -18,6 +18,9 @@ from wavevit.checks import fail
 def slug(name: str) -> str:
     """A variant's name as a folder's: ``vit + phase_lock`` becomes ``vit-phase_lock``."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-")
+
+
+_LOCKS = (".lock", ".taken")
 
 
 class RunFolder:
@@ -42,6 +45,7 @@ class RunFolder:
         self.result = path / "result.json"
         self.failed = path / "failed.json"
         self.origin = path / "origin.json"
+        self._taken: IO[str] | None = None
 
     def complete(self, measures: Sequence[str] = ()) -> bool:
         """Whether the run is trained and measured, these measures included."""
@@ -73,7 +77,7 @@ class RunFolder:
             held = json.loads(json.dumps(self.load_config().to_dict()))
             self.refuse(differing_fields(held, wanted))
             return
-        if self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
+        if self.path.exists() and any(p.name not in _LOCKS for p in self.path.iterdir()):
             fail("out", f"{self.path} to be empty or a run", "other files")
         write_json(self.config, wanted)
 
@@ -99,9 +103,33 @@ class RunFolder:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    @property
-    def busy(self) -> bool:
-        """Whether another process works in the folder now, here or on a machine that shares it."""
+    def take(self) -> bool:
+        """Takes the run for this process, until `release`; False if another one has it, here or on
+        a machine that shares the folder.
+
+        A process takes a run before the one that computes it has started and locked the folder: two
+        commands that start together never choose the same run.
+        """
+        file = (self.path / ".taken").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        if self._busy():  # its command may have been killed, or is one that does not take runs
+            file.close()
+            return False
+        self._taken = file
+        return True
+
+    def release(self) -> None:
+        """Lets other processes take the run; nothing happens if this one has not."""
+        if self._taken is not None:
+            self._taken.close()
+            self._taken = None
+
+    def _busy(self) -> bool:
+        """Whether a process works in the folder now."""
         path = self.path / ".lock"
         if not path.is_file():
             return False

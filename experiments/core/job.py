@@ -171,7 +171,10 @@ def run_jobs(
                 run_side_by_side(part, run_job, device, workers, threads, clock)
             while workers == 1 and part and not clock.late:
                 job = take_next(part)
-                run_job(*job.arguments(device, threads), parallel)
+                try:
+                    run_job(*job.arguments(device, threads), parallel)
+                finally:
+                    job.folder.release()
                 clock.tell(job)
     return [job for job in pending if not job.complete]
 

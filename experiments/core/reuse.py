@@ -38,8 +38,12 @@ def reuse_equal_runs(
     count = 0
     for job in waiting:
         donor = donors.get(job.folder.config.read_text())
-        if donor is not None:
+        if donor is None or not job.folder.take():  # another command works on it now
+            continue
+        try:
             with job.folder.locked():
+                if job.folder.weights.exists():  # trained since the list was made
+                    continue
                 job.folder.take_weights(donor)
                 write_json(job.folder.environment, dict(environment))  # the donor's is the same
                 if donor.result.exists():
@@ -47,6 +51,8 @@ def reuse_equal_runs(
                     nothing = dict.fromkeys(result["seconds"], 0.0)  # that it took here
                     write_json(job.folder.result, result | {"seconds": nothing})
             count += 1
+        finally:
+            job.folder.release()
     return count
 
 

@@ -63,12 +63,13 @@ class Clock:
 
 
 def take_next(waiting: list[Job]) -> Job:
-    """Takes the next job out of the list: the first one that no other process works on.
+    """Takes the next job out of the list: the first one that no other process has taken.
 
-    So the same command on several machines that share a folder shares the runs. If others work on
-    all that is left, it is the first: its process waits, and continues if the other is killed.
+    So the same command on several machines that share a folder shares the runs. If others have all
+    that is left, it is the first: its process waits, and continues if the other is killed. When the
+    job ended, call ``job.folder.release()``.
     """
-    free = (place for place, job in enumerate(waiting) if not job.folder.busy)
+    free = (place for place, job in enumerate(waiting) if job.folder.take())
     return waiting.pop(next(free, 0))
 
 
@@ -139,6 +140,7 @@ def run_side_by_side(
             for worker in [worker for worker in workers if worker.pipe in ready]:
                 alive = worker.end_of_job()
                 assert worker.job is not None
+                worker.job.folder.release()
                 clock.tell(worker.job)
                 if alive and waiting and not clock.late:
                     worker.begin(take_next(waiting))
@@ -149,6 +151,8 @@ def run_side_by_side(
     finally:
         for worker in workers:
             worker.close()
+            if worker.job is not None:
+                worker.job.folder.release()
 
 
 def _keep_memory() -> None:

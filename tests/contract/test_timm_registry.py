@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 
 import pytest
 import timm
@@ -129,6 +130,21 @@ def test_weights_and_data_configuration_through_timm(tmp_path) -> None:
     grey_images = images(channels=1)
     # timm sums the kernels of the three channels.
     assert_close_relative(grey(grey_images), source(grey_images.expand(-1, 3, -1, -1)), depth=10)
+
+
+def test_grid_of_a_checkpoint_that_timm_cannot_tell(tmp_path) -> None:
+    """2 x 32 positions are as many as 8 x 8; the error names timm's word for the size."""
+    torch.manual_seed(0)
+    source = timm.create_model(NAMES["test_vit"], num_classes=1000, img_size=(32, 512)).eval()
+    torch.save(source.state_dict(), tmp_path / "model.pth")
+    overlay = {"file": str(tmp_path / "model.pth")}
+    torch.manual_seed(1)
+    load = partial(timm.create_model, NAMES["test_vit"], pretrained=True, img_size=(32, 512))
+    with pytest.raises(ValueError, match=r"2 x 32 or of 8 x 8.*pretrained_cfg_overlay.*input_size"):
+        load(pretrained_cfg_overlay=overlay)
+    read = load(pretrained_cfg_overlay=overlay | {"input_size": (3, 32, 512)}).eval()
+    x = torch.randn(2, 3, 32, 512)
+    assert torch.equal(read(x), source(x))
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -3,6 +3,8 @@ what came. Transforms have such a list of their own, in test_transform_complaint
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from wavevit import alignment, data, grafting, measure, pictures, testing
 from wavevit.auditing import AuditReport, Bound, parse_bounds
 from wavevit.layers import TOKENIZERS, Symmetry
 from wavevit.measure import certify
-from wavevit.models import FeatureBackbone, zoo
+from wavevit.models import FeatureBackbone, registry, zoo
 from wavevit.tasks import (
     FeaturePyramid,
     PartGenerator,
@@ -92,6 +94,22 @@ def test_a_file_may_register_its_own_model_again() -> None:
     own = zoo.vit.vit_tiny_patch16
     assert wavevit.register_model(own) is own
     assert wavevit.model_config("vit_tiny_patch16") == own()
+
+
+def test_a_partial_with_a_name_may_be_registered_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_MODELS", dict(registry._MODELS))
+    for size in (32, 64):  # as by a notebook cell that runs twice
+        made = functools.partial(dataclasses.replace, MODEL.config, img_size=size)
+        made.__name__ = "partly_mine"
+        wavevit.register_model(made)
+        assert wavevit.model_config("partly_mine").img_size == size
+    made.__name__ = "vit_tiny_patch16"
+    refused(lambda: wavevit.register_model(made), "function")
+
+    def partly_mine() -> wavevit.BackboneConfig:
+        return MODEL.config
+
+    refused(lambda: wavevit.register_model(partly_mine), "function")
 
 
 @pytest.mark.parametrize(

@@ -210,11 +210,47 @@ def test_run_that_another_machine_works_on_is_left_for_the_end(
             return True
 
         other.enter_context(first.folder.locked())
-        assert [job.folder.busy for job in jobs] == [True, False, False]
         monkeypatch.setattr(job_module, "run_job", run)
         run_jobs(jobs, torch.device("cpu"), workers=1, threads=1)
     assert order == [job.folder.path for job in (second, first, applied)]
-    assert not first.folder.busy
+    assert all(can_be_taken(job.folder) for job in jobs)
+
+
+def test_two_commands_that_start_together_take_different_runs(tmp_path: Path) -> None:
+    """The processes that compute start seconds later: until then no folder is locked."""
+    folder = StudyFolder(tmp_path / "runs", "smoke")
+    here, there = (plan(quick(), folder, (0, 1)) for _ in range(2))
+    taken = [take_next(waiting) for waiting in (here, there, there, here)]
+    assert len({job.folder.path for job in taken}) == 4
+    assert [job.label for job in taken] == [job.label for job in plan(quick(), folder, (0, 1))[:4]]
+    for job in taken:
+        job.folder.release()
+        assert can_be_taken(job.folder)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_runs_are_taken_while_they_run_and_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    study = quick()
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    jobs = plan(study, folder, (0,))
+    monkeypatch.setattr(job_module, "run_job", _note_whether_free)
+    run_jobs(jobs, torch.device("cpu"), workers=workers, threads=1)
+    for job in jobs:
+        assert (job.folder.path / "free").read_text() == "False"
+        assert can_be_taken(job.folder)
+
+
+def _note_whether_free(path: Path, *arguments: object) -> bool:
+    (path / "free").write_text(str(can_be_taken(RunFolder(path))))
+    return True
+
+
+def can_be_taken(folder: RunFolder) -> bool:
+    taken = folder.take()
+    folder.release()
+    return taken
 
 
 def test_run_of_another_machine_is_waited_for_if_nothing_else_is_left(tmp_path: Path) -> None:
@@ -250,7 +286,10 @@ def test_equal_runs_of_other_studies_are_not_trained_again(tmp_path: Path) -> No
     assert reuse_equal_runs(*planned("again", "first"), here) == 0
     assert reuse_equal_runs(*planned("later", "second"), here | {"code": "changed"}) == 0
     jobs, folder = planned("later", "second")
-    assert reuse_equal_runs(jobs, folder, here) == 2  # seed 0 of what is trained
+    with jobs[0].folder.locked():  # by another command: it is not waited for, nor overwritten
+        assert reuse_equal_runs(jobs, folder, here) == 1
+        assert not jobs[0].folder.weights.exists()
+    assert reuse_equal_runs(jobs, folder, here) == 1  # in all, seed 0 of what is trained
     assert jobs[0].folder.result.exists()
     assert json.loads(jobs[0].folder.environment.read_text()) == here
     assert run_jobs(jobs, cpu, workers=1, threads=1) == []

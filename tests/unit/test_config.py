@@ -294,6 +294,6 @@ def test_a_default_of_timm_that_is_written_out_changes_nothing() -> None:
     torch.manual_seed(0)
     plain = wavevit.create_model("test_vit", img_size=32)
     torch.manual_seed(0)
-    written = wavevit.create_model("test_vit", img_size=32, pretrained=False)
+    written = wavevit.create_model("test_vit", img_size=32, pretrained=False, checkpoint_path="")
     x = torch.ones(1, 3, 32, 32)
     assert torch.equal(plain(x), written(x))

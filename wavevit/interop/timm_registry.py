@@ -106,7 +106,14 @@ def _fitted(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor
     """
     cfg: dict[str, Any] = getattr(model, "pretrained_cfg", {})
     channels = cfg.get("input_size", (None,))[0]
-    fitted = adapt_state_dict(state_dict, model, _source_size(state_dict, model), channels)
+    try:
+        fitted = adapt_state_dict(state_dict, model, _source_size(state_dict, model), channels)
+    except ValueError as error:
+        if not str(error).startswith("img_size:"):
+            raise
+        # timm's img_size is the model's; the checkpoint's has another name there.
+        hint = "in timm: pretrained_cfg_overlay={'input_size': (channels, height, width)}"
+        raise ValueError(f"{error} ({hint})") from error
     first: Any = cfg.get("first_conv") or ()
     for name in (first,) if isinstance(first, str) else first:
         key = f"{name}.weight"

@@ -74,7 +74,7 @@ class LearnedPosition(Part):
         """Vectors resampled to the own grid, by what `forward` does at other sizes.
 
         Where the checkpoint's grid is unknown it is taken to be the own one if the number of
-        places is the same, else square.
+        places is the same, else square. If both are possible and differ, it is refused.
 
         Raises:
             ValueError: a grid of another number of places, or one that is unknown where neither or

@@ -44,7 +44,8 @@ def origin_of(made: Any) -> tuple[str, str]:
     """File and name of a class or a function: the same after its file has run again."""
     module = made.__module__
     home = getattr(sys.modules.get(module), "__file__", None) or module
-    return str(home), made.__qualname__
+    # A functools.partial that was given a name has no qualified one.
+    return str(home), getattr(made, "__qualname__", made.__name__)
 
 
 class NotRegistered(ValueError):

@@ -41,7 +41,7 @@ def register_model(function: Callable[[], BackboneConfig]) -> Callable[[], Backb
     name = function.__name__
     known = _MODELS.get(name)
     if known is not None and origin_of(known) != origin_of(function):
-        taken = ".".join((known.__module__, known.__qualname__))
+        taken = ".".join((known.__module__, origin_of(known)[1]))
         fail("function", f"another name than {name!r} ({taken})", f"it for {function.__module__}")
     _MODELS[name] = function
     return function
@@ -75,13 +75,18 @@ def model_config(name: str) -> BackboneConfig:
     return _MODELS[name]()
 
 
-# Arguments of timm's create_model that these models do not have, and what to do in their place.
-_TIMM_HABITS = {
+# Arguments of timm's create_model that these models do not have: timm's default, which changes
+# nothing, and what to do in place of another value.
+_TIMM_HABITS: dict[str, tuple[bool | str, str]] = {
     "pretrained": (
+        False,
         "these models have random weights (wavevit.interop.timm has load_timm_weights, "
-        "wavevit.interop.hub has from_pretrained)"
+        "wavevit.interop.hub has from_pretrained)",
     ),
-    "checkpoint_path": "load a file with model.load_state_dict(safetensors.torch.load_file(path))",
+    "checkpoint_path": (
+        "",
+        "load a file with model.load_state_dict(safetensors.torch.load_file(path))",
+    ),
 }
 
 
@@ -123,11 +128,9 @@ def create_model(
     """
     config = model_config(name)
     check_bool("features_only", features_only)
-    if changes.get("pretrained") is False:  # timm's default, written out
-        del changes["pretrained"]
-    for argument, instead in _TIMM_HABITS.items():
-        if argument in changes:
-            fail(argument, f"no such argument: {instead}", changes[argument])
+    for argument, (default, instead) in _TIMM_HABITS.items():
+        if (given := changes.pop(argument, default)) != default:
+            fail(argument, f"no such argument: {instead}", repr(given))
     for field in changes:
         check_field("argument", field, BackboneConfig)
     if out_indices is not None and not features_only:

@@ -211,7 +211,7 @@ def _as_numbers(argument: str, values: Any) -> Taps:
     """Numbers of a sequence, an array or a tensor."""
     learned = any(isinstance(tap, Tensor) and tap.requires_grad for tap in _listed(values))
     if learned:  # as numbers they would never get one
-        expected = "numbers without a gradient (filters are fixed; `Lifting` learns a wavelet)"
+        expected = "numbers without a gradient, such as taps.detach() (`Lifting` learns a wavelet)"
         fail(argument, expected, "a tensor that requires one")
     try:
         return tuple(float(value) for value in values)

@@ -116,7 +116,7 @@ def _check_bias(bias: float) -> None:
 
 
 def _is_number(bias: Any) -> bool:
-    # A tuple, because torch 2.8 cannot compile the union of two types.
+    # A tuple: older compilers of torch do not take the union of two types.
     return isinstance(bias, (float, int)) and not isinstance(bias, bool)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -121,3 +124,17 @@ def test_the_steps_end_when_two_of_them_change_little() -> None:
     whole = local_lipschitz(model, images, iterations=60)
     assert whole.absolute == pytest.approx((norm,) * 2, rel=1e-9)
     assert whole.iterations <= 40  # nothing is left to look for
+
+
+def test_first_derivative_of_a_process_warns_of_nothing() -> None:
+    """torch compiles code of its own then, with what it deprecates."""
+    code = """
+import warnings
+import torch, wavevit
+from wavevit.measure import local_lipschitz
+warnings.simplefilter("error")
+x = torch.rand(2, 1, 8, 8)
+local_lipschitz(torch.nn.Conv2d(1, 1, 3), x)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

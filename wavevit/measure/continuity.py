@@ -16,6 +16,7 @@ from wavevit.checks import (
     fail,
 )
 from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
+from wavevit.measure.forward_mode import pushforward
 from wavevit.measure.intervals import Interval, median_interval
 
 __all__ = ["LocalLipschitz", "local_lipschitz"]
@@ -122,7 +123,7 @@ def _steepest(
         for steps in range(iterations + 1):
             directions.append(_unit(direction))
             tangent = directions[-1].to(images).reshape(images.shape)
-            product = torch.func.jvp(model, (images,), (tangent,))[1].detach()
+            product = pushforward(model, images, tangent).detach()
             wrong = int((~torch.isfinite(product)).flatten(1).any(dim=1).sum())
             if wrong:
                 got = f"NaN or infinity at {wrong} of {len(images)} images"

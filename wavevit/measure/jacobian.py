@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wavevit.checks import check_at_least, check_callable, check_image, check_seed, fail
 from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
+from wavevit.measure.forward_mode import pushforward
 
 __all__ = ["JacobianSpectrum", "jacobian_spectrum"]
 
@@ -82,7 +83,7 @@ def jacobian_spectrum(
             for part in _parts(columns):
                 tangents = part.reshape(-1, *image.shape[1:])
                 where = copies[: len(part)]
-                parts.append(torch.func.jvp(flat, (where,), (tangents,))[1].detach())
+                parts.append(pushforward(flat, where, tangents).detach())
             return torch.cat(parts)
 
         outputs = output[0].numel()

@@ -16,6 +16,7 @@ from wavevit.checks import (
 )
 from wavevit.measure import jump_scan
 from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
+from wavevit.measure.forward_mode import pushforward
 
 __all__ = ["assert_continuous", "assert_lipschitz", "steepest_pair"]
 
@@ -60,7 +61,7 @@ def steepest_pair(
         _, pull = torch.func.vjp(model, images)  # type: ignore[misc]
         turned = unit(drawn)
         for _ in range(iterations):
-            turned = unit(pull(torch.func.jvp(model, (images,), (turned,))[1])[0])
+            turned = unit(pull(pushforward(model, images, turned))[0])
     length = images.flatten(1).norm(dim=1).clamp_min(1.0)
     best, partners, distances = torch.full((len(images),), -1.0).double(), images, length
     with torch.no_grad(), evaluation_mode(model):

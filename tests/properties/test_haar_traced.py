@@ -36,8 +36,11 @@ def packet(x: Tensor) -> tuple[Tensor, ...]:
 
 
 TRANSFORMS = [one, pyramid, packet]
+# Not strict: the three cases that have it were seen to fail with torch 2.10, 2.11 or both.
 OLD_COMPILER = pytest.mark.xfail(
-    torch.__version__ < (2, 13), reason="some cases fail with torch 2.10 and 2.11", strict=False
+    torch.__version__ < (2, 13),
+    reason="fails with the compiler of torch 2.10 or 2.11",
+    strict=False,
 )
 
 
@@ -47,10 +50,16 @@ def _either_path(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def named(enabled: bool, function: Callable[..., Any], *rest: object, night: bool = False) -> Any:
-    """A case with kernels or without."""
+def named(
+    enabled: bool,
+    function: Callable[..., Any],
+    *rest: object,
+    night: bool = False,
+    old: bool = False,
+) -> Any:
+    """A case with kernels or without, for the night only, or beyond old compilers."""
     parts = ("kernels" if enabled else "plain", function.__name__, *map(str, rest))
-    marks = [pytest.mark.nightly] * night
+    marks = [pytest.mark.nightly] * night + [OLD_COMPILER] * old
     return pytest.param(enabled, function, *rest, id="-".join(parts), marks=marks)
 
 
@@ -91,8 +100,7 @@ def test_compiles_with_inductor() -> None:
     torch.testing.assert_close(gradient, torch.full_like(x, 2.0))
 
 
-@OLD_COMPILER
-@pytest.mark.parametrize("function", [one, pyramid])
+@pytest.mark.parametrize("function", [one, pytest.param(pyramid, marks=OLD_COMPILER)])
 def test_func_transforms_inside_the_compiler(
     function: Callable[[Tensor], tuple[Tensor, ...]],
 ) -> None:
@@ -112,11 +120,10 @@ def test_func_transforms_inside_the_compiler(
         torch.testing.assert_close(compiled(x), transformed(x))
 
 
-@OLD_COMPILER
 @pytest.mark.parametrize(
     ("_either_path", "function"),
     [  # An export sees plain operations either way.
-        named(enabled, function, night=not enabled)
+        named(enabled, function, night=not enabled, old=function is one_back)
         for enabled in (True, False)
         for function in (*TRANSFORMS, one_back)
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -42,18 +43,21 @@ def test_outputs_are_equal(name: str, dtype: torch.dtype, seed: int, size: tuple
     torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
 
 
-@pytest.mark.parametrize("downsample", ["dwt", "dwt_ll"])
-@pytest.mark.parametrize("wavelet", ["haar", "db2"])
-def test_linear_steps_are_merged(downsample: str, wavelet: str) -> None:
+def pyramid_with(downsample: str, **changes: Any) -> Backbone:
+    """A Haar pyramid with another step between its stages."""
     config = model_config("test_haar_pyramid")
     stages = tuple(
         dataclasses.replace(stage, downsample=downsample if index else "none")
         for index, stage in enumerate(config.stages)
     )
+    return Backbone(dataclasses.replace(config, stages=stages, **changes))
+
+
+@pytest.mark.parametrize("downsample", ["dwt", "dwt_ll"])
+@pytest.mark.parametrize("wavelet", ["haar", "db2"])
+def test_linear_steps_are_merged(downsample: str, wavelet: str) -> None:
     linear = {"subband_norm": False, "subband_act": False}
-    model = scrambled(
-        Backbone(dataclasses.replace(config, stages=stages, wavelet=wavelet, **linear)), 0
-    )
+    model = scrambled(pyramid_with(downsample, wavelet=wavelet, **linear), 0)
     folded = model.fold()
     left = [m for m in folded.modules() if isinstance(m, DWTDownsample | LowPassDownsample)]
     new = [m for m in folded.modules() if isinstance(m, MergedDownsample)]
@@ -69,13 +73,8 @@ def test_linear_steps_are_merged(downsample: str, wavelet: str) -> None:
 @pytest.mark.parametrize("linear", [False, True])
 @pytest.mark.parametrize("downsample", ["dwt", "dwt_ll"])
 def test_low_passes_of_a_blurred_model_stay(downsample: str, linear: bool) -> None:
-    config = model_config("test_haar_pyramid")
-    stages = tuple(
-        dataclasses.replace(stage, downsample=downsample if index else "none")
-        for index, stage in enumerate(config.stages)
-    )
     changes = {"subband_norm": not linear, "subband_act": not linear, "alignment": "blur"}
-    model = scrambled(Backbone(dataclasses.replace(config, stages=stages, **changes)).double(), 0)
+    model = scrambled(pyramid_with(downsample, **changes).double(), 0)
     folded, x = model.fold(), torch.randn(1, 3, 47, 40, dtype=torch.float64)
     assert sum(isinstance(m, MergedDownsample) for m in folded.modules()) == 2
     with torch.no_grad():

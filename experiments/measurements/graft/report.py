@@ -139,7 +139,7 @@ def target_table(name: str, rows: Sequence[tuple[str, str, bool]]) -> str:
         rows: one for each target.
     """
     cells = [
-        [words, found.replace("-", "−"), "reached" if reached else "**not reached**"]
+        [words, found, "reached" if reached else "**not reached**"]
         for words, found, reached in rows
     ]
     return Table([f"target for `{name}`", "found", "result"], cells).markdown()

@@ -213,7 +213,8 @@ def _size(objects: Any, size: int | None) -> tuple[int, str]:
         return size, "given"
     found = declared_size(objects)
     if found is None:
-        fail("size", "the side of the model's input in pixels (the model declares none)", None)
+        expected = "the side of the model's input in pixels, such as 224 (the model declares none)"
+        fail("size", expected, None)
     side, source = found
     if not isinstance(side, int):
         fail("size", "one side for a square input (the model declares two different sides)", side)

@@ -39,6 +39,7 @@ __all__ = [
     "load_own_tensors",
     "mark_constant",
     "notes_of",
+    "pre_hooks",
     "save_own_tensors",
     "storage_key",
     "transforms_active",
@@ -192,6 +193,11 @@ def has_forward_hooks(module: torch.nn.Module) -> bool:
     """Whether a forward hook may change what `module` gives. Without its lists of hooks: no."""
     lists = ("_forward_hooks", "_forward_pre_hooks")
     return any(getattr(module, hooks, None) for hooks in lists)
+
+
+def pre_hooks(module: torch.nn.Module) -> list[Any]:
+    """The forward pre-hooks of `module`. Without torch's list: none."""
+    return list(getattr(module, "_forward_pre_hooks", {}).values())
 
 
 def has_hooks(module: torch.nn.Module) -> bool:

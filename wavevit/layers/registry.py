@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from torch import nn
 
@@ -46,6 +46,12 @@ def origin_of(made: Any) -> tuple[str, str]:
     home = getattr(sys.modules.get(module), "__file__", None) or module
     # A functools.partial that was given a name has no qualified one.
     return str(home), getattr(made, "__qualname__", made.__name__)
+
+
+def fail_taken(argument: str, name: str, owner: str, newcomer: str) -> NoReturn:
+    """Raises a ``ValueError``: `newcomer` wants a name in a registry that `owner` has."""
+    expected = f"a name that is not taken, for {newcomer}"
+    fail(argument, expected, f"{name!r}, which is the name of {owner}")
 
 
 class NotRegistered(ValueError):
@@ -90,8 +96,8 @@ class Registry(Generic[Base]):
             origin = origin_of(cls)
             if name in self.without or self._origins.get(name, origin) != origin:
                 other = self._classes.get(name)
-                taken = f"{other.__module__}.{other.__qualname__}" if other else "no part"
-                fail("name", f"another name than {name!r} ({taken})", f"it for {cls.__qualname__}")
+                owner = f"{other.__module__}.{other.__qualname__}" if other else "no layer"
+                fail_taken("name", name, owner, f"{cls.__module__}.{cls.__qualname__}")
             self._classes[name], self._origins[name] = cls, origin
             return cls
 

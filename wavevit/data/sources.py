@@ -12,7 +12,7 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.data.photograph_files import PhotographFolder, scan_photographs
 from wavevit.data.scenes import photograph_scenes
-from wavevit.layers.registry import fail_taken, origin_of
+from wavevit.plugins import fail_taken, origin_of
 
 __all__ = [
     "SceneCrops",

@@ -7,15 +7,15 @@ Importing `wavevit.layers` registers the layers of this package.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import nn
 
 from wavevit.checks import fail, nearest
 from wavevit.layers.options import NoOptions, PartOptions, check_options_class, read_options
 from wavevit.layers.symmetry import Part
+from wavevit.plugins import fail_taken, origin_of
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,20 +38,6 @@ __all__ = [
 
 Base = TypeVar("Base", bound=nn.Module)
 Registered = TypeVar("Registered", bound=type)
-
-
-def origin_of(made: Any) -> tuple[str, str]:
-    """File and name of a class or a function: the same after its file has run again."""
-    module = made.__module__
-    home = getattr(sys.modules.get(module), "__file__", None) or module
-    # A functools.partial that was given a name has no qualified one.
-    return str(home), getattr(made, "__qualname__", made.__name__)
-
-
-def fail_taken(argument: str, name: str, owner: str, newcomer: str) -> NoReturn:
-    """Raises a ``ValueError``: `newcomer` wants a name in a registry that `owner` has."""
-    expected = f"a name that is not taken, for {newcomer}"
-    fail(argument, expected, f"{name!r}, which is the name of {owner}")
 
 
 class NotRegistered(ValueError):

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from wavevit.checks import check_bool, check_choice, fail
-from wavevit.layers.registry import fail_taken, origin_of
 from wavevit.models.backbone import Backbone
 from wavevit.models.config import BackboneConfig
 from wavevit.models.features import FeatureBackbone
 from wavevit.models.stage_config import check_field
+from wavevit.plugins import fail_taken, origin_of
 
 __all__ = ["create_model", "list_models", "model_config", "register_model"]
 

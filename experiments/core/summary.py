@@ -252,8 +252,8 @@ class StudySummary:
         common = [seed for seed in at if seed in base]
         if not common:
             return None
-        values = ([held[seed] for seed in common] for held in (at, base))
-        return Statistic.paired(*values, unit=unit)
+        values, others = ([held[seed] for seed in common] for held in (at, base))
+        return Statistic.paired(values, others, unit)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON: small enough to be kept as a record."""

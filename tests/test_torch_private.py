@@ -11,8 +11,8 @@ from tests import warm_python
 ROOT = Path(__file__).parent.parent
 GUARDED = ROOT / "wavevit" / "wavelets" / "_engine" / "torch_private.py"
 # Private attributes of torch's objects: of modules, storages, compiled models and functions.
-ATTRIBUTES = {"_buffers", "_cdata", "_current_level", "_dynamo_marked_constant", "_modules"}
-ATTRIBUTES |= {"_orig_mod", "_parameters", "_torchdynamo_orig_callable", "_version"}
+ATTRIBUTES = {"_buffers", "_cdata", "_current_level", "_dynamo_marked_constant", "_metadata"}
+ATTRIBUTES |= {"_modules", "_orig_mod", "_parameters", "_torchdynamo_orig_callable", "_version"}
 ATTRIBUTES |= {f"_{kind}_hooks" for kind in ("forward", "forward_pre", "backward", "state_dict")}
 
 

@@ -260,6 +260,8 @@ def check_grid(x: torch.Tensor, argument: str = "x", dims: int = 2) -> None:
         fail(argument, f"{2 + dims} dimensions {shape}", f"{x.ndim} in shape {tuple(x.shape)}")
     if not x.is_floating_point():
         fail(argument, f"a floating dtype (convert integer {plural} and scale them first)", x.dtype)
+    if x.dtype.itemsize < 2:  # float8: torch stores it, and has hardly an operation for it
+        fail(argument, "a floating dtype of 16 bits or more (x.bfloat16() converts)", x.dtype)
     if torch.jit.is_tracing():  # sizes are tensors then, and torch warns at each comparison
         return
     if 0 in x.shape[2:]:

@@ -1,14 +1,32 @@
-"""Deprecated names: warnings that name the successor and point at the caller's line."""
+"""Deprecated names: warnings that name the successor and point at the caller's line.
+
+`REMOVED_IN` is the release that has none of them any more; every message names it.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["deprecated_names", "moved_names", "successor", "warn_deprecated"]
+from wavevit.checks import fail
+
+__all__ = [
+    "REMOVED_IN",
+    "deprecated_names",
+    "moved_names",
+    "renamed_argument",
+    "successor",
+    "warn_deprecated",
+]
+
+REMOVED_IN = "0.2.0"  # a test fails when this version is reached: delete the old names then
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
 
 
 def warn_deprecated(old: str, new: str) -> None:
@@ -21,11 +39,37 @@ def warn_deprecated(old: str, new: str) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
-    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=level)
+    message = f"{old} is deprecated, and wavevit {REMOVED_IN} removes it: use {new}"
+    warnings.warn(message, DeprecationWarning, stacklevel=level)
 
 
 def _is_inside(module: str) -> bool:
     return module == "dataclasses" or module.partition(".")[0] == "wavevit"
+
+
+def renamed_argument(
+    old: str, new: str
+) -> Callable[[Callable[Arguments, Returned]], Callable[Arguments, Returned]]:
+    """Decorator of a function one of whose arguments has a new name: the old one warns.
+
+    Args:
+        old: the deprecated name.
+        new: the name to use instead.
+    """
+
+    def decorate(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+        @functools.wraps(function)
+        def renamed(*args: Arguments.args, **given: Arguments.kwargs) -> Returned:
+            if old in given:
+                warn_deprecated(f"{function.__name__}({old}=…)", f"{new}=…")
+                if new in given:
+                    fail(old, f"None beside {new}, its new name", repr(given[old]))
+                given[new] = given.pop(old)
+            return function(*args, **given)
+
+        return renamed
+
+    return decorate
 
 
 def deprecated_names(

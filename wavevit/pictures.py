@@ -14,6 +14,7 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_image, check_numbers, fail, require_extra
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.data.picture_files import UnreadablePictureError, luminance, read_picture
+from wavevit.deprecated import renamed_argument
 from wavevit.files import as_path
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.token_layout import level_grids
@@ -46,6 +47,7 @@ def _check_one_grey(argument: str, value: object, kind: type[tuple[Any, ...]]) -
         fail(argument, "the transform of one grey image (1, 1, H, W)", f"approx of shape {shape}")
 
 
+@renamed_argument("source", "image")
 def load_image(image: str | Path) -> Tensor:
     """Loads a picture file, or a bundled photograph by name, in grey.
 
@@ -62,6 +64,7 @@ def load_image(image: str | Path) -> Tensor:
     return open_image(image)[0]
 
 
+@renamed_argument("source", "image")
 def open_image(image: str | Path) -> tuple[Tensor, str]:
     """Loads a picture as `load_image`, with a note on the scaling of its values.
 

@@ -9,10 +9,11 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NoReturn
 
 from wavevit.checks import fail
 
-__all__ = ["import_files", "imported", "imported_modules"]
+__all__ = ["fail_taken", "import_files", "imported", "imported_modules", "origin_of"]
 
 _FILES: dict[str, str] = {}  # as given, absolute where it is a file -> name of its module
 
@@ -84,3 +85,17 @@ def _run_file(path: Path) -> str:
         del sys.modules[name]
         raise
     return name
+
+
+def origin_of(made: Any) -> tuple[str, str]:
+    """File and name of a class or a function: the same after its file has run again."""
+    module = made.__module__
+    home = getattr(sys.modules.get(module), "__file__", None) or module
+    # A functools.partial that was given a name has no qualified one.
+    return str(home), getattr(made, "__qualname__", made.__name__)
+
+
+def fail_taken(argument: str, name: str, owner: str, newcomer: str) -> NoReturn:
+    """Raises a ``ValueError``: `newcomer` wants a name in a registry that `owner` has."""
+    expected = f"a name that is not taken, for {newcomer}"
+    fail(argument, expected, f"{name!r}, which is the name of {owner}")

@@ -92,7 +92,7 @@ def gains(record: dict[str, Any], variant: str) -> dict[str, Statistic]:
     """By choice: points of top-1 over the study's own, seed by seed."""
     found = record["top1"][variant]
     own = found[kept(variant)]
-    return {name: Statistic.paired(values, own) for name, values in found.items()}
+    return {name: Statistic.paired(values, own, "points") for name, values in found.items()}
 
 
 def overruled(record: dict[str, Any]) -> list[str]:

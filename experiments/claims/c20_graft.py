@@ -90,7 +90,7 @@ def _time(record: Mapping[str, Any]) -> Effect:
         metric="time as a multiple of the original's",
         unit="",
         digits=2,
-        difference=Statistic.paired(times, [TIME] * len(times)),
+        difference=Statistic.paired(times, [TIME] * len(times), unit=""),
         predicted="lower",
         over="repetitions",
         threshold=TIME,

@@ -28,7 +28,7 @@ def between(
         metric=metric,
         unit=unit,
         digits=digits,
-        difference=Statistic.paired(values, others),
+        difference=Statistic.paired(values, others, unit),
         predicted=predicted,
         over=over,
     )
@@ -50,7 +50,7 @@ def above(
         metric=metric,
         unit=unit,
         digits=digits,
-        difference=Statistic.paired(values, [threshold] * len(values)),
+        difference=Statistic.paired(values, [threshold] * len(values), unit),
         predicted=predicted,
         over="photographs",
         threshold=threshold,

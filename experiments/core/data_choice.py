@@ -77,7 +77,7 @@ def on_data(study: Study, choice: DataChoice) -> Study:
     """
     if not choice.words:
         return study
-    options = _options(choice.source_options)
+    options = read_source_options(choice.source_options)
     if choice.source:
         check_choice("source", choice.source, list_sources())
     if choice.photographs is not None:
@@ -177,7 +177,12 @@ def _placed(run: RunConfig, source: str, options: dict[str, Any]) -> RunConfig:
     return dataclasses.replace(run, data=data)
 
 
-def _options(words: Sequence[str]) -> dict[str, Any]:
+def read_source_options(words: Sequence[str]) -> dict[str, Any]:
+    """Options of a data source from words NAME=VALUE.
+
+    Raises:
+        ValueError: a word of another form, or a name that the study sets.
+    """
     found: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")

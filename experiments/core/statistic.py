@@ -12,7 +12,8 @@ from scipy.stats import nct
 from scipy.stats import t as student_t
 
 _ROUNDING = 1e-12  # of float64, with room for a difference of two larger figures
-_EXACT_PAIRS = 3  # two pairs are too few: a coarse metric repeats itself by chance
+_EXACT_PAIRS = 3  # two pairs are too few: values repeat by chance
+_SHARES = ("%", "points")
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class Statistic:
         std: their sample standard deviation.
         values: one per seed.
         exact: of a difference: each side has one and the same value in all of at least 3 pairs,
-            as something that holds by construction has. A difference that is the same in every
-            pair while the sides vary is not exact: a coarse metric does that by chance.
+            as something that holds by construction has, and the values are no percentages. A
+            percentage of examples moves in steps, and stays at 0 or 100 where more would be seen
+            on a harder test: its values repeat by chance. So do differences that are the same in
+            every pair while the sides vary.
     """
 
     mean: float
@@ -45,11 +48,18 @@ class Statistic:
         return cls(fmean(values), spread, tuple(values))
 
     @classmethod
-    def paired(cls, own: Sequence[float], other: Sequence[float]) -> Statistic:
-        """The differences of at least one pair, own minus other."""
+    def paired(cls, own: Sequence[float], other: Sequence[float], unit: str) -> Statistic:
+        """The differences of at least one pair, own minus other.
+
+        Args:
+            own: one value a pair.
+            other: as many.
+            unit: of the values; percentages (``"%"``, ``"points"``) are never exact.
+        """
         found = cls.of([a - b for a, b in zip(own, other, strict=True)])
         alike = cls.of(own).std == 0 and cls.of(other).std == 0
-        return replace(found, exact=alike and len(found.values) >= _EXACT_PAIRS)
+        enough = len(found.values) >= _EXACT_PAIRS and unit not in _SHARES
+        return replace(found, exact=alike and enough)
 
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
         """Confidence interval of the mean (Student's t); None for a single value. Of values without

@@ -232,7 +232,8 @@ class StudySummary:
         if variant not in self.metrics or baseline not in self.metrics:
             return None
         own, other = self.metrics[variant][metric], self.metrics[baseline][metric]
-        return self._paired(variant, own, baseline, other)
+        unit = metric_named(self.task, metric).unit
+        return self._paired(variant, own, baseline, other, unit)
 
     def paired_sensitivity(
         self, variant: str, baseline: str, kind: str, shift: float
@@ -241,17 +242,18 @@ class StudySummary:
         if variant not in self.metrics or baseline not in self.metrics:
             return None
         own, other = (self.sensitivity[name][kind][shift] for name in (variant, baseline))
-        return self._paired(variant, own, baseline, other)
+        return self._paired(variant, own, baseline, other, unit="")
 
     def _paired(
-        self, variant: str, own: Statistic, baseline: str, other: Statistic
+        self, variant: str, own: Statistic, baseline: str, other: Statistic, unit: str
     ) -> Statistic | None:
         at = dict(zip(self.seeds[variant], own.values, strict=True))
         base = dict(zip(self.seeds[baseline], other.values, strict=True))
         common = [seed for seed in at if seed in base]
         if not common:
             return None
-        return Statistic.paired([at[seed] for seed in common], [base[seed] for seed in common])
+        values, others = ([held[seed] for seed in common] for held in (at, base))
+        return Statistic.paired(values, others, unit)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON: small enough to be kept as a record."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from wavevit.command_line import read_options
+from wavevit.deprecated import REMOVED_IN
 
 
 def wrong_usage(program: str, error: Exception) -> NoReturn:
@@ -36,7 +37,7 @@ def old_command(*commands: Sequence[str]) -> None:
     """
     for words in commands:
         new = " ".join(["python -m experiments", *words]).rstrip()
-        print(f"This command will go away. The new one is: {new}", file=sys.stderr)
+        print(f"wavevit {REMOVED_IN} removes this command. The new one is: {new}", file=sys.stderr)
         sys.argv = [sys.argv[0], *words]
         try:
             runpy.run_module("experiments", run_name="__main__")

@@ -262,7 +262,7 @@ def test_old_names_warn_and_name_their_successors() -> None:
         module = importlib.import_module(place)
         for name in names:
             with pytest.warns(
-                DeprecationWarning, match=rf"{place}.{name} is deprecated: use "
+                DeprecationWarning, match=rf"{place}.{name} is deprecated, .* removes it: use "
             ) as w:
                 value = getattr(module, name)
             where, _, last = str(w[0].message).rpartition("use ")[2].rpartition(".")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -177,39 +178,81 @@ def test_windows_of_another_side() -> None:
 
 def test_unknown_grid_of_a_checkpoint_needs_img_size() -> None:
     saved, model = build("test_vit", img_size=(32, 96)), build("test_vit", img_size=64)
+    tensors = dict(saved.state_dict())  # as a file of safetensors: without torch's notes
     with pytest.raises(ValueError, match=r"img_size: expected the training size .* 12 positions"):
-        wavevit.adapt_state_dict(saved.state_dict(), model)
+        wavevit.adapt_state_dict(tensors, model)
     with pytest.raises(RuntimeError, match=r"adapt_state_dict\(state_dict, model, img_size=…\)"):
-        model.load_state_dict(saved.state_dict())
+        model.load_state_dict(tensors)
     with pytest.raises(ValueError, match="one whose grid is 2 x 4"):
         wavevit.adapt_state_dict(saved.state_dict(), model, (32, 64))
     model.load_state_dict(wavevit.adapt_state_dict(saved.state_dict(), model, (32, 96)))
     assert torch.equal(model(images((64, 64))), saved(images((64, 64))))
 
 
+def through_torch_save(state: object) -> Mapping[str, Tensor]:
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    stream.seek(0)
+    return torch.load(stream)
+
+
+@pytest.mark.parametrize("size", [64, (32, 128), (32, 96)])
+@pytest.mark.parametrize("own", [64, (32, 128)])
+@pytest.mark.parametrize("saving", [lambda state: state, through_torch_save])
+def test_a_state_dict_says_its_grid(
+    size: object, own: tuple[int, int], saving: Callable[[object], Mapping[str, Tensor]]
+) -> None:
+    """No img_size is asked for, though 16 positions fit two grids and 12 are no square."""
+    saved, model = build("test_vit", img_size=size), build("test_vit", seed=1, img_size=own)
+    state = saving(nn.Sequential(saved).state_dict())
+    whole = nn.Sequential(model)
+    if size == own:
+        whole.load_state_dict(state)
+    else:  # the same shapes too are refused
+        with pytest.raises(RuntimeError, match=r"wavevit\.adapt_state_dict\(state_dict, model\)"):
+            whole.load_state_dict(state)
+    whole.load_state_dict(wavevit.adapt_state_dict(state, whole))
+    x = images(model.config.image_size)
+    assert torch.equal(model(x), saved(x))
+
+
+def test_a_state_dict_says_its_size_after_set_input_size() -> None:
+    saved, model = build("test_vit"), build("test_vit", seed=1)
+    saved.set_input_size((32, 128))
+    model.load_state_dict(wavevit.adapt_state_dict(saved.state_dict(), model))
+    x = images((64, 64))
+    assert torch.equal(model(x), saved(x))
+
+
 def test_as_many_positions_on_another_grid_need_img_size() -> None:
     """Sixteen positions are 4 x 4 or 2 x 8: their tensors have one shape."""
     saved, wide = build("test_vit", img_size=64), build("test_vit", seed=1, img_size=(32, 128))
     assert saved.position.embedding.shape == wide.position.embedding.shape
-    with pytest.raises(ValueError, match=r"img_size: expected .* 2 x 8 or of 4 x 4"):
-        wavevit.adapt_state_dict(saved.state_dict(), wide)
-    own = wavevit.adapt_state_dict(wide.state_dict(), wide, (32, 128))
+    tensors = dict(saved.state_dict())  # as a file of safetensors: without torch's notes
+    with pytest.raises(ValueError, match=r"expected .* 2 x 8, as the model's, or of 4 x 4"):
+        wavevit.adapt_state_dict(tensors, wide)
+    own = wavevit.adapt_state_dict(dict(wide.state_dict()), wide, wide.config.img_size)
     assert torch.equal(own["position.embedding"], wide.position.embedding)
-    wide.load_state_dict(wavevit.adapt_state_dict(saved.state_dict(), wide, 64))
+    wide.load_state_dict(wavevit.adapt_state_dict(tensors, wide, 64))
     assert torch.equal(wide(images((32, 128))), saved(images((32, 128))))
 
 
 def test_channels_or_patches_are_told_apart() -> None:
     """Packets of a patch twice as large have as many subbands as four times the channels."""
     saved, model = build("test_haar_vit"), build("test_haar_vit", patch_size=8)
+    tensors = dict(saved.state_dict())  # as a file of safetensors: without torch's notes
     with pytest.raises(ValueError, match=r"in_chans: expected .* \(12, or 3 with patches twice"):
-        wavevit.adapt_state_dict(saved.state_dict(), model)
+        wavevit.adapt_state_dict(tensors, model)
     with pytest.raises(RuntimeError, match=r"adapt_state_dict\(state_dict, model, in_chans=…\)"):
-        model.load_state_dict(saved.state_dict())
-    kept = wavevit.adapt_state_dict(saved.state_dict(), model, in_chans=3)
+        model.load_state_dict(tensors)
+    kept = wavevit.adapt_state_dict(tensors, model, in_chans=3)
+    noted = wavevit.adapt_state_dict(saved.state_dict(), model)
+    assert noted.keys() == kept.keys()
+    assert all(torch.equal(noted[key], tensor) for key, tensor in kept.items())
     assert kept["tokenizer.proj.weight"].shape[1] == 768
     twelve = build("test_haar_vit", patch_size=8, in_chans=12)
-    model.load_state_dict(wavevit.adapt_state_dict(twelve.state_dict(), model, in_chans=12))
+    model.load_state_dict(wavevit.adapt_state_dict(dict(twelve.state_dict()), model, in_chans=12))
+    model.load_state_dict(wavevit.adapt_state_dict(twelve.state_dict(), model))
 
 
 def test_align_works_on_a_backbone() -> None:

@@ -49,10 +49,32 @@ def test_every_task_runs_on_a_plain_vit() -> None:
 def test_answers_for_images_alone_say_that_a_dict_is_needed(name: str) -> None:
     task = build(name, "test_vit")
     images = task.dummy_batch(2)["images"]
-    with pytest.raises(ValueError, match="batch: expected a dict with an entry"):
+    with pytest.raises(ValueError, match="batch: expected a dict with 'images'"):
         task.predict(images)
-    with pytest.raises(ValueError, match=r"batch\['images'\]: expected an entry, got a batch with"):
+    with pytest.raises(ValueError, match=r"batch\['images'\]: expected an entry, got a dict with"):
         task.predict({"image": images})
+
+
+@pytest.mark.parametrize("name", list_tasks())
+def test_what_no_task_found_is_refused(name: str) -> None:
+    """Nothing, or the results of another task: `summarize` and `compare` name what is missing."""
+    task = build(name, "test_vit")
+    for call, argument in (
+        (lambda: task.summarize(None), "results"),
+        (lambda: task.compare(None, {}, (0, 1)), "first"),
+        (lambda: task.compare({}, [1], (0, 1)), r"second|first\['\w+'\]"),
+    ):
+        with pytest.raises(ValueError, match=rf"^({argument}): expected (a dict|an entry)"):
+            call()
+    other = {"x": torch.zeros(2)}
+    calls = {
+        "summarize": lambda: task.summarize(other),
+        "compare": lambda: task.compare(other, other, (0, 1)),
+    }
+    for method, call in calls.items():
+        if getattr(type(task), method) is not getattr(Task, method):
+            with pytest.raises(ValueError, match=r"'\]: expected an entry, got a dict with 'x'"):
+                call()
 
 
 class _Broken(Classification):

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.__main__ import VERBS, ReportOptions
 from experiments.claims.__main__ import Options as ClaimsOptions
-from experiments.core.data_choice import _options
+from experiments.core.data_choice import read_source_options
 from experiments.core.registry import find_experiment
 from experiments.core.study import Study
 from wavevit.cli import Audit, Models, Transform
@@ -80,7 +80,7 @@ def read(command: str) -> Any:
     options = read_options(one.options, prog="", arguments=words[1:])
     if isinstance(one, Study):
         assert set(options.variants) <= one.configs().keys()
-        _options(options.source_options)
+        read_source_options(options.source_options)
     return options
 
 

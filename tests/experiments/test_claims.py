@@ -11,7 +11,7 @@ from scipy.stats import ttest_rel
 from experiments.claims.__main__ import commands
 from experiments.claims.effect import Effect
 from experiments.claims.ledger import CLAIMS
-from experiments.claims.measured import between
+from experiments.claims.measured import above, between
 from experiments.claims.names import reader_name
 from experiments.claims.verdict import (
     LEVEL,
@@ -150,6 +150,18 @@ def test_difference_between_constant_sides_is_exact() -> None:
     assert same.text() == (
         "**inconclusive**: the clearest effect is +0.00 (exact) (R, a against plain ViT)"
     )
+
+
+@pytest.mark.parametrize("values", [(100.0,) * 3, (0.0,) * 3, (97.2,) * 3])
+@pytest.mark.parametrize("unit", ["%", "points"])
+def test_percentages_without_spread_do_not_count(unit: str, values: tuple[float, ...]) -> None:
+    """At 0 or 100 the measure has no room for a spread; between, its steps are of one example."""
+    for other in (98.6, 0.0):
+        found = between("a", values, "vit", (other,) * 3, "top-1", unit=unit, predicted="higher")
+        assert judge([found]).word == "inconclusive"
+        assert "the same in 3 pairs: no test possible" in found.amount()
+    found = above("a", values, 90.0, "top-1", unit=unit)
+    assert judge([found]).word == "inconclusive"
 
 
 def test_equal_differences_of_varying_sides_do_not_count() -> None:

@@ -192,12 +192,16 @@ def test_verdicts() -> None:
 
 
 def test_differences_without_spread_have_no_interval() -> None:
-    chance = Statistic.paired([31.9, 33.3], [33.3, 34.7])
+    chance = Statistic.paired([31.9, 33.3], [33.3, 34.7], "points")
     assert points(chance) == "−1.4 points (the same in 2 pairs: no test possible)"
     assert chance.change(1) == "−1.4 (the same in 2 pairs: no test possible)"
-    fixed = Statistic.paired([100.0] * 3, [98.6] * 3)
-    assert points(fixed) == "+1.4 points (exact)"
+    fixed = Statistic.paired([2.0] * 3, [0.5] * 3, unit="")
+    assert fixed.change(1) == "+1.5 (exact)"
     assert fixed.direction() == "higher"
+    for unit in ("%", "points"):
+        saturated = Statistic.paired([100.0] * 3, [98.6] * 3, unit)
+        assert points(saturated) == "+1.4 points (the same in 3 pairs: no test possible)"
+        assert saturated.direction() == "inconclusive"
     assert points(Statistic.of([-1.4])) == "−1.4 points (one seed: no statement)"
     assert points(Statistic.of([-1.5, -1.4])) == "−1.4 [−2.1, −0.8] points (lower, 2 seeds)"
 

@@ -16,6 +16,7 @@ from experiments.__main__ import VERBS, main
 from experiments.core import job
 from experiments.core.registry import all_experiments, experiments_by_verb
 from wavevit import plugins
+from wavevit.deprecated import REMOVED_IN
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,8 @@ def test_old_commands_do_what_the_new_ones_do_and_name_them(
     assert caught.value.code == 2
     first, *rest = capsys.readouterr().err.splitlines()
     new = new.replace("FILE", str(file))
-    assert first == f"This command will go away. The new one is: python -m experiments {new}"
+    said = f"wavevit {REMOVED_IN} removes this command. The new one is: "
+    assert first == f"{said}python -m experiments {new}"
     assert rest
 
 

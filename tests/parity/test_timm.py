@@ -160,3 +160,62 @@ def test_other_numbers_of_heads_are_refused(family: str) -> None:
     ours = wavevit.Backbone(dataclasses.replace(config, stages=stages, num_classes=1000))
     with pytest.raises(ValueError, match=r"timm_model: expected attention with \d heads at .* got"):
         load_timm_weights(ours, theirs)
+
+
+def small_pair(**changes: object) -> tuple[wavevit.Backbone, torch.nn.Module]:
+    torch.manual_seed(0)
+    theirs = timm.create_model(
+        "vit_tiny_patch16_224", img_size=32, depth=1, num_classes=5, **changes
+    ).eval()
+    config = dataclasses.replace(wavevit.model_config("vit_tiny_patch16"), img_size=32)
+    stages = (dataclasses.replace(config.stages[0], depth=1),)
+    ours = wavevit.Backbone(dataclasses.replace(config, stages=stages, num_classes=5)).eval()
+    return ours, theirs
+
+
+@pytest.mark.parametrize(
+    ("changes", "got"),
+    [
+        ({"global_pool": "avg", "fc_norm": False}, "'avg'"),
+        ({"global_pool": "max", "fc_norm": False}, "'max'"),
+        ({"global_pool": ""}, "''"),
+        (
+            {"global_pool": "avg", "fc_norm": False, "pool_include_prefix": True},
+            "'avg with prefix tokens'",
+        ),
+    ],
+)
+def test_another_pooling_is_refused(changes: dict[str, object], got: str) -> None:
+    """Poolings have no tensors: the weights would fit, and the logits would be others."""
+    ours, theirs = small_pair(**changes)
+    before = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
+    with pytest.raises(ValueError, match=f"timm_model: expected global_pool='token', .* got {got}"):
+        load_timm_weights(ours, theirs)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in ours.state_dict().items())
+
+
+def test_pooling_set_by_reset_classifier() -> None:
+    """As the message says, on our side and on timm's."""
+    x = torch.randn(2, 3, 32, 32)
+    ours, theirs = small_pair(global_pool="avg", fc_norm=False)
+    ours.reset_classifier(5, global_pool="avg")
+    load_timm_weights(ours, theirs)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+    swin = timm.create_model("swin_tiny_patch4_window7_224", depths=(1, 1, 1, 1), num_classes=5)
+    swin.reset_classifier(0, global_pool="")
+    config = wavevit.model_config("swin_tiny")
+    stages = tuple(dataclasses.replace(stage, depth=1) for stage in config.stages)
+    model = wavevit.Backbone(dataclasses.replace(config, stages=stages, num_classes=0))
+    with pytest.raises(ValueError, match=r"timm_model: expected global_pool='avg', .* got ''"):
+        load_timm_weights(model, swin)
+    model.reset_classifier(0, global_pool="")
+    load_timm_weights(model, swin)
+
+
+@pytest.mark.parametrize(
+    ("act", "got"), [("gelu_tanh", "GELUTanh"), ("quick_gelu", "QuickGELU"), ("relu", "ReLU")]
+)
+def test_another_activation_is_refused(act: str, got: str) -> None:
+    ours, theirs = small_pair(act_layer=act)
+    with pytest.raises(ValueError, match=rf"timm_model: expected GELU at .*\.act, .* got {got}"):
+        load_timm_weights(ours, theirs)

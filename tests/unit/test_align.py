@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import wavevit
-from wavevit.alignment import LowPass, kept_period
+from wavevit.alignment import LowPass, blur_strides, kept_period
 from wavevit.testing import assert_close_relative, assert_shift_invariant
 
 
@@ -115,6 +115,31 @@ def test_blur_is_the_dense_layer_low_passed_and_decimated() -> None:
     assert blurred.model.state_dict().keys() == model.state_dict().keys()
     assert blurred.model.conv.weight is model.conv.weight
     assert model.conv._forward_pre_hooks == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [
+        (nn.Conv2d(3, 4, 3, stride=2), "the model itself"),
+        (nn.Sequential(nn.ReLU(), nn.AvgPool2d(2)), "1"),
+        (nn.Sequential(nn.MaxPool2d(2)), "0.2"),  # the pooling, its low-pass and its decimation
+        (wavevit.create_model("test_haar_vit", img_size=32), "tokenizer"),
+    ],
+)
+def test_a_second_low_pass_is_refused(model: nn.Module, place: str) -> None:
+    """It would blur twice; also one that the configuration asked for, and through a copy."""
+    blurred = wavevit.align(model, "blur").model
+    expected = rf"model: expected strides without the low-pass .*, got one at {place}"
+    for again in (
+        blur_strides,
+        lambda found: blur_strides(found, "window"),
+        lambda found: wavevit.align(copy.deepcopy(found), "blur"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            again(blurred)
+    wavevit.align(model, "blur")  # the original has none
+    with pytest.raises(ValueError, match=r"got one at tokenizer\.proj"):
+        wavevit.align(wavevit.create_model("test_vit", alignment="blur"), "blur")
 
 
 def test_blurred_pooling_is_dense_then_low_passed() -> None:

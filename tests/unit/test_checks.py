@@ -41,6 +41,10 @@ def test_an_extra_that_is_broken_says_what_it_lacks(tmp_path, monkeypatch) -> No
     [
         (torch.zeros(8, 8), r"x: expected 4 dimensions \(B, C, H, W\), got 2"),
         (IMAGE.long(), r"x: expected a floating dtype .*, got torch.int64"),
+        (
+            IMAGE.to(torch.float8_e4m3fn),
+            r"x: expected a floating dtype of 16 bits or more .*, got torch.float8_e4m3fn",
+        ),
         (torch.zeros(1, 1, 0, 4), r"x: expected sides of at least 1 pixel"),
         ([[1.0]], r"x: expected a torch.Tensor .*, got list"),
     ],

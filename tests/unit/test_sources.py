@@ -40,11 +40,14 @@ def test_moved_crop_is_another_part_of_the_window() -> None:
 def test_names_are_checked() -> None:
     with pytest.raises(ValueError, match=r"source: expected one of .*scenes"):
         create_source("scene", "test")
-    with pytest.raises(ValueError, match="another name than 'scenes'"):
 
-        @register_source("scenes")
-        class Other(Source):
-            pass
+    class SceneSource(Source):
+        """Another file's class, though of the same name."""
+
+    SceneSource.__qualname__ = type(create_source("scenes", "test", 48, 8)).__qualname__
+    expected = rf"name: expected a name that is not taken, for {__name__}\..*, got 'scenes', which "
+    with pytest.raises(ValueError, match=expected + r"is the name of wavevit\.data\.sources\."):
+        register_source("scenes")(SceneSource)
 
     assert "scenes" in list_sources()
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from wavevit.alignment.statistics import BOUNDARIES
 from wavevit.checks import check_choice, check_module, check_pair, fail
+from wavevit.wavelets._engine.torch_private import pre_hooks
 
 __all__ = ["LowPass", "blur_strides", "copy_sharing_weights"]
 
@@ -109,6 +110,13 @@ def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
+def _is_blurred(module: nn.Module) -> bool:
+    """Whether `blur_strides` has changed it; of a pooling, what took its place is asked."""
+    if isinstance(module, _Decimate) or any(isinstance(h, _BlurInput) for h in pre_hooks(module)):
+        return True
+    return hasattr(module, "decimation") and isinstance(getattr(module, "low_pass", None), LowPass)
+
+
 def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
     """Adds a low-pass before every stride of a model, in place.
 
@@ -130,10 +138,16 @@ def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
         timm's Swin) cannot be found.
 
     Raises:
-        ValueError: an unknown boundary, something else than a module, or a bare `nn.MaxPool2d`,
-            which has no parent.
+        ValueError: an unknown boundary, something else than a module, a bare `nn.MaxPool2d`,
+            which has no parent, or a model that has these low-passes already: a second one would
+            blur more than the stride needs.
     """
     check_module("model", model)
+    check_choice("boundary", boundary, BOUNDARIES)
+    blurred = [name or "the model itself" for name, m in model.named_modules() if _is_blurred(m)]
+    if blurred:
+        got = f"one at {', '.join(blurred[:3])}" + (", …" if len(blurred) > 3 else "")
+        fail("model", "strides without the low-pass of an earlier blur_strides", got)
     reached = []
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Conv2d | nn.AvgPool2d) and max(_pair(module.stride)) > 1:

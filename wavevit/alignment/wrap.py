@@ -259,8 +259,9 @@ def align(
 
     Raises:
         ValueError: something else than a module, an unknown method, layout or option, a period
-            below 1, ``"none"``, a model without a stride that ``"blur"`` can find, or with `phases`
-            a model that has neither a known shift period nor a ``feature_info``.
+            below 1, ``"none"``, a model without a stride that ``"blur"`` can find or that is
+            blurred already, or with `phases` a model that has neither a known shift period nor a
+            ``feature_info``.
 
     Guarantees:
         Those of the method's class (tests/properties/test_alignment_laws.py), if the model keeps

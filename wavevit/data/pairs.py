@@ -21,12 +21,12 @@ from wavevit.data.picture_files import (
 )
 from wavevit.data.scenes import SPLITS
 from wavevit.data.sources import Source, register_source
+from wavevit.data.windows import by_contrast
 from wavevit.files import as_path
 
 __all__ = ["Pair", "Pairs", "read_pairs"]
 
 _TEST, _VALIDATION = 0.2, 0.25  # shares: of all pictures, and of those that are trained on
-_CONTRAST_FLOOR = 0.02  # as in `Scenes`
 
 
 class Pair(NamedTuple):
@@ -185,10 +185,7 @@ class Pairs(Source):
         images = torch.stack(windows)
         middle = slice(self.margin, self.margin + self.crop_size)
         crop = images[..., middle, middle]
-        # All channels of a crop together: colours stay.
-        mean = crop.mean(dim=(1, 2, 3), keepdim=True)
-        contrast = crop.std(dim=(1, 2, 3), keepdim=True, correction=0)
-        images = (images - mean) / (contrast + _CONTRAST_FLOOR)
+        images = by_contrast(images, crop)
         texts, names = [pair.text for pair in chosen], [pair.name for pair in chosen]
         return {"images": images, "texts": texts, "pictures": names}
 

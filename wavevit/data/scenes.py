@@ -27,7 +27,14 @@ from wavevit.data.photograph_files import (
 from wavevit.data.photographs import NAMES, load_photograph
 from wavevit.files import as_path
 
-__all__ = ["SPLITS", "SceneBatch", "Scenes", "photograph_folder", "photograph_scenes"]
+__all__ = [
+    "CONTRAST_FLOOR",
+    "SPLITS",
+    "SceneBatch",
+    "Scenes",
+    "photograph_folder",
+    "photograph_scenes",
+]
 
 SPLITS = ("train", "test", "fit", "validation")
 
@@ -37,7 +44,7 @@ _FIT = (5, 8)
 
 # Contrast that is added before dividing by a crop's own: an almost flat patch of sky stays almost
 # flat instead of becoming a picture of the sensor's noise. On the luminance scale of [0, 1].
-_CONTRAST_FLOOR = 0.02
+CONTRAST_FLOOR = 0.02
 
 
 class SceneBatch(NamedTuple):
@@ -194,7 +201,7 @@ class Scenes:
         crop = windows[..., side, side]
         mean = crop.mean(dim=(-2, -1), keepdim=True)
         contrast = crop.std(dim=(-2, -1), keepdim=True, correction=0)
-        return (windows - mean) / (contrast + _CONTRAST_FLOOR)
+        return (windows - mean) / (contrast + CONTRAST_FLOOR)
 
     def center(self, windows: Tensor) -> Tensor:
         """The crops in the middle of windows (N, C, S, S)."""

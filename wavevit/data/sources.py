@@ -12,6 +12,7 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.data.photograph_files import PhotographFolder, scan_photographs
 from wavevit.data.scenes import photograph_scenes
+from wavevit.plugins import fail_taken, origin_of
 
 __all__ = [
     "SceneCrops",
@@ -129,7 +130,7 @@ def register_source(name: str) -> Callable[[Registered], Registered]:
     """Decorator: registers a `Source` under a name for studies.
 
     Raises:
-        ValueError: the name of another class.
+        ValueError: the name of another class, or of a class of another file.
     """
 
     if not isinstance(name, str) or not name:
@@ -137,8 +138,9 @@ def register_source(name: str) -> Callable[[Registered], Registered]:
 
     def add(cls: Registered) -> Registered:
         known = _SOURCES.get(name)
-        if known is not None and known.__qualname__ != cls.__qualname__:
-            fail("name", f"another name than {name!r} ({known.__qualname__})", cls.__qualname__)
+        if known is not None and origin_of(known) != origin_of(cls):
+            owner, newcomer = (f"{c.__module__}.{c.__qualname__}" for c in (known, cls))
+            fail_taken("name", name, owner, newcomer)
         _SOURCES[name] = cls
         return cls
 

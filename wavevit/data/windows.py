@@ -11,11 +11,19 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_bool, check_numbers, check_tensor, fail
 from wavevit.data.picture_files import luminance
 from wavevit.data.resizing import resized
+from wavevit.data.scenes import CONTRAST_FLOOR
 
-__all__ = ["WindowCutter"]
+__all__ = ["WindowCutter", "by_contrast"]
 
-_CONTRAST_FLOOR = 0.02  # as in `Scenes`
 _ROOM = (3, 2)  # a small picture's shorter side over that of the crop: the studies' usual margins
+
+
+def by_contrast(windows: Tensor, crops: Tensor) -> Tensor:
+    """Windows (N, C, W, W) with mean 0 and contrast about 1 of their crops (N, C, S, S)."""
+    # All channels of a crop together: colours stay.
+    mean = crops.mean(dim=(1, 2, 3), keepdim=True)
+    contrast = crops.std(dim=(1, 2, 3), keepdim=True, correction=0)
+    return (windows - mean) / (contrast + CONTRAST_FLOOR)
 
 
 class WindowCutter:
@@ -126,10 +134,7 @@ class WindowCutter:
         if self.statistics is not None:
             mean, std = self.statistics
             return (windows - mean) / std
-        # All channels of a crop together: colours stay.
-        mean = crops.mean(dim=(1, 2, 3), keepdim=True)
-        contrast = crops.std(dim=(1, 2, 3), keepdim=True, correction=0)
-        return (windows - mean) / (contrast + _CONTRAST_FLOOR)
+        return by_contrast(windows, crops)
 
 
 def _statistics(

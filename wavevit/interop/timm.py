@@ -84,6 +84,38 @@ def _heads(model: nn.Module) -> dict[str, int]:
     return {name: heads for name, heads in found.items() if isinstance(heads, int)}
 
 
+def _check_pooling(model: Backbone, source: nn.Module, family: str) -> None:
+    """Refuses another pooling, which has no tensors of its own."""
+    theirs = _pooling(source, family)
+    if theirs != model.global_pool:
+        how = "reset_classifier(num_classes, global_pool=…) of either changes it"
+        expected = f"global_pool={model.global_pool!r}, as `model` has ({how})"
+        fail("timm_model", expected, repr(theirs))
+
+
+def _pooling(source: nn.Module, family: str) -> str:
+    """How a timm model pools, in words of `Backbone.reset_classifier` where these have one."""
+    if family == "SwinTransformer":  # the attribute of the model itself may be older than its head
+        return str(source.get_submodule("head.global_pool").pool_type)
+    pool = str(vars(source)["global_pool"])
+    if family == "PyramidVisionTransformerV2":
+        return "avg" if pool else ""
+    if family == "MultiScaleVit":
+        return pool if pool in ("avg", "") else "token"
+    with_prefix = vars(source).get("pool_include_prefix") and vars(source)["num_prefix_tokens"]
+    return f"{pool} with prefix tokens" if with_prefix and pool not in ("token", "") else pool
+
+
+def _check_activations(source: nn.Module) -> None:
+    """Refuses other activations than GELU, which have no tensors either."""
+    for name, part in source.named_modules():
+        if name.endswith(".act"):
+            kind = getattr(part, "approximate", "none")
+            if type(part).__name__ != "GELU" or kind != "none":
+                got = type(part).__name__ + (f"(approximate={kind!r})" if kind != "none" else "")
+                fail("timm_model", f"GELU at {name}, as `model` has", got)
+
+
 def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
     """Copies the weights of a timm model of the same architecture into `model`.
 
@@ -100,8 +132,9 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
 
     Raises:
         ImportError: timm is not installed; the message names the extra.
-        ValueError: another architecture; the message names the first tensors, or attention layers
-            with other numbers of heads, that do not fit.
+        ValueError: another architecture; the message names the first tensors that do not fit, or
+            what the tensors do not show: other numbers of heads, another activation than GELU, or
+            another pooling (``global_pool``).
 
     Guarantees:
         Equal outputs to 1e-4 for ``vit_*_patch16``, ``swin_*``, ``pvt_v2_*`` and
@@ -126,5 +159,7 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         listed = ", ".join(misfits[:4]) + (", …" if len(misfits) > 4 else "")
         fail("timm_model", "the architecture of `model`", f"other tensors: {listed}")
     _check_heads(model, source, family)
+    _check_activations(source)
+    _check_pooling(model, source, family)
     model.load_state_dict(theirs)
     return model

@@ -73,8 +73,9 @@ class LearnedPosition(Part):
     def adapt_state(self, state: Mapping[str, Tensor], source: Source) -> dict[str, Tensor]:
         """Vectors resampled to the own grid, by what `forward` does at other sizes.
 
-        Where the checkpoint's grid is unknown it is taken to be the own one if the number of
-        places is the same, else square. If both are possible and differ, it is refused.
+        Where the checkpoint's grid is unknown (a state dict says it, a file of safetensors does
+        not) it is taken to be the own one if the number of places is the same, else square. If both
+        are possible and differ, it is refused.
 
         Raises:
             ValueError: a grid of another number of places, or one that is unknown where neither or
@@ -88,8 +89,8 @@ class LearnedPosition(Part):
         if grid is None and places == self.grid[0] * self.grid[1]:
             if side**2 == places and self.grid != (side, side):
                 expected = "the training size of the checkpoint: its positions may be on a grid of "
-                expected += f"{self.grid[0]} x {self.grid[1]} or of {side} x {side}"
-                fail("img_size", expected, None)
+                expected += f"{self.grid[0]} x {self.grid[1]}, as the model's, or of "
+                fail("img_size", f"{expected}{side} x {side}", None)
             return {}
         if grid is None and side**2 == places:
             grid = (side, side)

@@ -7,7 +7,6 @@ Importing `wavevit.layers` registers the layers of this package.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +15,7 @@ from torch import nn
 from wavevit.checks import fail, nearest
 from wavevit.layers.options import NoOptions, PartOptions, check_options_class, read_options
 from wavevit.layers.symmetry import Part
+from wavevit.plugins import fail_taken, origin_of
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,14 +38,6 @@ __all__ = [
 
 Base = TypeVar("Base", bound=nn.Module)
 Registered = TypeVar("Registered", bound=type)
-
-
-def origin_of(made: Any) -> tuple[str, str]:
-    """File and name of a class or a function: the same after its file has run again."""
-    module = made.__module__
-    home = getattr(sys.modules.get(module), "__file__", None) or module
-    # A functools.partial that was given a name has no qualified one.
-    return str(home), getattr(made, "__qualname__", made.__name__)
 
 
 class NotRegistered(ValueError):
@@ -90,8 +82,8 @@ class Registry(Generic[Base]):
             origin = origin_of(cls)
             if name in self.without or self._origins.get(name, origin) != origin:
                 other = self._classes.get(name)
-                taken = f"{other.__module__}.{other.__qualname__}" if other else "no part"
-                fail("name", f"another name than {name!r} ({taken})", f"it for {cls.__qualname__}")
+                owner = f"{other.__module__}.{other.__qualname__}" if other else "no layer"
+                fail_taken("name", name, owner, f"{cls.__module__}.{cls.__qualname__}")
             self._classes[name], self._origins[name] = cls, origin
             return cls
 

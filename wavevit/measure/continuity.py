@@ -43,12 +43,12 @@ class LocalLipschitz:
 
     @property
     def median_absolute(self) -> float:
-        """Median of `absolute` over images."""
+        """Median of `absolute` over images; of an even number, the lower middle value."""
         return float(torch.tensor(self.absolute).median())
 
     @property
     def median_relative(self) -> float:
-        """Median of `relative` over images."""
+        """Median of `relative` over images; of an even number, the lower middle value."""
         return float(torch.tensor(self.relative).median())
 
 

@@ -43,6 +43,9 @@ class ScaleSensitivity:
 def zoomed(windows: Tensor, zoom: float, crop_size: int) -> Tensor:
     """Zooms into the middle of each window.
 
+    Whole pixels are cut, ``round(crop_size / zoom)`` a side: where that and the window's side
+    differ by an odd number, the part is half a pixel above and left of the middle (`center_crop`).
+
     Args:
         windows: (N, C, H, W), at least ``crop_size / zoom`` a side.
         zoom: above 1 magnifies; below 1 shows a larger area (with antialiasing).

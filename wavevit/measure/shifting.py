@@ -29,6 +29,8 @@ SHIFT_MODELS = ("circular", "crop", "subpixel")
 def center_crop(windows: Tensor, size: tuple[int, int]) -> Tensor:
     """The middle of images.
 
+    Half a pixel above or left of it where the sides differ by an odd number.
+
     Args:
         windows: (B, C, H, W).
         size: height and width of the middle, in pixels.

@@ -18,7 +18,7 @@ from wavevit.layers.old_bounds import OldSteps
 from wavevit.layers.padding import pad_to_multiple
 from wavevit.layers.pooling import pool_tokens
 from wavevit.layers.symmetry import Symmetry
-from wavevit.models.checkpoints import load_or_explain
+from wavevit.models.checkpoints import load_or_explain, save_with_source
 from wavevit.models.config import BackboneConfig
 from wavevit.models.data_config import pretrained_cfg
 from wavevit.models.encode import encode, maps
@@ -458,6 +458,7 @@ class Backbone(nn.Module, OldSteps):
 
     set_input_size = set_input_size
     _load_from_state_dict = load_or_explain
+    _save_to_state_dict = save_with_source
     forward_steps = forward_steps
 
     def no_weight_decay(self) -> set[str]:

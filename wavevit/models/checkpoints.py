@@ -1,8 +1,10 @@
 """Adapt checkpoints of a backbone to another image size or number of channels.
 
-`torch.nn.Module.load_state_dict` stays strict: tensors of other shapes are an error, which names
-`adapt_state_dict`. Functions that load pretrained weights by name (`wavevit.interop.hub`, timm's
-``pretrained=True``, `load_timm_weights`) adapt them automatically, as timm does.
+`torch.nn.Module.load_state_dict` stays strict: tensors of other shapes, or positions that are known
+to be on another grid, are an error, which names `adapt_state_dict`. The state dict of a backbone
+says which images it was trained for; `torch.save` keeps that, files of safetensors don't. Functions
+that load pretrained weights by name (`wavevit.interop.hub`, timm's ``pretrained=True``,
+`load_timm_weights`) adapt them automatically, as timm does.
 """
 
 from __future__ import annotations
@@ -17,12 +19,18 @@ from wavevit.checks import check_size, fail
 from wavevit.layers import TOKENIZERS
 from wavevit.layers.channels import Source
 from wavevit.models.config import BackboneConfig
-from wavevit.wavelets._engine.torch_private import load_own_tensors
+from wavevit.wavelets._engine.torch_private import (
+    load_own_tensors,
+    notes_of,
+    save_own_tensors,
+)
 
 if TYPE_CHECKING:
     from wavevit.models.backbone import Backbone
 
-__all__ = ["adapt_state_dict", "adapted_from", "load_or_explain"]
+__all__ = ["adapt_state_dict", "adapted_from", "load_or_explain", "save_with_source"]
+
+_SOURCE = "wavevit_images"  # the note of a state dict: a `Source` as a plain dict
 
 
 def adapt_state_dict(
@@ -44,10 +52,13 @@ def adapt_state_dict(
     Args:
         state_dict: checkpoint of a backbone, or of a module that contains one.
         model: the target: a `Backbone`, or a module that contains one.
-        img_size: training size of the checkpoint in pixels. Needed if its learned positions are
-            on a grid that is neither square nor the model's, or if both of these have as many.
-        in_chans: channels of the checkpoint's images; by default read from its tensors. Needed
-            if those of the ``"dwt"`` tokenizer could also belong to another patch size.
+        img_size: training size of the checkpoint in pixels. Needed only for a dict that does not
+            say it (read from a file of safetensors, or a copy of a state dict), if its learned
+            positions are on a grid that is neither square nor the model's, or if both of these
+            have as many. For a checkpoint of the model's own size it is the model's `img_size`.
+        in_chans: channels of the checkpoint's images; by default what the state dict says, else
+            read from its tensors. Needed for a dict that does not say it, if the tensors of the
+            ``"dwt"`` tokenizer could also belong to another patch size.
 
     Returns:
         A new dict for ``model.load_state_dict``.
@@ -82,7 +93,9 @@ def adapt_state_dict(
         if isinstance(config, BackboneConfig):
             found = True
             prefix = f"{name}." if name else ""
-            source = Source(_source_grid(adapted, prefix, config, img_size), in_chans)
+            noted = _noted(notes_of(state_dict, name))
+            grid = _source_grid(adapted, prefix, config, img_size) or noted.grid
+            source = Source(grid, noted.channels if in_chans is None else in_chans)
             adapted |= _adapted(adapted, module, source, prefix)
     if not found:
         expected = "a Backbone, or a module that contains one"
@@ -96,6 +109,21 @@ def adapted_from(
     """`adapt_state_dict` of a checkpoint whose configuration is known."""
     images = Source(source.grid(source.patch_size), source.in_chans)
     return {**state_dict, **_adapted(state_dict, model, images)}
+
+
+def _noted(notes: Mapping[str, Any]) -> Source:
+    """What a state dict says of the images that its backbone was trained for."""
+    return Source(**notes.get(_SOURCE, {}))
+
+
+def save_with_source(
+    model: Backbone, destination: dict[str, Any], prefix: str, keep_vars: bool
+) -> None:
+    """`torch.nn.Module._save_to_state_dict`; notes the grid and the channels of its images."""
+    config = model.config
+    source = Source(config.grid(config.patch_size), config.in_chans)
+    notes_of(destination, prefix.removesuffix("."))[_SOURCE] = source._asdict()
+    save_own_tensors(model, destination, prefix, keep_vars)
 
 
 def _source_grid(
@@ -146,10 +174,12 @@ def load_or_explain(
     """`torch.nn.Module._load_from_state_dict`; its errors name the function that helps."""
     own = {prefix + name: parameter.shape for name, parameter in model.named_parameters()}
     found = {k: state_dict[k] for k in own if isinstance(state_dict.get(k), Tensor)}
-    if any(tensor.shape != own[key] for key, tensor in found.items()):
+    source = _noted(local_metadata)
+    moved = source.grid not in (None, model.config.grid(model.config.patch_size))
+    if moved or any(tensor.shape != own[key] for key, tensor in found.items()):
         mended, needs = {}, ""
         try:
-            mended = _adapted(found, model, Source(), prefix)
+            mended = _adapted(found, model, source, prefix)
         except ValueError as error:
             needs = f", {str(error).partition(':')[0]}=…"
         if needs or mended:

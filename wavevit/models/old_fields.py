@@ -1,4 +1,6 @@
-"""Deprecated configuration fields, which are now options of one layer; delete after one version.
+"""Deprecated configuration fields, which are now options of one layer.
+
+`wavevit.deprecated.REMOVED_IN` is the version that removes them.
 
 Older configurations still load (`BackboneConfig.from_dict`, without a warning); the old
 keyword arguments and attributes work and warn.

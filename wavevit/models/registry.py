@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from wavevit.checks import check_bool, check_choice, fail
-from wavevit.layers.registry import origin_of
 from wavevit.models.backbone import Backbone
 from wavevit.models.config import BackboneConfig
 from wavevit.models.features import FeatureBackbone
 from wavevit.models.stage_config import check_field
+from wavevit.plugins import fail_taken, origin_of
 
 __all__ = ["create_model", "list_models", "model_config", "register_model"]
 
@@ -41,8 +41,8 @@ def register_model(function: Callable[[], BackboneConfig]) -> Callable[[], Backb
     name = function.__name__
     known = _MODELS.get(name)
     if known is not None and origin_of(known) != origin_of(function):
-        taken = ".".join((known.__module__, origin_of(known)[1]))
-        fail("function", f"another name than {name!r} ({taken})", f"it for {function.__module__}")
+        owner, newcomer = (".".join((f.__module__, origin_of(f)[1])) for f in (known, function))
+        fail_taken("function", name, owner, newcomer)
     _MODELS[name] = function
     return function
 

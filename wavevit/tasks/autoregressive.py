@@ -19,7 +19,7 @@ from wavevit.checks import (
 )
 from wavevit.models import Backbone
 from wavevit.tasks.autoregressive_orders import ORDERS
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_entries, entry
 from wavevit.tasks.byte_images import check_bytes, random_bytes
 from wavevit.tasks.integer_distributions import DISTRIBUTIONS
 from wavevit.tasks.registry import register_task
@@ -116,6 +116,8 @@ class Autoregressive(Task):
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
         """``bits_change`` (B,): absolute difference of the bits per dimension of both crops."""
+        check_entries("first", first, "bits")
+        check_entries("second", second, "bits")
         return {"bits_change": (second["bits"] - first["bits"]).abs()}
 
     @torch.no_grad()

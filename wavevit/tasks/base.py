@@ -27,6 +27,7 @@ __all__ = [
     "Results",
     "Task",
     "TaskOptions",
+    "check_entries",
     "entry",
 ]
 
@@ -61,20 +62,28 @@ class Losses(NamedTuple):
         return torch.stack(list(self.parts.values())).sum()
 
 
+def check_entries(argument: str, given: Any, *keys: str) -> None:
+    """Checks that something is a dict with these entries: a batch, or what a task found.
+
+    Raises:
+        ValueError: no dict, or one without an entry; the message lists what it has.
+    """
+    if not isinstance(given, Mapping):
+        wanted = f" with {', '.join(map(repr, keys))}" if keys else ""
+        fail(argument, f"a dict{wanted}", type(given).__name__)
+    for key in keys:
+        if key not in given:
+            got = f"a dict with {', '.join(map(repr, given)) or 'none'}"
+            fail(f"{argument}[{key!r}]", "an entry", got)
+
+
 def entry(batch: Any, key: str) -> Any:
     """What a batch has under a key.
-
-    Args:
-        batch: what a task was given.
-        key: of the entry.
 
     Raises:
         ValueError: a batch that is no dict, or one without the entry.
     """
-    if not isinstance(batch, Mapping):
-        fail("batch", f"a dict with an entry {key!r}", type(batch).__name__)
-    if key not in batch:
-        fail(f"batch[{key!r}]", "an entry", f"a batch with {', '.join(map(str, batch)) or 'none'}")
+    check_entries("batch", batch, key)
     return batch[key]
 
 
@@ -170,7 +179,11 @@ class Task(nn.Module):
 
         Returns:
             By name; the mean of every entry of shape (N,) unless a task says otherwise.
+
+        Raises:
+            ValueError: no dict, or one without an entry that the task reads.
         """
+        check_entries("results", results)
         return {
             name: float(value.detach().double().mean())
             for name, value in results.items()
@@ -187,7 +200,12 @@ class Task(nn.Module):
 
         Returns:
             By name, (B,); empty for a task whose answers cannot be compared so.
+
+        Raises:
+            ValueError: no dict, or one without an entry that the task reads.
         """
+        check_entries("first", first)
+        check_entries("second", second)
         return {}
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from wavevit.checks import (
 )
 from wavevit.layers.blocks import Block
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_entries, entry
 from wavevit.tasks.draws import draw_examples, seeded
 from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
 from wavevit.tasks.registry import register_task
@@ -180,6 +180,8 @@ class Captioning(Task):
 
     def summarize(self, results: Results) -> dict[str, float]:
         """``bits``, ``bits_shuffled``, ``bits_without``: per character, over all captions."""
+        totals = ("total", "total_shuffled", "total_without")
+        check_entries("results", results, *totals, "characters")
         found = {}
         characters = results["characters"].double()
         for kind in ("", "_shuffled", "_without"):
@@ -191,6 +193,8 @@ class Captioning(Task):
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
         """``same_caption`` (B,): 100 where both crops get the same caption, else 0."""
+        check_entries("first", first, "captions")
+        check_entries("second", second, "captions")
         pairs = zip(first["captions"], second["captions"], strict=True)
         return {"same_caption": torch.tensor([100.0 * (one == two) for one, two in pairs])}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wavevit.checks import check_choice, check_generator, check_number, fail
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_entries, entry
 from wavevit.tasks.draws import seeded
 from wavevit.tasks.labels import check_labels, check_scores, check_shares
 from wavevit.tasks.registry import register_task
@@ -103,6 +103,8 @@ class Classification(Task):
 
     def compare(self, first: Results, second: Results, shift: tuple[int, int]) -> dict[str, Tensor]:
         """``same_class`` (B,): 100 where both crops have the same class, else 0."""
+        check_entries("first", first, "classes")
+        check_entries("second", second, "classes")
         return {"same_class": 100.0 * (first["classes"] == second["classes"]).float()}
 
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from wavevit.checks import (
 )
 from wavevit.layers.blocks import Block
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_entries, entry
 from wavevit.tasks.draws import seeded
 from wavevit.tasks.gathering import gathered, mean_over_ranks, rank_and_world
 from wavevit.tasks.products import products
@@ -204,6 +204,7 @@ class Contrastive(Task):
 
     def summarize(self, results: Results) -> dict[str, float]:
         """R@1 and R@5 both ways, with chance and the sizes of the galleries (`recalls`), in %."""
+        check_entries("results", results, "image_embeddings", "text_embeddings", "texts")
         summary = super().summarize(results)
         images, texts = results["image_embeddings"], results["text_embeddings"]
         pictures = results.get("pictures")
@@ -215,6 +216,8 @@ class Contrastive(Task):
         ``same_caption`` (B,): 100 where both crops are closest to one of the batch's texts, the
         same for both, else 0. ``cosine`` (B,): of the embeddings of both crops.
         """
+        check_entries("first", first, "image_embeddings", "text_embeddings", "texts")
+        check_entries("second", second, "image_embeddings")
         one, two = first["image_embeddings"], second["image_embeddings"]
         texts = first["texts"]
         numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}

@@ -18,7 +18,7 @@ from wavevit.checks import (
 )
 from wavevit.models import Backbone
 from wavevit.tasks.average_precision import average_precision
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_entries, entry
 from wavevit.tasks.box_jitter import box_jitter
 from wavevit.tasks.boxes import check_boxes
 from wavevit.tasks.detection_boxes import best_boxes
@@ -162,6 +162,8 @@ class Detection(Task):
         Raises:
             ImportError: pycocotools is not installed (the extra ``tasks``).
         """
+        found = ("boxes", "scores", "classes")
+        check_entries("results", results, *found, "true_boxes", "true_classes")
         sides = (self.options.small, self.options.large)
         return average_precision(results, self.num_classes, sides, self.options.most)
 
@@ -173,6 +175,8 @@ class Detection(Task):
             ``unmatched`` (B,): boxes without a partner in the other crop, in %, NaN for images
             without boxes.
         """
+        check_entries("first", first, "boxes", "scores", "classes", "sizes")
+        check_entries("second", second, "boxes", "scores", "classes")
         rows = [
             box_jitter(self._certain(first, i), self._certain(second, i), shift, (height, width))
             for i, (height, width) in enumerate(first["sizes"].tolist())

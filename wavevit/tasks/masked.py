@@ -24,7 +24,7 @@ from wavevit.models import Backbone
 from wavevit.models.encode import why_no_subset
 from wavevit.models.init import init_weights
 from wavevit.models.stage import as_tokens
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_entries
 from wavevit.tasks.draws import draw_examples
 from wavevit.tasks.inpainting import harmonic_inpainting
 from wavevit.tasks.mask_targets import TARGETS, PatchTarget
@@ -268,6 +268,7 @@ class Masked(Task):
 
     def summarize(self, results: Results) -> dict[str, float]:
         """Mean errors; ``relative``, ``relative_mean``: in % of that of inpainting, of the mean."""
+        check_entries("results", results, "error", "error_mean", "error_inpainting")
         found = super().summarize(results)
         found["relative"] = 100 * found["error"] / found["error_inpainting"]
         found["relative_mean"] = 100 * found["error"] / found["error_mean"]

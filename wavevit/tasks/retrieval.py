@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, check_choice, check_generator, check_number, fail
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_entries, entry
 from wavevit.tasks.draws import seeded
 from wavevit.tasks.gathering import gathered
 from wavevit.tasks.labels import check_labels
@@ -174,6 +174,7 @@ class Retrieval(Task):
             ``R@1``, ``R@5`` and ``mAP`` in % (`rank_metrics`), the same with ``chance `` before
             the name for random rankings, and ``gallery``, the number of images that are searched.
         """
+        check_entries("results", results, "embeddings", "labels")
         labels = results["labels"]
         chance = chance_of_ranking(labels, _AT)
         return {
@@ -193,6 +194,8 @@ class Retrieval(Task):
             is the same, else 0. Both NaN for a batch of one image. ``cosine`` (B,) of the two
             embeddings.
         """
+        check_entries("first", first, "embeddings")
+        check_entries("second", second, "embeddings")
         one, two = first["embeddings"].detach(), second["embeddings"].detach()
         cosine = (one * two).sum(1).double()
         count = min(self.options.neighbours, len(one) - 1)

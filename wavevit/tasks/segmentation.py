@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from wavevit.checks import check_at_least, check_bool, check_generator, check_number, fail
 from wavevit.layers.padding import pad_map
 from wavevit.models import Backbone
-from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, entry
+from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_entries, entry
 from wavevit.tasks.draws import seeded
 from wavevit.tasks.feature_pyramid import deepest_maps, maps_of
 from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
@@ -194,6 +194,7 @@ class Segmentation(Task):
             right; ``border_pixels``, those within 4 pixels of another label that are right (NaN if
             there are none); ``border_share``, the share of such pixels.
         """
+        check_entries("results", results, "confusion", "border")
         table = results["confusion"].sum(0).double()
         right, near = results["border"].sum(0).double().tolist()
         count = float(table.sum())
@@ -211,6 +212,8 @@ class Segmentation(Task):
             ``kept`` (B,): pixels that keep their class, in %. ``border_shift`` (B,): mask jitter,
             how far borders between classes move, in pixels of the image (`border_shift`).
         """
+        check_entries("first", first, "classes")
+        check_entries("second", second, "classes")
         one, two = overlap(first["classes"], second["classes"], shift)
         kept = (one == two).flatten(1).double().mean(1)
         return {"kept": 100 * kept, "border_shift": border_shift(one, two)}

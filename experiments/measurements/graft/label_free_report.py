@@ -43,7 +43,7 @@ def verdict(record: Mapping[str, Any]) -> str:
     if len(record["seeds"]) > 1:
         return sentence(record, difference(record, name, CONTROL, "R"), name=name)
     (graft,), (control,) = (record["methods"][one]["runs"] for one in (name, CONTROL))
-    change = Statistic.paired(graft["by_photograph"], control["by_photograph"])
+    change = Statistic.paired(graft["by_photograph"], control["by_photograph"], "")
     steps = f"of {graft['steps']} and {control['steps']} steps"
     over = (
         f", over {len(change.values)} photographs; one distillation of each, {steps}, others may "

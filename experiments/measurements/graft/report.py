@@ -43,7 +43,7 @@ def difference(record: Mapping[str, Any], name: str, other: str, key: str) -> St
     one, two = figure(record, name, key), figure(record, other, key)
     if one is None or two is None:
         fail("key", f"a figure of {name!r} and {other!r}", key)
-    return Statistic.paired(one.values, two.values)
+    return Statistic.paired(one.values, two.values, unit="" if key == "R" else "points")
 
 
 def verdict(record: Mapping[str, Any]) -> str:

@@ -38,6 +38,9 @@ __all__ = [
     "jit_tracing",
     "load_own_tensors",
     "mark_constant",
+    "notes_of",
+    "pre_hooks",
+    "save_own_tensors",
     "storage_key",
     "transforms_active",
     "tree_leaves",
@@ -171,10 +174,30 @@ def load_own_tensors(module: torch.nn.Module, *arguments: Any) -> None:
     torch.nn.Module._load_from_state_dict(module, *arguments)
 
 
+def save_own_tensors(module: torch.nn.Module, *arguments: Any) -> None:
+    """What `torch.nn.Module` does to save a module's own tensors, without its submodules."""
+    torch.nn.Module._save_to_state_dict(module, *arguments)
+
+
+def notes_of(state_dict: Any, name: str) -> dict[str, Any]:
+    """What a state dict says of the module `name` beside its tensors; written where it can be.
+
+    `torch.save` keeps it; files of safetensors and dicts of tensors don't. Without torch's
+    attribute: nothing.
+    """
+    notes: dict[str, Any] = getattr(state_dict, "_metadata", {}).get(name, {})
+    return notes
+
+
 def has_forward_hooks(module: torch.nn.Module) -> bool:
     """Whether a forward hook may change what `module` gives. Without its lists of hooks: no."""
     lists = ("_forward_hooks", "_forward_pre_hooks")
     return any(getattr(module, hooks, None) for hooks in lists)
+
+
+def pre_hooks(module: torch.nn.Module) -> list[Any]:
+    """The forward pre-hooks of `module`. Without torch's list: none."""
+    return list(getattr(module, "_forward_pre_hooks", {}).values())
 
 
 def has_hooks(module: torch.nn.Module) -> bool:

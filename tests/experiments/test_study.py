@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import resource
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
@@ -363,6 +366,69 @@ def test_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("a file")
     with pytest.raises(ValueError, match="to be a folder, got a file"):
         StudyFolder(tmp_path / "c", "smoke").claim()
+
+
+def test_commands_that_claim_a_folder_together_both_get_it(tmp_path: Path) -> None:
+    """One sees the other's files before, while and after they are written."""
+    config = SMOKE.configs()["vit"]
+    together = Barrier(2)
+
+    def claim(_: int) -> None:
+        for index in range(30):
+            folder = StudyFolder(tmp_path / str(index), "smoke")
+            together.wait(60)
+            folder.claim()
+            together.wait(60)
+            folder.run("vit", 0).claim(config)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(claim, range(2))) == [None, None]
+    with pytest.raises(ValueError, match="a folder of the study 'other'"):
+        StudyFolder(tmp_path / "0", "other").claim()
+
+
+def test_folder_in_which_a_killed_process_was_writing_is_claimed_again(tmp_path: Path) -> None:
+    config, folder = SMOKE.configs()["vit"], StudyFolder(tmp_path / "runs", "smoke")
+    folder.path.mkdir()
+    (folder.path / ".study.json.4711.part").write_text('{"stu')
+    folder.claim()
+    run = folder.run("vit", 0)
+    run.path.mkdir(parents=True)
+    (run.path / ".config.json.4711.part").write_text("{")
+    run.claim(config)
+    assert run.load_config() == config
+
+
+def test_parts_of_checkpoints_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    """They have the process in their name, so each kill would leave one more."""
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    for name in ("checkpoint.safetensors", "weights.safetensors", "ema.safetensors"):
+        (run.path / f".{name}.4711.part").write_bytes(bytes(100))
+    write_json(run.result, {})
+    with run.locked():
+        assert sorted(path.name for path in run.path.iterdir()) == [".lock", "result.json"]
+
+
+def test_disk_that_is_full_stops_a_run_which_resumes_when_there_is_room(tmp_path: Path) -> None:
+    """The run's last checkpoint stays, its failure names the file, nothing else is left behind."""
+    study, cpu = quick(), torch.device("cpu")
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    (job,) = plan(study, folder, (0,), ["vit"])
+    before = sorted(path.name for path in job.folder.path.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # the weights do not fit
+    try:
+        assert run_jobs([job], cpu, workers=1, threads=1) == [job]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    failure = json.loads(job.folder.failed.read_text())
+    assert failure["error"] == "OSError"
+    assert str(job.folder.weights) in failure["message"]
+    added = {".lock", ".taken", "environment.json", "failed.json", "metrics.jsonl"}
+    assert {path.name for path in job.folder.path.iterdir()} == added | set(before)
+    assert run_jobs([job], cpu, workers=1, threads=1) == []
+    assert not job.folder.failed.exists()
 
 
 def test_run_of_another_configuration_is_not_changed(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
             drawn.append((figure, svg_of(target / f"{figure.name}.svg")))
     tables = list((pictures or {}).get("tables", {}).values())
     page = render_page(summary, drawn, f"{study.command()} && {study.report_command()}", tables)
-    write_bytes(target / "report.html", page.encode())
+    write_bytes(target / "report.html", page.encode(errors="backslashreplace"))
     _write(target, summary, pictures)
     if record is not None:
         # A user's pictures, or those of a data set with a licence of its own, are not recorded.

@@ -19,7 +19,7 @@ from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.records import RECORDS
 from experiments.core.registry import experiments_by_verb, find_experiment
 from experiments.core.scale import SCALE_HELP, at_scale
-from experiments.core.usage import wrong_usage
+from experiments.core.usage import stopped_by_files, wrong_usage
 from wavevit.checks import check_choice, fail
 from wavevit.command_line import read_options
 from wavevit.plugins import import_files
@@ -150,6 +150,8 @@ def main() -> None:
         incomplete = VERBS[words[0]](words[1:])
     except (ValueError, ImportError) as error:  # ImportError: an extra that is not installed
         wrong_usage(program, error)
+    except OSError as error:
+        stopped_by_files(program, error)
     except KeyboardInterrupt:
         raise SystemExit("Stopped. Run the command again to resume.") from None
     raise SystemExit(1 if incomplete else 0)

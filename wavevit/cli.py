@@ -25,7 +25,7 @@ import torch
 from wavevit.auditing import Samples, audit, parse_bounds
 from wavevit.checks import check_at_least, check_choice, fail, require_extra
 from wavevit.command_line import read_options
-from wavevit.files import check_output_file, check_output_folder, write_whole
+from wavevit.files import check_output_file, check_output_folder, shown_name, write_whole
 from wavevit.measure import cost
 from wavevit.models import Backbone, list_models, model_config
 from wavevit.plugins import import_files
@@ -74,7 +74,7 @@ class Transform:
         check_output_file("out", target)
         image, note = open_image(self.image)
         height, width = image.shape[-2:]
-        what = f"{Path(self.image).name}, {height} × {width} pixels"
+        what = f"{shown_name(self.image)}, {height} × {width} pixels"
         if note:
             print(f"{self.image}: {note}", file=sys.stderr)
         if tree:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wavevit.checks import fail
 
-__all__ = ["as_path", "check_output_file", "check_output_folder", "write_whole"]
+__all__ = ["as_path", "check_output_file", "check_output_folder", "shown_name", "write_whole"]
 
 
 def as_path(argument: str, value: object) -> Path:
@@ -20,6 +20,12 @@ def as_path(argument: str, value: object) -> Path:
     if not isinstance(value, str | os.PathLike):
         fail(argument, "a path", repr(value))
     return Path(value)
+
+
+def shown_name(path: str | Path) -> str:
+    """The name of a file as text that can be drawn: bytes that are not UTF-8 as ``\\xe9``."""
+    name = Path(path).name
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from experiments.core.config import RunConfig, differing_fields
-from experiments.core.records import read_json, write_bytes, write_json
+from experiments.core.records import PART, read_json, write_bytes, write_json
 from wavevit.checks import fail
 
 
@@ -21,6 +21,15 @@ def slug(name: str) -> str:
 
 
 _LOCKS = (".lock", ".taken")
+
+
+def _has_other_files(path: Path) -> bool:
+    """Whether a folder has files beside locks and what `write_bytes` writes now, or was writing
+    when its process was killed."""
+    return path.exists() and any(
+        file.name not in _LOCKS and not (file.name.startswith(".") and file.name.endswith(PART))
+        for file in path.iterdir()
+    )
 
 
 class RunFolder:
@@ -72,12 +81,14 @@ class RunFolder:
             ValueError: the folder holds another configuration; the differing fields are named.
         """
         wanted = json.loads(json.dumps(config.to_dict()))
+        # Asked first: another command that starts now may claim the folder in between.
+        others = _has_other_files(self.path)
         if self.config.exists():
             # Through the classes: an earlier version spelled some fields otherwise.
             held = json.loads(json.dumps(self.load_config().to_dict()))
             self.refuse(differing_fields(held, wanted))
             return
-        if self.path.exists() and any(p.name not in _LOCKS for p in self.path.iterdir()):
+        if others:
             fail("out", f"{self.path} to be empty or a run", "other files")
         write_json(self.config, wanted)
 
@@ -97,10 +108,16 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Waits until no other process works in the folder; a killed one lets go by dying."""
+        """Waits until no other process works in the folder; a killed one lets go by dying.
+
+        Removes the parts of checkpoints and weights that a killed process was writing.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            for large in (self.checkpoint, self.weights, self.ema):  # written under the lock only
+                for part in self.path.glob(f".{large.name}.*{PART}"):
+                    part.unlink(missing_ok=True)
             yield
 
     def take(self) -> bool:
@@ -176,12 +193,13 @@ class StudyFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             fail("out", f"{self.path} to be a folder", "a file")
+        others = _has_other_files(self.path)  # asked first, as in `RunFolder.claim`
         if self.identity.exists():
             held = read_json(self.identity)["study"]
             if held != self.study:
                 fail("out", f"a folder of the study {self.study!r}", f"{self.path} of {held!r}")
             return
-        if self.path.exists() and any(self.path.iterdir()):
+        if others:
             fail("out", f"{self.path} to be empty or a study's folder", "other files")
         write_json(self.identity, {"study": self.study})
 

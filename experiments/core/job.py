@@ -8,14 +8,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import multiprocessing
+import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from tqdm import tqdm
 
 from experiments.core import evaluation, task_evaluation
 from experiments.core.batches import data_report
@@ -205,7 +207,7 @@ def run_job(
         start = time.monotonic()
         try:
             if not (folder.weights.exists() and folder.environment.exists()):  # of the training
-                write_json(folder.environment, run_environment(place, threads, parallel))
+                _note_environment(folder, run_environment(place, threads, parallel), label)
             if weights_of is not None:
                 folder.take_weights(RunFolder(weights_of))
             if not folder.weights.exists():
@@ -250,6 +252,28 @@ def run_environment(device: torch.device, threads: int, parallel: str) -> dict[s
     world = rank_and_world()[1]
     ranks = {"ranks": world, "parallel": parallel} if world > 1 else {}
     return environment(device, threads) | ranks
+
+
+def _note_environment(folder: RunFolder, here: Mapping[str, Any], label: str) -> None:
+    """Writes the environment of a training that begins, or resumes.
+
+    One that resumes elsewhere, or with other code, is no run of the environment of now alone:
+    ``earlier`` then lists what was different before. So no other study takes it for an equal run.
+    """
+    earlier: list[dict[str, Any]] = []
+    if folder.checkpoint.exists() and folder.environment.exists():
+        held = read_json(folder.environment)
+        earlier = held.pop("earlier", [])
+        names = [name for name in {**held, **here} if held.get(name) != here.get(name)]
+        if names:
+            earlier = [*earlier, {name: held.get(name) for name in names}]
+        if "code" in names:
+            tqdm.write(
+                f"{label}: resumes a training that began with other code. Delete {folder.path} and "
+                "run the command again to train all of it with this code.",
+                file=sys.stderr,
+            )
+    write_json(folder.environment, {**here, "earlier": earlier} if earlier else dict(here))
 
 
 def _measured(

@@ -20,6 +20,7 @@ from experiments.core.code import code_digest
 
 RECORDS = Path(__file__).parents[1] / "records"
 NOT_INSTALLED = "not installed"
+PART = ".part"  # ends the name of a file while `write_bytes` writes it
 
 
 def load_record(name: str) -> Any:
@@ -38,14 +39,27 @@ def read_json(path: Path) -> Any:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file atomically: a reader, or a kill, sees the old one or the new one."""
+    """Writes a file atomically: a reader, or a kill, sees the old one or the new one.
+
+    Raises:
+        OSError: the file cannot be written, for example on a full disk. Its name is in the message,
+            and no part of it is left behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    # Not the process's number: machines that share the folder may have processes of one number.
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}{PART}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def json_text(data: Any, width: int = 160) -> str:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def _found_seeds(folder: StudyFolder, variant: str) -> list[tuple[int, RunFolder]]:
     parent = folder.run(variant, 0).path.parent
     numbers = [path.name.removeprefix("seed") for path in parent.glob("seed*")]
-    return [(seed, folder.run(variant, seed)) for seed in sorted(int(n) for n in numbers)]
+    seeds = sorted(int(number) for number in numbers if number.isdecimal())  # no "seed0 (copy)"
+    return [(seed, folder.run(variant, seed)) for seed in seeds]
 
 
 def summarize(study: Study, folder: StudyFolder) -> StudySummary:
@@ -100,6 +101,21 @@ def summarize(study: Study, folder: StudyFolder) -> StudySummary:
         failed=failed,
         missing=tuple(missing),
     )
+
+
+def codes_of_runs(study: Study, folder: StudyFolder) -> dict[str, list[str]]:
+    """Labels of runs with a result, by the digest of the code that trained them; ``"A, then B"``
+    for those that were resumed with other code."""
+    found: dict[str, list[str]] = {}
+    for variant in study.configs():
+        for seed, run in _found_seeds(folder, variant):
+            if variant in study.applied or not (run.environment.exists() and run.result.exists()):
+                continue
+            environment = read_json(run.environment)
+            digests = [part["code"] for part in environment.get("earlier", ()) if "code" in part]
+            key = ", then ".join([*digests, environment["code"]])
+            found.setdefault(key, []).append(f"{variant}, seed {seed}")
+    return found
 
 
 def _check_made_by(run: RunFolder, config: RunConfig, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import runpy
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,17 @@ from typing import Any, NoReturn
 
 from wavevit.command_line import read_options
 from wavevit.deprecated import REMOVED_IN
+
+# Full disk, quota, size of a file, no rights, read-only, broken disk.
+_OF_FILES = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+)
 
 
 def wrong_usage(program: str, error: Exception) -> NoReturn:
@@ -18,6 +30,16 @@ def wrong_usage(program: str, error: Exception) -> NoReturn:
     """
     print(f"{program}: {error}", file=sys.stderr)
     raise SystemExit(2) from None
+
+
+def stopped_by_files(program: str, error: OSError) -> NoReturn:
+    """Ends the program with a line and with status 74, as `wavevit` does, where a file cannot be
+    written: a full disk, no rights. Any other error of the system keeps its traceback."""
+    if error.errno not in _OF_FILES or error.filename is None:
+        raise error
+    end = "When this is solved, run the command again to continue."
+    print(f"{program}: {error.strerror}: {error.filename}. {end}", file=sys.stderr)
+    raise SystemExit(74) from None
 
 
 def run_command(program: str, options: type, run: Callable[[Any], object]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from experiments.core.rate_choice import with_chosen_rates
 from experiments.core.records import write_bytes, write_json
 from experiments.core.study import Study
 from experiments.core.style import figure_style, save_figure, svg_of
-from experiments.core.summarize import summarize
+from experiments.core.summarize import codes_of_runs, summarize
 from experiments.core.summary import StudySummary
 from experiments.reporting.answers import answers_of
 from experiments.reporting.page import render_page
@@ -52,6 +54,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     begun = [name for name in study.configs() if folder.run(name, 0).path.parent.exists()]
     study = with_chosen_rates(study, folder, begun)
     summary = summarize(study, folder)
+    _tell_other_code(codes_of_runs(study, folder))
     target = path / "report"
     pictures = _pictures(summary, folder)
     drawn = []
@@ -61,7 +64,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
             drawn.append((figure, svg_of(target / f"{figure.name}.svg")))
     tables = list((pictures or {}).get("tables", {}).values())
     page = render_page(summary, drawn, f"{study.command()} && {study.report_command()}", tables)
-    write_bytes(target / "report.html", page.encode())
+    write_bytes(target / "report.html", page.encode(errors="backslashreplace"))
     _write(target, summary, pictures)
     if record is not None:
         # A user's pictures, or those of a data set with a licence of its own, are not recorded.
@@ -73,6 +76,20 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
         for view in answer_views(record, kept or {}):
             write_bytes(view.path, view.render(kept).encode())
     return target / "report.html"
+
+
+def _tell_other_code(codes: Mapping[str, Sequence[str]]) -> None:
+    """Says which runs were trained with other code than most: their figures are in one table."""
+    most = max(codes, key=lambda digest: len(codes[digest]), default="")
+    for digest, runs in codes.items():
+        if digest != most:
+            more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
+            print(
+                f"Trained with other code than most runs: {'; '.join(runs[:5])}{more} (digest "
+                f'{digest}, most runs {most}; "code" in environment.json). Delete the folders of '
+                "runs that you want to train again.",
+                file=sys.stderr,
+            )
 
 
 def recordable(summary: StudySummary) -> StudySummary:

@@ -5,26 +5,44 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import resource
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
 
 from experiments.core import job as job_module
+from experiments.core.checkpoint import save_checkpoint
 from experiments.core.cluster import _arguments
 from experiments.core.config import RunConfig, changed, differing_fields
 from experiments.core.folder import RunFolder, StudyFolder, slug
-from experiments.core.job import Job, default_workers, plan, run_job, run_jobs
+from experiments.core.job import (
+    Job,
+    _note_environment,
+    default_workers,
+    plan,
+    run_job,
+    run_jobs,
+)
 from experiments.core.records import environment, write_json
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import at_scale
 from experiments.core.side_by_side import take_next
 from experiments.core.study import Contrast, Study, StudyOptions
-from experiments.core.summarize import _common_metrics, summarize
+from experiments.core.summarize import (
+    _common_metrics,
+    _found_seeds,
+    codes_of_runs,
+    summarize,
+)
 from experiments.core.summary import Statistic
+from experiments.core.training import make_optimizer, make_task
 from experiments.reporting.page import render_page
+from experiments.reporting.study_report import _tell_other_code
 from experiments.studies import STUDIES, get_study
 from experiments.studies.smoke import SMOKE
 from wavevit.layers import POSITIONS
@@ -363,6 +381,126 @@ def test_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("a file")
     with pytest.raises(ValueError, match="to be a folder, got a file"):
         StudyFolder(tmp_path / "c", "smoke").claim()
+
+
+def test_commands_that_claim_a_folder_together_both_get_it(tmp_path: Path) -> None:
+    """One sees the other's files before, while and after they are written."""
+    config = SMOKE.configs()["vit"]
+    together = Barrier(2)
+
+    def claim(_: int) -> None:
+        for index in range(30):
+            folder = StudyFolder(tmp_path / str(index), "smoke")
+            together.wait(60)
+            folder.claim()
+            together.wait(60)
+            folder.run("vit", 0).claim(config)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(claim, range(2))) == [None, None]
+    with pytest.raises(ValueError, match="a folder of the study 'other'"):
+        StudyFolder(tmp_path / "0", "other").claim()
+
+
+def test_folder_in_which_a_killed_process_was_writing_is_claimed_again(tmp_path: Path) -> None:
+    config, folder = SMOKE.configs()["vit"], StudyFolder(tmp_path / "runs", "smoke")
+    folder.path.mkdir()
+    (folder.path / ".study.json.4711.part").write_text('{"stu')
+    folder.claim()
+    run = folder.run("vit", 0)
+    run.path.mkdir(parents=True)
+    (run.path / ".config.json.4711.part").write_text("{")
+    run.claim(config)
+    assert run.load_config() == config
+
+
+def test_parts_of_checkpoints_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    """They have the process in their name, so each kill would leave one more."""
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    for name in ("checkpoint.safetensors", "weights.safetensors", "ema.safetensors"):
+        (run.path / f".{name}.4711.part").write_bytes(bytes(100))
+    write_json(run.result, {})
+    with run.locked():
+        assert sorted(path.name for path in run.path.iterdir()) == [".lock", "result.json"]
+
+
+def test_disk_that_is_full_stops_a_run_which_resumes_when_there_is_room(tmp_path: Path) -> None:
+    """The run's last checkpoint stays, its failure names the file, nothing else is left behind."""
+    study, cpu = quick(), torch.device("cpu")
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    (job,) = plan(study, folder, (0,), ["vit"])
+    before = sorted(path.name for path in job.folder.path.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # the weights do not fit
+    try:
+        assert run_jobs([job], cpu, workers=1, threads=1) == [job]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    failure = json.loads(job.folder.failed.read_text())
+    assert failure["error"] == "OSError"
+    assert str(job.folder.weights) in failure["message"]
+    added = {".lock", ".taken", "environment.json", "failed.json", "metrics.jsonl"}
+    assert {path.name for path in job.folder.path.iterdir()} == added | set(before)
+    assert run_jobs([job], cpu, workers=1, threads=1) == []
+    assert not job.folder.failed.exists()
+
+
+def test_training_that_resumes_with_other_code_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In its environment, to the one who runs it and in the report; no other study takes it."""
+    study, cpu = quick("first"), torch.device("cpu")
+    folder = StudyFolder(tmp_path / "first", "first")
+    jobs = plan(study, folder, (0, 1), ["vit"])
+    here = environment(cpu, 1)
+    for job in jobs:
+        write_json(job.folder.environment, here | {"code": "of before"})
+    resumed, fresh = (job.folder for job in jobs)
+    config = resumed.load_config()
+    task = make_task(config)
+    save_checkpoint(resumed.checkpoint, task, make_optimizer(task, config.optimizer), 1)
+    assert run_jobs(jobs, cpu, workers=1, threads=1) == []
+    assert json.loads(fresh.environment.read_text()) == here
+    assert json.loads(resumed.environment.read_text()) == here | {
+        "earlier": [{"code": "of before"}]
+    }
+    told = capsys.readouterr().err
+    assert "vit, seed 0: resumes a training that began with other code" in told
+    assert "vit, seed 1: resumes" not in told
+    codes = codes_of_runs(study, folder)
+    assert codes == {
+        f"of before, then {here['code']}": ["vit, seed 0"],
+        here["code"]: ["vit, seed 1"],
+    }
+    second = StudyFolder(tmp_path / "second", "second")
+    assert reuse_equal_runs(plan(quick("second"), second, (0, 1), ["vit"]), second, here) == 1
+
+
+def test_training_that_resumes_on_other_ranks_keeps_all_that_it_ran_on(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    write_json(run.checkpoint, {})
+    one, two = {"code": "a", "threads": 1}, {"code": "a", "threads": 1, "ranks": 2}
+    for here in (one, one, two, one, one):
+        _note_environment(run, here, "vit, seed 0")
+    expected = one | {"earlier": [{"ranks": None}, {"ranks": 2}]}
+    assert json.loads(run.environment.read_text()) == expected
+
+
+def test_report_says_which_runs_other_code_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    _tell_other_code({"new": ["vit, seed 0"]})
+    assert capsys.readouterr().err == ""
+    _tell_other_code({"old": ["haar, seed 0"], "new": [f"vit, seed {seed}" for seed in range(3)]})
+    told = capsys.readouterr().err
+    assert told.startswith("Trained with other code than most runs: haar, seed 0 (digest old,")
+
+
+def test_copy_of_a_run_is_no_run(tmp_path: Path) -> None:
+    study = quick()
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    (job,) = plan(study, folder, (0,), ["vit"])
+    shutil.copytree(job.folder.path, job.folder.path.with_name("seed0_before"))
+    assert [seed for seed, _ in _found_seeds(folder, "vit")] == [0]
 
 
 def test_run_of_another_configuration_is_not_changed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import runpy
 import shlex
@@ -102,6 +103,26 @@ def test_wrong_usage_is_reported_before_any_work(
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith(f"experiments {program}".rstrip() + f": {message}")
     assert len(lines) == 1 or not arguments or message.startswith("name:")
+
+
+def test_full_disk_is_said_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of what is no run, such as its configuration; any other error has its traceback."""
+    error = OSError(errno.ENOSPC, "No space left on device", "/runs/config.json")
+
+    def run(words: list[str]) -> int:
+        raise error
+
+    monkeypatch.setitem(VERBS, "run", run)
+    monkeypatch.setattr(sys, "argv", ["experiments", "run", "smoke"])
+    with pytest.raises(SystemExit, match="74"):
+        main()
+    said = "experiments run: No space left on device: /runs/config.json. When this is solved"
+    assert capsys.readouterr().err.startswith(said)
+    error = OSError(errno.ECONNRESET, "Connection reset by peer")
+    with pytest.raises(OSError, match="Connection reset"):
+        main()
 
 
 def test_missing_extra_is_named_without_a_traceback(

@@ -53,3 +53,16 @@ def test_bad_shares_and_options_are_refused() -> None:
             task.loss({"images": images, "labels": labels})
     with pytest.raises(ValueError, match="label_smoothing: expected 0 for the loss 'bce'"):
         made(loss="bce")
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce"])
+def test_labels_of_every_integer_dtype_give_one_loss(loss: str, dtype: torch.dtype) -> None:
+    """numpy and pandas give 32 bits, pictures 8; torch's cross-entropy takes 8 and 64 only."""
+    task = made(loss=loss, label_smoothing=0.0)
+    images, labels = torch.randn(2, 3, 16, 16), torch.tensor([2, 0])
+    losses = [
+        task.eval().loss({"images": images, "labels": given}).total
+        for given in (labels, labels.to(dtype))
+    ]
+    assert torch.equal(*losses)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests import warm_python
 from wavevit.auditing import Samples
 from wavevit.checks import check_device
 from wavevit.cli import main
+from wavevit.files import shown_name
 from wavevit.pictures import draw_pyramid, load_image, pyramid_mosaic
 from wavevit.wavelets import Pyramid, wavedec2
 
@@ -72,6 +74,31 @@ def test_pictures_of_every_kind(shape: tuple[int, ...], tmp_path: Path) -> None:
 def test_what_is_transparent_is_white(tmp_path: Path) -> None:
     imsave(tmp_path / "p.png", np.zeros((4, 4, 4), dtype=np.uint8), check_contrast=False)
     assert bool((load_image(str(tmp_path / "p.png")) > 0.99).all())
+
+
+LATIN_1 = os.fsdecode(b"caf\xe9.png")  # bytes of a name that are not UTF-8, as of an old archive
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_not_utf_8_are_drawn_and_written(
+    tmp_path: Path,
+) -> None:
+    """An audit would end after all measurements, where it writes its files."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    generator = np.random.default_rng(0)
+    for name in (LATIN_1, "a.png", "b.png", "c.png"):
+        imsave(pictures / "new.png", generator.integers(0, 256, (80, 80, 3), dtype=np.uint8))
+        (pictures / "new.png").rename(pictures / name)
+    (pictures / os.fsdecode(b"brok\xe9n.png")).write_bytes(b"")
+    main(["transform", str(pictures / LATIN_1), "--level", "1", "--out", str(tmp_path / "t.png")])
+    command = f"audit test_vit --size 32 --quick --images {pictures} --out {tmp_path}"
+    main([*command.split(), "--samples.pictures", "4"])
+    assert "4 pictures" in (tmp_path / "audit.html").read_text()
+    images = json.loads((tmp_path / "audit.json").read_text())["images"]
+    assert [item["name"] for item in images["skipped"]] == [os.fsdecode(b"brok\xe9n.png")]
+    assert shown_name(LATIN_1) == r"caf\xe9.png"
+    assert shown_name("été.png") == "été.png"
 
 
 def test_models_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,22 @@ def root(tmp_path: Path) -> Path:
     for index in range(30):
         write(tmp_path / "data" / ("cat" if index % 3 else "dog") / f"{index:02}.png", index)
     return tmp_path / "data"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_not_utf_8_are_read(root: Path) -> None:
+    for index in range(10):
+        file = root / "cat" / os.fsdecode(b"caf\xe9%d.png" % index)
+        write(root / "cat" / "new.png", index)
+        (root / "cat" / "new.png").rename(file)
+    source = folder(root, "train")
+    assert len(source) == 32
+    assert source.sample(32, torch.Generator().manual_seed(0))["images"].isfinite().all()
+    assert not source.unreadable
+    digest = source.fingerprint()
+    file.unlink()
+    with pytest.raises(ValueError, match="digest: expected"):
+        folder(root, "train", digest=digest)
 
 
 def test_one_root_is_divided_by_file_each_class_in_equal_shares(root: Path) -> None:

@@ -257,6 +257,37 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
         run(model, teacher, checkpoint=path)
 
 
+def test_a_checkpoint_of_another_teacher_or_of_other_photographs_is_refused(tmp_path: Path) -> None:
+    """A model of the same architecture would get the weights that the other one has learned."""
+    path = tmp_path / "state.safetensors"
+    part: dict[str, Any] = {"minutes": 1e-9, "checkpoint": path}
+
+    def refused(what: str, train: str, change: int) -> None:
+        path.unlink(missing_ok=True)
+        model, teacher = pair()
+        assert not run(model, teacher, train=train, **part).complete
+        model, teacher = pair()
+        other = (model, teacher)[change]
+        with torch.no_grad():
+            other.last.weight[0, 0] += 1
+        expected = f"checkpoint: expected a checkpoint of a distillation with digest of {what}="
+        with pytest.raises(ValueError, match=expected):
+            run(model, teacher, train=train, **part)
+
+    refused("the teacher", "all", 1)
+    refused("what is not trained", "embedding", 0)
+    model, teacher = pair()
+    path.unlink()
+    assert not run(model, teacher, **part).complete
+    fewer = photographs()[:-1]
+    for pictures in (fewer, [*fewer, fewer[0]]):
+        model, teacher = pair()
+        with pytest.raises(ValueError, match="a distillation with digest of the photographs="):
+            run(model, teacher, pictures=pictures, **part)
+    model, teacher = pair()  # what it began with is taken
+    assert run(model, teacher, checkpoint=path).complete
+
+
 def test_a_harmful_training_stops_early_and_changes_nothing() -> None:
     model, teacher = pair()
     report = run(model, teacher, lr=5.0, own_lr=5.0, patience=2, steps=100)

@@ -50,6 +50,14 @@ def test_other_branches_are_refused(options: dict) -> None:
         merge(trained(graft(ours(), **options)))
 
 
+def test_refusal_of_a_resampled_patch_names_it() -> None:
+    """The options are the right ones, so the message must not show them as the reason."""
+    plain = nn.ModuleDict({"patch_embed": nn.Conv2d(3, 8, 14, 14)})
+    expected = "got patches of 14 x 14 pixels, resampled to 16 x 16 with pixels of their neighbours"
+    with pytest.raises(ValueError, match=expected):
+        merge(trained(graft(plain, **LINEAR)))
+
+
 def test_open_low_pass_and_norms_are_refused() -> None:
     grafted = graft(ours(), **LINEAR, lowpass=2)
     merge(grafted)

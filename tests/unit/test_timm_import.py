@@ -12,11 +12,15 @@ from wavevit.interop import timm_import
 from wavevit.interop.timm_import import import_timm
 
 
-def test_a_process_of_its_own_gets_timm() -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from wavevit.interop.timm_import import import_timm as i; print(i().is_model('vit_tiny'))",
+        "from wavevit.interop.timm import register; print(register()['test_vit'] == 'test_vit')",
+    ],
+)
+def test_a_process_of_its_own_gets_timm(code: str) -> None:
     """The suite's own process has the operators declared already (tests/conftest.py)."""
-    code = (
-        "from wavevit.interop.timm_import import import_timm as i; print(i().is_model('vit_tiny'))"
-    )
     done = warm_python.run([sys.executable, "-c", code])
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("True", "False")

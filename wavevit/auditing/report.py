@@ -124,7 +124,7 @@ class AuditReport:
         """The record as JSON text; also written to `path`, atomically, if it is given."""
         text = json.dumps(self.record, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
         if path is not None:
-            write_whole(Path(path), text.encode())
+            write_whole(Path(path), text.encode(errors="backslashreplace"))  # names not in UTF-8
         return text
 
     def to_html(self, path: str | Path | None = None) -> str:
@@ -133,5 +133,5 @@ class AuditReport:
 
         text = render_page(self)
         if path is not None:
-            write_whole(Path(path), text.encode())
+            write_whole(Path(path), text.encode(errors="backslashreplace"))  # names not in UTF-8
         return text

@@ -122,10 +122,11 @@ def _consistency(f: Mapping[str, Any]) -> Verdict:
     if f["classes_seen"] < _limit("classes"):
         count = f["classes_seen"]
         answers = "one class" if count == 1 else f"{count} classes"
+        agree = "pairs agree under any shift" if count == 1 else "many pairs agree by chance"
         return Verdict(
             "note",
             f"Means nothing here: all {f['pictures']} pictures together get only {answers}, so "
-            f"pairs agree under any shift ({listed}).",
+            f"{agree} ({listed}).",
         )
     grade = _graded(values["s_cons"], "consistent", "mostly", high=True)
     words = {

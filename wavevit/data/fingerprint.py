@@ -21,7 +21,8 @@ def files_digest(root: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         size = file.stat().st_size if file.exists() else -1  # -1: a link to nothing
-        digest.update(f"{file.relative_to(root).as_posix()}\0{size}\n".encode())
+        line = f"{file.relative_to(root).as_posix()}\0{size}\n"
+        digest.update(line.encode(errors="surrogateescape"))  # names that are not UTF-8
     return digest.hexdigest()[:12]
 
 

@@ -205,7 +205,7 @@ class Pairs(Source):
 
 def _splits(name: str) -> tuple[str, ...]:
     """The splits that a picture is in."""
-    digest = hashlib.sha256(name.encode()).digest()
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()  # names not in UTF-8
     place, inner = (int.from_bytes(digest[i : i + 8], "big") / 2**64 for i in (0, 8))
     if place < _TEST:
         return ("test",)

@@ -91,4 +91,5 @@ def take_share(
 
 
 def _digest(name: str, seed: int, salt: str) -> bytes:
-    return hashlib.sha256(f"{seed}/{salt}/{name}".encode()).digest()
+    text = f"{seed}/{salt}/{name}"
+    return hashlib.sha256(text.encode(errors="surrogateescape")).digest()  # names not in UTF-8

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, check_bool, check_number, check_seed, fail
 from wavevit.files import as_path, check_output_file
 from wavevit.grafting.distillation_loop import Run, copies, restore, take_steps
 from wavevit.grafting.distillation_loss import JUDGED_SEEDS, Features, Judged, Objective
 from wavevit.grafting.distillation_report import Distillation
-from wavevit.grafting.distillation_state import State, load_state
+from wavevit.grafting.distillation_state import State, digest_of, load_state
 from wavevit.grafting.pooled import pooled_features
 from wavevit.grafting.trained_parts import choose_parameters, patch_size
 from wavevit.grafting.windows import (
@@ -55,6 +55,11 @@ def _check_separate(
     if len(devices) != 1:
         fail("model and teacher", "one device", sorted(map(str, devices)))
     return devices.pop()
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
+    return dict([*model.named_parameters(), *model.named_buffers()])
 
 
 def distil(
@@ -143,7 +148,8 @@ def distil(
         features: from a model and images to (B, D), for both models.
         seed: seed of all random numbers.
         progress: show a bar on a terminal, and a line for each evaluation elsewhere.
-        checkpoint: file to resume from, written at evaluations and removed at the end.
+        checkpoint: file to resume from, written at evaluations and removed at the end. One of
+            another teacher, other photographs or other settings is refused.
 
     Returns:
         A `Distillation`. The model has the parameters of the lowest held-out loss, which may be
@@ -222,6 +228,15 @@ def distil(
         "steps": steps,
         "parameters": {name: list(p.shape) for name, p in chosen.parameters.items()},
     }
+    if checkpoint is not None:
+        drawn = [source(1, seed)] if callable(photographs) else photographs
+        settings |= {
+            "digest of the teacher": digest_of(_tensors(teacher).values()),
+            "digest of what is not trained": digest_of(
+                t for name, t in _tensors(model).items() if name not in chosen.parameters
+            ),
+            "digest of the photographs": digest_of([*drawn, judging]),
+        }
     with evaluation_mode(model), evaluation_mode(teacher), _only_trained(model, chosen.parameters):
         objective = Objective(teacher, features, crop_size, shifts, span, keep, still, tokens)
         objective = objective.in_units_of(judging)

@@ -92,5 +92,9 @@ def _affine(branch: GraftBranch, conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
     found = wide(images, patch)
     expected = F.conv2d(images, kernel, bias, stride=patch).permute(0, 2, 3, 1)
     if (found - expected).norm() > _ROUNDING * (found - bias).norm():
-        fail("grafted", _LINEAR, f"{branch.options}")
+        got = f"{branch.options}"
+        if patch != (branch.stride, branch.stride):
+            read = f"resampled to {branch.stride} x {branch.stride} with pixels of their neighbours"
+            got = f"patches of {patch[0]} x {patch[1]} pixels, {read}"
+        fail("grafted", _LINEAR, got)
     return kernel, bias

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wavevit.checks import require_extra
 from wavevit.interop.timm_features import feature_class, name_modules
+from wavevit.interop.timm_import import import_timm
 from wavevit.models import Backbone, adapt_state_dict, create_model, list_models, model_config
 from wavevit.models.data_config import pretrained_cfg
 
@@ -49,6 +50,7 @@ def register() -> dict[str, str]:
         >>> _ = register()  # doctest: +SKIP
         >>> model = timm.create_model("haar_pyramid_tiny", features_only=True)  # doctest: +SKIP
     """
+    import_timm()
     models = require_extra("timm.models", "timm")
     for name in list_models():
         if name in _OURS:

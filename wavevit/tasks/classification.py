@@ -79,7 +79,7 @@ class Classification(Task):
             hot = labels if soft else F.one_hot(labels.long(), logits.shape[1])
             loss = F.binary_cross_entropy_with_logits(logits, (hot > 0).to(logits))
         else:
-            labels = labels.to(logits) if soft else labels
+            labels = labels.to(logits) if soft else labels.long()
             smoothing = self.options.label_smoothing
             loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
         classes = labels.argmax(1) if soft else labels

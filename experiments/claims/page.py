@@ -40,7 +40,7 @@ def _effects(effects: Sequence[Effect]) -> str:
     if not effects:
         return ""
     tested = {id(one.effect): one for one in judged(effects)}
-    head = ["comparison", "metric", "effect [interval]", "p, adjusted", "d"]
+    head = ["comparison", "metric", "effect [interval]", "adjusted p", "d"]
     head += ["minimum detectable effect", "pairs", "predicted", "found"]
     rows = []
     for effect in effects:

@@ -11,6 +11,11 @@ from experiments.claims.verdict import judge
 
 _RECORD = "noise/measurement.json"
 _WHAT = {"pixels": "change of patches", "vit": "change of the embedding"}
+# Shown beside them: two models that differ from the plain ViT.
+_OTHERS = {
+    "haar_pyramid": "change of the Haar pyramid's embedding",
+    "dtcwt_pyramid": "change of the dual-tree pyramid's embedding",
+}
 
 
 def _find(records: Mapping[str, Any]) -> Finding:
@@ -27,6 +32,10 @@ def _find(records: Mapping[str, Any]) -> Finding:
     shown += [
         between("same spectrum", spectrum[key], "white noise", white[key], how)
         for key, how in _WHAT.items()
+    ]
+    shown += [
+        between("photographs", photographs[key], "white noise", white[key], how)
+        for key, how in _OTHERS.items()
     ]
     keys = list(photographs)
     rows = {name: [own[key] for key in keys] for name, own in found.items()}

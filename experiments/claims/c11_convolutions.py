@@ -27,7 +27,9 @@ def _find(records: Mapping[str, Any]) -> Finding:
     tested = judged(effects)  # here an error above 1 % speaks against equivariance
     inexact = [one.effect.name for one in tested if one.outcome == "supported"]
     unclear = [one.effect.name for one in tested if one.outcome != "supported"]
-    exact = f"without strides and with circular padding (largest error {worst:.0e})"
+    exact = (
+        f"for circular shifts without strides and with circular padding (largest error {worst:.0e})"
+    )
     if worst > _ROUNDING:
         verdict = Verdict("refuted", f"not exact even {exact}")
     elif not inexact:
@@ -43,6 +45,9 @@ def _find(records: Mapping[str, Any]) -> Finding:
         "Distance between the map of the shifted image and the shifted map, relative to the map:",
         values_table("network", columns, rows, 3),
         f"Largest error of `{_EXACT}`, any shift and photograph: {worst:.0e}.",
+        'In the table of comparisons, "supported" means that the error is above the threshold, as '
+        "the hypothesis predicts. This speaks against the claim that such a network is "
+        "equivariant.",
     )
     return Finding(verdict, (*effects, *shown), body)
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.claims.claim import Claim, Finding
+from experiments.claims.effect import Effect
 from experiments.claims.measured import by_seed, subjects_of
 from experiments.claims.studies import Compared, against, variants_table
 from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
+from experiments.core.summary import StudySummary, metric_named
 from experiments.core.table import Table
 from experiments.studies.autoregressive import ONE_LEVEL
 
@@ -41,6 +43,8 @@ def _find(records: Mapping[str, Any]) -> Finding:
         summary = records[record]
         deciding += Compared(score, pairs, "lower").effects(summary)
         shown += Compared(score, _SWIN).effects(summary)
+        if score == "relative":
+            shown += [_against_inpainting(summary, name) for name in summary.variants]
         compared = [variant for pair in (*pairs, *_SWIN) for variant in pair]
         names = [name for name in summary.variants if name in compared]
         body += [
@@ -58,6 +62,19 @@ def _find(records: Mapping[str, Any]) -> Finding:
         table,
     ]
     return Finding(judge(deciding), (*deciding, *shown, *effects), tuple(body))
+
+
+def _against_inpainting(summary: StudySummary, name: str) -> Effect:
+    """The error of a model beside that of harmonic inpainting, which needs no training: 100 %."""
+    values = summary.metrics[name]["relative"].values
+    return Effect(
+        variant=name,
+        metric=metric_named(summary.task, "relative").title,
+        unit="%",
+        digits=1,
+        difference=Statistic.paired(values, [100.0] * len(values), "%"),
+        threshold=100.0,
+    )
 
 
 def _read_back(record: Mapping[str, Any]) -> tuple[str, list[Any]]:

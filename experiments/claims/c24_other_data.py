@@ -1,7 +1,10 @@
 """C24: does the advantage of wavelet tokens survive other data, more data and larger models?
 
 The rule was written before a record of the study `carry` was there. The record of larger models was
-known; it is shown and does not decide.
+known; it is shown and does not decide. Fashion-MNIST was tested with three seeds, and again after
+two seeds had been added because the test was inconclusive: two looks. Later all models were trained
+again on another processor, with the same five seeds. Those figures replaced the earlier ones and
+are no new sample: the plain ViT's are nearly the same seed by seed.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ DECIDING = {
     "carry_fashion_mnist_share0.1/summary.json": "Fashion-MNIST, a tenth",
     "carry_fashion_mnist_share1.0/summary.json": "Fashion-MNIST, all",
 }
+# Differences that were tested again after seeds had been added.
+_LOOKS = {name: 2 for name in DECIDING if "fashion_mnist" in name}
 # Shown beside them: few pictures, and the larger models on the bundled photographs.
 FEW, ALL = "carry_fashion_mnist_share0.01/summary.json", list(DECIDING)[-1]
 LARGER = "tokenizers_large/summary.json"
@@ -53,7 +58,9 @@ _OUTCOMES = {
 def _effects(records: Mapping[str, Any], predicted: Mapping[str, str]) -> list[Effect]:
     """Dual-tree tokens minus patches on each data set that is there, in both metrics."""
     return [
-        study_effect(records[name], _TOKENS, _PATCHES, metric, sign).on(NAMES[name])
+        study_effect(
+            records[name], _TOKENS, _PATCHES, metric, sign, _LOOKS.get(name, 1) if sign else 1
+        ).on(NAMES[name])
         for name, sign in predicted.items()
         if name in records
         for metric in _METRICS

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from experiments.claims.names import reader_name
 from experiments.core.statistic import Statistic, number
-from wavevit.checks import check_choice
+from wavevit.checks import check_at_least, check_choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,9 @@ class Effect:
             figure that is shown and decides nothing.
         over: what the pairs are.
         threshold: that the claim sets for the variant's own value, where it sets one.
+        looks: how often the difference was tested while pairs were added: 2 where seeds were added
+            after a first test. Its p-value is multiplied by this number (Bonferroni), because each
+            test is a chance of a false finding.
     """
 
     variant: str
@@ -35,9 +38,11 @@ class Effect:
     predicted: str = ""
     over: str = "seeds"
     threshold: float | None = None
+    looks: int = 1
 
     def __post_init__(self) -> None:
         check_choice("predicted", self.predicted, ("higher", "lower", ""))
+        check_at_least("looks", self.looks, 1)
 
     @property
     def name(self) -> str:
@@ -63,17 +68,18 @@ class Effect:
 
     @property
     def p_value(self) -> float:
-        """Of the paired t test, two-sided. Without spread there is no such test: 0 for an exact
-        difference that is not 0, else 1."""
+        """Of the paired t test, two-sided, times the number of looks. Without spread there is no
+        such test: 0 for an exact difference that is not 0, else 1."""
         p = self.difference.p_value()
         if p is not None:
-            return p
+            return min(1.0, self.looks * p)
         return 0.0 if self.exact and self.difference.mean != 0 else 1.0
 
     @property
     def count(self) -> str:
-        """How many pairs."""
-        return f"{len(self.difference.values)} {self.over}"
+        """How many pairs, and how many looks if there is more than one."""
+        looks = f" ({self.looks} looks)" if self.looks > 1 else ""
+        return f"{len(self.difference.values)} {self.over}{looks}"
 
     def on(self, data: str) -> Effect:
         """The same effect with the data in its name; without a name of the data as it is."""

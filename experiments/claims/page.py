@@ -40,7 +40,7 @@ def _effects(effects: Sequence[Effect]) -> str:
     if not effects:
         return ""
     tested = {id(one.effect): one for one in judged(effects)}
-    head = ["comparison", "metric", "effect [interval]", "p, adjusted", "d"]
+    head = ["comparison", "metric", "effect [interval]", "adjusted p", "d"]
     head += ["minimum detectable effect", "pairs", "predicted", "found"]
     rows = []
     for effect in effects:
@@ -58,12 +58,18 @@ def _effects(effects: Sequence[Effect]) -> str:
             "–" if one is None else one.outcome,
         ]
         rows.append(cells)
+    looks = (
+        " Where pairs were added after a first test, p is multiplied by the number of looks, and "
+        "the interval is wider to match."
+    )
     note = (
         "Rows with a prediction decide the verdict. They are tested together (Holm, 5 %), and each "
         "interval has the level of its test: it leaves out 0, or the threshold, exactly when the "
         "adjusted p is at most 0.05. The other rows have 95 % intervals of their own. The minimum "
         "detectable effect is the true difference that the test finds with 80 % power."
     )
+    if any(effect.looks > 1 for effect in effects):
+        note += looks
     return f"{Table(head, rows).markdown()}\n\n{note}"
 
 

@@ -24,9 +24,10 @@ def study_effect(
     baseline: str,
     metric: str | tuple[str, float],
     predicted: str = "",
+    looks: int = 1,
 ) -> Effect:
     """Variant minus baseline, paired by seed, in a metric of the study's task or in the sensitivity
-    R to a shift: ``("crop", 1)``."""
+    R to a shift: ``("crop", 1)``; `looks` as in `Effect`."""
     if isinstance(metric, str):
         column = metric_named(summary.task, metric)
         title, unit = column.title, _POINTS.get(column.unit, column.unit)
@@ -45,6 +46,7 @@ def study_effect(
         digits=digits,
         difference=difference,
         predicted=predicted,
+        looks=looks,
     )
 
 
@@ -80,15 +82,20 @@ class Compared:
             crops.
         pairs: (variant, baseline).
         predicted: the sign that the claim predicts; empty where the effects are only shown.
+        looks: as in `Effect`.
     """
 
     metric: str | tuple[str, float]
     pairs: Sequence[tuple[str, str]]
     predicted: str = ""
+    looks: int = 1
 
     def effects(self, summary: StudySummary) -> list[Effect]:
         """One for each pair."""
-        return [study_effect(summary, *pair, self.metric, self.predicted) for pair in self.pairs]
+        return [
+            study_effect(summary, *pair, self.metric, self.predicted, self.looks)
+            for pair in self.pairs
+        ]
 
     def recorded(self, summary: StudySummary) -> Compared:
         """Without pairs of variants that the record lacks."""

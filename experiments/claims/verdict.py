@@ -50,13 +50,18 @@ class Verdict:
     Attributes:
         word: one of `VERDICTS`.
         detail: for what, or what was found.
+        partial: the word holds for some of what was tested, and the rest is inconclusive.
     """
 
     word: str
     detail: str = ""
+    partial: bool = False
 
     def __post_init__(self) -> None:
         check_choice("word", self.word, VERDICTS)
+        if self.partial and not (self.word in ("supported", "refuted") and self.detail):
+            got = f"{self.word!r} with detail {self.detail!r}"
+            fail("partial", "True only for 'supported' or 'refuted' with a detail", got)
         if self.word != "supported" and not self.detail:
             fail("detail", f"words that explain {self.word!r}", "none")
 
@@ -64,7 +69,8 @@ class Verdict:
         """The verdict as a phrase, with the data that it was measured on."""
         on = f" on {data}" if data and self.word != "not measured" else ""
         joint = ", " if self.detail.startswith("for ") else ": "
-        return f"**{self.word}**{on}" + (f"{joint}{self.detail}" if self.detail else "")
+        word = f"{self.word} in part" if self.partial else self.word
+        return f"**{word}**{on}" + (f"{joint}{self.detail}" if self.detail else "")
 
 
 def judged(effects: Iterable[Effect]) -> tuple[Judged, ...]:
@@ -78,12 +84,12 @@ def judged(effects: Iterable[Effect]) -> tuple[Judged, ...]:
     adjusted = holm([effect.p_value for effect in deciding])
     order = sorted(range(len(deciding)), key=lambda i: deciding[i].p_value)
     found: dict[int, Judged] = {}
+    tests = len(deciding)  # that share the 5 %: Holm's step, which stops at the first failure
     for rank, index in enumerate(order):
         effect, p = deciding[index], adjusted[index]
-        if p > LEVEL and any(one.p_value > LEVEL for one in found.values()):
-            level = next(one.level for one in found.values() if one.p_value > LEVEL)
-        else:  # Holm's step; it stops at the first that is not significant
-            level = 1 - LEVEL / (len(deciding) - rank)
+        if all(one.p_value <= LEVEL for one in found.values()):
+            tests = len(deciding) - rank
+        level = 1 - LEVEL / (tests * effect.looks)
         outcome = "inconclusive"
         if p <= LEVEL:
             outcome = "supported" if effect.as_predicted else "refuted"
@@ -101,8 +107,8 @@ def common_rule(sign: str) -> str:
     opposite = {"above": "below", "below": "above"}[sign]
     return (
         f"Supported for each difference that is {sign} 0, refuted for each that is {opposite} 0 "
-        "(paired t tests, Holm-adjusted together, 5 %); mixed if both occur, inconclusive if no "
-        "difference is significant."
+        "(paired t tests, Holm-adjusted together, 5 %); mixed if both occur, in part if the others "
+        "are inconclusive, inconclusive if no difference is significant."
     )
 
 
@@ -134,9 +140,9 @@ def _named(chosen: Sequence[Judged], every: Sequence[Judged]) -> str:
 def judge(effects: Sequence[Effect]) -> Verdict:
     """The common rule.
 
-    "supported" if every deciding effect has the predicted sign, or some do and the others are
-    inconclusive; "refuted" if some have the opposite sign and none the predicted one; "mixed" if
-    both occur; "inconclusive" if no effect is significant.
+    "supported" if every deciding effect has the predicted sign, and in part if some do and the
+    others are inconclusive; "refuted", or refuted in part, if they have the opposite sign; "mixed"
+    if both signs occur; "inconclusive" if no effect is significant.
 
     Raises:
         ValueError: no effect has a predicted sign.
@@ -157,7 +163,7 @@ def judge(effects: Sequence[Effect]) -> Verdict:
     if groups["supported"] and groups["refuted"]:
         return Verdict("mixed", "; ".join(parts))
     parts[0] = parts[0].removeprefix(f"{word} ")
-    return Verdict(word, "; ".join(parts))
+    return Verdict(word, "; ".join(parts), partial=bool(groups["inconclusive"]))
 
 
 def _inconclusive(every: Sequence[Judged]) -> str:

@@ -67,6 +67,15 @@ def test_every_column_is_in_the_glossary() -> None:
     assert not [title for title in sorted(columns()) if not has(title)]
 
 
+def test_columns_of_comparisons_of_claims_are_in_the_glossary() -> None:
+    """Of the table that every page of a claim has."""
+    page = (ROOT / "docs" / "claims" / "c05.md").read_text()
+    (head,) = (line for line in page.splitlines() if line.startswith("| comparison |"))
+    titles = head.strip("| ").split(" | ")[2:]
+    assert len(titles) == 7
+    assert not [title for title in titles if not has(title)]
+
+
 @pytest.mark.parametrize("task", [name for name in list_tasks() if name != "classification"])
 def test_every_metric_of_a_task_is_in_the_glossary(task: str) -> None:
     """As a study of the task would head its columns; classification has columns of its own."""

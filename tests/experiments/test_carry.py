@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,6 +115,15 @@ def test_few_pictures_and_larger_models_do_not_decide() -> None:
     both = own | {few: record(few, LOSS)}
     assert found(both) == found(own)
     assert len(CLAIM.find(both).effects) > len(CLAIM.find(own).effects)
+
+
+def test_data_to_which_seeds_were_added_have_two_looks() -> None:
+    """The p-values of Fashion-MNIST are doubled; with one look the same figures would decide."""
+    few = (0.2, 12.0, 9.0)
+    effects = CLAIM.find(records(GAIN, GAIN, few, few)).effects
+    assert [effect.looks for effect in effects] == [1, 1, 1, 1, 2, 2, 2, 2]
+    looked = next(effect for effect in effects if effect.looks == 2)
+    assert looked.p_value == pytest.approx(2 * replace(looked, looks=1).p_value)
 
 
 def test_taken_rate_is_bold() -> None:

@@ -31,6 +31,7 @@ def effect(
     predicted: str = "lower",
     metric: str = "R",
     threshold: float | None = None,
+    looks: int = 1,
 ) -> Effect:
     return Effect(
         variant=variant,
@@ -41,6 +42,7 @@ def effect(
         difference=Statistic.of(values),
         predicted=predicted,
         threshold=threshold,
+        looks=looks,
     )
 
 
@@ -54,26 +56,26 @@ DOWN, UP, BOTH = (-1.0, -1.1, -0.9), (1.0, 1.1, 0.9), (-1.0, 2.0, -0.5)
         ([effect("a", *UP, predicted="higher")], "**supported**"),
         (
             [effect("a", *DOWN), effect("b", *BOTH)],
-            "**supported**, for a; inconclusive for b",
+            "**supported in part**, for a; inconclusive for b",
         ),
         ([effect("a", *DOWN), effect("b", *UP)], "**mixed**: supported for a; refuted for b"),
         (
             [effect("a", *DOWN), effect("b", *UP), effect("c", *BOTH)],
             "**mixed**: supported for a; refuted for b; inconclusive for c",
         ),
-        ([effect("a", *UP), effect("b", *BOTH)], "**refuted**, for a; inconclusive for b"),
+        ([effect("a", *UP), effect("b", *BOTH)], "**refuted in part**, for a; inconclusive for b"),
         (
             [effect("a", *DOWN), effect("a", *BOTH, metric="top-1")],
-            "**supported**, for R; inconclusive for top-1",
+            "**supported in part**, for R; inconclusive for top-1",
         ),
         (
             [effect(v, *DOWN, metric=m) for v in "ab" for m in ("R", "top-1")]
             + [effect("c", *BOTH, metric=m) for m in ("R", "top-1")],
-            "**supported**, for a and b; inconclusive for c",
+            "**supported in part**, for a and b; inconclusive for c",
         ),
         (
             [effect("a", *DOWN), effect("b", *BOTH), effect("a", *BOTH, metric="top-1")],
-            "**supported**, for R of a; inconclusive for R of b, and for top-1",
+            "**supported in part**, for R of a; inconclusive for R of b, and for top-1",
         ),
         ([effect("a", *DOWN), effect("b", *UP, predicted="")], "**supported**"),
     ],
@@ -114,11 +116,14 @@ def test_more_comparisons_need_a_smaller_p_value() -> None:
         st.lists(st.integers(-20, 20), min_size=3, max_size=3).filter(lambda v: len(set(v)) > 1),
         min_size=1,
         max_size=7,
-    )
+    ),
+    st.lists(st.integers(1, 3), min_size=7, max_size=7),
 )
-def test_interval_leaves_out_zero_exactly_when_significant(values: list[list[int]]) -> None:
-    """Verdict, p-value and interval follow from one rule."""
-    effects = [effect(f"v{i}", *map(float, own)) for i, own in enumerate(values)]
+def test_interval_leaves_out_zero_exactly_when_significant(
+    values: list[list[int]], looks: list[int]
+) -> None:
+    """Verdict, p-value and interval follow from one rule, also where pairs were added."""
+    effects = [effect(f"v{i}", *map(float, own), looks=looks[i]) for i, own in enumerate(values)]
     every = judged(effects)
     assert [one.p_value for one in every] == list(holm([e.p_value for e in effects]))
     for one in every:
@@ -129,6 +134,21 @@ def test_interval_leaves_out_zero_exactly_when_significant(values: list[list[int
         significant = one.outcome != "inconclusive"
         assert significant == (one.p_value <= LEVEL)
         assert significant == (interval[0] > 0 or interval[1] < 0)
+
+
+def test_second_look_doubles_the_p_value_and_widens_the_interval() -> None:
+    """A difference that is significant at the first look alone is not at the second of two."""
+    values = (-1.0, -1.3, -0.6)
+    once, twice = effect("a", *values), effect("a", *values, looks=2)
+    assert twice.p_value == pytest.approx(2 * once.p_value)
+    assert once.p_value < LEVEL < twice.p_value
+    assert (judge([once]).word, judge([twice]).word) == ("supported", "inconclusive")
+    assert judged([once])[0].level == pytest.approx(1 - LEVEL)
+    assert judged([twice])[0].level == pytest.approx(1 - LEVEL / 2)
+    assert (once.count, twice.count) == ("3 seeds", "3 seeds (2 looks)")
+    assert effect("a", *BOTH, looks=2).p_value == 1  # a probability is at most 1
+    with pytest.raises(ValueError, match="looks: expected"):
+        effect("a", *values, looks=0)
 
 
 def test_adjusted_and_plain_intervals_can_disagree() -> None:
@@ -206,6 +226,9 @@ def test_bad_verdicts_are_refused() -> None:
     for word in VERDICTS[1:]:
         with pytest.raises(ValueError, match=f"detail: expected words that explain '{word}'"):
             Verdict(word)
+    for word, detail in (("mixed", "for a"), ("supported", "")):
+        with pytest.raises(ValueError, match="partial: expected True only for 'supported'"):
+            Verdict(word, detail, partial=True)
     with pytest.raises(ValueError, match="effects: expected at least one with a predicted sign"):
         judge([effect("a", *DOWN, predicted="")])
 

@@ -78,10 +78,17 @@ def verdict_of(record: dict[str, Any]) -> Verdict:
 def test_first_sentence_says_whether_wavelets_are_needed() -> None:
     better = record_with([0.05, 0.051, 0.052], [0.10, 0.102, 0.101])
     assert verdict(better).startswith("**The graft makes the model more shift-robust than")
+    assert "than distillation alone (R is 50 % lower)**" in verdict(better)
     worse = record_with([0.10, 0.102, 0.101], [0.05, 0.051, 0.052])
     assert verdict(worse).startswith("**Wavelets are not needed: distillation alone makes")
+    assert "R is 98 % higher with the graft" in verdict(worse)
+    slightly = record_with([0.0991, 0.1001, 0.1010], [0.0999, 0.1010, 0.1018])
+    assert "lower)**" in verdict(slightly)
+    assert "minus control −0.00083 (−0.00098 to −0.00069)" in verdict(
+        slightly
+    )  # not "−0.001 (−0.001 to −0.001)"
     alike = record_with([0.08, 0.09, 0.07], [0.08, 0.07, 0.09])
-    assert verdict(alike).startswith("**Wavelets are not needed, as far as this measurement")
+    assert verdict(alike).startswith("**No difference between the graft and distillation alone")
     assert "0.200 for the original, 0.080 after distillation without wavelets" in verdict(alike)
     single = record_with([0.05], [0.10])
     assert verdict(single).startswith("**One seed allows no statement")

@@ -61,8 +61,8 @@ class PhaseTree(Alignment):
 
     Guarantees:
         Exact as `Polyphase`, with ties at every level (tests/properties/test_alignment_laws.py).
-        *Not* continuous: at a period of two the only harmonic is real, so its argument is a sign
-        and every decision is an argmax.
+        *Not* continuous: every decision is between whole phases, and a function with finitely many
+        values jumps or is constant.
 
     Source:
         The shift-invariant wavelet trees of Beylkin 1992 and Pesquet, Krim & Carfantan 1996

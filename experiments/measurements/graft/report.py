@@ -73,14 +73,18 @@ def sentence(
     assert plain is not None
     means = f"R(1 px crop) is {plain.mean:.3f} for the original, {control.mean:.3f}"
     figures = f"{means} after distillation without {beside}, {graft.mean:.3f} with {against}"
-    paired = f"{against.removeprefix('the ')} minus control {change.change(3)}"
+    ends = change.ends()
+    digits = 3 if f"{ends[0]:.3f}" != f"{ends[1]:.3f}" else 5  # so that the interval has a width
+    paired = f"{against.removeprefix('the ')} minus control {change.change(digits)}"
+    by = f"R is {100 * abs(graft.mean / control.mean - 1):.0f} %"
     match change.direction():
         case "lower":
-            begin = f"{what} makes the model more shift-robust than distillation alone"
+            begin = f"{what} makes the model more shift-robust than distillation alone ({by} lower)"
         case "higher":
             begin = f"{needed} not needed: distillation alone makes the model more shift-robust"
+            figures = f"{by} higher with {against}. {figures}"
         case "inconclusive":
-            begin = f"{needed} not needed, as far as this measurement can tell"
+            begin = f"No difference between {against} and distillation alone was found"
         case _:
             begin = f"One seed allows no statement on whether {needed.lower()} needed"
     return f"**{begin}**: {figures}; {paired}{over}."

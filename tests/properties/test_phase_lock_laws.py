@@ -108,6 +108,36 @@ def test_offset_follows_the_content(x: torch.Tensor, shift: tuple[int, int]) -> 
     assert torch.equal((before + torch.tensor(shift)) % 8, after)
 
 
+def test_two_strengths_have_a_continuous_phase_at_a_period_of_two() -> None:
+    """What docs/mathematics.md says of a period of two pixels.
+
+    The harmonic of one strength is real, so its phase is a sign. Of two strengths, ``c + i c'``
+    changes its sign under a shift by one pixel, and its argument has no jump where it is not zero.
+    """
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(8, 2, 64, generator=generator, dtype=torch.float64)
+    signs = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(32)
+
+    def harmonics_of(x: torch.Tensor) -> torch.Tensor:
+        """Of the squared and of the absolute first differences, as shares: (..., 2), real."""
+        step = (x - x.roll(1, -1)).abs()
+        both = torch.stack([step.square(), step], dim=-2)
+        return (both / both.sum(-1, keepdim=True)) @ signs
+
+    torch.testing.assert_close(harmonics_of(rows.roll(1, -1)), -harmonics_of(rows))
+    share = torch.linspace(0, 1, 20_001, dtype=torch.float64)[:, None]
+    most = 0.0
+    for start, end in rows:
+        found = harmonics_of((1 - share) * start + share * end)
+        angle = torch.atan2(found[:, 1], found[:, 0]) / torch.pi  # in pixels, on a circle of two
+        turned = (angle.diff() + 1).remainder(2) - 1
+        most = max(most, float(turned.abs().max()))
+    assert most < 0.05
+    # Negative control: one strength alone steps by a whole pixel on one of these paths.
+    one = torch.stack([harmonics_of((1 - share) * a + share * b)[:, 0] for a, b in rows])
+    assert (one.sign().diff(dim=1) != 0).any()
+
+
 def test_window_follows_real_crops_better_than_the_circle() -> None:
     """What the window is for: the grid follows the content when a crop moves."""
     from wavevit.data import Scenes

@@ -35,7 +35,8 @@ def _has_other_files(path: Path) -> bool:
 class RunFolder:
     """One run's files.
 
-    ``config.json`` comes first and is the folder's identity; ``environment.json`` beside it;
+    ``config.json`` comes first and is the folder's identity; ``environment.json`` beside it, with
+    what was different before where a training resumed elsewhere (`note_environment`);
     ``metrics.jsonl`` grows; ``checkpoint.safetensors`` is where a killed run resumes;
     ``weights.safetensors`` ends the training; ``result.json`` ends the run. ``ema.safetensors``
     has the moving average of the weights, where the run keeps one beside them. ``failed.json``

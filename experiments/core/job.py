@@ -207,7 +207,7 @@ def run_job(
         start = time.monotonic()
         try:
             if not (folder.weights.exists() and folder.environment.exists()):  # of the training
-                _note_environment(folder, run_environment(place, threads, parallel), label)
+                note_environment(folder, run_environment(place, threads, parallel), label)
             if weights_of is not None:
                 folder.take_weights(RunFolder(weights_of))
             if not folder.weights.exists():
@@ -254,7 +254,7 @@ def run_environment(device: torch.device, threads: int, parallel: str) -> dict[s
     return environment(device, threads) | ranks
 
 
-def _note_environment(folder: RunFolder, here: Mapping[str, Any], label: str) -> None:
+def note_environment(folder: RunFolder, here: Mapping[str, Any], label: str) -> None:
     """Writes the environment of a training that begins, or resumes.
 
     One that resumes elsewhere, or with other code, is no run of the environment of now alone:

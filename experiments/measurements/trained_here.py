@@ -14,8 +14,8 @@ import torch
 
 from experiments.core.config import RunConfig
 from experiments.core.folder import RunFolder, StudyFolder
-from experiments.core.job import Job
-from experiments.core.records import environment, write_json
+from experiments.core.job import Job, note_environment
+from experiments.core.records import environment
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.training import train
 from wavevit.progress import Progress
@@ -101,8 +101,8 @@ def _label(path: Path) -> str:
 def _train(path: Path) -> None:
     run = RunFolder(path)
     with run.locked():
-        if not run.environment.exists():
-            write_json(run.environment, environment(_CPU, 1))
+        if not (run.weights.exists() and run.environment.exists()):
+            note_environment(run, environment(_CPU, 1), _label(path))
         train(run.load_config(), run, _CPU, label=_label(path))
 
 

@@ -22,8 +22,8 @@ from experiments.core.config import RunConfig, changed, differing_fields
 from experiments.core.folder import RunFolder, StudyFolder, slug
 from experiments.core.job import (
     Job,
-    _note_environment,
     default_workers,
+    note_environment,
     plan,
     run_job,
     run_jobs,
@@ -41,6 +41,7 @@ from experiments.core.summarize import (
 )
 from experiments.core.summary import Statistic
 from experiments.core.training import make_optimizer, make_task
+from experiments.measurements import trained_here
 from experiments.reporting.page import render_page
 from experiments.reporting.study_report import _tell_other_code
 from experiments.studies import STUDIES, get_study
@@ -482,9 +483,26 @@ def test_training_that_resumes_on_other_ranks_keeps_all_that_it_ran_on(tmp_path:
     write_json(run.checkpoint, {})
     one, two = {"code": "a", "threads": 1}, {"code": "a", "threads": 1, "ranks": 2}
     for here in (one, one, two, one, one):
-        _note_environment(run, here, "vit, seed 0")
+        note_environment(run, here, "vit, seed 0")
     expected = one | {"earlier": [{"ranks": None}, {"ranks": 2}]}
     assert json.loads(run.environment.read_text()) == expected
+
+
+def test_training_of_a_measurement_that_resumes_with_other_code_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trained_here, "train", lambda *_, **__: None)
+    run, here = RunFolder(tmp_path / "vit" / "seed0"), environment(torch.device("cpu"), 1)
+    run.claim(SMOKE.configs()["vit"])
+    write_json(run.environment, here | {"code": "of before"})
+    write_json(run.checkpoint, {})
+    trained_here._train(run.path)
+    resumed = here | {"earlier": [{"code": "of before"}]}
+    assert json.loads(run.environment.read_text()) == resumed
+    write_json(run.weights, {})
+    monkeypatch.setattr(trained_here, "environment", lambda *_: here | {"code": "of later"})
+    trained_here._train(run.path)  # nothing is trained any more
+    assert json.loads(run.environment.read_text()) == resumed
 
 
 def test_report_says_which_runs_other_code_trained(capsys: pytest.CaptureFixture[str]) -> None:

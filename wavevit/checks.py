@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 __all__ = [
+    "as_pair",
     "check_at_least",
     "check_bool",
     "check_callable",
@@ -219,6 +220,11 @@ def check_size(argument: str, size: Any) -> int | tuple[int, int]:
     if not sides or isinstance(size, bool) or min(sides) < 1:
         fail(argument, "one integer or (height, width), each at least 1", repr(size))
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def as_pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """A side, or (height, width), as (height, width)."""
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
 def check_image(x: torch.Tensor, argument: str = "x", *, channels: int | None = None) -> None:

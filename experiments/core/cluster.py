@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from experiments.core.code import ROOT
 from wavevit.checks import require_extra
 from wavevit.plugins import import_files, imported
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 # How often a job is begun again whose process or machine was lost.
 _RETRIES = 5
-_ROOT = Path(__file__).parents[2]
 
 
 def run_on_cluster(
@@ -48,7 +48,7 @@ def run_on_cluster(
     """
     ray: Any = require_extra("ray", "cluster")
     # Layers of a user's file may import packages that only their path has.
-    paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     ray.init(
         address=address,
         log_to_driver=False,

@@ -18,6 +18,7 @@ from wavevit.measure import cost
 from wavevit.tasks import Task, joined, sliced
 
 __all__ = [
+    "DIRECTIONS",
     "SHIFTS",
     "TaskLoss",
     "each_once",
@@ -29,7 +30,7 @@ __all__ = [
 
 SHIFTS = (1, 2, 4, 8)
 _BATCH = 64
-_DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
+DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
 class TaskLoss(nn.Module):
@@ -139,7 +140,7 @@ def _shifts(
         part = sliced(windows, start, start + _BATCH)
         still = task.predict(on_device(source.crop(part), device))
         for step in (step for step in SHIFTS if step <= config.data.margin):
-            for down, right in _DIRECTIONS:
+            for down, right in DIRECTIONS:
                 shift = (step * down, step * right)
                 moved = task.predict(on_device(source.crop(part, shift), device))
                 for name, value in task.compare(still, moved, shift).items():

@@ -37,6 +37,7 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.evaluation import embed
 from experiments.core.measurement import Measurement
 from experiments.core.segmentation.measures import Logits
+from experiments.core.task_evaluation import DIRECTIONS
 from experiments.measurements.samples import CROP, MARGIN, by_photograph, mean_over, photographs
 from experiments.measurements.subjects import SEEDS
 from experiments.measurements.trained_here import side_by_side, task_of, trained_here
@@ -53,7 +54,6 @@ from wavevit.tasks import Segmentation
 PHASES = (1, 2, 4, 16, 64)
 PATCH = 8
 _SIZE = (CROP, CROP)
-_DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 _REACH, _STEP = 8, 2  # of the worst case: 81 shifts
 _PAIRS = 8  # of crops, for S-Cons
 _VIEWS = 128  # in one call: a small batch stays in the caches of a CPU
@@ -167,7 +167,7 @@ def classified(
     moved = torch.stack(
         [
             (in_batches(features, shifted(windows, d, "crop", _SIZE), batch) - still).norm(dim=1)
-            for d in _DIRECTIONS
+            for d in DIRECTIONS
         ]
     ).mean(dim=0)
     agreed = same_class(logits, windows, batch)
@@ -184,7 +184,7 @@ def kept_pixels(logits: nn.Module, windows: Tensor, batch: int) -> Tensor:
     """Share of pixels that keep their class under a crop shift by one pixel, (B,)."""
     answers = in_batches(logits, center_crop(windows, _SIZE), batch).argmax(dim=1)
     kept = []
-    for down, right in _DIRECTIONS:
+    for down, right in DIRECTIONS:
         moved = in_batches(logits, shifted(windows, (down, right), "crop", _SIZE), batch).argmax(1)
         back = torch.roll(moved, (-down, -right), (-2, -1))
         same = (back == answers)[..., 1:-1, 1:-1]  # of the pixels that are in all crops

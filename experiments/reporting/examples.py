@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.core.code import ROOT
 from wavevit.progress import in_steps
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "examples"
 EXAMPLES = tuple(sorted(path.stem for path in FOLDER.glob("*.py")))
 

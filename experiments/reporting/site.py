@@ -19,6 +19,7 @@ from pathlib import Path
 from experiments.claims.claim import Claim
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_figure
+from experiments.core.code import ROOT
 from experiments.core.records import RECORDS, load_record, read_json, write_json
 from experiments.core.style import figure_style, save_figure
 from experiments.core.usage import run_command
@@ -33,7 +34,6 @@ from wavevit.checks import fail
 from wavevit.files import check_output_folder
 from wavevit.progress import in_steps
 
-ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "_generated"
 _EXPERIMENTS, _LIBRARY = ROOT / "experiments", ROOT / "wavevit"
 _EXPLORER = Path("static") / "explorer"

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavevit.alignment.statistics import BOUNDARIES
-from wavevit.checks import check_choice, check_module, check_pair, fail
+from wavevit.checks import as_pair, check_choice, check_module, check_pair, fail
 from wavevit.wavelets._engine.torch_private import pre_hooks
 
 __all__ = ["LowPass", "blur_strides", "copy_sharing_weights"]
@@ -90,7 +90,7 @@ class _CeilMode(nn.Module):
     def __init__(self, pool: nn.MaxPool2d) -> None:
         super().__init__()
         values = (pool.kernel_size, pool.stride, pool.padding, pool.dilation)
-        self.kernel, self.stride, self.padding, self.dilation = map(_pair, values)
+        self.kernel, self.stride, self.padding, self.dilation = map(as_pair, values)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images with rows and columns of -∞ after the last ones, where a window reaches beyond."""
@@ -104,10 +104,6 @@ class _CeilMode(nn.Module):
             missing.append(max((windows - 1) * stride + reach - side - 2 * padding, 0))
         rows, columns = missing
         return F.pad(x, (0, columns, 0, rows), value=-torch.inf)
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
 def _is_blurred(module: nn.Module) -> bool:
@@ -150,13 +146,13 @@ def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
         fail("model", "strides without the low-pass of an earlier blur_strides", got)
     reached = []
     for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Conv2d | nn.AvgPool2d) and max(_pair(module.stride)) > 1:
-            low_pass = LowPass(_pair(module.stride), boundary)
+        if isinstance(module, nn.Conv2d | nn.AvgPool2d) and max(as_pair(module.stride)) > 1:
+            low_pass = LowPass(as_pair(module.stride), boundary)
             module.register_forward_pre_hook(_BlurInput(low_pass))
-        elif isinstance(module, nn.MaxPool2d) and max(_pair(module.stride)) > 1:
+        elif isinstance(module, nn.MaxPool2d) and max(as_pair(module.stride)) > 1:
             dense = copy.copy(module)
             dense.stride = 1
-            stride = _pair(module.stride)
+            stride = as_pair(module.stride)
             room = [_CeilMode(module)] if module.ceil_mode else []
             new = nn.Sequential(*room, dense, LowPass(stride, boundary), _Decimate(stride))
             parent, _, child = name.rpartition(".")
@@ -164,7 +160,7 @@ def blur_strides(model: nn.Module, boundary: str = "circular") -> list[str]:
                 fail("model", "a model around its pooling", "a bare MaxPool2d")
             setattr(model.get_submodule(parent), child, new)
         elif isinstance(getattr(module, "low_pass", None), nn.Identity):
-            stride = _pair(module.decimation)
+            stride = as_pair(module.decimation)
             if max(stride) == 1:
                 continue
             module.low_pass = LowPass(stride, boundary)

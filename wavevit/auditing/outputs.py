@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from wavevit.checks import fail
+from wavevit.measure.depth import MOST_PREFIX
 
 __all__ = [
     "Attribute",
@@ -21,7 +22,6 @@ __all__ = [
     "what_came",
 ]
 
-_MOST_PREFIX = 16  # class and register tokens
 _MOST_CELLS = 32 * 32  # a map of more cells is no map of tokens
 # Names that models of masked pretraining give to what they drew: it says nothing of the picture.
 _DRAWN = ("mask", "bool_masked_pos", "ids_restore", "ids_keep")
@@ -89,7 +89,7 @@ def grid_of(tokens: Tensor) -> tuple[int, int] | None:
     if tokens.ndim != 3:
         return None
     count = tokens.shape[1]
-    for prefix in range(min(count - 4, _MOST_PREFIX) + 1):
+    for prefix in range(min(count - 4, MOST_PREFIX) + 1):
         side = round((count - prefix) ** 0.5)
         if side * side == count - prefix and side * side <= _MOST_CELLS:
             return side, prefix

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from wavevit.checks import fail
+from wavevit.checks import as_pair, fail
 from wavevit.layers import Part
 from wavevit.layers.tokenizers import PatchTokenizer
 
@@ -108,5 +108,5 @@ def training_grid(module: nn.Module, patch: tuple[int, int]) -> tuple[int, int]:
     if grid is not None:
         return int(grid[0]), int(grid[1])
     size: Any = getattr(module, "image_size", patch)
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = as_pair(size)
     return max(height // patch[0], 1), max(width // patch[1], 1)

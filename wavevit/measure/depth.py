@@ -18,6 +18,7 @@ from wavevit.measure.evaluation import Model, evaluation_mode, plain_attention
 from wavevit.measure.intervals import Interval, mean_interval, standard_error
 
 __all__ = [
+    "MOST_PREFIX",
     "AttentionDistance",
     "ReceptiveField",
     "WatchAttention",
@@ -25,7 +26,7 @@ __all__ = [
     "receptive_field",
 ]
 
-_MOST_PREFIX = 16  # class and register tokens
+MOST_PREFIX = 16  # class and register tokens
 _SOFTMAX = (torch.softmax, torch.Tensor.softmax, F.softmax)
 
 
@@ -251,7 +252,7 @@ def _places(tokens: int, extent: tuple[float, float]) -> tuple[Tensor, int]:
     tokens over (class and register tokens).
     """
     height, width = extent
-    for prefix in range(min(tokens, _MOST_PREFIX + 1)):
+    for prefix in range(min(tokens, MOST_PREFIX + 1)):
         count = tokens - prefix
         for rows in range(1, count + 1):
             columns = count // rows

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavevit.checks import check_at_least, check_callable, check_device, check_size, fail
+from wavevit.checks import as_pair, check_at_least, check_callable, check_device, check_size, fail
 from wavevit.measure.circulant import circle_bounds, polyphase_matrices
 from wavevit.measure.evaluation import evaluation_mode
 from wavevit.measure.extremes import Extremes, extreme_squares
@@ -115,8 +115,7 @@ def frame_bounds(
     check_callable("tokenize", tokenize)
     check_at_least("stride", stride, 1)
     check_at_least("in_chans", in_chans, 1)
-    side = check_size("tokens", tokens)
-    grid = (side, side) if isinstance(side, int) else side
+    grid = as_pair(check_size("tokens", tokens))
     check_device("device", device)
     size = (in_chans, stride * grid[0], stride * grid[1])
     with evaluation_mode(tokenize):

@@ -13,6 +13,7 @@ from typing import Any
 
 from wavevit.alignment import ALIGNMENTS, BOUNDARIES
 from wavevit.checks import (
+    as_pair,
     check_at_least,
     check_bool,
     check_choice,
@@ -224,7 +225,7 @@ class BackboneConfig:
     @property
     def image_size(self) -> tuple[int, int]:
         """`img_size` as (H, W)."""
-        return (self.img_size,) * 2 if isinstance(self.img_size, int) else self.img_size
+        return as_pair(self.img_size)
 
     @property
     def strides(self) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from wavevit.checks import check_at_least, check_size, fail
+from wavevit.checks import as_pair, check_at_least, check_size, fail
 from wavevit.layers import Part
 from wavevit.models.config import BackboneConfig, StageConfig
 from wavevit.models.parts import downsample_context, first_context, mixer_context
@@ -114,7 +114,7 @@ def _windows(
         if window is None:
             windows.append(None)
             continue
-        sides = zip(_pair(window), grid, before, strict=True)
+        sides = zip(as_pair(window), grid, before, strict=True)
         windows.append(_plain([max(1, side * new // old) for side, new, old in sides]))
     return windows
 
@@ -122,10 +122,6 @@ def _windows(
 def _plain(sides: list[int]) -> Size:
     """One number for a square."""
     return sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
-
-
-def _pair(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
 
 
 def _window(stage: StageConfig) -> Size | None:

@@ -23,13 +23,20 @@ from wavevit.tasks.base import Batch, Losses, Results, Task, TaskOptions, check_
 from wavevit.tasks.draws import draw_examples, seeded
 from wavevit.tasks.gathering import rank_and_world, sum_over_ranks
 from wavevit.tasks.registry import register_task
-from wavevit.tasks.text import BOS, EOS, PAD, VOCABULARY, check_texts, decode_text, encode_text
+from wavevit.tasks.text import (
+    BOS,
+    EOS,
+    PAD,
+    VOCABULARY,
+    WORDS,
+    check_texts,
+    decode_text,
+    encode_text,
+)
 from wavevit.tasks.text_transformer import TextTransformer
 from wavevit.wavelets import dwt2
 
 __all__ = ["Captioning"]
-
-_WORDS = ("cat", "coin", "moon", "clock", "rocket", "brick", "grass", "gravel", "stars", "coffee")
 
 
 @register_task("captioning")
@@ -201,8 +208,8 @@ class Captioning(Task):
     def dummy_batch(self, count: int, generator: torch.Generator | None = None) -> dict[str, Any]:
         generator = seeded(generator)
         images = self.dummy_images(count, generator)
-        drawn = torch.randint(len(_WORDS), (count,), generator=generator).tolist()
-        return {"images": images, "texts": [_WORDS[i][: self.options.context - 2] for i in drawn]}
+        drawn = torch.randint(len(WORDS), (count,), generator=generator).tolist()
+        return {"images": images, "texts": [WORDS[i][: self.options.context - 2] for i in drawn]}
 
     def check(self, batch: Batch) -> None:
         """See `Task.check`; texts are strings, not empty, within the context."""

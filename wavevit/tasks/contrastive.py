@@ -28,13 +28,12 @@ from wavevit.tasks.gathering import gathered, mean_over_ranks, rank_and_world
 from wavevit.tasks.products import products
 from wavevit.tasks.recall import recalls
 from wavevit.tasks.registry import register_task
-from wavevit.tasks.text import EOS, check_texts, encode_text
+from wavevit.tasks.text import EOS, WORDS, check_texts, encode_text
 from wavevit.tasks.text_transformer import TextTransformer
 
 __all__ = ["Contrastive", "zero_shot"]
 
 _MOST = math.log(100)  # CLIP keeps the factor of the similarities below 100
-_WORDS = ("cat", "coin", "moon", "clock", "rocket", "brick", "grass", "gravel", "stars", "coffee")
 
 
 @register_task("contrastive")
@@ -232,8 +231,8 @@ class Contrastive(Task):
         generator = seeded(generator)
         images = self.dummy_images(count, generator)
         # Short, so that they fit any context that holds a word or two.
-        first = torch.randperm(len(_WORDS), generator=generator).tolist()
-        words = [_WORDS[first[index % len(first)]] for index in range(count)]
+        first = torch.randperm(len(WORDS), generator=generator).tolist()
+        words = [WORDS[first[index % len(first)]] for index in range(count)]
         texts = [word[: self.options.context - 2] for word in words]
         others = [[other for other in texts if other != text][:3] or ["?"] for text in texts]
         return {"images": images, "texts": texts, "negatives": others}

@@ -13,10 +13,13 @@ from torch import Tensor
 
 from wavevit.checks import fail
 
-__all__ = ["BOS", "EOS", "PAD", "VOCABULARY", "check_texts", "decode_text", "encode_text"]
+__all__ = ["BOS", "EOS", "PAD", "VOCABULARY", "WORDS", "check_texts", "decode_text", "encode_text"]
 
 BOS, EOS, PAD = 256, 257, 258
 VOCABULARY = 259
+
+# Short texts for random batches.
+WORDS = ("cat", "coin", "moon", "clock", "rocket", "brick", "grass", "gravel", "stars", "coffee")
 
 
 def check_texts(argument: str, texts: Any, context: int) -> None:

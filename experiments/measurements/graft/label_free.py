@@ -25,14 +25,13 @@ from experiments.measurements.graft.pictures import (
     read_photographs,
     windows,
 )
-from experiments.measurements.graft.run import continuity, cosines, distilled, ideal
+from experiments.measurements.graft.run import SHIFTS, continuity, cosines, distilled, ideal
 from experiments.measurements.graft.subjects import Subject
 from wavevit.grafting.windows import middle
 from wavevit.measure import latency_ratios, shift_sensitivity, shifted
 from wavevit.measure.evaluation import Model, in_batches
 from wavevit.progress import Progress
 
-_SHIFTS = (1, 2, 4, 8)
 _STILL = 1.0  # weight of the change of the features under a shift by one pixel
 _MEASURED_SHARE = 4  # one photograph in so many is measured and not trained on
 _PLACES = (0.25, 0.75)  # of the measured windows on the diagonal of a photograph
@@ -66,7 +65,7 @@ def _settings(shown: _Shown) -> dict[str, Any]:
     """What the figures follow from, beside the model."""
     labelled = shown.labelled
     return {
-        "shifts": list(_SHIFTS),
+        "shifts": list(SHIFTS),
         "windows": len(shown.measured),
         "gallery": len(shown.gallery),
         "steep": _STEEP,
@@ -100,7 +99,7 @@ def _figures(method: Method, model: nn.Module, one: Subject, shown: _Shown) -> d
     embed = views_of(method, model, one.patch)[1]
     measured, size = shown.measured, one.size
     moved = shift_sensitivity(
-        embed, measured, _SHIFTS, kind="crop", crop_size=size, batch_size=_MEASURED_BATCH
+        embed, measured, SHIFTS, kind="crop", crop_size=size, batch_size=_MEASURED_BATCH
     )
     crops = middle(measured, size)
     each = len(_PLACES)
@@ -239,7 +238,7 @@ def measure_label_free(
         "seeds": list(seeds),
         "minutes": minutes,
         "rate": rate,
-        "shifts": list(_SHIFTS),
+        "shifts": list(SHIFTS),
         "methods": {name: {"time": ratios[name], "runs": found[name]} for name in methods},
     }
     return slug(one.name), record

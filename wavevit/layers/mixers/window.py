@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wavevit.checks import check_multiple, check_size
+from wavevit.checks import as_pair, check_multiple, check_size
 from wavevit.layers.channels import Source
 from wavevit.layers.context import PartContext
 from wavevit.layers.heads import merge_heads, split_heads
@@ -26,10 +26,6 @@ __all__ = ["WindowAttention", "WindowOptions"]
 
 # What keeps tokens apart that the roll has brought together; exp(-100) is 0 in float32.
 _APART = -100.0
-
-
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
 
 
 def _resampled(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
@@ -57,7 +53,7 @@ class WindowOptions(PartOptions):
 
     def scaled(self, width: int, pixels: Fraction) -> Self:
         """The same share of the image in a window."""
-        rows, columns = (round(side * pixels) for side in _pair(self.window_size))
+        rows, columns = (round(side * pixels) for side in as_pair(self.window_size))
         square = isinstance(self.window_size, int)
         return replace(self, window_size=rows if square else (rows, columns))
 
@@ -107,7 +103,7 @@ class WindowAttention(Part):
         super().__init__()
         check_multiple("embed_dim", dim, num_heads)
         self.num_heads, self.shifted = num_heads, shifted
-        self.window_size = _pair(window_size)
+        self.window_size = as_pair(window_size)
         self.circular, self.rotary = padding == "circular", rotary
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
@@ -165,7 +161,7 @@ class WindowAttention(Part):
 
     def resize_to(self, context: PartContext, options: WindowOptions) -> None:
         """The window of the options."""
-        self.resize(_pair(options.window_size))
+        self.resize(as_pair(options.window_size))
 
     def _bias(self, height: int, width: int) -> Tensor | None:
         """(heads, N, N) for a window of that size, read off the table's middle."""

@@ -216,6 +216,19 @@ def test_a_state_dict_says_its_grid(
     assert torch.equal(model(x), saved(x))
 
 
+def test_positions_that_the_user_has_resized_load() -> None:
+    """They are no longer on the grid that the state dict says; their number shows it."""
+    saved, model = build("test_vit", img_size=64), build("test_vit", seed=1, img_size=128)
+    state = saved.state_dict()
+    saved.set_input_size(128)
+    state["position.embedding"] = saved.position.embedding.detach()
+    x = images((128, 128))
+    for loaded in (state, wavevit.adapt_state_dict(state, model)):
+        fresh = build("test_vit", seed=1, img_size=128)
+        fresh.load_state_dict(loaded)
+        assert torch.equal(fresh(x), saved(x))
+
+
 def test_a_state_dict_says_its_size_after_set_input_size() -> None:
     saved, model = build("test_vit"), build("test_vit", seed=1)
     saved.set_input_size((32, 128))

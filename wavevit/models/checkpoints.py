@@ -94,9 +94,16 @@ def adapt_state_dict(
             found = True
             prefix = f"{name}." if name else ""
             noted = _noted(notes_of(state_dict, name))
-            grid = _source_grid(adapted, prefix, config, img_size) or noted.grid
-            source = Source(grid, noted.channels if in_chans is None else in_chans)
-            adapted |= _adapted(adapted, module, source, prefix)
+            grid = _source_grid(adapted, prefix, config, img_size)
+            channels = noted.channels if in_chans is None else in_chans
+            try:
+                changed = _adapted(adapted, module, Source(grid or noted.grid, channels), prefix)
+            except ValueError:
+                if grid is not None or noted.grid is None:
+                    raise
+                # The positions are no longer those of the note: somebody has resized them.
+                changed = _adapted(adapted, module, Source(None, channels), prefix)
+            adapted |= changed
     if not found:
         expected = "a Backbone, or a module that contains one"
         fail("model", expected, f"{type(model).__name__} without one")
@@ -176,12 +183,14 @@ def load_or_explain(
     found = {k: state_dict[k] for k in own if isinstance(state_dict.get(k), Tensor)}
     source = _noted(local_metadata)
     moved = source.grid not in (None, model.config.grid(model.config.patch_size))
-    if moved or any(tensor.shape != own[key] for key, tensor in found.items()):
+    misfits = any(tensor.shape != own[key] for key, tensor in found.items())
+    if moved or misfits:
         mended, needs = {}, ""
         try:
             mended = _adapted(found, model, source, prefix)
         except ValueError as error:
-            needs = f", {str(error).partition(':')[0]}=…"
+            # Tensors that fit were resized since the state dict was made.
+            needs = f", {str(error).partition(':')[0]}=…" if misfits else ""
         if needs or mended:
             error_msgs.append(
                 "the checkpoint is for images of another size, patch or number of channels: load "

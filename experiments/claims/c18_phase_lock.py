@@ -31,7 +31,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     if held:
         accuracy = " and ".join(effect.amount() for effect in kept)
         facts = (
-            f"C-Cons is 100 % in every run (exact), at {time} times the time; not tested: "
+            f"C-Cons is 100 % in every run, at {time} times the time; not tested: "
             f"continuity, and whether top-1 stays the same ({accuracy})"
         )
         detail = "; ".join(part for part in (verdict.detail, facts) if part)

@@ -113,8 +113,9 @@ def codes_of_runs(study: Study, folder: StudyFolder) -> dict[str, list[str]]:
                 continue
             environment = read_json(run.environment)
             digests = [part["code"] for part in environment.get("earlier", ()) if "code" in part]
-            key = ", then ".join([*digests, environment["code"]])
-            found.setdefault(key, []).append(f"{variant}, seed {seed}")
+            # Runs of the first versions do not note their code.
+            names = [digest or "unknown" for digest in (*digests, environment.get("code"))]
+            found.setdefault(", then ".join(names), []).append(f"{variant}, seed {seed}")
     return found
 
 

@@ -476,6 +476,13 @@ def test_training_that_resumes_with_other_code_says_so(
     }
     second = StudyFolder(tmp_path / "second", "second")
     assert reuse_equal_runs(plan(quick("second"), second, (0, 1), ["vit"]), second, here) == 1
+    first_version = {name: value for name, value in here.items() if name != "code"}
+    write_json(fresh.environment, first_version)
+    write_json(resumed.environment, here | {"earlier": [{"code": None}]})
+    assert codes_of_runs(study, folder) == {
+        f"unknown, then {here['code']}": ["vit, seed 0"],
+        "unknown": ["vit, seed 1"],
+    }
 
 
 def test_training_that_resumes_on_other_ranks_keeps_all_that_it_ran_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 import timm
@@ -10,6 +11,9 @@ import torch
 
 import wavevit
 from wavevit.interop.timm import load_timm_weights
+from wavevit.layers import ACTIVATIONS
+from wavevit.layers.activations import Activation
+from wavevit.layers.symmetry import Symmetry
 from wavevit.models import make_adaptive, token_counts
 
 PAIRS = {
@@ -174,28 +178,30 @@ def small_pair(**changes: object) -> tuple[wavevit.Backbone, torch.nn.Module]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "got"),
+    ("changes", "got", "way"),
     [
-        ({"global_pool": "avg", "fc_norm": False}, "'avg'"),
-        ({"global_pool": "max", "fc_norm": False}, "'max'"),
-        ({"global_pool": ""}, "''"),
+        ({"global_pool": "avg"}, "'avg'", "reset_classifier(5, global_pool='avg') changes it"),
+        ({"global_pool": "max"}, "'max'", "with 5 classes it cannot have"),
+        ({"global_pool": ""}, "''", "with 5 classes it cannot have"),
         (
-            {"global_pool": "avg", "fc_norm": False, "pool_include_prefix": True},
+            {"global_pool": "avg", "pool_include_prefix": True},
             "'avg with prefix tokens'",
+            "with 5 classes it cannot have",
         ),
     ],
 )
-def test_another_pooling_is_refused(changes: dict[str, object], got: str) -> None:
+def test_another_pooling_is_refused(changes: dict[str, object], got: str, way: str) -> None:
     """Poolings have no tensors: the weights would fit, and the logits would be others."""
-    ours, theirs = small_pair(**changes)
+    ours, theirs = small_pair(**{"fc_norm": False, **changes})
     before = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
-    with pytest.raises(ValueError, match=f"timm_model: expected global_pool='token', .* got {got}"):
+    expected = rf"timm_model: expected global_pool='token', .*{re.escape(way)}.*, got {got}"
+    with pytest.raises(ValueError, match=expected):
         load_timm_weights(ours, theirs)
     assert all(torch.equal(tensor, before[name]) for name, tensor in ours.state_dict().items())
 
 
 def test_pooling_set_by_reset_classifier() -> None:
-    """As the message says, on our side and on timm's."""
+    """As the message says."""
     x = torch.randn(2, 3, 32, 32)
     ours, theirs = small_pair(global_pool="avg", fc_norm=False)
     ours.reset_classifier(5, global_pool="avg")
@@ -219,3 +225,24 @@ def test_another_activation_is_refused(act: str, got: str) -> None:
     ours, theirs = small_pair(act_layer=act)
     with pytest.raises(ValueError, match=rf"timm_model: expected GELU at .*\.act, .* got {got}"):
         load_timm_weights(ours, theirs)
+
+
+@pytest.mark.parametrize("act", ["gelu_tanh", "gelu"])
+def test_activation_of_the_user_is_not_compared(act: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that the user has registered may be timm's, and ``gelu_2x`` differs on purpose."""
+
+    class GeluTanh(Activation):
+        symmetry = Symmetry(1)
+
+        def forward(self, x: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+            return torch.nn.functional.gelu(x, approximate="tanh")
+
+    monkeypatch.setitem(ACTIVATIONS._classes, "gelu_tanh", GeluTanh)
+    ours, theirs = small_pair(act_layer=act)
+    ours = wavevit.Backbone(dataclasses.replace(ours.config, activation="gelu_tanh")).eval()
+    load_timm_weights(ours, theirs)
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        found, expected = ours(x), theirs(x)
+    close = torch.allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert close == (act == "gelu_tanh")

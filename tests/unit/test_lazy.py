@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import wavevit
+from wavevit.deprecated import REMOVED_IN
 
 HEAVY = ("matplotlib", "skimage", "kornia", "scipy", "timm", "torchvision", "pywt", "hypothesis")
 HEAVY += ("numba", "triton", "huggingface_hub")
@@ -49,8 +50,10 @@ def test_dir_has_every_public_name() -> None:
 
 
 def test_deprecated_switch_of_kernels_names_its_successor() -> None:
-    with pytest.warns(DeprecationWarning, match=r"use wavevit\.wavelets\.kernels"):
+    message = rf"{REMOVED_IN} removes it: use wavevit\.wavelets\.kernels$"
+    with pytest.warns(DeprecationWarning, match=message) as caught:
         from wavevit.wavelets.haar_maps import kernels
+    assert caught[0].filename == __file__
     assert kernels is wavevit.wavelets.kernels
     with pytest.raises(AttributeError, match="no attribute 'HaarMap'"):
         _ = wavevit.wavelets.haar_maps.HaarMap

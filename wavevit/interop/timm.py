@@ -88,7 +88,12 @@ def _check_pooling(model: Backbone, source: nn.Module, family: str) -> None:
     """Refuses another pooling, which has no tensors of its own."""
     theirs = _pooling(source, family)
     if theirs != model.global_pool:
-        how = "reset_classifier(num_classes, global_pool=…) of either changes it"
+        token = () if model.cls_token is None else ("token",)
+        possible = ("avg", *token, *(() if model.num_classes else ("",)))
+        # It makes a new head: on timm's side the trained one would be lost.
+        how = f"model.reset_classifier({model.num_classes}, global_pool={theirs!r}) changes it"
+        if theirs not in possible:
+            how = f"with {model.num_classes} classes it cannot have that of timm_model"
         expected = f"global_pool={model.global_pool!r}, as `model` has ({how})"
         fail("timm_model", expected, repr(theirs))
 
@@ -106,8 +111,14 @@ def _pooling(source: nn.Module, family: str) -> str:
     return f"{pool} with prefix tokens" if with_prefix and pool not in ("token", "") else pool
 
 
-def _check_activations(source: nn.Module) -> None:
-    """Refuses other activations than GELU, which have no tensors either."""
+def _check_activations(model: Backbone, source: nn.Module) -> None:
+    """Refuses other activations than GELU, which have no tensors either.
+
+    A model with another activation than ``"gelu"`` is not checked: it may be the same as timm's
+    (registered by the user), or differ from it on purpose (``"gelu_2x"``).
+    """
+    if model.config.activation != "gelu":
+        return
     for name, part in source.named_modules():
         if name.endswith(".act"):
             kind = getattr(part, "approximate", "none")
@@ -133,8 +144,8 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
     Raises:
         ImportError: timm is not installed; the message names the extra.
         ValueError: another architecture; the message names the first tensors that do not fit, or
-            what the tensors do not show: other numbers of heads, another activation than GELU, or
-            another pooling (``global_pool``).
+            what the tensors do not show: other numbers of heads, another pooling
+            (``global_pool``), or another activation where that of `model` is ``"gelu"``.
 
     Guarantees:
         Equal outputs to 1e-4 for ``vit_*_patch16``, ``swin_*``, ``pvt_v2_*`` and
@@ -159,7 +170,7 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
         listed = ", ".join(misfits[:4]) + (", …" if len(misfits) > 4 else "")
         fail("timm_model", "the architecture of `model`", f"other tensors: {listed}")
     _check_heads(model, source, family)
-    _check_activations(source)
+    _check_activations(model, source)
     _check_pooling(model, source, family)
     model.load_state_dict(theirs)
     return model

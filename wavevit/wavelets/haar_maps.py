@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+from wavevit.deprecated import moved_names
 
 __all__ = ["kernels"]  # noqa: F822
 
-
-def __getattr__(name: str) -> Any:
-    if name != "kernels":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from wavevit.wavelets._engine.kernel_choice import kernels
-
-    warnings.warn(
-        f"{__name__}.kernels is deprecated: use wavevit.wavelets.kernels",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    return kernels
+__getattr__ = moved_names(__name__, {"kernels": "wavevit.wavelets"})

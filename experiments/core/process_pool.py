@@ -1,7 +1,7 @@
 """A pool of processes that end when this process ends, however it ends.
 
-The workers of `concurrent.futures` alone do not: after a kill of their parent they finish their work
-and then wait for more for ever, with the memory of their models.
+The workers of `concurrent.futures` alone do not: after a kill of their parent they finish their
+work and then wait for more for ever, with the memory of their models.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Axes: ``tokenizer`` in ViT-Tiny (one grid of stride 16), the others in a pyramid
 model sensitive to circular shifts. A value that the reference refuses is recorded with the reason.
 
 Cost: parameters, multiply-accumulates (`wavevit.measure.cost`) and time at 224 px; time is the
-median over interleaved rounds, as a multiple of the axis's first value that builds.
+median over interleaved rounds, as a multiple of that of the axis's first value, the plain one.
 
 R(1 px): ``‖f(T x) − f(x)‖`` over the mean distance between different photographs
 (`wavevit.measure.shift_sensitivity`), on 128-px crops of the 18 bundled photographs, for the
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,12 +43,18 @@ from wavevit.progress import in_steps
 SEEDS = (0, 1, 2)
 COST_SIZE, SHIFT_SIZE = 224, 128
 
+
+def _first(plain: str, names: Iterable[str]) -> tuple[str, ...]:
+    return (plain, *(name for name in names if name != plain))
+
+
+# The value of a plain model, with which the others are compared, and the other values.
 AXES = {
     # The cost of adaptive tokens depends on the images; the study `adaptive` measures it.
-    "tokenizer": tuple(name for name in TOKENIZERS.names() if name != "adaptive"),
-    "mixer": MIXERS.names(),
-    "downsample": DOWNSAMPLES.names(),
-    "position": POSITIONS.names(),
+    "tokenizer": _first("patch", [name for name in TOKENIZERS.names() if name != "adaptive"]),
+    "mixer": _first("global", MIXERS.names()),
+    "downsample": _first("patch_merging", DOWNSAMPLES.names()),
+    "position": _first("learned", POSITIONS.names()),
     "inject": ("off", "on"),
 }
 PAGES = {"tokenizer": "tokenizers", "mixer": "mixers", "position": "positions"}
@@ -153,7 +159,7 @@ def measure(axis: str, seeds: tuple[int, ...] = SEEDS, rounds: int = 11) -> dict
             "circular": symmetry.circular,
             "shift": shift,
         }
-    ratios = latency_ratios(models, batch, next(iter(models)), rounds=rounds)
+    ratios = latency_ratios(models, batch, AXES[axis][0], rounds=rounds)
     for value, ratio in ratios.items():
         values[value]["time"] = round(ratio, 3)
     return {

@@ -22,6 +22,17 @@ def test_every_axis_is_recorded() -> None:
     assert set(RECORDED) == set(AXES)
 
 
+def test_times_are_those_of_the_plain_value() -> None:
+    """Registered names are sorted, so a new one must not become what the others are compared to."""
+    plain = {"tokenizer": "patch", "mixer": "global", "inject": "off"}
+    plain |= {"downsample": "patch_merging", "position": "learned"}
+    for axis, value in plain.items():
+        assert AXES[axis][0] == value
+        values = load_record(f"axes/{axis}.json")["values"]
+        assert next(iter(values)) == value
+        assert values[value]["time"] == 1.0
+
+
 def test_records_hold_every_value_of_their_axis() -> None:
     for axis in RECORDED:
         record = load_record(f"axes/{axis}.json")

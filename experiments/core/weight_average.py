@@ -19,7 +19,8 @@ class WeightAverage(nn.Module):
 
     Statistics that layers keep, such as those of a batch norm, are averaged as the weights are:
     they are of what the weights of their time computed. (`AveragedModel` takes the last ones, or
-    averages constants too, which makes NaN of the infinities in a mask.)
+    averages constants too, which makes NaN of the infinities in a mask and lowers indices by one:
+    findings/torch_ema_of_buffers_moves_indices.sh.)
 
     Args:
         task: before ranks share it: `fully_shard` modules cannot be copied.

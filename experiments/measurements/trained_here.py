@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ import torch
 from experiments.core.config import RunConfig
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.job import Job, note_environment
+from experiments.core.process_pool import process_pool
 from experiments.core.records import environment
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.training import train
@@ -44,13 +44,10 @@ def side_by_side(
         bar: as in `wavevit.progress.Progress`.
     """
     workers = max(min(len(arguments), len(os.sched_getaffinity(0))), 1)
-    context = multiprocessing.get_context("spawn")
     print(f"{len(arguments)} steps in {workers} processes", flush=True)
     with (
         Progress([work(argument) for argument in arguments], bar=bar) as progress,
-        ProcessPoolExecutor(
-            workers, context, initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool,
+        process_pool(workers, threads=1) as pool,
     ):
         calls = {pool.submit(function, each): index for index, each in enumerate(arguments)}
         try:

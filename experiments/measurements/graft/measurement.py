@@ -34,9 +34,8 @@ The other settings were chosen by single trials on training halves, and both hav
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -47,6 +46,7 @@ from experiments.core.data_choice import DataChoice, data_in_words, without_fold
 from experiments.core.evaluation import held_out_windows
 from experiments.core.experiment import DOCS, View
 from experiments.core.measurement import Measurement
+from experiments.core.process_pool import process_pool
 from experiments.core.records import environment
 from experiments.measurements.graft.choice import best, judged
 from experiments.measurements.graft.label_free_report import render as render_label_free
@@ -138,7 +138,7 @@ def _workers(jobs: int) -> Executor:
     """Processes side by side; one job runs in this one."""
     if jobs == 1:
         return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    return process_pool(jobs)
 
 
 def measure(options: GraftOptions) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Processes of a pool end with the process that made it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import torch
+
+from experiments.core.process_pool import process_pool
+
+# The processes share the output of the first one, so it has an end when all of them have ended.
+_WAITS = """
+import os, sys, time
+from experiments.core.process_pool import process_pool
+pool = process_pool(2)
+print(pool.submit(os.getpid).result() != os.getpid(), flush=True)
+{last}
+"""
+
+
+def _started(last: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _WAITS.format(last=last)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_workers_end_when_their_parent_is_killed() -> None:
+    with _started("time.sleep(600)") as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "True\n"
+        parent.kill()
+        assert parent.communicate(timeout=60) == ("", None)
+
+
+def test_workers_end_in_the_middle_of_their_work() -> None:
+    with _started("pool.submit(time.sleep, 600); time.sleep(600)") as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "True\n"
+        parent.kill()
+        assert parent.communicate(timeout=60) == ("", None)
+
+
+def test_a_pool_gives_its_workers_threads() -> None:
+    with process_pool(1, threads=1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 1

@@ -48,6 +48,10 @@ _ANSWERS = {
     "refuted": f"{_ADVANTAGE} does not carry over",
     "inconclusive": f"{_ADVANTAGE} may or may not carry over",
 }
+_ANSWERS_IN_PART = {
+    "supported": f"{_ADVANTAGE} carries over to some data",
+    "refuted": f"{_ADVANTAGE} is reversed on some data",
+}
 _OUTCOMES = {
     "supported": "higher on",
     "refuted": "lower on",
@@ -99,9 +103,8 @@ def answer(records: Mapping[str, Any] | None) -> str:
         return f"Not measured: {CLAIM.missing}."
     finding = _find(records)
     every = judged(finding.effects)
-    begin = _ANSWERS[finding.verdict.word]
-    if begin == _ANSWERS["supported"] and any(one.outcome != "supported" for one in every):
-        begin += " to some data"
+    answers = _ANSWERS_IN_PART if finding.verdict.partial else _ANSWERS
+    begin = answers[finding.verdict.word]
     sentences = [f"{begin}.", *(_of_metric(every, METRICS[name].title) for name in _METRICS)]
     left = [words for name, words in DECIDING.items() if name not in records]
     if left:

@@ -95,6 +95,8 @@ def test_first_sentence_follows_from_the_rule() -> None:
     assert "not found to differ on Fashion-MNIST" in first
     assert text.endswith("Without a record: Fashion-MNIST, all.")
     assert " over patches does not carry over. Their top-1 is lower on " in answer(records(LOSS))
+    assert " over patches carries over to some data. " in answer(records(GAIN, NOTHING))
+    assert " over patches is reversed on some data. " in answer(records(LOSS, NOTHING))
     assert answer(None).startswith("Not measured")
 
 

@@ -19,6 +19,7 @@ from skimage.io import imread, imsave
 import wavevit
 from tests import warm_python
 from wavevit.auditing import Samples
+from wavevit.auditing.loading import load_factory
 from wavevit.checks import check_device
 from wavevit.cli import main
 from wavevit.files import shown_name
@@ -99,6 +100,15 @@ def test_names_that_are_not_utf_8_are_drawn_and_written(
     assert [item["name"] for item in images["skipped"]] == [os.fsdecode(b"brok\xe9n.png")]
     assert shown_name(LATIN_1) == r"caf\xe9.png"
     assert shown_name("été.png") == "été.png"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_file_in_a_folder_whose_name_is_not_utf_8_builds_a_model(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "mine.py").write_text("import torch\n\ndef build(): return torch.nn.ReLU()\n")
+    built, _ = load_factory(folder / "mine.py", "build")
+    assert isinstance(built, torch.nn.ReLU)
 
 
 def test_models_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,8 @@ class Neighbourhood:
 
     @property
     def _package(self) -> str:
-        digest = hashlib.sha256(str(self.file.parent).encode()).hexdigest()[:12]
+        folder = str(self.file.parent).encode(errors="surrogateescape")  # names not in UTF-8
+        digest = hashlib.sha256(folder).hexdigest()[:12]
         return f"_wavevit_audited_{digest}"
 
     @contextmanager

@@ -26,7 +26,7 @@ def digest_of(tensors: Iterable[Tensor]) -> str:
     for tensor in tensors:
         flat = tensor.detach().cpu().contiguous()
         digest.update(f"{tuple(flat.shape)} {flat.dtype}".encode())
-        digest.update(flat.reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 

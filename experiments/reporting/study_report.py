@@ -79,15 +79,15 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
 
 
 def _tell_other_code(codes: Mapping[str, Sequence[str]]) -> None:
-    """Says which runs were trained with other code than most: their figures are in one table."""
-    most = max(codes, key=lambda digest: len(codes[digest]), default="")
+    """Says that not all runs were trained with one code: their figures are in one table."""
+    largest = max(codes, key=lambda digest: len(codes[digest]), default="")
     for digest, runs in codes.items():
-        if digest != most:
+        if digest != largest:
             more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
             print(
-                f"Trained with other code than most runs: {'; '.join(runs[:5])}{more} (digest "
-                f'{digest}, most runs {most}; "code" in environment.json). Delete the folders of '
-                "runs that you want to train again.",
+                f"Not all runs were trained with one code: {'; '.join(runs[:5])}{more} with digest "
+                f'{digest}, {len(codes[largest])} with {largest} ("code" in environment.json). '
+                "Delete the folders of runs that you want to train again.",
                 file=sys.stderr,
             )
 

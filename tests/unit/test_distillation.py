@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import wavevit
@@ -286,6 +289,20 @@ def test_a_checkpoint_of_another_teacher_or_of_other_photographs_is_refused(tmp_
             run(model, teacher, pictures=pictures, **part)
     model, teacher = pair()  # what it began with is taken
     assert run(model, teacher, checkpoint=path).complete
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused_by_name(tmp_path: Path) -> None:
+    """It does not say of which teacher it is."""
+    model, teacher = pair()
+    path = tmp_path / "state.safetensors"
+    assert not run(model, teacher, minutes=1e-9, checkpoint=path).complete
+    with safe_open(path, "pt") as file:
+        metadata = dict(file.metadata())
+    settings = json.loads(metadata["settings"])
+    del settings["digest of the teacher"]
+    save_file(load_file(path), path, metadata | {"settings": json.dumps(settings)})
+    with pytest.raises(ValueError, match=r"expected one of this version .* an earlier version"):
+        run(model, teacher, checkpoint=path)
 
 
 def test_a_harmful_training_stops_early_and_changes_nothing() -> None:

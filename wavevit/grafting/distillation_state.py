@@ -99,6 +99,8 @@ def load_state(
     except (safetensors.SafetensorError, KeyError) as error:
         fail("checkpoint", "a checkpoint of a distillation, or no file", f"{path} ({error})")
     wanted = json.loads(json.dumps(settings))
+    if wanted.keys() - held.keys():
+        fail("checkpoint", "one of this version of wavevit", f"{path} of an earlier version")
     for key in sorted({*held, *wanted}):
         if held.get(key) != wanted.get(key):
             expected = f"a checkpoint of a distillation with {key}={wanted.get(key)!r}"

@@ -8,8 +8,8 @@ token attends to every other at stride 16 in place of the approximation band, an
 the tokens go from stage to stage in place of the approximation.
 
 Command: ``python -m experiments run backbones && python -m experiments report backbones``.
-Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 25 minutes.
-Expected: top-1 and S-Cons of dtcwt_pyramid 73 and 89 %, haar_pyramid 69 and 82, vit 65 and 79, the
+Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 15 minutes.
+Expected: top-1 and S-Cons of dtcwt_pyramid 73 and 89 %, haar_pyramid 70 and 84, vit 66 and 80, the
 pyramid with all bands 62 and 79. Record: ``experiments/records/backbones/``.
 
 Chosen on data: the peak learning rate is that of `patch_vs_wavelet`, chosen there

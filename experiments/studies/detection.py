@@ -4,8 +4,8 @@ The task `detection` on pasted objects with exact boxes. Figures: COCO AP, and h
 beyond the shift when the crop moves (box jitter, in pixels).
 
 Command: ``python -m experiments run detection && python -m experiments report detection``.
-Hardware and time: 2 logical cores of an AMD EPYC, no GPU, 25 minutes beside other work.
-Expected: AP of vit 10.1 %, dtcwt_vit and dtcwt_pyramid 9.5 to 9.7, the others 6.9 to 7.9.
+Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 14 minutes beside other work.
+Expected: AP of vit 10.1 %, dtcwt_vit and dtcwt_pyramid 9.4 to 9.7, the others 7.0 to 8.0.
 Record: ``experiments/records/detection/``.
 Chosen on data: peak learning rate and steps. At 3e-3 in 360 steps, the rate of `patch_vs_wavelet`,
 the dual-tree pyramid found nothing (AP 0.3 % on test pictures, one seed; the plain ViT 9). Then

@@ -5,7 +5,7 @@ Five small models of equal multiply-accumulates (within 5 %) learn `scenes` for 
 plain ViT, the same on Haar-packet tokens, a Haar pyramid, and ViT and pyramid behind a phase
 lock.
 
-Command: ``make ablation``. Hardware and time: 2 logical cores of an AMD EPYC, no GPU, 11 minutes.
+Command: ``make ablation``. Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 9 minutes.
 Expected, over seeds 0 to 2: top-1 between 62 and 70 % with a spread of 2 to 3 points; C-Cons 100 %
 behind the lock and 73 to 77 % without; S-Cons 75 to 80 %; a 1-px crop moves the embedding by 15 to
 19 % of the distance between images. Record: ``experiments/records/patch_vs_wavelet/``.

@@ -14,9 +14,9 @@ on 240 crops. ``group_average``, the oracle of 64 calls an image, has a study of
 
 Command: ``python -m experiments run crop_shift && python -m experiments report crop_shift``. Runs
 of `alias_free`, `backbones` or `patch_vs_wavelet` in the same folder and of the same code are not
-trained again. 2 logical cores of an Intel Xeon, about 30 minutes. Expected: S-Cons 92 % for dtcwt tokens, 90 for
-alias_free and dtcwt_pyramid, 74 to 80 for the plain ViT with any alignment and with none. Record:
-``experiments/records/crop_shift/``. Nothing in it was chosen on data.
+trained again. 2 logical cores of an Intel Xeon, about 30 minutes. Expected: S-Cons 92 % for dtcwt
+tokens, 90 for alias_free and dtcwt_pyramid, 74 to 80 for the plain ViT with any alignment and with
+none. Record: ``experiments/records/crop_shift/``. Nothing in it was chosen on data.
 The peak learning rate is the one that `patch_vs_wavelet` chose for the plain ViT.
 
 Target, set before the first run: S-Cons at least 6 points above ``vit``, top-1 not lower by more

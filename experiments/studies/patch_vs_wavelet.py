@@ -9,7 +9,7 @@ Command: ``make ablation``. Hardware and time: 2 logical cores of an Intel Xeon,
 Expected, over seeds 0 to 2: top-1 between 62 and 70 % with a spread of 2 to 3 points; C-Cons 100 %
 behind the lock and 73 to 77 % without; S-Cons 75 to 80 %; a 1-px crop moves the embedding by 15 to
 19 % of the distance between images. Record: ``experiments/records/patch_vs_wavelet/``.
-Last confirmed commit: 51b004e.
+Last confirmed commit: 03f8c43.
 
 Chosen on data: the peak learning rate, for the plain ViT, and the way in which
 subbands are normalised, at first on crops of the test halves, since on validation crops, which

@@ -140,7 +140,7 @@ def test_grid_of_a_checkpoint_that_timm_cannot_tell(tmp_path) -> None:
     overlay = {"file": str(tmp_path / "model.pth")}
     torch.manual_seed(1)
     load = partial(timm.create_model, NAMES["test_vit"], pretrained=True, img_size=(32, 512))
-    with pytest.raises(ValueError, match=r"2 x 32 or of 8 x 8.*pretrained_cfg_overlay.*input_size"):
+    with pytest.raises(ValueError, match=r"2 x 32, .* 8 x 8.*pretrained_cfg_overlay.*input_size"):
         load(pretrained_cfg_overlay=overlay)
     read = load(pretrained_cfg_overlay=overlay | {"input_size": (3, 32, 512)}).eval()
     x = torch.randn(2, 3, 32, 512)

@@ -87,9 +87,14 @@ def _crop_ranking(summary: StudySummary, others: Sequence[str]) -> str:
             calmer.append(share)
         elif outcome == "higher":
             livelier.append(share)
-    less = ", ".join(calmer) if calmer else "no other variant"
-    text = f"Found to change less than {summary.baseline} under that crop shift: {less}"
-    return text + (f"; more: {', '.join(livelier)}. " if livelier else ". ")
+    less = f"less than {summary.baseline} under that crop shift. "
+    found = _change(calmer, less) or f"No variant was found to change {less}"
+    return found + _change(livelier, "more. ")
+
+
+def _change(names: Sequence[str], how: str) -> str:
+    verb = "changes" if len(names) == 1 else "change"
+    return f"{', '.join(names)} {verb} {how}" if names else ""
 
 
 def about_picture(record: Mapping[str, Any], kind: str) -> str:

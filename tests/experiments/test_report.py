@@ -19,7 +19,7 @@ from experiments.core.study import Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import METRICS, Statistic, StudySummary, metric_named
 from experiments.reporting.page import render_page
-from experiments.reporting.sentences import headline, points
+from experiments.reporting.sentences import _change, headline, points
 from experiments.reporting.study_report import write_report
 from experiments.studies import STUDIES
 from experiments.studies.smoke import SMOKE
@@ -249,3 +249,9 @@ def test_differences_that_are_equal_but_for_rounding_have_no_spread() -> None:
     assert found.std == 0
     assert found.p_value() is None
     assert Statistic.of([-1.3888, -1.3889]).std > 0
+
+
+def test_models_that_change_less_or_more_make_whole_sentences() -> None:
+    assert _change([], "more. ") == ""
+    assert _change(["a (1 %)"], "more. ") == "a (1 %) changes more. "
+    assert _change(["a (1 %)", "b (2 %)"], "more. ") == "a (1 %), b (2 %) change more. "

@@ -95,8 +95,9 @@ def test_names_that_are_not_utf_8_are_drawn_and_written(
     main(["transform", str(pictures / LATIN_1), "--level", "1", "--out", str(tmp_path / "t.png")])
     command = f"audit test_vit --size 32 --quick --images {pictures} --out {tmp_path}"
     main([*command.split(), "--samples.pictures", "4"])
-    assert "4 pictures" in (tmp_path / "audit.html").read_text()
+    assert "1 picture skipped" in (tmp_path / "audit.html").read_text()
     images = json.loads((tmp_path / "audit.json").read_text())["images"]
+    assert set(images["used"]) == {LATIN_1, "a.png", "b.png", "c.png"}
     assert [item["name"] for item in images["skipped"]] == [os.fsdecode(b"brok\xe9n.png")]
     assert shown_name(LATIN_1) == r"caf\xe9.png"
     assert shown_name("été.png") == "été.png"

@@ -8,10 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 from tests import warm_python
 
+# Seen in one run of two with torch 2.10: a thread of autograd ends a forked process.
+FORKS = pytest.mark.xfail(
+    torch.__version__ < (2, 11),
+    reason='torch 2.10 ends some forked processes: "Invalid thread pool"',
+    strict=False,
+)
 
+
+@FORKS
 @pytest.mark.skipif(sys.platform == "win32", reason="contexts are forks")
 @pytest.mark.parametrize(
     "run",

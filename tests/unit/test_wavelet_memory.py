@@ -51,7 +51,9 @@ def peak(function) -> float:
     """Most bytes alive at once that `function` allocated, over the bytes of `IMAGES`."""
     with torch.no_grad():
         function()  # filters are made once
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        with profile(
+            activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True
+        ) as profiler:
             result = function()
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
     alive = most = 0

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from wavevit.checks import fail
 
-__all__ = ["as_path", "check_output_file", "check_output_folder", "shown_name", "write_whole"]
+__all__ = [
+    "PART",
+    "as_path",
+    "check_output_file",
+    "check_output_folder",
+    "shown_name",
+    "write_whole",
+]
+
+PART = ".part"  # ends the name of a file while `write_whole` writes it
 
 
 def as_path(argument: str, value: object) -> Path:
@@ -29,12 +38,24 @@ def shown_name(path: str | Path) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file atomically (under another name, then renamed) and creates its folder."""
+    """Writes a file atomically, and creates its folder: a reader, or a kill, sees the old file or
+    the new one.
+
+    Raises:
+        OSError: the file cannot be written, for example on a full disk. Its name is in the message,
+            and no part of it is left behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Not the process's number: machines that share the folder may have processes of one number.
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}{PART}")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)
 

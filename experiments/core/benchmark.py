@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.core.experiment import Experiment, View
-from experiments.core.records import RECORDS, load_record, noted, write_bytes, write_json
+from experiments.core.records import RECORDS, load_record, noted, write_json
 from experiments.core.usage import old_command
 from wavevit.checks import fail
-from wavevit.files import check_output_file, check_output_folder
+from wavevit.files import check_output_file, check_output_folder, write_whole
 
 Save = Callable[[dict[str, Any]], None]  # writes the record as far as it is
 
@@ -101,7 +101,7 @@ class Benchmark(Experiment):
         data = load_record(record)
         for view in self.shown(record):
             held = view.path.read_text() if view.path.exists() else ""
-            write_bytes(view.path, view.text(data, held).encode())
+            write_whole(view.path, view.text(data, held).encode())
 
     def run_old_command(self, printed: bool = False) -> None:
         """What ``python -m experiments.benchmarks.NAME`` did before ``bench NAME`` came.

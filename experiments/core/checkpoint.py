@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from experiments.core.distributed import placed_like, whole
-from experiments.core.records import write_bytes
 from wavevit.checks import fail
+from wavevit.files import write_whole
 from wavevit.tasks.gathering import rank_and_world
 
 __all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
@@ -115,4 +115,4 @@ def _write(
         if writes:
             kept[name] = full.cpu().contiguous()
     if writes:
-        write_bytes(path, save(kept, metadata=metadata))
+        write_whole(path, save(kept, metadata=metadata))

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from experiments.core.config import RunConfig, differing_fields
-from experiments.core.records import PART, read_json, write_bytes, write_json
+from experiments.core.records import read_json, write_json
 from wavevit.checks import fail
+from wavevit.files import PART, write_whole
 
 
 def slug(name: str) -> str:
@@ -24,7 +25,7 @@ _LOCKS = (".lock", ".taken")
 
 
 def _has_other_files(path: Path) -> bool:
-    """Whether a folder has files beside locks and what `write_bytes` writes now, or was writing
+    """Whether a folder has files beside locks and what `write_whole` writes now, or was writing
     when its process was killed."""
     return path.exists() and any(
         file.name not in _LOCKS and not (file.name.startswith(".") and file.name.endswith(PART))
@@ -69,7 +70,7 @@ class RunFolder:
         if not source.weights.exists():
             fail("weights", f"those of {source.path}", "a run that is not trained")
         write_json(self.origin, {"weights_of": str(source.path)})
-        write_bytes(self.weights, source.weights.read_bytes())
+        write_whole(self.weights, source.weights.read_bytes())
 
     def note_failure(self, error: str, message: str, trace: str = "") -> None:
         """Writes why the run stopped: the kind of error, what it says, where it was raised."""
@@ -169,7 +170,7 @@ class RunFolder:
                     break
                 if entry["step"] <= step:
                     lines.append(line + "\n")
-        write_bytes(self.metrics, "".join(lines).encode())
+        write_whole(self.metrics, "".join(lines).encode())
 
     def log(self, **entry: Any) -> None:
         """Appends one line to the metrics."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.core.experiment import Experiment, View
-from experiments.core.records import RECORDS, noted, write_bytes, write_json
+from experiments.core.records import RECORDS, noted, write_json
 from experiments.core.table import Table
-from wavevit.files import check_output_folder
+from wavevit.files import check_output_folder, write_whole
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Measurement(Experiment):
         write_json(path, found)
         for view in self._views(path.parent):
             text = view.render(found)
-            write_bytes(view.path, text.encode())
+            write_whole(view.path, text.encode())
             print(text, end="")
         print(f"→ {path}", flush=True)
         return 0

@@ -6,7 +6,6 @@ The committed ones are below ``experiments/records/``.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,10 @@ from typing import Any
 import torch
 
 from experiments.core.code import code_digest
+from wavevit.files import write_whole
 
 RECORDS = Path(__file__).parents[1] / "records"
 NOT_INSTALLED = "not installed"
-PART = ".part"  # ends the name of a file while `write_bytes` writes it
 
 
 def load_record(name: str) -> Any:
@@ -36,30 +35,6 @@ def load_record(name: str) -> Any:
 def read_json(path: Path) -> Any:
     """The plain data in a file of JSON."""
     return json.loads(path.read_text())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file atomically: a reader, or a kill, sees the old one or the new one.
-
-    Raises:
-        OSError: the file cannot be written, for example on a full disk. Its name is in the message,
-            and no part of it is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the process's number: machines that share the folder may have processes of one number.
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}{PART}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def json_text(data: Any, width: int = 160) -> str:
@@ -84,8 +59,8 @@ def json_text(data: Any, width: int = 160) -> str:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """`write_bytes` of `json_text`."""
-    write_bytes(path, json_text(data).encode())
+    """`write_whole` of `json_text`."""
+    write_whole(path, json_text(data).encode())
 
 
 def noted(data: Mapping[str, Any], command: str, seconds: float) -> dict[str, Any]:

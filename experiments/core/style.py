@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from experiments.core.records import write_bytes
 from wavevit.auditing.style import FIGURE_STYLE
+from wavevit.files import write_whole
 
 _OPTIONS: dict[str, dict[str, Any]] = {".png": {"dpi": 160}, ".svg": {"metadata": {"Date": None}}}
 
@@ -71,7 +71,7 @@ def save_figure(
     for suffix in suffixes:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix[1:], **_OPTIONS[suffix])
-        write_bytes(folder / f"{name}{suffix}", buffer.getvalue())
+        write_whole(folder / f"{name}{suffix}", buffer.getvalue())
     plt.close(figure)
 
 

@@ -20,12 +20,11 @@ from typing import Annotated
 
 import tyro
 
-from experiments.core.records import write_bytes
 from experiments.core.usage import run_command
 from experiments.data.debian import package_files
 from experiments.data.qt_resources import read_resources
 from wavevit.checks import fail
-from wavevit.files import check_output_folder
+from wavevit.files import check_output_folder, write_whole
 
 _PICTURES = (".webp", ".jpg", ".png")
 # By resource file: the folder of the pictures in it, and a folder's name for ours.
@@ -71,7 +70,7 @@ def write_photographs(package: Path, out: Path, themes: bool = False) -> int:
     for name, data in package_files(package):
         resource = PurePosixPath(name).name
         if name == _COPYRIGHT:
-            write_bytes(out / "copyright", data)
+            write_whole(out / "copyright", data)
         if resource not in wanted:
             continue
         for file in read_resources(data):
@@ -86,7 +85,7 @@ def write_photographs(package: Path, out: Path, themes: bool = False) -> int:
             # The names are a stranger's: nothing is written outside the folder.
             if ".." in own.parts or own.is_absolute():
                 fail("package", "names inside their folder", file.path)
-            write_bytes(folder / own, file.read())
+            write_whole(folder / own, file.read())
             count += 1
     if not count:
         fail("package", "gcompris-qt-data_*.deb with its photographs", str(package))

@@ -23,7 +23,7 @@ from experiments.core.checkpoint import load_weights
 from experiments.core.config import RunConfig
 from experiments.core.evaluation import embed, held_out
 from experiments.core.folder import RunFolder
-from experiments.core.records import read_json, write_bytes
+from experiments.core.records import read_json
 from experiments.explorer.choice import CROP, MODELS, PHOTOGRAPHS, WINDOW, ModelChoice, Place
 from experiments.explorer.graph import trace
 from experiments.explorer.store import STORE, read_models, rounded
@@ -31,6 +31,7 @@ from wavevit.alignment import PhaseLock
 from wavevit.checks import fail
 from wavevit.data import Scenes, load_photograph
 from wavevit.data.photographs import NAMES
+from wavevit.files import write_whole
 from wavevit.measure import cost
 from wavevit.measure.evaluation import in_batches
 from wavevit.models import Backbone, BackboneConfig
@@ -46,7 +47,7 @@ def write_script(path: Path, call: str, asset: dict[str, Any]) -> None:
     """``call(asset);`` as a file, a line for each field."""
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in asset.items()]
     text = f"{call}({{\n" + ",\n".join(lines) + "\n});\n"
-    write_bytes(path, text.encode())
+    write_whole(path, text.encode())
 
 
 def _without_alignment(config: BackboneConfig) -> BackboneConfig:

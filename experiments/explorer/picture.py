@@ -10,9 +10,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.core.records import write_bytes
 from experiments.core.usage import run_command
 from experiments.explorer.browser import SITE, open_explorer
+from wavevit.files import write_whole
 
 _STATE = "photo=coins&left=vit&right=mirror_lock&move=crop&right_px=3"
 _WIDTH = 1000  # pixels
@@ -47,7 +47,7 @@ def take_picture(options: Options) -> None:
     # The only picture in git: the README has no built site to take it from. At most 60 kB.
     picture.thumbnail((_WIDTH, _WIDTH), Image.Resampling.LANCZOS)
     picture.save(file, "WEBP", quality=80, method=6)
-    write_bytes(options.out, file.getvalue())
+    write_whole(options.out, file.getvalue())
     print(f"{options.out}: {len(file.getvalue()) / 1e3:.0f} kB")
 
 

@@ -17,8 +17,9 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from experiments.core.records import RECORDS, write_bytes
+from experiments.core.records import RECORDS
 from wavevit.checks import fail
+from wavevit.files import write_whole
 
 STORE = RECORDS / "explorer" / "models.safetensors"
 _BITS = 6
@@ -76,7 +77,7 @@ def write_models(
         tensors |= {f"{model}.codes": _pack(torch.cat(codes)), f"{model}.half": torch.cat(halves)}
         shapes = {name: list(tensor.shape) for name, tensor in weights.items()}
         metadata[model] = json.dumps({**facts, "shapes": shapes}, separators=(",", ":"))
-    write_bytes(path, save(tensors, metadata))
+    write_whole(path, save(tensors, metadata))
 
 
 def read_models(path: Path = STORE) -> dict[str, tuple[dict[str, Tensor], dict[str, Any]]]:

@@ -11,9 +11,10 @@ from experiments.claims.ledger import CLAIMS
 from experiments.claims.page import claim_page, ledger_table, page_of
 from experiments.core.experiment import DOCS, Experiment
 from experiments.core.marked import marked
-from experiments.core.records import RECORDS, load_record, read_json, write_bytes
+from experiments.core.records import RECORDS, load_record, read_json
 from experiments.core.registry import all_experiments
 from experiments.reporting import carry, citations, comparison, reproduce
+from wavevit.files import write_whole
 from wavevit.progress import in_steps
 
 
@@ -77,6 +78,6 @@ def regenerate() -> list[Path]:
     for file in in_steps(generated(), lambda file: file.path.name):
         text = file.wanted()
         if not file.path.exists() or file.path.read_text() != text:
-            write_bytes(file.path, text.encode())
+            write_whole(file.path, text.encode())
             changed.append(file.path)
     return changed

@@ -14,7 +14,7 @@ from experiments.core.data_choice import without_folders
 from experiments.core.folder import StudyFolder
 from experiments.core.markdown import answer_views, study_views
 from experiments.core.rate_choice import with_chosen_rates
-from experiments.core.records import write_bytes, write_json
+from experiments.core.records import write_json
 from experiments.core.study import Study
 from experiments.core.style import figure_style, save_figure, svg_of
 from experiments.core.summarize import codes_of_runs, summarize
@@ -23,6 +23,7 @@ from experiments.reporting.answers import answers_of
 from experiments.reporting.page import render_page
 from experiments.reporting.study_figures import study_figures
 from experiments.reporting.trained import TrainedRuns
+from wavevit.files import write_whole
 from wavevit.progress import in_steps
 
 
@@ -64,7 +65,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
             drawn.append((figure, svg_of(target / f"{figure.name}.svg")))
     tables = list((pictures or {}).get("tables", {}).values())
     page = render_page(summary, drawn, f"{study.command()} && {study.report_command()}", tables)
-    write_bytes(target / "report.html", page.encode(errors="backslashreplace"))
+    write_whole(target / "report.html", page.encode(errors="backslashreplace"))
     _write(target, summary, pictures)
     if record is not None:
         # A user's pictures, or those of a data set with a licence of its own, are not recorded.
@@ -72,9 +73,9 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
         recorded = recordable(summary)
         _write(record, recorded, kept)
         for view in study_views(record, recorded):
-            write_bytes(view.path, view.render(recorded).encode())
+            write_whole(view.path, view.render(recorded).encode())
         for view in answer_views(record, kept or {}):
-            write_bytes(view.path, view.render(kept).encode())
+            write_whole(view.path, view.render(kept).encode())
     return target / "report.html"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,12 +137,10 @@ def test_a_failed_write_leaves_the_old_file(
     save_pretrained(build(), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full_disk(path: Path, data: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(data[: len(data) // 2])
-        raise OSError("no space left on device")
+    def full_disk(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="no space left"):
         save_pretrained(build(num_classes=3), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

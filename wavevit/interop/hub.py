@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from wavevit.checks import check_choice, fail, require_extra
+from wavevit.files import write_whole
 from wavevit.interop.card import model_card
 from wavevit.layers import NotRegistered
 from wavevit.models import Backbone, BackboneConfig, FeatureBackbone
@@ -71,9 +71,9 @@ def save_pretrained(model: Backbone, folder: str | Path, name: str | None = None
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
     }
     card = model_card(model, name or folder.resolve().name)
-    _write(folder / _WEIGHTS, save(state, metadata={"format": "pt"}))
-    _write(folder / _CARD, card.encode())
-    _write(folder / _CONFIG, (json.dumps(record, indent=2) + "\n").encode())
+    write_whole(folder / _WEIGHTS, save(state, metadata={"format": "pt"}))
+    write_whole(folder / _CARD, card.encode())
+    write_whole(folder / _CONFIG, (json.dumps(record, indent=2) + "\n").encode())
     return folder
 
 
@@ -239,13 +239,3 @@ def _folder(source: str, **options: Any) -> Path:
         said = " ".join(str(error).split()).removeprefix("Got: ")
         fail("source", expected, f"{source!r} ({said})")
     return Path(found)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Atomically: under another name first, then renamed."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

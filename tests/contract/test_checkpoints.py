@@ -193,7 +193,7 @@ def through_torch_save(state: object) -> Mapping[str, Tensor]:
     stream = io.BytesIO()
     torch.save(state, stream)
     stream.seek(0)
-    return torch.load(stream)
+    return torch.load(stream, weights_only=True)
 
 
 @pytest.mark.parametrize("size", [64, (32, 128), (32, 96)])

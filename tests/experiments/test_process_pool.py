@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from experiments.core.process_pool import process_pool
@@ -15,26 +16,15 @@ import os, sys, time
 from experiments.core.process_pool import process_pool
 pool = process_pool(2)
 print(pool.submit(os.getpid).result() != os.getpid(), flush=True)
-{last}
+{work}
+time.sleep(600)
 """
 
 
-def _started(last: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", _WAITS.format(last=last)], stdout=subprocess.PIPE, text=True
-    )
-
-
-def test_workers_end_when_their_parent_is_killed() -> None:
-    with _started("time.sleep(600)") as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "True\n"
-        parent.kill()
-        assert parent.communicate(timeout=60) == ("", None)
-
-
-def test_workers_end_in_the_middle_of_their_work() -> None:
-    with _started("pool.submit(time.sleep, 600); time.sleep(600)") as parent:
+@pytest.mark.parametrize("work", ["", "pool.submit(time.sleep, 600)"], ids=["idle", "at work"])
+def test_workers_end_when_their_parent_is_killed(work: str) -> None:
+    command = [sys.executable, "-c", _WAITS.format(work=work)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "True\n"
         parent.kill()

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from wavevit.checks import check_at_least, check_bool, check_number, check_seed, fail
 from wavevit.files import as_path, check_output_file
+from wavevit.grafting.digests import digest_of_all
 from wavevit.grafting.distillation_loop import Run, copies, restore, take_steps
 from wavevit.grafting.distillation_loss import JUDGED_SEEDS, Features, Judged, Objective
 from wavevit.grafting.distillation_report import Distillation
-from wavevit.grafting.distillation_state import State, digest_of, load_state
+from wavevit.grafting.distillation_state import State, load_state
 from wavevit.grafting.pooled import pooled_features
 from wavevit.grafting.trained_parts import choose_parameters, patch_size
 from wavevit.grafting.windows import (
@@ -231,11 +232,11 @@ def distil(
     if checkpoint is not None:
         drawn = [source(1, seed)] if callable(photographs) else photographs
         settings |= {
-            "digest of the teacher": digest_of(_tensors(teacher).values()),
-            "digest of what is not trained": digest_of(
+            "digest of the teacher": digest_of_all(_tensors(teacher).values()),
+            "digest of what is not trained": digest_of_all(
                 t for name, t in _tensors(model).items() if name not in chosen.parameters
             ),
-            "digest of the photographs": digest_of([*drawn, judging]),
+            "digest of the photographs": digest_of_all([*drawn, judging]),
         }
     with evaluation_mode(model), evaluation_mode(teacher), _only_trained(model, chosen.parameters):
         objective = Objective(teacher, features, crop_size, shifts, span, keep, still, tokens)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,7 @@ from torch import Tensor
 from wavevit.checks import fail
 from wavevit.files import write_whole
 
-__all__ = ["State", "digest_of", "load_state", "save_state"]
-
-
-def digest_of(tensors: Iterable[Tensor]) -> str:
-    """16 hexadecimal digits of shapes, dtypes and bytes of tensors."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        flat = tensor.detach().cpu().contiguous()
-        digest.update(f"{tuple(flat.shape)} {flat.dtype}".encode())
-        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
+__all__ = ["State", "load_state", "save_state"]
 
 
 @dataclass

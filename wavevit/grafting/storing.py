@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from wavevit.checks import check_bool, fail
 from wavevit.files import as_path, check_output_file, write_whole
+from wavevit.grafting.digests import tensor_digest
 from wavevit.grafting.embedding import find_embedding
 from wavevit.grafting.grafted import find_grafted
 from wavevit.grafting.surgery import graft, ungraft
@@ -75,7 +74,7 @@ def save_graft(
     if original is not None:
         base_state = original.state_dict()
         _check_fits("original", _shapes(own), base_state)
-        kept = {key: _digest(t) for key, t in own.items() if _equal(t, base_state[key])}
+        kept = {key: tensor_digest(t) for key, t in own.items() if _equal(t, base_state[key])}
     card = {
         "base": base,
         "licence": licence,
@@ -184,7 +183,7 @@ def _check_fits(
 
 def _check_weights(card: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
     """Refuses other values where the file relies on the base model's own."""
-    differ = [key for key, digest in card["kept"].items() if _digest(state[key]) != digest]
+    differ = [key for key, digest in card["kept"].items() if tensor_digest(state[key]) != digest]
     if differ:
         expected = f"the weights of {card['base']}, on which the file builds (or strict=False)"
         got = f"{len(differ)} tensors with other values, such as {differ[0]}"
@@ -192,11 +191,4 @@ def _check_weights(card: Mapping[str, Any], state: Mapping[str, Tensor]) -> None
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and _digest(one) == _digest(other)
-
-
-def _digest(tensor: Tensor) -> str:
-    """Of a tensor's bytes, in its dtype."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    content = flat.view(torch.uint8).numpy().tobytes()
-    return hashlib.sha256(content).hexdigest()[:32]
+    return one.dtype == other.dtype and tensor_digest(one) == tensor_digest(other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.claims.claim import Claim, Finding
@@ -13,6 +13,7 @@ from experiments.claims.verdict import judge
 from experiments.core.statistic import Statistic
 from experiments.core.summary import StudySummary
 from experiments.core.table import Table
+from experiments.studies.clip import SHUFFLED
 
 _STUDY, _RECORD = "clip/summary.json", "retrieval/measurement.json"
 _KEYS = {"photograph": "same photograph", "kind": "same kind"}
@@ -23,10 +24,10 @@ _SHARES = (
 )
 
 
-def _above_chance(summary: StudySummary) -> list[Effect]:
+def _above_chance(summary: StudySummary, names: Sequence[str], predicted: str) -> list[Effect]:
     found = []
     for share, chance, title in _SHARES:
-        for name in summary.variants:
+        for name in names:
             own, least = (summary.metrics[name][key].values for key in (share, chance))
             found.append(
                 between(
@@ -37,7 +38,7 @@ def _above_chance(summary: StudySummary) -> list[Effect]:
                     title,
                     unit="points",
                     digits=1,
-                    predicted="higher",
+                    predicted=predicted,
                     over="seeds",
                 )
             )
@@ -46,9 +47,10 @@ def _above_chance(summary: StudySummary) -> list[Effect]:
 
 def _find(records: Mapping[str, Any]) -> Finding:
     summary = records[_STUDY]
-    deciding = _above_chance(summary)
-    others = against(summary.baseline, summary.variants[1:])
-    shown = [
+    names = [name for name in summary.variants if name != SHUFFLED]
+    deciding = _above_chance(summary, names, "higher")
+    others = against(summary.baseline, names[1:])
+    shown = _above_chance(summary, [SHUFFLED], "") + [
         effect
         for metric in ("image_to_text_r1", "same_caption at 1 px")
         for effect in Compared(metric, others).effects(summary)
@@ -60,7 +62,8 @@ def _find(records: Mapping[str, Any]) -> Finding:
     body = (
         f"Study `clip`, mean ± standard deviation over seeds; {gallery:.0f} captions to choose "
         f"from, chance {chance:.1f} %, and {few['negatives_chance'].mean:.0f} % among one right "
-        "caption and three that differ in one word:",
+        f"caption and three that differ in one word. `{SHUFFLED}` is the control: it was trained "
+        "on captions of other pictures:",
         variants_table(summary, (*columns, "same_caption at 1 px"), ()),
         words,
         table,

@@ -56,6 +56,24 @@ def test_negatives_differ_in_one_word_and_are_wrong() -> None:
             assert negative in known  # a caption like any other: only the picture says no
 
 
+@pytest.mark.parametrize("split", ["train", "fit"])
+def test_shuffling_gives_the_caption_of_another_picture(split: str) -> None:
+    right, wrong = drawn(split), drawn(split, shuffled=True)
+    for key in ("images", "labels"):
+        assert torch.equal(right[key], wrong[key])
+    for key in ("texts", "negatives"):
+        assert wrong[key] == right[key][1:] + right[key][:1]
+    own = sum(a == b for a, b in zip(right["texts"], wrong["texts"], strict=True))
+    assert own < len(right["texts"]) / 50  # equal captions by chance
+    with pytest.raises(ValueError, match=r"count.*at least 2"):
+        drawn(split, count=1, shuffled=True)
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_shuffling_leaves_the_splits_that_judge(split: str) -> None:
+    assert drawn(split)["texts"] == drawn(split, shuffled=True)["texts"]
+
+
 def test_generator_alone_decides() -> None:
     torch.manual_seed(1)
     one = drawn("test", 8, seed=5)

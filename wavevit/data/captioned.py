@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wavevit.checks import check_choice, check_number, fail
+from wavevit.checks import check_at_least, check_bool, check_choice, check_number, fail
 from wavevit.data.scenes import Scenes
 from wavevit.data.sources import Source, register_source
 
@@ -69,6 +69,8 @@ class Captioned(Source):
         combinations: ``"seen"`` or ``"held_out"`` combinations of words; None for what the split
             is for: held out in ``"test"``, seen in the others.
         two: share of captions with two objects.
+        shuffled: in the splits that are trained on, each picture gets the caption of the next one
+            of its batch. A control: a model that learns from these pairs can only guess.
         max_short_side: photographs are reduced to at most this shorter side.
 
     Raises:
@@ -77,8 +79,8 @@ class Captioned(Source):
 
     Guarantees:
         Held-out combinations are in no training caption while all their words are; the generator
-        alone decides what is drawn; negatives differ in one word
-        (tests/properties/test_captioned_laws.py).
+        alone decides what is drawn; negatives differ in one word; shuffling moves captions and
+        changes no picture (tests/properties/test_captioned_laws.py).
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Captioned(Source):
         combinations: str | None = None,
         two: float = 0.5,
         max_short_side: int = 256,
+        shuffled: bool = False,
     ) -> None:
         super().__init__(split, crop_size, margin)
         short = max_short_side
@@ -103,6 +106,7 @@ class Captioned(Source):
             )
         check_number("two", two, least=0, most=1, expected="a share from 0 to 1")
         self.two = two
+        self.shuffled = check_bool("shuffled", shuffled) and split in ("train", "fit")
         held_out = combinations == "held_out"
         count = len(NOUNS)
         self._singles = [
@@ -137,6 +141,8 @@ class Captioned(Source):
         return (singles if self.two < 1 else []) + (pairs if self.two > 0 else [])
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Any]:
+        if self.shuffled:
+            check_at_least("count", count, 2)  # one picture would keep its own caption
         windows = self.backgrounds.draw(count, generator).images
         middle = windows.mean(dim=(-2, -1), keepdim=True)
         windows = middle + _FLAT * (windows - middle)
@@ -151,6 +157,8 @@ class Captioned(Source):
             texts.append(text)
             negatives.append(wrong)
             labels.append(label)
+        if self.shuffled:
+            texts, negatives = (own[1:] + own[:1] for own in (texts, negatives))
         images = self.backgrounds.normalized(windows)
         batch = {"images": images, "texts": texts, "negatives": negatives}
         return {**batch, "labels": torch.tensor(labels)}

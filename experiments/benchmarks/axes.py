@@ -48,12 +48,10 @@ def _first(plain: str, names: Iterable[str]) -> tuple[str, ...]:
     return (plain, *(name for name in names if name != plain))
 
 
-# The cost of adaptive tokens depends on the images, and the study `adaptive` measures it; the other
-# one is an ablation of ``"swt"`` in the study `magnitudes`.
-_LEFT_OUT = ("adaptive", "haar_details")
 # The value of a plain model, with which the others are compared, and the other values.
 AXES = {
-    "tokenizer": _first("patch", [name for name in TOKENIZERS.names() if name not in _LEFT_OUT]),
+    # The cost of adaptive tokens depends on the images; the study `adaptive` measures it.
+    "tokenizer": _first("patch", [name for name in TOKENIZERS.names() if name != "adaptive"]),
     "mixer": _first("global", MIXERS.names()),
     "downsample": _first("patch_merging", DOWNSAMPLES.names()),
     "position": _first("learned", POSITIONS.names()),

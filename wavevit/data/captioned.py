@@ -158,7 +158,7 @@ class Captioned(Source):
             negatives.append(wrong)
             labels.append(label)
         if self.shuffled:
-            texts, negatives = (own[1:] + own[:1] for own in (texts, negatives))
+            texts, negatives = texts[1:] + texts[:1], negatives[1:] + negatives[:1]
         images = self.backgrounds.normalized(windows)
         batch = {"images": images, "texts": texts, "negatives": negatives}
         return {**batch, "labels": torch.tensor(labels)}

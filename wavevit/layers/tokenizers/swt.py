@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavevit.checks import check_bool
 from wavevit.layers.context import PartContext
 from wavevit.layers.decimation import Decimation, chained
-from wavevit.layers.options import NoOptions
+from wavevit.layers.options import PartOptions
 from wavevit.layers.padding import pad_map
 from wavevit.layers.registry import register_tokenizer
 from wavevit.layers.symmetry import Symmetry
@@ -38,6 +40,7 @@ class SWTTokenizer(SubbandTokenizer):
         wavelet: name of the filter.
         padding: ``"circular"``, or ``"zeros"``, for which the image repeats its border pixels.
         subband_norm: see `SubbandTokenizer`.
+        options: steps to leave out, for ablations.
 
     Raises:
         ValueError: another patch size, an unknown wavelet.
@@ -45,13 +48,37 @@ class SWTTokenizer(SubbandTokenizer):
     Guarantees:
         At random weights, a 1-px shift, circular or crop, moves its tokens of photographs at most
         1/2 as far as those of a patch of 4 pixels, 1/4 at 8 and 1/7 at 16; for Haar, the bands of
-        a mirrored image are the mirrored bands (tests/properties/test_tokenizer_laws.py).
+        a mirrored image are the mirrored bands (tests/properties/test_tokenizer_laws.py); without
+        decimation, magnitudes and low-pass it is a linear map that loses nothing, and its details
+        are those of `wavevit.wavelets.dwt2` (tests/unit/test_swt_steps.py).
         *Not* guaranteed: invariance, or exact shifts by less than the patch.
 
     Source:
         Ours. Magnitudes averaged are scattering's first order (Bruna & Mallat 2013); the early
         decimation is Burt & Adelson's pyramid (1983).
     """
+
+    @dataclasses.dataclass(frozen=True)
+    class Options(PartOptions):
+        """Steps of `SWTTokenizer`; each can be left out.
+
+        Attributes:
+            undecimated: a detail for each sample of its scale; if False, for every second one.
+            magnitude: absolute values of the details; if False, the details with their signs.
+            low_pass: a low-pass before each halving down to the patch; if False, all details of a
+                patch are kept, each a band of its own.
+
+        Raises:
+            ValueError: something else than True or False.
+        """
+
+        undecimated: bool = True
+        magnitude: bool = True
+        low_pass: bool = True
+
+        def __post_init__(self) -> None:
+            for field in dataclasses.fields(self):
+                check_bool(field.name, getattr(self, field.name))
 
     def __init__(
         self,
@@ -61,9 +88,12 @@ class SWTTokenizer(SubbandTokenizer):
         wavelet: str = "haar",
         padding: str = "zeros",
         subband_norm: bool = True,
+        options: Options = Options(),
     ) -> None:
         level = levels_of(patch_size, "swt")
-        octaves = [level] + [j for j in range(level) for _ in range(3)]
+        self.level, self.options = level, options
+        kept = [1 if options.low_pass else self._side(scale) ** 2 for scale in range(level)]
+        octaves = [level] + [j for j in range(level) for _ in range(3 * kept[j])]
         super().__init__(in_chans, embed_dim, octaves, subband_norm)
         self.level, self.wavelet, self.padding = level, wavelet, image_padding(padding)
         self.margin = filter_bank(wavelet).length // 2
@@ -73,7 +103,7 @@ class SWTTokenizer(SubbandTokenizer):
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 
     @classmethod
-    def build(cls, context: PartContext, options: NoOptions) -> Self:
+    def build(cls, context: PartContext, options: Options) -> Self:
         return cls(
             context.in_chans,
             context.dim,
@@ -81,20 +111,41 @@ class SWTTokenizer(SubbandTokenizer):
             context.wavelet,
             context.padding,
             context.subband_norm,
+            options,
         )
+
+    def _side(self, scale: int) -> int:
+        """Details of a scale that lie in a patch, along one axis."""
+        return 1 << (self.level - scale - (not self.options.undecimated))
 
     def analyse(self, x: Tensor) -> Tensor:
         bands = []
         for scale in range(self.level):
-            maps = self.first(self._details(x).abs().flatten(1, 2))
-            for _ in range(self.level - scale - 1):
-                maps = self.later(maps)
-            bands.append(maps.unflatten(1, (-1, 3)))
+            details = self._details(x)
+            if self.options.magnitude:
+                details = details.abs()
+            bands.append(self._at_the_patch(details, scale))
             x = 2 * self.later(x)  # a low-pass of an orthonormal transform doubles a constant
         return torch.cat([x[:, :, None], *bands], dim=2).flatten(1, 2)
 
+    def _at_the_patch(self, details: Tensor, scale: int) -> Tensor:
+        """Details of a scale, as `_details` gives them, to (B, C, bands, H/P, W/P)."""
+        maps, channels = details.flatten(1, 2), details.shape[1]
+        if self.options.low_pass:
+            maps = self.first(maps) if self.options.undecimated else maps
+            for _ in range(self.level - scale - 1):
+                maps = self.later(maps)
+        else:
+            maps = self._in_the_patch(maps, scale)
+        return maps.unflatten(1, (channels, -1))
+
+    def _in_the_patch(self, maps: Tensor, scale: int) -> Tensor:
+        """All details of a patch as channels."""
+        inside = maps[..., 2:-2, 2:-2] if self.options.undecimated else maps
+        return F.pixel_unshuffle(inside, self._side(scale))
+
     def write(self, x: Tensor) -> Tensor | None:
-        if not writes_bands(x):
+        if self.options != type(self.options)() or not writes_bands(x):
             return None
         size = x.shape[-2] >> self.level, x.shape[-1] >> self.level
         writer = BandWriter(x, self.bands, size)
@@ -116,13 +167,14 @@ class SWTTokenizer(SubbandTokenizer):
         return swt2(extended, self.wavelet)[:, :, 0, :, inside, inside]
 
     def _details(self, x: Tensor) -> Tensor:
-        return self.extended_bands(x)[:, :, 1:]
+        """Details (B, C, 3, h, w): undecimated with two samples around them, or decimated."""
+        details = self.extended_bands(x)[:, :, 1:]
+        return details if self.options.undecimated else details[..., 2:-2:2, 2:-2:2]
 
     def linear_part(self, x: Tensor) -> Tensor:
         """Details of every scale before their magnitudes, and the low-pass."""
         maps = []
         for scale in range(self.level):
-            details = self._details(x)[..., 2:-2, 2:-2].flatten(1, 2)
-            maps.append(F.pixel_unshuffle(details, 1 << (self.level - scale)))
+            maps.append(self._in_the_patch(self._details(x).flatten(1, 2), scale))
             x = 2 * self.later(x)
         return torch.cat([x, *maps], dim=1)

@@ -15,7 +15,7 @@ from wavevit.layers.tokenizers import (
 )
 from wavevit.layers.tokenizers.dtcwt import BIORT
 from wavevit.measure.certify.operator_norms import spectral_norm, wavelet_norm
-from wavevit.measure.certify.results import LipschitzConstant
+from wavevit.measure.certify.results import LipschitzConstant, NoLipschitzBound
 from wavevit.measure.certify.rules import lipschitz_of, lipschitz_rule, lipschitz_rule_at
 from wavevit.measure.certify.torch_layers import GELU_CONSTANT
 from wavevit.measure.circulant import circle_norm
@@ -70,6 +70,8 @@ def _undecimated_at(module: SWTTokenizer, size: tuple[int, int]) -> LipschitzCon
     squares are weights that sum to it. On a circle the norm of all details together is exact;
     between borders each scale's is bounded axis by axis and scales are added.
     """
+    if not (module.options.undecimated and module.options.low_pass):
+        raise NoLipschitzBound(module, "without all of its low-passes it has no rule")
     steps = [module.level - scale for scale in range(module.level)]
     if module.padding == "circular":
         factors = [1.0] + [0.5**step for step in steps for _ in range(3)]

@@ -7,8 +7,8 @@ comparable. Figures: the error relative to predicting the mean of the visible pi
 inpainting.
 
 Command: ``python -m experiments run masked && python -m experiments report masked``.
-Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 18 minutes on a quiet machine.
-Expected: error relative to inpainting of dtcwt_vit and swin 85 %, vit 89, the others 90 to 91.
+Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 10 minutes.
+Expected: error relative to inpainting of dtcwt_vit and swin 84 %, vit 89, the others 90 to 91.
 Record: ``experiments/records/masked/``. Chosen on data: nothing; the peak learning rate is that of
 `patch_vs_wavelet`, chosen there for the plain ViT as a classifier.
 """

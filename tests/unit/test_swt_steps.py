@@ -1,4 +1,4 @@
-"""The tokenizer ``"swt"`` without some of its steps (`SWTTokenizer.Options`)."""
+"""The tokenizer ``"swt"`` without some of its steps (`SWTOptions`)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavevit import BackboneConfig, make_stages
-from wavevit.layers.tokenizers.swt import SWTTokenizer
+from wavevit.layers.tokenizers.swt import SWTOptions, SWTTokenizer
 from wavevit.measure.certify import NoLipschitzBound, lipschitz_at
 from wavevit.wavelets import dwt2
 
 STEPS = ("undecimated", "magnitude", "low_pass")
-ALL = SWTTokenizer.Options()
-NO_STEP = SWTTokenizer.Options(**dict.fromkeys(STEPS, False))
+ALL = SWTOptions()
+NO_STEP = SWTOptions(**dict.fromkeys(STEPS, False))
 
 
 def tokenizer_of(
-    options: SWTTokenizer.Options = ALL,
+    options: SWTOptions = ALL,
     padding: str = "zeros",
     channels: int = 2,
     wavelet: str = "haar",
@@ -39,7 +39,7 @@ def x() -> Tensor:
 @pytest.mark.parametrize("steps", list(itertools.product((False, True), repeat=3)))
 def test_only_magnitudes_make_it_nonlinear(x: Tensor, steps: tuple[bool, ...]) -> None:
     other = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).double()
-    options = SWTTokenizer.Options(*steps)
+    options = SWTOptions(*steps)
     built = tokenizer_of(options)
     assert built(x).shape == (2, 4, 6, 64)
     sum_of_bands = built.analyse(x) + built.analyse(other)
@@ -59,12 +59,12 @@ def test_without_steps_nothing_is_lost() -> None:
     matrix = tokenizer_of(NO_STEP, "circular", 1).analyse(pixels).flatten(1)
     assert torch.linalg.matrix_rank(matrix) == 16 * 16
     # Negative control: low-passed details without decimation keep a few numbers for each patch.
-    few = tokenizer_of(SWTTokenizer.Options(magnitude=False), "circular", 1).analyse(pixels)
+    few = tokenizer_of(SWTOptions(magnitude=False), "circular", 1).analyse(pixels)
     assert torch.linalg.matrix_rank(few.flatten(1)) <= 10 * 4
 
 
 def test_undecimated_details_contain_the_decimated_ones(x: Tensor) -> None:
-    every = SWTTokenizer.Options(magnitude=False, low_pass=False)
+    every = SWTOptions(magnitude=False, low_pass=False)
     one = tokenizer_of(every).analyse(x).unflatten(1, (2, -1))[:, :, 1 : 1 + 3 * 64]
     other = tokenizer_of(NO_STEP).analyse(x).unflatten(1, (2, -1))[:, :, 1 : 1 + 3 * 16]
     one, other = (F.pixel_shuffle(a.flatten(1, 2), s) for a, s in ((one, 8), (other, 4)))
@@ -72,7 +72,7 @@ def test_undecimated_details_contain_the_decimated_ones(x: Tensor) -> None:
 
 
 def test_signed_details_keep_the_certificate_and_others_have_none() -> None:
-    signed = tokenizer_of(SWTTokenizer.Options(magnitude=False), "circular")
+    signed = tokenizer_of(SWTOptions(magnitude=False), "circular")
     assert lipschitz_at(signed, (32, 32)).value > 0
     with pytest.raises(NoLipschitzBound, match="low-passes"):
         lipschitz_at(tokenizer_of(NO_STEP, "circular"), (32, 32))
@@ -80,6 +80,6 @@ def test_signed_details_keep_the_certificate_and_others_have_none() -> None:
 
 def test_wrong_options_are_refused_and_defaults_are_not_written() -> None:
     with pytest.raises(ValueError, match=r"magnitude.*True or False"):
-        SWTTokenizer.Options(magnitude="no")  # type: ignore[arg-type]
+        SWTOptions(magnitude="no")  # type: ignore[arg-type]
     plain = BackboneConfig(stages=make_stages(depths=[1], embed_dims=[32]), tokenizer="swt")
     assert dataclasses.replace(plain, tokenizer_options=dict.fromkeys(STEPS, True)) == plain

@@ -8,7 +8,7 @@ from wavevit.layers.tokenizers.dtcwt import DTCWTTokenizer, ScatteringTokenizer
 from wavevit.layers.tokenizers.dwt import PacketTokenizer
 from wavevit.layers.tokenizers.patch import PatchTokenizer
 from wavevit.layers.tokenizers.subbands import SubbandNorm, SubbandTokenizer
-from wavevit.layers.tokenizers.swt import SWTTokenizer
+from wavevit.layers.tokenizers.swt import SWTOptions, SWTTokenizer
 
 __all__ = [
     "AdaptiveOptions",
@@ -21,6 +21,7 @@ __all__ = [
     "OverlapTokenizer",
     "PacketTokenizer",
     "PatchTokenizer",
+    "SWTOptions",
     "SWTTokenizer",
     "ScatteringTokenizer",
     "SubbandNorm",

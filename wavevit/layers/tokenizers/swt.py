@@ -20,7 +20,33 @@ from wavevit.layers.tokenizers.subbands import SubbandTokenizer, image_padding, 
 from wavevit.wavelets import filter_bank, swt2
 from wavevit.wavelets._engine.magnitudes import BandWriter, low_passed, writes_bands
 
-__all__ = ["SWTTokenizer"]
+__all__ = ["SWTOptions", "SWTTokenizer"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SWTOptions(PartOptions):
+    """Steps of `SWTTokenizer`; each can be left out.
+
+    Attributes:
+        undecimated: a detail for each sample of its scale; if False, for every second one.
+        magnitude: absolute values of the details; if False, the details with their signs.
+        low_pass: a low-pass before each halving down to the patch; if False, all details of a
+            patch are kept, each a band of its own.
+
+    Raises:
+        ValueError: something else than True or False.
+    """
+
+    undecimated: bool = True
+    magnitude: bool = True
+    low_pass: bool = True
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            check_bool(field.name, getattr(self, field.name))
+
+
+_ALL_STEPS = SWTOptions()
 
 
 @register_tokenizer("swt")
@@ -48,9 +74,9 @@ class SWTTokenizer(SubbandTokenizer):
     Guarantees:
         At random weights, a 1-px shift, circular or crop, moves its tokens of photographs at most
         1/2 as far as those of a patch of 4 pixels, 1/4 at 8 and 1/7 at 16; for Haar, the bands of
-        a mirrored image are the mirrored bands (tests/properties/test_tokenizer_laws.py); without
-        decimation, magnitudes and low-pass it is a linear map that loses nothing, and its details
-        are those of `wavevit.wavelets.dwt2` (tests/unit/test_swt_steps.py).
+        a mirrored image are the mirrored bands (tests/properties/test_tokenizer_laws.py); with all
+        options False it is a linear map that loses nothing, and the details of the first scale are
+        those of `wavevit.wavelets.dwt2` (tests/unit/test_swt_steps.py).
         *Not* guaranteed: invariance, or exact shifts by less than the patch.
 
     Source:
@@ -58,27 +84,7 @@ class SWTTokenizer(SubbandTokenizer):
         decimation is Burt & Adelson's pyramid (1983).
     """
 
-    @dataclasses.dataclass(frozen=True)
-    class Options(PartOptions):
-        """Steps of `SWTTokenizer`; each can be left out.
-
-        Attributes:
-            undecimated: a detail for each sample of its scale; if False, for every second one.
-            magnitude: absolute values of the details; if False, the details with their signs.
-            low_pass: a low-pass before each halving down to the patch; if False, all details of a
-                patch are kept, each a band of its own.
-
-        Raises:
-            ValueError: something else than True or False.
-        """
-
-        undecimated: bool = True
-        magnitude: bool = True
-        low_pass: bool = True
-
-        def __post_init__(self) -> None:
-            for field in dataclasses.fields(self):
-                check_bool(field.name, getattr(self, field.name))
+    Options = SWTOptions
 
     def __init__(
         self,
@@ -88,14 +94,16 @@ class SWTTokenizer(SubbandTokenizer):
         wavelet: str = "haar",
         padding: str = "zeros",
         subband_norm: bool = True,
-        options: Options = Options(),
+        options: SWTOptions = _ALL_STEPS,
     ) -> None:
         level = levels_of(patch_size, "swt")
-        self.level, self.options = level, options
-        kept = [1 if options.low_pass else self._side(scale) ** 2 for scale in range(level)]
+        # By scale, the details that lie in a patch along one axis.
+        sides = [1 << (level - scale - (not options.undecimated)) for scale in range(level)]
+        kept = [1 if options.low_pass else side**2 for side in sides]
         octaves = [level] + [j for j in range(level) for _ in range(3 * kept[j])]
         super().__init__(in_chans, embed_dim, octaves, subband_norm)
         self.level, self.wavelet, self.padding = level, wavelet, image_padding(padding)
+        self.options, self.sides = options, sides
         self.margin = filter_bank(wavelet).length // 2
         # A coefficient of an even filter stands half a sample to the right of its index. Five taps
         # at even samples undo that, so that tokens of all scales stand in the middle of the patch.
@@ -103,7 +111,7 @@ class SWTTokenizer(SubbandTokenizer):
         self.symmetry = Symmetry(patch_size, circular=padding == "circular")
 
     @classmethod
-    def build(cls, context: PartContext, options: Options) -> Self:
+    def build(cls, context: PartContext, options: SWTOptions) -> Self:
         return cls(
             context.in_chans,
             context.dim,
@@ -113,10 +121,6 @@ class SWTTokenizer(SubbandTokenizer):
             context.subband_norm,
             options,
         )
-
-    def _side(self, scale: int) -> int:
-        """Details of a scale that lie in a patch, along one axis."""
-        return 1 << (self.level - scale - (not self.options.undecimated))
 
     def analyse(self, x: Tensor) -> Tensor:
         bands = []
@@ -142,10 +146,10 @@ class SWTTokenizer(SubbandTokenizer):
     def _in_the_patch(self, maps: Tensor, scale: int) -> Tensor:
         """All details of a patch as channels."""
         inside = maps[..., 2:-2, 2:-2] if self.options.undecimated else maps
-        return F.pixel_unshuffle(inside, self._side(scale))
+        return F.pixel_unshuffle(inside, self.sides[scale])
 
     def write(self, x: Tensor) -> Tensor | None:
-        if self.options != type(self.options)() or not writes_bands(x):
+        if self.options != _ALL_STEPS or not writes_bands(x):
             return None
         size = x.shape[-2] >> self.level, x.shape[-1] >> self.level
         writer = BandWriter(x, self.bands, size)

@@ -7,7 +7,7 @@ one map is brought to stride 4 by a learned pixel shuffle, so that the head does
 grid of stride 8.
 
 Command: ``python -m experiments run dense && python -m experiments report dense``. Hardware and
-time: 2 logical cores of an Intel Xeon, no GPU, 25 minutes. Record:
+time: 2 logical cores of an Intel Xeon, no GPU, 25 minutes (15 with three seeds). Record:
 ``experiments/records/dense/``.
 
 Chosen on data: nothing. There were three seeds at first; that no difference was

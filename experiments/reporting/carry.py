@@ -1,4 +1,4 @@
-"""The page "How far does it carry?": its generated parts, from the records of the study `carry`."""
+"""The page "How far does it carry?": generated parts, from records of `carry` and `carry_again`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from experiments.claims.records import records_of
 from experiments.core.experiment import DOCS
 from experiments.core.marked import marked
 from experiments.studies.carry import CARRY
+from experiments.studies.carry_again import CARRY_AGAIN
 
 PAGE = DOCS / "how-far-does-it-carry.md"
 _NO_RECORD = "There is no record yet."
@@ -23,7 +24,7 @@ _RATES = (
 
 def commands() -> str:
     """The commands of all data sets, in their order."""
-    pairs = CARRY.data_commands().values()
+    pairs = [*CARRY.data_commands().values(), *CARRY_AGAIN.data_commands().values()]
     lines = [line for pair in pairs for line in pair.split(" && ")]
     return "\n".join(["```console", *lines, "```"])
 

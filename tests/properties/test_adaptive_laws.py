@@ -19,6 +19,7 @@ from torch import Tensor
 import wavevit
 from tests.examples import examples
 from wavevit import Backbone
+from wavevit.grafting import distil
 from wavevit.layers import quadtree
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
 from wavevit.layers.tokenizers.start import reference_crops
@@ -189,6 +190,42 @@ def test_every_patch_split_is_the_plain_vit(position: str, mixer: str) -> None:
     assert not torch.allclose(fewer(x), plain(x), atol=1e-3)
     with pytest.raises(ValueError, match=r"model.config.tokenizer: expected 'patch'"):
         make_adaptive(adaptive)
+
+
+def test_a_graft_is_not_dropped_without_a_message() -> None:
+    """Its branch has a token for each finest patch, and none for larger ones."""
+    plain = wavevit.create_model("test_vit", img_size=32, patch_size=8)
+    grafted = wavevit.graft(plain, "swt")
+    expected = r"model: expected a Backbone without added parameters \(wavevit.ungraft .* got token"
+    with pytest.raises(ValueError, match=expected):
+        make_adaptive(grafted)
+    assert make_adaptive(wavevit.ungraft(grafted)).weighs_tokens
+    with pytest.raises(ValueError, match="tokenizer: expected tokenizer='patch', got Adaptive"):
+        wavevit.graft(make_adaptive(plain))
+
+
+def test_an_adaptive_model_learns_from_the_vit_that_it_was() -> None:
+    """Distillation without labels; the linear map of details, which starts at 0, learns too."""
+    torch.manual_seed(0)
+    teacher = wavevit.create_model("test_vit", img_size=32, patch_size=4, in_chans=1).eval()
+    model = make_adaptive(teacher, levels=3, budget=0.4)
+    report = distil(
+        model,
+        teacher,
+        list(reference_crops()[:, :, :48, :48]),
+        crop_size=32,
+        steps=30,
+        batch_size=16,
+        judged=16,
+        shifts=2,
+        train="all",
+        keep=1,
+        evaluate_every=10,
+        patience=None,
+    )
+    assert report.loss[1] < 0.8 * report.loss[0], report
+    details: Any = model.tokenizer.details
+    assert bool(details.weight.any())
 
 
 def outputs(model: Backbone, x: Tensor, backend: str) -> list[Tensor]:

@@ -266,6 +266,20 @@ def test_flex_attention_equals_the_dense_reference() -> None:
     assert_close_relative(found, expected, bound=1e-10)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("backend", ["padded", "jagged", "flex"])
+def test_backends_on_a_gpu_equal_the_dense_reference(backend: str) -> None:
+    """Forward and gradients in float32, as trained there; heads as wide as kernels take them."""
+    torch.manual_seed(0)
+    model = wavevit.create_model("test_adaptive_vit", img_size=64, in_chans=1, num_classes=3)
+    model = model.eval().cuda()
+    x = torch.cat([reference_crops()[:4], torch.zeros(1, 1, 64, 64)]).float().cuda()
+    assert len(set(token_counts(model, x).tolist())) > 1
+    pairs = zip(outputs(model, x, backend), outputs(model, x, "dense"), strict=True)
+    for one, two in pairs:
+        assert_close_relative(one, two, bound=1e-5)
+
+
 def test_order_and_neighbours_in_a_batch_change_nothing() -> None:
     model = backbone()
     x = torch.cat([crops(), torch.zeros(1, 1, 32, 32).double(), 5 * crops(1)])

@@ -63,7 +63,6 @@ def test_record_is_what_is_measured() -> None:
     assert found["models"]["vit"]["macs"] == pytest.approx(4.6e9, rel=0.01)  # the paper's
 
 
-@pytest.mark.nightly  # twenty steps, and every measure
 def test_trial_trains_and_measures_on_a_folder_of_pictures(tmp_path: Path) -> None:
     root = picture_folder(tmp_path / "pictures")
     options = StudyOptions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from experiments.core.folder import RunFolder
@@ -63,18 +65,42 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def mark_metrics(run: RunFolder) -> int:
+    """Marks what is logged so far; returns the step of the run's checkpoint.
+
+    A run that resumes keeps these lines up to the checkpoint, and one that begins again writes
+    others in their place.
+    """
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    run.metrics.write_text("".join(json.dumps(one | {"marked": True}) + "\n" for one in lines))
+    with safe_open(run.checkpoint, "pt") as file:
+        return int(file.metadata()["step"])
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_rank_that_is_killed_and_restarted_continues_from_the_checkpoint(
     tmp_path: Path, alone: Path, parallel: str
 ) -> None:
+    """It loses at most the steps since the last checkpoint, and ends in the same weights."""
     out = tmp_path / "runs"
     command = [*torchrun("--max-restarts", "1"), "--parallel", parallel, "--out", str(out)]
     launcher = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
     run = RunFolder(out / "vit" / "seed0")
     wait_for_checkpoint(run, launcher)
-    os.kill(ranks_of(launcher.pid)[-1], signal.SIGKILL)
+    ranks = ranks_of(launcher.pid)
+    for rank in ranks:  # nothing is written while the lines are marked
+        os.kill(rank, signal.SIGSTOP)
+    step = mark_metrics(run)
+    os.kill(ranks[-1], signal.SIGKILL)
+    for rank in ranks[:-1]:
+        os.kill(rank, signal.SIGCONT)
     assert launcher.wait(60 * MINUTES) == 0
+    entries = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    kept = [one["step"] for one in entries if "marked" in one]
+    assert 0 < step < SMOKE.configs()["vit"].optimizer.steps
+    assert kept[-1] == step
+    assert entries[-1]["step"] == SMOKE.configs()["vit"].optimizer.steps
     for variant in ("vit", "vit-phase_lock"):
         found = RunFolder(out / variant / "seed0")
         assert found.complete(SMOKE.measures)

@@ -19,6 +19,7 @@ from torch import Tensor
 import wavevit
 from tests.examples import examples
 from wavevit import Backbone
+from wavevit.grafting import distil
 from wavevit.layers import quadtree
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
 from wavevit.layers.tokenizers.start import reference_crops
@@ -191,6 +192,42 @@ def test_every_patch_split_is_the_plain_vit(position: str, mixer: str) -> None:
         make_adaptive(adaptive)
 
 
+def test_a_graft_is_not_dropped_without_a_message() -> None:
+    """Its branch has a token for each finest patch, and none for larger ones."""
+    plain = wavevit.create_model("test_vit", img_size=32, patch_size=8)
+    grafted = wavevit.graft(plain, "swt")
+    expected = r"model: expected a Backbone without added parameters \(wavevit.ungraft .* got token"
+    with pytest.raises(ValueError, match=expected):
+        make_adaptive(grafted)
+    assert make_adaptive(wavevit.ungraft(grafted)).weighs_tokens
+    with pytest.raises(ValueError, match="tokenizer: expected tokenizer='patch', got Adaptive"):
+        wavevit.graft(make_adaptive(plain))
+
+
+def test_an_adaptive_model_learns_from_the_vit_that_it_was() -> None:
+    """Distillation without labels; the linear map of details, which starts at 0, learns too."""
+    torch.manual_seed(0)
+    teacher = wavevit.create_model("test_vit", img_size=32, patch_size=4, in_chans=1).eval()
+    model = make_adaptive(teacher, levels=3, budget=0.4)
+    report = distil(
+        model,
+        teacher,
+        list(reference_crops()[:, :, :48, :48]),
+        crop_size=32,
+        steps=30,
+        batch_size=16,
+        judged=16,
+        shifts=2,
+        train="all",
+        keep=1,
+        evaluate_every=10,
+        patience=None,
+    )
+    assert report.loss[1] < 0.8 * report.loss[0], report
+    details: Any = model.tokenizer.details
+    assert bool(details.weight.any())
+
+
 def outputs(model: Backbone, x: Tensor, backend: str) -> list[Tensor]:
     """Logits, and gradients by the images and by every parameter."""
     stage: Any = model.stages[0]
@@ -227,6 +264,20 @@ def test_flex_attention_equals_the_dense_reference() -> None:
     finally:
         stage.options = kept
     assert_close_relative(found, expected, bound=1e-10)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("backend", ["padded", "jagged", "flex"])
+def test_backends_on_a_gpu_equal_the_dense_reference(backend: str) -> None:
+    """Forward and gradients in float32, as trained there; heads as wide as kernels take them."""
+    torch.manual_seed(0)
+    model = wavevit.create_model("test_adaptive_vit", img_size=64, in_chans=1, num_classes=3)
+    model = model.eval().cuda()
+    x = torch.cat([reference_crops()[:4], torch.zeros(1, 1, 64, 64)]).float().cuda()
+    assert len(set(token_counts(model, x).tolist())) > 1
+    pairs = zip(outputs(model, x, backend), outputs(model, x, "dense"), strict=True)
+    for one, two in pairs:
+        assert_close_relative(one, two, bound=1e-5)
 
 
 def test_order_and_neighbours_in_a_batch_change_nothing() -> None:

@@ -51,9 +51,12 @@ def make_adaptive(model: Backbone, **options: Any) -> Backbone:
     Returns:
         A new backbone with ``tokenizer="adaptive"``. What it adds for larger patches starts at 0:
         with every patch split (``threshold=0, budget=None``) its outputs are those of `model`.
+        `wavevit.grafting.distil` with ``train="all"`` trains it without labels, with `model` as the
+        teacher.
 
     Raises:
-        ValueError: no `Backbone`, another tokenizer, or bad options.
+        ValueError: no `Backbone`, another tokenizer, a model with added parameters (a graft), or
+            bad options.
     """
     if not isinstance(model, Backbone):
         expected = "a Backbone (into which load_timm_weights of wavevit.interop.timm brings timm's)"
@@ -65,5 +68,10 @@ def make_adaptive(model: Backbone, **options: Any) -> Backbone:
     twin = Backbone(config)
     twin.reset_classifier(model.num_classes, model.global_pool)
     twin = twin.to(device=weight.device, dtype=weight.dtype).train(model.training)
-    twin.load_state_dict(twin.state_dict() | model.state_dict())
+    own = twin.state_dict()
+    added = sorted(model.state_dict().keys() - own.keys())
+    if added:
+        expected = "a Backbone without added parameters (wavevit.ungraft removes those of a graft)"
+        fail("model", expected, f"{added[0]} and {len(added) - 1} more")
+    twin.load_state_dict(own | model.state_dict())
     return twin

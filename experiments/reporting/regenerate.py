@@ -13,7 +13,7 @@ from experiments.core.experiment import DOCS, Experiment
 from experiments.core.marked import marked
 from experiments.core.records import RECORDS, load_record, read_json
 from experiments.core.registry import all_experiments
-from experiments.reporting import carry, citations, comparison, reproduce
+from experiments.reporting import carry, citations, comparison, reproduce, tasks
 from wavevit.files import write_whole
 from wavevit.progress import in_steps
 
@@ -68,6 +68,7 @@ def generated() -> list[Generated]:
     found.append(_part(DOCS / "claims.md", "ledger", ledger_table()))
     found.append(Generated(carry.PAGE, carry.page_with))
     found.append(Generated(reproduce.PAGE, reproduce.page_with))
+    found.append(Generated(tasks.PAGE, tasks.page_with))
     found += [Generated(page, citations.page_with) for page in citations.PAGES]
     return found
 

@@ -34,15 +34,17 @@ from experiments.measurements.nearest_crops import nearest_crops
 from experiments.measurements.ridge import chosen_ridge, ridge
 from experiments.reporting.answers import Answers, answers_of, register_answers
 from experiments.reporting.answers.canvas import Canvas
-from experiments.reporting.answers.contrastive import closest_picture
+from experiments.reporting.answers.contrastive import closest_picture, zero_shot_table
 from experiments.reporting.answers.detection import boxes_picture
 from experiments.reporting.answers.grid import Cell, picture_grid
 from experiments.reporting.answers.lines import Line, picture_with_lines
 from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.study_report import _pictures
+from experiments.studies.clip import CLIP
 from experiments.studies.masked import MASKED
 from tests.tensors import noise
-from wavevit.tasks import list_tasks
+from wavevit.data import Captioned
+from wavevit.tasks import Contrastive, create_task, list_tasks
 
 
 @pytest.mark.parametrize("task", list_tasks())
@@ -150,6 +152,42 @@ def test_masked_probe_reads_finished_runs(tmp_path: Path, capsys: pytest.Capture
     assert (folder / "table.md").read_text() in capsys.readouterr().out
     with pytest.raises(ValueError, match="runs: expected a folder with trained runs"):
         MEASUREMENT.measure(tmp_path)
+
+
+class _Knows(Contrastive):
+    """Embeds a picture and a text as the noun that they show; the pictures are those of a batch."""
+
+    batch: dict
+
+    def embed_images(self, images):
+        same = (images[:, None] == self.batch["images"]).flatten(2).all(2)
+        return F.one_hot(self.batch["labels"][same.int().argmax(1)], 12).float()
+
+    def embed_texts(self, texts, argument="texts"):
+        nouns = list(Captioned("test", 64).nouns)
+        named = torch.tensor([nouns.index(text.split()[2]) for text in texts])
+        return F.one_hot(named, 12).float()
+
+
+def test_zero_shot_table_has_the_share_of_right_nouns() -> None:
+    config = CLIP.configs()["vit"]
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, test_crops=96))
+    seed = torch.Generator().manual_seed(config.data.seed)
+    drawn = Captioned("test", 64, two=0.0).sample(96, seed)
+    assert all("of a" not in text and text.split()[3:5] == ["at", "the"] for text in drawn["texts"])
+    torch.manual_seed(0)
+    new = create_task("contrastive", "test_vit", img_size=64, in_chans=1).eval()
+    knows = _Knows(new.backbone, new.options)
+    knows.batch = drawn
+    by_name = {"new": [new], "knows": [knows, knows]}
+    trained = SimpleNamespace(seeds=by_name, of_seeds=lambda name: iter(by_name[name]))
+    with torch.no_grad():
+        found = zero_shot_table(trained, config)
+    assert found["head"] == ["variant", "zero-shot top-1, %"]
+    (_, guess), knowing, chance = found["rows"]
+    assert float(guess) < 30
+    assert knowing == ["knows", "100.0 ± 0.0"]
+    assert chance == ["chance", "8.3"]
 
 
 def test_principal_components_are_those_of_the_patches() -> None:

@@ -12,6 +12,7 @@ from wavevit.testing.assertions import (
 )
 from wavevit.testing.bounds import assert_continuous, assert_lipschitz, steepest_pair
 from wavevit.testing.contract import CONTRACT, SHAPES, assert_backbone_contract
+from wavevit.testing.task_laws import TASK_LAWS
 from wavevit.testing.tasks import TASK_CONTRACT, assert_task_contract
 from wavevit.testing.tolerances import (
     NETWORK_TOLERANCES,
@@ -25,6 +26,7 @@ __all__ = [
     "NETWORK_TOLERANCES",
     "SHAPES",
     "TASK_CONTRACT",
+    "TASK_LAWS",
     "TOLERANCES",
     "assert_backbone_contract",
     "assert_close_relative",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from wavevit.checks import fail
 from wavevit.tasks import Losses, Task, joined, sliced
 from wavevit.testing.subject import chosen_checks, require
+from wavevit.testing.task_laws import TASK_LAWS
 
 __all__ = ["TASK_CONTRACT", "assert_task_contract"]
 
@@ -192,6 +193,14 @@ def bad_batches(task: Task) -> None:
     _refused(task, {**batch, "images": images[:, :, 0]}, "images")
 
 
+def law(task: Task) -> None:
+    """The law of its kind holds, for a task of a class in `TASK_LAWS` or derived from one: what may
+    depend on what. For example, a masked task reads no hidden pixel."""
+    for kind, check in TASK_LAWS.items():
+        if isinstance(task, kind):
+            check(task)
+
+
 def _refused(task: Task, batch: Any, key: str) -> None:
     try:
         task.loss(batch, _generator())
@@ -212,7 +221,7 @@ TASK_CONTRACT: dict[str, Callable[[Task], object]] = {
     check.__name__: check
     for check in (
         *(loss_terms, gradients, seeds, examples, metrics, unmoved),
-        *(state, learning, precision, parameters, bad_batches),
+        *(state, learning, precision, parameters, bad_batches, law),
     )
 }
 

@@ -7,9 +7,9 @@ out: coefficients as they are, their magnitudes, these with a low-pass, these wi
 (``"swt"`` itself), and ``"swt"`` without magnitudes. Equal steps; multiply-accumulates within 2 %.
 
 Command: ``python -m experiments run magnitudes && python -m experiments report magnitudes``.
-Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 15 minutes.
-Expected: not known before the first record.
-Record: ``experiments/records/magnitudes/``.
+Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 13 minutes.
+Expected: top-1 of low-passed undecimated magnitudes and of magnitudes 76 %, vit 65, coefficients
+63, low-passed undecimated coefficients 46. Record: ``experiments/records/magnitudes/``.
 Chosen on data: nothing here; the peak learning rate is that of `patch_vs_wavelet`, chosen there for
 the plain ViT. Variants and five seeds were fixed before the first run.
 """

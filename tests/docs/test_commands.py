@@ -14,6 +14,7 @@ from experiments.claims.__main__ import Options as ClaimsOptions
 from experiments.core.data_choice import read_source_options
 from experiments.core.registry import find_experiment
 from experiments.core.study import Study
+from experiments.explorer.__main__ import Options as ExplorerOptions
 from wavevit.cli import Audit, Models, Transform
 from wavevit.command_line import read_options
 
@@ -70,6 +71,8 @@ def read(command: str) -> Any:
     assert verb in VERBS, verb
     if verb == "claims":
         return read_options(ClaimsOptions, prog="", arguments=words)
+    if verb == "explorer":
+        return read_options(ExplorerOptions, prog="", arguments=words)
     if verb == "report":
         name, *words = words or ["smoke"]
         experiment("run", name, words)

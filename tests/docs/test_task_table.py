@@ -11,7 +11,7 @@ import pytest
 from experiments.core.records import RECORDS, load_record
 from experiments.core.summary import StudySummary
 from experiments.reporting import tasks
-from wavevit.tasks import list_tasks
+from wavevit.tasks import TASKS, list_tasks
 
 
 def rows(found: list[StudySummary]) -> list[dict[str, str]]:
@@ -23,7 +23,9 @@ def rows(found: list[StudySummary]) -> list[dict[str, str]]:
 
 def test_every_task_has_a_row() -> None:
     found = {row["task"].strip("`") for row in rows(tasks.summaries())}
-    assert found == set(list_tasks())
+    # Examples in the docs register tasks of their own in this process.
+    ours = {name for name in list_tasks() if TASKS.get(name).__module__.startswith("wavevit.")}
+    assert found == ours
 
 
 def test_cells_are_the_figures_of_the_record_and_a_dash_where_there_is_none() -> None:

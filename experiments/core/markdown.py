@@ -16,6 +16,7 @@ from wavevit.tasks import TASKS
 SHARES = (
     *("tokens", "top1", "balanced", "circular", "crop", "subpixel", "worst", "zoom_kept"),
     *("miou", "pixels", "edges", "kept_1", "kept_8"),
+    *("jitter_1", "jitter_2", "jitter_4", "jitter_8"),
 )
 
 

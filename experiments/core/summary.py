@@ -102,6 +102,18 @@ METRICS = {
             *((f"kept_{s}", ("kept", str(s)), f"kept at {s} px of crop") for s in SHIFTS),
         )
     },
+    **{
+        f"jitter_{s}": Metric(
+            ("mask_jitter", str(s)),
+            f"border shift at {s} px",
+            "px",
+            None,
+            "low",
+            measure="mask_jitter",
+            task="segmentation",
+        )
+        for s in SHIFTS
+    },
     "parameters": Metric(("cost", "parameters"), "parameters", "", 0, "", task=""),
     "macs": Metric(("cost", "macs"), "MACs", "", 0, "", task=""),
 }

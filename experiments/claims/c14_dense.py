@@ -22,6 +22,7 @@ _SHOWN = {
     _SEGMENTATION: [
         Compared("edges", _PYRAMIDS),
         Compared("kept_1", _PYRAMIDS),
+        Compared("jitter_1", (*_PYRAMIDS, ("haar_vit", "vit"))),
         Compared("miou", against("vit", ["haar_vit"])),
     ],
     _DETECTION: [
@@ -31,7 +32,10 @@ _SHOWN = {
     ],
 }
 _COLUMNS = {
-    _SEGMENTATION: ("miou", "pixels", "edges", "kept_1", "kept_4", "kept_8"),
+    _SEGMENTATION: (
+        *("miou", "pixels", "edges", "kept_1", "kept_4", "kept_8"),
+        *("jitter_1", "jitter_4", "jitter_8"),
+    ),
     _DETECTION: ("AP", "AP50", "AP75", "box_shift at 1 px", "unmatched at 1 px"),
 }
 
@@ -61,5 +65,5 @@ CLAIM = Claim(
     records=(_SEGMENTATION, _DETECTION),
     find=_find,
     alt="Differences of pyramids to the plain ViT in mean intersection over union, near borders, "
-    "in average precision and in how far boxes move beside the picture",
+    "in average precision and in how far borders and boxes move beside the picture",
 )

@@ -92,6 +92,8 @@ def on_data(study: Study, choice: DataChoice) -> Study:
         )
     if "zoom" in study.measures and name != "scenes":
         fail("source", f"'scenes' for {study.name}, which measures zoom", repr(name))
+    # Of other data the task itself compares moved masks.
+    measures = tuple(m for m in study.measures if m != "mask_jitter" or name == "composites")
     source = make_source(first, first.data.trained_on, 0)
     if source.fingerprint():
         options["digest"] = source.fingerprint()
@@ -111,6 +113,7 @@ def on_data(study: Study, choice: DataChoice) -> Study:
         name=f"{study.name}_{choice.label}",
         typed=f"{study.words} {choice.words}",
         variants=lambda: variants,
+        measures=measures,
     )
 
 

@@ -29,6 +29,7 @@ from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import environment, read_json, write_json
 from experiments.core.segmentation import measures as segmentation
 from experiments.core.side_by_side import Clock, run_side_by_side, take_next
+from experiments.core.sources import source_name
 from experiments.core.training import AbandonedError, NonFiniteLossError, make_task, train
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.tasks import TASKS, Task
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 # What every rank raises when one does: the group of ranks continues with the next job.
 _OF_ALL_RANKS = (NonFiniteLossError, ValueError)
-# Every other task is measured by its own metrics (`task_evaluation`).
+# Every other task is measured by its own metrics (`task_evaluation`), and so is segmentation of
+# other data than composites.
 _OWN_MEASURES: dict[str, Any] = {"classification": evaluation, "segmentation": segmentation}
 
 
@@ -314,6 +316,8 @@ def _evaluated(
 ) -> dict[str, Any]:
     """All measures of a trained task, or with `further` the named ones alone."""
     own = _OWN_MEASURES.get(config.task)
+    if own is segmentation and source_name(config) != "composites":
+        own = None
     if own is None:
         function = task_evaluation.further if further else task_evaluation.evaluate
         return function(task, config, place, measures)

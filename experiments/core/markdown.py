@@ -16,6 +16,7 @@ from wavevit.tasks import TASKS
 SHARES = (
     *("tokens", "top1", "balanced", "circular", "crop", "subpixel", "worst", "zoom_kept"),
     *("miou", "pixels", "edges", "kept_1", "kept_8"),
+    *("jitter_1", "jitter_2", "jitter_4", "jitter_8"),
 )
 
 
@@ -26,7 +27,8 @@ def _label(summary: StudySummary, name: str) -> str:
 def _shown(summary: StudySummary) -> list[str]:
     """Metrics in the table: a choice where the task has one, or else all."""
     found = summary.metrics[summary.variants[0]]
-    chosen = [name for name in SHARES if name in found]
+    own = summary.task != "segmentation" or summary.on_composites
+    chosen = [name for name in SHARES if name in found and own]
     chosen = chosen or [name for name in TASKS.get(summary.task).columns if name in found]
     return chosen or [name for name in found if name not in ("parameters", "macs")]
 

@@ -267,7 +267,7 @@ class Study(Experiment):
         reused = reuse_equal_runs(jobs, folder, run_environment(device, threads, options.parallel))
         if reused:
             print(f"{reused} runs take weights and results from equal runs of other studies.")
-        if any(not job.complete for job in jobs):
+        if any(not job.folder.weights.exists() for job in jobs):
             folder.latency.unlink(missing_ok=True)  # it belongs to the runs of before
         failed = run_jobs(
             jobs,

@@ -102,6 +102,18 @@ METRICS = {
             *((f"kept_{s}", ("kept", str(s)), f"kept at {s} px of crop") for s in SHIFTS),
         )
     },
+    **{
+        f"jitter_{s}": Metric(
+            ("mask_jitter", str(s)),
+            f"border shift at {s} px",
+            "px",
+            None,
+            "low",
+            measure="mask_jitter",
+            task="segmentation",
+        )
+        for s in SHIFTS
+    },
     "parameters": Metric(("cost", "parameters"), "parameters", "", 0, "", task=""),
     "macs": Metric(("cost", "macs"), "MACs", "", 0, "", task=""),
 }
@@ -127,9 +139,12 @@ def metrics_of(task: str, result: Mapping[str, Any]) -> dict[str, Metric]:
     }
     for name, values in result.get("shifts", {}).items():
         own |= {f"{name} at {pixels} px": ("shifts", name, pixels) for pixels in values}
-    named = {name: metric for name, metric in METRICS.items() if metric.task in ("", task)}
-    if "top1_by_class" not in result:  # of old runs
-        named.pop("balanced", None)
+    named = {
+        name: metric
+        for name, metric in METRICS.items()
+        # Old runs lack some, and so do tasks on data of which they have other metrics.
+        if metric.task in ("", task) and metric.path[0] in result
+    }
     return {name: _own_metric(task, name, path) for name, path in own.items()} | named
 
 
@@ -221,6 +236,17 @@ class StudySummary:
         """Of all variants."""
         task: str = self.configs[self.variants[0]]["task"]
         return task
+
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The metrics that decide (`deciding`), as far as it has them."""
+        found = self.metrics[self.variants[0]]
+        return tuple(name for name in deciding(self.task) if name in found)
+
+    @property
+    def on_composites(self) -> bool:
+        """Whether it is about segmentation of composites, which has measures of its own."""
+        return self.task == "segmentation" and "edges" in self.metrics[self.variants[0]]
 
     @property
     def trained(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator
 
 from experiments.core.statistic import Statistic
 from experiments.core.style import band, labelled_below, log2_axis
-from experiments.core.summary import StudySummary, deciding, metric_named, pixels
+from experiments.core.summary import StudySummary, metric_named, pixels
 from wavevit.auditing.style import line_styles
 
 _KIND_TITLES = {
@@ -138,7 +138,7 @@ def consistency_against_time(summary: StudySummary) -> Figure:
 def accuracy_against_cost(summary: StudySummary) -> Figure:
     """What decides against the time of a forward pass; the label says the
     multiply-accumulates."""
-    score = deciding(summary.task)[0]
+    score = summary.deciding[0]
     styles = line_styles(summary.variants)
     figure, axis = plt.subplots(figsize=(9.6, 4.0))
     costs = summary.latency or {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.core.page_templates import render
-from experiments.core.summary import StudySummary, deciding, metric_named
+from experiments.core.summary import StudySummary, metric_named
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.sentences import about_contrasts, headline
 from wavevit.auditing.style import PAGE_STYLE
@@ -37,7 +37,7 @@ def render_page(
         headline=headline(summary),
         columns={name: metric_named(summary.task, name) for name in shown},
         arrows={"high": " ↑", "low": " ↓", "": ""},
-        deciding=[metric_named(summary.task, name).title for name in deciding(summary.task)],
+        deciding=[metric_named(summary.task, name).title for name in summary.deciding],
         about=TASKS.get(summary.task).about(),
         contrasts=about_contrasts(summary),
         figures=figures,

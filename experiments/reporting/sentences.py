@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.core.statistic import Statistic, number
-from experiments.core.summary import StudySummary, deciding, metric_named
+from experiments.core.summary import StudySummary, metric_named
 
 
 def points(difference: Statistic) -> str:
@@ -58,7 +58,7 @@ def headline(summary: StudySummary) -> str:
 
 def _score_headline(summary: StudySummary) -> str:
     """The baseline's scores, and which variants are higher, lower or inconclusive."""
-    base, scores = summary.baseline, deciding(summary.task)
+    base, scores = summary.baseline, summary.deciding
     outcomes: dict[str, list[str]] = {}
     digits = metric_named(summary.task, scores[0]).decimals(summary.metrics[base][scores[0]].mean)
     for name in summary.variants:
@@ -152,7 +152,7 @@ def about_trade_off(summary: StudySummary) -> str:
 
 def about_cost(summary: StudySummary) -> str:
     """Accuracy and cost of every variant against the baseline."""
-    base, parts, score = summary.baseline, [], deciding(summary.task)[0]
+    base, parts, score = summary.baseline, [], summary.deciding[0]
     for name in summary.trained:
         if name == base:
             continue
@@ -177,7 +177,7 @@ def about_contrasts(summary: StudySummary) -> list[tuple[str, ...]]:
         if variant not in summary.metrics or baseline not in summary.metrics:
             continue
         texts = []
-        for metric in deciding(summary.task):
+        for metric in summary.deciding:
             difference = summary.paired_difference(variant, baseline, metric)
             texts.append(
                 "no common seeds" if difference is None else change_of(summary, metric, difference)

@@ -22,6 +22,8 @@ from experiments.core.segmentation.measures import (
     Logits,
     edge_band,
     evaluate,
+    further,
+    mask_jitter,
     mean_iou,
 )
 from experiments.core.study import Study
@@ -97,7 +99,7 @@ def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match=r"data: .*composites.*places=3"):
         training_batches(dataclasses.replace(run, data=DataConfig(places=3)), CPU)
     model = make_model(get_study("dense").configs()["vit"])
-    with pytest.raises(ValueError, match=r"measures: .*got \['zoom'\]"):
+    with pytest.raises(ValueError, match=r"measures: expected one of 'mask_jitter', got 'zoom'"):
         evaluate(model, FEW, CPU, ("zoom",))
 
 
@@ -166,6 +168,48 @@ def test_a_model_that_knows_the_truth_is_perfect_and_one_that_does_not_is_at_cha
     assert chance["pixels"]["all"] < 20
 
 
+class ByPixel(torch.nn.Module):
+    """Answers that follow the image exactly: the class is the sign of the pixel."""
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([-x, x], dim=1)
+
+
+class Fixed(torch.nn.Module):
+    """Answers that do not read the image: a border in the middle of every crop."""
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        left = (torch.arange(x.shape[-1]) < x.shape[-1] // 2).to(x).expand_as(x)
+        return torch.cat([left, 1 - left], dim=1)
+
+
+class Whole(torch.nn.Module):
+    """Another class for the whole crop at every call after the first, without any border."""
+
+    calls = 0
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        classes = torch.full((len(x), *x.shape[-2:]), int(self.calls > 1))
+        return torch.nn.functional.one_hot(classes, 2).movedim(-1, 1).float()
+
+
+def test_masks_that_follow_the_image_have_no_jitter_and_fixed_ones_that_of_the_shift() -> None:
+    assert mask_jitter(ByPixel(), FEW, CPU) == {"1": 0, "2": 0, "4": 0, "8": 0}
+    # A vertical border stays behind in two of the four directions.
+    found = mask_jitter(Fixed(), FEW, CPU)
+    assert list(found) == ["1", "2", "4", "8"]
+    for pixels, distance in found.items():
+        assert distance == pytest.approx(int(pixels) / 2, rel=0.02)
+    few = dataclasses.replace(FEW, margin=2)
+    assert list(mask_jitter(Fixed(), few, CPU)) == ["1", "2"]
+    assert further(Fixed(), few, CPU, ("mask_jitter",)) == {
+        "mask_jitter": mask_jitter(Fixed(), few, CPU)
+    }
+    with pytest.raises(ValueError, match=r"task: expected answers with a border .* none at 1 px"):
+        mask_jitter(Whole(), FEW, CPU)
+
+
 def short() -> Study:
     """The study in two steps, on few composites, of two variants."""
     study = get_study("dense")
@@ -207,6 +251,7 @@ def test_the_study_runs_is_timed_and_reported(tmp_path: Path) -> None:
     assert kept == {"summary.json", "pictures.json", "table.md"}
     table = (tmp_path / "record" / "table.md").read_text()
     assert table.startswith("| variant | mIoU, % | pixels right, % | right near borders, %")
+    assert "| border shift at 1 px, px | border shift at 2 px, px |" in table
     held = json.loads((tmp_path / "record" / "summary.json").read_text())
     assert held["configs"]["vit"]["task"] == "segmentation"
 

@@ -354,7 +354,15 @@ def test_options_reach_the_runs(tmp_path: Path) -> None:
     assert (tmp_path / "o" / "vit" / "seed3" / "result.json").exists()
     assert not (tmp_path / "o" / "latency.json").exists()
     assert SMOKE.run(dataclasses.replace(options, timing=True)) == 0
-    assert json.loads((tmp_path / "o" / "latency.json").read_text())["ratios"]["vit"] == 1.0
+    timed = (tmp_path / "o" / "latency.json").read_text()
+    assert json.loads(timed)["ratios"]["vit"] == 1.0
+    result = tmp_path / "o" / "vit" / "seed3" / "result.json"
+    lacking = json.loads(result.read_text())
+    del lacking["worst_case"]
+    write_json(result, lacking)
+    assert SMOKE.run(options) == 0
+    assert "worst_case" in json.loads(result.read_text())
+    assert (tmp_path / "o" / "latency.json").read_text() == timed  # of the same weights
 
 
 def test_arguments_of_a_job_are_those_of_run_job() -> None:

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from experiments.core.batches import training_batches
+from experiments.core.checkpoint import load_weights
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
+from experiments.core.data_choice import DataChoice, on_data
 from experiments.core.folder import StudyFolder
 from experiments.core.job import plan, run_jobs
 from experiments.core.latency import measure_latency
@@ -22,6 +24,7 @@ from experiments.core.training import make_task
 from experiments.reporting.answers import answers_of
 from experiments.reporting.answers.examples import held_out_examples
 from experiments.reporting.study_report import write_report
+from experiments.studies import get_study
 from wavevit.models import BackboneConfig, make_stages
 from wavevit.tasks import list_tasks
 
@@ -83,9 +86,49 @@ def test_task_is_trained_measured_timed_and_reported(task: str, tmp_path: Path) 
     for figure in answers.figures(record, study.configs()):
         assert f'aria-label="{figure.description}"' in page
         assert figure.alt
-    beside = {"autoregressive": {"lossless.md"}, "diffusion": {"memorisation.md"}}
+    beside = {
+        "autoregressive": {"lossless.md"},
+        "contrastive": {"zero_shot.md"},
+        "diffusion": {"memorisation.md"},
+    }
     tables = {path.name for path in (tmp_path / "record").glob("*.md")}
     assert tables == {"table.md"} | beside.get(task, set())
+
+
+def test_segmentation_of_other_data_has_the_metrics_of_its_task(tmp_path: Path) -> None:
+    """Not those of composites, on which it was not trained."""
+    study = study_of("segmentation")
+    run = study.variants()["vit"]
+    run = dataclasses.replace(
+        run,
+        model=dataclasses.replace(run.model, num_classes=5),
+        data=dataclasses.replace(run.data, source="object_pixels"),
+    )
+    study = dataclasses.replace(study, variants=lambda: {"vit": run})
+    folder = StudyFolder(tmp_path / "runs", study.name)
+    (job,) = plan(study, folder, study.seeds)
+    assert run_jobs([job], CPU, workers=1, threads=1) == []
+    result = read_json(job.folder.result)
+    task = make_task(job.folder.load_config())
+    load_weights(job.folder.weights, task.network())
+    with torch.no_grad():
+        source, windows = held_out_windows(run, run.data.test_crops)
+        truth = task.eval().evaluate(source.crop(windows))
+    assert result["metrics"]["miou"] == pytest.approx(task.summarize(truth)["miou"])
+    assert list(result["shifts"]["border_shift"]) == ["1"]
+    measure_latency(study, folder, CPU)
+    assert summarize(study, folder).deciding == ("miou",)
+    page = write_report(study, tmp_path / "runs", record=tmp_path / "record").read_text()
+    assert "Task <i>segmentation</i>" in page
+    assert "two of 5 photographs" not in page
+    table = (tmp_path / "record" / "table.md").read_text()
+    assert "| border shift at 1 px, px |" in table
+
+
+def test_jitter_of_masks_is_measured_by_the_task_on_other_data() -> None:
+    dense = get_study("dense")
+    assert dense.measures == ("mask_jitter",)
+    assert on_data(dense, DataChoice(source="object_pixels")).measures == ()
 
 
 @pytest.mark.parametrize("task", list_tasks())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,13 +11,16 @@ from torch import Tensor, nn
 
 from experiments.core.config import DataConfig
 from experiments.core.segmentation.composites import held_out_composites
-from wavevit.checks import fail
+from experiments.core.task_evaluation import DIRECTIONS
+from wavevit.checks import check_choice, fail
 from wavevit.measure import cost, shifted
 from wavevit.measure.evaluation import in_batches
 from wavevit.tasks import Segmentation, pixel_metrics
-from wavevit.tasks.pixel_metrics import confusion, edge_band
+from wavevit.tasks.overlap import overlap
+from wavevit.tasks.pixel_metrics import border_shift, confusion, edge_band
 
 __all__ = [
+    "MEASURES",
     "SHIFTS",
     "Logits",
     "answers_of",
@@ -53,6 +56,42 @@ def answers_of(task: Segmentation, images: Tensor) -> Tensor:
     return in_batches(Logits(task), images, 64).argmax(dim=1)
 
 
+def mask_jitter(task: Segmentation, data: DataConfig, device: torch.device) -> dict[str, float]:
+    """How far the borders between classes move beside the image when the crop moves, in pixels.
+
+    Returns:
+        By shift in pixels, the mean of `border_shift` over composites and the four directions.
+        Pairs of answers that differ without a border in either have no such distance; they are
+        left out.
+
+    Raises:
+        ValueError: no pair of answers with a border.
+    """
+    scenes, batch = held_out_composites(data, device)
+    windows = batch.images[: data.measured_crops]
+    still, size = answers_of(task, scenes.center(windows)), (data.crop_size, data.crop_size)
+    found = {}
+    for pixels in (s for s in SHIFTS if s <= data.margin):
+        distances = []
+        for down, right in DIRECTIONS:
+            shift = (pixels * down, pixels * right)
+            # The content moves against the crop.
+            moved = shifted(windows, (-shift[0], -shift[1]), "crop", size)
+            distances.append(border_shift(*overlap(still, answers_of(task, moved), shift)))
+        every = torch.cat(distances)
+        known = every[~every.isnan()]
+        if not len(known):
+            fail("task", "answers with a border between classes", f"none at {pixels} px")
+        found[str(pixels)] = float(known.mean())
+    return found
+
+
+#: What can be measured beside the standard, by name.
+MEASURES: dict[str, Callable[[Segmentation, DataConfig, torch.device], dict[str, float]]] = {
+    "mask_jitter": mask_jitter
+}
+
+
 def evaluate(
     task: Segmentation, data: DataConfig, device: torch.device, measures: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -61,10 +100,11 @@ def evaluate(
     Returns:
         Plain data, ready for JSON. Percentages: ``miou``; ``pixels`` that are right, all and within
         4 pixels of a border; ``kept``: by shift, those which keep their class when the crop moves
-        to the right by so many pixels, of the pixels that are in both crops.
+        to the right by so many pixels, of the pixels that are in both crops. Measures of `MEASURES`
+        that are asked for, by name.
 
     Raises:
-        ValueError: `measures` names any; there are no further ones.
+        ValueError: `measures` names another one than those of `MEASURES`.
     """
     others = further(task, data, device, measures)
     scenes, batch = held_out_composites(data, device)
@@ -94,11 +134,11 @@ def evaluate(
 def further(
     task: Segmentation, data: DataConfig, device: torch.device, measures: Sequence[str]
 ) -> dict[str, Any]:
-    """What is measured beside the standard: nothing.
+    """The measures of these names alone.
 
     Raises:
-        ValueError: `measures` names any.
+        ValueError: `measures` names another one than those of `MEASURES`.
     """
-    if measures:
-        fail("measures", "no additional measures for segmentation", list(measures))
-    return {}
+    for name in measures:
+        check_choice("measures", name, MEASURES)
+    return {name: MEASURES[name](task, data, device) for name in measures}

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from experiments.core.config import RunConfig
+from experiments.core.sources import source_name
 from experiments.reporting.answers.base import Answers, Configs, Record, register_answers
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.segmentation import (
@@ -25,9 +26,13 @@ class Masks(Answers):
     """Masks of composites, and of the same composites one pixel further right."""
 
     def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
+        if source_name(config) != "composites":  # other data: no pictures
+            return {}
         return record_answers(trained.models(), config.data)
 
     def figures(self, record: Record, configs: Configs) -> list[StudyFigure]:
+        if "composites" not in record:
+            return []
         data = list(configs.values())[-1].data
         draw = partial(segmentation_picture, record, data)
         title = "Segmentation of held-out composites"

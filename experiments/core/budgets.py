@@ -37,8 +37,8 @@ def budgets_figure(
         label: name of a variant in the legend.
         times: of a forward pass, by variant: a second diagram shows top-1 against them.
     """
-    panels = {"sharey": True, "squeeze": False, "figsize": (8.4, 3.6)}
-    figure, axes = plt.subplots(1, 2 if times else 1, **panels)
+    columns = 2 if times else 1
+    figure, axes = plt.subplots(1, columns, sharey=True, squeeze=False, figsize=(8.4, 3.6))
     axis = axes[0, 0]
     grids = [name for name in summary.variants if name not in summary.budgets]
     grids.sort(key=lambda name: summary.metrics[name]["tokens"].mean)

@@ -6,7 +6,8 @@ soft and with a hard split. Every photograph is reduced to 224, 448 and 896 pixe
 scene stays and the details grow, as with a better camera. A round runs every model once, in turning
 order; a figure is the median over rounds, a throughput the median of the ratios within a round.
 Weights are random: the choice of tokens reads pixels alone, and time does not depend on weights.
-At the smallest size the half budget also runs with each backend of attention.
+At the smallest size the half budget also runs with each backend of attention. With ``--study`` it
+times the variants of the study `adaptive` on crops of the study instead, for top-1 against time.
 
 The photographs must be as large as the largest size: an enlarged one has no details and would need
 few tokens. Those that scikit-image contains are not, but for two; the record is made with the
@@ -38,8 +39,10 @@ from experiments.benchmarks.interleaved import (
 )
 from experiments.core.benchmark import Benchmark, BenchmarkOptions, Save
 from experiments.core.experiment import View
+from experiments.core.latency import variant_times
 from experiments.core.records import RECORDS, environment
 from experiments.core.table import Table
+from experiments.studies.adaptive import ADAPTIVE
 from wavevit.checks import check_at_least, fail
 from wavevit.data import PhotographFolder, load_photograph_file, scan_photographs
 from wavevit.layers.token_layout import BACKENDS
@@ -71,10 +74,14 @@ class Model:
         return model
 
 
+_RECORD, STUDY_RECORD = "latency/adaptive_time.json", "latency/adaptive_study.json"
+# Targets, set before the first run.
+_THROUGHPUT, _EXPONENT = 1.4, 0.8
 _NAMES = ("vit_small_patch16", "adaptive_vit_small")
 _HALF, _SHARE = {"budget": 0.5}, {"budget": None, "share": 0.9}
 _HARD = {"splitting": "hard"}
 REFERENCE, _SOFT_HALF = "patches of 16 px", "half of the tokens, soft"
+_SOFT_SHARE = "90 % of the energy, soft"
 MODELS: dict[str, Model] = {
     REFERENCE: Model(),
     "patches of 32 px": Model(32),
@@ -82,7 +89,7 @@ MODELS: dict[str, Model] = {
     "half of the tokens, hard": Model(options={**_HALF, **_HARD}),
     "quarter of the tokens, soft": Model(options={"budget": 0.25}),
     "quarter of the tokens, hard": Model(options={"budget": 0.25, **_HARD}),
-    "90 % of the energy, soft": Model(options=_SHARE),
+    _SOFT_SHARE: Model(options=_SHARE),
     "90 % of the energy, hard": Model(options={**_SHARE, **_HARD}),
 }
 # The backend "flex" is for CUDA: on a CPU it is not compiled.
@@ -108,6 +115,8 @@ class Options(BenchmarkOptions):
     """CPU threads."""
     rounds: int = 3
     """Timed rounds at each size, after one that is not."""
+    study: bool = False
+    """Time the variants of the study "adaptive" on its crops, and no photographs."""
     quick: bool = False
     """Tiny models, one round: to see that it runs, not to quote."""
 
@@ -125,6 +134,9 @@ def benchmark(options: Options, save: Save = lambda record: None) -> dict[str, A
         fail("sides", "multiples of 32 pixels", options.sides)
     if options.images < _BATCH or options.images % _BATCH:
         fail("images", f"a multiple of {_BATCH}", options.images)
+    if options.study:
+        with threads_of_torch(options.threads):
+            return variant_times(ADAPTIVE, torch.device("cpu"))
     sides = sorted(set(options.sides))
     files = _chosen(options, sides[-1])
     record: dict[str, Any] = {
@@ -241,19 +253,53 @@ def tables(record: Mapping[str, Any]) -> str:
     return (
         f"Seconds of an image, and throughput as a multiple of that of {REFERENCE}; "
         f"{count} photographs in batches of {record['batch']}; tokens are the mean of those that "
-        f"are computed.\n\n{Table(head, rows).markdown()}\n\n"
+        f"are computed.\n\n{Table(head, rows).markdown()}\n\n{targets(record)}"
         f"Backends of attention, {_SOFT_HALF}, {first} px.\n\n"
         f"{Table(head_of_backends, backends).markdown()}\n"
     )
 
 
-_RECORD = "latency/adaptive_time.json"
+def targets(record: Mapping[str, Any]) -> str:
+    """The targets of this module's docstring, and which are met; empty without their models."""
+    sizes, growth, parts = record["sizes"], exponents(record), []
+    if all(_SOFT_HALF in own for own in sizes.values()):
+        found = {side: own[_SOFT_HALF]["throughput"] for side, own in sizes.items()}
+        reached = ", ".join(
+            f"{times:.2f} at {side} ({_word(times >= _THROUGHPUT)})"
+            for side, times in found.items()
+        )
+        parts.append(f"{_SOFT_HALF}, at least {_THROUGHPUT} times the throughput: {reached}")
+    if _SOFT_SHARE in growth:
+        power = growth[_SOFT_SHARE]
+        reached = f"{power:.2f} ({_word(power <= _EXPONENT)})"
+        parts.append(f"{_SOFT_SHARE}, an exponent of at most {_EXPONENT}: {reached}")
+    if not parts:
+        return ""
+    return f"Targets, set before the first run: {'; '.join(parts)}.\n\n"
+
+
+def _word(met: bool) -> str:
+    return "met" if met else "missed"
+
+
+def study_table(record: Mapping[str, Any]) -> str:
+    """The record of the study's variants as Markdown."""
+    rows = [[f"`{name}`", f"{ratio:.2f}"] for name, ratio in record["ratios"].items()]
+    batch, side = record["batch"][0], record["batch"][-1]
+    return (
+        f"Time of a forward pass as a multiple of that of `{record['reference']}`, "
+        f"{batch} crops of {side} px.\n\n{Table(('variant', 'time'), rows).markdown()}\n"
+    )
+
+
+_TABLES = {_RECORD: tables, STUDY_RECORD: study_table}
 
 BENCHMARK = Benchmark(
     name="adaptive_time",
     question="What do adaptive tokens save in time, and how does their time grow with pixels?",
     measure=lambda options, save: benchmark(options, save),
-    records={_RECORD: "--photographs ~/photographs"},
-    shown=lambda record: (View((RECORDS / record).with_suffix(".md"), tables),),
+    records={_RECORD: "--photographs ~/photographs", STUDY_RECORD: "--study --threads 1"},
+    shown=lambda record: (View((RECORDS / record).with_suffix(".md"), _TABLES[record]),),
     command_line=Options,
+    record_of=lambda options: STUDY_RECORD if options.study else _RECORD,
 )

@@ -22,6 +22,7 @@ from experiments.core.budgets import budgets_figure, budgets_table
 from experiments.core.summary import StudySummary
 
 _STUDY, _CHOICE = "adaptive/summary.json", "token_choice/measurement.json"
+_TIMES = "latency/adaptive_study.json"  # of the study's variants, on crops of its photographs
 # The study on each data set, with what the tables call them.
 NAMES = {
     _STUDY: "bundled photographs",
@@ -87,10 +88,21 @@ def _effects(summary: StudySummary, compared: Compared, words: str) -> list[Effe
     return [effect.on(words) for effect in compared.recorded(summary).effects(summary)]
 
 
-def _study_part(summary: StudySummary, on: str = "") -> tuple[str, ...]:
+def _times(records: Mapping[str, Any]) -> dict[str, float] | None:
+    """Times of the variants as multiples of the plain ViT's, where there is a record."""
+    record = records.get(_TIMES)
+    return None if record is None else dict(record["ratios"])
+
+
+def _study_part(
+    summary: StudySummary, on: str = "", times: Mapping[str, float] | None = None
+) -> tuple[str, ...]:
+    about = f"Study `adaptive`{on}, mean ± standard deviation over seeds"
+    if times:
+        about += "; time of a forward pass as a multiple of the plain ViT's"
     return (
-        f"Study `adaptive`{on}, mean ± standard deviation over seeds:",
-        variants_table(summary, ("tokens", "top1", "crop"), (1,)),
+        f"{about}:",
+        variants_table(summary, ("tokens", "top1", "crop"), (1,), times=times),
         _targets(summary),
     )
 
@@ -110,7 +122,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     table, changed = _turnover(choice)
     others = [records[name] for name in named if name != _STUDY]
     body = (
-        *_study_part(summary),
+        *_study_part(summary, times=_times(records)),
         *(part for one in others for part in _study_part(one, f" on {data_of(one, _DATA)}")),
         "Each trained model with other budgets than that of its training:",
         budgets_table(summary),
@@ -123,7 +135,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
 
 
 def _draw(records: Mapping[str, Any], finding: Finding) -> Figure:
-    return budgets_figure(records[_STUDY], reader_name)
+    return budgets_figure(records[_STUDY], reader_name, _times(records))
 
 
 CLAIM = Claim(
@@ -133,9 +145,12 @@ CLAIM = Claim(
         "uniform grid."
     ),
     records=(_STUDY, _CHOICE),
-    optional=tuple(name for name in NAMES if name != _STUDY),
+    optional=(*(name for name in NAMES if name != _STUDY), _TIMES),
     data=_DATA,
     find=_find,
     draw=_draw,
-    alt="Top-1 against tokens: uniform grids, adaptive tokens by energy and at random places",
+    alt=(
+        "Top-1 against tokens and against time: uniform grids, adaptive tokens by energy and at "
+        "random places"
+    ),
 )

@@ -55,20 +55,22 @@ def variants_table(
     metrics: Sequence[str],
     shifts: Sequence[float],
     variants: Sequence[str] = (),
+    times: Mapping[str, float] | None = None,
 ) -> str:
     """Mean ± standard deviation over seeds: metrics by name, and R to crops by these shifts; of
-    these variants, or of all."""
+    these variants, or of all. `times` of a forward pass, by variant, are one more column."""
     columns = [metric_named(summary.task, name) for name in metrics]
     head = ["variant", *(column.heading for column in columns)]
     head += [f"R({pixels(shift)} px) crop" for shift in shifts]
-    head += ["MMAC", "seeds"]
+    head += ["MMAC", *(["time"] if times else []), "seeds"]
     rows = []
     for name in variants or summary.variants:
         own = summary.metrics[name]
         cells = [f"`{name}`"]
         cells += [c.text(own[key]) for key, c in zip(metrics, columns, strict=True)]
         cells += [summary.sensitivity[name]["crop"][shift].text(3) for shift in shifts]
-        cells += [f"{own['macs'].mean / 1e6:.2f}", str(len(summary.seeds[name]))]
+        cells += [f"{own['macs'].mean / 1e6:.2f}", *([f"{times[name]:.2f}"] if times else [])]
+        cells += [str(len(summary.seeds[name]))]
         rows.append(cells)
     return Table(head, rows).markdown()
 

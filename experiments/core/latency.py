@@ -31,9 +31,14 @@ def _timed(config: RunConfig, batch: dict[str, Any], device: torch.device) -> nn
 
 
 def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> None:
-    """Times all variants interleaved in one process and writes the ratios.
+    """Writes the times of all variants (`variant_times`) when nothing else of the study runs."""
+    write_json(folder.latency, variant_times(study, device))
 
-    Runs when nothing else of the study does; weights do not matter to the time.
+
+def variant_times(study: Study, device: torch.device) -> dict[str, Any]:
+    """Times of all variants as multiples of the baseline's, interleaved in one process.
+
+    Weights are random: they do not matter to the time.
     """
     configs, baseline = study.configs(), study.baseline
     config = configs[baseline]
@@ -47,13 +52,10 @@ def measure_latency(study: Study, folder: StudyFolder, device: torch.device) -> 
     reference = first[config.model, config.task_options]
     measured = latency_ratios(models, crops, reference, rounds=30, progress=True)
     ratios = {name: measured[first[run.model, run.task_options]] for name, run in configs.items()}
-    write_json(
-        folder.latency,
-        {
-            "reference": baseline,
-            "ratios": ratios,
-            "batch": list(crops.shape),
-            "rounds": 30,
-            "environment": environment(device, threads),
-        },
-    )
+    return {
+        "reference": baseline,
+        "ratios": ratios,
+        "batch": list(crops.shape),
+        "rounds": 30,
+        "environment": environment(device, threads),
+    }

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from experiments.benchmarks.adaptive_time import STUDY_RECORD
 from experiments.claims.c19_adaptive_tokens import CLAIM
 from experiments.claims.claim import Finding
 from experiments.claims.data import data_words
@@ -135,6 +136,22 @@ def test_figure_has_each_budget_and_each_uniform_grid() -> None:
     assert labels[:2] == ["uniform grids", "adaptive tokens"]
     assert len(labels) == 1 + 4
     assert curves == [2] * 4
+
+
+def test_times_of_the_variants_are_a_column_and_a_second_diagram() -> None:
+    records = records_with({"adaptive": 75.0})
+    assert CLAIM.draw is not None
+    assert not any("| time |" in part for part in CLAIM.find(records).body)
+    ratios = {name: 1 + 0.1 * place for place, name in enumerate(ADAPTIVE.configs())}
+    records[STUDY_RECORD] = {"ratios": ratios}
+    table = next(part for part in CLAIM.find(records).body if "| time |" in part)
+    row = next(line for line in table.splitlines() if line.startswith("| `adaptive, swt` |"))
+    assert f"| {ratios['adaptive, swt']:.2f} | 3 |" in row
+    with figure_style():
+        figure = CLAIM.draw(records, CLAIM.find(records))
+    drawn = [line.get_xdata() for line in figure.axes[1].get_lines() if line.get_marker() in "oD"]
+    plt.close(figure)
+    assert sorted(x for xs in drawn for x in xs) == pytest.approx(sorted(ratios.values()))
 
 
 def test_summary_holds_the_budgets_of_adaptive_models() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -16,11 +17,15 @@ from experiments.benchmarks.adaptive_time import (
     BENCHMARK,
     MODELS,
     REFERENCE,
+    STUDY_RECORD,
     Options,
     benchmark,
     exponents,
     tables,
+    targets,
 )
+from experiments.core.study import Study
+from experiments.studies.adaptive import ADAPTIVE
 
 
 @pytest.fixture
@@ -78,6 +83,41 @@ def test_table_has_mean_tokens_ratio_and_exponent() -> None:
     del record["sizes"]["448"]
     assert exponents(record) == {}
     assert "exponent" not in tables(record)
+
+
+def test_targets_are_met_or_missed_by_the_record() -> None:
+    def sizes(seconds: float) -> dict[str, object]:
+        """Throughput 1.3 and 1.5; the time grows with the given factor from 224 to 448 px."""
+        half, share = "half of the tokens, soft", "90 % of the energy, soft"
+        return {
+            side: {half: {"seconds": 1.0, "throughput": times}, share: {"seconds": own}}
+            for side, times, own in (("224", 1.3, 1.0), ("448", 1.5, seconds))
+        }
+
+    missed, met = targets({"sizes": sizes(4.0)}), targets({"sizes": sizes(3.0)})
+    assert "1.30 at 224 (missed), 1.50 at 448 (met)" in missed
+    assert "an exponent of at most 0.8: 1.00 (missed)" in missed
+    assert "an exponent of at most 0.8: 0.79 (met)" in met
+    assert targets({"sizes": {"224": {REFERENCE: {"seconds": 1.0}}}}) == ""
+
+
+def test_variants_of_the_study_are_timed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("vit", "adaptive")
+    configs = {name: ADAPTIVE.configs()[name] for name in names}
+    few = {"variants": lambda: configs, "contrasts": (), "timed_batch": 2}
+    study: Study = dataclasses.replace(ADAPTIVE, **few)
+    monkeypatch.setattr(adaptive_time, "ADAPTIVE", study)
+    BENCHMARK.run(Options(study=True, threads=1, out=tmp_path))
+    record = json.loads((tmp_path / Path(STUDY_RECORD).name).read_text())
+    assert record["command"].endswith("bench adaptive_time --study --threads 1")
+    assert record["batch"] == [2, 1, 64, 64]
+    assert list(record["ratios"]) == list(names)
+    assert record["ratios"]["vit"] == 1.0
+    assert record["ratios"]["adaptive"] > 0
+    shown = capsys.readouterr().out
+    assert f"| `adaptive` | {record['ratios']['adaptive']:.2f} |" in shown
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,26 @@ def test_parts_and_classes_of_a_folder_of_parquet_files(folder: Path, tmp_path: 
     assert "train/13" in train.report()["unreadable_names"]
 
 
+@pytest.mark.parametrize("source", ["hf", "hf_stream"])
+def test_a_folder_with_a_folder_for_each_class(source: str, tmp_path: Path) -> None:
+    """What `datasets` calls an imagefolder: classes are names of folders."""
+    for part, values in (("train", range(40, 60)), ("test", range(60, 64))):
+        for value in values:
+            place = tmp_path / "pictures" / part / ("even", "odd")[value % 2]
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{value}.png").write_bytes(stored(value)["bytes"])
+    options = {"cache": str(tmp_path / "cache")} if source == "hf" else {"block": 20}
+    options |= {"path": tmp_path / "pictures", **PLAIN}
+    train = create_source(source, "train", 8, **options)
+    assert (train.classes, train.num_classes) == (("even", "odd"), 2)
+    batches = [train.epoch_batch(5, 0, step) for step in range(4)]
+    assert sorted(v for batch in batches for v in values_of(batch)) == list(range(40, 60))
+    test = create_source(source, "test", 8, **options)
+    batches.append(test.sample(4, torch.Generator().manual_seed(0)))
+    for batch in batches:
+        assert [value % 2 for value in values_of(batch)] == batch["labels"].tolist()
+
+
 def stream(folder: Path, **options: Any) -> HubStream:
     found = create_source("hf_stream", "train", 8, path=folder, block=7, **{**PLAIN, **options})
     assert isinstance(found, HubStream)

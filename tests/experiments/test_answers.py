@@ -36,6 +36,7 @@ from experiments.reporting.answers import Answers, answers_of, register_answers
 from experiments.reporting.answers.canvas import Canvas
 from experiments.reporting.answers.contrastive import closest_picture, zero_shot_table
 from experiments.reporting.answers.detection import boxes_picture
+from experiments.reporting.answers.diffusion import followed
 from experiments.reporting.answers.grid import Cell, picture_grid
 from experiments.reporting.answers.lines import Line, picture_with_lines
 from experiments.reporting.answers.packed import packed, unpacked
@@ -188,6 +189,18 @@ def test_zero_shot_table_has_the_share_of_right_nouns() -> None:
     assert float(guess) < 30
     assert knowing == ["knows", "100.0 ± 0.0"]
     assert chance == ["chance", "8.3"]
+
+
+@torch.no_grad()
+def test_samples_follow_their_noise_by_the_period_and_no_other_shift() -> None:
+    torch.manual_seed(0)
+    task = create_task("diffusion", "test_haar_pyramid", img_size=32, in_chans=1).double().eval()
+    for parameter in task.output.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    noise = torch.randn(2, 1, 32, 32, dtype=torch.float64)
+    assert task.multiple == task.backbone.symmetry.lockable_period == 16
+    assert followed(task, noise, 16) < 1e-9
+    assert followed(task, noise, 5) > 1e-2
 
 
 def test_principal_components_are_those_of_the_patches() -> None:

@@ -1,4 +1,5 @@
-"""Diffusion: from noise to a sample, and how near samples are to training crops."""
+"""Diffusion: from noise to a sample, how near samples are to training crops, likelihoods, and
+whether samples follow a shift of their noise."""
 
 from __future__ import annotations
 
@@ -30,6 +31,7 @@ _SHOWN = 3
 _STEPS, _QUARTERS = 16, 4  # of Heun's method; pictures on the way
 _HELD_OUT = 48  # crops whose distances are the yardstick
 _REFERENCES = 2048  # crops of a source that is not ours
+_SCORED, _FOLLOWED = 8, 4  # held-out crops whose bits are computed; samples whose noise is shifted
 _ALT_PATH = (
     "One row for each model: what it predicts for one noise on its way to a sample, in five "
     "pictures."
@@ -42,16 +44,19 @@ _ALT_SAMPLES = (
 
 @register_answers("diffusion")
 class DrawnImages(Answers):
-    """Steps of the sampler, samples beside their nearest training crops, and the distances."""
+    """Steps of the sampler, samples beside their nearest training crops, the distances, and the
+    table of bits and of shifted noise."""
 
     def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
         examples = held_out_examples(config)
         held = examples.crops(0, min(_HELD_OUT, config.data.test_crops))
         search = _Search.of(config)
         models: dict[str, Any] = {}
-        distances, contrasts = {}, {}
+        distances, contrasts, flows = {}, {}, {}
         for name in in_steps(trained.seeds):
-            drawn = [_drawn(task, held) for task in trained.of_seeds(name)]
+            tasks = list(trained.of_seeds(name))
+            drawn = [_drawn(task, held) for task in tasks]
+            flows[name] = [_flow(task, held) for task in tasks]
             nearest = [search(own.samples) for own in drawn]
             models[name] = {
                 "path": packed(_bytes(drawn[0].path)),
@@ -68,7 +73,8 @@ class DrawnImages(Answers):
             "tables": {
                 "memorisation": _memorisation(
                     distances, contrasts, torch.from_numpy(real).float(), search
-                )
+                ),
+                "likelihood": _likelihood(flows),
             },
         }
 
@@ -122,6 +128,75 @@ def _drawn(task: Diffusion, held: Mapping[str, Any]) -> _Drawn:
     first = None if labels is None else labels[:1].expand(_QUARTERS)
     path = torch.cat([task.denoise(some, times, first), states[-1][:1]])
     return _Drawn(_levels(path), _levels(states[-1]))
+
+
+class Flow(NamedTuple):
+    """Figures of the probability-flow equation of a model.
+
+    Attributes:
+        bits: per dimension of held-out crops (`Diffusion.bits`), their mean.
+        patch: change of samples beside the shift, if their noise is shifted by the coarsest stride
+            (`followed`).
+        pixel: the same for a shift by one pixel.
+    """
+
+    bits: float
+    patch: float
+    pixel: float
+
+
+def _flow(task: Diffusion, held: Mapping[str, Any]) -> Flow:
+    some = {name: held[name][:_SCORED] for name in ("images", *task.keys)}
+    bits = task.bits(some, torch.Generator().manual_seed(0), _STEPS)
+    size = tuple(held["images"].shape[-2:])
+    shape = (_FOLLOWED, task.backbone.in_chans, *size)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    labels = held["labels"][:_FOLLOWED] if task.options.classes else None
+    return Flow(
+        float(bits.mean()),
+        followed(task, noise, task.multiple, labels),
+        followed(task, noise, 1, labels),
+    )
+
+
+def followed(task: Diffusion, noise: Tensor, shift: int, labels: Tensor | None = None) -> float:
+    """Distance of the samples of circularly shifted noise from the shifted samples, over the
+    distance of the samples from their mean.
+
+    Args:
+        task: trained.
+        noise: (N, C, H, W).
+        shift: in pixels, down and to the left.
+        labels: classes (N,), where there are classes.
+    """
+    still, moved = (
+        task.sample(len(noise), _STEPS, labels=labels, noise=own)["values"]
+        for own in (noise, noise.roll((shift, -shift), (-2, -1)))
+    )
+    spread = still - still.mean((-2, -1), keepdim=True)
+    return float((moved - still.roll((shift, -shift), (-2, -1))).norm() / spread.norm())
+
+
+def _likelihood(flows: Mapping[str, list[Flow]]) -> dict[str, Any]:
+    rows = [
+        [name, *(Statistic.of([own[k] for own in found]).shown(3) for k in range(3))]
+        for name, found in flows.items()
+    ]
+    return table(
+        "Likelihood, and samples of shifted noise",
+        f"Bits per dimension of {_SCORED} held-out crops by the probability-flow equation in "
+        f"{_STEPS} steps of Heun's method (an upper bound; Hutchinson's estimate). Change of "
+        f"samples: if the noise is shifted circularly, the distance of the new samples from the "
+        "shifted old ones, over that of the old ones from their means; 0 for a sampler that "
+        "follows. Mean ± standard deviation over seeds.",
+        [
+            "variant",
+            "bits per dimension by the flow",
+            "change of samples, noise moved by a patch",
+            "change of samples, noise moved by 1 px",
+        ],
+        rows,
+    )
 
 
 def _levels(values: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from experiments.core.config import DataConfig
+from experiments.core.config import COLOUR_AUGMENTATIONS, DataConfig
 from experiments.core.sources import scenes_of
 from wavevit.checks import check_at_least, check_image, fail
 
@@ -16,6 +18,7 @@ from wavevit.checks import check_at_least, check_image, fail
 AUGMENTATION_MARGIN = 16
 _TRANSLATION = 6
 _ZOOM = (0.8, 1.25)
+_JITTER = 0.3
 # Of the low-pass, in pixels of the coarser grid: as far as the margin allows at the smallest zoom.
 _REACH = 5
 
@@ -66,14 +69,69 @@ class RandomZoom(nn.Module):
         return weights @ windows @ weights.mT
 
 
+class RandomColours(nn.Module):
+    """3-Augment and colour jitter of normalised crops.
+
+    Args:
+        names: some of ``"three"``: each crop becomes grey, or its colours above a half are
+            inverted, or it is blurred (Gaussian, 0.1 to 2 pixels); and ``"jitter"``: brightness,
+            contrast and saturation change by up to 30 %.
+        mean, std: of the normalisation, three numbers each or one for all channels.
+
+    Raises:
+        ValueError: crops without three channels.
+
+    Guarantees:
+        Pixels stay in [0, 1] before the normalisation; each crop has an effect of its own
+        (tests/experiments/test_augmentation.py).
+
+    Source:
+        Touvron et al. 2022 (DeiT III), section 3.
+    """
+
+    def __init__(self, names: Sequence[str], mean: Any, std: Any) -> None:
+        super().__init__()
+        from kornia import augmentation as kornia
+
+        self.mean, self.std = (
+            torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1, 1) for value in (mean, std)
+        )
+        self.three = nn.ModuleList()
+        if "three" in names:
+            nothing = {"thresholds": 0.0, "additions": 0.0}  # beside a half and 0
+            self.three += [
+                kornia.RandomGrayscale(p=1.0),
+                kornia.RandomSolarize(p=1.0, **nothing),
+                kornia.RandomGaussianBlur((9, 9), (0.1, 2.0), p=1.0),
+            ]
+        jitter = kornia.ColorJitter(_JITTER, _JITTER, _JITTER, p=1.0)
+        self.jitter = jitter if "jitter" in names else nn.Identity()
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Normalised crops (N, 3, H, W) to the same."""
+        check_image(crops, "crops", channels=3)
+        mean, std = self.mean.to(crops), self.std.to(crops)
+        pixels = (crops * std + mean).clamp(0, 1)
+        if self.three:
+            chosen = torch.randint(len(self.three), (len(crops),))  # on the CPU: equal on a GPU
+            changed = torch.stack([change(pixels) for change in self.three])
+            pixels = changed[chosen.to(crops.device), torch.arange(len(crops), device=crops.device)]
+        return (self.jitter(pixels).clamp(0, 1) - mean) / std
+
+
 def augmentation(data: DataConfig) -> nn.Module:
-    """From windows (N, 1, S + 32, S + 32) to crops (N, 1, S, S); torch's global generator decides.
+    """From windows (N, C, S + 32, S + 32) to crops (N, C, S, S); torch's global generator decides.
 
     * ``"translate"``: the crop moves by up to 6 whole pixels, every phase of a patch of 8 included.
     * ``"resize"``: `RandomZoom` by 0.8 to 1.25.
     * ``"flip"``: left and right change places in half of the crops.
+    * ``"three"`` and ``"jitter"``: `RandomColours`.
 
     Every pixel is one of the photograph: nothing is padded.
+
+    Raises:
+        ValueError: changes of colours for a source without fixed `mean` and `std`, whose crops
+            cannot be brought back to [0, 1].
     """
     from kornia import augmentation as kornia  # heavy, and most studies do without
 
@@ -88,6 +146,13 @@ def augmentation(data: DataConfig) -> nn.Module:
         parts.append(kornia.CenterCrop(size))
     if "flip" in data.augmentation:
         parts.append(kornia.RandomHorizontalFlip(p=0.5))
+    colours = [name for name in COLOUR_AUGMENTATIONS if name in data.augmentation]
+    if colours:
+        options = dict(data.source_options)
+        if options.get("mean") is None or options.get("std") is None:
+            expected = "none of colours, or mean and std among the source_options"
+            fail("augmentation", expected, f"{', '.join(map(repr, colours))} without them")
+        parts.append(RandomColours(colours, options["mean"], options["std"]))
     return nn.Sequential(*parts)
 
 

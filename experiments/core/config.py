@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUGMENTATIONS",
+    "COLOUR_AUGMENTATIONS",
     "OPTIMIZERS",
     "PRECISIONS",
     "DataConfig",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 AUGMENTATIONS = ("translate", "resize", "flip")
+COLOUR_AUGMENTATIONS = ("three", "jitter")
 OPTIMIZERS = ("adamw", "lamb")
 PRECISIONS = ("auto", "float32", "bf16")
 C = TypeVar("C", bound="DataclassInstance")
@@ -49,8 +51,8 @@ class DataConfig:
             are those of ``"train"``, or of ``"fit"``.
         places: training crops come from `places` x `places` fixed places of each photograph; with 0
             from anywhere, which is an augmentation by translation already.
-        augmentation: of the training crops, some of ``"translate"``, ``"resize"`` and ``"flip"``
-            (`experiments.core.augmentation`).
+        augmentation: of the training crops, some of ``"translate"``, ``"resize"`` and ``"flip"``,
+            and of colours ``"three"`` and ``"jitter"`` (`experiments.core.augmentation`).
         mixup: of pairs of training images: both parameters of the Beta distribution of the share;
             0 for none (`experiments.core.mixing`).
         cutmix: the same for a rectangle of one image in another. With both, a coin decides.
@@ -77,7 +79,7 @@ class DataConfig:
             object.__setattr__(self, "source_options", tuple(self.source_options.items()))
         check_at_least("places", self.places, 0)
         for name in self.augmentation:
-            check_choice("augmentation", name, AUGMENTATIONS)
+            check_choice("augmentation", name, (*AUGMENTATIONS, *COLOUR_AUGMENTATIONS))
         check_choice("held_out", self.held_out, ("test", "validation"))
         for name in ("mixup", "cutmix"):
             if not 0 <= getattr(self, name) < math.inf:

@@ -9,7 +9,12 @@ import pytest
 import torch
 from kornia import augmentation as kornia
 
-from experiments.core.augmentation import RandomZoom, TrainingCrops, augmentation
+from experiments.core.augmentation import (
+    RandomColours,
+    RandomZoom,
+    TrainingCrops,
+    augmentation,
+)
 from experiments.core.config import AUGMENTATIONS, DataConfig, OptimizerConfig, RunConfig
 from experiments.core.folder import RunFolder
 from experiments.core.training import AbandonedError, train
@@ -114,6 +119,59 @@ def test_each_augmentation_does_what_its_name_says() -> None:
     zooms = (1 / 95) / slopes
     assert 0.8 <= float(zooms.min()) < 0.9
     assert 1.15 < float(zooms.max()) <= 1.26
+
+
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+
+
+def coloured(names: tuple[str, ...], pixels: torch.Tensor) -> torch.Tensor:
+    """Pixels in [0, 1] after changes of colours, in [0, 1] again."""
+    mean, std = (torch.tensor(value).reshape(-1, 1, 1) for value in (MEAN, STD))
+    return RandomColours(names, MEAN, STD)((pixels - mean) / std) * std + mean
+
+
+def test_three_changes_of_colours_one_for_each_crop() -> None:
+    """One crop in noise of two levels, many times: grey, inverted above a half, or blurred."""
+    torch.manual_seed(0)
+    pixel = torch.rand(1, 3, 24, 24)
+    found = coloured(("three",), pixel.expand(60, -1, -1, -1))
+    grey = (found - found[:, :1]).abs().amax(dim=(1, 2, 3)) < 1e-5
+    inverted = (found - torch.where(pixel >= 0.5, 1 - pixel, pixel)).abs().amax((1, 2, 3)) < 1e-5
+    others = ~(grey | inverted)
+    assert min(int(kind.sum()) for kind in (grey, inverted, others)) > 8
+    close = (found[others].mean(dim=(2, 3)) - pixel.mean(dim=(2, 3))).abs()
+    assert float(close.max()) < 0.02
+    spread = found[others].std(dim=(1, 2, 3))
+    assert bool((spread <= pixel.std() * 1.001).all())
+    assert float(spread.max() / spread.min()) > 1.5  # each crop has a width of its own
+    assert not torch.equal(found[0], coloured(("three",), pixel)[0])
+
+
+def test_jitter_changes_brightness_contrast_and_saturation() -> None:
+    torch.manual_seed(0)
+    pixels = 0.3 + 0.3 * torch.rand(1, 3, 16, 16)
+    found = coloured(("jitter",), pixels.expand(40, -1, -1, -1))
+    assert float(found.min()) >= 0
+    assert float(found.max()) <= 1 + 1e-6
+    for figure in (
+        found.mean(dim=(1, 2, 3)),
+        found.std(dim=(1, 2, 3)),
+        found.std(dim=1).mean((1, 2)),
+    ):
+        assert float(figure.max() / figure.min()) > 1.2
+    assert float((found.mean(dim=(1, 2, 3)) / pixels.mean()).max()) < 1.35
+
+
+def test_colours_are_refused_where_pixels_cannot_be_brought_back() -> None:
+    data = DataConfig(augmentation=("flip", "three"))
+    expected = "augmentation: expected none of colours, or mean and std among the source_options"
+    with pytest.raises(ValueError, match=expected):
+        augmentation(data)
+    known = {"mean": MEAN, "std": STD}
+    crops = augmentation(dataclasses.replace(data, source_options=known))(torch.randn(2, 3, 96, 96))
+    assert crops.shape == (2, 3, 64, 64)
+    with pytest.raises(ValueError, match="crops: expected 3 channels, got 1"):
+        RandomColours(("jitter",), 0.5, 0.5)(torch.zeros(2, 1, 8, 8))
 
 
 def test_crops_follow_from_the_seed_alone() -> None:

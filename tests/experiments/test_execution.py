@@ -235,6 +235,10 @@ def test_recipe_of_deit_iii() -> None:
         betas=(0.9, 0.999),
     )
     assert (run.data.mixup, run.data.cutmix, run.task_options.loss) == (0.8, 1.0, "bce")
+    assert run.data.augmentation == ("flip", "three", "jitter")
+    gains = [p for name, p in make_task(run).named_parameters() if "gain" in name]
+    assert len(gains) == 2 * sum(stage.depth for stage in run.model.stages)
+    assert all(bool((gain == 1e-4).all()) for gain in gains)
     assert RunConfig.from_dict(json.loads(json.dumps(run.to_dict()))) == run
     assert deit3(noise_run(), 20_480, 10, batch_size=1024).optimizer.lr == 1.5e-3
 

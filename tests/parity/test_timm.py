@@ -95,6 +95,28 @@ def test_swin_equals_timm_at_other_sizes(size: tuple[int, int]) -> None:
         torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
 
 
+def test_layer_scale_is_timms() -> None:
+    """Models of DeiT III and DINOv2 have one; without it in the configuration they are refused."""
+    torch.manual_seed(0)
+    theirs = timm.create_model(
+        "vit_tiny_patch16_224", img_size=32, depth=2, num_classes=10, init_values=0.5
+    ).eval()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    plain = wavevit.model_config("vit_tiny_patch16")
+    stage = dataclasses.replace(plain.stages[0], depth=2)
+    plain = dataclasses.replace(
+        plain, img_size=32, num_classes=10, pool="token", fc_norm=False, stages=(stage,)
+    )
+    ours = wavevit.Backbone(dataclasses.replace(plain, layer_scale=0.5)).eval()
+    load_timm_weights(ours, theirs)
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match=r"other tensors: stages.0.blocks.0.gain1.weight"):
+        load_timm_weights(wavevit.Backbone(plain), theirs)
+
+
 @pytest.mark.parametrize("class_token", [True, False])
 def test_timms_vit_becomes_an_adaptive_one(class_token: bool) -> None:
     """It starts equal where every patch is split; with a budget it has fewer tokens, and training

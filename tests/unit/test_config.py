@@ -36,6 +36,11 @@ STAGES = make_stages(depths=[1], embed_dims=[8], num_heads=2)
         ({"wavelet": FilterBank.one_sided((1, 1), (1, -1))}, r"wavelet: .*unknown"),
         ({"drop_rate": 1.0}, r"drop_rate: expected a rate in \[0, 1\), got 1.0"),
         ({"drop_path_rate": -0.1}, r"drop_path_rate: expected a rate in \[0, 1\), got -0.1"),
+        ({"layer_scale": -1e-4}, "layer_scale: expected .* at least 0"),
+        (
+            {"layer_scale": 1e-4, "spectral_control": True},
+            "layer_scale: expected 0 with spectral_control",
+        ),
         ({"pool": "max"}, "pool: expected one of 'token', 'avg', 'power', got 'max'"),
         ({"norm": "maps"}, r"norm: .*nearest: map.*got 'maps'"),
         ({"low_pass": "shrt"}, r"low_pass: .*nearest: short.*got 'shrt'"),

@@ -28,6 +28,7 @@ _RENAMES: dict[str, tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
         (r"^patch_embed\.proj\.", "tokenizer.proj."),
         (r"^pos_embed$", "position.embedding"),
         (r"^blocks\.(\d+)\.attn\.", r"stages.0.blocks.\1.mixer."),
+        (r"^blocks\.(\d+)\.ls([12])\.gamma$", r"stages.0.blocks.\1.gain\2.weight"),
         (r"^blocks\.(\d+)\.", r"stages.0.blocks.\1."),
     ),
     "SwinTransformer": (

@@ -83,6 +83,8 @@ class BackboneConfig:
             residual branches have a learned gain that starts at one over their number. With
             ``"center"`` norms and ``"lipschitz"`` mixers the whole backbone then has a proved
             Lipschitz constant (`wavevit.measure.certified_lipschitz`).
+        layer_scale: start of a learned factor for each channel of every residual branch
+            (LayerScale, Touvron et al. 2021), such as 1e-4; 0 for none.
         activation: activation of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or
             ``"gate"`` (a product, without aliasing).
         position: ``"learned"``, ``"sincos"``, ``"conv"``, ``"relative_bias"`` (learned, inside
@@ -127,6 +129,7 @@ class BackboneConfig:
     low_pass: str = "ideal"
     norm: str = "token"
     spectral_control: bool = False
+    layer_scale: float = 0.0
     activation: str = "gelu"
     token_norm: bool = False
     stage_norm: bool = False
@@ -174,6 +177,13 @@ class BackboneConfig:
             if not isinstance(value, float | int) or not 0 <= value < 1:
                 fail(rate, "a rate in [0, 1)", repr(value))
         check_number("norm_eps", self.norm_eps, least=0)
+        check_number("layer_scale", self.layer_scale, least=0)
+        if self.layer_scale and self.spectral_control:
+            fail(
+                "layer_scale",
+                "0 with spectral_control, which has gains of its own",
+                self.layer_scale,
+            )
         object.__setattr__(self, "wavelet", _name_of(self.wavelet))
         object.__setattr__(self, "img_size", check_size("img_size", self.img_size))
         if min(self.image_size) < self.min_size:

@@ -55,7 +55,7 @@ class Stage(nn.Module):
             self.inject = DetailInjection(config.in_chans, dim, level=stride.bit_length() - 1)
         mixers = [make_mixer(config, index, block) for block in range(stage.depth)]
         mlps = [make_mlp(config, index) for _ in range(stage.depth)]
-        gain = None
+        gain = config.layer_scale or None
         if config.spectral_control:  # one over the number of residual branches of the backbone
             gain = 1 / sum(2 * other.depth for other in config.stages)
         self.blocks = nn.ModuleList(

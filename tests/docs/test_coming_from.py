@@ -94,6 +94,17 @@ def test_undecimated_levels_agree(results) -> None:
         torch.testing.assert_close(ours[:, :, index, 0], torch.from_numpy(approx))
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_the_matrices_of_ptwt_exchange_horizontal_and_vertical() -> None:
+    """Haar and sides that two levels divide: no border, so that only the order can differ."""
+    approx, details = wavevit.wavelets.wavedec2(IMAGE, "haar", level=2)
+    their_approx, *theirs = ptwt.MatrixWavedec2("haar", 2)(IMAGE)
+    torch.testing.assert_close(their_approx, approx)
+    for (first, second, third), our in zip(theirs, details, strict=True):
+        torch.testing.assert_close(torch.stack([second, first, third], dim=2), our)
+        assert not torch.allclose(first, second)
+
+
 def test_only_the_import_changes() -> None:
     for name in re.findall(r"from wavevit.wavelets.compat import (.*?)  #", PAGE)[0].split(", "):
         assert hasattr(compat, name)

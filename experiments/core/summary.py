@@ -11,7 +11,7 @@ from typing import Any
 from cattrs.gen import make_dict_structure_fn, override
 
 from experiments.core.conversion import converter
-from experiments.core.segmentation.measures import SHIFTS
+from experiments.core.crop_shifts import SHIFTS
 from experiments.core.statistic import Statistic
 from experiments.core.task_headings import task_heading
 from experiments.core.zoom import ZOOMS

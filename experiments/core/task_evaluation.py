@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from experiments.core.batches import make_source, on_device
 from experiments.core.config import RunConfig
+from experiments.core.crop_shifts import DIRECTIONS, SHIFTS
 from wavevit.checks import fail
 from wavevit.measure import cost
 from wavevit.tasks import Task, joined, sliced
 
 __all__ = [
-    "DIRECTIONS",
-    "SHIFTS",
     "TaskLoss",
     "each_once",
     "evaluate",
@@ -28,9 +27,7 @@ __all__ = [
     "measured_windows",
 ]
 
-SHIFTS = (1, 2, 4, 8)
 _BATCH = 64
-DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
 class TaskLoss(nn.Module):

@@ -34,10 +34,10 @@ import torch
 from torch import Tensor, nn
 
 from experiments.core.config import RunConfig, changed
+from experiments.core.crop_shifts import DIRECTIONS
 from experiments.core.evaluation import embed
 from experiments.core.measurement import Measurement
 from experiments.core.segmentation.measures import Logits
-from experiments.core.task_evaluation import DIRECTIONS
 from experiments.measurements.samples import CROP, MARGIN, by_photograph, mean_over, photographs
 from experiments.measurements.subjects import SEEDS
 from experiments.measurements.trained_here import side_by_side, task_of, trained_here

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.core.config import DataConfig
+from experiments.core.crop_shifts import DIRECTIONS, SHIFTS
 from experiments.core.segmentation.composites import held_out_composites
-from experiments.core.task_evaluation import DIRECTIONS
 from wavevit.checks import check_choice, fail
 from wavevit.measure import cost, shifted
 from wavevit.measure.evaluation import in_batches
@@ -21,7 +21,6 @@ from wavevit.tasks.pixel_metrics import border_shift, confusion, edge_band
 
 __all__ = [
     "MEASURES",
-    "SHIFTS",
     "Logits",
     "answers_of",
     "edge_band",
@@ -29,8 +28,6 @@ __all__ = [
     "further",
     "mean_iou",
 ]
-
-SHIFTS = (1, 2, 4, 8)
 
 
 def mean_iou(answers: Tensor, labels: Tensor, classes: int) -> float:

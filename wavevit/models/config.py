@@ -83,7 +83,7 @@ class BackboneConfig:
             residual branches have a learned gain that starts at one over their number. With
             ``"center"`` norms and ``"lipschitz"`` mixers the whole backbone then has a proved
             Lipschitz constant (`wavevit.measure.certified_lipschitz`).
-        layer_scale: start of a learned factor for each channel of every residual branch
+        layer_scale: start of a learned factor for each channel of both branches of every block
             (LayerScale, Touvron et al. 2021), such as 1e-4; 0 for none.
         activation: activation of the MLPs: ``"gelu"``, ``"gelu_2x"`` (on a grid twice as fine) or
             ``"gate"`` (a product, without aliasing).

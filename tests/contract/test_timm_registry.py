@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import timm
 import timm.optim
+import timm.scheduler
 import torch
 
 import wavevit
@@ -72,6 +73,24 @@ def test_features(name: str) -> None:
     assert sum(p.numel() for p in first.parameters()) < sum(p.numel() for p in whole.parameters())
     first.model.load_state_dict(whole.state_dict(), strict=False)
     assert_close_relative(first(images())[0], maps[0])
+
+
+def test_rates_of_layers_with_a_scheduler_of_torch() -> None:
+    """docs/use-it-in.md: after its loop torch's scheduler starts at the rates of timm's."""
+    rates = {}
+    for scheduler in ("timm", "torch", "torch, scaled"):
+        model = created("test_haar_pyramid", num_classes=5)
+        optimizer = timm.optim.create_optimizer_v2(model, "adamw", lr=1e-3, layer_decay=0.75)
+        if scheduler == "timm":
+            timm.scheduler.CosineLRScheduler(optimizer, t_initial=10)
+        else:
+            for group in optimizer.param_groups:
+                group["lr"] *= group["lr_scale"] if scheduler == "torch, scaled" else 1
+            torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10)
+        rates[scheduler] = [group["lr"] for group in optimizer.param_groups]
+    assert rates["torch, scaled"] == pytest.approx(rates["timm"])
+    assert len(set(rates["timm"])) > 2
+    assert set(rates["torch"]) == {1e-3}, "timm scales the rates itself: mend docs/use-it-in.md"
 
 
 def test_pooling() -> None:

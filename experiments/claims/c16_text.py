@@ -50,7 +50,7 @@ def _find(records: Mapping[str, Any]) -> Finding:
     names = [name for name in summary.variants if name != SHUFFLED]
     deciding = _above_chance(summary, names, "higher")
     others = against(summary.baseline, names[1:])
-    shown = _above_chance(summary, [n for n in [SHUFFLED] if n in summary.variants], "") + [
+    shown = _above_chance(summary, [SHUFFLED], "") + [
         effect
         for metric in ("image_to_text_r1", "same_caption at 1 px")
         for effect in Compared(metric, others).effects(summary)

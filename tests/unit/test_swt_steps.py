@@ -54,13 +54,24 @@ def test_decimated_details_are_those_of_the_transform(x: Tensor, wavelet: str) -
     torch.testing.assert_close(finest, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_without_steps_nothing_is_lost() -> None:
+@pytest.mark.parametrize("padding", ["circular", "zeros"])
+def test_without_steps_nothing_is_lost(padding: str) -> None:
     pixels = torch.eye(16 * 16).double().reshape(-1, 1, 16, 16)
-    matrix = tokenizer_of(NO_STEP, "circular", 1).analyse(pixels).flatten(1)
+    matrix = tokenizer_of(NO_STEP, padding, 1).analyse(pixels).flatten(1)
     assert torch.linalg.matrix_rank(matrix) == 16 * 16
     # Negative control: low-passed details without decimation keep a few numbers for each patch.
-    few = tokenizer_of(SWTOptions(magnitude=False), "circular", 1).analyse(pixels)
+    few = tokenizer_of(SWTOptions(magnitude=False), padding, 1).analyse(pixels)
     assert torch.linalg.matrix_rank(few.flatten(1)) <= 10 * 4
+
+
+def test_without_steps_tokens_still_read_pixels_around_their_patch() -> None:
+    """The low-pass between scales overlaps: only the details of the first scale stay inside."""
+    image = torch.zeros(1, 1, 32, 32).double()
+    image[:, :, 8:16, 8:16] = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    bands = tokenizer_of(NO_STEP, "circular", 1).analyse(image).abs().sum((0, 1))
+    first = tokenizer_of(NO_STEP, "circular", 1).analyse(image)[:, 1:49].abs().sum((0, 1))
+    assert int((first > 0).sum()) == 1
+    assert int((bands > 0).sum()) == 9
 
 
 def test_undecimated_details_contain_the_decimated_ones(x: Tensor) -> None:

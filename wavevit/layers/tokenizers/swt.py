@@ -27,6 +27,9 @@ __all__ = ["SWTOptions", "SWTTokenizer"]
 class SWTOptions(PartOptions):
     """Steps of `SWTTokenizer`; each can be left out.
 
+    The low-pass from one scale to the next is no option: it overlaps patches, so a token reads
+    pixels around its patch with every choice, and without any step the map is no Haar transform.
+
     Attributes:
         undecimated: a detail for each sample of its scale; if False, for every second one.
         magnitude: absolute values of the details; if False, the details with their signs.
@@ -74,10 +77,11 @@ class SWTTokenizer(SubbandTokenizer):
     Guarantees:
         At random weights, a 1-px shift, circular or crop, moves its tokens of photographs at most
         1/2 as far as those of a patch of 4 pixels, 1/4 at 8 and 1/7 at 16; for Haar, the bands of
-        a mirrored image are the mirrored bands (tests/properties/test_tokenizer_laws.py); with all
-        options False it is a linear map that loses nothing, and the details of the first scale are
-        those of `wavevit.wavelets.dwt2` (tests/unit/test_swt_steps.py).
-        *Not* guaranteed: invariance, or exact shifts by less than the patch.
+        a mirrored image are the mirrored bands (tests/properties/test_tokenizer_laws.py). With all
+        options False, for Haar, it is a linear map that loses nothing, and the details of the first
+        scale are those of `wavevit.wavelets.dwt2` (tests/unit/test_swt_steps.py).
+        *Not* guaranteed: invariance, or exact shifts by less than the patch; that longer filters
+        between borders lose nothing.
 
     Source:
         Ours. Magnitudes averaged are scattering's first order (Bruna & Mallat 2013); the early

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -142,10 +142,19 @@ def metrics_of(task: str, result: Mapping[str, Any]) -> dict[str, Metric]:
     named = {
         name: metric
         for name, metric in METRICS.items()
-        # Old runs lack some, and so do tasks on data of which they have other metrics.
-        if metric.task in ("", task) and metric.path[0] in result
+        # Old runs lack some; so do tasks on data with other metrics, and crops with small margins.
+        if metric.task in ("", task) and _has(result, metric.path)
     }
     return {name: _own_metric(task, name, path) for name, path in own.items()} | named
+
+
+def _has(result: Mapping[str, Any], path: Sequence[str]) -> bool:
+    value: Any = result
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return False
+        value = value[key]
+    return True
 
 
 def _own_metric(task: str, name: str, path: tuple[str, ...]) -> Metric:

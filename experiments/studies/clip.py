@@ -6,7 +6,7 @@ ways with chance, hard negatives that differ in one word, and how often a crop s
 closest caption. The control trains on captions of other pictures: it must find no more than chance.
 
 Command: ``python -m experiments run clip && python -m experiments report clip``.
-Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 13 minutes. Expected: image to text R@1
+Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 19 minutes. Expected: image to text R@1
 of dtcwt_pyramid 18 %, haar_pyramid 14, dtcwt_vit 12, the others 3 to 4, the control 0.2, chance
 0.5. Record:
 ``experiments/records/clip/``.

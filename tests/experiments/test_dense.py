@@ -247,6 +247,7 @@ def test_the_study_runs_is_timed_and_reported(tmp_path: Path) -> None:
     assert "Task <i>composites</i>" in page
     assert "mIoU, paired" in page
     assert "C-Cons" not in page
+    assert "<b>border shift</b>: number of pixels" in page
     kept = {path.name for path in (tmp_path / "record").iterdir()}
     assert kept == {"summary.json", "pictures.json", "table.md"}
     table = (tmp_path / "record" / "table.md").read_text()

@@ -44,3 +44,10 @@ def test_score_has_the_direction_of_its_task() -> None:
 
 def test_metric_that_is_not_listed_is_called_by_its_name() -> None:
     assert task_heading("masked", "edge_error at 2 px") == "edge error at 2 px"
+
+
+def test_shifts_wider_than_the_margin_are_no_metrics() -> None:
+    """A crop with a margin of 2 pixels is not moved by 4 or 8."""
+    by_shift = {"1": 1.0, "2": 2.0}
+    found = metrics_of("segmentation", {"miou": 1.0, "kept": by_shift, "mask_jitter": by_shift})
+    assert list(found) == ["miou", "kept_1", "kept_2", "jitter_1", "jitter_2"]

@@ -182,3 +182,20 @@ def test_two_objects_are_related_as_the_caption_says(
 def test_bad_arguments_are_refused(split: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         create_source("captioned", split, **options)
+
+
+def test_a_liking_for_words_without_the_picture_is_below_the_chance_of_guesses() -> None:
+    """Three independent words must be the better ones, which is once in eight; a guess among the
+    four captions is right once in four."""
+    batch = drawn("test", 200)
+    words = sorted({word for text in Captioned("test").captions() for word in text.split()})
+    shares = []
+    for seed in range(60):
+        likes = torch.randn(len(words), generator=torch.Generator().manual_seed(seed)).tolist()
+        liked = dict(zip(words, likes, strict=True))
+        scores = [
+            [sum(liked[word] for word in text.split()) for text in (right, *wrong)]
+            for right, wrong in zip(batch["texts"], batch["negatives"], strict=True)
+        ]
+        shares.append(sum(own[0] > max(own[1:]) for own in scores) / len(scores))
+    assert sum(shares) / len(shares) == pytest.approx(1 / 8, abs=0.02)

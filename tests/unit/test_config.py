@@ -210,6 +210,13 @@ def test_another_part_of_a_named_model_has_its_own_defaults() -> None:
         wavevit.create_model(name, tokenizer="patch", tokenizer_options={"stem_width": 4})
 
 
+def test_layer_scale_can_be_a_whole_number() -> None:
+    config = BackboneConfig(stages=STAGES, layer_scale=1)
+    for name in ("gain1", "gain2"):
+        gain = Backbone(config).get_parameter(f"stages.0.blocks.0.{name}.weight")
+        torch.testing.assert_close(gain, torch.ones(8), check_dtype=True)
+
+
 def test_replace_keeps_the_options_of_the_old_part_and_the_error_says_so() -> None:
     config = wavevit.model_config("test_alias_free_pyramid")
     expected = (

@@ -22,7 +22,7 @@ class BranchGain(nn.Module, OldBounds):
 
     def __init__(self, dim: int, start: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((dim,), start))
+        self.weight = nn.Parameter(torch.full((dim,), float(start)))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weight

@@ -1,12 +1,13 @@
 """Times reading pictures against training on them: ``python -m experiments bench loading``.
 
-Question: do decoding and cropping keep up with a training step? JPEG files of 500 x 375 pixels are
-written to a temporary folder, which the source ``folder`` reads: grey crops of 64 pixels for the
-studies' plain ViT, colour crops of 224 pixels (random squares, resized) for ViT-S. Every reader
-and the training step give one batch a round, in turning order; a figure is the median of images
-per second, a multiple the median of the ratios within a round. Files are in the page cache: this is
-the time of decoding, not of a disk. In training the next batch is read in a thread beside the
-step, so a multiple above 1 on a core of its own starves no model.
+Question: do decoding, cropping and augmentation keep up with a training step? JPEG files of 500 x
+375 pixels are written to a temporary folder, which the source ``folder`` reads: grey crops of 64
+pixels for the studies' plain ViT, colour crops of 224 pixels (random squares, resized) for ViT-S.
+The first are augmented as in study `carry`, the others as in the DeiT III recipe. Every reader, the
+augmentation and the training step give one batch a round, in turning order; a figure is the median
+of images per second, a multiple the median of the ratios within a round. Files are in the page
+cache: this is the time of decoding, not of a disk. In training the next batch is read in a thread
+beside the step, so a multiple above 1 on a core of its own starves no model.
 Record: experiments/records/latency/loading.json.
 """
 
@@ -23,12 +24,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from experiments.benchmarks.interleaved import clocked, multiples, threads_of_torch, times
 from experiments.benchmarks.training_steps import training_step
+from experiments.core.augmentation import AUGMENTATION_MARGIN, augmentation
 from experiments.core.benchmark import Benchmark, BenchmarkOptions
+from experiments.core.config import AUGMENTATIONS, DataConfig
 from experiments.core.experiment import View
+from experiments.core.recipes import AUGMENTATION as DEIT_III
 from experiments.core.records import RECORDS, environment
 from experiments.core.table import Table
 from experiments.studies.tokenizers import TOKENIZERS
@@ -50,23 +54,30 @@ class Case:
         crop_size: in pixels.
         batch: crops a step.
         options: of the source ``folder``.
+        augmentation: of its crops (`experiments.core.augmentation`).
     """
 
     model: Callable[[], nn.Module]
     crop_size: int
     batch: int
     options: Mapping[str, Any]
+    augmentation: tuple[str, ...]
 
 
 CASES = {
     "plain ViT, 64 px, grey": Case(
-        partial(Backbone, TOKENIZERS.configs()["vit"].model), 64, 64, {"short_side": 128}
+        partial(Backbone, TOKENIZERS.configs()["vit"].model),
+        64,
+        64,
+        {"short_side": 128},
+        AUGMENTATIONS,
     ),
     "ViT-S, 224 px, colour": Case(
         partial(create_model, "vit_small_patch16", num_classes=len(NAMES)),
         224,
         8,
         {"color": True, "scale": (0.35, 1.0)},
+        DEIT_III,
     ),
 }
 
@@ -134,6 +145,8 @@ def benchmark(options: Options, cases: Mapping[str, Case] = CASES) -> dict[str, 
             contenders["read again, kept in memory"] = clocked(
                 _reading(folder, case, batch, 0, 1024)
             )
+            words = f"augmentation ({', '.join(case.augmentation)})"
+            contenders[words] = clocked(_augmenting(case, batch))
             seconds = times(contenders, rounds, options.budget)
             ratios = multiples(seconds, _STEP)
             found[name] = {
@@ -158,10 +171,26 @@ def _reading(folder: Path, case: Case, batch: int, workers: int, memory: int) ->
 
 def _step(case: Case, batch: int) -> Callable[[], Any]:
     """A training step on noise."""
-    generator = torch.Generator().manual_seed(0)
-    channels = 3 if case.options.get("color") else 1
-    images = torch.randn(batch, channels, case.crop_size, case.crop_size, generator=generator)
+    images = _noise(case, batch, case.crop_size)
     return training_step(case.model(), images, torch.arange(batch) % len(NAMES))
+
+
+def _augmenting(case: Case, batch: int) -> Callable[[], Any]:
+    """Crops out of windows, augmented."""
+    change = augmentation(
+        DataConfig(
+            crop_size=case.crop_size,
+            augmentation=case.augmentation,
+            source_options=(("mean", 0.5), ("std", 0.25)),
+        )
+    )
+    return partial(change, _noise(case, batch, case.crop_size + 2 * AUGMENTATION_MARGIN))
+
+
+def _noise(case: Case, batch: int, side: int) -> Tensor:
+    channels = 3 if case.options.get("color") else 1
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, channels, side, side, generator=generator)
 
 
 def table(record: Mapping[str, Any]) -> str:
@@ -179,7 +208,7 @@ _RECORD = "latency/loading.json"
 
 BENCHMARK = Benchmark(
     name="loading",
-    question="Do decoding and cropping of pictures keep up with a training step?",
+    question="Do decoding, cropping and augmentation of pictures keep up with a training step?",
     measure=lambda options, save: benchmark(options),
     records={_RECORD: ""},
     shown=lambda record: (View((RECORDS / record).with_suffix(".md"), table),),

@@ -1,4 +1,4 @@
-"""The benchmark of reading pictures gives a figure for every reader and for the training step."""
+"""Benchmark `loading`: a figure for every reader, for augmentation and for the training step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from wavevit import create_model
 
 def test_reads_and_trains_and_shows_both() -> None:
     build = partial(create_model, "test_vit", num_classes=18, img_size=32)
-    cases = {"tiny": Case(build, 32, 4, {"color": True, "short_side": 48})}
+    cases = {"tiny": Case(build, 32, 4, {"color": True, "short_side": 48}, ("flip", "jitter"))}
     record = benchmark(Options(quick=True, workers=(0, 1)), cases)
     found = record["cases"]["tiny"]
     assert found["training step"]["times_step"] == 1
-    assert len(found) == 4
+    assert "augmentation (flip, jitter)" in found
+    assert len(found) == 5
     for row in found.values():
         assert row["images_per_second"] > 0
     assert "| tiny | read, 1 thread |" in table(record)

@@ -116,7 +116,8 @@ class Options(BenchmarkOptions):
     rounds: int = 3
     """Timed rounds at each size, after one that is not."""
     study: bool = False
-    """Time the variants of the study "adaptive" on its crops, and no photographs."""
+    """Time the variants of the study "adaptive" on its crops, with its number of rounds, and no
+    photographs."""
     quick: bool = False
     """Tiny models, one round: to see that it runs, not to quote."""
 
@@ -126,7 +127,7 @@ def benchmark(options: Options, save: Save = lambda record: None) -> dict[str, A
 
     Raises:
         ValueError: fewer than one thread or round, a side that is no multiple of 32, an odd number
-            of images, or fewer photographs of that size.
+            of images, fewer photographs of that size, or `study` with `photographs` or `quick`.
     """
     check_at_least("threads", options.threads, 1)
     check_at_least("rounds", options.rounds, 1)
@@ -135,6 +136,8 @@ def benchmark(options: Options, save: Save = lambda record: None) -> dict[str, A
     if options.images < _BATCH or options.images % _BATCH:
         fail("images", f"a multiple of {_BATCH}", options.images)
     if options.study:
+        if options.photographs is not None or options.quick:
+            fail("study", "neither photographs nor quick beside it, which it does not use", True)
         with threads_of_torch(options.threads):
             return variant_times(ADAPTIVE, torch.device("cpu"))
     sides = sorted(set(options.sides))

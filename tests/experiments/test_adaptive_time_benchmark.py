@@ -128,6 +128,8 @@ def test_variants_of_the_study_are_timed(
         (Options(sides=()), "sides: expected multiples of 32 pixels"),
         (Options(sides=(224, 230)), "sides: expected multiples of 32 pixels"),
         (Options(images=3), "images: expected a multiple of 2"),
+        (Options(study=True, quick=True), "study: expected neither photographs nor quick"),
+        (Options(study=True, photographs=Path()), "study: expected neither photographs nor quick"),
     ],
 )
 def test_bad_options_are_named(options: Options, message: str) -> None:

@@ -134,7 +134,8 @@ def load_timm_weights(model: Backbone, timm_model: nn.Module | str) -> Backbone:
     Args:
         model: our `vit_*`, `swin_*`, `pvt_v2_*` or `mvitv2_*`, or a model with an equal
             configuration. timm's ViT with average pooling and no class token is ``pool="avg"``
-            with ``fc_norm=True``. Weights are adapted to another image size, window or number of
+            with ``fc_norm=True``; one with ``init_values`` (DeiT III, DINOv2) has the same number
+            as ``layer_scale``. Weights are adapted to another image size, window or number of
             channels (`wavevit.adapt_state_dict`).
         timm_model: a timm VisionTransformer, SwinTransformer, PyramidVisionTransformerV2 or
             MultiScaleVit, or a name that timm creates with pretrained weights.

@@ -179,7 +179,13 @@ def followed(task: Diffusion, noise: Tensor, shift: int, labels: Tensor | None =
 
 def _likelihood(flows: Mapping[str, list[Flow]]) -> dict[str, Any]:
     rows = [
-        [name, *(Statistic.of([own[k] for own in found]).shown(3) for k in range(3))]
+        [
+            name,
+            *(
+                Statistic.of(values).shown(digits)
+                for values, digits in zip(zip(*found, strict=True), (1, 3, 3), strict=True)
+            ),
+        ]
         for name, found in flows.items()
     ]
     return table(
@@ -192,8 +198,8 @@ def _likelihood(flows: Mapping[str, list[Flow]]) -> dict[str, Any]:
         [
             "variant",
             "bits per dimension by the flow",
-            "change of samples, noise moved by a patch",
-            "change of samples, noise moved by 1 px",
+            "change of samples for noise moved by a patch",
+            "change of samples for noise moved by 1 px",
         ],
         rows,
     )

@@ -88,6 +88,8 @@ STANDARD = (
     f"{GRAFT}, branch",
     GRAFT,
     f"{GRAFT} with low-pass",
+    f"{CONTROL}, first blocks",
+    f"{GRAFT}, first blocks",
 )
 
 # Of a pretrained model, whose distillation takes minutes: no blur before its patch embedding,

@@ -30,6 +30,7 @@ def _variants() -> dict[str, RunConfig]:
         "autoregressive",
         {"order": "coarse_to_fine"},
         batch_size=24,
+        mlps={"haar_pyramid": 1.8, "dtcwt_pyramid": 1.8, "swin": 0.75},
         test_crops=360,
         measured_crops=48,
     )

@@ -21,9 +21,14 @@ from experiments.core.study import Study
 from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 from experiments.studies.clip import CLIP
 
+# Their prefixes are shorter than that of the plain ViT, so their decoders have less to do.
+_MLPS = {"haar_pyramid": 1.94, "dtcwt_pyramid": 1.94, "swin": 1.81}
+
 
 def _variants() -> dict[str, RunConfig]:
-    runs = six_backbones("captioning", {}, batch_size=40, test_crops=720, measured_crops=96)
+    runs = six_backbones(
+        "captioning", {}, batch_size=40, mlps=_MLPS, test_crops=720, measured_crops=96
+    )
     clip = CLIP.configs()["vit"].optimizer
     return {
         name: changed(run, {"optimizer.lr": clip.lr, "optimizer.steps": clip.steps})

@@ -24,11 +24,13 @@ from experiments.core.config import RunConfig, changed
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import OTHERS, SIX_CONTRASTS, six_backbones
 
+# Of the pyramids, so that multiply-accumulates are those of the plain ViT.
+_MLPS = {"haar_pyramid": 1.08, "dtcwt_pyramid": 1.08}
 SHUFFLED = "dtcwt_pyramid, shuffled captions"  # the control of what learned most
 
 
 def _variants() -> dict[str, RunConfig]:
-    runs = six_backbones("contrastive", {}, test_crops=720, measured_crops=96)
+    runs = six_backbones("contrastive", {}, mlps=_MLPS, test_crops=720, measured_crops=96)
     runs[SHUFFLED] = changed(runs["dtcwt_pyramid"], {"data.source_options": {"shuffled": True}})
     return {
         name: dataclasses.replace(

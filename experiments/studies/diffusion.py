@@ -25,6 +25,8 @@ from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
 _LARGE = "vit patch 16"
+# Their modulation and head cost more than those of the plain ViT.
+_MLPS = {"haar_pyramid": 0.91, "dtcwt_pyramid": 0.91}
 # Changes of the task, by the variant that has one of them.
 _OPTIONS = {
     f"{_LARGE} low-passed": {"input": "low_passed"},
@@ -34,7 +36,9 @@ _OPTIONS = {
 
 
 def _variants() -> dict[str, RunConfig]:
-    runs = six_backbones("diffusion", {}, batch_size=40, test_crops=360, measured_crops=48)
+    runs = six_backbones(
+        "diffusion", {}, batch_size=40, mlps=_MLPS, test_crops=360, measured_crops=48
+    )
     for name in ("vit", "dtcwt_vit"):
         model = dataclasses.replace(runs[name].model, patch_size=16)
         runs[f"{name} patch 16"] = dataclasses.replace(runs[name], model=model)

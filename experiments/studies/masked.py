@@ -27,6 +27,7 @@ MASKED = Study(
         six_backbones,
         "masked",
         {"encoder": "all", "block": 32, "mask_ratio": 0.5},
+        mlps={"haar_pyramid": 1.45, "dtcwt_pyramid": 1.45, "swin": 1.36},
         test_crops=720,
         measured_crops=96,
     ),

@@ -21,7 +21,14 @@ from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 PLACES = Study(
     name="places",
     question="Which backbone finds a place again, and are its neighbours stable under shifts?",
-    variants=partial(six_backbones, "retrieval", {}, test_crops=720, measured_crops=96),
+    variants=partial(
+        six_backbones,
+        "retrieval",
+        {},
+        mlps={"haar_pyramid": 1.08, "dtcwt_pyramid": 1.08},
+        test_crops=720,
+        measured_crops=96,
+    ),
     baseline="vit",
     contrasts=SIX_CONTRASTS,
 )

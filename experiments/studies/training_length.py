@@ -1,9 +1,9 @@
 """training_length: do dual-tree tokens still lead when the training is longer?
 
-Every study trains small models from scratch for 360 steps, and none of them has converged then. Here
-the plain ViT and the one with magnitudes of a dual tree as its tokens are trained four and twelve
-times as long as well. Each length is a training of its own with a whole cosine schedule; all else
-is equal, the steps of the warm-up too.
+Every study trains small models from scratch for 360 steps, which does not show that they have
+converged. Here the plain ViT and the one with magnitudes of a dual tree as its tokens are trained
+four and twelve times as long as well. Each length is a training of its own with a whole cosine
+schedule; all else is equal, the steps of the warm-up too.
 
 Command: ``python -m experiments run training_length &&
 python -m experiments report training_length``. Runs of `tokenizers` beside it and of the same code

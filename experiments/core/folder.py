@@ -40,9 +40,11 @@ class RunFolder:
     what was different before where a training resumed elsewhere (`note_environment`);
     ``metrics.jsonl`` grows; ``checkpoint.safetensors`` is where a killed run resumes;
     ``weights.safetensors`` ends the training; ``result.json`` ends the run. ``ema.safetensors``
-    has the moving average of the weights, where the run keeps one beside them. ``failed.json``
-    tells why a run stopped; it goes away when a later attempt succeeds. ``origin.json`` is there
-    where the weights were trained in another folder, and says which.
+    has the moving average of the weights, where the run keeps one beside them;
+    ``snapshot_STEP.safetensors`` the weights after so many steps, where they are kept for pictures
+    (`experiments.core.snapshots`). ``failed.json`` tells why a run stopped; it goes away when a
+    later attempt succeeds. ``origin.json`` is there where the weights were trained in another
+    folder, and says which.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,6 +59,10 @@ class RunFolder:
         self.failed = path / "failed.json"
         self.origin = path / "origin.json"
         self._taken: IO[str] | None = None
+
+    def snapshot(self, step: int) -> Path:
+        """The file with the weights after so many steps of the training."""
+        return self.path / f"snapshot_{step}.safetensors"
 
     def complete(self, measures: Sequence[str] = ()) -> bool:
         """Whether the run is trained and measured, these measures included."""
@@ -117,8 +123,10 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            for large in (self.checkpoint, self.weights, self.ema):  # written under the lock only
-                for part in self.path.glob(f".{large.name}.*{PART}"):
+            # These are written under the lock only.
+            large = (self.checkpoint.name, self.weights.name, self.ema.name)
+            for name in (*large, self.snapshot(0).name.replace("0", "*")):
+                for part in self.path.glob(f".{name}.*{PART}"):
                     part.unlink(missing_ok=True)
             yield
 

@@ -55,6 +55,7 @@ class Job:
         folder: its files.
         measures: what is measured beside the standard.
         weights_of: the run whose weights are measured; None for a run that trains its own.
+        snapshots: steps after which its weights are kept (`experiments.core.snapshots`).
     """
 
     variant: str
@@ -62,6 +63,7 @@ class Job:
     folder: RunFolder
     measures: tuple[str, ...] = ()
     weights_of: RunFolder | None = None
+    snapshots: tuple[int, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -75,10 +77,11 @@ class Job:
 
     def arguments(
         self, device: torch.device, threads: int, position: int = 0
-    ) -> tuple[Path, str, int, str, int, tuple[str, ...], Path | None]:
+    ) -> tuple[Path, str, int, str, int, tuple[str, ...], Path | None, tuple[int, ...]]:
         """Those of `run_job`, in its order."""
         source = self.weights_of.path if self.weights_of is not None else None
-        return self.folder.path, str(device), threads, self.label, position, self.measures, source
+        place = (self.folder.path, str(device), threads, self.label, position)
+        return *place, self.measures, source, self.snapshots
 
     @property
     def outcome(self) -> str:
@@ -121,7 +124,8 @@ def plan(
                 continue
             source = study.applied.get(name)
             weights_of = folder.run(source, seed) if source is not None else None
-            job = Job(name, seed, folder.run(name, seed), study.measures, weights_of)
+            snapshots = study.snapshot_steps(name, seed)
+            job = Job(name, seed, folder.run(name, seed), study.measures, weights_of, snapshots)
             job.folder.claim(dataclasses.replace(config, seed=seed))
             jobs.append(job)
     return sorted(jobs, key=lambda job: job.weights_of is not None)  # stable
@@ -191,6 +195,7 @@ def run_job(
     position: int = 0,
     measures: Sequence[str] = (),
     weights_of: Path | None = None,
+    snapshots: tuple[int, ...] = (),
     parallel: str = "ddp",
 ) -> bool:
     """Brings the run in a claimed folder to its end; True if it is complete.
@@ -213,7 +218,7 @@ def run_job(
             if weights_of is not None:
                 folder.take_weights(RunFolder(weights_of))
             if not folder.weights.exists():
-                call_ranks({"path": str(path), "parallel": parallel})
+                call_ranks({"path": str(path), "parallel": parallel, "snapshots": snapshots})
             task = train(
                 config,
                 folder,
@@ -222,6 +227,7 @@ def run_job(
                 position=position,
                 still_wanted=_parent_lives,
                 parallel=parallel,
+                snapshots=snapshots,
             )
             training = time.monotonic() - start
             with alone():
@@ -244,7 +250,13 @@ def follow(device: torch.device, threads: int) -> None:
     for call in calls_of_rank_0():
         folder = RunFolder(Path(call["path"]))
         try:
-            train(folder.load_config(), folder, device, parallel=call["parallel"])
+            train(
+                folder.load_config(),
+                folder,
+                device,
+                parallel=call["parallel"],
+                snapshots=call["snapshots"],
+            )
         except _OF_ALL_RANKS:  # rank 0 records it
             continue
 

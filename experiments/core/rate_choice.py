@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.core.config import RunConfig, changed
 from experiments.core.folder import RunFolder, StudyFolder
 from experiments.core.records import read_json
+from experiments.core.snapshots import Snapshots
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.tasks import TASKS
 
@@ -141,6 +142,7 @@ def rate_study(study: Study, names: Collection[str]) -> Study:
         applied={},
         measures=(),
         pictured=(),
+        snapshots=Snapshots(),
         data_sets=(),
         rates=None,
     )

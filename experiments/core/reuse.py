@@ -20,7 +20,8 @@ def reuse_equal_runs(
 ) -> int:
     """Gives jobs that are not trained weights and measures of equal runs of other studies.
 
-    A second folder of the *same* study gives none: repeating a study means training it again.
+    A second folder of the *same* study gives none: repeating a study means training it again. A job
+    that keeps weights on the way (`Job.snapshots`) takes none: only a training has them.
 
     Args:
         jobs: from `plan`.
@@ -31,7 +32,11 @@ def reuse_equal_runs(
     Returns:
         How many jobs took weights. What a donor was not measured for is left to do.
     """
-    waiting = [job for job in jobs if job.weights_of is None and not job.folder.weights.exists()]
+    waiting = [
+        job
+        for job in jobs
+        if job.weights_of is None and not job.snapshots and not job.folder.weights.exists()
+    ]
     if not waiting:
         return 0
     donors = _donors(folder, environment)

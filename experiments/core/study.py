@@ -39,6 +39,7 @@ from experiments.core.rate_choice import (
 from experiments.core.records import RECORDS
 from experiments.core.reuse import reuse_equal_runs
 from experiments.core.scale import SCALE_HELP, SCALES, at_scale
+from experiments.core.snapshots import Snapshots
 from experiments.core.summary import StudySummary
 from wavevit.checks import check_at_least, check_choice, fail
 from wavevit.data import Source
@@ -116,6 +117,7 @@ class Study(Experiment):
             one, given by name: an alignment added after training.
         measures: what is measured beside the standard (`experiments.core.evaluation.MEASURES`).
         pictured: variants that figures with a row or a bar each show; by default all.
+        snapshots: variants whose weights are kept on the way, for pictures of the report.
         timed_batch: crops in the batch whose forward pass is timed.
         scale: the scale at which its runs are (`at_scale`).
         scales: the scales at which it can run.
@@ -139,6 +141,7 @@ class Study(Experiment):
     applied: Mapping[str, str] = field(default_factory=dict)
     measures: tuple[str, ...] = ()
     pictured: tuple[str, ...] = ()
+    snapshots: Snapshots = field(default_factory=Snapshots)
     timed_batch: int = 32
     scale: str = "default"
     scales: tuple[str, ...] = tuple(SCALES)
@@ -310,6 +313,9 @@ class Study(Experiment):
         check_choice("baseline", self.baseline, configs)
         for name in self.pictured:
             check_choice("pictured", name, configs)
+        trained = [name for name in self.pictured or configs if name not in self.applied]
+        for name in self.snapshots.variants:
+            check_choice("snapshots.variants", name, trained)
         for name, source in self.applied.items():
             check_choice("applied", name, configs)
             check_choice(f"applied[{name!r}]", source, configs.keys() - self.applied.keys())
@@ -322,6 +328,13 @@ class Study(Experiment):
             check_choice("contrast.baseline", contrast.baseline, configs)
             self._check_contrast(contrast, configs)
         return configs
+
+    def snapshot_steps(self, variant: str, seed: int) -> tuple[int, ...]:
+        """The steps after which a run of the study keeps its weights; the last is the end of its
+        training, where every run does. Empty for most runs."""
+        if variant not in self.snapshots.variants or seed != self.seeds[0]:
+            return ()
+        return self.snapshots.steps(self.configs()[variant].optimizer.steps)
 
     def _check_contrast(self, contrast: Contrast, configs: Mapping[str, RunConfig]) -> None:
         """The two variants differ in the field that the contrast names, and in no other one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -112,6 +112,7 @@ def train(
     position: int = 0,
     still_wanted: Callable[[], bool] = lambda: True,
     parallel: str = "ddp",
+    snapshots: Collection[int] = (),
 ) -> Task:
     """Trains to the end, from the folder's checkpoint where there is one.
 
@@ -126,6 +127,8 @@ def train(
         position: line of the progress bar, for several runs side by side.
         still_wanted: asked at every step; a False stops the run at its last checkpoint.
         parallel: how several ranks share the model (`experiments.core.distributed.shared`).
+        snapshots: numbers of steps after which the weights are kept as well
+            (`RunFolder.snapshot`), as they would be kept if training ended there.
 
     Raises:
         NonFiniteLossError: with step and learning rate in the message; weights stay unwritten.
@@ -156,6 +159,10 @@ def train(
     # Else torch fills every new tensor with NaN before it is written: a twentieth of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     task.train()
+    in_place = average is not None and execution.ema_use == "in place"
+    kept = average.task if average is not None and in_place else task
+    if start == 0 and 0 in snapshots:
+        save_weights(folder.snapshot(0), kept.network())
     bar = tqdm(
         total=schedule.steps,
         initial=start,
@@ -203,17 +210,16 @@ def train(
                     refresh=False,
                 )
             bar.update()
+            # Before the checkpoint: a run that resumes there has all snapshots of before.
+            if done in snapshots and done < schedule.steps:
+                save_weights(folder.snapshot(done), kept.network())
             if done % config.checkpoint_every == 0 and done < schedule.steps:
                 batches.save(folder.path, done)
                 save_checkpoint(folder.checkpoint, task, optimizer, done, average)
     batches.report(folder.path)
-    kept = task
-    if average is not None:
-        in_place = execution.ema_use == "in place"
-        save_weights(folder.weights if in_place else folder.ema, average.task.network())
-        kept = average.task if in_place else task
-    if kept is task:
-        save_weights(folder.weights, task.network())
+    if average is not None and not in_place:
+        save_weights(folder.ema, average.task.network())
+    save_weights(folder.weights, kept.network())
     if rank == 0:
         folder.checkpoint.unlink(missing_ok=True)
     batches.finish(folder.path)

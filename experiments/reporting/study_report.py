@@ -15,6 +15,7 @@ from experiments.core.folder import StudyFolder
 from experiments.core.markdown import answer_views, study_views
 from experiments.core.rate_choice import with_chosen_rates
 from experiments.core.records import write_json
+from experiments.core.snapshots import Snapshots
 from experiments.core.study import Study
 from experiments.core.style import figure_style, save_figure, svg_of
 from experiments.core.summarize import codes_of_runs, summarize
@@ -27,13 +28,16 @@ from wavevit.files import write_whole
 from wavevit.progress import in_steps
 
 
-def _pictures(summary: StudySummary, folder: StudyFolder) -> dict[str, Any] | None:
+def _pictures(
+    summary: StudySummary, folder: StudyFolder, snapshots: Snapshots | None = None
+) -> dict[str, Any] | None:
     """What trained models answer, as a record; None where weights did not come along from another
     machine, or where nothing says how answers of the task are shown."""
     answers = answers_of(summary.task)
     if answers is None:
         return None
-    trained = TrainedRuns(folder, {name: summary.seeds[name] for name in summary.pictured})
+    seeds = {name: summary.seeds[name] for name in summary.pictured}
+    trained = TrainedRuns(folder, seeds, snapshots or Snapshots())
     away = trained.away()
     if away:
         print(f"No pictures of {', '.join(away)}: {folder.path} has no weights of them")
@@ -57,7 +61,7 @@ def write_report(study: Study, path: Path, record: Path | None = None) -> Path:
     summary = summarize(study, folder)
     _tell_other_code(codes_of_runs(study, folder))
     target = path / "report"
-    pictures = _pictures(summary, folder)
+    pictures = _pictures(summary, folder, study.snapshots)
     drawn = []
     with figure_style():
         for figure in in_steps(study_figures(summary, pictures), lambda one: one.name):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 
 from experiments.core.config import RunConfig
+from experiments.core.snapshots import Snapshots
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
@@ -49,6 +50,7 @@ AUTOREGRESSIVE = Study(
     question="How many bits per pixel does each backbone need, and does the order matter?",
     variants=_variants,
     baseline="vit",
+    snapshots=Snapshots(variants=("vit", "dtcwt_pyramid")),
     contrasts=(
         *SIX_CONTRASTS,
         Contrast(ONE_LEVEL, "vit", "task_options.levels"),

@@ -21,6 +21,7 @@ from __future__ import annotations
 import dataclasses
 
 from experiments.core.config import RunConfig
+from experiments.core.snapshots import Snapshots
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
@@ -54,6 +55,7 @@ DIFFUSION = Study(
     question="Which backbone denoises best, and do wavelets help with large patches?",
     variants=_variants,
     baseline="vit",
+    snapshots=Snapshots(variants=("vit", "dtcwt_pyramid")),
     contrasts=(
         *SIX_CONTRASTS,
         Contrast(_LARGE, "vit", "model.patch_size"),

@@ -22,6 +22,7 @@ __all__ = ["COUNT", "SHARDED", "TASKS", "checks_on_a_rank", "step_of", "train_un
 
 COUNT = 4
 SHARDED = ("classification", "contrastive", "masked")
+SNAPSHOTS = (0, 3, 9)  # steps; between and at the changes of ranks
 TASKS = ("captioning", "classification", "contrastive", "detection", "masked", "segmentation")
 _CPU = torch.device("cpu")
 
@@ -51,14 +52,23 @@ def step_of(name: str, parallel: str = "ddp", accumulate: int = 1) -> dict[str, 
     return found
 
 
-def train_until(folder: RunFolder, stop: int, parallel: str = "ddp") -> None:
+def train_until(
+    folder: RunFolder, stop: int, parallel: str = "ddp", snapshots: tuple[int, ...] = ()
+) -> None:
     """Trains a claimed run and stops it before a step."""
     left = iter(range(10**6))
     start = int(folder.checkpoint.exists()) and int(_step(folder))
     try:
         config = folder.load_config()
         wanted = lambda: next(left) < stop - start  # noqa: E731
-        train(config, folder, _CPU, still_wanted=wanted, parallel=parallel)
+        train(
+            config,
+            folder,
+            _CPU,
+            still_wanted=wanted,
+            parallel=parallel,
+            snapshots=snapshots,
+        )
     except AbandonedError:
         return
 
@@ -80,14 +90,14 @@ def checks_on_a_rank(rank: int, path: str) -> dict[str, Any]:
     if rank == 0:
         folder.claim(noise_run(ema=0.5))
     dist.barrier()
-    train_until(folder, 4, "fsdp")
+    train_until(folder, 4, "fsdp", SNAPSHOTS)
     dist.barrier()
     if rank == 0:
         with alone():
             assert rank_and_world() == (0, 1)
-            train_until(folder, 6)
+            train_until(folder, 6, snapshots=SNAPSHOTS)
     dist.barrier()
-    train_until(folder, 10, "ddp")
+    train_until(folder, 10, "ddp", SNAPSHOTS)
     dist.barrier()
-    train_until(folder, 100, "fsdp")
+    train_until(folder, 100, "fsdp", SNAPSHOTS)
     return found

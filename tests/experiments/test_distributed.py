@@ -14,7 +14,7 @@ from experiments.core.distributed import PARALLEL
 from experiments.core.folder import RunFolder
 from experiments.core.training import train
 from tests.experiments.noise_source import noise_run
-from tests.experiments.ranks import SHARDED, TASKS, checks_on_a_rank, step_of
+from tests.experiments.ranks import SHARDED, SNAPSHOTS, TASKS, checks_on_a_rank, step_of
 from tests.two_ranks import on_two_ranks
 
 CPU = torch.device("cpu")
@@ -73,14 +73,15 @@ def test_negative_control_another_seed_of_the_masks_has_other_gradients() -> Non
 def test_run_that_changes_its_ranks_ends_in_the_same_weights(
     ranks: tuple[list[dict[str, Any]], RunFolder], tmp_path: Path
 ) -> None:
-    """2 ranks (fsdp), 1 process, 2 ranks (ddp), 2 ranks (fsdp), against 1 process; EMA too."""
+    """2 ranks (fsdp), 1 process, 2 ranks (ddp), 2 ranks (fsdp), against 1 process; EMA too, and
+    what is kept of the weights on the way."""
     whole, changed = RunFolder(tmp_path), ranks[1]
     config = noise_run(ema=0.5)
     whole.claim(config)
-    train(config, whole, CPU)
-    for path in ("weights", "ema"):
-        expected = load_file(getattr(whole, path))
-        found = load_file(getattr(changed, path))
+    train(config, whole, CPU, snapshots=SNAPSHOTS)
+    names = ["weights.safetensors", "ema.safetensors"]
+    for name in [*names, *(whole.snapshot(step).name for step in SNAPSHOTS)]:
+        expected, found = load_file(whole.path / name), load_file(changed.path / name)
         assert set(found) == set(expected)
         for name, value in expected.items():
             torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)

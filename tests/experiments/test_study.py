@@ -368,7 +368,8 @@ def test_options_reach_the_runs(tmp_path: Path) -> None:
 def test_arguments_of_a_job_are_those_of_run_job() -> None:
     """Here as the study names its folders; on a cluster, where machines share paths, whole ones."""
     source = RunFolder(Path("runs/s/vit/seed1"))
-    job = Job("vit then lock", 1, RunFolder(Path("runs/s/lock/seed1")), ("tokens",), source)
+    folder = RunFolder(Path("runs/s/lock/seed1"))
+    job = Job("vit then lock", 1, folder, ("tokens",), source, (0, 45))
     given = inspect.signature(run_job).bind(*job.arguments(torch.device("cuda", 1), 3, 2))
     expected = {
         "path": Path("runs/s/lock/seed1"),
@@ -378,6 +379,7 @@ def test_arguments_of_a_job_are_those_of_run_job() -> None:
         "position": 2,
         "measures": ("tokens",),
         "weights_of": source.path,
+        "snapshots": (0, 45),
     }
     assert given.arguments == expected
     there = inspect.signature(run_job).bind(*_arguments(job, torch.device("cuda", 1), 3))

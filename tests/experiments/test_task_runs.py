@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from experiments.core.folder import StudyFolder
 from experiments.core.job import plan, run_jobs
 from experiments.core.latency import measure_latency
 from experiments.core.records import read_json
+from experiments.core.snapshots import Snapshots
 from experiments.core.study import Contrast, Study
 from experiments.core.summarize import summarize
 from experiments.core.summary import deciding
@@ -23,6 +26,9 @@ from experiments.core.task_evaluation import each_once, evaluate, held_out_windo
 from experiments.core.training import make_task
 from experiments.reporting.answers import answers_of
 from experiments.reporting.answers.examples import held_out_examples
+from experiments.reporting.answers.over_training import NAME as OVER_TRAINING
+from experiments.reporting.answers.over_training import SHOWN
+from experiments.reporting.answers.packed import unpacked
 from experiments.reporting.study_report import write_report
 from experiments.studies import get_study
 from wavevit.models import BackboneConfig, make_stages
@@ -31,6 +37,7 @@ from wavevit.tasks import list_tasks
 CPU = torch.device("cpu")
 OTHERS = [name for name in list_tasks() if name not in ("classification", "segmentation")]
 COMPARED = "masked"  # a contrast is the same code for all these tasks
+DRAWN = {"autoregressive": "levels", "diffusion": "samples"}  # have samples over training
 
 
 def study_of(task: str) -> Study:
@@ -57,6 +64,7 @@ def study_of(task: str) -> Study:
         baseline="vit",
         contrasts=(Contrast("haar_vit", "vit", "model.tokenizer"),) * compared,
         seeds=(0,),
+        snapshots=Snapshots(variants=("vit",) * (task in DRAWN)),
         timed_batch=2,
     )
 
@@ -83,9 +91,13 @@ def test_task_is_trained_measured_timed_and_reported(task: str, tmp_path: Path) 
     answers = answers_of(task)
     assert answers is not None
     record = read_json(tmp_path / "record" / "pictures.json")
-    for figure in answers.figures(record, study.configs()):
+    figures = answers.figures(record, study.configs())
+    for figure in figures:
         assert f'aria-label="{figure.description}"' in page
         assert figure.alt
+    assert (OVER_TRAINING in [figure.name for figure in figures]) == (task in DRAWN)
+    if task in DRAWN:
+        assert_samples_over_training(record, DRAWN[task])
     beside = {
         "autoregressive": {"lossless.md"},
         "contrastive": {"zero_shot.md"},
@@ -93,6 +105,16 @@ def test_task_is_trained_measured_timed_and_reported(task: str, tmp_path: Path) 
     }
     tables = {path.name for path in (tmp_path / "record").glob("*.md")}
     assert tables == {"table.md"} | beside.get(task, set())
+
+
+def assert_samples_over_training(record: dict[str, Any], samples: str) -> None:
+    """Rows for both steps and for the start; the last row has the samples of the trained model."""
+    own = record[OVER_TRAINING]["vit"]
+    assert own["steps"] == [0, 1, 2]
+    rows = unpacked(own["samples"]).astype(float).reshape(3, SHOWN, 32, 32)
+    trained = unpacked(record["models"]["vit"][samples]).astype(float)[:SHOWN]
+    assert abs(rows[2] - trained).max() <= 4 + 2 + 1  # half a step of both packings, and rounding
+    assert all((one != other).any() for one, other in itertools.pairwise(rows))
 
 
 def test_segmentation_of_other_data_has_the_metrics_of_its_task(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Autoregressive: samples, completions, and what lossless files need for the same crops."""
+"""Autoregressive: samples, samples over training, completions, and what lossless files need for the
+same crops."""
 
 from __future__ import annotations
 
@@ -17,6 +18,11 @@ from experiments.measurements.lossless_files import lossless_bits
 from experiments.reporting.answers.base import Answers, Configs, Record, register_answers, table
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.over_training import (
+    SHOWN,
+    over_training,
+    over_training_figures,
+)
 from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
@@ -41,6 +47,7 @@ class Samples(Answers):
         return {
             "crops": packed(grey_levels(given)),
             "models": {name: _drawn(models[name], given) for name in in_steps(models)},
+            **over_training(trained, partial(_first_samples, given=given)),
             "tables": {"lossless": _files(crops)},
         }
 
@@ -52,16 +59,29 @@ class Samples(Answers):
         )
         draw = partial(samples_picture, record)
         title = "Samples, and completions of held-out crops"
-        return [StudyFigure("samples", title, caption, draw, "picture", _ALT)]
+        return [
+            StudyFigure("samples", title, caption, draw, "picture", _ALT),
+            *over_training_figures(record, "A column has the same random numbers in every row."),
+        ]
+
+
+def _sampled(task: Autoregressive, given: Tensor, generator: torch.Generator) -> dict[str, Any]:
+    """Samples of the size of the given crops."""
+    return task.sample(_SAMPLES, generator, (given.shape[-2], given.shape[-1]))
+
+
+def _first_samples(task: Autoregressive, given: Tensor) -> np.ndarray:
+    """The first of the samples of `_drawn`, as grey levels (N, H, W)."""
+    drawn = _sampled(task, given, torch.Generator().manual_seed(0))
+    return grey_levels(drawn["images"][:SHOWN].cpu())
 
 
 def _drawn(task: Autoregressive, given: Tensor) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
-    size = (given.shape[-2], given.shape[-1])
-    units = task.order.units(size[0])
+    units = task.order.units(given.shape[-2])
     # All but the finest level, which is a picture of half the side for every backbone.
     known = units // 2 if isinstance(task.order, Raster) else units - 1
-    drawn = task.sample(_SAMPLES, generator, size)
+    drawn = _sampled(task, given, generator)
     completed = task.sample(len(given), generator, given=given, known=known)
     return {
         "levels": packed(grey_levels(torch.cat([drawn["images"], completed["images"]]).cpu())),

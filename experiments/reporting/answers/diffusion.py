@@ -18,6 +18,11 @@ from experiments.measurements.nearest_crops import Nearest, nearest_crops
 from experiments.reporting.answers.base import Answers, Configs, Record, register_answers, table
 from experiments.reporting.answers.examples import grey_levels, held_out_examples
 from experiments.reporting.answers.grid import Cell, picture_grid
+from experiments.reporting.answers.over_training import (
+    SHOWN,
+    over_training,
+    over_training_figures,
+)
 from experiments.reporting.answers.packed import packed, unpacked
 from experiments.reporting.figure import StudyFigure
 from experiments.reporting.trained import TrainedRuns
@@ -44,8 +49,8 @@ _ALT_SAMPLES = (
 
 @register_answers("diffusion")
 class DrawnImages(Answers):
-    """Steps of the sampler, samples beside their nearest training crops, the distances, and the
-    table of bits and of shifted noise."""
+    """Steps of the sampler, samples beside their nearest training crops, samples over training, the
+    distances, and the table of bits and of shifted noise."""
 
     def record(self, trained: TrainedRuns, config: RunConfig) -> dict[str, Any]:
         examples = held_out_examples(config)
@@ -69,6 +74,7 @@ class DrawnImages(Answers):
         real = grey_levels(held["images"])
         return {
             "models": models,
+            **over_training(trained, partial(_first_samples, held=held)),
             "searched": search.words,
             "tables": {
                 "memorisation": _memorisation(
@@ -106,6 +112,7 @@ class DrawnImages(Answers):
                 "picture",
                 _ALT_SAMPLES,
             ),
+            *over_training_figures(record, "A column starts from the same noise in every row."),
         ]
 
 
@@ -114,14 +121,29 @@ class _Drawn(NamedTuple):
     samples: Tensor  # (N, H, W), grey levels
 
 
-def _drawn(task: Diffusion, held: Mapping[str, Any]) -> _Drawn:
-    """Samples of the same noise for every model; of the held-out crops' classes, if any."""
+def _started(task: Diffusion, held: Mapping[str, Any]) -> tuple[Tensor, Tensor | None]:
+    """The noise of the samples, the same for every model; and the held-out crops' classes, if
+    any."""
     size = tuple(held["images"].shape[-2:])
     shape = (_COUNT, task.backbone.in_chans, *size)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     labels = None
     if task.options.classes:
         labels = held["labels"].repeat(-(-_COUNT // len(held["labels"])))[:_COUNT]
+    return noise, labels
+
+
+def _first_samples(task: Diffusion, held: Mapping[str, Any]) -> Any:
+    """The first of the samples of `_drawn`, as grey levels (N, H, W), uint8."""
+    noise, labels = _started(task, held)
+    labels = None if labels is None else labels[:SHOWN]
+    drawn = task.sample(SHOWN, _STEPS, labels=labels, noise=noise[:SHOWN])
+    return _bytes(_levels(drawn["values"]))
+
+
+def _drawn(task: Diffusion, held: Mapping[str, Any]) -> _Drawn:
+    """Samples, and the way of the first one."""
+    noise, labels = _started(task, held)
     states = list(trajectory(lambda z, t: task.velocity(z, t, labels), noise, _STEPS))
     times = torch.arange(_QUARTERS) / _QUARTERS
     some = torch.stack([state[0] for state in states[: -1 : _STEPS // _QUARTERS]])

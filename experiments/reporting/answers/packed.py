@@ -1,4 +1,4 @@
-"""Grey pictures in a JSON record, small: 64 levels of grey in one PNG, as text."""
+"""Grey pictures in a JSON record, small: 64 or fewer levels of grey in one PNG, as text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,23 @@ from PIL import Image
 _STEP = 4  # grey levels that become one: nobody sees it, and it saves a third
 
 
-def packed(pictures: np.ndarray) -> dict[str, Any]:
-    """Pictures (N, H, W), uint8, as plain data; `unpacked` gives them back to 2 grey levels."""
-    strip = pictures.reshape(-1, pictures.shape[2]) // _STEP
+def packed(pictures: np.ndarray, step: int = _STEP) -> dict[str, Any]:
+    """Pictures as plain data; `unpacked` gives them back to half a step.
+
+    Args:
+        pictures: (N, H, W), uint8.
+        step: grey levels that become one.
+    """
+    strip = pictures.reshape(-1, pictures.shape[2]) // step
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(strip, np.uint8)).save(buffer, "PNG", optimize=True)
-    return {"shape": list(pictures.shape), "png": base64.b64encode(buffer.getvalue()).decode()}
+    png = base64.b64encode(buffer.getvalue()).decode()
+    own = {} if step == _STEP else {"step": step}
+    return {"shape": list(pictures.shape), **own, "png": png}
 
 
 def unpacked(data: Mapping[str, Any]) -> np.ndarray:
     """The pictures of `packed`, (N, H, W), uint8."""
     strip = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["png"]))))
-    return (strip * np.uint8(_STEP) + np.uint8(_STEP // 2)).reshape(data["shape"])
+    step = data.get("step", _STEP)
+    return (strip * np.uint8(step) + np.uint8(step // 2)).reshape(data["shape"])

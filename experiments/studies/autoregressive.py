@@ -13,16 +13,15 @@ peak learning rate is that of `patch_vs_wavelet`, chosen there for the plain ViT
 
 from __future__ import annotations
 
-import dataclasses
-
-from experiments.core.config import RunConfig
+from experiments.core.config import RunConfig, changed
 from experiments.core.snapshots import Snapshots
 from experiments.core.study import Contrast, Study
 from experiments.studies.backbones import SIX_CONTRASTS, six_backbones
 
 _RASTER = "vit raster"
+_PYRAMIDS = ("haar_pyramid", "dtcwt_pyramid")
 # The pyramids read images of at least 32 pixels, so they have one level of details, and the plain
-# ViT three: this is the plain ViT with the head of the pyramids.
+# ViT three: this is the plain ViT with the head of the pyramids, at their cost.
 ONE_LEVEL = "vit one level"
 
 
@@ -31,17 +30,15 @@ def _variants() -> dict[str, RunConfig]:
         "autoregressive",
         {"order": "coarse_to_fine"},
         batch_size=24,
-        mlps={"haar_pyramid": 1.8, "dtcwt_pyramid": 1.8, "swin": 0.75},
+        mlps={**dict.fromkeys(_PYRAMIDS, 0.75), "swin": 0.75},
         test_crops=360,
         measured_crops=48,
     )
-    own = {
-        ONE_LEVEL: {"order": "coarse_to_fine", "levels": 1},
-        _RASTER: {"order": "raster"},
-    }
+    one_level = {"order": "coarse_to_fine", "levels": 1}
+    runs |= {name: changed(runs[name], {"task_options": one_level}) for name in _PYRAMIDS}
     return runs | {
-        name: dataclasses.replace(runs["vit"], task_options=options)
-        for name, options in own.items()
+        ONE_LEVEL: changed(runs["vit"], {"task_options": one_level}),
+        _RASTER: changed(runs["vit"], {"task_options": {"order": "raster"}}),
     }
 
 
@@ -52,7 +49,8 @@ AUTOREGRESSIVE = Study(
     baseline="vit",
     snapshots=Snapshots(variants=("vit", "dtcwt_pyramid")),
     contrasts=(
-        *SIX_CONTRASTS,
+        *(one for one in SIX_CONTRASTS if one.variant not in _PYRAMIDS),
+        *(Contrast(name, ONE_LEVEL, "model") for name in _PYRAMIDS),
         Contrast(ONE_LEVEL, "vit", "task_options.levels"),
         Contrast(_RASTER, "vit", "task_options.order"),
     ),

@@ -7,8 +7,9 @@ schedule; all else is equal, the steps of the warm-up too.
 
 Command: ``python -m experiments run training_length &&
 python -m experiments report training_length``. Runs of `tokenizers` beside it and of the same code
-are not trained again. Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 30 minutes.
-Record: ``experiments/records/training_length/``.
+are not trained again. Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 36 minutes.
+Expected: top-1 of vit 66, 69 and 70 %, of dtcwt 77, 79 and 79; S-Cons of vit 80, 84 and 86, of
+dtcwt 92 at each length. Record: ``experiments/records/training_length/``.
 Chosen on data: nothing here; the peak learning rate is that of `patch_vs_wavelet`, chosen there for
 the plain ViT. Lengths and seeds were fixed before the first run.
 """

@@ -14,7 +14,7 @@ from experiments.core.augmentation import AUGMENTATION_MARGIN, TrainingCrops, au
 from experiments.core.config import DataConfig, RunConfig
 from experiments.core.distributed import of_all_ranks
 from experiments.core.records import read_json, write_json
-from experiments.core.sources import make_source, source_name
+from experiments.core.sources import check_repeats, make_source, source_name
 from wavevit.checks import check_at_least, fail
 from wavevit.data import EpochSource, Source
 from wavevit.tasks import sliced
@@ -167,6 +167,9 @@ class EpochBatches(TrainingBatches):
         super().__init__(source, self._drawn, rank, world)
         self.epochs, self.seed, self.steps = source, config.seed, config.optimizer.steps
         self.device, self.augment = device, augment
+        # Sources that cannot repeat do not know the argument (`training_batches` refuses them).
+        repeats = config.data.repeats
+        self._options = {"repeats": repeats} if repeats > 1 else {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._ahead: dict[tuple[int, int], Future[tuple[dict[str, Any], dict[str, Any]]]] = {}
         self._state: dict[str, Any] = source.state()
@@ -237,7 +240,8 @@ class EpochBatches(TrainingBatches):
         self._ahead.clear()
 
     def _read(self, count: int, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        windows = self.epochs.epoch_batch(count, self.seed, step, self.rank, self.world)
+        ranks = (self.rank, self.world)
+        windows = self.epochs.epoch_batch(count, self.seed, step, *ranks, **self._options)
         return windows, self.epochs.state()
 
     def _drawn(self, count: int, seed: int) -> dict[str, Any]:
@@ -275,10 +279,11 @@ def training_batches(
         world: number of processes.
 
     Raises:
-        ValueError: places or an augmentation with a source that has none.
+        ValueError: places, an augmentation or repeats with a source that has none.
     """
     data: DataConfig = config.data
     name = source_name(config)
+    check_repeats(config)
     if name == "scenes":
         crops = TrainingCrops(data, device)
 

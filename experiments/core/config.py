@@ -56,6 +56,8 @@ class DataConfig:
         mixup: of pairs of training images: both parameters of the Beta distribution of the share;
             0 for none (`experiments.core.mixing`).
         cutmix: the same for a rectangle of one image in another. With both, a coin decides.
+        repeats: how often a picture comes in an epoch, each time augmented anew (repeated
+            augmentation); the epoch stays as long, and has a part of the pictures.
         source: name of a data source (`wavevit.data.list_sources`); empty for the task's own.
         source_options: of that source, pairs of name and value; a mapping is taken too.
     """
@@ -71,6 +73,7 @@ class DataConfig:
     augmentation: tuple[str, ...] = ()
     mixup: float = 0.0
     cutmix: float = 0.0
+    repeats: int = 1
     source: str = ""
     source_options: tuple[tuple[str, Any], ...] = ()
 
@@ -78,6 +81,7 @@ class DataConfig:
         if isinstance(self.source_options, Mapping):
             object.__setattr__(self, "source_options", tuple(self.source_options.items()))
         check_at_least("places", self.places, 0)
+        check_at_least("repeats", self.repeats, 1)
         for name in self.augmentation:
             check_choice("augmentation", name, (*AUGMENTATIONS, *COLOUR_AUGMENTATIONS))
         check_choice("held_out", self.held_out, ("test", "validation"))
@@ -193,6 +197,9 @@ class RunConfig:
         parts, size = self.execution.accumulate, self.optimizer.batch_size
         if size % parts:
             fail("optimizer.batch_size", f"a multiple of {parts} (execution.accumulate)", size)
+        if self.data.repeats > 1 and size < 2 * self.data.repeats:
+            expected = f"at least {2 * self.data.repeats} (two pictures, data.repeats times each)"
+            fail("optimizer.batch_size", expected, size)
         if parts > 1 and TASKS.get(self.task).reduction != "mean":
             expected = f"1 (the loss of {self.task!r} is no mean over examples)"
             fail("execution.accumulate", expected, parts)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.core.config import RunConfig
-from experiments.core.sources import make_source, source_name
+from experiments.core.sources import check_repeats, make_source, source_name
 from wavevit.checks import check_choice, fail
 from wavevit.data import list_sources
 from wavevit.data.sources import source_class
@@ -118,11 +118,13 @@ def on_data(study: Study, choice: DataChoice) -> Study:
 
 
 def check_own_data(run: RunConfig) -> None:
-    """Refuses a run whose data source needs a path and has none, before anything is computed.
+    """Refuses a run whose data source needs a path and has none, or cannot repeat pictures as the
+    run asks for, before anything is computed.
 
     Raises:
         ValueError: what the source says.
     """
+    check_repeats(run)
     takes = inspect.signature(source_class(source_name(run))).parameters
     if "path" in takes and "path" not in dict(run.data.source_options):
         make_source(run, run.data.trained_on, 0)

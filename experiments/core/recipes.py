@@ -9,6 +9,7 @@ from experiments.core.config import ExecutionConfig, OptimizerConfig, RunConfig
 from wavevit.checks import check_at_least
 
 AUGMENTATION = ("flip", "three", "jitter")
+REPEATS = 3  # of a picture in an epoch
 
 
 def deit3(run: RunConfig, images: int, epochs: int, batch_size: int = 2048) -> RunConfig:
@@ -16,21 +17,20 @@ def deit3(run: RunConfig, images: int, epochs: int, batch_size: int = 2048) -> R
 
     LAMB at a peak rate of 3e-3 for batches of 2048, weight decay 0.02, five epochs of warm-up and a
     cosine, binary cross-entropy without smoothing, mixup 0.8 and CutMix 1.0, horizontal flips,
-    3-Augment and colour jitter 0.3, gradients clipped to norm 1; LayerScale that starts at 1e-4
-    (`BackboneConfig.layer_scale`); bfloat16 and compiled blocks.
-
-    Not in it: repeated augmentation, since an epoch of our sources has every picture once.
-    Stochastic depth is a field of the model.
+    3-Augment and colour jitter 0.3, each picture three times an epoch (repeated augmentation),
+    gradients clipped to norm 1; LayerScale that starts at 1e-4 (`BackboneConfig.layer_scale`);
+    bfloat16 and compiled blocks. Stochastic depth is a field of the model.
 
     Args:
         run: the model, the source and all that the recipe does not say. The source has colour, and
-            fixed `mean` and `std` among its options: 3-Augment needs pixels in [0, 1].
+            fixed `mean` and `std` among its options: 3-Augment needs pixels in [0, 1]. It is read
+            in epochs and is no stream: repeated augmentation needs its order.
         images: of the training split: they turn epochs into steps.
         epochs: of training.
         batch_size: images per step; the rate follows it linearly.
 
     Raises:
-        ValueError: no image, epoch or batch.
+        ValueError: no image, no epoch, or a batch of fewer than two pictures with their repeats.
 
     Source:
         Touvron et al. 2022, "DeiT III: Revenge of the ViT", table 1 (ImageNet-1k).
@@ -45,7 +45,9 @@ def deit3(run: RunConfig, images: int, epochs: int, batch_size: int = 2048) -> R
         task="classification",
         task_options=options,
         model=dataclasses.replace(run.model, layer_scale=1e-4),
-        data=dataclasses.replace(run.data, augmentation=AUGMENTATION, mixup=0.8, cutmix=1.0),
+        data=dataclasses.replace(
+            run.data, augmentation=AUGMENTATION, mixup=0.8, cutmix=1.0, repeats=REPEATS
+        ),
         optimizer=OptimizerConfig(
             name="lamb",
             steps=epochs * per_epoch,

@@ -6,17 +6,37 @@ import inspect
 from typing import Any
 
 from experiments.core.config import DataConfig, RunConfig
-from wavevit.data import Scenes, Source, create_source
+from wavevit.checks import fail
+from wavevit.data import EpochSource, Scenes, Source, create_source
 from wavevit.data.scenes import photograph_scenes
 from wavevit.data.sources import source_class
 from wavevit.tasks import TASKS
 
-__all__ = ["make_source", "scenes_of", "source_name", "source_of"]
+__all__ = ["check_repeats", "make_source", "scenes_of", "source_name", "source_of"]
 
 
 def source_name(config: RunConfig) -> str:
     """Name of the data source of a run: its own choice, or the task's."""
     return config.data.source or TASKS.get(config.task).source
+
+
+def check_repeats(config: RunConfig) -> None:
+    """Refuses repeated augmentation (`DataConfig.repeats`) for a source that cannot repeat.
+
+    Raises:
+        ValueError: the source is a stream, or draws its examples without epochs.
+    """
+    if config.data.repeats == 1:
+        return
+    name = source_name(config)
+    kind = source_class(name)
+    epochs = kind if issubclass(kind, EpochSource) else None
+    if epochs is not None and epochs.repeatable:
+        return
+    reason = "draws its examples without epochs"
+    if epochs is not None:
+        reason = "is a stream" if epochs.streamed else "cannot repeat a picture in an epoch"
+    fail("data.repeats", f"1 (the source {name!r} {reason})", config.data.repeats)
 
 
 def make_source(config: RunConfig, split: str, margin: int) -> Source:

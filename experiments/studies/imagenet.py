@@ -19,7 +19,7 @@ import dataclasses
 from functools import partial
 
 from experiments.core.config import DataConfig, OptimizerConfig, RunConfig
-from experiments.core.recipes import AUGMENTATION, deit3
+from experiments.core.recipes import AUGMENTATION, REPEATS, deit3
 from experiments.core.study import Contrast, Study
 from wavevit.models import BackboneConfig, model_config
 
@@ -75,7 +75,9 @@ def _variants(trial: bool = False) -> dict[str, RunConfig]:
         run = RunConfig(model=model, data=data)
         if trial:
             optimizer = OptimizerConfig(steps=20, batch_size=8, warmup_steps=4)
-            mixed = dataclasses.replace(data, augmentation=AUGMENTATION, mixup=0.8, cutmix=1.0)
+            mixed = dataclasses.replace(
+                data, augmentation=AUGMENTATION, mixup=0.8, cutmix=1.0, repeats=REPEATS
+            )
             run = dataclasses.replace(run, optimizer=optimizer, data=mixed, checkpoint_every=10)
         else:
             run = deit3(run, IMAGES, EPOCHS)

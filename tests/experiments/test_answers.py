@@ -237,12 +237,19 @@ def test_text_of_a_model_is_drawn_as_it_is(tmp_path: Path) -> None:
         assert (tmp_path / "texts.svg").exists()
 
 
-def test_packed_pictures_come_back_to_two_grey_levels() -> None:
+@pytest.mark.parametrize("step", [4, 8])
+def test_packed_pictures_come_back_to_half_a_step_of_grey(step: int) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (3, 5, 7), dtype=np.uint8)
-    back = unpacked(json.loads(json.dumps(packed(pictures))))
+    data = packed(pictures) if step == 4 else packed(pictures, step)
+    back = unpacked(json.loads(json.dumps(data)))
     assert back.shape == pictures.shape
     assert back.dtype == np.uint8
-    assert int(np.abs(back.astype(int) - pictures).max()) <= 2
+    assert int(np.abs(back.astype(int) - pictures).max()) == step // 2
+
+
+def test_larger_steps_of_grey_make_smaller_records() -> None:
+    noisy = np.random.default_rng(0).integers(0, 256, (4, 32, 32), dtype=np.uint8)
+    assert len(packed(noisy, 8)["png"]) < 0.9 * len(packed(noisy)["png"])
 
 
 def test_both_files_of_a_page_have_the_same_layout() -> None:

@@ -159,9 +159,11 @@ def test_stopped_run_with_average_and_mixing_continues_to_equal_bits(tmp_path: P
 def test_configurations_of_before_read_and_have_nothing_on() -> None:
     config = noise_run()
     data = json.loads(json.dumps(config.to_dict()))
-    del data["execution"], data["data"]["mixup"], data["data"]["cutmix"], data["optimizer"]["name"]
+    del data["execution"], data["optimizer"]["name"]
+    del data["data"]["mixup"], data["data"]["cutmix"], data["data"]["repeats"]
     assert RunConfig.from_dict(data) == config
     assert config.execution == ExecutionConfig()
+    assert config.data.repeats == 1
 
 
 @pytest.mark.parametrize(
@@ -236,6 +238,7 @@ def test_recipe_of_deit_iii() -> None:
     )
     assert (run.data.mixup, run.data.cutmix, run.task_options.loss) == (0.8, 1.0, "bce")
     assert run.data.augmentation == ("flip", "three", "jitter")
+    assert run.data.repeats == 3
     gains = [p for name, p in make_task(run).named_parameters() if "gain" in name]
     assert len(gains) == 2 * sum(stage.depth for stage in run.model.stages)
     assert all(bool((gain == 1e-4).all()) for gain in gains)

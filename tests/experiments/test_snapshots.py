@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -18,7 +19,13 @@ from experiments.core.reuse import reuse_equal_runs
 from experiments.core.snapshots import Snapshots
 from experiments.core.study import Study
 from experiments.core.training import train
-from experiments.reporting.answers.over_training import over_training, over_training_figures
+from experiments.reporting.answers.over_training import (
+    SHOWN,
+    over_training,
+    over_training_figures,
+    over_training_picture,
+)
+from experiments.reporting.answers.packed import packed
 from experiments.reporting.trained import TrainedRuns
 from experiments.studies.autoregressive import AUTOREGRESSIVE
 from experiments.studies.diffusion import DIFFUSION
@@ -172,6 +179,26 @@ def test_variant_without_kept_weights_is_named_and_left_out(
     told = capsys.readouterr().out
     assert f"No pictures of vit over training: {jobs[0].folder.path} has no snapshot_2" in told
     assert over_training_figures({}, "") == []
+
+
+def test_rows_of_the_picture_are_the_steps_of_all_models() -> None:
+    """A place stays empty where a model has no weights of that step."""
+    pictures = np.arange(4, dtype=np.uint8)[:, None, None] * np.full((8, 8), 50, np.uint8)
+    models = {
+        name: {"steps": steps, "samples": packed(pictures)}
+        for name, steps in {"vit": [0, 4], "swin": [0, 2]}.items()
+    }
+    axis = over_training_picture(models).axes[0]
+    texts = [text.get_text() for text in axis.texts]
+    assert texts == [*["vit"] * SHOWN, *["swin"] * SHOWN, "0 steps", "2 steps", "4 steps"]
+    columns = [
+        sorted({image.get_extent()[0] for image in axis.images}).index(left)
+        for left in (image.get_extent()[0] for image in axis.images)
+    ]
+    greys = [int(image.get_array()[0, 0]) for image in axis.images]
+    # Row by row: both models, then the second one alone, then the first.
+    assert columns == [0, 1, 2, 3, 2, 3, 0, 1]
+    assert [grey // 50 for grey in greys] == [0, 1, 0, 1, 2, 3, 2, 3]
 
 
 @pytest.mark.parametrize("study", [AUTOREGRESSIVE, DIFFUSION], ids=lambda study: study.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from tests.examples import examples
 from wavevit.data import LabelledPictures, UnreadablePictureError, WindowCutter
+from wavevit.data.epochs import batch_places
 from wavevit.data.splits import divide, part_of, take_share
 
 SEEDS = st.integers(0, 2**31)
@@ -49,15 +52,107 @@ def test_every_picture_is_seen_once_an_epoch(length: int, count: int, seed: int)
         assert sorted(seen[epoch * length : (epoch + 1) * length]) == list(range(length))
 
 
-@given(length=st.integers(1, 40), own=st.integers(1, 4), world=st.integers(1, 4), seed=SEEDS)
-@examples(daily=15)
+class Ramps(Numbers):
+    """Pictures of 64 x 64 different pixels, from their index to the next one."""
+
+    def read(self, index: int) -> Tensor:
+        return torch.arange(4096.0).reshape(1, 64, 64) / 4096 + index
+
+
+@given(
+    length=st.integers(1, 40),
+    count=st.integers(1, 12),
+    repeats=st.integers(1, 4),
+    seed=SEEDS,
+)
+@examples(daily=25)
+def test_repeated_pictures_fill_an_epoch_of_the_same_length(
+    length: int, count: int, repeats: int, seed: int
+) -> None:
+    """Each comes `repeats` times and the last one what is left, whatever the batches are."""
+    steps = -(-2 * length // count)
+    places = [
+        place for step in range(steps) for place in batch_places(count, step, length, repeats)
+    ]
+    seen = Counter(places)
+    for epoch in range(2):
+        for place in range(-(-length // repeats)):
+            assert seen.pop((epoch, place)) == min(repeats, length - place * repeats)
+    assert all(epoch >= 2 for epoch, _ in seen)  # the end of the last batch
+    assert batch_places(count, 3, length) == [
+        divmod(number, length) for number in range(3 * count, 4 * count)
+    ]
+    source = Numbers(length)
+    for epoch in range(2):  # a batch that is the epoch
+        pictures = indices(source.epoch_batch(length, seed, epoch, repeats=repeats))
+        counts = Counter(pictures).values()
+        assert sorted(counts, reverse=True) == _counts(length, repeats)
+
+
+def _counts(length: int, repeats: int) -> list[int]:
+    """How often the pictures of an epoch come, from the most to the least."""
+    rest = length % repeats
+    return [repeats] * (length // repeats) + [rest] * (rest > 0)
+
+
+@given(
+    groups=st.integers(2, 5),
+    batches=st.integers(1, 4),
+    repeats=st.integers(2, 4),
+    step=st.integers(0, 6),
+    seed=SEEDS,
+)
+@examples(daily=25)
+def test_repeats_of_a_picture_are_in_one_batch_and_never_neighbours(
+    groups: int, batches: int, repeats: int, step: int, seed: int
+) -> None:
+    """Where batches are multiples of the repeats, and epochs of batches."""
+    count = groups * repeats
+    batch = indices(Numbers(count * batches).epoch_batch(count, seed, step, 0, 1, repeats))
+    assert set(Counter(batch).values()) == {repeats}
+    assert all(one != other for one, other in itertools.pairwise(batch))
+
+
+@given(count=st.integers(4, 16), repeats=st.integers(2, 4), step=st.integers(0, 6), seed=SEEDS)
+@examples(daily=25)
+def test_neighbours_are_of_different_pictures_where_repeats_are_in_two_batches(
+    count: int, repeats: int, step: int, seed: int
+) -> None:
+    count = max(count, 2 * repeats)
+    batch = indices(Numbers(count * 8).epoch_batch(count, seed, step, 0, 1, repeats))
+    assert all(one != other for one, other in itertools.pairwise(batch))
+    assert max(Counter(batch).values()) == repeats
+
+
+def test_repeats_of_a_picture_have_windows_of_their_own() -> None:
+    images = Ramps(30).epoch_batch(24, 0, 0, 0, 1, 4)["images"]
+    assert set(Counter(images[:, 0, 0, 0].int().tolist()).values()) == {4}
+    assert len({float(one[0, 0, 0]) for one in images}) == 24
+
+
+@pytest.mark.parametrize("repeats", [0, 1.5, "3"])
+def test_bad_repeats_are_refused(repeats: Any) -> None:
+    with pytest.raises(ValueError, match="repeats: expected an integer of at least 1"):
+        Numbers(9).epoch_batch(6, 0, 0, 0, 1, repeats)
+
+
+@given(
+    length=st.integers(1, 40),
+    own=st.integers(1, 4),
+    world=st.integers(1, 4),
+    repeats=st.integers(1, 3),
+    seed=SEEDS,
+)
+@examples(daily=25)
 def test_parts_of_ranks_are_the_batch_of_one_process(
-    length: int, own: int, world: int, seed: int
+    length: int, own: int, world: int, repeats: int, seed: int
 ) -> None:
     count, step = own * world, 5
-    whole = Numbers(length).epoch_batch(count, seed, step)
+    whole = Ramps(length).epoch_batch(count, seed, step, repeats=repeats)
     # A source of its own for each rank, as in processes of their own.
-    parts = [Numbers(length).epoch_batch(count, seed, step, r, world) for r in range(world)]
+    parts = [
+        Ramps(length).epoch_batch(count, seed, step, rank, world, repeats) for rank in range(world)
+    ]
     for name, value in whole.items():
         assert torch.equal(torch.cat([part[name] for part in parts]), value)
 

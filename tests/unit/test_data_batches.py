@@ -19,7 +19,7 @@ from experiments.core.config import (
     RunConfig,
     changed,
 )
-from experiments.core.data_choice import DataChoice, on_data
+from experiments.core.data_choice import DataChoice, check_own_data, on_data
 from experiments.core.evaluation import evaluate
 from experiments.core.folder import RunFolder
 from experiments.core.training import AbandonedError, make_task, train
@@ -78,7 +78,11 @@ def run(tmp_path: Path) -> RunConfig:
     )
 
 
-def test_batches_in_epochs_do_not_depend_on_what_was_read_before(run: RunConfig) -> None:
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_batches_in_epochs_do_not_depend_on_what_was_read_before(
+    run: RunConfig, repeats: int
+) -> None:
+    run = changed(run, {"data.repeats": repeats})
     whole = training_batches(run, CPU)
     expected = [whole(4, 100 + step, step)["images"] for step in range(6)]
     resumed = training_batches(run, CPU)
@@ -108,9 +112,63 @@ def test_ranks_augment_their_parts_as_one_process_does(run: RunConfig) -> None:
     torch.testing.assert_close(torch.cat(parts), expected)
 
 
-def test_run_on_a_folder_resumes_bit_by_bit_and_records_bad_pictures(
-    run: RunConfig, tmp_path: Path
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_repeats_of_a_picture_are_augmented_each_in_its_own_way(
+    run: RunConfig, repeats: int
 ) -> None:
+    """An epoch of 12 examples reads 12 or 6 pictures; no two crops are equal, nor are the changes
+    of one window."""
+    fields = {
+        "data.repeats": repeats,
+        "data.augmentation": ("flip", "translate"),
+        "optimizer.steps": 1,  # nothing is read ahead
+    }
+    batches = training_batches(changed(run, fields), CPU)
+    batch = batches(12, 0, 0)
+    assert isinstance(batches, EpochBatches)
+    assert len(batches.epochs._kept) == 12 // repeats
+    assert len(batch["images"].unique(dim=0)) == 12
+    window = batches.epochs.sample(1, torch.Generator().manual_seed(0))["images"]
+    changes = batches.augment(window.expand(12, -1, -1, -1))
+    assert len(changes.unique(dim=0)) > 6
+    sliced = [training_batches(changed(run, fields), CPU, rank, 2)(12, 0, 0) for rank in range(2)]
+    torch.testing.assert_close(torch.cat([one["images"] for one in sliced]), batch["images"])
+
+
+def test_sources_that_cannot_repeat_are_refused(run: RunConfig) -> None:
+    run = changed(run, {"data.repeats": 2})
+    for source, reason in (
+        ("scenes", "draws its examples without epochs"),
+        ("hf_stream", "is a stream"),
+    ):
+        other = changed(run, {"data.source": source, "data.source_options": ()})
+        for refuses in (lambda one: training_batches(one, CPU), check_own_data):
+            with pytest.raises(
+                ValueError, match=rf"data\.repeats: expected 1 \(the source '{source}' {reason}\)"
+            ):
+                refuses(other)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"data.repeats": 0}, "repeats: expected an integer of at least 1, got 0"),
+        (
+            {"data.repeats": 3},
+            r"optimizer\.batch_size: expected at least 6 \(two pictures, .*\), got 4",
+        ),
+    ],
+)
+def test_bad_repeats_are_refused(run: RunConfig, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        changed(run, fields)
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_run_on_a_folder_resumes_bit_by_bit_and_records_bad_pictures(
+    run: RunConfig, repeats: int, tmp_path: Path
+) -> None:
+    run = changed(run, {"data.repeats": repeats})
     (tmp_path / "data" / "train" / "a" / "bad.png").write_bytes(b"nothing")
     folders = [RunFolder(tmp_path / name) for name in ("whole", "resumed")]
     for folder in folders:

@@ -10,7 +10,7 @@ from torch import Tensor
 from wavevit.checks import check_at_least, check_seed, fail
 from wavevit.data.sources import Source
 
-__all__ = ["EpochSource", "check_ranks", "epoch_order", "step_generator"]
+__all__ = ["EpochSource", "batch_places", "check_ranks", "epoch_order", "step_generator"]
 
 # Orders of epochs and draws of steps are streams of their own.
 _ORDERS, _DRAWS = 2**43, 2**44
@@ -24,6 +24,8 @@ class EpochSource(Source):
     Attributes:
         streamed: it is read from front to back, and `state` says how far; otherwise the step says
             what is read.
+        repeatable: its `epoch_batch` has an argument ``repeats``: how often a picture comes in an
+            epoch (`batch_places`).
 
     Guarantees:
         Unless the source is streamed, the parts of all ranks put together are the batch of one
@@ -31,6 +33,7 @@ class EpochSource(Source):
     """
 
     streamed: bool = False
+    repeatable: bool = False
 
     def epoch_batch(
         self, count: int, seed: int, step: int, rank: int = 0, world: int = 1
@@ -72,6 +75,31 @@ def epoch_order(length: int, seed: int, epoch: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(_ORDERS + (seed + 1) * 1_000_003 + epoch)
     return torch.randperm(length, generator=generator)
+
+
+def batch_places(count: int, step: int, length: int, repeats: int = 1) -> list[tuple[int, int]]:
+    """Epoch and place in its order of each example of a batch.
+
+    With `repeats` above 1 this is repeated augmentation: each picture of an epoch comes so often,
+    and the epoch has as many examples as before, so it has that part of the pictures. The repeats
+    of a picture are in one batch, or in two that follow each other where the batch size is no
+    multiple of `repeats`. In the batch the first repeats of all pictures come before the second
+    ones, so that neighbours, which may be mixed, are of different pictures.
+
+    Args:
+        count: examples of a batch, of all ranks together.
+        step: from 0.
+        length: examples of an epoch.
+        repeats: how often a picture comes in its epoch; the last one of an epoch may come less
+            often.
+
+    Source:
+        Hoffer et al. 2020 ("Augment your batch"); Berman et al. 2019 (MultiGrain). As in DeiT
+        (Touvron et al. 2021), except that an epoch there ends at a multiple of 256 examples.
+    """
+    found = [divmod(number, length) for number in range(step * count, (step + 1) * count)]
+    found.sort(key=lambda one: one[1] % repeats)  # stable
+    return [(epoch, number // repeats) for epoch, number in found]
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from wavevit.checks import check_at_least, check_choice, check_generator, fail
-from wavevit.data.epochs import EpochSource, check_ranks, epoch_order, step_generator
+from wavevit.data.epochs import (
+    EpochSource,
+    batch_places,
+    check_ranks,
+    epoch_order,
+    step_generator,
+)
 from wavevit.data.picture_files import UnreadablePictureError
 from wavevit.data.scenes import SPLITS
 from wavevit.data.windows import WindowCutter
@@ -56,11 +62,13 @@ class LabelledPictures(EpochSource):
         ValueError: options out of range, or a split without pictures.
 
     Guarantees:
-        Every picture once an epoch; a batch follows from (seed, step) alone; ranks share it
+        Every picture once an epoch, or a part of them `repeats` times, each time with another
+        window; a batch follows from (seed, step) alone; ranks share it
         without loss or double reading (tests/properties/test_data_laws.py).
     """
 
     classes: tuple[str, ...]
+    repeatable = True
 
     def __init__(
         self,
@@ -114,15 +122,25 @@ class LabelledPictures(EpochSource):
         return self._batch(torch.cat(orders)[:count].tolist(), draws.tolist())
 
     def epoch_batch(
-        self, count: int, seed: int, step: int, rank: int = 0, world: int = 1
+        self,
+        count: int,
+        seed: int,
+        step: int,
+        rank: int = 0,
+        world: int = 1,
+        repeats: int = 1,
     ) -> dict[str, Any]:
+        """See `EpochSource.epoch_batch`.
+
+        Args:
+            count, seed, step, rank, world: see there.
+            repeats: how often a picture comes in an epoch (`wavevit.data.epochs.batch_places`).
+        """
         part = check_ranks(count, rank, world)
-        positions = range(step * count, (step + 1) * count)[part]
+        check_at_least("repeats", repeats, 1)
         draws = torch.rand(count, 3, generator=step_generator(seed, step))[part]
-        chosen = [
-            int(self._order(seed, position // len(self))[position % len(self)])
-            for position in positions
-        ]
+        places = batch_places(count, step, len(self), repeats)[part]
+        chosen = [int(self._order(seed, epoch)[place]) for epoch, place in places]
         return self._batch(chosen, draws.tolist())
 
     def normalized(self, crops: Tensor) -> Tensor:

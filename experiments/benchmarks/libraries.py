@@ -4,7 +4,8 @@ Contenders, each in the modes that it has: a copy of the image (``x.clone()``, o
 write), which is the limit; ours, eager and compiled; grouped convolutions for Haar;
 pytorch-wavelets, for the undecimated transform level by level, because its ``SWTForward`` fails
 beyond the first (1.3.0); ptwt, for longer filters whichever of its two convolutions is faster on
-the shape, and for one undecimated level an axis at a time, because it has no two-dimensional one.
+the shape, and for one undecimated level an axis at a time, because it has no two-dimensional one;
+torchwavelets, eager or compiled, whichever is faster on the shape.
 """
 
 from __future__ import annotations
@@ -34,13 +35,18 @@ from experiments.core.records import environment
 from experiments.core.table import Table
 from wavevit.checks import fail
 from wavevit.wavelets import dtcwt2, dwt2, swt2, wavedec2
+from wavevit.wavelets.compat import ScatLayerj2
 
+_LIBRARIES = (*LIBRARIES, "torchwavelets")
+# Its analysis refuses all others (1.3.0).
+_MODES_OF_PYTORCH_WAVELETS = ("zero", "symmetric", "reflect", "periodization", "periodic")
 GROUPED, DILATED = "grouped convolution", "grouped dilated convolution"
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed: ``"decimated"``, ``"undecimated"`` or ``"dual tree"``, and of what."""
+    """What is timed: ``"decimated"``, ``"undecimated"``, ``"dual tree"`` or ``"scattering"`` (of
+    second order, in the channel order of pytorch-wavelets), and of what."""
 
     kind: str
     wavelet: str
@@ -59,7 +65,20 @@ def limit(case: object) -> Transform:
     return lambda x: (x.clone(),)
 
 
+def _scattered(layer: Callable[[Tensor], Tensor]) -> Transform:
+    """A scattering layer with the low-passes apart, which all layers put first."""
+
+    def transform(x: Tensor) -> Sequence[Tensor]:
+        paths = layer(x)
+        return paths.split([x.shape[1], paths.shape[1] - x.shape[1]], dim=1)
+
+    return transform
+
+
 def _ours(case: Case) -> Transform:
+    if case.kind == "scattering":
+        return _scattered(ScatLayerj2(case.wavelet, mode=case.mode))
+
     def transform(x: Tensor) -> Sequence[Tensor]:
         if case.kind == "undecimated":
             return (swt2(x, case.wavelet, case.level),)
@@ -129,6 +148,9 @@ def pytorch_wavelets() -> ModuleType:
 
 def _pytorch_wavelets(case: Case) -> Transform:
     library = pytorch_wavelets()
+    if case.kind == "scattering":
+        layers = import_module("pytorch_wavelets.scatternet.layers")
+        return _scattered(layers.ScatLayerj2(biort=case.wavelet, mode=case.mode))
     if case.kind == "undecimated":
         return _level_by_level(import_module("pytorch_wavelets.dwt.lowlevel"), case)
     if case.kind == "dual tree":
@@ -183,6 +205,32 @@ def _ptwt(case: Case) -> Transform:
     return fastest(case.shape, whole, separable)
 
 
+def _torchwavelets(case: Case) -> Transform:
+    library = import_module("torchwavelets")
+    modules = {
+        "decimated": lambda: library.DWT2D(case.level, case.wavelet, case.mode),
+        "undecimated": lambda: library.SWT2D(case.wavelet, case.level),
+        "dual tree": lambda: library.DTCWT2D(biort=case.wavelet, J=case.level),
+        "scattering": lambda: library.ScatLayerj2(biort=case.wavelet),
+    }
+    module = modules[case.kind]()
+
+    def of(decompose: Callable[[Tensor], Any]) -> Transform:
+        def transform(x: Tensor) -> Sequence[Tensor]:
+            if case.kind == "undecimated":
+                levels = [torch.stack([low, *bands], dim=2) for low, bands in decompose(x)]
+                return (torch.stack(levels, dim=2),)
+            approx, details = decompose(x)
+            if case.kind == "dual tree":
+                details = [torch.view_as_real(bands) for bands in details]
+            return (approx, *details)
+
+        return _scattered(decompose) if case.kind == "scattering" else transform
+
+    compiled = torch.compile(module, fullgraph=True, dynamic=False)
+    return fastest(case.shape, of(module), of(compiled))
+
+
 def fastest(shape: tuple[int, ...], *transforms: Transform) -> Transform:
     """The one whose second run on this shape takes least."""
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -199,7 +247,7 @@ CONTENDERS: dict[str, Callable[[Case], Transform]] = {
     **dict(zip(OURS, (_ours, _compiled), strict=True)),
     GROUPED: _convolution,
     DILATED: _dilated_convolution,
-    **dict(zip(LIBRARIES, (_pytorch_wavelets, _ptwt), strict=True)),
+    **dict(zip(_LIBRARIES, (_pytorch_wavelets, _ptwt, _torchwavelets), strict=True)),
 }
 
 
@@ -209,6 +257,8 @@ def serves(name: str, case: Case) -> bool:
         return case.haar
     if name == DILATED:
         return case.kind == "undecimated"
+    if name == "pytorch-wavelets" and case.kind == "decimated":
+        return case.mode in _MODES_OF_PYTORCH_WAVELETS
     if name == "ptwt":
         decimated = case.kind == "decimated" and (case.haar or case.mode != "periodization")
         return decimated or (case.kind == "undecimated" and case.level == 1)
@@ -218,7 +268,7 @@ def serves(name: str, case: Case) -> bool:
 def _best(seconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Where a library is among the contenders, how many times faster ours are than the best."""
     own = medians(seconds)
-    best = min((own[name] for name in LIBRARIES if name in own), default=None)
+    best = min((own[name] for name in _LIBRARIES if name in own), default=None)
     if best is None:
         return {}
     return {"times_faster_than_best_library": {name: round(best / own[name], 2) for name in OURS}}
@@ -237,7 +287,7 @@ def _check(case: Case, name: str, seen: Seen, ours: Seen) -> None:
 
 def comparison() -> Comparison[Case]:
     """All contenders that are installed."""
-    return Comparison(installed(CONTENDERS, LIBRARIES), serves, _best, _check)
+    return Comparison(installed(CONTENDERS, _LIBRARIES), serves, _best, _check)
 
 
 def by_shape(cells: Sequence[Mapping[str, Any]], figure: Callable[[Any], str]) -> str:
@@ -255,4 +305,4 @@ def by_shape(cells: Sequence[Mapping[str, Any]], figure: Callable[[Any], str]) -
 
 def packages(threads: int) -> dict[str, Any]:
     """`environment` with the versions of the contenders."""
-    return environment(torch.device("cpu"), threads, ["numba", *LIBRARIES])
+    return environment(torch.device("cpu"), threads, ["numba", *_LIBRARIES])

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from experiments.benchmarks import alone, filters, libraries, transforms
 from experiments.benchmarks.alone import Alone, Contender, installed
@@ -35,6 +36,7 @@ def contenders(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[Case], Tr
     """Those of the benchmarks, in this process. The real compiler is timed by the command itself;
     here it would take longer than the test."""
     found = {**CONTENDERS, "wavevit compiled": CONTENDERS["wavevit"]}
+    monkeypatch.setattr(torch, "compile", lambda module, **options: module)
     monkeypatch.setattr(libraries, "CONTENDERS", found)
     monkeypatch.setattr(alone, "Alone", Here)
     return found
@@ -138,7 +140,7 @@ def test_fresh_processes_meet_cases_in_another_order(
 
 def test_contenders_are_timed_on_the_cases_they_support() -> None:
     """The text at the top of `experiments.benchmarks.libraries` says why."""
-    always = {"clone", "wavevit", "wavevit compiled", "pytorch-wavelets"}
+    always = {"clone", "wavevit", "wavevit compiled", "pytorch-wavelets", "torchwavelets"}
     dilated = "grouped dilated convolution"
     for case, others in (
         (HAAR, {"grouped convolution", "ptwt"}),
@@ -147,8 +149,23 @@ def test_contenders_are_timed_on_the_cases_they_support() -> None:
         (Case("undecimated", "haar", "periodic", 1, (1, 2, 8, 6)), {"ptwt", dilated}),
         (Case("undecimated", "haar", "periodic", 2, (1, 2, 8, 6)), {dilated}),
         (Case("dual tree", "near_sym_a", "symmetric", 2, (1, 2, 16, 8)), set()),
+        (Case("scattering", "near_sym_a", "symmetric", 2, (1, 2, 16, 8)), set()),
     ):
         assert {name for name in CONTENDERS if serves(name, case)} == always | others
+    constant = Case("decimated", "db4", "constant", 1, (1, 2, 16, 18))
+    assert serves("ptwt", constant)
+    assert not serves("pytorch-wavelets", constant)
+
+
+@pytest.mark.usefixtures("contenders")
+def test_every_kind_and_mode_has_the_same_coefficients_everywhere() -> None:
+    """What the command times, of small images: other coefficients would end it after minutes."""
+    kinds = {(case.kind, case.wavelet, case.mode, case.level) for case in filters.CASES}
+    cases = [Case(*kind, (1, 1, 128, 136)) for kind in sorted(kinds)]
+    assert {case.kind for case in cases} == {"decimated", "undecimated", "dual tree", "scattering"}
+    assert len({case.mode for case in cases if case.wavelet == "db4"}) == 6
+    for case, cell in comparison().time(cases, 1, 1):
+        assert set(cell["milliseconds"]) == {n for n in CONTENDERS if serves(n, case)}
 
 
 @pytest.mark.usefixtures("contenders")
@@ -182,7 +199,7 @@ def test_filters_are_measured_and_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cases = (
-        Case("decimated", "bior4.4", "symmetric", 2, (1, 2, 16, 18)),
+        Case("decimated", "bior4.4", "symmetric", 2, (1, 2, 36, 40)),
         Case("undecimated", "haar", "periodic", 1, (1, 2, 8, 6)),
         Case("dual tree", "near_sym_a", "symmetric", 2, (1, 2, 16, 8)),
     )

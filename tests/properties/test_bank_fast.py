@@ -257,6 +257,62 @@ def test_threads_share_the_work(function: Transform, monkeypatch: pytest.MonkeyP
     torch.testing.assert_close(function(x), expected, rtol=0, atol=0)
 
 
+def _maps(size: tuple[int, int], mode: str, wavelet: str) -> list[BankMap]:
+    bank = filter_bank(wavelet)
+    return [
+        BankMap(decimated(bank, "analysis", mode), mode, size),
+        BankMap(decimated(bank, "analysis", mode), mode, size, "apart"),
+        BankMap(undecimated(bank, "analysis", 2), mode, size),
+        dual_map("analysis near_sym_a", "symmetric", size),
+        dual_map("qshift_a", "zero", size),
+    ]
+
+
+@given(data=st.data(), wavelet=st.sampled_from(WAVELETS), planes=st.integers(8, 19))
+def test_short_rows_of_many_planes(data: st.DataObject, wavelet: str, planes: int) -> None:
+    """Eight planes at a time, the last group with fewer: each plane as if it were alone."""
+    mode = data.draw(st.sampled_from([mode for mode in MODES if mode not in COMPUTED]))
+    dtype = data.draw(st.sampled_from([torch.float64, torch.float32]))
+    size = tuple(4 * data.draw(st.integers(1, 5)) for _ in range(2))
+    wide = noise(planes, 1, size[0], size[1] + 3, dtype=dtype)
+    for x in (wide[..., 3:], wide[..., 3:].contiguous()):
+        for bank_map in _maps((size[0], size[1]), mode, wavelet):
+            whole = bank_map.apply(x)
+            for together, plain in zip(whole, bank_map.plain([x]), strict=True):
+                close(together, plain, dtype)
+            y = [noise(*part.shape, seed=1, dtype=dtype) for part in whole]
+            (back,) = bank_map.transpose.apply(*y)
+            close(back, bank_map.transpose.plain(y)[0], dtype)
+
+
+def test_a_plane_does_not_depend_on_its_neighbours() -> None:
+    """To the bit, and where one of them is infinite: rows here are as long as a vector."""
+    x = noise(9, 1, 32, 32, dtype=torch.float32)
+    spoilt = x.clone()
+    spoilt[3] = torch.inf
+    others = [index for index in range(9) if index != 3]
+    for bank_map in _maps((32, 32), "symmetric", "db2"):
+        whole, beside = bank_map.apply(x), bank_map.apply(spoilt)
+        y = [part / 3 for part in whole]
+        (back,) = bank_map.transpose.apply(*y)
+        for index in others:
+            alone = bank_map.apply(x[index : index + 1])
+            for all_of_them, one_of_them, other in zip(whole, alone, beside, strict=True):
+                assert torch.equal(all_of_them[index], one_of_them[0])
+                assert torch.equal(other[index], one_of_them[0])
+            (one_back,) = bank_map.transpose.apply(*(part[index : index + 1] for part in y))
+            assert torch.equal(back[index], one_back[0])
+
+
+def test_groups_of_planes_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = noise(5, 7, 12, 20)
+    expected = [function(x[:, :4]) for function in TRANSFORMS]
+    monkeypatch.setattr(cpu_threads, "_GRAIN", 8)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    for function, parts in zip(TRANSFORMS, expected, strict=True):
+        torch.testing.assert_close(function(x[:, :4]), parts, rtol=0, atol=0)
+
+
 def test_empty_batches_and_coefficients_that_do_not_fit() -> None:
     for function in TRANSFORMS:
         assert all(part.shape[0] == 0 for part in function(noise(0, 4, 8, 8)))

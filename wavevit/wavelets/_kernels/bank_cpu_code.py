@@ -19,9 +19,9 @@ from numba.extending import intrinsic
 
 from wavevit.wavelets._kernels.haar_cpu_code import compiled, load, store
 
-__all__ = ["weigh_once", "weigh_twice"]
+__all__ = ["LANES", "add_lanes", "clear_lanes", "move_lanes", "weigh_once", "weigh_twice"]
 
-_LANES = 8
+LANES = 8  # elements of a vector
 
 
 def _sums(blocks: int) -> Callable[..., Any]:
@@ -29,7 +29,7 @@ def _sums(blocks: int) -> Callable[..., Any]:
 
     def codegen(context, builder, signature, args):
         scalar, integer = args[0].type, args[1].type
-        vector = ir.VectorType(scalar, _LANES)
+        vector = ir.VectorType(scalar, LANES)
         size = 4 if isinstance(scalar, ir.FloatType) else 8
         rows, count, offset = args[1:4]
         weightings = list(zip(args[4::2], args[5::2], strict=True))
@@ -37,7 +37,7 @@ def _sums(blocks: int) -> Callable[..., Any]:
         multiply_add = cgutils.get_or_insert_function(
             builder.module,
             ir.FunctionType(vector, [vector] * 3),
-            f"llvm.fmuladd.v{_LANES}f{8 * size}",
+            f"llvm.fmuladd.v{LANES}f{8 * size}",
         )
         sums = [[cgutils.alloca_once(builder, vector) for _ in range(blocks)] for _ in weightings]
 
@@ -49,20 +49,20 @@ def _sums(blocks: int) -> Callable[..., Any]:
 
         for line in sums:
             for total in line:
-                builder.store(ir.Constant(vector, [0.0] * _LANES), total)
+                builder.store(ir.Constant(vector, [0.0] * LANES), total)
         with cgutils.for_range(builder, count) as loop:
             row = builder.load(pointer(at(rows, loop.index, 8), integer))
             row = builder.add(row, offset)
             values = []
             for block in range(blocks):
-                there = builder.add(row, ir.Constant(integer, block * _LANES * size))
+                there = builder.add(row, ir.Constant(integer, block * LANES * size))
                 values.append(builder.load(pointer(there, vector), align=size))
             for (weights, _), line in zip(weightings, sums, strict=True):
                 weight = builder.load(pointer(at(weights, loop.index, size), scalar))
                 same = builder.insert_element(
                     ir.Constant(vector, ir.Undefined), weight, ir.Constant(ir.IntType(32), 0)
                 )
-                mask = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
                 same = builder.shuffle_vector(same, same, mask)
                 for total, value in zip(line, values, strict=True):
                     added = builder.call(multiply_add, [same, value, builder.load(total)])
@@ -70,7 +70,7 @@ def _sums(blocks: int) -> Callable[..., Any]:
         for (_, target), line in zip(weightings, sums, strict=True):
             for block, total in enumerate(line):
                 there = builder.add(target, offset)
-                there = builder.add(there, ir.Constant(integer, block * _LANES * size))
+                there = builder.add(there, ir.Constant(integer, block * LANES * size))
                 builder.store(builder.load(total), pointer(there, vector), align=size)
         return context.get_dummy_value()
 
@@ -117,6 +117,52 @@ def _address(typing, one, place):
     return types.int64(one, place), codegen
 
 
+def _vector_at(builder, scalar, address):
+    """Its type, a pointer to it, and the bytes of an element, which is how it is aligned."""
+    vector = ir.VectorType(scalar, LANES)
+    size = 4 if isinstance(scalar, ir.FloatType) else 8
+    return vector, builder.inttoptr(address, vector.as_pointer()), size
+
+
+@intrinsic
+def move_lanes(typing, one, source, target):
+    """Copies one vector from an address to another."""
+
+    def codegen(context, builder, signature, args):
+        _, there, size = _vector_at(builder, args[0].type, args[1])
+        _, here, _ = _vector_at(builder, args[0].type, args[2])
+        builder.store(builder.load(there, align=size), here, align=size)
+        return context.get_dummy_value()
+
+    return types.void(one, source, target), codegen
+
+
+@intrinsic
+def add_lanes(typing, one, source, target):
+    """Adds one vector to that at another address."""
+
+    def codegen(context, builder, signature, args):
+        _, there, size = _vector_at(builder, args[0].type, args[1])
+        _, here, _ = _vector_at(builder, args[0].type, args[2])
+        total = builder.fadd(builder.load(here, align=size), builder.load(there, align=size))
+        builder.store(total, here, align=size)
+        return context.get_dummy_value()
+
+    return types.void(one, source, target), codegen
+
+
+@intrinsic
+def clear_lanes(typing, one, target):
+    """Writes a vector of zeros."""
+
+    def codegen(context, builder, signature, args):
+        vector, here, size = _vector_at(builder, args[0].type, args[1])
+        builder.store(ir.Constant(vector, [0.0] * LANES), here, align=size)
+        return context.get_dummy_value()
+
+    return types.void(one, target), codegen
+
+
 @compiled
 def _single(one, size, rows, count, offset, weights, target):
     total = one - one
@@ -134,10 +180,10 @@ def _step(j, length):
     are done is cheaper than several short ones. 0 vectors: one element.
     """
     for vectors in (4, 2):
-        if length >= vectors * _LANES and length - j > vectors * _LANES // 2:
-            return vectors, min(j, length - vectors * _LANES)
-    if length >= _LANES:
-        return 1, min(j, length - _LANES)
+        if length >= vectors * LANES and length - j > vectors * LANES // 2:
+            return vectors, min(j, length - vectors * LANES)
+    if length >= LANES:
+        return 1, min(j, length - LANES)
     return 0, j
 
 
@@ -155,7 +201,7 @@ def weigh_once(one, size, rows, count, weights, target, length):
             _once1(one, rows, count, j * size, weights, target)
         else:
             _single(one, size, rows, count, j * size, weights, target)
-        j += max(vectors * _LANES, 1)
+        j += max(vectors * LANES, 1)
 
 
 @compiled
@@ -173,4 +219,4 @@ def weigh_twice(one, size, rows, count, weights, target, others, second, length)
         else:
             _single(one, size, rows, count, j * size, weights, target)
             _single(one, size, rows, count, j * size, others, second)
-        j += max(vectors * _LANES, 1)
+        j += max(vectors * LANES, 1)

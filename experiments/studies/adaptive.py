@@ -79,24 +79,34 @@ def equal_tokens(runs: Mapping[str, RunConfig], source: Source) -> dict[str, Run
     for name, run in runs.items():
         options = run.model.options("tokenizer")
         if isinstance(options, AdaptiveOptions):
-            budget = _budget(options, run.model.patch_size, crops)
+            cells = (crops.shape[-2] // run.model.patch_size) * (
+                crops.shape[-1] // run.model.patch_size
+            )
+            wanted = round(_COMPUTED * cells)
+            budget = budget_of_computed(options, run.model.patch_size, crops, wanted)
             options = dataclasses.replace(options, budget=budget)
             found[name] = changed(run, {"model.tokenizer_options": options})
     return found
 
 
-def _budget(options: AdaptiveOptions, patch: int, crops: Tensor) -> int:
-    cells = (crops.shape[-2] // patch) * (crops.shape[-1] // patch)
-    wanted = round(_COMPUTED * cells)
+def budget_of_computed(options: AdaptiveOptions, patch: int, images: Tensor, wanted: int) -> int:
+    """The budget with which a model computes about so many tokens of an image.
+
+    Args:
+        options: of its tokenizer.
+        patch: side of its finest patches in pixels.
+        images: (B, C, H, W), of which the mean counts.
+        wanted: tokens of an image.
+    """
     if options.splitting == "hard":
         return wanted
 
     @cache
     def computed(budget: int) -> float:
         own = dataclasses.replace(options, budget=budget)
-        tokenizer = AdaptiveTokenizer(crops.shape[1], 1, patch, options=own)
-        levels = tokenizer.weights_of(crops)
-        return sum(int((level > 0).sum()) for level in levels) / len(crops)
+        tokenizer = AdaptiveTokenizer(images.shape[1], 1, patch, options=own)
+        levels = tokenizer.weights_of(images)
+        return sum(int((level > 0).sum()) for level in levels) / len(images)
 
     # A token is computed where its weight is above 0: there are at least as many as the budget.
     above = bisect_left(range(1, wanted), float(wanted), key=computed) + 1

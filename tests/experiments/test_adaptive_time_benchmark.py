@@ -18,6 +18,7 @@ from experiments.benchmarks.adaptive_time import (
     MODELS,
     REFERENCE,
     STUDY_RECORD,
+    Model,
     Options,
     benchmark,
     exponents,
@@ -26,6 +27,7 @@ from experiments.benchmarks.adaptive_time import (
 )
 from experiments.core.study import Study
 from experiments.studies.adaptive import ADAPTIVE
+from wavevit.models import token_counts
 
 
 @pytest.fixture
@@ -65,6 +67,21 @@ def test_measures_and_records(
     assert tables(record) in table
     assert all(f"| {name} |" in table for name in few)
     assert all(f"| `{backend}` |" in table for backend in ("dense", "padded", "jagged"))
+
+
+def test_half_of_the_tokens_are_computed() -> None:
+    """No other whole budget of a soft split, which computes more than its budget, gets nearer."""
+    ramp = torch.linspace(0.01, 1, 128)[:, None]
+    noise = torch.randn(4, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * ramp
+
+    def computed(model: Model) -> float:
+        with torch.inference_mode():
+            return token_counts(model.build(noise, small=True), noise).float().mean().item()
+
+    found = computed(MODELS["half of the tokens computed, soft"])
+    others = [computed(Model(options={"budget": budget})) for budget in range(1, 65, 3)]
+    assert abs(found - 32) <= min(abs(other - 32) for other in others)
+    assert found < computed(MODELS["half of the tokens, soft"])
 
 
 def test_table_has_mean_tokens_ratio_and_exponent() -> None:

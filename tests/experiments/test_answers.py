@@ -237,7 +237,7 @@ def test_text_of_a_model_is_drawn_as_it_is(tmp_path: Path) -> None:
         assert (tmp_path / "texts.svg").exists()
 
 
-@pytest.mark.parametrize("step", [4, 8])
+@pytest.mark.parametrize("step", [4, 8, 16])
 def test_packed_pictures_come_back_to_half_a_step_of_grey(step: int) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (3, 5, 7), dtype=np.uint8)
     data = packed(pictures) if step == 4 else packed(pictures, step)
@@ -245,6 +245,12 @@ def test_packed_pictures_come_back_to_half_a_step_of_grey(step: int) -> None:
     assert back.shape == pictures.shape
     assert back.dtype == np.uint8
     assert int(np.abs(back.astype(int) - pictures).max()) == step // 2
+
+
+@pytest.mark.parametrize("step", [0, 12, 128])
+def test_steps_of_grey_that_lose_white_are_refused(step: int) -> None:
+    with pytest.raises(ValueError, match="step: expected a power of two up to 64"):
+        packed(np.full((1, 4, 4), 255, np.uint8), step)
 
 
 def test_larger_steps_of_grey_make_smaller_records() -> None:

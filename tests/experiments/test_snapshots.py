@@ -175,7 +175,7 @@ def test_variant_without_kept_weights_is_named_and_left_out(
     start, end = (trained.at("vit", file).state_dict() for file in (files[0], files[6]))
     assert any(not torch.equal(start[name], end[name]) for name in start)
     files[2].unlink()
-    assert over_training(trained, lambda model: pytest.fail("nothing to draw")) == {}
+    assert over_training(trained, lambda model: pytest.fail("nothing to draw"), 8) == {}
     told = capsys.readouterr().out
     assert f"No pictures of vit over training: {jobs[0].folder.path} has no snapshot_2" in told
     assert over_training_figures({}, "") == []

@@ -113,7 +113,8 @@ def assert_samples_over_training(record: dict[str, Any], samples: str) -> None:
     assert own["steps"] == [0, 1, 2]
     rows = unpacked(own["samples"]).astype(float).reshape(3, SHOWN, 32, 32)
     trained = unpacked(record["models"]["vit"][samples]).astype(float)[:SHOWN]
-    assert abs(rows[2] - trained).max() <= 4 + 2 + 1  # half a step of both packings, and rounding
+    # Half a step of grey of both packings, and rounding.
+    assert abs(rows[2] - trained).max() <= own["samples"]["step"] / 2 + 2 + 1
     assert all((one != other).any() for one, other in itertools.pairwise(rows))
 
 

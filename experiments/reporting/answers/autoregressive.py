@@ -47,7 +47,7 @@ class Samples(Answers):
         return {
             "crops": packed(grey_levels(given)),
             "models": {name: _drawn(models[name], given) for name in in_steps(models)},
-            **over_training(trained, partial(_first_samples, given=given)),
+            **over_training(trained, partial(_first_samples, given=given), 16),
             "tables": {"lossless": _files(crops)},
         }
 

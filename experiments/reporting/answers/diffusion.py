@@ -74,7 +74,7 @@ class DrawnImages(Answers):
         real = grey_levels(held["images"])
         return {
             "models": models,
-            **over_training(trained, partial(_first_samples, held=held)),
+            **over_training(trained, partial(_first_samples, held=held), 8),
             "searched": search.words,
             "tables": {
                 "memorisation": _memorisation(

@@ -16,26 +16,29 @@ from experiments.reporting.trained import TrainedRuns
 
 NAME = "over_training"  # of the entry of the record, and of the figure
 SHOWN = 2  # samples of each model
-_GREYS = 8  # grey levels that become one: noise, of which early samples are made, packs badly
 _ALT = (
     "Samples of {names}, one row for each number of training steps. A column has the same random "
     "numbers in every row."
 )
 
 
-def over_training(trained: TrainedRuns, draw: Callable[[Any], np.ndarray]) -> dict[str, Any]:
+def over_training(
+    trained: TrainedRuns, draw: Callable[[Any], np.ndarray], step: int
+) -> dict[str, Any]:
     """Entries of a record: empty if the study keeps no weights on the way.
 
     Args:
         trained: the study's trained models.
         draw: from a model to `SHOWN` pictures (N, H, W), uint8; always of the same random numbers.
+        step: grey levels that become one (`packed`): the noisier the samples, the larger they are
+            in the record, and the less is seen of a large step.
     """
     models = {}
     for name, files in trained.over_training().items():
         drawn = [draw(trained.at(name, file)) for file in files.values()]
         models[name] = {
             "steps": list(files),
-            "samples": packed(np.concatenate(drawn), _GREYS),
+            "samples": packed(np.concatenate(drawn), step),
         }
     return {NAME: models} if models else {}
 

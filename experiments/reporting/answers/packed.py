@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from wavevit.checks import fail
+
 _STEP = 4  # grey levels that become one: nobody sees it, and it saves a third
 
 
@@ -18,8 +20,13 @@ def packed(pictures: np.ndarray, step: int = _STEP) -> dict[str, Any]:
 
     Args:
         pictures: (N, H, W), uint8.
-        step: grey levels that become one.
+        step: grey levels that become one, a power of two up to 64.
+
+    Raises:
+        ValueError: another step: white would not come back.
     """
+    if step not in (1, 2, 4, 8, 16, 32, 64):
+        fail("step", "a power of two up to 64", step)
     strip = pictures.reshape(-1, pictures.shape[2]) // step
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(strip, np.uint8)).save(buffer, "PNG", optimize=True)

@@ -90,7 +90,7 @@ LARGE = Case(
     rounds=5,
 )
 # (forward, training step) at most so many times the reference; memory for the last.
-_TARGETS: dict[str, tuple[float | None, float | None]] = {
+TARGETS: dict[str, tuple[float | None, float | None]] = {
     "dtcwt tokens": (1.10, 1.08),
     "swt tokens": (1.08, 1.06),
     "scattering tokens": (1.35, 1.25),
@@ -257,7 +257,7 @@ def tables(record: Mapping[str, Any]) -> str:
     for name, row in record["models"].items():
         old = earlier["models"].get(name, {})
         cells = [f"`{name}`", f"`{row['reference']}`", str(row["side"])]
-        for kind, target in zip(("forward", "step"), _TARGETS.get(name, (None, None)), strict=True):
+        for kind, target in zip(("forward", "step"), TARGETS.get(name, (None, None)), strict=True):
             cells.append("–" if target is None else f"{target:.2f}")
             cells += [_by_threads(old.get(kind), threads), _by_threads(row[kind], threads)]
         cells += [f"{old['held']:.2f}" if old else "–", f"{row['held']:.2f}"]

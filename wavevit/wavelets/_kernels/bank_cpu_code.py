@@ -19,7 +19,16 @@ from numba.extending import intrinsic
 
 from wavevit.wavelets._kernels.haar_cpu_code import compiled, load, store
 
-__all__ = ["LANES", "add_lanes", "clear_lanes", "move_lanes", "weigh_once", "weigh_twice"]
+__all__ = [
+    "LANES",
+    "add_lanes",
+    "clear_lanes",
+    "move_lanes",
+    "pack_square",
+    "unpack_square",
+    "weigh_once",
+    "weigh_twice",
+]
 
 LANES = 8  # elements of a vector
 
@@ -161,6 +170,61 @@ def clear_lanes(typing, one, target):
         return context.get_dummy_value()
 
     return types.void(one, target), codegen
+
+
+def _turned(builder, rows):
+    """`LANES` vectors as the rows of a square, transposed: blocks off the diagonal are swapped."""
+    rows = list(rows)
+    for d in (1, 2, 4):
+        for i in range(LANES):
+            if not i & d:
+                for_first = [j - d + LANES if j & d else j for j in range(LANES)]
+                for_second = [j + LANES if j & d else j + d for j in range(LANES)]
+                kind = ir.VectorType(ir.IntType(32), LANES)
+                first, second = rows[i], rows[i + d]
+                rows[i], rows[i + d] = (
+                    builder.shuffle_vector(first, second, ir.Constant(kind, lanes))
+                    for lanes in (for_first, for_second)
+                )
+    return rows
+
+
+def _square(packing: bool) -> Callable[..., Any]:
+    """Emits the move of `LANES` samples of as many planes, between planes and vectors."""
+
+    def codegen(context, builder, signature, args):
+        scalar, planes, step, packed = args[0].type, *args[1:4]
+        size = 4 if isinstance(scalar, ir.FloatType) else 8
+        integer = planes.type
+        apart = [
+            builder.add(planes, builder.mul(step, ir.Constant(integer, lane)))
+            for lane in range(LANES)
+        ]
+        together = [
+            builder.add(packed, ir.Constant(integer, sample * LANES * size))
+            for sample in range(LANES)
+        ]
+        sources, targets = (apart, together) if packing else (together, apart)
+        rows = [
+            builder.load(_vector_at(builder, scalar, source)[1], align=size) for source in sources
+        ]
+        for row, target in zip(_turned(builder, rows), targets, strict=True):
+            builder.store(row, _vector_at(builder, scalar, target)[1], align=size)
+        return context.get_dummy_value()
+
+    return codegen
+
+
+@intrinsic
+def pack_square(typing, one, planes, step, packed):
+    """`LANES` samples of as many planes, `step` bytes apart, to one vector for each sample."""
+    return types.void(one, planes, step, packed), _square(True)
+
+
+@intrinsic
+def unpack_square(typing, one, planes, step, packed):
+    """Inverse of `pack_square`."""
+    return types.void(one, planes, step, packed), _square(False)
 
 
 @compiled

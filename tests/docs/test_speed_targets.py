@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.benchmarks.speed_targets import Options, Row, measure, render, rows
+from experiments.benchmarks.speed_targets import Options, Row, measure, render, render_audit, rows
 from experiments.core.records import RECORDS
 
 BEFORE = {
     "commit": "HEAD",
-    "audit_seconds": 600.0,
+    "audit_seconds": {"sensitivity": 400.0, "consistency": 200.0},
     "ablation_core_minutes": 20.0,
     "ablation_device": "one",
     "lowest_factors": {
@@ -68,6 +68,8 @@ def test_the_table_follows_the_records(
         if one.reached:
             assert other.reached == pytest.approx(1.25 * one.reached)
     assert render(BEFORE, folder) != render(BEFORE)
+    assert render_audit(BEFORE, folder) != render_audit(BEFORE)
+    assert "| sensitivity | 400 |" in render_audit(BEFORE)
 
 
 def test_before_is_taken_from_a_commit(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_before_is_taken_from_a_commit(tmp_path: Path) -> None:
     (records / "audit" / "audit.json").write_text("{}")  # what is there now does not count
     assert measure(Options(commit="HEAD"), records) == {
         "commit": "HEAD",
-        "audit_seconds": 6.5,
+        "audit_seconds": {"a": 4.0, "b": 2.5},
         "ablation_core_minutes": 7.0,
         "ablation_device": "a processor",
         "lowest_factors": {

@@ -193,7 +193,7 @@ def _square(packing: bool) -> Callable[..., Any]:
     """Emits the move of `LANES` samples of as many planes, between planes and vectors."""
 
     def codegen(context, builder, signature, args):
-        scalar, planes, step, packed = args[0].type, *args[1:4]
+        scalar, planes, step, packed = args[0].type, args[1], args[2], args[3]
         size = 4 if isinstance(scalar, ir.FloatType) else 8
         integer = planes.type
         apart = [

@@ -15,6 +15,7 @@ from experiments.core.marked import marked
 from experiments.core.page_templates import render
 from experiments.core.records import RECORDS, read_json, seconds_taken
 from experiments.core.registry import all_experiments
+from experiments.core.study import Study
 from experiments.core.table import Table
 
 PAGE = DOCS / "reproduce.md"
@@ -26,10 +27,12 @@ class Made(NamedTuple):
     Attributes:
         command: from the repository's root.
         minutes: on the record's hardware, as last seen; empty where nobody noted it.
+        seeds: that the command trains without ``--seeds``; empty if it is not a study's.
     """
 
     command: str
     minutes: str = ""
+    seeds: tuple[int, ...] = ()
 
 
 # Records that no experiment makes.
@@ -50,7 +53,11 @@ MINUTES = {
 def made_by() -> dict[str, Made]:
     """By record (its file below the records' folder), how it is made."""
     found = {
-        record: Made(command, MINUTES.get(record, one.minutes.get(record, "")))
+        record: Made(
+            command,
+            MINUTES.get(record, one.minutes.get(record, "")),
+            one.seeds if isinstance(one, Study) else (),
+        )
         for one in all_experiments()
         for record, command in one.commands().items()
     }
@@ -96,6 +103,17 @@ def _minutes(name: str, record: Mapping[str, Any], made: Made) -> str:
     return made.minutes or "not noted"
 
 
+def with_seeds(made: Made, record: Mapping[str, Any]) -> str:
+    """The command, with the seeds of the record where they are not those of the study."""
+    if not made.seeds or "seeds" not in record:
+        return made.command
+    found = sorted({seed for seeds in record["seeds"].values() for seed in seeds})
+    if tuple(found) == made.seeds:
+        return made.command
+    run, *others = made.command.split(" && ")
+    return " && ".join([f"{run} --seeds {' '.join(map(str, found))}", *others])
+
+
 def _table(records: Path) -> str:
     """A row for each record that names its machine."""
     rows = []
@@ -107,7 +125,9 @@ def _table(records: Path) -> str:
         name = path.relative_to(records).as_posix()
         made = command_of(name) or Made("?")
         where = (_hardware(environment), _versions(environment))
-        rows.append((f"`{name}`", f"`{made.command}`", _minutes(name, record, made), *where))
+        rows.append(
+            (f"`{name}`", f"`{with_seeds(made, record)}`", _minutes(name, record, made), *where)
+        )
     return Table(("record", "command", "minutes", "hardware", "software"), rows).markdown()
 
 

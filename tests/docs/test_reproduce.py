@@ -16,6 +16,7 @@ from experiments.reporting.reproduce import (
     made_by,
     minutes_of,
     page_with,
+    with_seeds,
 )
 
 FILES = [
@@ -40,6 +41,16 @@ def test_the_ledgers_minutes_are_those_of_its_records() -> None:
     assert minutes_of("noise/measurement.json", {"seconds": 90}) == 1.5
     assert minutes_of("latency/cpu.json", {}) == float(made_by()["latency/cpu.json"].minutes)
     assert minutes_of("continuity/measurement.json", {}) is None
+
+
+def test_a_command_names_the_seeds_of_its_record_where_the_study_has_others() -> None:
+    made = command_of("dense/summary.json")
+    assert made is not None
+    assert made.seeds == (0, 1, 2)
+    run, report = made.command.split(" && ")
+    assert with_seeds(made, {"seeds": {"vit": [0, 1, 2]}}) == made.command
+    five = {"seeds": {"vit": [0, 1, 2, 3, 4], "swin": [0, 1]}}
+    assert with_seeds(made, five) == f"{run} --seeds 0 1 2 3 4 && {report}"
 
 
 def test_every_record_names_the_command_that_made_it() -> None:

@@ -54,7 +54,7 @@ class TrainedRuns:
         """By variant of `snapshots`, files of the first seed's weights after each of their steps.
 
         Variants that lack a file are left out, and named on the standard output: such a run was
-        trained without `snapshots`, or elsewhere.
+        trained without `snapshots`, or elsewhere, or is not the first seed of the study.
         """
         found = {}
         for name in self.snapshots.variants:
@@ -69,7 +69,7 @@ class TrainedRuns:
             if missing:
                 print(
                     f"No pictures of {name} over training: {run.path} has no {missing[0]}. To make "
-                    "them, delete the folder and run the study again."
+                    "them, delete the folder and run the study again with its first seed."
                 )
             else:
                 found[name] = files

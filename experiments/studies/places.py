@@ -5,8 +5,8 @@ The task `retrieval` on two crops of each place. Figures: R@1, R@5 and mAP with 
 gallery and chance, and how much of the list of neighbours a crop shift keeps.
 
 Command: ``python -m experiments run places && python -m experiments report places``.
-Hardware and time: 2 logical cores of an AMD EPYC, no GPU, about 9 minutes on a quiet machine.
-Expected: R@1 of dtcwt_vit 95 %, dtcwt_pyramid 91, the others 82 to 86. Record:
+Hardware and time: 2 logical cores of an Intel Xeon, no GPU, 8 minutes beside other work.
+Expected: R@1 of dtcwt_vit 94 %, dtcwt_pyramid 89, the others 80 to 82. Record:
 ``experiments/records/places/``. Chosen on data: nothing; the peak learning rate is that of
 `patch_vs_wavelet`, chosen there for the plain ViT as a classifier.
 """

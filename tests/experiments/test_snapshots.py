@@ -178,6 +178,7 @@ def test_variant_without_kept_weights_is_named_and_left_out(
     assert over_training(trained, lambda model: pytest.fail("nothing to draw"), 8) == {}
     told = capsys.readouterr().out
     assert f"No pictures of vit over training: {jobs[0].folder.path} has no snapshot_2" in told
+    assert "run the study again with its first seed" in told
     assert over_training_figures({}, "") == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from experiments.core.batches import EpochBatches, data_report, rank_slice, training_batches
 from experiments.core.config import (
@@ -133,6 +135,23 @@ def test_repeats_of_a_picture_are_augmented_each_in_its_own_way(
     assert len(changes.unique(dim=0)) > 6
     sliced = [training_batches(changed(run, fields), CPU, rank, 2)(12, 0, 0) for rank in range(2)]
     torch.testing.assert_close(torch.cat([one["images"] for one in sliced]), batch["images"])
+
+
+def test_repeats_that_are_read_at_the_same_time_take_memory_once() -> None:
+    class Slow(LabelledPictures):
+        """Pictures that are read by two threads, which wait for each other."""
+
+        both = threading.Barrier(2, timeout=60)
+
+        def read(self, index: int) -> Tensor:
+            self.both.wait()
+            return torch.zeros(1, 64, 64)
+
+    source = Slow("train", 32, 0, ["a"], [0] * 4, workers=2, memory=1)
+    source.epoch_batch(2, 0, 0, repeats=2)
+    held = sum(pixels.untyped_storage().nbytes() for pixels in source._kept.values())
+    assert len(source._kept) == 1
+    assert source._room == 2**20 - held
 
 
 def test_sources_that_cannot_repeat_are_refused(run: RunConfig) -> None:

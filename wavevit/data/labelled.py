@@ -189,7 +189,7 @@ class LabelledPictures(EpochSource):
             return kept
         pixels = self.cutter.sized(self.cutter.channels(self.read(index)))
         size = pixels.untyped_storage().nbytes()
-        if size <= self._room:
+        # Repeats of a picture may be read at the same time: the first one counts.
+        if size <= self._room and self._kept.setdefault(index, pixels) is pixels:
             self._room -= size
-            self._kept[index] = pixels
         return pixels

@@ -144,4 +144,5 @@ CLAIM = Claim(
     find=_find,
     alt="Differences of the graft to the control, to the original and to means over phases in "
     "crop sensitivity, S-Cons and top-1",
+    command="python -m experiments run graft --original-steps 1440",
 )

@@ -244,7 +244,7 @@ def test_the_whole_command_in_small(
 
 def test_command_line_options_are_checked(tmp_path: Path) -> None:
     commands = find_experiment("run", "graft").commands()
-    assert commands["graft/measurement.json"] == "python -m experiments run graft"
+    assert commands["graft/measurement.json"] == CLAIM.command
     for record, command in commands.items():  # as they were typed
         if (RECORDS / record).exists():
             assert json.loads((RECORDS / record).read_text())["command"] == command

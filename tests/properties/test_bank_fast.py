@@ -306,13 +306,14 @@ def test_sides_around_the_largest_of_many_planes(beyond: int) -> None:
             _equal_plain(bank_map, noise(9, 1, *size))
 
 
-def test_a_plane_does_not_depend_on_its_neighbours() -> None:
-    """To the bit, and where one of them is infinite: rows here are as long as a vector."""
-    x = noise(9, 1, 32, 32, dtype=torch.float32)
+@pytest.mark.parametrize("side", [12, 32])
+def test_a_plane_does_not_depend_on_its_neighbours(side: int) -> None:
+    """To the bit, and where one of them is infinite; rows shorter and longer than a vector."""
+    x = noise(9, 1, side, side, dtype=torch.float32)
     spoilt = x.clone()
     spoilt[3] = torch.inf
     others = [index for index in range(9) if index != 3]
-    for bank_map in _maps((32, 32), "symmetric", "db2"):
+    for bank_map in _maps((side, side), "symmetric", "db2"):
         whole, beside = bank_map.apply(x), bank_map.apply(spoilt)
         y = [part / 3 for part in whole]
         (back,) = bank_map.transpose.apply(*y)

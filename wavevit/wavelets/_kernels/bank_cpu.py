@@ -167,7 +167,7 @@ def analyse_rows(
             weigh_twice(
                 one, size, at(above), counts[v // 2],
                 weights + v * tap_bytes, at(lines[v]),
-                weights + (v + 1) * tap_bytes, at(lines[v + 1]), width,
+                weights + (v + 1) * tap_bytes, at(lines[v + 1]), width, lanes,
             )  # fmt: skip
         for v in range(bands):
             if lanes == 1:
@@ -178,7 +178,7 @@ def analyse_rows(
                 weigh_twice(
                     one, size, at(beside[u // 2]), counts[u // 2],
                     weights + u * tap_bytes, where[u * bands + v],
-                    weights + (u + 1) * tap_bytes, where[(u + 1) * bands + v], w,
+                    weights + (u + 1) * tap_bytes, where[(u + 1) * bands + v], w, lanes,
                 )  # fmt: skip
         if oriented:
             for p in range(2):
@@ -199,6 +199,7 @@ def analyse_rows(
                     one, size, at(above), 2,
                     at(halves[0]), targets[plus] + plane * target_bytes[plus] + k * w * size,
                     at(halves[1]), targets[minus] + plane * target_bytes[minus] + k * w * size, w,
+                    lanes,
                 )  # fmt: skip
 
 
@@ -241,12 +242,12 @@ def adjoint_rows(
                         shares[count] = weights[t] * factors[band, part]
                         count += 1
             weigh_once(
-                one, size, at(below), count, at(shares), at(lines[u, margin * lanes :]), w
+                one, size, at(below), count, at(shares), at(lines[u, margin * lanes :]), w, lanes
             )  # fmt: skip
         for r in range(stride):
             weigh_once(
                 one, size, at(beside[r]), parts[r], at(along[r]),
-                at(sorted_[r * places * lanes :]), places * lanes,
+                at(sorted_[r * places * lanes :]), places * lanes, lanes,
             )  # fmt: skip
         if lanes == 1:
             _unsort(sorted_, edges, copied, before, stride, places, image[plane, m])

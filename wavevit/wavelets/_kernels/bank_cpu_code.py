@@ -33,8 +33,11 @@ __all__ = [
 LANES = 8  # elements of a vector
 
 
-def _sums(blocks: int) -> Callable[..., Any]:
-    """Emits the sums of `blocks` neighbouring vectors; weightings and their targets come last."""
+def _sums(blocks: int, fused: bool = True) -> Callable[..., Any]:
+    """Emits the sums of `blocks` neighbouring vectors; weightings and their targets come last.
+
+    `fused` rounds a product and its sum once; the other way is that of `_single`.
+    """
 
     def codegen(context, builder, signature, args):
         scalar, integer = args[0].type, args[1].type
@@ -74,7 +77,10 @@ def _sums(blocks: int) -> Callable[..., Any]:
                 mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
                 same = builder.shuffle_vector(same, same, mask)
                 for total, value in zip(line, values, strict=True):
-                    added = builder.call(multiply_add, [same, value, builder.load(total)])
+                    if fused:
+                        added = builder.call(multiply_add, [same, value, builder.load(total)])
+                    else:
+                        added = builder.fadd(builder.load(total), builder.fmul(same, value))
                     builder.store(added, total)
         for (_, target), line in zip(weightings, sums, strict=True):
             for block, total in enumerate(line):
@@ -114,6 +120,28 @@ def _twice2(typing, one, rows, count, offset, weights, target, others, second):
 @intrinsic
 def _twice1(typing, one, rows, count, offset, weights, target, others, second):
     return types.void(one, rows, count, offset, weights, target, others, second), _sums(1)
+
+
+@intrinsic
+def _once4_apart(typing, one, rows, count, offset, weights, target):
+    return types.void(one, rows, count, offset, weights, target), _sums(4, fused=False)
+
+
+@intrinsic
+def _once1_apart(typing, one, rows, count, offset, weights, target):
+    return types.void(one, rows, count, offset, weights, target), _sums(1, fused=False)
+
+
+@intrinsic
+def _twice4_apart(typing, one, rows, count, offset, weights, target, others, second):
+    signature = types.void(one, rows, count, offset, weights, target, others, second)
+    return signature, _sums(4, fused=False)
+
+
+@intrinsic
+def _twice1_apart(typing, one, rows, count, offset, weights, target, others, second):
+    signature = types.void(one, rows, count, offset, weights, target, others, second)
+    return signature, _sums(1, fused=False)
 
 
 @intrinsic
@@ -252,9 +280,22 @@ def _step(j, length):
 
 
 @compiled
-def weigh_once(one, size, rows, count, weights, target, length):
-    """Sums of `length` elements; `rows`, `weights`: where `count` addresses and numbers lie."""
+def weigh_once(one, size, rows, count, weights, target, length, lanes=1):
+    """Sums of `length` elements; `rows`, `weights`: where `count` addresses and numbers lie.
+
+    Of samples of `lanes` elements each the sums are those of a row of single elements, to the bit:
+    a row of fewer than `LANES` is rounded as `_single` does.
+    """
     j = 0
+    if length < LANES * lanes and lanes > 1:
+        while j < length:
+            if length - j >= 4 * LANES:
+                _once4_apart(one, rows, count, j * size, weights, target)
+                j += 4 * LANES
+            else:
+                _once1_apart(one, rows, count, j * size, weights, target)
+                j += LANES
+        return
     while j < length:
         vectors, j = _step(j, length)
         if vectors == 4:
@@ -269,9 +310,18 @@ def weigh_once(one, size, rows, count, weights, target, length):
 
 
 @compiled
-def weigh_twice(one, size, rows, count, weights, target, others, second, length):
+def weigh_twice(one, size, rows, count, weights, target, others, second, length, lanes=1):
     """`weigh_once` with two weightings, each with its own target."""
     j = 0
+    if length < LANES * lanes and lanes > 1:
+        while j < length:
+            if length - j >= 4 * LANES:
+                _twice4_apart(one, rows, count, j * size, weights, target, others, second)
+                j += 4 * LANES
+            else:
+                _twice1_apart(one, rows, count, j * size, weights, target, others, second)
+                j += LANES
+        return
     while j < length:
         vectors, j = _step(j, length)
         if vectors == 4:

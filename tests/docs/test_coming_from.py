@@ -105,6 +105,15 @@ def test_the_matrices_of_ptwt_exchange_horizontal_and_vertical() -> None:
         assert not torch.allclose(first, second)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_the_matrices_of_ptwt_keep_the_default_level_of_their_first_input() -> None:
+    small, large = (IMAGE[..., :side, :side] for side in (8, 32))
+    theirs = ptwt.MatrixWavedec2("haar")
+    assert [len(theirs(image)[1:]) for image in (small, large)] == [3, 3]
+    ours = [wavevit.wavelets.wavedec2(image, "haar")[1] for image in (small, large)]
+    assert [len(details) for details in ours] == [3, 5]
+
+
 def test_only_the_import_changes() -> None:
     for name in re.findall(r"from wavevit.wavelets.compat import (.*?)  #", PAGE)[0].split(", "):
         assert hasattr(compat, name)

@@ -4,7 +4,8 @@ The unit of work is one row of results. Forward, a row of each vertical band is 
 image rows; its samples are sorted by residue modulo the stride, borders included, and weighted
 again. Backward is the same read from its end. What lies between the two steps is one row long and
 never leaves the cache. Which sample stands where, beyond the border too, comes from tables, so the
-loops know no mode.
+loops know no mode. Small planes are packed eight at a time, a lane of a vector for each, and the
+same loops run over vectors.
 
 This module imports numba, so it is imported at the first transform of a CPU tensor and not before.
 `_engine.bank_maps` calls `run` with tensors whose shapes fit; nothing else should.

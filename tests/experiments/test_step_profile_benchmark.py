@@ -12,7 +12,7 @@ from experiments.benchmarks.step_profile import PARTS, Options, benchmark, kind_
 from experiments.benchmarks.training_steps import Case
 from wavevit import create_model
 from wavevit.wavelets import dwt2
-from wavevit.wavelets._kernels import bank_cpu
+from wavevit.wavelets._kernels import bank_cpu_rows
 
 TINY = Case(
     {"vit": partial(create_model, "test_vit"), "haar": partial(create_model, "test_haar_vit")},
@@ -56,7 +56,7 @@ def test_most_of_a_large_product_is_matrix_products_and_of_a_transform_our_kerne
     assert product["matrix products"] > 0.5
     assert product["our kernels"] == 0
     assert shares(lambda: dwt2(images, "db4", "symmetric"), 4)["our kernels"] > 0.2
-    assert type(bank_cpu.analyse_rows).__name__ == "CPUDispatcher"
+    assert type(bank_cpu_rows.analyse_rows).__name__ == "CPUDispatcher"
     assert transform["matrix products"] == 0
     assert transform["our kernels"] > 0.2
     assert sum(product.values()) == pytest.approx(1)

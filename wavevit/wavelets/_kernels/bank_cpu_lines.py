@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from wavevit.wavelets._kernels.bank_cpu import at, planes_of, used_taps
+from wavevit.wavelets._kernels.bank_cpu import planes_of, used_taps
 from wavevit.wavelets._kernels.bank_cpu_code import weigh_once, weigh_twice
+from wavevit.wavelets._kernels.bank_cpu_rows import at
 from wavevit.wavelets._kernels.bank_tables import sources
 from wavevit.wavelets._kernels.cpu_threads import share
 from wavevit.wavelets._kernels.haar_cpu_code import compiled

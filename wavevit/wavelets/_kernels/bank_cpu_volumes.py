@@ -14,14 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from wavevit.wavelets._kernels.bank_cpu import (
-    adjoint_rows,
-    analyse_rows,
-    at,
-    planes_of,
-    used_taps,
-)
+from wavevit.wavelets._kernels.bank_cpu import planes_of, used_taps
 from wavevit.wavelets._kernels.bank_cpu_code import weigh_once, weigh_twice
+from wavevit.wavelets._kernels.bank_cpu_rows import adjoint_rows, analyse_rows, at
 from wavevit.wavelets._kernels.bank_tables import axis_tables
 from wavevit.wavelets._kernels.cpu_threads import share
 from wavevit.wavelets._kernels.haar_cpu_code import compiled

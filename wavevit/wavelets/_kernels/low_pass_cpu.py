@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from wavevit.wavelets._kernels.bank_cpu import at
 from wavevit.wavelets._kernels.bank_cpu_code import weigh_once, weigh_twice
+from wavevit.wavelets._kernels.bank_cpu_rows import at
 from wavevit.wavelets._kernels.cpu_threads import share
 from wavevit.wavelets._kernels.haar_cpu_code import compiled
 

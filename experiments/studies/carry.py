@@ -14,7 +14,8 @@ the rate of the model that they are made from.
 
 Commands: ``python -m experiments run carry`` with the options of each data set
 (docs/how-far-does-it-carry.md), then ``report carry`` with the same and ``--record``. Records:
-``experiments/records/carry_DATA/``. Hardware and time: CPU, 15 to 30 minutes a data set on two
+``experiments/records/carry_DATA/`` (augmented models other than plain ViT and dual-tree tokens in
+that of the other photographs only). Hardware and time: CPU, 25 to 50 minutes a data set on two
 quiet cores.
 
 Chosen on data: the rates, on validation pictures of each data set. The models are those of the

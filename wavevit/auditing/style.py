@@ -51,6 +51,8 @@ FIGURE_STYLE: Any = {
 
 # Okabe & Ito: distinguishable with every common colour blindness.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Of the backbones: a new one for each time that the colours come round.
+_ROUNDS = (("-", "o"), ("-.", "<"), ("-", ">"))
 _ADDED = "s^vDPX"  # six markers for seven colours: pairs of them come round after 42
 
 
@@ -67,8 +69,8 @@ def line_styles(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
     styles = {}
     for name, (base, *added) in parts.items():
         colour = bases.index(base)
-        again = colour >= len(_COLOURS)  # the colours come round
-        style = {"linestyle": "-.", "marker": "<"} if again else {"linestyle": "-", "marker": "o"}
+        dash, marker = _ROUNDS[colour // len(_COLOURS) % len(_ROUNDS)]
+        style = {"linestyle": dash, "marker": marker}
         if added:
             later = (base, added[1]) in others
             place = others.index((base, added[1])) + 1 if later else 0

@@ -15,8 +15,8 @@ the rate of the model that they are made from.
 Commands: ``python -m experiments run carry`` with the options of each data set
 (docs/how-far-does-it-carry.md), then ``report carry`` with the same and ``--record``. Records:
 ``experiments/records/carry_DATA/`` (augmented models other than plain ViT and dual-tree tokens in
-that of the other photographs only). Hardware and time: CPU, 25 to 50 minutes a data set on two
-quiet cores.
+those of the other photographs and of ELPV). Hardware and time: CPU, 25 to 50 minutes
+a data set on two quiet cores.
 
 Chosen on data: the rates, on validation pictures of each data set. The models are those of the
 other studies, which chose their shapes on the bundled photographs; nothing else was chosen on these

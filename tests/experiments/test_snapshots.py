@@ -90,7 +90,7 @@ def test_trainings_that_choose_a_rate_keep_nothing() -> None:
 
 @pytest.mark.parametrize("ema_use", ["beside", "in place"])
 def test_weights_on_the_way_change_no_bit_and_survive_a_stop(ema_use: str, tmp_path: Path) -> None:
-    """The stop is between a snapshot and its checkpoint; the run that goes on has all of them."""
+    """The run stops after a snapshot, before its checkpoint; resumed, it has every snapshot."""
     options = {"ema": 0.5, "ema_use": ema_use}
     plain, whole, stopped = (claimed(tmp_path / name, **options) for name in ("a", "b", "c"))
     train(plain.load_config(), plain, CPU)

@@ -20,7 +20,7 @@ import wavevit
 from tests.examples import examples
 from wavevit import Backbone
 from wavevit.grafting import distil
-from wavevit.layers import quadtree
+from wavevit.layers import quadtree, token_layout
 from wavevit.layers.tokenizers import AdaptiveOptions, AdaptiveTokenizer
 from wavevit.layers.tokenizers.start import reference_crops
 from wavevit.measure import choice_turnover, cost, jump_scan, tie_slope
@@ -242,13 +242,33 @@ def outputs(model: Backbone, x: Tensor, backend: str) -> list[Tensor]:
 @pytest.mark.parametrize(
     ("position", "mixer"), [("learned", "global"), ("rope", "global"), ("rope", "lipschitz")]
 )
-@pytest.mark.parametrize("backend", ["padded", "jagged"])
-def test_backends_equal_the_dense_reference(backend: str, position: str, mixer: str) -> None:
+@pytest.mark.parametrize("backend", ["padded", "padded, each image alone", "jagged"])
+def test_backends_equal_the_dense_reference(
+    backend: str, position: str, mixer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "alone" in backend:
+        monkeypatch.setattr(token_layout, "_LONG", 1)
+    backend = backend.partition(",")[0]
     model, x = backbone(position, mixer), torch.cat([crops(), torch.zeros(1, 1, 32, 32).double()])
     assert len(set(token_counts(model, x).tolist())) > 1
     pairs = zip(outputs(model, x, backend), outputs(model, x, "dense"), strict=True)
     for one, two in pairs:
         assert_close_relative(one, two, bound=1e-10)
+
+
+def test_attention_takes_long_images_alone() -> None:
+    """Only where this saves padding: images of different counts, in one sequence."""
+    weights = torch.ones(2, 200)
+    weights[1, 50:] = 0
+
+    def alone(weights: Tensor, backend: str = "padded", rows: bool = False) -> bool:
+        return token_layout.layout_of(weights, (10, 20), 1, 1, backend, rows).alone
+
+    assert alone(weights)
+    assert not alone(weights[:, :60])
+    assert not alone(weights[:1].expand(2, -1))
+    assert not alone(weights, rows=True)
+    assert not alone(weights, "jagged")
 
 
 def test_flex_attention_equals_the_dense_reference() -> None:

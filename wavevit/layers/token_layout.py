@@ -32,9 +32,15 @@ __all__ = [
 
 #: How attention runs over images with different numbers of tokens. ``"dense"``: all candidates,
 #: those of weight 0 masked (the reference, and what graphs hold); ``"padded"``: the tokens that
-#: have weight, filled up to the longest image for the attention alone; ``"jagged"``: nested
-#: tensors; ``"flex"``: one sequence with a block mask, compiled on CUDA.
+#: have weight, filled up to the longest image for the attention alone (long sequences on a CPU:
+#: image by image, without filling); ``"jagged"``: nested tensors; ``"flex"``: one sequence with a
+#: block mask, compiled on CUDA.
 BACKENDS = ("dense", "padded", "jagged", "flex")
+
+
+# Tokens of an image, on average, from which a CPU computes attention for each image alone: a call
+# costs little then, and padding costs as the square of the longest image.
+_LONG = 64
 
 
 def level_grids(grid: tuple[int, int], levels: int) -> list[tuple[int, int]]:
@@ -128,6 +134,7 @@ class TokenLayout:
             once too.
         slots: place of each computed token in (B, L) with L the longest image, where images have
             different numbers.
+        alone: the attention of one sequence takes the images one after another, without padding.
     """
 
     weights: Tensor
@@ -142,6 +149,7 @@ class TokenLayout:
     padded: bool = False
     ends: Tensor | None = None
     slots: Tensor | None = None
+    alone: bool = False
 
     @property
     def _batch(self) -> int:
@@ -202,6 +210,11 @@ class TokenLayout:
         function = _ON_ONE_SEQUENCE.get(self.backend)
         if function is not None:
             return function(q, k, v, logs, self, scale)
+        if self.alone:
+            parts = zip(*(t.split(self.counts, dim=2) for t in (q, k, v)), strict=True)
+            images = zip(parts, logs[None, None, None].split(self.counts, dim=-1), strict=True)
+            found = (F.scaled_dot_product_attention(*qkv, own, scale=scale) for qkv, own in images)
+            return torch.cat([merge_heads(image) for image in found], dim=1)
         q, k, v = (self._filled(t[0].transpose(0, 1)).transpose(1, 2) for t in (q, k, v))
         out = merge_heads(F.scaled_dot_product_attention(q, k, v, logs, scale=scale))
         return self._unfilled(out)[None]
@@ -232,7 +245,14 @@ def layout_of(
     uniform = counts[0] if min(counts) == max(counts) else 0
     slots = None if uniform else _slots(counts, weights.device)
     logs = logs.flatten().index_select(0, kept)
-    if padded or backend not in _ON_ONE_SEQUENCE:
+    alone = (
+        backend == "padded"
+        and not padded
+        and not uniform
+        and not weights.is_cuda
+        and sum(counts) >= _LONG * len(counts)
+    )
+    if not alone and (padded or backend not in _ON_ONE_SEQUENCE):
         shape = (len(counts), max(counts))
         rows = (
             logs.unflatten(0, shape) if slots is None else _in_rows(logs, slots, shape, -torch.inf)
@@ -240,7 +260,7 @@ def layout_of(
         logs = rows[:, None, None]
     ends = torch.tensor([0, *counts], device=weights.device).cumsum(0)
     facts = (weights, grid, levels, prefix, backend, logs)
-    return TokenLayout(*facts, kept, counts, uniform, padded, ends, slots)
+    return TokenLayout(*facts, kept, counts, uniform, padded, ends, slots, alone)
 
 
 def _logarithms(weights: Tensor, prefix: int) -> Tensor:

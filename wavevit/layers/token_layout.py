@@ -101,15 +101,17 @@ def painted(tokens: Tensor, weights: Tensor, grid: tuple[int, int], levels: int)
     """
     grids = level_grids(grid, levels)
     parts = (tokens * weights[..., None].to(tokens.dtype)).split([r * c for r, c in grids], dim=1)
-    image = parts[0].unflatten(1, grid)
-    for level, ((rows, columns), part) in enumerate(zip(grids[1:], parts[1:], strict=True), 1):
-        side = 1 << level
-        spread = part.unflatten(1, (rows, 1, columns, 1)).expand(-1, -1, side, -1, side, -1)
-        spread = spread.reshape(part.shape[0], rows * side, columns * side, part.shape[2])
-        missing = (grid[0] - rows * side, grid[1] - columns * side)
-        if missing != (0, 0):
-            spread = F.pad(spread, (0, 0, 0, missing[1], 0, missing[0]))
-        image = image + spread
+    # From the largest patches down, so that each level is read and written once.
+    image = parts[-1].unflatten(1, grids[-1])
+    for (rows, columns), part in zip(reversed(grids[:-1]), reversed(parts[:-1]), strict=True):
+        finer = part.unflatten(1, (rows, columns))
+        height, width = image.shape[1:3]
+        split = finer[:, : 2 * height, : 2 * width].unflatten(2, (width, 2))
+        split = split.unflatten(1, (height, 2)) + image[:, :, None, :, None]
+        image = split.flatten(3, 4).flatten(1, 2)
+        if (rows, columns) != (2 * height, 2 * width):  # cells beyond the last larger patch
+            image = torch.cat([image, finer[:, : 2 * height, 2 * width :]], dim=2)
+            image = torch.cat([image, finer[:, 2 * height :]], dim=1)
     return image.flatten(1, 2)
 
 
@@ -211,9 +213,12 @@ class TokenLayout:
         if function is not None:
             return function(q, k, v, logs, self, scale)
         if self.alone:
-            parts = zip(*(t.split(self.counts, dim=2) for t in (q, k, v)), strict=True)
-            images = zip(parts, logs[None, None, None].split(self.counts, dim=-1), strict=True)
-            found = (F.scaled_dot_product_attention(*qkv, own, scale=scale) for qkv, own in images)
+            rows = (t.split(self.counts, dim=2) for t in (q, k, v))
+            own = logs[None, None, None].split(self.counts, dim=-1)
+            found = (
+                F.scaled_dot_product_attention(one, two, three, bias, scale=scale)
+                for one, two, three, bias in zip(*rows, own, strict=True)
+            )
             return torch.cat([merge_heads(image) for image in found], dim=1)
         q, k, v = (self._filled(t[0].transpose(0, 1)).transpose(1, 2) for t in (q, k, v))
         out = merge_heads(F.scaled_dot_product_attention(q, k, v, logs, scale=scale))

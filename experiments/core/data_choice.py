@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.core.config import RunConfig
 from experiments.core.sources import check_repeats, make_source, source_name
 from wavevit.checks import check_choice, fail
-from wavevit.data import list_sources
+from wavevit.data import WindowCutter, list_sources
 from wavevit.data.sources import source_class
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ _CLASSES_OF_SOURCE = ("classification", "segmentation")
 _PATHS = ("path", "photographs")
 # Arguments of every source, which are no options.
 _OF_STUDY = ("split", "crop_size", "margin")
+# Sources of a user's pictures with classes, and their options that say how a picture is prepared:
+# they stay when a study reads another of these sources.
+_OF_PICTURES = ("folder", "hf", "hf_stream")
+_PREPARING = tuple(inspect.signature(WindowCutter).parameters)
 
 
 @dataclass(kw_only=True)
@@ -40,6 +44,9 @@ class DataChoice:
     """Another data source, such as folder, hf, elpv or fashion_mnist."""
     source_options: tuple[str, ...] = ()
     """Options of the data source: NAME=VALUE, the value in JSON or as text."""
+    repeats: int | None = None
+    """How often a picture comes in an epoch of training, each time augmented anew. Default: as the
+    study has it. A stream can only have 1."""
 
     @property
     def words(self) -> str:
@@ -48,6 +55,7 @@ class DataChoice:
         parts += [f"--source {self.source}"] if self.source else []
         if self.source_options:
             parts.append("--source-options " + " ".join(map(shlex.quote, self.source_options)))
+        parts += [f"--repeats {self.repeats}"] if self.repeats is not None else []
         return " ".join(parts)
 
     @property
@@ -61,6 +69,7 @@ class DataChoice:
             for option in self.source_options
             if re.fullmatch(r"\w+=[\w.]+", option)
         ]
+        parts += [f"repeats{self.repeats}"] if self.repeats is not None else []
         return re.sub(r"[^A-Za-z0-9_.]+", "-", "_".join(parts)).strip("-") or "data"
 
 
@@ -72,8 +81,8 @@ def on_data(study: Study, choice: DataChoice) -> Study:
     after the files changed is refused.
 
     Raises:
-        ValueError: an unknown source or option, photographs for a study that shows none, or a
-            measure that the data do not allow.
+        ValueError: an unknown source or option, photographs for a study that shows none, repeats
+            below 1, or a measure that the data do not allow.
     """
     if not choice.words:
         return study
@@ -83,7 +92,7 @@ def on_data(study: Study, choice: DataChoice) -> Study:
     if choice.photographs is not None:
         options["photographs"] = str(choice.photographs)
     own = study.configs()
-    configs = {name: _placed(run, choice.source, options) for name, run in own.items()}
+    configs = {name: _placed(run, choice, options) for name, run in own.items()}
     first = configs[study.baseline]
     name = source_name(first)
     if choice.photographs is not None and not source_class(name).of_photographs:
@@ -103,7 +112,7 @@ def on_data(study: Study, choice: DataChoice) -> Study:
         if run.task in _CLASSES_OF_SOURCE:
             fields["num_classes"] = source.num_classes
         model = dataclasses.replace(run.model, **fields)
-        return dataclasses.replace(_placed(run, choice.source, options), model=model)
+        return dataclasses.replace(_placed(run, choice, options), model=model)
 
     variants = {name: changed(run) for name, run in own.items()}
     if study.fitted is not None:
@@ -172,12 +181,17 @@ def _is_path(value: object) -> bool:
     return text.startswith(("/", "~", ".")) or Path(text).exists()
 
 
-def _placed(run: RunConfig, source: str, options: dict[str, Any]) -> RunConfig:
-    held = dict(run.data.source_options) if not source or source == run.data.source else {}
+def _placed(run: RunConfig, choice: DataChoice, options: dict[str, Any]) -> RunConfig:
+    source, held = choice.source, dict(run.data.source_options)
+    if {source, run.data.source} <= set(_OF_PICTURES) and source != run.data.source:
+        held = {name: value for name, value in held.items() if name in _PREPARING}
+    elif source not in ("", run.data.source):
+        held = {}
     data = dataclasses.replace(
         run.data,
         source=source or run.data.source,
         source_options=tuple(sorted((held | options).items())),
+        repeats=run.data.repeats if choice.repeats is None else choice.repeats,
     )
     return dataclasses.replace(run, data=data)
 

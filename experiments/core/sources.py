@@ -36,7 +36,8 @@ def check_repeats(config: RunConfig) -> None:
     reason = "draws its examples without epochs"
     if epochs is not None:
         reason = "is a stream" if epochs.streamed else "cannot repeat a picture in an epoch"
-    fail("data.repeats", f"1 (the source {name!r} {reason})", config.data.repeats)
+    expected = f"1 (the source {name!r} {reason}; on the command line: --repeats 1)"
+    fail("data.repeats", expected, config.data.repeats)
 
 
 def make_source(config: RunConfig, split: str, margin: int) -> Source:

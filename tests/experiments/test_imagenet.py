@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -82,6 +83,37 @@ def test_trial_trains_and_measures_on_a_folder_of_pictures(tmp_path: Path) -> No
         assert config.optimizer.steps == 20
         assert 0 <= result["top1"] <= 100
         assert result["data"]["pictures"] == 24
+
+
+def test_trial_reads_a_stream_without_repeats(tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="the extra 'datasets' is not installed")
+    root = picture_folder(tmp_path / "pictures")
+    stream = {"source": "hf_stream", "source_options": (f"path={root}", "block=8")}
+    options = StudyOptions(
+        **stream,
+        variants=("vit",),
+        out=tmp_path / "runs",
+        jobs=1,
+        threads=1,
+        timing=False,
+        device="cpu",
+    )
+    expected = (
+        r"data\.repeats: expected 1 \(the source 'hf_stream' is a stream; .*--repeats 1\), got 3"
+    )
+    with pytest.raises(ValueError, match=expected):
+        IMAGENET_TRIAL.run(options)
+    options = dataclasses.replace(options, repeats=1, out=tmp_path / "without")
+    assert IMAGENET_TRIAL.run(options) == 0
+    run = RunFolder(tmp_path / "without" / "vit" / "seed0")
+    config = run.load_config()
+    own, found = (
+        dict(one.data.source_options) for one in (IMAGENET_TRIAL.configs()["vit"], config)
+    )
+    assert (config.data.repeats, config.model.in_chans) == (1, 3)
+    for name in ("mean", "std", "scale"):
+        assert tuple(found[name]) == own[name]
+    assert 0 <= json.loads(run.result.read_text())["top1"] <= 100
 
 
 def test_trial_without_a_folder_says_what_is_missing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -163,7 +164,8 @@ def test_sources_that_cannot_repeat_are_refused(run: RunConfig) -> None:
         other = changed(run, {"data.source": source, "data.source_options": ()})
         for refuses in (lambda one: training_batches(one, CPU), check_own_data):
             with pytest.raises(
-                ValueError, match=rf"data\.repeats: expected 1 \(the source '{source}' {reason}\)"
+                ValueError,
+                match=rf"data\.repeats: expected 1 \(the source '{source}' {reason}; .*\)",
             ):
                 refuses(other)
 
@@ -249,6 +251,12 @@ def test_study_on_other_data_has_its_classes_and_a_name_of_its_own(run: RunConfi
     assert len(held["digest"]) == 12
     assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert on_data(SMOKE, DataChoice()) is SMOKE
+    twice = on_data(study, DataChoice(repeats=2))
+    assert twice.name == "smoke_folder_share0.5_repeats2"
+    assert twice.command().endswith(" --repeats 2")
+    assert twice.configs()["vit"].data == dataclasses.replace(config.data, repeats=2)
+    with pytest.raises(ValueError, match="repeats: expected an integer of at least 1, got 0"):
+        on_data(study, DataChoice(repeats=0))
     with pytest.raises(ValueError, match="source_options: expected NAME=VALUE, got 'path'"):
         on_data(SMOKE, DataChoice(source="folder", source_options=("path",)))
     with pytest.raises(ValueError, match=r"source_options: expected no crop_size, which the study"):

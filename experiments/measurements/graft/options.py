@@ -65,7 +65,10 @@ class GraftOptions(MeasurementOptions, DataChoice):
         """
         default = GraftOptions()
         if self.model:
-            kind, unused = "a pretrained model", ["source", "source_options", *_TRAINED_HERE]
+            kind, unused = (
+                "a pretrained model",
+                ["source", "source_options", "repeats", *_TRAINED_HERE],
+            )
         else:
             kind, unused = "a model that is trained here", ["labelled", *_PRETRAINED]
         for name in unused:
@@ -98,6 +101,7 @@ def portable(choice: DataChoice) -> DataChoice:
         source_options=tuple(
             option for option in choice.source_options if not option.startswith("path=")
         ),
+        repeats=choice.repeats,
     )
 
 

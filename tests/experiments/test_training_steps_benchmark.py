@@ -44,6 +44,17 @@ def test_measures_ratios_and_shows_those_before(tmp_path: Path) -> None:
     assert "| `haar` | `vit` | 32 |" in tables(again)
 
 
+def test_a_figure_is_the_median_over_processes() -> None:
+    options = Options(threads=(1,), processes=3)
+    row = benchmark(options, cases=(TINY,))["models"]["haar"]
+    for kind in ("forward", "step"):
+        each = row[f"{kind}_each"]["1"]
+        assert len(each) == 3
+        assert row[kind]["1"] == sorted(each)[1]
+    with pytest.raises(ValueError, match="processes: expected an integer of at least 1, got 0"):
+        benchmark(Options(processes=0), cases=(TINY,))
+
+
 def test_refuses_a_record_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="before"):
         benchmark(Options(quick=True, before=tmp_path / "none.json"), cases=(TINY,))

@@ -5,13 +5,14 @@ The models of the studies at 64 px, batches of 32, beside the study's plain ViT,
 224 px, batches of 2, beside theirs: a forward pass without gradients, and a training step (forward,
 cross-entropy, backward, AdamW), at several numbers of threads. Every model runs once a round, and a
 figure is the median of the ratios within a round: of processor time at one thread, of wall time at
-more. This is repeated in new processes, and the record has the median over them, and each: in some
-processes the allocator gives its memory back after each pass, and small models then take up to a
-quarter longer. Memory is what autograd holds for the backward pass, weights left out; for
-`scattering2` in images.
+more. This is repeated in new processes, and the record has the median over them, and each. The
+processes keep freed memory, as those of the studies do (`experiments.core.kept_memory`); otherwise
+small models take up to a quarter longer in some processes and not in others. Memory is what
+autograd holds for the backward pass, weights left out; for `scattering2` in images.
 Record: experiments/records/latency/training_steps.json. Its column "before" is the same file run in
-a checkout of commit bcf572c with ``--out FILE``, given by ``--before FILE``.
-Time on 2 quiet logical cores of an Intel Xeon: 11 minutes.
+a checkout of commit bcf572c with ``--out FILE``, given by ``--before FILE``; there the environment
+says the same to the C library (MALLOC_TRIM_THRESHOLD_=2147483647 MALLOC_MMAP_MAX_=0).
+Time on 2 quiet logical cores of an Intel Xeon: 4 minutes.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class Options(BenchmarkOptions):
     """Numbers of CPU threads, each timed on its own."""
     budget: float = 45.0
     """Seconds of a measurement after which no new round begins, once there are three."""
-    processes: int = 5
+    processes: int = 3
     """Processes that repeat the measurement, one after the other."""
     before: Path | None = None
     """A record of this benchmark from an earlier commit, for the column "before"."""

@@ -13,9 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
+from experiments.core.kept_memory import keep_memory
+
 
 def process_pool(workers: int, threads: int | None = None) -> ProcessPoolExecutor:
-    """Processes side by side, each a new interpreter.
+    """Processes side by side, each a new interpreter that keeps the memory it has had.
 
     Args:
         workers: how many.
@@ -27,6 +29,7 @@ def process_pool(workers: int, threads: int | None = None) -> ProcessPoolExecuto
 
 def _begin(threads: int | None) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_memory()
     if threads is not None:
         torch.set_num_threads(threads)
 

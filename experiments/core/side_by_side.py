@@ -8,7 +8,6 @@ and the next job gets a new process.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
@@ -19,13 +18,12 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm import tqdm
 
+from experiments.core.kept_memory import keep_memory
 from experiments.core.worker import Worker
 from wavevit.plugins import import_files, imported
 
 if TYPE_CHECKING:
     from experiments.core.job import Job
-
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of malloc.h
 
 # What a job imports and is not ours: a server has it, from which the processes are forked.
 _PRELOADED = ["torch", "torch._dynamo", "scipy.optimize", "scipy.stats"]
@@ -155,18 +153,6 @@ def run_side_by_side(
                 worker.job.folder.release()
 
 
-def _keep_memory() -> None:
-    """Tells the C library to keep what is freed, where it can be told.
-
-    Otherwise glibc gives large tensors back to the system at every step and is given fresh pages at
-    the next, whose first touch takes a tenth to a quarter of a segmenter's training.
-    """
-    with suppress(OSError, AttributeError):  # another C library
-        tell = ctypes.CDLL(None).mallopt
-        tell(_TRIM_THRESHOLD, 2**31 - 1)
-        tell(_MMAP_MAX, 0)
-
-
 def _serve(
     run: Callable[..., bool],
     lock: object,
@@ -186,7 +172,7 @@ def _serve(
     """
     import_files(modules)
     tqdm.set_lock(lock)
-    _keep_memory()
+    keep_memory()
     with suppress(EOFError):  # the parent process has died
         while True:
             done = run(*asked.recv())

@@ -6,9 +6,11 @@ import json
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from experiments.benchmarks.filters import render_targets
 from experiments.benchmarks.speed_targets import Options, Row, measure, render, render_audit, rows
 from experiments.core.records import RECORDS
 
@@ -72,6 +74,31 @@ def test_the_table_follows_the_records(
     assert "| sensitivity | 400 |" in render_audit(BEFORE)
 
 
+def test_filters_count_the_cases_of_each_target() -> None:
+    def cell(kind: str, wavelet: str, level: int, factor: float) -> dict[str, Any]:
+        factors = {"wavevit": factor, "wavevit compiled": factor - 1}
+        own = {"kind": kind, "wavelet": wavelet, "level": level, "pass": "forward"}
+        return {**own, "times_faster_than_best_library": factors}
+
+    cells = [
+        cell("decimated", "db4", 1, 5.0),
+        cell("decimated", "sym8", 3, 4.9),
+        cell("decimated", "db2", 1, 9.0),  # no target is about it
+        cell("dual tree", "near_sym_a", 1, 30.0),  # one level: not either
+        cell("dual tree", "near_sym_a", 3, 20.0),
+        {**cell("decimated", "db4", 1, 1.0), "pass": "none"},
+    ]
+    lines = render_targets({"cells": cells}).splitlines()[2:]
+    assert [line.split(" | ")[3:5] for line in lines] == [
+        ["5", "1 of 2"],
+        ["4", "1 of 2"],
+        ["20", "1 of 1"],
+        ["8", "0 of 0"],
+        ["20", "0 of 0"],
+        ["8", "0 of 0"],
+    ]
+
+
 def test_before_is_taken_from_a_commit(tmp_path: Path) -> None:
     audit = {"timings": {"seconds": {"one": {"a": 1.0, "b": 2.5}, "two": {"a": 3.0}}}}
     study = {"core_minutes": 7.0, "environment": {"device_name": "a processor"}}
@@ -101,6 +128,8 @@ def test_before_is_taken_from_a_commit(tmp_path: Path) -> None:
             "longer, compiled": 4.5,
             "dual tree, forward": None,
             "dual tree, forward+backward": None,
+            "scattering, forward": None,
+            "scattering, forward+backward": None,
         },
     }
     with pytest.raises(ValueError, match="commit: expected a commit of this clone with"):

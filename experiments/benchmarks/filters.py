@@ -58,7 +58,7 @@ class Target:
     """How many times faster than the best library a kind of transform should be.
 
     Attributes:
-        what: it is about.
+        what: names of the transforms, for the tables.
         contender: ours, eager or compiled.
         passes: forward, with a backward pass, or both.
         least: factor in every case.

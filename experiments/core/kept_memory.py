@@ -16,7 +16,7 @@ def keep_memory() -> None:
     models it does so in some processes and not in others: the forward pass of a ViT of the studies
     took 14 ms or 17 to 19 ms, a training step with dual-tree tokens 46 or 51 to 55.
     """
-    with suppress(OSError, AttributeError):  # another C library
+    with suppress(OSError, AttributeError, TypeError):  # another C library; TypeError: Windows
         tell = ctypes.CDLL(None).mallopt
         tell(_TRIM_THRESHOLD, 2**31 - 1)
         tell(_MMAP_MAX, 0)

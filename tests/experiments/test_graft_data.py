@@ -141,6 +141,8 @@ def test_options_of_the_other_kind_of_model_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match=r"source: expected its default for a pretrained model"):
         run(model="vit_tiny_patch16_224", photographs=tmp_path, source="elpv")
+    with pytest.raises(ValueError, match=r"repeats: expected its default for a pretrained model"):
+        run(model="vit_tiny_patch16_224", photographs=tmp_path, repeats=2)
     with pytest.raises(ValueError, match=r"original_steps: expected its default for a pretrained"):
         run(model="vit_tiny_patch16_224", photographs=tmp_path, original_steps=3)
     with pytest.raises(ValueError, match=r"labelled: expected its default for a model that is tr"):

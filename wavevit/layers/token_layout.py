@@ -254,7 +254,7 @@ def layout_of(
         backend == "padded"
         and not padded
         and not uniform
-        and not weights.is_cuda
+        and weights.device.type == "cpu"
         and sum(counts) >= _LONG * len(counts)
     )
     if not alone and (padded or backend not in _ON_ONE_SEQUENCE):

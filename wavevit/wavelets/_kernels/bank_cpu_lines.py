@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wavevit.wavelets._kernels.bank_cpu import planes_of, used_taps
 from wavevit.wavelets._kernels.bank_cpu_code import weigh_once, weigh_twice
-from wavevit.wavelets._kernels.bank_cpu_rows import at
+from wavevit.wavelets._kernels.bank_cpu_rows import at, taps_by_residue
 from wavevit.wavelets._kernels.bank_tables import sources
 from wavevit.wavelets._kernels.cpu_threads import share
 from wavevit.wavelets._kernels.haar_cpu_code import compiled
@@ -123,15 +123,7 @@ def _adjoint(
     margin = spacing * (length - 1) // stride + 1
     parts = np.zeros((bands, margin + piece + 1), taps.dtype)
     sorted_ = np.empty((stride, piece + 1), taps.dtype)
-    beside, numbers = np.empty((stride, bands * length), np.int64), np.zeros(stride, np.int64)
-    along = np.empty((stride, bands * length), taps.dtype)
-    for u in range(bands):
-        for t in range(length):
-            if taps[u, t] != 0:
-                r, back = spacing * t % stride, spacing * t // stride
-                beside[r, numbers[r]] = at(parts[u, margin - back :])
-                along[r, numbers[r]] = taps[u, t]
-                numbers[r] += 1
+    beside, along, numbers = taps_by_residue(taps, parts, margin, stride, spacing, 1)
     reach = stride * (w - 1) + spacing * (length - 1) + 1  # places that coefficients read
     for plane in range(start, stop):
         line = lines[plane * step : plane * step + side]

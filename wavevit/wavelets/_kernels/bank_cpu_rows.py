@@ -19,7 +19,7 @@ from wavevit.wavelets._kernels.bank_cpu_code import (
 from wavevit.wavelets._kernels.bank_tables import MIXED
 from wavevit.wavelets._kernels.haar_cpu_code import compiled
 
-__all__ = ["adjoint_rows", "analyse_rows", "at"]
+__all__ = ["adjoint_rows", "analyse_rows", "at", "taps_by_residue"]
 
 
 @compiled
@@ -183,6 +183,29 @@ def analyse_rows(
 
 
 @compiled
+def taps_by_residue(taps, lines, margin, stride, spacing, lanes):
+    """Taps that are not 0, by residue modulo the stride: where each begins to read, its value, and
+    how many there are.
+
+    Args:
+        taps: of each band.
+        lines: a row of coefficients of each band, behind `margin` zeros.
+        margin, stride, spacing, lanes: as in `adjoint_rows`.
+    """
+    bands, length = taps.shape
+    beside, numbers = np.empty((stride, bands * length), np.int64), np.zeros(stride, np.int64)
+    along = np.empty((stride, bands * length), taps.dtype)
+    for u in range(bands):
+        for t in range(length):
+            if taps[u, t] != 0:
+                r, back = spacing * t % stride, spacing * t // stride
+                beside[r, numbers[r]] = at(lines[u, (margin - back) * lanes :])
+                along[r, numbers[r]] = taps[u, t]
+                numbers[r] += 1
+    return beside, along, numbers
+
+
+@compiled
 def adjoint_rows(
     one, size, image, sources, source_bytes, factors, taps, starts, its_bands, users, weights,
     edges, copied, places, before, stride, spacing, h, w, start, stop, lanes=1,
@@ -199,15 +222,7 @@ def adjoint_rows(
     sorted_ = np.empty(stride * places * lanes, taps.dtype)
     most = factors.shape[1] * weights.size
     below, shares = np.empty(most, np.int64), np.empty(most, taps.dtype)
-    beside, parts = np.empty((stride, bands * length), np.int64), np.zeros(stride, np.int64)
-    along = np.empty((stride, bands * length), taps.dtype)
-    for u in range(bands):
-        for t in range(length):
-            if taps[u, t] != 0:
-                r, back = spacing * t % stride, spacing * t // stride
-                beside[r, parts[r]] = at(lines[u, (margin - back) * lanes :])
-                along[r, parts[r]] = taps[u, t]
-                parts[r] += 1
+    beside, along, numbers = taps_by_residue(taps, lines, margin, stride, spacing, lanes)
     for unit in range(start, stop):
         plane, m = unit // height, unit % height
         for u in range(bands):
@@ -225,7 +240,7 @@ def adjoint_rows(
             )  # fmt: skip
         for r in range(stride):
             weigh_once(
-                one, size, at(beside[r]), parts[r], at(along[r]),
+                one, size, at(beside[r]), numbers[r], at(along[r]),
                 at(sorted_[r * places * lanes :]), places * lanes, lanes,
             )  # fmt: skip
         if lanes == 1:
